@@ -1,0 +1,200 @@
+// Byte-level leaves of the core that want plain C++: vector scans, hashing and UTF-8 validation.
+//
+// Every function takes a half-open range [pos, end) and never reads outside it.
+
+#ifndef HISTSCAN_BYTES_HPP
+#define HISTSCAN_BYTES_HPP
+
+#include <charconv>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <limits>
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
+
+namespace histscan {
+
+inline uint64_t load_word(const uint8_t *pos) {
+    uint64_t word;
+    std::memcpy(&word, pos, sizeof word);
+    return word;
+}
+
+// The first byte that ends or complicates a JSON string: a quote, a backslash, a control character or a byte
+// beyond ASCII. `end` if there is none.
+inline const uint8_t *find_string_special(const uint8_t *pos, const uint8_t *end) {
+#if defined(__SSE2__)
+    const __m128i quote = _mm_set1_epi8('"');
+    const __m128i backslash = _mm_set1_epi8('\\');
+    const __m128i space = _mm_set1_epi8(0x20);
+    while (end - pos >= 16) {
+        const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i *>(pos));
+        // Compared as signed numbers, control characters and bytes from 0x80 on are both below a space.
+        const __m128i special = _mm_or_si128(_mm_or_si128(_mm_cmpeq_epi8(bytes, quote), _mm_cmpeq_epi8(bytes, backslash)),
+                                             _mm_cmplt_epi8(bytes, space));
+        const int mask = _mm_movemask_epi8(special);
+        if (mask) return pos + __builtin_ctz(mask);
+        pos += 16;
+    }
+#endif
+    for (; pos < end; ++pos) {
+        const uint8_t byte = *pos;
+        if (byte == '"' || byte == '\\' || byte < 0x20 || byte >= 0x80) return pos;
+    }
+    return end;
+}
+
+// The first quote, backslash or control character; bytes beyond ASCII pass.
+inline const uint8_t *find_string_end(const uint8_t *pos, const uint8_t *end) {
+#if defined(__SSE2__)
+    const __m128i quote = _mm_set1_epi8('"');
+    const __m128i backslash = _mm_set1_epi8('\\');
+    const __m128i highest_control = _mm_set1_epi8(0x1f);
+    while (end - pos >= 16) {
+        const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i *>(pos));
+        const __m128i control = _mm_cmpeq_epi8(_mm_min_epu8(bytes, highest_control), bytes);
+        const __m128i special = _mm_or_si128(_mm_or_si128(_mm_cmpeq_epi8(bytes, quote), _mm_cmpeq_epi8(bytes, backslash)), control);
+        const int mask = _mm_movemask_epi8(special);
+        if (mask) return pos + __builtin_ctz(mask);
+        pos += 16;
+    }
+#endif
+    for (; pos < end; ++pos) {
+        if (*pos == '"' || *pos == '\\' || *pos < 0x20) return pos;
+    }
+    return end;
+}
+
+// Copies [pos, end) to `out` up to the first quote, backslash or control character, and returns where that is.
+// `out` must have room for `end - pos + 15` bytes: whole vectors are stored.
+inline const uint8_t *copy_string_run(const uint8_t *pos, const uint8_t *end, uint8_t *out) {
+#if defined(__SSE2__)
+    const __m128i quote = _mm_set1_epi8('"');
+    const __m128i backslash = _mm_set1_epi8('\\');
+    const __m128i highest_control = _mm_set1_epi8(0x1f);
+    while (end - pos >= 16) {
+        const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i *>(pos));
+        _mm_storeu_si128(reinterpret_cast<__m128i *>(out), bytes);
+        const __m128i control = _mm_cmpeq_epi8(_mm_min_epu8(bytes, highest_control), bytes);
+        const __m128i special = _mm_or_si128(_mm_or_si128(_mm_cmpeq_epi8(bytes, quote), _mm_cmpeq_epi8(bytes, backslash)), control);
+        const int mask = _mm_movemask_epi8(special);
+        if (mask) return pos + __builtin_ctz(mask);
+        pos += 16;
+        out += 16;
+    }
+#endif
+    for (; pos < end; ++pos, ++out) {
+        if (*pos == '"' || *pos == '\\' || *pos < 0x20) return pos;
+        *out = *pos;
+    }
+    return end;
+}
+
+// True if the eight bytes of a little-endian word are all ASCII digits.
+inline bool all_digits(uint64_t word) {
+    return (((word & 0xF0F0F0F0F0F0F0F0u) | (((word + 0x0606060606060606u) & 0xF0F0F0F0F0F0F0F0u) >> 4)) ==
+            0x3333333333333333u);
+}
+
+// The value of eight ASCII digits in a little-endian word: pairs, then fours, then all eight are joined.
+inline uint64_t eight_digits(uint64_t word) {
+    word = (word & 0x0F0F0F0F0F0F0F0Fu) * 2561 >> 8;
+    word = (word & 0x00FF00FF00FF00FFu) * 6553601 >> 16;
+    return (word & 0x0000FFFF0000FFFFu) * 42949672960001u >> 32;
+}
+
+inline double not_a_number() { return std::numeric_limits<double>::quiet_NaN(); }
+
+inline double infinity() { return std::numeric_limits<double>::infinity(); }
+
+// The correctly rounded double nearest the JSON number [pos, end), whose grammar the caller has checked.
+// `decimal_exponent` is that of its first written digit, zeros included.
+inline double nearest_double(const uint8_t *pos, const uint8_t *end, long decimal_exponent) {
+    double number = 0.0;
+    const auto result = std::from_chars(reinterpret_cast<const char *>(pos), reinterpret_cast<const char *>(end), number);
+    if (result.ec == std::errc::result_out_of_range) {
+        // Too large or too small, which the exponent of the first digit that counts tells apart.
+        const bool negative = *pos == '-';
+        for (pos += negative; pos < end && (*pos == '0' || *pos == '.'); ++pos) decimal_exponent -= *pos == '0';
+        number = decimal_exponent > 0 ? infinity() : 0.0;
+        if (negative) number = -number;
+    }
+    return number;
+}
+
+// A multiplicative hash over words; for tables that bound their probes, not for cryptography.
+inline uint64_t hash_bytes(const uint8_t *pos, size_t length) {
+    constexpr uint64_t multiplier = 0x9E3779B97F4A7C15u;
+    uint64_t hash = length * multiplier;
+    if (length >= 8) {
+        const uint8_t *last = pos + length - 8;
+        for (; pos < last; pos += 8) {
+            hash = (hash ^ load_word(pos)) * multiplier;
+            hash ^= hash >> 29;
+        }
+        hash = (hash ^ load_word(last)) * multiplier;
+    } else {
+        uint64_t word = 0;
+        std::memcpy(&word, pos, length);
+        hash = (hash ^ word) * multiplier;
+    }
+    return hash ^ (hash >> 32);
+}
+
+// True if the `length` bytes at `left` and `right` are the same; short texts are the rule, so no call is made for them.
+inline bool same_bytes(const uint8_t *left, const uint8_t *right, size_t length) {
+    if (length >= 8) {
+        const size_t last = length - 8;
+        for (size_t offset = 0; offset < last; offset += 8) {
+            if (load_word(left + offset) != load_word(right + offset)) return false;
+        }
+        return load_word(left + last) == load_word(right + last);
+    }
+    for (size_t offset = 0; offset < length; ++offset) {
+        if (left[offset] != right[offset]) return false;
+    }
+    return true;
+}
+
+// The first byte of [pos, end) that is not part of well-formed UTF-8 (RFC 3629: no surrogates, no over-long
+// forms, nothing above U+10FFFF); `end` if all is well.
+inline const uint8_t *find_invalid_utf8(const uint8_t *pos, const uint8_t *end) {
+    while (pos < end) {
+        if (end - pos >= 8 && !(load_word(pos) & 0x8080808080808080u)) {
+            pos += 8;
+            continue;
+        }
+        const uint8_t lead = *pos;
+        if (lead < 0x80) {
+            ++pos;
+            continue;
+        }
+        ptrdiff_t following;
+        uint8_t lowest = 0x80, highest = 0xBF;  // of the second byte
+        if (lead >= 0xC2 && lead <= 0xDF) {
+            following = 1;
+        } else if (lead >= 0xE0 && lead <= 0xEF) {
+            following = 2;
+            if (lead == 0xE0) lowest = 0xA0;
+            if (lead == 0xED) highest = 0x9F;
+        } else if (lead >= 0xF0 && lead <= 0xF4) {
+            following = 3;
+            if (lead == 0xF0) lowest = 0x90;
+            if (lead == 0xF4) highest = 0x8F;
+        } else {
+            return pos;
+        }
+        if (following >= end - pos || pos[1] < lowest || pos[1] > highest) return pos;
+        for (ptrdiff_t offset = 2; offset <= following; ++offset) {
+            if ((pos[offset] & 0xC0) != 0x80) return pos;
+        }
+        pos += following + 1;
+    }
+    return end;
+}
+
+}  // namespace histscan
+
+#endif

@@ -1,0 +1,40 @@
+"""The words for each fault, and the exceptions made of them."""
+
+from histscan._core.cursor cimport (
+    JSON_COLON_EXPECTED, JSON_COMMA_EXPECTED, JSON_CONTROL_CHARACTER, JSON_EMPTY, JSON_ESCAPE_INVALID,
+    JSON_KEY_EXPECTED, JSON_STRING_UNTERMINATED, JSON_TOO_DEEP, JSON_TRAILING_DATA, JSON_UTF8_INVALID,
+    JSON_VALUE_EXPECTED, WIRE_GROUP_INVALID, WIRE_LENGTH_TOO_LONG, WIRE_TAG_INVALID, WIRE_TRUNCATED,
+    WIRE_UTF8_INVALID, WIRE_VARINT_TOO_LONG, Cursor, Fault,
+)
+
+from histscan.errors import HistoryDecodeError
+
+cdef dict FAULT_REASONS = {
+    JSON_EMPTY: "the text is empty where JSON was expected",
+    JSON_VALUE_EXPECTED: "a JSON value was expected",
+    JSON_KEY_EXPECTED: "a key in double quotes was expected",
+    JSON_COLON_EXPECTED: "a colon was expected behind the key",
+    JSON_COMMA_EXPECTED: "a comma or a closing bracket was expected",
+    JSON_STRING_UNTERMINATED: "the string that begins here never ends",
+    JSON_CONTROL_CHARACTER: "a control character stands bare in a string",
+    JSON_ESCAPE_INVALID: "the escape is not one that JSON knows",
+    JSON_UTF8_INVALID: "the text is not valid UTF-8",
+    JSON_TRAILING_DATA: "there is more text behind the JSON value",
+    JSON_TOO_DEEP: "the value is nested too deeply",
+    WIRE_TRUNCATED: "the protobuf message ends within a field",
+    WIRE_VARINT_TOO_LONG: "a protobuf varint is longer than ten bytes",
+    WIRE_TAG_INVALID: "the protobuf tag is invalid",
+    WIRE_LENGTH_TOO_LONG: "a protobuf field is longer than what holds it",
+    WIRE_GROUP_INVALID: "a protobuf group is unbalanced or nested too deeply",
+    WIRE_UTF8_INVALID: "a protobuf string is not valid UTF-8",
+}
+
+
+cdef int raise_fault_at(Fault fault, Py_ssize_t byte) except -1:
+    """Raises the exception for `fault` at offset `byte`."""
+    raise HistoryDecodeError(FAULT_REASONS[fault], byte=byte)
+
+
+cdef int raise_fault(const Cursor* cursor) except -1:
+    """Raises the exception for the fault that a reader just left in `cursor`."""
+    return raise_fault_at(cursor.fault, cursor.fault_at - cursor.start)

@@ -1,0 +1,340 @@
+"""Pages in GraphQL's JSON: the body of the HTTP response as it came, or row texts taken out of a parsed one.
+
+A body is `{"data": {"project": {"run": {FIELD: rows}}}}`; `history` gives rows as JSON within strings,
+`sampledHistory` as one list of plain objects for each spec asked for.
+"""
+
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
+from libc.stdint cimport uint8_t
+
+from histscan._core.cursor cimport (
+    JSON_COMMA_EXPECTED, JSON_UTF8_INVALID, Cursor, byte_ptr, find_invalid_utf8, open_cursor, peek, stop,
+)
+from histscan._core.faults cimport raise_fault
+from histscan._core.json_rows cimport JsonRowDecoder
+from histscan._core.json_skip cimport skip_value
+from histscan._core.json_string cimport unescape_string
+from histscan._core.json_text cimport skip_space
+from histscan._core.json_value cimport JsonContext, decode_value, expect_end, read_key
+from histscan._core.page cimport Page, RowSpan
+
+from histscan._core.locate import locate_value
+
+from cpython.object cimport PyObject
+from cpython.ref cimport Py_DECREF
+
+from histscan.errors import GraphQLResponseError, HistoryDecodeError, ResponseShapeError, RunNotFoundError
+
+
+cdef extern from "Python.h":
+    const char* PyUnicode_AsUTF8AndSize(object text, Py_ssize_t* size) except NULL
+
+
+def describe_errors(object errors):
+    """Puts the ``errors`` member of a GraphQL answer in one line.
+
+    Args:
+        errors: The member's value; by the specification a list of objects with a ``message``.
+
+    Returns:
+        The messages, joined.
+    """
+    if not isinstance(errors, list):
+        errors = [errors]
+    return "; ".join(
+        str(error["message"]) if isinstance(error, dict) and "message" in error else str(error) for error in errors
+    )
+
+
+cdef class BodyReader:
+    """Finds the rows in a response body, and the errors before or behind them."""
+    cdef Cursor cursor
+    cdef JsonContext context
+    cdef tuple path             # the names that lead to the rows
+    cdef JsonPage page          # which indexes the rows when they are reached
+    cdef object errors          # the value of the member `errors`
+    cdef str absent             # the first name on the path that is missing
+    cdef bint absent_is_null    # it is there, but null
+    cdef bint reached           # the rows' member was there
+
+    cdef int read_members(self, Py_ssize_t depth) except -1:
+        """Takes the members of the object that the cursor is at; `depth` names of the path lead to it."""
+        cdef Cursor* cursor = &self.cursor
+        cdef PyObject* key_reference
+        cdef object key
+        cdef bint found = False
+        cursor.pos += 1
+        skip_space(cursor)
+        if peek(cursor) != c'}':
+            while True:
+                read_key(cursor, self.context, &key_reference)
+                key = <object> key_reference
+                Py_DECREF(key)
+                if key == self.path[depth]:
+                    found = True
+                    self.read_step(depth)
+                elif depth == 0 and key == "errors":
+                    self.errors = decode_value(cursor, self.context)
+                elif not skip_value(cursor):
+                    raise_fault(cursor)
+                skip_space(cursor)
+                if peek(cursor) != c',':
+                    break
+                cursor.pos += 1
+                skip_space(cursor)
+            if peek(cursor) != c'}':
+                stop(cursor, JSON_COMMA_EXPECTED, cursor.pos)
+                raise_fault(cursor)
+        cursor.pos += 1
+        if not found and self.absent is None:
+            self.absent = self.path[depth]
+        return 0
+
+    cdef int read_step(self, Py_ssize_t depth) except -1:
+        """Takes the value of a name on the path."""
+        cdef Cursor* cursor = &self.cursor
+        if depth == len(self.path) - 1:
+            self.reached = True
+            if peek(cursor) == c'[':
+                return self.page.index_body_rows(cursor)
+        elif peek(cursor) == c'{':
+            return self.read_members(depth + 1)
+        if self.absent is None:
+            self.absent = self.path[depth]
+            self.absent_is_null = peek(cursor) == c'n'
+        if not skip_value(cursor):
+            raise_fault(cursor)
+        return 0
+
+    cdef int read(self) except -1:
+        """Takes the whole body."""
+        cdef Cursor* cursor = &self.cursor
+        skip_space(cursor)
+        if peek(cursor) != c'{':
+            raise ResponseShapeError("the server's answer is not a JSON object: is this the GraphQL endpoint?")
+        self.read_members(0)
+        expect_end(cursor)
+        return 0
+
+
+cdef class JsonPage(Page):
+    """What the pages whose rows are JSON text have in common."""
+
+    cdef int index_body_rows(self, Cursor* cursor) except -1:
+        """Notes where each row of the array is that the cursor is at, and takes the array."""
+        raise NotImplementedError
+
+    cdef int read_body(self, bytes body, str field) except -1:
+        """Indexes the rows of a response body, or raises what keeps there from being any."""
+        cdef BodyReader reader = BodyReader()
+        self.owner = body
+        self.data = <const unsigned char*> PyBytes_AS_STRING(body)
+        open_cursor(&reader.cursor, self.data, PyBytes_GET_SIZE(body))
+        reader.context = JsonContext()
+        reader.path = ("data", "project", "run", field)
+        reader.page = self
+        try:
+            reader.read()
+        except HistoryDecodeError as error:
+            if not reader.reached:
+                raise HistoryDecodeError(
+                    f"the server's answer is not valid JSON: {error.reason}", byte=error.byte
+                ) from None
+            self.note_fault(&reader.cursor)
+        if reader.errors:
+            raise GraphQLResponseError(f"the server answered with errors: {describe_errors(reader.errors)}")
+        if reader.absent is not None:
+            if reader.absent_is_null and reader.absent in ("project", "run"):
+                raise RunNotFoundError(
+                    f"the server knows no such {reader.absent}, or this API key may not see it: check the names"
+                )
+            raise ResponseShapeError(f"the server's answer has no `{'.'.join(reader.path)}`: `{reader.absent}` is missing")
+        return 0
+
+    cdef object decode_span(self, byte_ptr data, RowSpan span):
+        """The row at `span` of `data`."""
+        cdef Cursor cursor
+        if self.decoder is None:
+            self.decoder = JsonRowDecoder()
+        open_cursor(&cursor, data + span.begin, span.end - span.begin)
+        try:
+            return self.decoder.decode_text(&cursor, span.has_surrogates)
+        except HistoryDecodeError as error:
+            error.add_location(path=locate_value((<char*> data)[span.begin:span.end], error.byte))
+            raise
+
+    cdef int use_decoder_of(self, Page previous) except -1:
+        if self.decoder is None and isinstance(previous, JsonPage):
+            self.decoder = (<JsonPage> previous).decoder
+        return 0
+
+
+cdef class HistoryPage(JsonPage):
+    """A page of the ``history`` field.
+
+    Args:
+        body: The HTTP response's body.
+
+    Raises:
+        GraphQLResponseError: The answer has ``errors``.
+        RunNotFoundError: The project or the run is null.
+        ResponseShapeError: The answer is JSON, but not of this shape.
+        HistoryDecodeError: The answer is not JSON. (Once the rows have begun, this is raised behind the last whole row.)
+    """
+
+    def __init__(self, bytes body not None):
+        self.read_body(body, "history")
+
+    cdef int index_body_rows(self, Cursor* cursor) except -1:
+        cdef uint8_t* out
+        cdef uint8_t* row_end
+        cdef byte_ptr row_begin
+        cdef RowSpan span
+        cdef byte_ptr invalid = NULL
+        # No row's text is longer than what it was written as.
+        self.text.resize(cursor.end - cursor.pos)
+        out = self.text.data()
+        cursor.pos += 1
+        with nogil:
+            skip_space(cursor)
+            if peek(cursor) == c']':
+                cursor.pos += 1
+                return 0
+            while peek(cursor) == c'"':
+                row_begin = cursor.pos
+                cursor.pos += 1
+                span.has_surrogates = False
+                row_end = unescape_string(cursor, out, &span.has_surrogates)
+                if row_end == NULL:
+                    break
+                if span.has_surrogates:
+                    invalid = find_invalid_utf8(row_begin, cursor.pos)
+                    if invalid != cursor.pos:
+                        stop(cursor, JSON_UTF8_INVALID, invalid)
+                        break
+                span.begin = out - self.text.data()
+                span.end = row_end - self.text.data()
+                self.spans.push_back(span)
+                out = row_end
+                skip_space(cursor)
+                if peek(cursor) == c']':
+                    cursor.pos += 1
+                    return 0
+                if peek(cursor) != c',':
+                    stop(cursor, JSON_COMMA_EXPECTED, cursor.pos)
+                    break
+                cursor.pos += 1
+                skip_space(cursor)
+        if cursor.fault:
+            raise_fault(cursor)
+        if peek(cursor) < 0:
+            stop(cursor, JSON_COMMA_EXPECTED, cursor.pos)
+            raise_fault(cursor)
+        raise ResponseShapeError("a row of `history` is not a string", row=<Py_ssize_t> self.spans.size())
+
+    cdef object decode_row(self, Py_ssize_t index):
+        return self.decode_span(self.text.data(), self.spans[index])
+
+
+cdef class SampledPage(JsonPage):
+    """A page of the ``sampledHistory`` field; the rows of its first spec.
+
+    Args:
+        body: The HTTP response's body.
+
+    Raises:
+        GraphQLResponseError: The answer has ``errors``.
+        RunNotFoundError: The project or the run is null.
+        ResponseShapeError: The answer is JSON, but not of this shape.
+        HistoryDecodeError: The answer is not JSON. (Once the rows have begun, this is raised behind the last whole row.)
+    """
+
+    def __init__(self, bytes body not None):
+        self.read_body(body, "sampledHistory")
+
+    cdef int index_body_rows(self, Cursor* cursor) except -1:
+        cdef RowSpan span
+        cdef bint whole = False
+        cursor.pos += 1
+        skip_space(cursor)
+        if peek(cursor) != c'[':
+            raise ResponseShapeError("`sampledHistory` is not a list with a list of rows for each spec")
+        cursor.pos += 1
+        span.has_surrogates = False
+        with nogil:
+            skip_space(cursor)
+            whole = peek(cursor) == c']'
+            while not whole:
+                span.begin = cursor.pos - cursor.start
+                if not skip_value(cursor):
+                    break
+                span.end = cursor.pos - cursor.start
+                self.spans.push_back(span)
+                skip_space(cursor)
+                if peek(cursor) == c']':
+                    whole = True
+                elif peek(cursor) == c',':
+                    cursor.pos += 1
+                    skip_space(cursor)
+                else:
+                    stop(cursor, JSON_COMMA_EXPECTED, cursor.pos)
+                    break
+        if not whole:
+            raise_fault(cursor)
+        # The lists of other specs, which a scan never asks for.
+        cursor.pos += 1
+        skip_space(cursor)
+        while peek(cursor) == c',':
+            cursor.pos += 1
+            skip_space(cursor)
+            if not skip_value(cursor):
+                raise_fault(cursor)
+            skip_space(cursor)
+        if peek(cursor) != c']':
+            stop(cursor, JSON_COMMA_EXPECTED, cursor.pos)
+            raise_fault(cursor)
+        cursor.pos += 1
+        return 0
+
+    cdef object decode_row(self, Py_ssize_t index):
+        return self.decode_span(self.data, self.spans[index])
+
+
+cdef class TextPage(JsonPage):
+    """A page of row texts that somebody else took out of the response.
+
+    Args:
+        rows: One JSON text for each row.
+
+    Raises:
+        ResponseShapeError: A row is not a str.
+    """
+
+    def __init__(self, list rows not None):
+        cdef RowSpan span
+        cdef Py_ssize_t index
+        span.begin = span.end = 0
+        span.has_surrogates = False
+        for index, row in enumerate(rows):
+            if not isinstance(row, str):
+                raise ResponseShapeError(f"a row of `history` is not a string but {type(row).__name__}", row=index)
+        self.owner = rows
+        self.spans.assign(len(rows), span)
+
+    cdef object decode_row(self, Py_ssize_t index):
+        cdef RowSpan span
+        cdef str text = (<list> self.owner)[index]
+        cdef bytes encoded
+        cdef byte_ptr data
+        cdef Py_ssize_t length
+        span.begin = 0
+        span.has_surrogates = False
+        try:
+            data = <byte_ptr> PyUnicode_AsUTF8AndSize(text, &length)
+        except UnicodeEncodeError:
+            encoded = text.encode("utf-8", "surrogatepass")
+            data = <byte_ptr> PyBytes_AS_STRING(encoded)
+            length = PyBytes_GET_SIZE(encoded)
+            span.has_surrogates = True
+        span.end = length
+        return self.decode_span(data, span)

@@ -1,0 +1,235 @@
+"""JSON text (RFC 8259, and the NaN and Infinity tokens of Python's json) read without the GIL.
+
+`read_token` takes one value and says what it is without making an object of it. The grammar is exactly that of
+`json.loads`.
+"""
+
+from libc.stdint cimport int64_t, uint64_t
+
+from histscan._core.cursor cimport (
+    JSON_CONTROL_CHARACTER, JSON_STRING_UNTERMINATED, JSON_VALUE_EXPECTED, Cursor, all_digits, byte_at, byte_ptr,
+    eight_digits, find_string_end, find_string_special, has_text, infinity, load_word, nearest_double, not_a_number, peek,
+    stop,
+)
+
+cdef enum TokenKind:
+    TOKEN_NULL
+    TOKEN_FALSE
+    TOKEN_TRUE
+    TOKEN_INT64
+    TOKEN_BIG_INTEGER   # an integer beyond int64; its digits are the token's text
+    TOKEN_FLOAT64       # has a fraction or an exponent, or is NaN or an infinity
+    TOKEN_STRING        # its text is what stands between the quotes
+    TOKEN_OBJECT        # the cursor is left at the opening bracket
+    TOKEN_ARRAY         # the same
+
+
+cdef struct Token:
+    TokenKind kind
+    int64_t integer     # of TOKEN_INT64
+    double number       # of TOKEN_FLOAT64
+    byte_ptr begin      # text of TOKEN_STRING and TOKEN_BIG_INTEGER, and where any other token begins
+    byte_ptr end
+    bint has_escapes    # of TOKEN_STRING: a backslash is among the text
+    bint is_ascii       # of TOKEN_STRING: no byte is above 0x7F
+
+
+cdef extern from * nogil:
+    """
+    static const double histscan_powers_of_ten[] = {
+        1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19,
+        1e20, 1e21, 1e22};
+    """
+    const double* powers_of_ten "histscan_powers_of_ten"
+
+
+cdef inline void skip_space(Cursor* cursor) noexcept nogil:
+    """Passes over JSON's four white-space characters."""
+    cdef int byte = peek(cursor)
+    while byte == c' ' or byte == c'\n' or byte == c'\t' or byte == c'\r':
+        cursor.pos += 1
+        byte = peek(cursor)
+
+
+cdef inline bint is_digit(int byte) noexcept nogil:
+    return c'0' <= byte <= c'9'
+
+
+cdef inline bint read_literal(Cursor* cursor, const char* text, size_t length) noexcept nogil:
+    """Takes `text`, or faults."""
+    if not has_text(cursor, <byte_ptr> text, length):
+        return stop(cursor, JSON_VALUE_EXPECTED, cursor.pos)
+    cursor.pos += length
+    return True
+
+
+cdef inline byte_ptr skip_digits(byte_ptr pos, byte_ptr end, uint64_t* mantissa) noexcept nogil:
+    """Appends decimal digits to `mantissa` (modulo 2**64) and returns where they end."""
+    cdef uint64_t word
+    while end - pos >= 8:
+        word = load_word(pos)
+        if not all_digits(word):
+            break
+        mantissa[0] = mantissa[0] * 100000000 + eight_digits(word)
+        pos += 8
+    while is_digit(byte_at(pos, end)):
+        mantissa[0] = mantissa[0] * 10 + <uint64_t> (pos[0] - c'0')
+        pos += 1
+    return pos
+
+
+cdef inline bint read_number(Cursor* cursor, Token* token) noexcept nogil:
+    """Takes a number, or `-Infinity`; the cursor is at its first byte."""
+    cdef byte_ptr begin = cursor.pos
+    cdef byte_ptr end = cursor.end
+    cdef bint negative = begin[0] == c'-'
+    cdef byte_ptr digits = begin + negative
+    cdef byte_ptr pos = digits
+    cdef byte_ptr fraction
+    cdef uint64_t mantissa = 0
+    cdef Py_ssize_t digit_count
+    cdef long exponent = 0
+    cdef long written = 0
+    cdef bint negative_exponent
+    cdef int byte = byte_at(pos, end)
+    token.begin = begin
+    if byte == c'0':
+        pos += 1
+    elif is_digit(byte):
+        # Most integers are short; a long one is worth the wide steps only behind a point.
+        while is_digit(byte):
+            mantissa = mantissa * 10 + <uint64_t> (byte - c'0')
+            pos += 1
+            byte = byte_at(pos, end)
+    elif negative and byte == c'I':
+        cursor.pos = pos
+        if not read_literal(cursor, "Infinity", 8):
+            return stop(cursor, JSON_VALUE_EXPECTED, begin)
+        token.kind = TOKEN_FLOAT64
+        token.number = -infinity()
+        return True
+    else:
+        return stop(cursor, JSON_VALUE_EXPECTED, begin)
+    digit_count = pos - digits
+    byte = byte_at(pos, end)
+    if byte != c'.' and byte != c'e' and byte != c'E':
+        cursor.pos = pos
+        token.end = pos
+        if digit_count < 19 or (digit_count == 19 and mantissa <= 0x7FFFFFFFFFFFFFFFULL):
+            token.kind = TOKEN_INT64
+            token.integer = -<int64_t> mantissa if negative else <int64_t> mantissa
+        else:
+            token.kind = TOKEN_BIG_INTEGER
+        return True
+    if byte == c'.':
+        fraction = pos + 1
+        pos = skip_digits(fraction, end, &mantissa)
+        if pos == fraction:
+            return stop(cursor, JSON_VALUE_EXPECTED, fraction)
+        exponent = fraction - pos
+        digit_count -= exponent
+        byte = byte_at(pos, end)
+    if byte == c'e' or byte == c'E':
+        pos += 1
+        byte = byte_at(pos, end)
+        negative_exponent = byte == c'-'
+        if byte == c'-' or byte == c'+':
+            pos += 1
+            byte = byte_at(pos, end)
+        if not is_digit(byte):
+            return stop(cursor, JSON_VALUE_EXPECTED, pos)
+        while is_digit(byte):
+            # Beyond any double's range the exponent's exact size no longer matters.
+            if written < 100000000:
+                written = written * 10 + (byte - c'0')
+            pos += 1
+            byte = byte_at(pos, end)
+        exponent += -written if negative_exponent else written
+    cursor.pos = pos
+    token.end = pos
+    token.kind = TOKEN_FLOAT64
+    # Clinger's case: both factors are exact doubles, so one rounding gives the nearest.
+    if digit_count <= 19 and mantissa <= 0x20000000000000ULL and -22 <= exponent <= 22:
+        token.number = <double> mantissa
+        if exponent < 0:
+            token.number /= powers_of_ten[-exponent]
+        else:
+            token.number *= powers_of_ten[exponent]
+        if negative:
+            token.number = -token.number
+    else:
+        token.number = nearest_double(begin, pos, exponent + digit_count)
+    return True
+
+
+cdef inline bint read_string(Cursor* cursor, Token* token) noexcept nogil:
+    """Takes a string; the cursor is at its opening quote. Escapes and UTF-8 are left for whoever wants the text."""
+    cdef byte_ptr pos = cursor.pos + 1
+    cdef byte_ptr end = cursor.end
+    cdef int byte
+    token.kind = TOKEN_STRING
+    token.begin = pos
+    token.has_escapes = False
+    token.is_ascii = True
+    pos = find_string_special(pos, end)
+    byte = byte_at(pos, end)
+    while byte != c'"':
+        if byte < 0:
+            return stop(cursor, JSON_STRING_UNTERMINATED, cursor.pos)
+        if byte < 0x20:
+            return stop(cursor, JSON_CONTROL_CHARACTER, pos)
+        if byte == c'\\':
+            token.has_escapes = True
+            if end - pos < 2:
+                return stop(cursor, JSON_STRING_UNTERMINATED, cursor.pos)
+            if pos[1] < 0x20:
+                return stop(cursor, JSON_CONTROL_CHARACTER, pos + 1)
+            pos += 2
+        else:
+            token.is_ascii = False
+            pos += 1
+        if token.is_ascii:
+            pos = find_string_special(pos, end)
+        else:
+            pos = find_string_end(pos, end)
+        byte = byte_at(pos, end)
+    token.end = pos
+    cursor.pos = pos + 1
+    # A byte just behind a backslash was stepped over unseen.
+    if token.has_escapes:
+        token.is_ascii = False
+    return True
+
+
+cdef inline bint read_token(Cursor* cursor, Token* token) noexcept nogil:
+    """Takes one scalar value, or stops at the bracket of a container. The cursor is past any white space."""
+    cdef int byte = peek(cursor)
+    token.begin = cursor.pos
+    if is_digit(byte) or byte == c'-':
+        return read_number(cursor, token)
+    if byte == c'"':
+        return read_string(cursor, token)
+    if byte == c'{':
+        token.kind = TOKEN_OBJECT
+        return True
+    if byte == c'[':
+        token.kind = TOKEN_ARRAY
+        return True
+    if byte == c'n':
+        token.kind = TOKEN_NULL
+        return read_literal(cursor, "null", 4)
+    if byte == c't':
+        token.kind = TOKEN_TRUE
+        return read_literal(cursor, "true", 4)
+    if byte == c'f':
+        token.kind = TOKEN_FALSE
+        return read_literal(cursor, "false", 5)
+    if byte == c'N':
+        token.kind = TOKEN_FLOAT64
+        token.number = not_a_number()
+        return read_literal(cursor, "NaN", 3)
+    if byte == c'I':
+        token.kind = TOKEN_FLOAT64
+        token.number = infinity()
+        return read_literal(cursor, "Infinity", 8)
+    return stop(cursor, JSON_VALUE_EXPECTED, cursor.pos)

@@ -1,0 +1,25 @@
+"""Pages: raw bytes and where their rows are."""
+
+from libcpp.vector cimport vector
+
+from histscan._core.cursor cimport Cursor, Fault
+
+
+# Where a row's bytes are, as offsets from the start of the page's bytes.
+cdef struct RowSpan:
+    Py_ssize_t begin
+    Py_ssize_t end
+    bint has_surrogates     # the row's text holds lone surrogates (GraphQL bodies only)
+
+
+cdef class Page:
+    cdef object owner           # keeps the bytes alive that the spans point into
+    cdef const unsigned char* data
+    cdef vector[RowSpan] spans
+    cdef Fault fault            # what ended the index early; every row before it is there
+    cdef Py_ssize_t fault_byte  # where, as an offset into the page
+
+    cdef object decode_row(self, Py_ssize_t index)
+    cdef int use_decoder_of(self, Page previous) except -1
+    cdef int note_fault(self, const Cursor* cursor) except -1
+    cdef int raise_if_faulty(self) except -1

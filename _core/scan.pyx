@@ -1,0 +1,110 @@
+"""The iterator that every scan is: rows of the current page, and pages one after the other.
+
+Subclasses say how a page is fetched, in `_load_next`; whatever happens for each row happens here.
+"""
+
+from histscan._core.page cimport Page
+
+from histscan.errors import HistoryDecodeError
+
+
+cdef class RowScan:
+    """Iterates over rows page by page; ``iter()`` starts over.
+
+    Args:
+        min_step: First step of the scan, inclusive.
+        stop_step: Where the scan ends, exclusive.
+
+    Attributes:
+        page_offset: First step of the page to be loaded next.
+        scan_offset: Index of the next row within the current page.
+    """
+
+    def __init__(self, min_step, stop_step):
+        self.min_step = min_step
+        self._stop_step = stop_step
+        self._start_over()
+
+    def _start_over(self):
+        """Goes back to the first page, without loading it."""
+        self.page_offset = self.min_step
+        self.scan_offset = 0
+        self.row_list = []
+
+    @property
+    def max_step(self):
+        """The highest step that the scan can yield."""
+        return self._stop_step - 1
+
+    @property
+    def rows(self):
+        """The current page's rows, as a list; rows not decoded yet are decoded now.
+
+        Raises:
+            HistoryDecodeError: A row of the page is malformed. (Iterating delivers the rows before it.)
+        """
+        if self.row_list is None:
+            try:
+                self.row_list = self.page.rows()
+            except HistoryDecodeError as error:
+                self._add_location(error)
+                raise
+        return self.row_list
+
+    @rows.setter
+    def rows(self, rows):
+        self.row_list = rows if type(rows) is list else list(rows)
+
+    def __iter__(self):
+        self._start_over()
+        return self
+
+    def __next__(self):
+        return self.next_row()
+
+    cdef object next_row(self):
+        """The next row, loading pages until there is one."""
+        cdef object row
+        while True:
+            if self.row_list is not None:
+                if 0 <= self.scan_offset < len(self.row_list):
+                    row = self.row_list[self.scan_offset]
+                    self.scan_offset += 1
+                    return row
+            elif 0 <= self.scan_offset < <Py_ssize_t> self.page.spans.size():
+                try:
+                    row = self.page.decode_row(self.scan_offset)
+                except HistoryDecodeError as error:
+                    error.add_location(row=self.scan_offset)
+                    self._add_location(error)
+                    raise
+                self.scan_offset += 1
+                return row
+            elif self.page.fault:
+                try:
+                    self.page.raise_if_faulty()
+                except HistoryDecodeError as error:
+                    self._add_location(error)
+                    raise
+            if self.page_offset >= self._stop_step:
+                raise StopIteration
+            self._load_next()
+
+    def _take_page(self, Page page not None):
+        """Makes a page the current one.
+
+        Args:
+            page: A page fresh from its source; its rows are decoded as they are asked for.
+        """
+        if self.page is not None:
+            page.use_decoder_of(self.page)
+        self.page = page
+        self.row_list = None
+        self.scan_offset = 0
+
+    def _load_next(self):
+        """Fetches the page at `page_offset`, makes it the current one, and moves `page_offset` on."""
+        raise NotImplementedError
+
+    def _add_location(self, error):
+        """Tells an error what the scan knows of its place; subclasses know more than nothing."""

@@ -1,0 +1,1 @@
+"""histscan: the fastest way to read Weights & Biases run history."""

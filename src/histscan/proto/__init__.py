@@ -1,0 +1,156 @@
+"""The wandb service's history messages, for programs that have no wandb installed.
+
+The classes are built when this module is first imported, from the table below and in a descriptor pool of their own.
+Names and numbers of the fields are wandb's (releases from 0.25.1), so bytes written by one are read by the other; and
+because nothing is registered in protobuf's default pool, wandb may be imported before, after, or not at all. Building
+at import also makes one source serve every protobuf runtime, where generated modules are tied to the runtime of their
+day.
+
+``RawApiResponse`` is ``ApiResponse`` with the page left as bytes: a service that answers with it saves one parse and
+one serialisation of each page.
+"""
+
+from __future__ import annotations
+
+from google.protobuf.descriptor_pb2 import DescriptorProto, FieldDescriptorProto, FileDescriptorProto
+from google.protobuf.descriptor_pool import DescriptorPool
+from google.protobuf.message_factory import GetMessageClass
+
+__all__ = [
+    "ApiErrorResponse",
+    "ApiRequest",
+    "ApiResponse",
+    "HistoryRow",
+    "ParquetHistoryItem",
+    "RawApiResponse",
+    "RawReadRunHistoryResponse",
+    "ReadRunHistoryRequest",
+    "ReadRunHistoryResponse",
+    "RunHistoryResponse",
+    "ScanRunHistory",
+    "ScanRunHistoryCleanup",
+    "ScanRunHistoryCleanupResponse",
+    "ScanRunHistoryInit",
+    "ScanRunHistoryInitResponse",
+]
+
+_PACKAGE = "histscan.proto"
+
+_SCALARS = {
+    "bool": FieldDescriptorProto.TYPE_BOOL,
+    "bytes": FieldDescriptorProto.TYPE_BYTES,
+    "int32": FieldDescriptorProto.TYPE_INT32,
+    "int64": FieldDescriptorProto.TYPE_INT64,
+    "string": FieldDescriptorProto.TYPE_STRING,
+}
+
+# Message name → its fields as (type, name, number); "*" marks a repeated field, "|" a member of the message's oneof.
+_MESSAGES: dict[str, list[tuple[str, str, int]]] = {
+    "ApiRequest": [
+        ("string", "api_id", 1),
+        ("|ReadRunHistoryRequest", "read_run_history_request", 2),
+    ],
+    "ApiResponse": [
+        ("|ReadRunHistoryResponse", "read_run_history_response", 1),
+        ("|ApiErrorResponse", "api_error_response", 2),
+    ],
+    "RawApiResponse": [
+        ("|RawReadRunHistoryResponse", "read_run_history_response", 1),
+        ("|ApiErrorResponse", "api_error_response", 2),
+    ],
+    "ApiErrorResponse": [("string", "message", 1)],
+    "ReadRunHistoryRequest": [
+        ("|ScanRunHistoryInit", "scan_run_history_init", 1),
+        ("|ScanRunHistory", "scan_run_history", 2),
+        ("|ScanRunHistoryCleanup", "scan_run_history_cleanup", 3),
+    ],
+    "ReadRunHistoryResponse": [
+        ("|ScanRunHistoryInitResponse", "scan_run_history_init", 1),
+        ("|RunHistoryResponse", "run_history", 2),
+        ("|ScanRunHistoryCleanupResponse", "scan_run_history_cleanup", 3),
+    ],
+    "RawReadRunHistoryResponse": [
+        ("|ScanRunHistoryInitResponse", "scan_run_history_init", 1),
+        ("|bytes", "run_history", 2),
+        ("|ScanRunHistoryCleanupResponse", "scan_run_history_cleanup", 3),
+    ],
+    "ScanRunHistoryInit": [
+        ("string", "entity", 1),
+        ("string", "project", 2),
+        ("string", "run_id", 3),
+        ("*string", "keys", 4),
+        ("bool", "use_cache", 5),
+    ],
+    "ScanRunHistoryInitResponse": [("int32", "request_id", 1)],
+    "ScanRunHistory": [
+        ("int64", "min_step", 1),
+        ("int64", "max_step", 2),
+        ("int32", "request_id", 3),
+    ],
+    "ScanRunHistoryCleanup": [("int32", "request_id", 1)],
+    "ScanRunHistoryCleanupResponse": [],
+    "RunHistoryResponse": [("*HistoryRow", "history_rows", 1)],
+    "HistoryRow": [("*ParquetHistoryItem", "history_items", 1)],
+    "ParquetHistoryItem": [
+        ("string", "key", 1),
+        ("string", "value_json", 16),
+    ],
+}
+
+
+def _describe_field(declared: str, name: str, number: int) -> FieldDescriptorProto:
+    kind = declared.lstrip("*|")
+    field = FieldDescriptorProto(
+        name=name,
+        number=number,
+        label=FieldDescriptorProto.LABEL_REPEATED if declared[0] == "*" else FieldDescriptorProto.LABEL_OPTIONAL,
+        type=_SCALARS.get(kind, FieldDescriptorProto.TYPE_MESSAGE),
+    )
+    if kind not in _SCALARS:
+        field.type_name = f".{_PACKAGE}.{kind}"
+    if declared[0] == "|":
+        field.oneof_index = 0
+    return field
+
+
+def _describe_message(name: str, fields: list[tuple[str, str, int]]) -> DescriptorProto:
+    message = DescriptorProto(name=name, field=[_describe_field(*field) for field in fields])
+    if any(declared[0] == "|" for declared, _, _ in fields):
+        message.oneof_decl.add(name="request" if name.endswith("Request") else "response")
+    return message
+
+
+def _describe_file() -> FileDescriptorProto:
+    return FileDescriptorProto(
+        name="histscan/proto/history.proto",
+        package=_PACKAGE,
+        syntax="proto3",
+        message_type=[_describe_message(name, fields) for name, fields in _MESSAGES.items()],
+    )
+
+
+_pool = DescriptorPool()
+_pool.AddSerializedFile(_describe_file().SerializeToString())
+
+
+def _message_class(name: str) -> type:
+    message_class = GetMessageClass(_pool.FindMessageTypeByName(f"{_PACKAGE}.{name}"))
+    message_class.__module__ = __name__
+    return message_class
+
+
+ApiErrorResponse = _message_class("ApiErrorResponse")
+ApiRequest = _message_class("ApiRequest")
+ApiResponse = _message_class("ApiResponse")
+HistoryRow = _message_class("HistoryRow")
+ParquetHistoryItem = _message_class("ParquetHistoryItem")
+RawApiResponse = _message_class("RawApiResponse")
+RawReadRunHistoryResponse = _message_class("RawReadRunHistoryResponse")
+ReadRunHistoryRequest = _message_class("ReadRunHistoryRequest")
+ReadRunHistoryResponse = _message_class("ReadRunHistoryResponse")
+RunHistoryResponse = _message_class("RunHistoryResponse")
+ScanRunHistory = _message_class("ScanRunHistory")
+ScanRunHistoryCleanup = _message_class("ScanRunHistoryCleanup")
+ScanRunHistoryCleanupResponse = _message_class("ScanRunHistoryCleanupResponse")
+ScanRunHistoryInit = _message_class("ScanRunHistoryInit")
+ScanRunHistoryInitResponse = _message_class("ScanRunHistoryInitResponse")

@@ -1,0 +1,1 @@
+"""Where history lives: one module per place; each hands raw bytes on and decodes nothing."""

@@ -1,0 +1,256 @@
+"""A GraphQL client for W&B servers: gql for documents, requests for HTTP, and answers as raw bytes."""
+
+from __future__ import annotations
+
+import json
+import os
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from histscan.errors import GraphQLResponseError, HistoryRequestError, ResponseShapeError
+from histscan.sources.credentials import find_api_key, find_base_url
+from histscan.sources.retry import RetryPolicy, pause
+
+if TYPE_CHECKING:
+    import requests
+    from gql import GraphQLRequest
+    from graphql import DocumentNode
+    from typing_extensions import Self
+
+    from histscan.sources.transport import HistoryTransport
+
+__all__ = ["Client"]
+
+_SHOWN_TEXT = 500
+
+
+class Client:
+    """Asks a W&B server's GraphQL API; needs no wandb.
+
+    The key is sent to the server's own address and nowhere else: redirects are not followed, TLS certificates are
+    verified, and neither errors, logs nor ``repr`` show it. A request that meets a connection failure, a full rate
+    limit (429) or a failing server (5xx) is sent again a few times, after the time the server asks for; so use the
+    client for queries, which may be repeated. Several threads may share a client, and a forked process may go on with
+    its parent's: it connects anew.
+
+    Args:
+        base_url: The server's address. Default: ``WANDB_BASE_URL``, or else ``https://api.wandb.ai``.
+        api_key: The API key. Default: ``WANDB_API_KEY``, or else the host's password in netrc; without any, requests
+            are sent anonymously.
+        timeout: Seconds to wait for a connection, and for each further part of an answer.
+        retries: How many times a failed request is sent again.
+        allow_http: Whether ``base_url`` may be a plain http address of another machine, where the key can be read on
+            the way. This machine's own addresses are always allowed.
+
+    Raises:
+        HistoryRequestError: The address or the key cannot be used.
+    """
+
+    def __init__(
+        self,
+        base_url: str | None = None,
+        api_key: str | None = None,
+        timeout: float = 30.0,
+        *,
+        retries: int = 4,
+        allow_http: bool = False,
+    ) -> None:
+        self.base_url = find_base_url(base_url, allow_http=allow_http)
+        self.timeout = timeout
+        self._key = find_api_key(self.base_url, api_key)
+        self._retry = RetryPolicy(retries=retries)
+        # The process that opened the connections, and the connections; replaced as one so that no lock is needed.
+        self._opened: tuple[int, HistoryTransport] | None = None
+
+    def __repr__(self) -> str:
+        login = "no API key" if self._key is None else f"API key from {self._key.source}"
+        return f"<histscan.Client {self.base_url}, {login}>"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Closes the open connections. A later request opens new ones."""
+        opened, self._opened = self._opened, None
+        if opened is not None and opened[0] == os.getpid():
+            opened[1].close()
+
+    def execute(
+        self, document: str | DocumentNode | GraphQLRequest, variable_values: dict[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """Runs a query and returns the ``data`` of its answer.
+
+        Args:
+            document: The query, as text or as gql's document.
+            variable_values: The query's variables.
+
+        Returns:
+            The ``data`` member, parsed.
+
+        Raises:
+            HistoryRequestError: No answer came, or one with an HTTP error.
+            GraphQLResponseError: The answer reports errors.
+            ResponseShapeError: The answer is not that of a GraphQL server.
+        """
+        body = self.execute_raw(document, variable_values)
+        try:
+            answer = json.loads(body)
+        except (ValueError, RecursionError) as error:
+            raise ResponseShapeError(f"The server's answer is not JSON: {error}") from None
+        if not isinstance(answer, dict):
+            raise ResponseShapeError(f"The server's answer is not an object but {type(answer).__name__}")
+        if answer.get("errors"):
+            raise GraphQLResponseError(f"The server answered with errors: {_error_text(answer)}")
+        data = answer.get("data")
+        if not isinstance(data, dict):
+            raise ResponseShapeError("The server's answer has no object `data`")
+        return data
+
+    def execute_raw(
+        self, document: str | DocumentNode | GraphQLRequest, variable_values: dict[str, Any] | None = None
+    ) -> bytes:
+        """Runs a query and returns the answer's body as it came, decompressed and not parsed.
+
+        Args:
+            document: The query, as text or as gql's document.
+            variable_values: The query's variables.
+
+        Returns:
+            The body: ``{"data": …}`` in UTF-8, possibly with ``errors``.
+
+        Raises:
+            HistoryRequestError: No answer came, or one with an HTTP error.
+        """
+        import requests
+        from gql import GraphQLRequest
+
+        query = GraphQLRequest(document, variable_values=variable_values)
+        transport = self._open()
+        attempt = 0
+        while True:
+            try:
+                response = transport.post(query)
+            except requests.RequestException as error:
+                wait = self._retry.wait_after_failure(attempt) if _may_pass(error) else None
+                if wait is None:
+                    raise self._connection_error(error, attempt) from error
+            else:
+                if response.status_code == requests.codes.ok:
+                    return response.content
+                wait = self._retry.wait_after_status(attempt, response.status_code, response.headers)
+                if wait is None:
+                    raise self._status_error(response, attempt)
+            pause(wait)
+            attempt += 1
+
+    def _open(self) -> HistoryTransport:
+        opened = self._opened
+        if opened is None or opened[0] != os.getpid():
+            from histscan.sources.transport import HistoryTransport
+
+            key = None if self._key is None else self._key.text
+            transport = HistoryTransport(f"{self.base_url}/graphql", key, self.timeout)
+            transport.connect()
+            self._opened = opened = (os.getpid(), transport)
+        return opened[1]
+
+    def _connection_error(self, error: requests.RequestException, attempt: int) -> HistoryRequestError:
+        import requests
+
+        if isinstance(error, requests.exceptions.SSLError):
+            reason = "could not be reached safely, its TLS certificate or connection was refused (see the error above)"
+        elif isinstance(error, requests.exceptions.ConnectTimeout):
+            reason = f"did not accept a connection within {self.timeout:g} s"
+        elif isinstance(error, requests.exceptions.Timeout):
+            reason = f"sent nothing for {self.timeout:g} s: pass a longer `timeout`, or ask for smaller pages"
+        elif isinstance(error, requests.exceptions.ChunkedEncodingError):
+            reason = "broke off within its answer"
+        elif isinstance(error, requests.exceptions.ContentDecodingError):
+            reason = "sent an answer whose compression is broken"
+        elif isinstance(error, requests.exceptions.ProxyError):
+            reason = "could not be reached through the proxy: check HTTPS_PROXY and NO_PROXY"
+        else:
+            reason = "could not be reached: check the base URL and the network"
+        return HistoryRequestError(f"{self.base_url} {reason}{_tries(attempt)}")
+
+    def _status_error(self, response: requests.Response, attempt: int) -> HistoryRequestError:
+        status = response.status_code
+        if response.is_redirect or response.is_permanent_redirect:
+            target = urlsplit(response.headers.get("Location", ""))
+            address = f"{target.scheme}://{target.hostname}" if target.hostname else "another path"
+            return HistoryRequestError(
+                f"{self.base_url} redirects to {address} (HTTP {status}), which was not followed because the API key "
+                "is meant for the first address: if the second is right, pass it as `base_url`"
+            )
+        said = self._without_key(_answer_text(response))
+        return HistoryRequestError(
+            f"{self.base_url} answered HTTP {status}{f' ({said})' if said else ''}: "
+            f"{self._advice(status, response)}{_tries(attempt)}"
+        )
+
+    def _advice(self, status: int, response: requests.Response) -> str:
+        if status == 401 and self._key is None:
+            return "pass `api_key`, set WANDB_API_KEY, or add the host to your netrc file"
+        if status == 401:
+            return f"check the API key, which came from {self._key.source}" if self._key else ""
+        if status == 403:
+            return "this API key may not read that"
+        if status == 404:
+            return "check the base URL, and that the run exists"
+        if status == 429:
+            asked = response.headers.get("Retry-After") or response.headers.get("RateLimit-Reset")
+            return f"its rate limit is used up, wait {asked + ' s' if asked and asked.isdigit() else 'a while'}"
+        if status >= 500:
+            return "the server failed, try again later"
+        return "the server does not take this request"
+
+    def _without_key(self, text: str) -> str:
+        return text if self._key is None else text.replace(self._key.text, "[API key]")
+
+
+def _may_pass(error: requests.RequestException) -> bool:
+    """Whether the same request may succeed when sent again."""
+    import requests
+
+    passing = (
+        requests.exceptions.ConnectionError,
+        requests.exceptions.Timeout,
+        requests.exceptions.ChunkedEncodingError,
+    )
+    return isinstance(error, passing) and not isinstance(error, requests.exceptions.SSLError)
+
+
+def _tries(attempt: int) -> str:
+    return f" (tried {attempt + 1} times)" if attempt else ""
+
+
+def _answer_text(response: requests.Response) -> str:
+    """What the server says in an answer with an HTTP error, short and on one line."""
+    try:
+        answer = response.json()
+    except ValueError:
+        text = response.reason or "" if "html" in response.headers.get("Content-Type", "") else response.text
+    else:
+        text = _error_text(answer)
+    return _one_line(text)
+
+
+def _error_text(answer: object) -> str:
+    """The messages of a GraphQL answer's ``errors``, or of whatever a server sends in their place."""
+    errors = answer.get("errors", answer.get("error")) if isinstance(answer, dict) else answer
+    found = []
+    for error in errors if isinstance(errors, list) else [errors]:
+        message = error.get("message") if isinstance(error, dict) else error
+        found.append(message if isinstance(message, str) else json.dumps(error))
+    return _one_line("; ".join(found))
+
+
+def _one_line(text: str) -> str:
+    line = " ".join("".join(c if c.isprintable() else " " for c in text[: 4 * _SHOWN_TEXT]).split())
+    return line if len(line) <= _SHOWN_TEXT else line[: _SHOWN_TEXT - 1] + "…"

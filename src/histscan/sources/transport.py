@@ -1,0 +1,89 @@
+"""GraphQL requests over HTTP: gql prepares them, requests sends them, and the key goes to its own host only.
+
+Imported when the first request is made, because gql and requests take longer to import than all of histscan.
+"""
+
+from __future__ import annotations
+
+from http.cookiejar import DefaultCookiePolicy
+from importlib.metadata import version
+from urllib.parse import urlsplit
+
+import requests
+from gql import GraphQLRequest
+from gql.transport.requests import RequestsHTTPTransport
+from requests.adapters import HTTPAdapter
+from requests.auth import AuthBase, HTTPBasicAuth
+
+__all__ = ["HistoryTransport"]
+
+# Connections kept open to the server; more threads than this share them at the price of reconnecting.
+_POOL_SIZE = 16
+
+
+class _OwnHostAuth(AuthBase):
+    """Basic authentication as user ``api``, for requests to one origin and to no other.
+
+    It stands in even when there is no key: without an auth object, requests would look the host up in netrc by itself,
+    and send the password of a ``default`` entry.
+    """
+
+    def __init__(self, url: str, api_key: str | None) -> None:
+        self._origin = _origin(url)
+        self._basic = None if api_key is None else HTTPBasicAuth("api", api_key)
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        if self._basic is not None and _origin(request.url or "") == self._origin:
+            self._basic(request)
+        return request
+
+
+class HistoryTransport(RequestsHTTPTransport):
+    """Sends GraphQL requests and returns the server's answer as it came.
+
+    Args:
+        url: The GraphQL endpoint.
+        api_key: The key, or None to send none.
+        timeout: Seconds to wait for a connection, and for the next bytes of an answer.
+    """
+
+    def __init__(self, url: str, api_key: str | None, timeout: float) -> None:
+        # A redirect is never followed: the key is meant for this address, and a POST would turn into a GET on the way.
+        super().__init__(
+            url,
+            headers={"User-Agent": f"histscan/{version('histscan')}"},
+            auth=_OwnHostAuth(url, api_key),
+            allow_redirects=False,
+        )
+        self._timeout = timeout
+
+    def connect(self) -> None:
+        """Opens the session; connections are made when first needed, and kept."""
+        super().connect()
+        assert self.session is not None
+        adapter = HTTPAdapter(pool_connections=1, pool_maxsize=_POOL_SIZE)
+        self.session.mount("https://", adapter)
+        self.session.mount("http://", adapter)
+        # Nothing here needs a cookie, and without any the session has no state for threads to share.
+        self.session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+
+    def post(self, request: GraphQLRequest) -> requests.Response:
+        """Sends one request and reads its answer to the end.
+
+        Args:
+            request: The document with its variables.
+
+        Returns:
+            The answer, whatever its status; its ``content`` is read and decompressed.
+
+        Raises:
+            requests.RequestException: No answer came, or it broke off.
+        """
+        assert self.session is not None
+        arguments = self._prepare_request(request, extra_args={"timeout": self._timeout})
+        return self.session.post(self.url, **arguments)
+
+
+def _origin(url: str) -> tuple[str, str | None, int | None]:
+    parts = urlsplit(url)
+    return parts.scheme, parts.hostname, parts.port or {"http": 80, "https": 443}.get(parts.scheme)
