@@ -3,7 +3,8 @@
 from histscan._core.cursor cimport (
     JSON_COLON_EXPECTED, JSON_COMMA_EXPECTED, JSON_CONTROL_CHARACTER, JSON_EMPTY, JSON_ESCAPE_INVALID,
     JSON_KEY_EXPECTED, JSON_STRING_UNTERMINATED, JSON_TOO_DEEP, JSON_TRAILING_DATA, JSON_UTF8_INVALID,
-    JSON_VALUE_EXPECTED, WIRE_GROUP_INVALID, WIRE_LENGTH_TOO_LONG, WIRE_TAG_INVALID, WIRE_TRUNCATED,
+    JSON_VALUE_EXPECTED, LOG_CHECKSUM_WRONG, LOG_CHUNK_ORDER_WRONG, LOG_CHUNK_TOO_LONG, LOG_CHUNK_TYPE_UNKNOWN,
+    LOG_RECORD_INVALID, WIRE_GROUP_INVALID, WIRE_LENGTH_TOO_LONG, WIRE_TAG_INVALID, WIRE_TRUNCATED,
     WIRE_UTF8_INVALID, WIRE_VARINT_TOO_LONG, Cursor, Fault,
 )
 
@@ -27,7 +28,17 @@ cdef dict FAULT_REASONS = {
     WIRE_LENGTH_TOO_LONG: "a protobuf field is longer than what holds it",
     WIRE_GROUP_INVALID: "a protobuf group is unbalanced or nested too deeply",
     WIRE_UTF8_INVALID: "a protobuf string is not valid UTF-8",
+    LOG_CHECKSUM_WRONG: "the log is corrupt: the checksum of a chunk is wrong",
+    LOG_CHUNK_TYPE_UNKNOWN: "the log is corrupt: a chunk is of no known type",
+    LOG_CHUNK_TOO_LONG: "the log is corrupt: a chunk is longer than its block",
+    LOG_CHUNK_ORDER_WRONG: "the log is corrupt: a chunk begins or goes on with a record where none can",
+    LOG_RECORD_INVALID: "the log is corrupt: a record whose checksum is right is not a protobuf message",
 }
+
+
+cdef str fault_reason(Fault fault):
+    """What was wrong, in words."""
+    return FAULT_REASONS[fault]
 
 
 cdef int raise_fault_at(Fault fault, Py_ssize_t byte) except -1:

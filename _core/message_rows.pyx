@@ -19,97 +19,16 @@ from histscan._core.faults cimport raise_fault
 from histscan._core.json_string cimport utf8_object
 from histscan._core.json_value cimport JsonContext, decode_document
 from histscan._core.key_memory cimport NOT_REMEMBERED, KeyMemory, RememberedKey, RowShape
-from histscan._core.wire cimport (
-    WIRE_BYTES, WIRE_FIXED64, WIRE_VARINT, read_length, read_tag, read_varint, skip_field,
+from histscan._core.message_items cimport (
+    ITEM_TAG, KEY_TAG, NESTED_KEY_TAG, RECORD_ITEM, TYPED_BOOLEAN, TYPED_JSON, TYPED_NONE, TYPED_NUMBER, TYPED_TEXT,
+    ItemFields, ItemSchema, read_item_fields, skip_keys, take_json_tag,
 )
+from histscan._core.wire cimport read_length, read_tag, read_varint, skip_field
 
 cdef extern from "Python.h":
     object PyLong_FromLongLong(long long value)
 
-cdef enum:
-    ITEM_TAG = 1 << 3 | WIRE_BYTES
-    KEY_TAG = 1 << 3 | WIRE_BYTES
-    NESTED_KEY_TAG = 2 << 3 | WIRE_BYTES
-    JSON_TAG = 16 << 3 | WIRE_BYTES
-    TYPED_NONE = 3
-    TYPED_BOOLEAN = 4
-    TYPED_INTEGER = 5
-    TYPED_NUMBER = 6
-    TYPED_TEXT = 7
-    TYPED_JSON = 8
-
-
-cdef inline bint take_json_tag(Cursor* cursor) noexcept nogil:
-    """Takes the tag of `value_json`, whose varint is two bytes, or nothing."""
-    if cursor.end - cursor.pos >= 2 and cursor.pos[0] == 0x82 and cursor.pos[1] == 0x01:
-        cursor.pos += 2
-        return True
-    return False
-
-
-cdef inline bint skip_keys(Cursor* cursor, bint nested) noexcept nogil:
-    """Passes over the key fields that an item begins with."""
-    cdef byte_ptr field_end
-    while peek(cursor) == KEY_TAG or (nested and peek(cursor) == NESTED_KEY_TAG):
-        cursor.pos += 1
-        if not read_length(cursor, &field_end):
-            return False
-        cursor.pos = field_end
-    return True
-
-
-cdef inline bint is_typed(uint32_t tag, ItemSchema schema) noexcept nogil:
-    """Whether the tag is that of a typed value, of the wire type its field has."""
-    cdef uint32_t field = tag >> 3
-    cdef uint32_t wire_type = tag & 7
-    if schema != RECORD_ITEM or field < TYPED_NONE or field > TYPED_JSON:
-        return False
-    if field == TYPED_NONE or field == TYPED_TEXT or field == TYPED_JSON:
-        return wire_type == WIRE_BYTES
-    return wire_type == (WIRE_FIXED64 if field == TYPED_NUMBER else WIRE_VARINT)
-
-
-cdef inline bint read_item_fields(Cursor* cursor, ItemSchema schema, ItemFields* fields) noexcept nogil:
-    """Takes every field of an item, in whatever order, and checks the UTF-8 of its strings."""
-    cdef uint32_t tag
-    cdef byte_ptr begin
-    cdef byte_ptr field_end
-    fields.key_begin = fields.json_begin = fields.typed_begin = NULL
-    fields.typed_field = 0
-    while cursor.pos < cursor.end:
-        if not read_tag(cursor, &tag):
-            return False
-        if tag == KEY_TAG or tag == JSON_TAG or (schema == RECORD_ITEM and tag == NESTED_KEY_TAG):
-            if not read_length(cursor, &field_end):
-                return False
-            begin = find_invalid_utf8(cursor.pos, field_end)
-            if begin != field_end:
-                return stop(cursor, WIRE_UTF8_INVALID, begin)
-            if tag == KEY_TAG:
-                fields.key_begin = cursor.pos
-                fields.key_end = field_end
-            elif tag == JSON_TAG:
-                fields.json_begin = cursor.pos
-                fields.json_end = field_end
-            cursor.pos = field_end
-        elif is_typed(tag, schema):
-            begin = cursor.pos
-            if tag & 7 == WIRE_BYTES:
-                if not read_length(cursor, &field_end):
-                    return False
-                begin = cursor.pos
-                cursor.pos = field_end
-            elif not skip_field(cursor, tag):
-                return False
-            fields.typed_field = tag >> 3
-            fields.typed_begin = begin
-            fields.typed_end = cursor.pos
-        elif not skip_field(cursor, tag):
-            return False
-    return True
-
-
-cdef dict put_nested(dict row, tuple path, object value):
+cdef int put_nested(dict row, tuple path, object value) except -1:
     """Puts `value` where `path` leads, through dicts made on the way."""
     cdef dict level = row
     cdef Py_ssize_t last = len(path) - 1
@@ -123,14 +42,13 @@ cdef dict put_nested(dict row, tuple path, object value):
             level[key] = below
         level = below
     level[path[last]] = value
-    return row
+    return 0
 
 
-cdef inline int put_member(dict row, object key, object value) except -1:
+cdef int put_member(dict row, object key, object value) except -1:
     """Adds a member under its key, or under its path of keys."""
     if type(key) is tuple:
-        put_nested(row, <tuple> key, value)
-        return 0
+        return put_nested(row, <tuple> key, value)
     return PyDict_SetItem(row, key, value)
 
 
@@ -178,6 +96,7 @@ cdef class MessageRowDecoder:
         cdef byte_ptr row_end = cursor.end
         cdef byte_ptr before
         cdef byte_ptr item_end
+        cdef uint32_t tag
         cdef PyObject* key
         row = self.shape.start_row()
         if self.shape.template is None:
@@ -201,6 +120,10 @@ cdef class MessageRowDecoder:
             PyDict_SetItem(row, <object> key, decode_document(cursor, self.context))
             cursor.end = row_end
         else:
+            # Behind the items of a HistoryRecord comes its step.
+            while cursor.pos < row_end and peek(cursor) != ITEM_TAG:
+                if not (read_tag(cursor, &tag) and skip_field(cursor, tag)):
+                    raise_fault(cursor)
             if cursor.pos == row_end:
                 self.shape.misses = 0
                 return row
@@ -279,13 +202,16 @@ cdef class MessageRowDecoder:
 
     cdef int decode_odd_item(self, Cursor* cursor, dict row) except -1:
         """Takes an item by all the rules of the wire format."""
+        cdef object key = self.item_key_anywhere(cursor)
+        return put_member(row, key, self.odd_item_value(cursor))
+
+    cdef object odd_item_value(self, Cursor* cursor):
+        """The value of the item that is all the cursor may read, wherever in the item it stands."""
         cdef ItemFields fields
-        cdef byte_ptr begin = cursor.pos
         cdef byte_ptr item_end = cursor.end
-        cdef object key, value
+        cdef object value
         if not read_item_fields(cursor, self.schema, &fields):
             raise_fault(cursor)
-        key = self.odd_item_key(cursor, begin, &fields)
         if fields.json_begin != NULL and (fields.json_begin != fields.json_end or not fields.typed_field):
             cursor.pos = fields.json_begin
             cursor.end = fields.json_end
@@ -296,25 +222,28 @@ cdef class MessageRowDecoder:
             stop(cursor, JSON_EMPTY, item_end)
             raise_fault(cursor)
         cursor.end = item_end
-        return put_member(row, key, value)
+        return value
 
-    cdef object odd_item_key(self, Cursor* cursor, byte_ptr begin, const ItemFields* fields):
-        """The key of an item whose key fields may stand anywhere in it."""
-        cdef Cursor item
+    cdef object item_key_anywhere(self, Cursor* cursor):
+        """The key of the item that is all the cursor may read, wherever its key fields stand; takes nothing."""
+        cdef ItemFields fields
+        cdef Cursor item = cursor[0]
         cdef uint32_t tag
         cdef byte_ptr field_end
         cdef list nested = []
-        if fields.key_begin != fields.key_end or self.schema != RECORD_ITEM:
-            return utf8_object(cursor, fields.key_begin, fields.key_end, False)
-        open_cursor(&item, begin, cursor.end - begin)
-        while item.pos < item.end and read_tag(&item, &tag):
-            if tag == NESTED_KEY_TAG and read_length(&item, &field_end):
-                nested.append(utf8_object(cursor, item.pos, field_end, False))
-                item.pos = field_end
-            elif not skip_field(&item, tag):
-                break
+        if not read_item_fields(&item, self.schema, &fields):
+            stop(cursor, item.fault, item.fault_at)
+            raise_fault(cursor)
+        if fields.key_begin == fields.key_end and self.schema == RECORD_ITEM:
+            item.pos = cursor.pos
+            while item.pos < item.end and read_tag(&item, &tag):
+                if tag == NESTED_KEY_TAG and read_length(&item, &field_end):
+                    nested.append(utf8_object(cursor, item.pos, field_end, False))
+                    item.pos = field_end
+                elif not skip_field(&item, tag):
+                    break
         if not nested:
-            return ""
+            return utf8_object(cursor, fields.key_begin, fields.key_end, False)
         return nested[0] if len(nested) == 1 else tuple(nested)
 
     cdef object typed_value(self, Cursor* cursor, const ItemFields* fields):

@@ -4,7 +4,8 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from libc.stdint cimport uint32_t
 
 from histscan._core.cursor cimport Cursor, byte_ptr, open_cursor
-from histscan._core.message_rows cimport PARQUET_ITEM, MessageRowDecoder
+from histscan._core.message_items cimport PARQUET_ITEM
+from histscan._core.message_rows cimport MessageRowDecoder
 from histscan._core.page cimport Page, RowSpan
 from histscan._core.wire cimport WIRE_BYTES, read_length, read_tag, skip_field
 

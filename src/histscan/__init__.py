@@ -1,1 +1,83 @@
-"""histscan: the fastest way to read Weights & Biases run history."""
+"""histscan: the fastest way to read Weights & Biases run history.
+
+The classes of wandb's ``wandb.apis.public.history`` with a compiled core, and runs read straight from ``.wandb`` logs.
+Everything is imported when it is first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from histscan.errors import (
+        GraphQLResponseError,
+        HistoryDecodeError,
+        HistoryError,
+        HistoryRequestError,
+        LogCorruptWarning,
+        LogFormatError,
+        LogTruncatedWarning,
+        ResponseShapeError,
+        RunNotFoundError,
+    )
+    from histscan.history import BetaHistoryScan, HistoryScan, SampledHistoryScan
+    from histscan.log_scan import LogScan
+    from histscan.run import LogRun
+    from histscan.run import open_run as open  # noqa: A004 - reads well as histscan.open
+    from histscan.sources.client import Client
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "BetaHistoryScan",
+    "Client",
+    "GraphQLResponseError",
+    "HistoryDecodeError",
+    "HistoryError",
+    "HistoryRequestError",
+    "HistoryScan",
+    "LogCorruptWarning",
+    "LogFormatError",
+    "LogRun",
+    "LogScan",
+    "LogTruncatedWarning",
+    "ResponseShapeError",
+    "RunNotFoundError",
+    "SampledHistoryScan",
+    "open",
+]
+
+# Where each public name is defined, and under what name if not its own.
+_HOMES = {
+    "BetaHistoryScan": "histscan.history",
+    "Client": "histscan.sources.client",
+    "GraphQLResponseError": "histscan.errors",
+    "HistoryDecodeError": "histscan.errors",
+    "HistoryError": "histscan.errors",
+    "HistoryRequestError": "histscan.errors",
+    "HistoryScan": "histscan.history",
+    "LogCorruptWarning": "histscan.errors",
+    "LogFormatError": "histscan.errors",
+    "LogRun": "histscan.run",
+    "LogScan": "histscan.log_scan",
+    "LogTruncatedWarning": "histscan.errors",
+    "ResponseShapeError": "histscan.errors",
+    "RunNotFoundError": "histscan.errors",
+    "SampledHistoryScan": "histscan.history",
+    "open": "histscan.run:open_run",
+}
+
+
+def __getattr__(name: str) -> Any:
+    try:
+        home, _, other_name = _HOMES[name].partition(":")
+    except KeyError:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}") from None
+    value = getattr(importlib.import_module(home), other_name or name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

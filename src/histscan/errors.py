@@ -11,6 +11,7 @@ __all__ = [
     "HistoryDecodeError",
     "HistoryError",
     "HistoryRequestError",
+    "LogCorruptWarning",
     "LogFormatError",
     "LogTruncatedWarning",
     "ResponseShapeError",
@@ -105,6 +106,10 @@ class LogFormatError(HistoryDecodeError):
 
 class LogTruncatedWarning(UserWarning):
     """A ``.wandb`` file ends within a record: every complete row was delivered."""
+
+
+class LogCorruptWarning(UserWarning):
+    """Corrupt parts of a ``.wandb`` file were passed over, as asked; rows may be missing."""
 
 
 class HistoryRequestError(HistoryError):

@@ -27,6 +27,7 @@ __all__ = [
     "ReadRunHistoryRequest",
     "ReadRunHistoryResponse",
     "RunHistoryResponse",
+    "RunRecord",
     "ScanRunHistory",
     "ScanRunHistoryCleanup",
     "ScanRunHistoryCleanupResponse",
@@ -95,6 +96,19 @@ _MESSAGES: dict[str, list[tuple[str, str, int]]] = {
         ("string", "key", 1),
         ("string", "value_json", 16),
     ],
+    # Of a log's run record, what describes the run; the config and summary it begins with are left as bytes.
+    "RunRecord": [
+        ("string", "run_id", 1),
+        ("string", "entity", 2),
+        ("string", "project", 3),
+        ("bytes", "config", 4),
+        ("bytes", "summary", 5),
+        ("string", "run_group", 6),
+        ("string", "job_type", 7),
+        ("string", "display_name", 8),
+        ("string", "notes", 9),
+        ("*string", "tags", 10),
+    ],
 }
 
 
@@ -149,6 +163,7 @@ RawReadRunHistoryResponse = _message_class("RawReadRunHistoryResponse")
 ReadRunHistoryRequest = _message_class("ReadRunHistoryRequest")
 ReadRunHistoryResponse = _message_class("ReadRunHistoryResponse")
 RunHistoryResponse = _message_class("RunHistoryResponse")
+RunRecord = _message_class("RunRecord")
 ScanRunHistory = _message_class("ScanRunHistory")
 ScanRunHistoryCleanup = _message_class("ScanRunHistoryCleanup")
 ScanRunHistoryCleanupResponse = _message_class("ScanRunHistoryCleanupResponse")

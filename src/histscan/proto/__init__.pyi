@@ -142,3 +142,16 @@ class ParquetHistoryItem(Message):
     key: str
     value_json: str
     def __init__(self, *, key: str | None = ..., value_json: str | None = ...) -> None: ...
+
+class RunRecord(Message):
+    run_id: str
+    entity: str
+    project: str
+    config: bytes
+    summary: bytes
+    run_group: str
+    job_type: str
+    display_name: str
+    notes: str
+    @property
+    def tags(self) -> RepeatedScalarFieldContainer[str]: ...

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from histscan.errors import GraphQLResponseError, HistoryRequestError, ResponseShapeError
+from histscan.sources.answers import describe_errors, one_line
 from histscan.sources.credentials import find_api_key, find_base_url
 from histscan.sources.retry import RetryPolicy, pause
 
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     from histscan.sources.transport import HistoryTransport
 
 __all__ = ["Client"]
-
-_SHOWN_TEXT = 500
 
 
 class Client:
@@ -79,7 +78,7 @@ class Client:
         """Closes the open connections. A later request opens new ones."""
         opened, self._opened = self._opened, None
         if opened is not None and opened[0] == os.getpid():
-            opened[1].close()
+            opened[1].close()  # type: ignore[no-untyped-call]
 
     def execute(
         self, document: str | DocumentNode | GraphQLRequest, variable_values: dict[str, Any] | None = None
@@ -106,7 +105,7 @@ class Client:
         if not isinstance(answer, dict):
             raise ResponseShapeError(f"The server's answer is not an object but {type(answer).__name__}")
         if answer.get("errors"):
-            raise GraphQLResponseError(f"The server answered with errors: {_error_text(answer)}")
+            raise GraphQLResponseError(f"The server answered with errors: {describe_errors(answer['errors'])}")
         data = answer.get("data")
         if not isinstance(data, dict):
             raise ResponseShapeError("The server's answer has no object `data`")
@@ -231,26 +230,10 @@ def _tries(attempt: int) -> str:
 
 
 def _answer_text(response: requests.Response) -> str:
-    """What the server says in an answer with an HTTP error, short and on one line."""
+    """What the server says in an answer with an HTTP error."""
     try:
         answer = response.json()
     except ValueError:
-        text = response.reason or "" if "html" in response.headers.get("Content-Type", "") else response.text
-    else:
-        text = _error_text(answer)
-    return _one_line(text)
-
-
-def _error_text(answer: object) -> str:
-    """The messages of a GraphQL answer's ``errors``, or of whatever a server sends in their place."""
-    errors = answer.get("errors", answer.get("error")) if isinstance(answer, dict) else answer
-    found = []
-    for error in errors if isinstance(errors, list) else [errors]:
-        message = error.get("message") if isinstance(error, dict) else error
-        found.append(message if isinstance(message, str) else json.dumps(error))
-    return _one_line("; ".join(found))
-
-
-def _one_line(text: str) -> str:
-    line = " ".join("".join(c if c.isprintable() else " " for c in text[: 4 * _SHOWN_TEXT]).split())
-    return line if len(line) <= _SHOWN_TEXT else line[: _SHOWN_TEXT - 1] + "…"
+        is_page = "html" in response.headers.get("Content-Type", "")
+        return one_line(response.reason or "" if is_page else response.text)
+    return describe_errors(answer.get("errors", answer.get("error", answer)) if isinstance(answer, dict) else answer)

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import ipaddress
-import netrc
 import os
-from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
@@ -16,17 +13,17 @@ __all__ = ["DEFAULT_BASE_URL", "ApiKey", "find_api_key", "find_base_url"]
 DEFAULT_BASE_URL = "https://api.wandb.ai"
 
 
-@dataclass(frozen=True)
 class ApiKey:
-    """An API key and where it was found.
+    """An API key and where it was found; its representation does not show it.
 
     Args:
-        text: The key itself; not part of the representation.
+        text: The key itself.
         source: Where it was found, in words for an error message.
     """
 
-    text: str = field(repr=False)
-    source: str
+    def __init__(self, text: str, source: str) -> None:
+        self.text = text
+        self.source = source
 
 
 def find_base_url(base_url: str | None, *, allow_http: bool) -> str:
@@ -92,6 +89,8 @@ def find_api_key(base_url: str, api_key: str | None) -> ApiKey | None:
 def _is_this_machine(host: str) -> bool:
     if host == "localhost" or host.endswith(".localhost"):
         return True
+    import ipaddress
+
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -99,6 +98,8 @@ def _is_this_machine(host: str) -> bool:
 
 
 def _find_netrc_key(address: SplitResult) -> ApiKey | None:
+    import netrc
+
     named = os.environ.get("NETRC")
     candidates = [Path(named)] if named else [Path.home() / ".netrc", Path.home() / "_netrc"]
     for path in candidates:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import datetime, timezone
-from email.utils import parsedate_to_datetime
-from time import sleep
+from time import sleep, time
+from typing import NamedTuple
 
 __all__ = ["RetryPolicy", "pause"]
 
@@ -14,8 +12,7 @@ __all__ = ["RetryPolicy", "pause"]
 _PASSING_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 
-@dataclass(frozen=True)
-class RetryPolicy:
+class RetryPolicy(NamedTuple):
     """When to send a failed request again.
 
     Args:
@@ -74,13 +71,10 @@ def _asked_wait(headers: Mapping[str, str]) -> float | None:
     seconds = _seconds(asked)
     if seconds is not None:
         return seconds
-    try:
-        until = parsedate_to_datetime(asked)
-    except ValueError:
-        return None
-    if until.tzinfo is None:
-        until = until.replace(tzinfo=timezone.utc)
-    return max(0.0, (until - datetime.now(timezone.utc)).total_seconds())
+    from email.utils import mktime_tz, parsedate_tz
+
+    until = parsedate_tz(asked)
+    return None if until is None else max(0.0, mktime_tz(until) - time())
 
 
 def _seconds(text: str) -> float | None:

@@ -59,7 +59,7 @@ class HistoryTransport(RequestsHTTPTransport):
 
     def connect(self) -> None:
         """Opens the session; connections are made when first needed, and kept."""
-        super().connect()
+        super().connect()  # type: ignore[no-untyped-call]
         assert self.session is not None
         adapter = HTTPAdapter(pool_connections=1, pool_maxsize=_POOL_SIZE)
         self.session.mount("https://", adapter)

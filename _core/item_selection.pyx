@@ -1,0 +1,109 @@
+"""Only the keys that were asked for: rows that lack one are passed over, and what was not asked for stays unread."""
+
+from libc.stdint cimport int32_t, uint64_t
+
+from histscan._core.cursor cimport Cursor, byte_ptr, hash_bytes
+from histscan._core.faults cimport raise_fault
+from histscan._core.json_value cimport decode_document
+from histscan._core.key_memory cimport NOT_REMEMBERED, KeyMemory
+from histscan._core.message_items cimport (
+    ITEM_FAULT, ITEM_NONE, ITEM_ODD, RECORD_ITEM, ItemKind, read_item,
+)
+from histscan._core.message_rows cimport MessageRowDecoder, put_member
+
+
+cdef class ItemSelection:
+    """The keys asked for, and which items they mean.
+
+    A key means the item of that name. Where names are nested it may be dotted (``"validation.loss"``), or name the
+    dict that several items make up (``"validation"``).
+
+    Args:
+        keys: What is asked for; rows have just these, in this order.
+    """
+
+    def __init__(self, keys):
+        self.keys = tuple(dict.fromkeys(keys))
+        self.slots = {key: slot for slot, key in enumerate(self.keys)}
+        self.decoder = MessageRowDecoder(RECORD_ITEM)
+        self.items = KeyMemory()
+
+    cdef tuple resolve(self, object key):
+        """The index of the key asked for that a name, or a path of names, belongs to, and the path below it."""
+        cdef Py_ssize_t depth
+        cdef object slot
+        if type(key) is str:
+            slot = self.slots.get(key)
+            return None if slot is None else (slot, ())
+        for depth in range(len(key), 0, -1):
+            slot = self.slots.get(".".join(key[:depth]))
+            if slot is not None:
+                return slot, tuple(key[depth:])
+        return None
+
+    cdef tuple place_item(self, Cursor* cursor, ItemKind kind, byte_ptr begin, byte_ptr keys_end):
+        """Where the value of the item goes that `read_item` just found; None if it was not asked for."""
+        cdef uint64_t hash
+        cdef int32_t index
+        cdef tuple place
+        if kind == ITEM_ODD:
+            return self.resolve(self.decoder.item_key_anywhere(cursor))
+        hash = hash_bytes(begin, keys_end - begin)
+        index = self.items.find(begin, keys_end - begin, hash)
+        if index != NOT_REMEMBERED:
+            return <tuple> <object> self.items.entries[index].key
+        place = self.resolve(self.decoder.item_key(cursor, begin, keys_end))
+        self.items.remember(begin, keys_end - begin, hash, place)
+        return place
+
+    cdef bint has_all(self, Cursor* cursor) except -1:
+        """Whether the row that is the cursor's message has every key that was asked for; decodes nothing."""
+        cdef byte_ptr row_end = cursor.end
+        cdef byte_ptr begin
+        cdef byte_ptr keys_end
+        cdef byte_ptr item_end
+        cdef ItemKind kind
+        cdef Py_ssize_t missing = len(self.keys)
+        cdef tuple place
+        self.found.assign(missing, False)
+        while True:
+            cursor.end = row_end
+            kind = read_item(cursor, row_end, True, &begin, &keys_end)
+            if kind == ITEM_FAULT:
+                raise_fault(cursor)
+            if kind == ITEM_NONE:
+                return missing == 0
+            item_end = cursor.end
+            place = self.place_item(cursor, kind, begin, keys_end)
+            if place is not None and not self.found[<Py_ssize_t> place[0]]:
+                self.found[<Py_ssize_t> place[0]] = True
+                missing -= 1
+            cursor.pos = item_end
+
+    cdef dict decode_row(self, Cursor* cursor):
+        """The row that is the cursor's message, with just the keys asked for; `has_all` holds for it."""
+        cdef byte_ptr row_end = cursor.end
+        cdef byte_ptr begin
+        cdef byte_ptr keys_end
+        cdef byte_ptr item_end
+        cdef ItemKind kind
+        cdef dict row = dict.fromkeys(self.keys)
+        cdef tuple place
+        while True:
+            cursor.end = row_end
+            kind = read_item(cursor, row_end, True, &begin, &keys_end)
+            if kind == ITEM_FAULT:
+                raise_fault(cursor)
+            if kind == ITEM_NONE:
+                return row
+            item_end = cursor.end
+            place = self.place_item(cursor, kind, begin, keys_end)
+            if place is not None:
+                value = self.decoder.odd_item_value(cursor) if kind == ITEM_ODD else decode_document(
+                    cursor, self.decoder.context
+                )
+                if place[1]:
+                    put_member(row, (self.keys[place[0]], *place[1]), value)
+                else:
+                    row[self.keys[place[0]]] = value
+            cursor.pos = item_end

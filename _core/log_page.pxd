@@ -1,0 +1,36 @@
+"""Pages of a `.wandb` log: the records that end within one window of the file."""
+
+from libc.stdint cimport int64_t, uint8_t
+from libcpp.vector cimport vector
+
+from histscan._core.cursor cimport byte_ptr
+from histscan._core.item_selection cimport ItemSelection
+from histscan._core.message_rows cimport MessageRowDecoder
+from histscan._core.page cimport Page, RowSpan
+
+
+# The numbers of the Record fields that a reader of history has use for.
+cdef enum RecordField:
+    HISTORY_RECORD = 2
+    SUMMARY_RECORD = 3
+    CONFIG_RECORD = 5
+    RUN_RECORD = 17
+    EXIT_RECORD = 18
+
+
+# A record that is not a row.
+cdef struct OtherRecord:
+    RecordField field
+    RowSpan span
+
+
+cdef class LogPage(Page):
+    cdef Py_ssize_t window_length   # spans that begin here or later are in `joined`, as if it lay behind the window
+    cdef vector[uint8_t] joined     # records that came in several chunks
+    cdef vector[int64_t] offsets    # for each row, the file offset of the chunk that its record begins in
+    cdef vector[OtherRecord] others
+    cdef int64_t fault_offset       # where in the file the fault is
+    cdef MessageRowDecoder decoder
+    cdef ItemSelection selection    # the keys asked for; None for all
+
+    cdef byte_ptr span_data(self, RowSpan span) noexcept nogil

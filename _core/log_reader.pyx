@@ -1,0 +1,230 @@
+"""From the bytes of a `.wandb` log to its records.
+
+The layout is LevelDB's log format (github.com/google/leveldb/blob/main/doc/log_format.md): blocks of 32 KiB, in them
+chunks of checksum, length and type, and a record is one FULL chunk or a FIRST, any number of MIDDLE and a LAST one.
+wandb's own are the 7-byte header, which counts as part of the first block, and the checksum, a plain CRC-32.
+"""
+
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
+from libc.stdint cimport int64_t, uint8_t, uint32_t
+
+from histscan._core.cursor cimport (
+    LOG_CHECKSUM_WRONG, LOG_CHUNK_ORDER_WRONG, LOG_CHUNK_TOO_LONG, LOG_CHUNK_TYPE_UNKNOWN, LOG_RECORD_INVALID, Cursor,
+    Fault, byte_ptr, has_text, open_cursor,
+)
+from histscan._core.log_page cimport (
+    CONFIG_RECORD, EXIT_RECORD, HISTORY_RECORD, RUN_RECORD, SUMMARY_RECORD, LogPage, OtherRecord, RecordField,
+)
+from histscan._core.page cimport RowSpan
+from histscan._core.wire cimport WIRE_BYTES, read_length, read_tag, skip_field
+
+from histscan.errors import LogFormatError
+
+cdef extern from "crc32.hpp" namespace "histscan" nogil:
+    uint32_t chunk_crc32(uint8_t type, const uint8_t* data, size_t length)
+
+cdef enum:
+    BLOCK_LENGTH = 32768
+    FILE_HEADER_LENGTH = 7
+    CHUNK_HEADER_LENGTH = 7     # u32 checksum, u16 length, u8 type, little-endian
+
+cdef enum ChunkType:
+    CHUNK_PADDING = 0
+    CHUNK_FULL = 1
+    CHUNK_FIRST = 2
+    CHUNK_MIDDLE = 3
+    CHUNK_LAST = 4
+
+BLOCK_SIZE = BLOCK_LENGTH
+
+
+def checksum(int chunk_type, bytes data not None):
+    """Compute a chunk's checksum.
+
+    Args:
+        chunk_type: The chunk's type, 0 to 255.
+        data: The chunk's data.
+
+    Returns:
+        CRC-32 (IEEE 802.3) over the type byte and the data.
+    """
+    return chunk_crc32(<uint8_t> chunk_type, <const uint8_t*> PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data))
+
+
+cdef class LogReader:
+    """Reads a log window by window.
+
+    Args:
+        skip_corrupt: Pass over corrupt chunks to the next block, instead of ending there with an error.
+
+    Attributes:
+        offset: File offset of the next window, in bytes.
+        is_finished: Nothing more can be read.
+    """
+
+    def __init__(self, bint skip_corrupt=False):
+        self.skip_corrupt = skip_corrupt
+        self.truncated = -1
+
+    @property
+    def truncated_at(self):
+        """The file offset of the record within which the file ends; None if it ends behind one."""
+        return None if self.truncated < 0 else self.truncated
+
+    @property
+    def corrupt_at(self):
+        """The file offsets of the corrupt chunks that were passed over."""
+        return list(self.corrupt)
+
+    def read_window(self, bytes window not None, bint is_last):
+        """Read the next window of the file.
+
+        Args:
+            window: The file's bytes from ``offset`` on: whole blocks, unless it is the last window.
+            is_last: The file ends with the window.
+
+        Returns:
+            A page with the records that end within the window.
+
+        Raises:
+            LogFormatError: The file does not begin as a wandb log does.
+            ValueError: A window other than the last is not whole blocks, or everything was read.
+        """
+        cdef LogPage page = LogPage.__new__(LogPage)
+        cdef Cursor cursor
+        cdef Py_ssize_t length = PyBytes_GET_SIZE(window)
+        cdef Py_ssize_t pos = 0
+        cdef Py_ssize_t block_end
+        if self.is_finished:
+            raise ValueError("the log was read to its end")
+        if not is_last and length % BLOCK_LENGTH:
+            raise ValueError("a window that is not the last has to be whole blocks of 32 KiB")
+        page.owner = window
+        page.data = <const unsigned char*> PyBytes_AS_STRING(window)
+        page.window_length = length
+        if self.offset == 0:
+            open_cursor(&cursor, page.data, length)
+            if not has_text(&cursor, <byte_ptr> <const char*> b":W&B\xe1\xbe\x00", FILE_HEADER_LENGTH):
+                self.is_finished = True
+                raise LogFormatError(
+                    "the file is empty: nothing was logged to it yet" if length == 0 else
+                    "this is not a wandb log: it does not begin with wandb's 7-byte header", byte=0
+                )
+            pos = FILE_HEADER_LENGTH
+        with nogil:
+            while pos < length:
+                block_end = (pos // BLOCK_LENGTH + 1) * BLOCK_LENGTH
+                pos = self.read_block(page, pos, block_end)
+                if pos < 0:
+                    self.is_finished = True
+                    break
+        self.offset += length
+        if is_last and not self.is_finished:
+            self.is_finished = True
+            if self.in_record and self.truncated < 0:
+                self.truncated = self.record_offset
+        return page
+
+    cdef Py_ssize_t stop_at(self, LogPage page, Fault fault, Py_ssize_t pos, Py_ssize_t block_end) except -2 nogil:
+        """Notes corruption at `pos`. Returns -1 to end there, or `block_end` to go on behind the block."""
+        self.in_record = False
+        self.partial.clear()
+        if self.skip_corrupt:
+            self.corrupt.push_back(self.offset + pos)
+            self.resyncing = True
+            return block_end
+        page.fault = fault
+        page.fault_offset = self.offset + pos
+        return -1
+
+    cdef Py_ssize_t read_block(self, LogPage page, Py_ssize_t pos, Py_ssize_t block_end) except -2 nogil:
+        """Reads the chunks from `pos` to the block's end.
+
+        Returns where the next block begins, or -1 when the log ends here.
+        """
+        cdef Py_ssize_t window_end = page.window_length
+        cdef const unsigned char* header
+        cdef Py_ssize_t data, data_end
+        cdef uint32_t crc
+        cdef int chunk_type
+        while block_end - pos >= CHUNK_HEADER_LENGTH:
+            if pos == window_end:
+                return block_end
+            if window_end - pos < CHUNK_HEADER_LENGTH:
+                self.truncated = self.offset + pos
+                return -1
+            header = page.data + pos
+            crc = header[0] | header[1] << 8 | header[2] << 16 | <uint32_t> header[3] << 24
+            data = pos + CHUNK_HEADER_LENGTH
+            data_end = data + (header[4] | header[5] << 8)
+            chunk_type = header[6]
+            if chunk_type == CHUNK_PADDING and crc == 0 and data == data_end:
+                return block_end
+            if data_end > block_end:
+                return self.stop_at(page, LOG_CHUNK_TOO_LONG, pos, block_end)
+            if data_end > window_end:
+                self.truncated = self.record_offset if self.in_record else self.offset + pos
+                return -1
+            if crc != chunk_crc32(chunk_type, page.data + data, data_end - data):
+                return self.stop_at(page, LOG_CHECKSUM_WRONG, pos, block_end)
+            if chunk_type < CHUNK_FULL or chunk_type > CHUNK_LAST:
+                return self.stop_at(page, LOG_CHUNK_TYPE_UNKNOWN, pos, block_end)
+            if (chunk_type == CHUNK_FULL or chunk_type == CHUNK_FIRST) == self.in_record:
+                if self.in_record or not self.resyncing:
+                    return self.stop_at(page, LOG_CHUNK_ORDER_WRONG, pos, block_end)
+            elif chunk_type == CHUNK_FULL:
+                self.resyncing = False
+                if not self.add_record(page, data, data_end, self.offset + pos):
+                    return self.stop_at(page, LOG_RECORD_INVALID, pos, block_end)
+            else:
+                if chunk_type == CHUNK_FIRST:
+                    self.resyncing = False
+                    self.in_record = True
+                    self.record_offset = self.offset + pos
+                    self.partial.clear()
+                self.partial.insert(self.partial.end(), page.data + data, page.data + data_end)
+                if chunk_type == CHUNK_LAST:
+                    self.in_record = False
+                    data = page.window_length + <Py_ssize_t> page.joined.size()
+                    page.joined.insert(page.joined.end(), self.partial.begin(), self.partial.end())
+                    if not self.add_record(
+                        page, data, data + <Py_ssize_t> self.partial.size(), self.record_offset
+                    ):
+                        return self.stop_at(page, LOG_RECORD_INVALID, pos, block_end)
+            pos = data_end
+        return block_end
+
+    cdef bint add_record(self, LogPage page, Py_ssize_t begin, Py_ssize_t end, int64_t offset) except -1 nogil:
+        """Adds a whole record to the page if it is of a kind that readers of history use; False if it is malformed."""
+        cdef Cursor cursor
+        cdef RowSpan span
+        cdef OtherRecord other
+        cdef uint32_t tag, field
+        cdef byte_ptr field_end
+        span.begin = begin
+        span.end = end
+        span.has_surrogates = False
+        open_cursor(&cursor, page.span_data(span), end - begin)
+        while cursor.pos < cursor.end:
+            if not read_tag(&cursor, &tag):
+                return False
+            field = tag >> 3
+            if tag & 7 == WIRE_BYTES and (
+                field == HISTORY_RECORD or field == SUMMARY_RECORD or field == CONFIG_RECORD or field == RUN_RECORD
+                or field == EXIT_RECORD
+            ):
+                if not read_length(&cursor, &field_end):
+                    return False
+                span.begin = begin + (cursor.pos - cursor.start)
+                span.end = begin + (field_end - cursor.start)
+                if field == HISTORY_RECORD:
+                    page.spans.push_back(span)
+                    page.offsets.push_back(offset)
+                else:
+                    other.field = <RecordField> field
+                    other.span = span
+                    page.others.push_back(other)
+                return True
+            if not skip_field(&cursor, tag):
+                return False
+        return True
