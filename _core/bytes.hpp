@@ -5,11 +5,9 @@
 #ifndef HISTSCAN_BYTES_HPP
 #define HISTSCAN_BYTES_HPP
 
-#include <charconv>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
-#include <limits>
 #if defined(__SSE2__)
 #include <emmintrin.h>
 #endif
@@ -105,52 +103,42 @@ inline uint64_t eight_digits(uint64_t word) {
     return (word & 0x0000FFFF0000FFFFu) * 42949672960001u >> 32;
 }
 
-inline double not_a_number() { return std::numeric_limits<double>::quiet_NaN(); }
-
-inline double infinity() { return std::numeric_limits<double>::infinity(); }
-
-// The correctly rounded double nearest the JSON number [pos, end), whose grammar the caller has checked.
-// `decimal_exponent` is that of its first written digit, zeros included.
-inline double nearest_double(const uint8_t *pos, const uint8_t *end, long decimal_exponent) {
-    double number = 0.0;
-    const auto result = std::from_chars(reinterpret_cast<const char *>(pos), reinterpret_cast<const char *>(end), number);
-    if (result.ec == std::errc::result_out_of_range) {
-        // Too large or too small, which the exponent of the first digit that counts tells apart.
-        const bool negative = *pos == '-';
-        for (pos += negative; pos < end && (*pos == '0' || *pos == '.'); ++pos) decimal_exponent -= *pos == '0';
-        number = decimal_exponent > 0 ? infinity() : 0.0;
-        if (negative) number = -number;
-    }
-    return number;
-}
-
-// A multiplicative hash over words; for tables that bound their probes, not for cryptography.
+// A hash for tables that bound their probes, not for cryptography. The words of the text are multiplied each by itself,
+// not in a chain, and those of short texts overlap: neither waits nor branches for them.
 inline uint64_t hash_bytes(const uint8_t *pos, size_t length) {
-    constexpr uint64_t multiplier = 0x9E3779B97F4A7C15u;
-    uint64_t hash = length * multiplier;
-    if (length >= 8) {
-        const uint8_t *last = pos + length - 8;
-        for (; pos < last; pos += 8) {
-            hash = (hash ^ load_word(pos)) * multiplier;
-            hash ^= hash >> 29;
-        }
-        hash = (hash ^ load_word(last)) * multiplier;
+    constexpr uint64_t first = 0x9E3779B97F4A7C15u, second = 0xC2B2AE3D27D4EB4Fu;
+    constexpr uint64_t third = 0xD6E8FEB86659FD93u, fourth = 0xA0761D6478BD642Fu;
+    uint64_t hash = length * first;
+    if (length > 32) {
+        uint64_t factor = second;
+        size_t offset = 0;
+        for (; offset + 8 <= length; offset += 8, factor += fourth << 1) hash += (load_word(pos + offset) ^ third) * factor;
+        hash = (hash ^ hash >> 29) * first + load_word(pos + length - 8) * fourth;
+    } else if (length > 16) {
+        hash += (load_word(pos) ^ third) * second + (load_word(pos + 8) ^ first) * fourth +
+                (load_word(pos + length - 16) ^ second) * third + load_word(pos + length - 8) * first;
+    } else if (length >= 8) {
+        hash += (load_word(pos) ^ third) * second + load_word(pos + length - 8) * fourth;
     } else {
         uint64_t word = 0;
         std::memcpy(&word, pos, length);
-        hash = (hash ^ word) * multiplier;
+        hash += (word ^ third) * second;
     }
     return hash ^ (hash >> 32);
 }
 
-// True if the `length` bytes at `left` and `right` are the same; short texts are the rule, so no call is made for them.
+// True if the `length` bytes at `left` and `right` are the same. Texts of up to 32 bytes are compared by words that
+// overlap, without a loop whose end would have to be guessed.
 inline bool same_bytes(const uint8_t *left, const uint8_t *right, size_t length) {
+    if (length > 32) return std::memcmp(left, right, length) == 0;
+    if (length > 16) {
+        const size_t tail = length - 16;
+        return !((load_word(left) ^ load_word(right)) | (load_word(left + 8) ^ load_word(right + 8)) |
+                 (load_word(left + tail) ^ load_word(right + tail)) |
+                 (load_word(left + tail + 8) ^ load_word(right + tail + 8)));
+    }
     if (length >= 8) {
-        const size_t last = length - 8;
-        for (size_t offset = 0; offset < last; offset += 8) {
-            if (load_word(left + offset) != load_word(right + offset)) return false;
-        }
-        return load_word(left + last) == load_word(right + last);
+        return !((load_word(left) ^ load_word(right)) | (load_word(left + length - 8) ^ load_word(right + length - 8)));
     }
     for (size_t offset = 0; offset < length; ++offset) {
         if (left[offset] != right[offset]) return false;

@@ -85,8 +85,8 @@ cdef class ItemFold:
 
     cdef int fold(self, Cursor* cursor) except -1:
         """Takes a whole message."""
-        cdef uint32_t tag
-        cdef byte_ptr item_end
+        cdef uint32_t tag = 0
+        cdef byte_ptr item_end = NULL
         while cursor.pos < cursor.end:
             if not read_tag(cursor, &tag):
                 raise_fault(cursor)

@@ -59,9 +59,9 @@ cdef class ItemSelection:
     cdef bint has_all(self, Cursor* cursor) except -1:
         """Whether the row that is the cursor's message has every key that was asked for; decodes nothing."""
         cdef byte_ptr row_end = cursor.end
-        cdef byte_ptr begin
-        cdef byte_ptr keys_end
-        cdef byte_ptr item_end
+        cdef byte_ptr begin = NULL
+        cdef byte_ptr keys_end = NULL
+        cdef byte_ptr item_end = NULL
         cdef ItemKind kind
         cdef Py_ssize_t missing = len(self.keys)
         cdef tuple place
@@ -83,9 +83,9 @@ cdef class ItemSelection:
     cdef dict decode_row(self, Cursor* cursor):
         """The row that is the cursor's message, with just the keys asked for; `has_all` holds for it."""
         cdef byte_ptr row_end = cursor.end
-        cdef byte_ptr begin
-        cdef byte_ptr keys_end
-        cdef byte_ptr item_end
+        cdef byte_ptr begin = NULL
+        cdef byte_ptr keys_end = NULL
+        cdef byte_ptr item_end = NULL
         cdef ItemKind kind
         cdef dict row = dict.fromkeys(self.keys)
         cdef tuple place

@@ -9,7 +9,7 @@ from histscan._core.cursor cimport JSON_COMMA_EXPECTED, Cursor, byte_ptr, has_te
 from histscan._core.faults cimport raise_fault
 from histscan._core.json_text cimport skip_space
 from histscan._core.json_value cimport JsonContext, decode_value, expect_end, read_key
-from histscan._core.key_memory cimport NOT_REMEMBERED, KeyMemory, RememberedKey, RowShape
+from histscan._core.key_memory cimport RememberedKey, RowShape
 
 
 cdef inline bint take_key(Cursor* cursor, int separator, const RememberedKey* entry) noexcept nogil:
@@ -82,7 +82,6 @@ cdef class JsonRowDecoder:
 
     cdef dict decode_rest(self, Cursor* cursor, dict row, Py_ssize_t count):
         """Takes what follows the first `count` members, noting the keys' order."""
-        cdef KeyMemory keys = self.context.keys
         cdef RowShape shape = self.shape
         cdef bint repeats = count == 0
         cdef PyObject* key_reference
@@ -103,19 +102,10 @@ cdef class JsonRowDecoder:
             else:
                 stop(cursor, JSON_COMMA_EXPECTED, cursor.pos)
                 raise_fault(cursor)
-            index = shape.order[count] if count < <Py_ssize_t> shape.order.size() else NOT_REMEMBERED
-            if index != NOT_REMEMBERED and has_text(cursor, keys.entries[index].text, keys.entries[index].length):
-                cursor.pos += keys.entries[index].length
-                key = <object> keys.entries[index].key
-            else:
-                repeats = False
-                index = read_key(cursor, self.context, &key_reference)
-                key = <object> key_reference
-                Py_DECREF(key)
-                if count < <Py_ssize_t> shape.order.size():
-                    shape.order[count] = index
-                else:
-                    shape.order.push_back(index)
+            index = read_key(cursor, self.context, &key_reference)
+            key = <object> key_reference
+            Py_DECREF(key)
+            repeats &= shape.note_key(count, index)
             PyDict_SetItem(row, key, decode_value(cursor, self.context))
             count += 1
         cursor.pos += 1

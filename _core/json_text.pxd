@@ -8,8 +8,7 @@ from libc.stdint cimport int64_t, uint64_t
 
 from histscan._core.cursor cimport (
     JSON_CONTROL_CHARACTER, JSON_STRING_UNTERMINATED, JSON_VALUE_EXPECTED, Cursor, all_digits, byte_at, byte_ptr,
-    eight_digits, find_string_end, find_string_special, has_text, infinity, load_word, nearest_double, not_a_number, peek,
-    stop,
+    eight_digits, find_string_end, find_string_special, has_text, load_word, peek, stop,
 )
 
 cdef enum TokenKind:
@@ -34,13 +33,10 @@ cdef struct Token:
     bint is_ascii       # of TOKEN_STRING: no byte is above 0x7F
 
 
-cdef extern from * nogil:
-    """
-    static const double histscan_powers_of_ten[] = {
-        1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19,
-        1e20, 1e21, 1e22};
-    """
-    const double* powers_of_ten "histscan_powers_of_ten"
+cdef extern from "decimal.hpp" namespace "histscan" nogil:
+    double not_a_number()
+    double infinity()
+    double nearest_double(uint64_t digits, long exponent, bint are_exact, byte_ptr pos, byte_ptr end)
 
 
 cdef inline void skip_space(Cursor* cursor) noexcept nogil:
@@ -123,7 +119,13 @@ cdef inline bint read_number(Cursor* cursor, Token* token) noexcept nogil:
         return True
     if byte == c'.':
         fraction = pos + 1
-        pos = skip_digits(fraction, end, &mantissa)
+        pos = fraction
+        if digits[0] == c'0':
+            # Zeros before the first digit that counts take no room in the mantissa.
+            while byte_at(pos, end) == c'0':
+                pos += 1
+            digit_count = fraction - pos
+        pos = skip_digits(pos, end, &mantissa)
         if pos == fraction:
             return stop(cursor, JSON_VALUE_EXPECTED, fraction)
         exponent = fraction - pos
@@ -139,7 +141,7 @@ cdef inline bint read_number(Cursor* cursor, Token* token) noexcept nogil:
         if not is_digit(byte):
             return stop(cursor, JSON_VALUE_EXPECTED, pos)
         while is_digit(byte):
-            # Beyond any double's range the exponent's exact size no longer matters.
+            # Far beyond any double's range the exponent's exact size no longer matters.
             if written < 100000000:
                 written = written * 10 + (byte - c'0')
             pos += 1
@@ -148,17 +150,8 @@ cdef inline bint read_number(Cursor* cursor, Token* token) noexcept nogil:
     cursor.pos = pos
     token.end = pos
     token.kind = TOKEN_FLOAT64
-    # Clinger's case: both factors are exact doubles, so one rounding gives the nearest.
-    if digit_count <= 19 and mantissa <= 0x20000000000000ULL and -22 <= exponent <= 22:
-        token.number = <double> mantissa
-        if exponent < 0:
-            token.number /= powers_of_ten[-exponent]
-        else:
-            token.number *= powers_of_ten[exponent]
-        if negative:
-            token.number = -token.number
-    else:
-        token.number = nearest_double(begin, pos, exponent + digit_count)
+    # Nineteen digits always fit the mantissa's 64 bits.
+    token.number = nearest_double(mantissa, exponent, digit_count <= 19, begin, pos)
     return True
 
 

@@ -56,6 +56,16 @@ cdef class RowShape:
     cdef vector[int32_t] template_order     # the remembered key at each position of the template
     cdef int misses                 # rows since the template last fitted
 
+    cdef inline bint note_key(self, Py_ssize_t position, int32_t index) except -1:
+        """Notes which key stands at `position`; says whether it is the one that stood there in the row before."""
+        if position < <Py_ssize_t> self.order.size():
+            if self.order[position] == index:
+                return True
+            self.order[position] = index
+        else:
+            self.order.push_back(index)
+        return False
+
     cdef dict start_row(self)
     cdef dict keep_members(self, dict row, Py_ssize_t count)
     cdef int finish_row(self, dict row, Py_ssize_t count, bint repeats) except -1

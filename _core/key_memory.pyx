@@ -27,7 +27,9 @@ cdef extern from *:
     dict new_dict "histscan_new_dict" (Py_ssize_t size)
 
 cdef enum:
-    FIRST_SLOT_COUNT = 256
+    # Sixteen slots for each key make a probe that fails on the first one rare: each would be a mispredicted branch.
+    SLOTS_PER_KEY = 16
+    FIRST_SLOT_COUNT = 1024
     # Beyond this many different keys, or this long a key, new ones are decoded each time they come.
     KEY_LIMIT = 8192
     KEY_LENGTH_LIMIT = 4096
@@ -50,7 +52,7 @@ cdef class KeyMemory:
         cdef int32_t index
         if self.entries.size() >= KEY_LIMIT or length > KEY_LENGTH_LIMIT:
             return NOT_REMEMBERED
-        if self.entries.size() * 4 >= self.slots.size():
+        if self.entries.size() * SLOTS_PER_KEY >= self.slots.size():
             self.slots.assign(self.slots.size() * 4, NOT_REMEMBERED)
             for index in range(<int32_t> self.entries.size()):
                 slot = self.entries[index].hash & (self.slots.size() - 1)

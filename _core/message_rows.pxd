@@ -14,7 +14,6 @@ cdef class MessageRowDecoder:
 
     cdef dict decode_row(self, Cursor* cursor)
     cdef int decode_rest(self, Cursor* cursor, dict row, Py_ssize_t count) except -1
-    cdef int decode_item(self, Cursor* cursor, dict row, Py_ssize_t position, bint* repeats) except -1
     cdef int decode_odd_item(self, Cursor* cursor, dict row) except -1
     cdef object item_key(self, Cursor* cursor, byte_ptr begin, byte_ptr end)
     cdef object item_key_anywhere(self, Cursor* cursor)

@@ -20,8 +20,9 @@ from histscan._core.json_string cimport utf8_object
 from histscan._core.json_value cimport JsonContext, decode_document
 from histscan._core.key_memory cimport NOT_REMEMBERED, KeyMemory, RememberedKey, RowShape
 from histscan._core.message_items cimport (
-    ITEM_TAG, KEY_TAG, NESTED_KEY_TAG, RECORD_ITEM, TYPED_BOOLEAN, TYPED_JSON, TYPED_NONE, TYPED_NUMBER, TYPED_TEXT,
-    ItemFields, ItemSchema, read_item_fields, skip_keys, take_json_tag,
+    ITEM_FAULT, ITEM_NONE, ITEM_ODD, ITEM_TAG, KEY_TAG, NESTED_KEY_TAG, RECORD_ITEM, TYPED_BOOLEAN, TYPED_JSON,
+    TYPED_NONE, TYPED_NUMBER, TYPED_TEXT, ItemFields, ItemKind, ItemSchema, read_item, read_item_fields,
+    take_json_tag,
 )
 from histscan._core.wire cimport read_length, read_tag, read_varint, skip_field
 
@@ -64,8 +65,8 @@ cdef class MessageRowDecoder:
     cdef object item_key(self, Cursor* cursor, byte_ptr begin, byte_ptr end):
         """The key spelt by the key fields in [begin, end): a str, or a tuple of them where keys are nested."""
         cdef Cursor region
-        cdef uint32_t tag
-        cdef byte_ptr field_end
+        cdef uint32_t tag = 0
+        cdef byte_ptr field_end = NULL
         cdef byte_ptr key_begin = NULL
         cdef byte_ptr key_end = NULL
         cdef list nested = []
@@ -95,8 +96,8 @@ cdef class MessageRowDecoder:
         cdef const RememberedKey* entry
         cdef byte_ptr row_end = cursor.end
         cdef byte_ptr before
-        cdef byte_ptr item_end
-        cdef uint32_t tag
+        cdef byte_ptr item_end = NULL
+        cdef uint32_t tag = 0
         cdef PyObject* key
         row = self.shape.start_row()
         if self.shape.template is None:
@@ -137,68 +138,48 @@ cdef class MessageRowDecoder:
 
     cdef int decode_rest(self, Cursor* cursor, dict row, Py_ssize_t count) except -1:
         """Takes what follows the first `count` items, noting the keys' order."""
-        cdef byte_ptr row_end = cursor.end
-        cdef bint repeats = count == 0
-        cdef uint32_t tag
-        cdef byte_ptr item_end
-        while cursor.pos < row_end:
-            if not read_tag(cursor, &tag):
-                raise_fault(cursor)
-            if tag != ITEM_TAG:
-                if not skip_field(cursor, tag):
-                    raise_fault(cursor)
-                continue
-            if not read_length(cursor, &item_end):
-                raise_fault(cursor)
-            cursor.end = item_end
-            self.decode_item(cursor, row, count, &repeats)
-            cursor.end = row_end
-            cursor.pos = item_end
-            count += 1
-        self.shape.finish_row(row, count, repeats)
-        return 0
-
-    cdef int decode_item(self, Cursor* cursor, dict row, Py_ssize_t position, bint* repeats) except -1:
-        """Takes the item that is all the cursor may read."""
         cdef RowShape shape = self.shape
         cdef KeyMemory items = self.items
-        cdef byte_ptr begin = cursor.pos
-        cdef byte_ptr item_end = cursor.end
-        cdef byte_ptr keys_end
+        cdef bint nested = self.schema == RECORD_ITEM
+        cdef bint repeats = count == 0
+        cdef byte_ptr row_end = cursor.end
+        cdef byte_ptr begin = NULL
+        cdef byte_ptr keys_end = NULL
+        cdef byte_ptr item_end = NULL
         cdef uint64_t hash
-        cdef int32_t index = NOT_REMEMBERED
-        cdef object key = None
-        if position < <Py_ssize_t> shape.order.size():
-            index = shape.order[position]
-        else:
-            shape.order.push_back(NOT_REMEMBERED)
-        if index != NOT_REMEMBERED and has_text(cursor, items.entries[index].text, items.entries[index].length):
-            cursor.pos += items.entries[index].length
-        else:
-            index = NOT_REMEMBERED
-            repeats[0] = False
-            if not skip_keys(cursor, self.schema == RECORD_ITEM):
+        cdef int32_t index
+        cdef ItemKind kind
+        cdef object key
+        while True:
+            cursor.end = row_end
+            kind = read_item(cursor, row_end, nested, &begin, &keys_end)
+            if kind == ITEM_NONE:
+                break
+            if kind == ITEM_FAULT:
                 raise_fault(cursor)
-        keys_end = cursor.pos
-        if not (take_json_tag(cursor) and read_length(cursor, &cursor.end) and cursor.end == item_end):
-            repeats[0] = False
-            shape.order[position] = NOT_REMEMBERED
-            cursor.pos = begin
-            cursor.end = item_end
-            return self.decode_odd_item(cursor, row)
-        if index == NOT_REMEMBERED:
-            hash = hash_bytes(begin, keys_end - begin)
-            index = items.find(begin, keys_end - begin, hash)
-            if index == NOT_REMEMBERED:
-                key = self.item_key(cursor, begin, keys_end)
-                index = items.remember(begin, keys_end - begin, hash, key)
-            shape.order[position] = index
-        if index != NOT_REMEMBERED:
-            key = <object> items.entries[index].key
-        if type(key) is tuple:
-            # Several members share the dict of their first name, which no template has.
-            repeats[0] = False
-        return put_member(row, key, decode_document(cursor, self.context))
+            item_end = cursor.end
+            index = NOT_REMEMBERED
+            if kind == ITEM_ODD:
+                self.decode_odd_item(cursor, row)
+            else:
+                hash = hash_bytes(begin, keys_end - begin)
+                index = items.find(begin, keys_end - begin, hash)
+                if index == NOT_REMEMBERED:
+                    key = self.item_key(cursor, begin, keys_end)
+                    index = items.remember(begin, keys_end - begin, hash, key)
+                else:
+                    key = <object> items.entries[index].key
+                if type(key) is tuple:
+                    # Several items share the dict of their first name, which no template has.
+                    put_member(row, key, decode_document(cursor, self.context))
+                    index = NOT_REMEMBERED
+                else:
+                    PyDict_SetItem(row, key, decode_document(cursor, self.context))
+            repeats &= shape.note_key(count, index)
+            count += 1
+            cursor.pos = item_end
+        shape.finish_row(row, count, repeats)
+        return 0
 
     cdef int decode_odd_item(self, Cursor* cursor, dict row) except -1:
         """Takes an item by all the rules of the wire format."""
@@ -228,8 +209,8 @@ cdef class MessageRowDecoder:
         """The key of the item that is all the cursor may read, wherever its key fields stand; takes nothing."""
         cdef ItemFields fields
         cdef Cursor item = cursor[0]
-        cdef uint32_t tag
-        cdef byte_ptr field_end
+        cdef uint32_t tag = 0
+        cdef byte_ptr field_end = NULL
         cdef list nested = []
         if not read_item_fields(&item, self.schema, &fields):
             stop(cursor, item.fault, item.fault_at)
@@ -249,7 +230,7 @@ cdef class MessageRowDecoder:
     cdef object typed_value(self, Cursor* cursor, const ItemFields* fields):
         """The value of a typed field (`HistoryItem`'s oneof)."""
         cdef Cursor payload
-        cdef uint64_t bits
+        cdef uint64_t bits = 0
         cdef double number
         if fields.typed_field == TYPED_NONE:
             return None

@@ -1,0 +1,158 @@
+// The double nearest a decimal number, from the digits and the exponent that a reader has at hand already.
+//
+// D. Lemire, "Number Parsing at a Gigabyte per Second", Software: Practice and Experience 51 (8), 2021: the product of
+// the digits with a 128-bit approximation of a power of five nearly always settles the rounding. Where it may not,
+// and at the ends of the range, std::from_chars reads the number anew.
+
+#ifndef HISTSCAN_DECIMAL_HPP
+#define HISTSCAN_DECIMAL_HPP
+
+#include <charconv>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <limits>
+
+namespace histscan {
+
+inline double not_a_number() { return std::numeric_limits<double>::quiet_NaN(); }
+
+inline double infinity() { return std::numeric_limits<double>::infinity(); }
+
+// 10^0 to 10^22: the powers of ten that a double holds exactly.
+inline constexpr double powers_of_ten[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
+                                           1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
+
+constexpr int smallest_power = -342;
+constexpr int largest_power = 308;
+
+// A power of five scaled by a power of two so that its highest bit is bit 127.
+struct Power {
+    uint64_t high, low;
+};
+
+// The powers of five from 5^-342 to 5^308: those that are not exact rounded down, and reciprocals rounded up.
+struct PowersOfFive {
+    // Enough limbs for 2^1664, whose quotient by 5^342 still has more than 128 bits.
+    static constexpr int limb_count = 26;
+    Power power[largest_power - smallest_power + 1];
+
+    constexpr PowersOfFive() : power{} {
+        // Products: 5^q, one limb after the other from the lowest.
+        uint64_t limbs[limb_count] = {1};
+        for (int q = 0; q <= largest_power; ++q) {
+            power[q - smallest_power] = highest_bits(limbs);
+            uint64_t carry = 0;
+            for (uint64_t &limb : limbs) {
+                const unsigned __int128 product = static_cast<unsigned __int128>(limb) * 5 + carry;
+                limb = static_cast<uint64_t>(product);
+                carry = static_cast<uint64_t>(product >> 64);
+            }
+        }
+        // Quotients: dividing by five again and again, each time rounding down, is dividing by 5^q once.
+        for (uint64_t &limb : limbs) limb = 0;
+        limbs[limb_count - 1] = 1;
+        for (int q = -1; q >= smallest_power; --q) {
+            uint64_t remainder = 0;
+            for (int index = limb_count - 1; index >= 0; --index) {
+                const unsigned __int128 dividend = static_cast<unsigned __int128>(remainder) << 64 | limbs[index];
+                limbs[index] = static_cast<uint64_t>(dividend / 5);
+                remainder = static_cast<uint64_t>(dividend % 5);
+            }
+            Power rounded = highest_bits(limbs);
+            if (++rounded.low == 0) ++rounded.high;
+            power[q - smallest_power] = rounded;
+        }
+    }
+
+    // The 128 bits from the highest set one down; zeros follow where the number is shorter.
+    static constexpr Power highest_bits(const uint64_t (&limbs)[limb_count]) {
+        int top = limb_count - 1;
+        while (limbs[top] == 0) --top;
+        const int shift = __builtin_clzll(limbs[top]);
+        const uint64_t first = limbs[top], second = top > 0 ? limbs[top - 1] : 0, third = top > 1 ? limbs[top - 2] : 0;
+        if (shift == 0) return {first, second};
+        return {first << shift | second >> (64 - shift), second << shift | third >> (64 - shift)};
+    }
+};
+
+inline constexpr PowersOfFive powers_of_five{};
+
+// The double nearest the JSON number [pos, end), whose grammar the caller has checked.
+inline double read_double(const uint8_t *pos, const uint8_t *end) {
+    double number = 0.0;
+    const auto result = std::from_chars(reinterpret_cast<const char *>(pos), reinterpret_cast<const char *>(end), number);
+    if (result.ec == std::errc::result_out_of_range) {
+        // Too large or too small: whether the first digit that counts is before the point tells, once the exponent
+        // is reckoned in. An exponent of many digits has the last word.
+        const bool negative = *pos == '-';
+        pos += negative;
+        long position = 0, exponent = 0;
+        bool behind_point = false, significant = false;
+        for (; pos < end && *pos != 'e' && *pos != 'E'; ++pos) {
+            behind_point |= *pos == '.';
+            significant |= *pos >= '1' && *pos <= '9';
+            if (!behind_point && significant) ++position;
+            if (behind_point && !significant && *pos == '0') --position;
+        }
+        if (pos < end) {
+            const bool negative_exponent = pos[1] == '-';
+            for (pos += 1 + (pos[1] == '-' || pos[1] == '+'); pos < end; ++pos) {
+                if (exponent < 1000000000000) exponent = exponent * 10 + (*pos - '0');
+            }
+            if (negative_exponent) exponent = -exponent;
+        }
+        number = position + exponent > 0 ? infinity() : 0.0;
+        if (negative) number = -number;
+    }
+    return number;
+}
+
+// The double nearest `digits` * 10^`exponent`, with the sign of the JSON number [pos, end) that they were read from.
+// `are_exact` says that `digits` lost none of the number's digits.
+inline double nearest_double(uint64_t digits, long exponent, bool are_exact, const uint8_t *pos, const uint8_t *end) {
+    const bool negative = *pos == '-';
+    if (!are_exact) return read_double(pos, end);
+    // Both factors are exact doubles, so the one rounding of their product is right (W. Clinger, 1990).
+    if (digits <= uint64_t{1} << 53 && -22 <= exponent && exponent <= 22) {
+        double number = static_cast<double>(digits);
+        number = exponent < 0 ? number / powers_of_ten[-exponent] : number * powers_of_ten[exponent];
+        return negative ? -number : number;
+    }
+    if (digits == 0) return negative ? -0.0 : 0.0;
+    if (exponent < smallest_power || exponent > largest_power) return read_double(pos, end);
+    const int shift = __builtin_clzll(digits);
+    const uint64_t factor = digits << shift;
+    const Power &power = powers_of_five.power[exponent - smallest_power];
+    unsigned __int128 product = static_cast<unsigned __int128>(factor) * power.high;
+    // Of the upper half 55 bits are wanted: 53, one that rounds, and one that says if the product needs no shift.
+    // Where those below are all ones, what the lower half of the power adds could carry into them.
+    if ((static_cast<uint64_t>(product >> 64) & 0x1FF) == 0x1FF) {
+        product += static_cast<uint64_t>((static_cast<unsigned __int128>(factor) * power.low) >> 64);
+    }
+    const uint64_t high = static_cast<uint64_t>(product >> 64), low = static_cast<uint64_t>(product);
+    if (low == ~uint64_t{0} && (exponent < -27 || exponent > 55)) return read_double(pos, end);
+    const int upper_bit = static_cast<int>(high >> 63);
+    uint64_t mantissa = high >> (upper_bit + 9);
+    // floor(exponent * log2(10)) + 63, in fixed point; and the bias of a double's exponent.
+    long binary_exponent = ((217706 * exponent) >> 16) + 63 + upper_bit - shift + 1023;
+    if (binary_exponent <= 0 || binary_exponent >= 0x7FE) return read_double(pos, end);
+    // Exactly half way between two doubles goes to the even one; only here can the product be exact.
+    if (low <= 1 && exponent >= -4 && exponent <= 23 && (mantissa & 3) == 1 && mantissa << (upper_bit + 9) == high) {
+        mantissa &= ~uint64_t{1};
+    }
+    mantissa = (mantissa + (mantissa & 1)) >> 1;
+    if (mantissa >= uint64_t{1} << 53) {
+        mantissa = uint64_t{1} << 52;
+        ++binary_exponent;
+    }
+    const uint64_t bits = (mantissa & ~(uint64_t{1} << 52)) | static_cast<uint64_t>(binary_exponent) << 52 |
+                          static_cast<uint64_t>(negative) << 63;
+    double number;
+    std::memcpy(&number, &bits, sizeof number);
+    return number;
+}
+
+}  // namespace histscan
+
+#endif
