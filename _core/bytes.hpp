@@ -90,19 +90,6 @@ inline const uint8_t *copy_string_run(const uint8_t *pos, const uint8_t *end, ui
     return end;
 }
 
-// True if the eight bytes of a little-endian word are all ASCII digits.
-inline bool all_digits(uint64_t word) {
-    return (((word & 0xF0F0F0F0F0F0F0F0u) | (((word + 0x0606060606060606u) & 0xF0F0F0F0F0F0F0F0u) >> 4)) ==
-            0x3333333333333333u);
-}
-
-// The value of eight ASCII digits in a little-endian word: pairs, then fours, then all eight are joined.
-inline uint64_t eight_digits(uint64_t word) {
-    word = (word & 0x0F0F0F0F0F0F0F0Fu) * 2561 >> 8;
-    word = (word & 0x00FF00FF00FF00FFu) * 6553601 >> 16;
-    return (word & 0x0000FFFF0000FFFFu) * 42949672960001u >> 32;
-}
-
 // A hash for tables that bound their probes, not for cryptography. The words of the text are multiplied each by itself,
 // not in a chain, and those of short texts overlap: neither waits nor branches for them.
 inline uint64_t hash_bytes(const uint8_t *pos, size_t length) {

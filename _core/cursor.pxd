@@ -11,12 +11,9 @@ ctypedef const uint8_t* byte_ptr
 
 
 cdef extern from "bytes.hpp" namespace "histscan" nogil:
-    uint64_t load_word(byte_ptr pos)
     byte_ptr find_string_special(byte_ptr pos, byte_ptr end)
     byte_ptr find_string_end(byte_ptr pos, byte_ptr end)
     byte_ptr copy_string_run(byte_ptr pos, byte_ptr end, uint8_t* out)
-    bint all_digits(uint64_t word)
-    uint64_t eight_digits(uint64_t word)
     uint64_t hash_bytes(byte_ptr pos, size_t length)
     bint same_bytes(byte_ptr left, byte_ptr right, size_t length)
     byte_ptr find_invalid_utf8(byte_ptr pos, byte_ptr end)

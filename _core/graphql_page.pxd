@@ -25,4 +25,4 @@ cdef class SampledPage(JsonPage):
 
 
 cdef class TextPage(JsonPage):
-    pass
+    cdef vector[byte_ptr] texts     # where each row's text begins, in the str or bytes that `owner` holds

@@ -235,6 +235,10 @@ cdef class HistoryPage(JsonPage):
     cdef object decode_row(self, Py_ssize_t index):
         return self.decode_span(self.text.data(), self.spans[index])
 
+    cdef byte_ptr row_data(self, size_t index, size_t* length) noexcept nogil:
+        length[0] = self.spans[index].end - self.spans[index].begin
+        return self.text.data() + self.spans[index].begin
+
 
 cdef class SampledPage(JsonPage):
     """A page of the ``sampledHistory`` field; the rows of its first spec.
@@ -313,28 +317,32 @@ cdef class TextPage(JsonPage):
     def __init__(self, list rows not None):
         cdef RowSpan span
         cdef Py_ssize_t index
-        span.begin = span.end = 0
-        span.has_surrogates = False
+        cdef Py_ssize_t length
+        cdef bytes encoded
+        cdef byte_ptr data
+        # The list may be changed while the page is in use; a copy can't.
+        self.owner = rows = rows[:]
         for index, row in enumerate(rows):
             if not isinstance(row, str):
                 raise ResponseShapeError(f"a row of `history` is not a string but {type(row).__name__}", row=index)
-        self.owner = rows
-        self.spans.assign(len(rows), span)
+            span.has_surrogates = False
+            try:
+                # Of an ASCII str these are its own bytes; of any other, a copy that the str keeps.
+                data = <byte_ptr> PyUnicode_AsUTF8AndSize(row, &length)
+            except UnicodeEncodeError:
+                encoded = row.encode("utf-8", "surrogatepass")
+                rows[index] = encoded
+                data = <byte_ptr> PyBytes_AS_STRING(encoded)
+                length = PyBytes_GET_SIZE(encoded)
+                span.has_surrogates = True
+            span.begin = 0
+            span.end = length
+            self.spans.push_back(span)
+            self.texts.push_back(data)
 
     cdef object decode_row(self, Py_ssize_t index):
-        cdef RowSpan span
-        cdef str text = (<list> self.owner)[index]
-        cdef bytes encoded
-        cdef byte_ptr data
-        cdef Py_ssize_t length
-        span.begin = 0
-        span.has_surrogates = False
-        try:
-            data = <byte_ptr> PyUnicode_AsUTF8AndSize(text, &length)
-        except UnicodeEncodeError:
-            encoded = text.encode("utf-8", "surrogatepass")
-            data = <byte_ptr> PyBytes_AS_STRING(encoded)
-            length = PyBytes_GET_SIZE(encoded)
-            span.has_surrogates = True
-        span.end = length
-        return self.decode_span(data, span)
+        return self.decode_span(self.texts[index], self.spans[index])
+
+    cdef byte_ptr row_data(self, size_t index, size_t* length) noexcept nogil:
+        length[0] = self.spans[index].end
+        return self.texts[index]

@@ -7,8 +7,8 @@
 from libc.stdint cimport int64_t, uint64_t
 
 from histscan._core.cursor cimport (
-    JSON_CONTROL_CHARACTER, JSON_STRING_UNTERMINATED, JSON_VALUE_EXPECTED, Cursor, all_digits, byte_at, byte_ptr,
-    eight_digits, find_string_end, find_string_special, has_text, load_word, peek, stop,
+    JSON_CONTROL_CHARACTER, JSON_STRING_UNTERMINATED, JSON_VALUE_EXPECTED, Cursor, byte_at, byte_ptr, find_string_end,
+    find_string_special, has_text, peek, stop,
 )
 
 cdef enum TokenKind:
@@ -36,7 +36,8 @@ cdef struct Token:
 cdef extern from "decimal.hpp" namespace "histscan" nogil:
     double not_a_number()
     double infinity()
-    double nearest_double(uint64_t digits, long exponent, bint are_exact, byte_ptr pos, byte_ptr end)
+    byte_ptr take_digits(byte_ptr pos, byte_ptr end, byte_ptr start, uint64_t* digits)
+    double nearest_double(uint64_t digits, long exponent, Py_ssize_t digit_count, byte_ptr pos, byte_ptr end)
 
 
 cdef inline void skip_space(Cursor* cursor) noexcept nogil:
@@ -59,19 +60,10 @@ cdef inline bint read_literal(Cursor* cursor, const char* text, size_t length) n
     return True
 
 
-cdef inline byte_ptr skip_digits(byte_ptr pos, byte_ptr end, uint64_t* mantissa) noexcept nogil:
-    """Appends decimal digits to `mantissa` (modulo 2**64) and returns where they end."""
-    cdef uint64_t word
-    while end - pos >= 8:
-        word = load_word(pos)
-        if not all_digits(word):
-            break
-        mantissa[0] = mantissa[0] * 100000000 + eight_digits(word)
-        pos += 8
-    while is_digit(byte_at(pos, end)):
-        mantissa[0] = mantissa[0] * 10 + <uint64_t> (pos[0] - c'0')
-        pos += 1
-    return pos
+cdef inline bint begins_number(int byte) noexcept nogil:
+    """Whether the byte is a digit or a minus sign; one test for both, as which of them it is can't be guessed."""
+    cdef unsigned int place = <unsigned int> (byte - c'-')
+    return place <= 12 and (0b1111111111001 >> place) & 1
 
 
 cdef inline bint read_number(Cursor* cursor, Token* token) noexcept nogil:
@@ -80,52 +72,39 @@ cdef inline bint read_number(Cursor* cursor, Token* token) noexcept nogil:
     cdef byte_ptr end = cursor.end
     cdef bint negative = begin[0] == c'-'
     cdef byte_ptr digits = begin + negative
-    cdef byte_ptr pos = digits
     cdef byte_ptr fraction
+    cdef byte_ptr pos
     cdef uint64_t mantissa = 0
     cdef Py_ssize_t digit_count
     cdef long exponent = 0
     cdef long written = 0
     cdef bint negative_exponent
-    cdef int byte = byte_at(pos, end)
-    token.begin = begin
-    if byte == c'0':
-        pos += 1
-    elif is_digit(byte):
-        # Most integers are short; a long one is worth the wide steps only behind a point.
-        while is_digit(byte):
-            mantissa = mantissa * 10 + <uint64_t> (byte - c'0')
-            pos += 1
-            byte = byte_at(pos, end)
-    elif negative and byte == c'I':
-        cursor.pos = pos
-        if not read_literal(cursor, "Infinity", 8):
+    cdef int byte
+    pos = take_digits(digits, end, cursor.start, &mantissa)
+    digit_count = pos - digits
+    if digit_count == 0:
+        if not negative or byte_at(digits, end) != c'I':
             return stop(cursor, JSON_VALUE_EXPECTED, begin)
+        cursor.pos = digits
         token.kind = TOKEN_FLOAT64
         token.number = -infinity()
-        return True
-    else:
+        return read_literal(cursor, "Infinity", 8)
+    if digits[0] == c'0' and digit_count > 1:
         return stop(cursor, JSON_VALUE_EXPECTED, begin)
-    digit_count = pos - digits
     byte = byte_at(pos, end)
     if byte != c'.' and byte != c'e' and byte != c'E':
         cursor.pos = pos
         token.end = pos
         if digit_count < 19 or (digit_count == 19 and mantissa <= 0x7FFFFFFFFFFFFFFFULL):
             token.kind = TOKEN_INT64
-            token.integer = -<int64_t> mantissa if negative else <int64_t> mantissa
+            # The two's complement, without a branch.
+            token.integer = <int64_t> ((mantissa ^ -<uint64_t> negative) + <uint64_t> negative)
         else:
             token.kind = TOKEN_BIG_INTEGER
         return True
     if byte == c'.':
         fraction = pos + 1
-        pos = fraction
-        if digits[0] == c'0':
-            # Zeros before the first digit that counts take no room in the mantissa.
-            while byte_at(pos, end) == c'0':
-                pos += 1
-            digit_count = fraction - pos
-        pos = skip_digits(pos, end, &mantissa)
+        pos = take_digits(fraction, end, cursor.start, &mantissa)
         if pos == fraction:
             return stop(cursor, JSON_VALUE_EXPECTED, fraction)
         exponent = fraction - pos
@@ -150,8 +129,7 @@ cdef inline bint read_number(Cursor* cursor, Token* token) noexcept nogil:
     cursor.pos = pos
     token.end = pos
     token.kind = TOKEN_FLOAT64
-    # Nineteen digits always fit the mantissa's 64 bits.
-    token.number = nearest_double(mantissa, exponent, digit_count <= 19, begin, pos)
+    token.number = nearest_double(mantissa, exponent, digit_count, begin, pos)
     return True
 
 
@@ -198,7 +176,7 @@ cdef inline bint read_token(Cursor* cursor, Token* token) noexcept nogil:
     """Takes one scalar value, or stops at the bracket of a container. The cursor is past any white space."""
     cdef int byte = peek(cursor)
     token.begin = cursor.pos
-    if is_digit(byte) or byte == c'-':
+    if begins_number(byte):
         return read_number(cursor, token)
     if byte == c'"':
         return read_string(cursor, token)

@@ -164,6 +164,10 @@ cdef class LogPage(Page):
             error.add_location(path=path)
             raise
 
+    cdef byte_ptr row_data(self, size_t index, size_t* length) noexcept nogil:
+        length[0] = self.spans[index].end - self.spans[index].begin
+        return self.span_data(self.spans[index])
+
     cdef int use_decoder_of(self, Page previous) except -1:
         if self.decoder is None and isinstance(previous, LogPage):
             self.decoder = (<LogPage> previous).decoder

@@ -2,7 +2,7 @@
 
 from libcpp.vector cimport vector
 
-from histscan._core.cursor cimport Cursor, Fault
+from histscan._core.cursor cimport Cursor, Fault, byte_ptr
 
 
 # Where a row's bytes are, as offsets from the start of the page's bytes.
@@ -20,6 +20,7 @@ cdef class Page:
     cdef Py_ssize_t fault_byte  # where, as an offset into the page
 
     cdef object decode_row(self, Py_ssize_t index)
+    cdef byte_ptr row_data(self, size_t index, size_t* length) noexcept nogil
     cdef int use_decoder_of(self, Page previous) except -1
     cdef int note_fault(self, const Cursor* cursor) except -1
     cdef int raise_if_faulty(self) except -1

@@ -1,6 +1,6 @@
 """What every page has: rows found once, decoded when asked for."""
 
-from histscan._core.cursor cimport NO_FAULT, Cursor
+from histscan._core.cursor cimport NO_FAULT, Cursor, byte_ptr
 from histscan._core.faults cimport raise_fault_at
 
 from histscan.errors import HistoryDecodeError
@@ -56,6 +56,11 @@ cdef class Page:
     cdef object decode_row(self, Py_ssize_t index):
         """The row at an index that the caller has checked."""
         raise NotImplementedError
+
+    cdef byte_ptr row_data(self, size_t index, size_t* length) noexcept nogil:
+        """The bytes of the row at an index that the caller has checked, for reading without the GIL."""
+        length[0] = self.spans[index].end - self.spans[index].begin
+        return self.data + self.spans[index].begin
 
     cdef int use_decoder_of(self, Page previous) except -1:
         """Goes on with what the page before has learnt of the rows' keys, if it is of the same kind."""

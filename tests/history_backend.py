@@ -1,6 +1,7 @@
 """A history server's answers, worked out in memory: what a GraphQL backend returns for the two history operations.
 
-It stands behind an in-memory client and behind the loopback HTTP server alike, so that a scan can be compared over both.
+It stands behind an in-memory client and behind the loopback HTTP server alike, so that a scan can be compared over
+both.
 """
 
 from __future__ import annotations
@@ -116,7 +117,14 @@ def row_texts(rows: Iterable[Any]) -> list[str]:
     return [repr(row) for row in rows]
 
 
+def collect(rows: Iterable[Any], into: list[Any]) -> None:
+    """Appends rows to a list one by one, so that those before a failure are in it."""
+    for row in rows:
+        into.append(row)
+
+
 def _sample_down(found: list[Any], samples: int) -> list[Any]:
+    """Takes samples at even distances, the first row and the last among them."""
     if len(found) <= samples:
         return found
-    return [found[index * len(found) // samples] for index in range(samples)]
+    return [found[index * (len(found) - 1) // max(1, samples - 1)] for index in range(samples)]

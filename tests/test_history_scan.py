@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 from gql.transport.requests import RequestsHTTPTransport
 from hypothesis import given
 from hypothesis import strategies as st
+from wandb.apis.public import history as wandb_history
 from wandb.apis.public.api import Client as WandbGqlClient
 from wandb.apis.public.api import RetryingClient
 from wandb.apis.public.history import HistoryScan as WandbHistoryScan
@@ -29,7 +31,7 @@ from histscan.errors import (
 from histscan.history import HistoryScan
 from histscan.sources.client import Client
 from tests.graphql_server import Answer, GraphQLServer, answer_from, data_answer, json_answer
-from tests.history_backend import RUN, HistoryBackend, MemoryClient, RunName, row_texts, training_rows
+from tests.history_backend import RUN, HistoryBackend, MemoryClient, RunName, collect, row_texts, training_rows
 
 BACKEND = HistoryBackend(training_rows(range(2_345)))
 
@@ -85,6 +87,15 @@ def test_every_window_is_that_of_wandb(steps: set[int], min_step: int, max_step:
     assert ours.requests == theirs.requests
 
 
+@pytest.mark.parametrize("name", ["HistoryScan", "SampledHistoryScan", "BetaHistoryScan"])
+def test_signatures_are_those_of_wandb(name: str) -> None:
+    def parameters(scan_class: Any) -> list[tuple[str, Any, Any]]:
+        found = inspect.signature(scan_class).parameters.values()
+        return [(parameter.name, parameter.kind, parameter.default) for parameter in found]
+
+    assert parameters(getattr(histscan, name)) == parameters(getattr(wandb_history, name))
+
+
 def test_takes_keyword_arguments() -> None:
     client = MemoryClient(BACKEND)
     scan = HistoryScan(client=client, run=RUN, min_step=10, max_step=30, page_size=15)
@@ -112,7 +123,7 @@ def test_attributes_are_those_of_wandb() -> None:
         next(ours)
         next(theirs)
         assert state(ours) == state(theirs)
-    assert isinstance(ours, Iterator)
+    assert issubclass(HistoryScan, Iterator)
     assert iter(ours) is ours
     iter(theirs)
     assert state(ours) == state(theirs)
@@ -208,6 +219,29 @@ def test_the_wire_carries_the_operation_of_wandb(server: GraphQLServer) -> None:
     assert [shape(payload) for payload in ours] == [shape(payload) for payload in theirs] * 2
 
 
+@pytest.mark.filterwarnings("error")
+def test_takes_a_session_of_gql_too_and_leaves_the_document_as_it_is(server: GraphQLServer) -> None:
+    server.respond = answer_from(BACKEND)
+    transport = RequestsHTTPTransport(f"{server.url}/graphql")
+    with gql.Client(transport=transport) as session:
+        assert row_texts(HistoryScan(session, RUN, 0, 2_345)) == row_texts(BACKEND.rows)
+    assert HistoryScan.QUERY.variable_values is None
+
+
+def test_wandbs_client_may_be_subclassed(server: GraphQLServer) -> None:
+    class Counting(RetryingClient):  # type: ignore[misc]
+        count = 0
+
+        def execute(self, *args: Any, **kwargs: Any) -> Any:
+            self.count += 1
+            return super().execute(*args, **kwargs)
+
+    server.respond = answer_from(BACKEND)
+    client = Counting(retrying_client(server)._client)
+    assert row_texts(HistoryScan(client, RUN, 0, 2_345)) == row_texts(BACKEND.rows)
+    assert client.count == 3
+
+
 @pytest.mark.parametrize("page_size", [0, -1])
 def test_refuses_pages_that_never_advance(page_size: int) -> None:
     with pytest.raises(ValueError, match="page_size must be at least 1"):
@@ -226,7 +260,9 @@ def test_says_which_run_was_not_found(server: GraphQLServer, kind: str, run: Run
 @pytest.mark.parametrize("kind", ["histscan.Client", "gql.Client"])
 def test_passes_on_what_graphql_servers_complain_of(server: GraphQLServer, kind: str) -> None:
     server.respond = lambda request: json_answer({"data": None, "errors": [{"message": "samples must be below 10"}]})
-    with pytest.raises(GraphQLResponseError, match=r"samples must be below 10.*run team/vision/a1b2c3d4, page \[0, 9\)"):
+    with pytest.raises(
+        GraphQLResponseError, match=r"samples must be below 10.*run team/vision/a1b2c3d4, page \[0, 9\)"
+    ):
         list(HistoryScan(clients_of(server)[kind], RUN, 0, 9))
 
 
@@ -263,7 +299,7 @@ def test_a_clients_own_exceptions_pass() -> None:
 
     with pytest.raises(KeyboardInterrupt):
         next(HistoryScan(Unplugged(), RUN, 0, 9))
-    with pytest.raises(ZeroDivisionError, match="^mine$"):
+    with pytest.raises(ZeroDivisionError, match=r"^mine$"):
         next(HistoryScan(Broken(), RUN, 0, 9))
 
 
@@ -300,11 +336,10 @@ def test_rows_before_a_malformed_one_are_delivered(server: GraphQLServer, kind: 
     client = MemoryClient(backend) if kind == "any other" else clients_of(server)[kind]
     scan = HistoryScan(client, RUN, 0, 20, 10)
     for _ in range(2):
-        delivered = []
+        delivered: list[Any] = []
         with pytest.raises(HistoryDecodeError, match=r"run team/vision/a1b2c3d4, page \[10, 20\), row 3") as failure:
-            for row in scan:
-                delivered.append(row["_step"])
-        assert delivered == list(range(13))
+            collect(scan, delivered)
+        assert [row["_step"] for row in delivered] == list(range(13))
         assert isinstance(failure.value, ValueError)
         assert failure.value.byte == '{"loss": 1.5, "_step": oops}'.index("oops")
 

@@ -19,7 +19,7 @@ from histscan.errors import GraphQLResponseError, HistoryDecodeError, ResponseSh
 from histscan.history import SampledHistoryScan
 from histscan.sources.client import Client
 from tests.graphql_server import Answer, GraphQLServer, answer_from, data_answer, json_answer
-from tests.history_backend import RUN, HistoryBackend, MemoryClient, RunName, row_texts, training_rows
+from tests.history_backend import RUN, HistoryBackend, MemoryClient, RunName, collect, row_texts, training_rows
 
 KEYS = ["loss", "accuracy"]
 
@@ -205,10 +205,9 @@ def test_rows_before_a_malformed_one_are_delivered(server: GraphQLServer) -> Non
     server.respond = body_with(b'{"loss": "\xff", "_step": 13}')
     scan = SampledHistoryScan(Client(server.url), RUN, ["loss"], 0, 20, 10)
     for _ in range(2):
-        delivered = []
+        delivered: list[Any] = []
         with pytest.raises(HistoryDecodeError, match=r"run team/vision/a1b2c3d4, page \[10, 20\), row 3"):
-            for row in scan:
-                delivered.append(row)
+            collect(scan, delivered)
         assert delivered == [{"loss": step * 2} for step in range(13)]
         with pytest.raises(HistoryDecodeError):
             next(scan)

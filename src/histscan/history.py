@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from histscan._core.pages import HistoryPage, Page, ProtobufPage, SampledPage, TextPage
 from histscan._core.scan import RowScan
-from histscan.errors import HistoryDecodeError, ResponseShapeError
+from histscan.errors import HistoryDecodeError, HistoryError, ResponseShapeError
 from histscan.sources.graphql import HISTORY_PAGE, SAMPLED_HISTORY_PAGE, GraphQLClient, request_page
 from histscan.sources.service import (
     HistoryService,
@@ -71,7 +71,7 @@ class _RunScan(RowScan):
     def _run_path(self) -> str:
         return f"{self.run.entity}/{self.run.project}/{self.run.id}"
 
-    def _add_location(self, error: HistoryDecodeError) -> None:
+    def _add_location(self, error: HistoryError) -> None:
         error.add_location(run=self._run_path(), page=self._window or None)
 
 
@@ -252,14 +252,22 @@ class BetaHistoryScan(_RunScan):
         super().__init__(run, min_step, max_step, page_size)
         self.keys = keys
         self._service_api = service_api
-        self._scan_request_id = start_scan(
-            service_api, entity=run.entity, project=run.project, run_id=run.id, keys=keys, use_cache=use_cache
-        )
+        try:
+            self._scan_request_id = start_scan(
+                service_api, entity=run.entity, project=run.project, run_id=run.id, keys=keys, use_cache=use_cache
+            )
+        except HistoryError as error:
+            self._add_location(error)
+            raise
         end_scan_when_collected(self, type(self).cleanup, service_api, self._scan_request_id)
 
     def _load_next(self) -> None:
         first, stop = self._next_window()
-        run_history = read_page(self._service_api, self._scan_request_id, first, stop)
+        try:
+            run_history = read_page(self._service_api, self._scan_request_id, first, stop)
+        except HistoryError as error:
+            self._add_location(error)
+            raise
         convert = self._convert_history_row_to_dict
         if convert is BetaHistoryScan._convert_history_row_to_dict:
             self.page_offset += self.page_size
@@ -325,7 +333,11 @@ def _is_beyond(row: Any, stop: int) -> bool:
 
 
 def _without_step(row: Any) -> Any:
-    return {key: value for key, value in row.items() if key != "_step"} if isinstance(row, dict) else row
+    if isinstance(row, dict):
+        # A copy, because the row may be a client's own.
+        row = row.copy()
+        row.pop("_step", None)
+    return row
 
 
 def _parsed(run_history: Any) -> Any:

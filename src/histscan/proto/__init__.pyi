@@ -6,6 +6,25 @@ from typing import Any
 from google.protobuf.internal.containers import RepeatedCompositeFieldContainer, RepeatedScalarFieldContainer
 from google.protobuf.message import Message
 
+__all__ = [
+    "ApiErrorResponse",
+    "ApiRequest",
+    "ApiResponse",
+    "HistoryRow",
+    "ParquetHistoryItem",
+    "RawApiResponse",
+    "RawReadRunHistoryResponse",
+    "ReadRunHistoryRequest",
+    "ReadRunHistoryResponse",
+    "RunHistoryResponse",
+    "RunRecord",
+    "ScanRunHistory",
+    "ScanRunHistoryCleanup",
+    "ScanRunHistoryCleanupResponse",
+    "ScanRunHistoryInit",
+    "ScanRunHistoryInitResponse",
+]
+
 # A message field is set from a message or from a mapping of its fields, as everywhere in protobuf.
 _Fields = Mapping[str, Any]
 

@@ -4,9 +4,25 @@ from __future__ import annotations
 
 import json
 
-__all__ = ["describe_errors", "one_line"]
+__all__ = ["describe_answer", "describe_errors", "one_line"]
 
 _LONGEST = 500
+
+
+def describe_answer(text: str) -> str:
+    """Puts the body of an answer that reports a failure in words.
+
+    Args:
+        text: The body: JSON with ``errors`` or ``error``, or any other text.
+
+    Returns:
+        What it says.
+    """
+    try:
+        answer = json.loads(text)
+    except (ValueError, RecursionError):
+        return one_line(text)
+    return describe_errors(answer.get("errors", answer.get("error", answer)) if isinstance(answer, dict) else answer)
 
 
 def describe_errors(errors: object) -> str:

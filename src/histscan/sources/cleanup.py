@@ -94,7 +94,11 @@ def call_when_collected(owner: object, function: Callable[..., object], *argumen
     global _sender
     with _sender_lock:
         if _sender is None:
-            _sender = _Sender()
+            try:
+                _sender = _Sender()
+            except RuntimeError:
+                # No thread can be started while the interpreter shuts down; nor is there anything left to free then.
+                return
         sender = _sender
     sender.call_when_collected(owner, (function, arguments))
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+from base64 import b64encode
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from histscan.errors import GraphQLResponseError, HistoryRequestError, ResponseShapeError
-from histscan.sources.answers import describe_errors, one_line
+from histscan.sources.answers import describe_answer
 from histscan.sources.credentials import find_api_key, find_base_url
 from histscan.sources.retry import RetryPolicy, pause
 
@@ -101,14 +102,15 @@ class Client:
         try:
             answer = json.loads(body)
         except (ValueError, RecursionError) as error:
-            raise ResponseShapeError(f"The server's answer is not JSON: {error}") from None
+            raise ResponseShapeError(f"the server's answer is not JSON: {error}") from None
         if not isinstance(answer, dict):
-            raise ResponseShapeError(f"The server's answer is not an object but {type(answer).__name__}")
+            raise ResponseShapeError(f"the server's answer is not an object but {type(answer).__name__}")
         if answer.get("errors"):
-            raise GraphQLResponseError(f"The server answered with errors: {describe_errors(answer['errors'])}")
+            said = describe_answer(self.conceal_key(body.decode("utf-8", "replace")))
+            raise GraphQLResponseError(f"the server answered with errors: {said}")
         data = answer.get("data")
         if not isinstance(data, dict):
-            raise ResponseShapeError("The server's answer has no object `data`")
+            raise ResponseShapeError("the server's answer has no object `data`")
         return data
 
     def execute_raw(
@@ -147,6 +149,20 @@ class Client:
                     raise self._status_error(response, attempt)
             pause(wait)
             attempt += 1
+
+    def conceal_key(self, text: str) -> str:
+        """Returns a text without the API key, for a server may repeat what it was sent.
+
+        Args:
+            text: Any text.
+
+        Returns:
+            The text with the key, plain or encoded as it is sent, replaced.
+        """
+        if self._key is None:
+            return text
+        encoded = b64encode(f"api:{self._key.text}".encode()).decode()
+        return text.replace(self._key.text, "[API key]").replace(encoded, "[API key]")
 
     def _open(self) -> HistoryTransport:
         opened = self._opened
@@ -187,7 +203,9 @@ class Client:
                 f"{self.base_url} redirects to {address} (HTTP {status}), which was not followed because the API key "
                 "is meant for the first address: if the second is right, pass it as `base_url`"
             )
-        said = self._without_key(_answer_text(response))
+        is_page = "html" in response.headers.get("Content-Type", "")
+        text = response.reason or "" if is_page else response.content.decode("utf-8", "replace")
+        said = describe_answer(self.conceal_key(text))
         return HistoryRequestError(
             f"{self.base_url} answered HTTP {status}{f' ({said})' if said else ''}: "
             f"{self._advice(status, response)}{_tries(attempt)}"
@@ -209,9 +227,6 @@ class Client:
             return "the server failed, try again later"
         return "the server does not take this request"
 
-    def _without_key(self, text: str) -> str:
-        return text if self._key is None else text.replace(self._key.text, "[API key]")
-
 
 def _may_pass(error: requests.RequestException) -> bool:
     """Whether the same request may succeed when sent again."""
@@ -227,13 +242,3 @@ def _may_pass(error: requests.RequestException) -> bool:
 
 def _tries(attempt: int) -> str:
     return f" (tried {attempt + 1} times)" if attempt else ""
-
-
-def _answer_text(response: requests.Response) -> str:
-    """What the server says in an answer with an HTTP error."""
-    try:
-        answer = response.json()
-    except ValueError:
-        is_page = "html" in response.headers.get("Content-Type", "")
-        return one_line(response.reason or "" if is_page else response.text)
-    return describe_errors(answer.get("errors", answer.get("error", answer)) if isinstance(answer, dict) else answer)

@@ -45,15 +45,16 @@ def find_base_url(base_url: str | None, *, allow_http: bool) -> str:
         parts = urlsplit(address)
         host, _ = parts.hostname, parts.port
     except ValueError:
-        raise HistoryRequestError("The base URL is not a valid address: check its host and port") from None
+        raise HistoryRequestError("the base URL is not a valid address: check its host and port") from None
     if parts.username is not None or parts.password is not None:
         # Not repeated in the message: what stands before the "@" is most likely a secret.
-        raise HistoryRequestError("The base URL must not contain a user or password: pass the key as `api_key`")
+        raise HistoryRequestError("the base URL must not contain a user or password: pass the key as `api_key`")
     if parts.scheme not in ("https", "http") or not host or parts.query or parts.fragment:
-        raise HistoryRequestError(f"The base URL `{address}` must be like `{DEFAULT_BASE_URL}`: https://, then a host")
+        # Nor is this one repeated: it may well be the key, given in the wrong place.
+        raise HistoryRequestError(f"the base URL must be like `{DEFAULT_BASE_URL}`: https://, then a host")
     if parts.scheme == "http" and not allow_http and not _is_this_machine(host):
         raise HistoryRequestError(
-            f"The base URL `{address}` would send the API key unencrypted: use https, "
+            f"the base URL `{address}` would send the API key unencrypted: use https, "
             "or pass `allow_http=True` if you trust the network in between"
         )
     return address
@@ -81,7 +82,7 @@ def find_api_key(base_url: str, api_key: str | None) -> ApiKey | None:
         key = _find_netrc_key(urlsplit(base_url))
     if key is not None and not (key.text.isascii() and key.text.isprintable() and key.text and " " not in key.text):
         raise HistoryRequestError(
-            f"The API key from {key.source} is empty or has spaces or other characters that no key has: copy it again"
+            f"the API key from {key.source} is empty or has spaces or other characters that no key has: copy it again"
         )
     return key
 

@@ -134,6 +134,9 @@ def request_page(
                 return from_body(client.execute_raw(document, variables))
             return from_run(_run_of(_execute(client, operation, document, variables)))
         except HistoryError as error:
+            if _is_ours(client):
+                error.reason = client.conceal_key(error.reason)
+                error.args = (error.reason,)
             error.add_location(run=run, page=window)
             raise
 

@@ -134,9 +134,9 @@ def _ask(service: HistoryService, request: Any, expected: str) -> Any:
     """Sends a history request and returns the expected member of the answer."""
     response = service.send_api_request(_messages_for(service).ApiRequest(read_run_history_request=request))
     if response.WhichOneof("response") == "api_error_response":
-        raise HistoryRequestError(f"The service answered with an error: {response.api_error_response.message}")
+        raise HistoryRequestError(f"the service answered with an error: {response.api_error_response.message}")
     answer = response.read_run_history_response
     if not answer.HasField(expected):
         found = answer.WhichOneof("response") or "nothing"
-        raise ResponseShapeError(f"The service answered with {found} where `{expected}` was expected")
+        raise ResponseShapeError(f"the service answered with {found} where `{expected}` was expected")
     return getattr(answer, expected)

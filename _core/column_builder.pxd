@@ -1,0 +1,68 @@
+"""From pages to columns of cells."""
+
+from libc.stddef cimport size_t
+from libc.stdint cimport int32_t, uint64_t
+from libcpp.vector cimport vector
+
+from histscan._core.column_cells cimport Column
+from histscan._core.cursor cimport Cursor, byte_ptr
+from histscan._core.item_selection cimport ItemSelection
+from histscan._core.key_memory cimport KeyMemory
+from histscan._core.message_items cimport ItemSchema
+from histscan._core.message_rows cimport MessageRowDecoder
+from histscan._core.nested_items cimport NestedItem, NestedPath
+from histscan._core.page cimport Page
+
+cdef enum:
+    SKIPPED_COLUMN = -1     # the key was not asked for
+
+
+# What a remembered key stands for.
+cdef struct KeyTarget:
+    int32_t column      # the index of its column, or SKIPPED_COLUMN
+    int32_t path        # the index in `paths` of what it is within the column; -1 where it is all of it
+
+
+# The keys of one encoding, and the order in which rows bring them.
+cdef struct TargetOrder:
+    vector[KeyTarget] targets   # for each key of a KeyMemory
+    vector[int32_t] order       # of the latest row: the remembered key at each position
+    bint repeats                # the latest row brought its keys in the order of the one before
+
+
+cdef class ColumnChunk:
+    cdef vector[Column] columns
+    cdef readonly list names            # of the columns, in the order in which they first appeared
+    cdef readonly Py_ssize_t row_count
+
+
+cdef class ColumnBuilder:
+    cdef readonly bint flatten          # nested values become columns with dotted names, instead of JSON text
+    cdef ItemSelection selection        # the keys asked for; None for all
+    cdef ColumnChunk chunk              # what is being built
+    cdef dict index_of                  # column indexes by name
+    cdef KeyMemory json_keys            # keys of JSON rows, as written from the opening quote to the value
+    cdef TargetOrder json_order
+    cdef KeyMemory items                # keys of message items, as the bytes of the fields that spell them
+    cdef TargetOrder item_order
+    cdef MessageRowDecoder record_keys  # spells keys of `.wandb` items out
+    cdef MessageRowDecoder parquet_keys # and those of ParquetHistoryItem
+    cdef vector[NestedPath] paths       # where in their columns nested items belong
+    cdef vector[NestedItem] nested      # of the row at hand: the nested items
+    cdef bint busy                      # a thread is adding a page
+
+    cdef int32_t column_named(self, str name) except -2
+    cdef KeyTarget resolve(self, object key) except *
+    cdef int32_t remember_json_key(self, byte_ptr begin, byte_ptr end, uint64_t hash) except -2
+    cdef int32_t remember_item_key(
+        self, Cursor* cursor, ItemSchema schema, byte_ptr begin, byte_ptr end, uint64_t hash
+    ) except -2
+    cdef int add_json_row(self, Cursor* cursor, size_t row, size_t row_limit) except -1 nogil
+    cdef int add_item_row(self, Cursor* cursor, ItemSchema schema, size_t row, size_t row_limit) except -1 nogil
+    cdef int add_nested(self, size_t row, size_t row_limit) except -1 nogil
+    cdef Py_ssize_t add_plain_rows(self, Page page, Py_ssize_t first) except -1
+    cdef int add_careful_row(self, object row) except -1
+    cdef int put_member(self, object key, object value, size_t row) except -1
+    cdef int put_flattened(self, str name, object value, size_t row) except -1
+    cdef int put_object(self, str name, object value, size_t row) except -1
+    cdef int clear_row(self, size_t row) except -1

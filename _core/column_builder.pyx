@@ -1,0 +1,529 @@
+"""From pages to columns of cells, without the GIL and without a Python object for any value.
+
+A row that is out of the ordinary (malformed, or legal but rare: lone surrogates, fields out of order, keys given
+twice) is left to the decoder of dict rows, which raises what there is to raise; its values then become cells one by
+one. So columns hold what dict rows hold, and fail where they fail.
+"""
+
+import json
+
+from libc.stdint cimport int32_t, int64_t, uint64_t
+from libc.string cimport memcpy
+from libcpp.string cimport string
+
+from histscan._core.column_cells cimport (
+    CELL_FALSE, CELL_FLOAT64, CELL_INT64, CELL_JSON, CELL_NULL, CELL_TEXT, CELL_TRUE, CELL_UINT64, FACT_BOOL,
+    FACT_FLOAT64, FACT_INT64, FACT_JSON, FACT_NEGATIVE, FACT_NUMBER_TEXT, FACT_TEXT, FACT_UINT64, FACT_WIDE_INT64,
+    Column, fits_double, is_number_text, is_sound_text, list_facts, put_document, put_text, put_value, reach_row,
+)
+from histscan._core.cursor cimport Cursor, byte_ptr, has_text, hash_bytes, open_cursor, peek
+from histscan._core.item_selection cimport ItemSelection
+from histscan._core.json_skip cimport skip_key, skip_value
+from histscan._core.json_text cimport skip_space
+from histscan._core.key_memory cimport NOT_REMEMBERED, KeyMemory, RememberedKey
+from histscan._core.log_page cimport LogPage
+from histscan._core.message_items cimport (
+    ITEM_NONE, ITEM_PLAIN, ITEM_TAG, PARQUET_ITEM, RECORD_ITEM, ItemKind, ItemSchema, read_item, take_json_tag,
+)
+from histscan._core.message_rows cimport MessageRowDecoder
+from histscan._core.nested_items cimport NestedItem, NestedPath, is_tree, write_object
+from histscan._core.page cimport Page
+from histscan._core.protobuf_page cimport ProtobufPage
+from histscan._core.wire cimport read_length
+
+from histscan.errors import ResponseShapeError
+
+cdef enum:
+    # A chunk is ended when the text of one of its columns has grown to this: Arrow's offsets are 32 bits wide.
+    TEXT_LIMIT = 1 << 29
+
+
+cdef inline bint note_key(TargetOrder* keys, size_t position, int32_t index) except -1 nogil:
+    """Notes which key stands at `position`; says whether it is the one that stood there in the row before."""
+    if position == keys.order.size():
+        keys.order.push_back(index)
+        return False
+    if keys.order[position] == index:
+        return True
+    keys.order[position] = index
+    return False
+
+
+cdef class ColumnChunk:
+    """Columns of some consecutive rows of a scan."""
+
+    def __cinit__(self):
+        self.names = []
+
+    def __len__(self):
+        return self.row_count
+
+    def facts(self):
+        """What was seen in each column.
+
+        Returns:
+            A bit set of `ColumnFact` for each of ``names``; see ``histscan._core.column_types``.
+        """
+        return [self.columns[index].facts for index in range(len(self.names))]
+
+
+cdef class ColumnBuilder:
+    """Collects the rows of pages as columns.
+
+    Args:
+        keys: Only these keys become columns, in this order, and the others' values stay unread; None for all.
+            Nested keys of a ``.wandb`` log may be dotted.
+        flatten: Nested values become columns with dotted names, instead of one column of JSON text.
+    """
+
+    def __init__(self, keys=None, *, bint flatten=False):
+        self.flatten = flatten
+        self.selection = None if keys is None else ItemSelection(keys)
+        self.json_keys = KeyMemory()
+        self.items = KeyMemory()
+        self.record_keys = MessageRowDecoder(RECORD_ITEM)
+        self.parquet_keys = MessageRowDecoder(PARQUET_ITEM)
+        self._start_chunk()
+
+    def _start_chunk(self):
+        """Begins with no rows, and with the columns that were asked for."""
+        self.chunk = ColumnChunk()
+        self.index_of = {}
+        self.json_order.targets.clear()
+        self.item_order.targets.clear()
+        self.json_order.order.clear()
+        self.item_order.order.clear()
+        self.json_keys = KeyMemory()
+        self.items = KeyMemory()
+        self.paths.clear()
+        if self.selection is not None and not self.flatten:
+            for key in self.selection.keys:
+                self.column_named(key)
+
+    @property
+    def row_count(self):
+        """How many rows there are in the chunk being built."""
+        return self.chunk.row_count
+
+    @property
+    def is_full(self):
+        """Whether the chunk should be taken before more is added."""
+        cdef size_t index
+        for index in range(self.chunk.columns.size()):
+            if self.chunk.columns[index].text.size() >= TEXT_LIMIT:
+                return True
+        return False
+
+    def take_chunk(self):
+        """Hand over what was built, and start anew.
+
+        Returns:
+            The rows so far, as a chunk.
+        """
+        cdef ColumnChunk chunk = self.chunk
+        if self.busy:
+            raise RuntimeError("another thread is adding a page to these columns")
+        self._start_chunk()
+        return chunk
+
+    def add_page(self, Page page not None, Py_ssize_t first=0):
+        """Add the rows of a page.
+
+        Args:
+            page: Any page.
+            first: Index of the first row to add.
+
+        Raises:
+            HistoryDecodeError: A row is malformed, or the page ends early; all rows before have been added.
+            RuntimeError: Another thread is adding a page to this builder.
+        """
+        cdef Py_ssize_t row = first
+        cdef Py_ssize_t end = <Py_ssize_t> page.spans.size()
+        if self.busy:
+            raise RuntimeError("another thread is adding a page to these columns; give each thread a builder")
+        self.busy = True
+        try:
+            while row < end:
+                row = self.add_plain_rows(page, row)
+                if row < end:
+                    self.add_careful_row(page.row(row))
+                    row += 1
+            page.raise_if_faulty()
+        finally:
+            self.busy = False
+
+    def add_rows(self, rows):
+        """Add rows that are dicts already.
+
+        Args:
+            rows: An iterable of dicts.
+        """
+        for row in rows:
+            self.add_careful_row(row)
+
+    cdef Py_ssize_t add_plain_rows(self, Page page, Py_ssize_t first) except -1:
+        """Adds rows from `first` on, and returns the first one that needs care, or their number."""
+        cdef Cursor cursor
+        cdef size_t length = 0
+        cdef byte_ptr data
+        cdef Py_ssize_t index = first
+        cdef Py_ssize_t end = <Py_ssize_t> page.spans.size()
+        cdef size_t row = self.chunk.row_count
+        cdef size_t row_limit = row + (end - first)
+        cdef bint is_log = isinstance(page, LogPage)
+        cdef bint is_json = not is_log and not isinstance(page, ProtobufPage)
+        cdef int added = 1
+        with nogil:
+            while index < end:
+                data = page.row_data(index, &length)
+                open_cursor(&cursor, data, length)
+                if page.spans[index].has_surrogates:
+                    added = 0
+                elif is_json:
+                    added = self.add_json_row(&cursor, row, row_limit)
+                else:
+                    added = self.add_item_row(&cursor, RECORD_ITEM if is_log else PARQUET_ITEM, row, row_limit)
+                if not added:
+                    break
+                index += 1
+                row += 1
+                self.chunk.row_count += 1
+        if index < end:
+            self.clear_row(row)
+        return index
+
+    cdef int clear_row(self, size_t row) except -1:
+        """Takes back the cells of a row that was not finished."""
+        cdef size_t index
+        for index in range(self.chunk.columns.size()):
+            if row < self.chunk.columns[index].tags.size():
+                self.chunk.columns[index].tags[row] = CELL_NULL
+        return 0
+
+    cdef int32_t column_named(self, str name) except -2:
+        """The index of a column, which is made if there is none of the name."""
+        cdef int32_t index
+        cdef object known = self.index_of.get(name)
+        if known is not None:
+            return known
+        index = <int32_t> self.chunk.columns.size()
+        self.chunk.columns.resize(index + 1)
+        self.chunk.columns[index].facts = 0
+        self.chunk.names.append(name)
+        self.index_of[name] = index
+        return index
+
+    cdef KeyTarget resolve(self, object key) except *:
+        """The column of a key, or of a path of keys, and what the path is within it."""
+        cdef KeyTarget target
+        cdef NestedPath path
+        cdef tuple place
+        cdef object column = key
+        cdef object below = ()
+        if self.selection is not None:
+            place = self.selection.resolve(key)
+            if place is None:
+                target.column = SKIPPED_COLUMN
+                target.path = -1
+                return target
+            column = self.selection.keys[place[0]]
+            below = place[1]
+        elif type(key) is tuple:
+            column = key[0]
+            below = key[1:]
+        if self.flatten and below:
+            column = ".".join((column, *below))
+            below = ()
+        target.column = self.column_named(column)
+        target.path = -1
+        if below:
+            path.column = target.column
+            for name in below:
+                path.names.push_back(<string> json.dumps(name, ensure_ascii=False).encode())
+            target.path = <int32_t> self.paths.size()
+            self.paths.push_back(path)
+        return target
+
+    cdef int32_t remember_json_key(self, byte_ptr begin, byte_ptr end, uint64_t hash) except -2:
+        """Makes a key of a JSON row known that was passed over from `begin` to `end`; -1 if it can't be."""
+        cdef int32_t index
+        cdef object key
+        try:
+            key = json.loads((<char*> begin)[:end - begin].decode().rstrip().rstrip(":"))
+        except ValueError:
+            return -1
+        index = self.json_keys.remember(begin, end - begin, hash, key)
+        if index != NOT_REMEMBERED:
+            self.json_order.targets.push_back(self.resolve(key))
+        return index
+
+    cdef int32_t remember_item_key(
+        self, Cursor* cursor, ItemSchema schema, byte_ptr begin, byte_ptr end, uint64_t hash
+    ) except -2:
+        """Makes the key of an item known that is spelt from `begin` to `end`; -1 if it can't be."""
+        cdef int32_t index
+        cdef MessageRowDecoder decoder = self.record_keys if schema == RECORD_ITEM else self.parquet_keys
+        cdef object key
+        try:
+            key = decoder.item_key(cursor, begin, end)
+        except ValueError:
+            return -1
+        index = self.items.remember(begin, end - begin, hash, key)
+        if index != NOT_REMEMBERED:
+            self.item_order.targets.push_back(self.resolve(key))
+        return index
+
+    cdef int add_json_row(self, Cursor* cursor, size_t row, size_t row_limit) except -1 nogil:
+        """Adds a row that is JSON text; 0 where it needs care."""
+        cdef byte_ptr begin
+        cdef const RememberedKey* entry
+        cdef const int32_t* guess = self.json_order.order.data()
+        cdef const int32_t* guess_end = guess + (self.json_order.order.size() if self.json_order.repeats else 0)
+        cdef size_t position = 0
+        cdef uint64_t hash
+        cdef int32_t index
+        cdef bint repeats = True
+        cdef KeyTarget target
+        skip_space(cursor)
+        if peek(cursor) != c'{':
+            return 0
+        cursor.pos += 1
+        skip_space(cursor)
+        if peek(cursor) != c'}':
+            while True:
+                index = NOT_REMEMBERED
+                if guess < guess_end:
+                    entry = &self.json_keys.entries[guess[0]]
+                    if has_text(cursor, entry.text, entry.length):
+                        cursor.pos += entry.length
+                        index = guess[0]
+                        guess += 1
+                    else:
+                        guess_end = guess
+                if index == NOT_REMEMBERED:
+                    begin = cursor.pos
+                    if not skip_key(cursor):
+                        return 0
+                    hash = hash_bytes(begin, cursor.pos - begin)
+                    index = self.json_keys.find(begin, cursor.pos - begin, hash)
+                    if index == NOT_REMEMBERED:
+                        with gil:
+                            index = self.remember_json_key(begin, cursor.pos, hash)
+                        if index == NOT_REMEMBERED:
+                            return 0
+                    repeats &= note_key(&self.json_order, position, index)
+                target = self.json_order.targets[index]
+                if target.column == SKIPPED_COLUMN:
+                    if not skip_value(cursor):
+                        return 0
+                elif self.flatten and peek(cursor) == c'{':
+                    return 0
+                elif put_value(&self.chunk.columns[target.column], row, row_limit, cursor) != 1:
+                    return 0
+                position += 1
+                if peek(cursor) != c',':
+                    skip_space(cursor)
+                    if peek(cursor) != c',':
+                        break
+                cursor.pos += 1
+                if peek(cursor) != c'"':
+                    skip_space(cursor)
+            if peek(cursor) != c'}':
+                return 0
+        cursor.pos += 1
+        skip_space(cursor)
+        self.json_order.repeats = repeats
+        return cursor.pos == cursor.end
+
+    cdef int add_item_row(self, Cursor* cursor, ItemSchema schema, size_t row, size_t row_limit) except -1 nogil:
+        """Adds a row that is a message of items; 0 where it needs care."""
+        cdef byte_ptr row_end = cursor.end
+        cdef byte_ptr begin = NULL
+        cdef byte_ptr keys_end = NULL
+        cdef byte_ptr item_end = NULL
+        cdef const RememberedKey* entry
+        # The keys that the row before brought, as far as they are worth a guess; none where they come in any order.
+        cdef const int32_t* guess = self.item_order.order.data()
+        cdef const int32_t* guess_end = guess + (self.item_order.order.size() if self.item_order.repeats else 0)
+        cdef size_t position = 0
+        cdef uint64_t hash
+        cdef int32_t index
+        cdef bint repeats = True
+        cdef KeyTarget target
+        cdef NestedItem nested
+        cdef ItemKind kind
+        self.nested.clear()
+        while True:
+            cursor.end = row_end
+            index = NOT_REMEMBERED
+            if guess < guess_end and peek(cursor) == ITEM_TAG:
+                begin = cursor.pos
+                cursor.pos += 1
+                if not read_length(cursor, &item_end):
+                    return 0
+                cursor.end = item_end
+                entry = &self.items.entries[guess[0]]
+                if has_text(cursor, entry.text, entry.length):
+                    cursor.pos += entry.length
+                    if not (take_json_tag(cursor) and read_length(cursor, &cursor.end) and cursor.end == item_end):
+                        return 0
+                    index = guess[0]
+                    guess += 1
+                else:
+                    guess_end = guess
+                    cursor.pos = begin
+                    cursor.end = row_end
+            if index == NOT_REMEMBERED:
+                kind = read_item(cursor, row_end, schema == RECORD_ITEM, &begin, &keys_end)
+                if kind == ITEM_NONE:
+                    break
+                if kind != ITEM_PLAIN:
+                    return 0
+                item_end = cursor.end
+                hash = hash_bytes(begin, keys_end - begin)
+                index = self.items.find(begin, keys_end - begin, hash)
+                if index == NOT_REMEMBERED:
+                    with gil:
+                        index = self.remember_item_key(cursor, schema, begin, keys_end, hash)
+                    if index == NOT_REMEMBERED:
+                        return 0
+                repeats &= note_key(&self.item_order, position, index)
+            position += 1
+            target = self.item_order.targets[index]
+            if target.path >= 0:
+                # Decided at the row's end, when all that belongs together is there.
+                nested.path = target.path
+                nested.begin = cursor.pos
+                nested.end = item_end
+                self.nested.push_back(nested)
+            elif target.column != SKIPPED_COLUMN:
+                if self.flatten and peek(cursor) == c'{':
+                    return 0
+                if put_document(&self.chunk.columns[target.column], row, row_limit, cursor) != 1:
+                    return 0
+            cursor.pos = item_end
+        self.item_order.repeats = repeats
+        if self.nested.size():
+            return self.add_nested(row, row_limit)
+        return 1
+
+    cdef int add_nested(self, size_t row, size_t row_limit) except -1 nogil:
+        """Adds the row's nested items as the JSON text of objects; 0 where they need care."""
+        cdef Cursor value
+        cdef Column* column
+        cdef size_t offset
+        cdef size_t index = 0
+        for index in range(self.nested.size()):
+            open_cursor(&value, self.nested[index].begin, self.nested[index].end - self.nested[index].begin)
+            if not is_sound_value(&value):
+                return 0
+        if not is_tree(self.paths, self.nested):
+            return 0
+        index = 0
+        while index < self.nested.size():
+            column = &self.chunk.columns[self.paths[self.nested[index].path].column]
+            reach_row(column, row, row_limit)
+            if column.tags[row] != CELL_NULL:
+                return 0
+            offset = column.text.size()
+            index = write_object(self.paths, self.nested, index, column.text)
+            column.bits[row] = <uint64_t> offset << 32 | <uint64_t> (column.text.size() - offset)
+            column.tags[row] = CELL_JSON
+            column.facts |= FACT_JSON
+        return 1
+
+    cdef int add_careful_row(self, object row) except -1:
+        """Adds a row that was decoded to Python objects."""
+        cdef size_t index = self.chunk.row_count
+        if not isinstance(row, dict):
+            raise ResponseShapeError(
+                f"a row is {type(row).__name__}, not an object: it has no columns", row=self.chunk.row_count
+            )
+        for key, value in (<dict> row).items():
+            self.put_member(key, value, index)
+        self.chunk.row_count += 1
+        return 0
+
+    cdef int put_member(self, object key, object value, size_t row) except -1:
+        """Makes cells of a member of a row; of a nested one, several if nested values are flattened."""
+        cdef tuple place
+        if self.selection is None:
+            return self.put_flattened(key, value, row) if self.flatten else self.put_object(key, value, row)
+        place = self.selection.resolve(key)
+        if place is not None:
+            return self.put_flattened(key, value, row) if self.flatten else self.put_object(key, value, row)
+        if type(value) is dict:
+            # A dotted key that was asked for may lead into the value.
+            for wanted in self.selection.keys:
+                names = wanted.split(".")
+                if names[0] == key:
+                    found = value
+                    for name in names[1:]:
+                        found = found.get(name, MISSING) if type(found) is dict else MISSING
+                    if found is not MISSING:
+                        self.put_object(wanted, found, row)
+        return 0
+
+    cdef int put_flattened(self, str name, object value, size_t row) except -1:
+        """Makes cells of a value and all that is nested in it; only an empty dict stays one cell."""
+        if type(value) is not dict or not value:
+            return self.put_object(name, value, row)
+        for key, below in (<dict> value).items():
+            self.put_flattened(f"{name}.{key}", below, row)
+        return 0
+
+    cdef int put_object(self, str name, object value, size_t row) except -1:
+        """Makes one cell of a Python value."""
+        cdef Column* column = &self.chunk.columns[self.column_named(name)]
+        cdef double number
+        cdef bytes text
+        reach_row(column, row, row + 1)
+        if value is None:
+            column.tags[row] = CELL_NULL
+        elif type(value) is bool:
+            column.tags[row] = CELL_TRUE if value else CELL_FALSE
+            column.facts |= FACT_BOOL
+        elif type(value) is float:
+            number = value
+            memcpy(&column.bits[row], &number, sizeof(double))
+            column.tags[row] = CELL_FLOAT64
+            column.facts |= FACT_FLOAT64
+        elif type(value) is int and -0x8000000000000000 <= value <= 0x7FFFFFFFFFFFFFFF:
+            column.bits[row] = <uint64_t> <int64_t> value
+            column.tags[row] = CELL_INT64
+            column.facts |= FACT_INT64 if fits_double(value) else FACT_WIDE_INT64
+            if value < 0:
+                column.facts |= FACT_NEGATIVE
+        elif type(value) is int and 0 < value <= 0xFFFFFFFFFFFFFFFF:
+            column.bits[row] = <uint64_t> value
+            column.tags[row] = CELL_UINT64
+            column.facts |= FACT_UINT64
+        else:
+            try:
+                text = value.encode() if type(value) is str else None
+            except UnicodeEncodeError:
+                text = None
+            if text is not None:
+                put_text(column, row, CELL_TEXT, <byte_ptr> <char*> text, <byte_ptr> <char*> text + len(text))
+                column.facts |= FACT_NUMBER_TEXT if is_number_text(
+                    <byte_ptr> <char*> text, <byte_ptr> <char*> text + len(text)
+                ) else FACT_TEXT
+            else:
+                text = json.dumps(value).encode()
+                put_text(column, row, CELL_JSON, <byte_ptr> <char*> text, <byte_ptr> <char*> text + len(text))
+                column.facts |= FACT_JSON if type(value) is not list else list_facts(
+                    <byte_ptr> <char*> text, <byte_ptr> <char*> text + len(text)
+                )
+        return 0
+
+
+cdef object MISSING = object()
+
+
+cdef bint is_sound_value(Cursor* value) noexcept nogil:
+    """Whether the text is one JSON value whose strings are UTF-8 without surrogates."""
+    skip_space(value)
+    if not skip_value(value):
+        return False
+    skip_space(value)
+    return value.pos == value.end and is_sound_text(value.start, value.end)

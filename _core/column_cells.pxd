@@ -1,0 +1,252 @@
+"""Cells: a column's values as they were read, before the whole scan has decided what the column's type is.
+
+A cell is a tag and 64 bits. Numbers are in the bits; text is in the column's own buffer, and the bits say where. What
+was seen in a column is kept in its facts, from which the type follows, the same whatever the order and the pages.
+"""
+
+from libc.stddef cimport size_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.string cimport memcpy
+from libcpp.vector cimport vector
+
+from histscan._core.cursor cimport Cursor, byte_ptr, find_invalid_utf8, has_text, open_cursor, peek
+from histscan._core.json_skip cimport skip_value
+from histscan._core.json_string cimport code_unit_at, unescape_string
+from histscan._core.json_text cimport (
+    TOKEN_ARRAY, TOKEN_BIG_INTEGER, TOKEN_FALSE, TOKEN_FLOAT64, TOKEN_INT64, TOKEN_NULL, TOKEN_STRING, TOKEN_TRUE,
+    Token, read_token, skip_space,
+)
+
+cdef enum CellTag:
+    CELL_NULL = 0       # null, or the row has no such key
+    CELL_FALSE = 1
+    CELL_TRUE = 2
+    CELL_INT64 = 3      # the bits are an int64
+    CELL_UINT64 = 4     # the bits are a uint64 beyond int64
+    CELL_FLOAT64 = 5    # the bits are a double's
+    CELL_TEXT = 6       # the bits are where the text is: UTF-8, escapes resolved
+    CELL_JSON = 7       # the same, for JSON text: containers, integers beyond uint64, strings that are not UTF-8
+
+cdef enum ColumnFact:
+    FACT_BOOL = 1 << 0
+    FACT_INT64 = 1 << 1             # an integer that a double holds exactly
+    FACT_WIDE_INT64 = 1 << 2        # one that it doesn't
+    FACT_UINT64 = 1 << 3            # an integer beyond int64
+    FACT_NEGATIVE = 1 << 4          # a negative integer
+    FACT_FLOAT64 = 1 << 5
+    FACT_TEXT = 1 << 6
+    FACT_NUMBER_TEXT = 1 << 7       # "NaN", "Infinity" or "-Infinity" in quotes
+    FACT_LIST = 1 << 8              # a list of numbers and nulls, perhaps empty
+    FACT_LIST_INT64 = 1 << 9        # of them, lists with an integer that a double holds exactly
+    FACT_LIST_WIDE_INT64 = 1 << 10  # with one that it doesn't
+    FACT_LIST_FLOAT64 = 1 << 11     # with a float
+    FACT_JSON = 1 << 12             # anything else
+
+
+cdef struct Column:
+    vector[uint8_t] tags        # a CellTag for each row; rows behind its end are null
+    vector[uint64_t] bits
+    vector[uint8_t] text        # what CELL_TEXT and CELL_JSON refer to
+    uint32_t facts              # of ColumnFact
+
+
+cdef inline uint64_t text_bits(size_t offset, size_t length) noexcept nogil:
+    """Where a cell's text is. Both fit in 32 bits: a chunk is ended long before."""
+    return <uint64_t> offset << 32 | <uint64_t> length
+
+
+cdef inline bint fits_double(int64_t value) noexcept nogil:
+    """Whether a double holds the integer exactly."""
+    if -0x20000000000000LL <= value <= 0x20000000000000LL:
+        return True
+    # Above, doubles are the multiples of ever larger powers of two; the conversion back must not overflow.
+    return -9223372036854775296.0 <= <double> value <= 9223372036854774784.0 and <int64_t> <double> value == value
+
+
+cdef inline bint read_uint64(byte_ptr begin, byte_ptr end, uint64_t* value) noexcept nogil:
+    """The value of an integer token beyond int64, if it is within uint64."""
+    cdef uint64_t result = 0
+    cdef uint64_t digit
+    cdef byte_ptr pos = begin
+    if end - begin > 20 or begin[0] == c'-':
+        return False
+    while pos < end:
+        digit = pos[0] - c'0'
+        if result > (0xFFFFFFFFFFFFFFFFULL - digit) // 10:
+            return False
+        result = result * 10 + digit
+        pos += 1
+    value[0] = result
+    return True
+
+
+cdef inline bint is_number_text(byte_ptr begin, byte_ptr end) noexcept nogil:
+    """Whether a string's text is how NaN and the infinities are spelt where JSON may not have them bare."""
+    cdef Cursor text
+    open_cursor(&text, begin, end - begin)
+    if end - begin == 3:
+        return has_text(&text, <byte_ptr> <const char*> "NaN", 3)
+    if end - begin == 8:
+        return has_text(&text, <byte_ptr> <const char*> "Infinity", 8)
+    return end - begin == 9 and has_text(&text, <byte_ptr> <const char*> "-Infinity", 9)
+
+
+cdef inline bint is_sound_text(byte_ptr begin, byte_ptr end) noexcept nogil:
+    """Whether JSON text that was skipped is UTF-8 with valid escapes, none of them a surrogate."""
+    cdef byte_ptr pos = begin
+    cdef int unit
+    if find_invalid_utf8(begin, end) != end:
+        return False
+    while pos < end:
+        if pos[0] != c'\\':
+            pos += 1
+            continue
+        if end - pos < 2:
+            return False
+        if pos[1] == c'u':
+            unit = code_unit_at(pos, end)
+            if unit < 0 or 0xD800 <= unit <= 0xDFFF:
+                return False
+            pos += 6
+        elif (
+            pos[1] == c'"' or pos[1] == c'\\' or pos[1] == c'/' or pos[1] == c'b' or pos[1] == c'f' or pos[1] == c'n'
+            or pos[1] == c'r' or pos[1] == c't'
+        ):
+            pos += 2
+        else:
+            return False
+    return True
+
+
+cdef inline uint32_t list_facts(byte_ptr begin, byte_ptr end) noexcept nogil:
+    """What is in a list whose text is well-formed."""
+    cdef Cursor items
+    cdef Token token
+    cdef uint32_t facts = FACT_LIST
+    open_cursor(&items, begin, end - begin)
+    items.pos += 1
+    skip_space(&items)
+    if peek(&items) == c']':
+        return facts
+    while True:
+        if not read_token(&items, &token):
+            return FACT_JSON
+        if token.kind == TOKEN_INT64:
+            facts |= FACT_LIST_INT64 if fits_double(token.integer) else FACT_LIST_WIDE_INT64
+        elif token.kind == TOKEN_FLOAT64:
+            facts |= FACT_LIST_FLOAT64
+        elif token.kind != TOKEN_NULL:
+            return FACT_JSON
+        skip_space(&items)
+        if peek(&items) != c',':
+            return facts
+        items.pos += 1
+        skip_space(&items)
+
+
+cdef inline int reach_row(Column* column, size_t row, size_t row_limit) except -1 nogil:
+    """Makes room for a cell; `row_limit` is how many rows the chunk will have at least."""
+    if column.tags.size() <= row:
+        if column.bits.capacity() < row_limit:
+            column.bits.reserve(row_limit + row_limit // 2)
+            column.tags.reserve(row_limit + row_limit // 2)
+        column.bits.resize(row_limit)
+        column.tags.resize(row_limit)
+    return 0
+
+
+cdef inline int put_text(Column* column, size_t row, CellTag tag, byte_ptr begin, byte_ptr end) except -1 nogil:
+    """Copies text into the column and makes a cell of it."""
+    cdef size_t offset = column.text.size()
+    column.text.insert(column.text.end(), begin, end)
+    column.bits[row] = text_bits(offset, end - begin)
+    column.tags[row] = tag
+    return 0
+
+
+cdef inline int put_string(Column* column, size_t row, const Token* token) except -1 nogil:
+    """Makes a cell of a string token; 0 where it is not UTF-8, or has an invalid escape."""
+    cdef Cursor text
+    cdef bint has_surrogates = False
+    cdef size_t offset
+    cdef uint8_t* text_end
+    if not token.has_escapes:
+        if not token.is_ascii and find_invalid_utf8(token.begin, token.end) != token.end:
+            return 0
+        put_text(column, row, CELL_TEXT, token.begin, token.end)
+        column.facts |= FACT_NUMBER_TEXT if is_number_text(token.begin, token.end) else FACT_TEXT
+        return 1
+    if find_invalid_utf8(token.begin, token.end) != token.end:
+        return 0
+    offset = column.text.size()
+    column.text.resize(offset + <size_t> (token.end - token.begin) + 1)
+    open_cursor(&text, token.begin, token.end - token.begin + 1)
+    text_end = unescape_string(&text, column.text.data() + offset, &has_surrogates)
+    if text_end == NULL or has_surrogates:
+        column.text.resize(offset)
+        return 0
+    column.text.resize(text_end - column.text.data())
+    column.bits[row] = text_bits(offset, column.text.size() - offset)
+    column.tags[row] = CELL_TEXT
+    # Nobody escapes the letters of NaN; if somebody did, it is text all the same.
+    column.facts |= FACT_TEXT
+    return 1
+
+
+cdef inline int put_container(Column* column, size_t row, Cursor* cursor, bint is_list) except -1 nogil:
+    """Takes a container and makes a cell of its text; 0 where it is malformed."""
+    cdef byte_ptr begin = cursor.pos
+    if not skip_value(cursor) or not is_sound_text(begin, cursor.pos):
+        return 0
+    put_text(column, row, CELL_JSON, begin, cursor.pos)
+    column.facts |= list_facts(begin, cursor.pos) if is_list else FACT_JSON
+    return 1
+
+
+cdef inline int put_value(Column* column, size_t row, size_t row_limit, Cursor* cursor) except -1 nogil:
+    """Takes a JSON value and makes a cell of it.
+
+    Returns 1, or 0 where the value is malformed or out of the ordinary: then the row is the careful decoder's.
+    """
+    cdef Token token
+    cdef uint64_t number
+    reach_row(column, row, row_limit)
+    if not read_token(cursor, &token):
+        return 0
+    if token.kind == TOKEN_FLOAT64:
+        memcpy(&column.bits[row], &token.number, sizeof(double))
+        column.tags[row] = CELL_FLOAT64
+        column.facts |= FACT_FLOAT64
+    elif token.kind == TOKEN_INT64:
+        column.bits[row] = <uint64_t> token.integer
+        column.tags[row] = CELL_INT64
+        column.facts |= FACT_INT64 if fits_double(token.integer) else FACT_WIDE_INT64
+        if token.integer < 0:
+            column.facts |= FACT_NEGATIVE
+    elif token.kind == TOKEN_STRING:
+        return put_string(column, row, &token)
+    elif token.kind == TOKEN_NULL:
+        column.tags[row] = CELL_NULL
+    elif token.kind == TOKEN_TRUE or token.kind == TOKEN_FALSE:
+        column.tags[row] = CELL_TRUE if token.kind == TOKEN_TRUE else CELL_FALSE
+        column.facts |= FACT_BOOL
+    elif token.kind == TOKEN_BIG_INTEGER:
+        if read_uint64(token.begin, token.end, &number):
+            column.bits[row] = number
+            column.tags[row] = CELL_UINT64
+            column.facts |= FACT_UINT64
+        else:
+            put_text(column, row, CELL_JSON, token.begin, token.end)
+            column.facts |= FACT_JSON
+    else:
+        return put_container(column, row, cursor, token.kind == TOKEN_ARRAY)
+    return 1
+
+
+cdef inline int put_document(Column* column, size_t row, size_t row_limit, Cursor* cursor) except -1 nogil:
+    """As `put_value`, for a value that is all of the cursor's text."""
+    skip_space(cursor)
+    if put_value(column, row, row_limit, cursor) != 1:
+        return 0
+    skip_space(cursor)
+    return cursor.pos == cursor.end

@@ -1,0 +1,6 @@
+from collections.abc import Iterable
+
+class ItemSelection:
+    def __init__(self, keys: Iterable[str]) -> None: ...
+    @property
+    def keys(self) -> tuple[str, ...]: ...

@@ -1,0 +1,78 @@
+"""Numbers as people read them."""
+
+from __future__ import annotations
+
+import math
+
+from histscan.cli.json_lines import nonfinite_name
+
+__all__ = ["file_size", "plural", "short_number", "time_span"]
+
+
+def short_number(value: float, digits: int = 5) -> str:
+    """Writes a number with few digits: ``0.31253``, ``4999``, ``1.2346e-07``, ``NaN``.
+
+    Args:
+        value: The number. Ints that are not very long keep all their digits.
+        digits: Significant digits of a float.
+
+    Returns:
+        The number.
+    """
+    if isinstance(value, int):
+        # Python refuses to write ints of some thousand digits, and nobody wants to read them.
+        if -(10**12) < value < 10**12:
+            return str(value)
+        try:
+            value = float(value)
+        except OverflowError:
+            return "-huge" if value < 0 else "huge"
+    if not math.isfinite(value):
+        return nonfinite_name(value)
+    return f"{value:.{digits}g}"
+
+
+def file_size(size: int) -> str:
+    """Writes a number of bytes: ``812 B``, ``5.3 MB``.
+
+    Args:
+        size: The number of bytes.
+
+    Returns:
+        The size in the unit that suits it, by powers of 1,000.
+    """
+    if size < 1_000:
+        return f"{size} B"
+    amount = float(size)
+    for unit in ("kB", "MB", "GB"):
+        amount /= 1_000
+        if amount < 999.95:
+            return f"{amount:.1f} {unit}"
+    return f"{amount / 1_000:,.1f} TB"
+
+
+def time_span(seconds: float) -> str:
+    """Writes a time span: ``0:07``, ``12:30``, ``1:05:00``.
+
+    Args:
+        seconds: How long it is.
+
+    Returns:
+        Minutes and seconds, and hours if there are any.
+    """
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def plural(number: int, thing: str) -> str:
+    """Counts things: ``1 row``, ``5,000 rows``.
+
+    Args:
+        number: How many.
+        thing: What one of them is called.
+
+    Returns:
+        Number and name.
+    """
+    return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"

@@ -1,0 +1,103 @@
+"""Nested rows as flat ones: ``{"validation": {"loss": 1}}`` has a column ``validation.loss``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+__all__ = ["Column", "column_name", "flatten", "sort_columns", "unique_names", "value_type"]
+
+Column = str | tuple[str, ...]
+"""A key, or the keys that lead to a nested value. A key ``a.b`` and a ``b`` nested in ``a`` are different columns."""
+
+
+def flatten(row: dict[Any, Any], *, typed_whole: bool = False) -> dict[Column, Any]:
+    """Takes nested dicts apart.
+
+    Args:
+        row: A row of a history.
+        typed_whole: Leave dicts whole that say what they are in ``_type``: histograms, images, tables.
+
+    Returns:
+        What is in the row and is no dict, by its column. Lists stay whole, and a dict without entries is a value.
+    """
+    if dict not in map(type, row.values()):
+        return row
+    columns: dict[Column, Any] = {}
+    for key, value in row.items():
+        if type(value) is dict:
+            _add_nested(columns, (key,), value, typed_whole)
+        else:
+            columns[key] = value
+    return columns
+
+
+def _add_nested(columns: dict[Column, Any], place: tuple[str, ...], members: dict[str, Any], typed_whole: bool) -> None:
+    if not members or (typed_whole and type(members.get("_type")) is str):
+        columns[place if len(place) > 1 else place[0]] = members
+        return
+    for key, value in members.items():
+        if type(value) is dict:
+            _add_nested(columns, (*place, key), value, typed_whole)
+        else:
+            columns[(*place, key)] = value
+
+
+def column_name(column: Column) -> str:
+    """Names a column for people: nested keys with dots between them."""
+    return column if isinstance(column, str) else ".".join(column)
+
+
+def sort_columns(columns: Iterable[Column], keys: Sequence[str] = ()) -> list[Column]:
+    """Puts columns in an order that people find them in; that of the keys in a log is random.
+
+    Args:
+        columns: The columns.
+        keys: Keys whose columns come before others, in this order.
+
+    Returns:
+        The step, the columns of `keys`, and the others by name.
+    """
+    places = {key: place for place, key in enumerate(keys)}
+
+    def order(column: Column) -> tuple[bool, int, str, tuple[str, ...]]:
+        name = column_name(column)
+        top, below = (column, ()) if isinstance(column, str) else (column[0], column)
+        return name != "_step", places.get(top, len(places)), name, below
+
+    return sorted(columns, key=order)
+
+
+def unique_names(columns: Iterable[Column]) -> list[str]:
+    """Names columns, each differently.
+
+    Args:
+        columns: The columns.
+
+    Returns:
+        The names. Where a key ``a.b`` stands beside a ``b`` nested in ``a``, the later one is ``a.b#2``.
+    """
+    names: dict[str, None] = {}
+    for column in columns:
+        name = column_name(column)
+        unique, copies = name, 1
+        while unique in names:
+            copies += 1
+            unique = f"{name}#{copies}"
+        names[unique] = None
+    return list(names)
+
+
+def value_type(value: object) -> str:
+    """Names what a value is.
+
+    Args:
+        value: A value of a flattened row.
+
+    Returns:
+        ``int``, ``float``, ``bool``, ``text``, ``list``, ``dict``, ``null``, or what a typed dict says it is.
+    """
+    if isinstance(value, dict):
+        named = value.get("_type")
+        return named if isinstance(named, str) else "dict"
+    return {"str": "text", "NoneType": "null"}.get(type(value).__name__, type(value).__name__)

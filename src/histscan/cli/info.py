@@ -1,0 +1,187 @@
+"""``histscan info``: what a run is, and which keys its history has."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import TYPE_CHECKING, Any
+
+from histscan.cli.cells import cell
+from histscan.cli.failures import SUCCEEDED, printable
+from histscan.cli.figures import file_size, plural, short_number
+from histscan.cli.flatten import column_name, unique_names
+from histscan.cli.json_lines import JsonLineEncoder, add_nonfinite
+from histscan.cli.key_statistics import HistoryStatistics, KeyStatistics
+from histscan.cli.progress import ProgressBar
+from histscan.cli.run_argument import add_run, open_run, scan
+from histscan.cli.table import clip, column_widths, render, terminal_width
+
+if TYPE_CHECKING:
+    from histscan.run import LogRun
+
+__all__ = ["declare", "run"]
+
+BATCH_ROWS = 512
+WIDEST_KEY = 40
+NARROWEST_KEY = 12
+WIDEST_LAST = 16
+
+DESCRIPTION = """\
+Show what a run is, and for each key of its history: the type of its values, how
+many rows have it, the first and the last step that do, the lowest and the highest
+number, and the last value. NaN is counted, but neither lowest nor highest. Nested
+keys are dotted; a histogram, image or the like is one value.
+"""
+
+EXAMPLES = """\
+examples:
+  histscan info wandb/offline-run-20260131_120000-abc
+  histscan info run-abc.wandb --json | jq '.keys | keys'
+"""
+
+
+def declare(parser: argparse.ArgumentParser) -> None:
+    """Declares the arguments.
+
+    Args:
+        parser: The command's parser.
+    """
+    parser.description, parser.epilog = DESCRIPTION, EXAMPLES
+    add_run(parser)
+    parser.add_argument(
+        "--json", action="store_true", help="one JSON object, with numbers in full and the config and summary"
+    )
+    add_nonfinite(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Runs the command.
+
+    Args:
+        arguments: The parsed command line.
+
+    Returns:
+        The exit code.
+
+    Raises:
+        HistoryError: The history cannot be read.
+        OSError: The file cannot be read.
+    """
+    opened = open_run(arguments)
+    statistics = gather(opened)
+    if arguments.json:
+        sys.stdout.buffer.write(JsonLineEncoder(arguments.nan).encode(as_json(opened, statistics)))
+        sys.stdout.buffer.flush()
+    else:
+        print("\n".join([*header(opened, statistics), "", *key_table(statistics, terminal_width())]))
+    return SUCCEEDED
+
+
+def gather(opened: LogRun) -> HistoryStatistics:
+    """Reads a run's history through.
+
+    Args:
+        opened: The run.
+
+    Returns:
+        What its rows are like.
+    """
+    statistics = HistoryStatistics()
+    rows = scan(opened, None)
+    with ProgressBar(rows.size) as bar:
+        batch: list[dict[str, Any]] = []
+        for row in rows:
+            batch.append(row)
+            if len(batch) == BATCH_ROWS:
+                statistics.add(batch)
+                batch.clear()
+                bar.update(rows.bytes_read, statistics.rows)
+        statistics.add(batch)
+    return statistics
+
+
+def as_json(opened: LogRun, statistics: HistoryStatistics) -> dict[str, Any]:
+    """Describes a run for programs."""
+    columns = list(statistics.keys())
+    names = unique_names(column for column, _ in columns)
+    return {
+        "file": str(opened.file),
+        "entity": opened.entity,
+        "project": opened.project,
+        "id": opened.id,
+        "name": opened.name,
+        "rows": statistics.rows,
+        "first_step": statistics.first_step,
+        "last_step": statistics.last_step,
+        "config": opened.config,
+        "summary": opened.summary,
+        "keys": {
+            name: {
+                "types": dict(key.types),
+                "count": key.count,
+                "first_step": key.first_step,
+                "last_step": key.last_step,
+                "nan": key.nan,
+                "min": key.lowest,
+                "max": key.highest,
+                "last": key.last,
+            }
+            for name, (_, key) in zip(names, columns, strict=True)
+        },
+    }
+
+
+def header(opened: LogRun, statistics: HistoryStatistics) -> list[str]:
+    """Describes a run in a few lines."""
+    rows = plural(statistics.rows, "row")
+    if statistics.last_step is not None:
+        rows += f", steps {statistics.first_step} to {statistics.last_step}"
+    facts = {
+        "run": "/".join(part for part in (opened.entity, opened.project, opened.id) if part),
+        "name": opened.name,
+        "file": f"{opened.file} ({file_size(opened.file.stat().st_size)})",
+        "history": rows,
+        "config": plural(len(opened.config), "value"),
+        "summary": plural(len(opened.summary), "value"),
+    }
+    width = max(map(len, facts))
+    return [f"{name:{width}}  {printable(fact)}" for name, fact in facts.items()]
+
+
+def key_table(statistics: HistoryStatistics, width: int | None) -> list[str]:
+    """Makes the table of keys.
+
+    Args:
+        statistics: What the keys' values are like.
+        width: How wide it may be; None for any width. Long keys are cut for it.
+
+    Returns:
+        The table's lines.
+    """
+    keys = list(statistics.keys())
+    if not keys:
+        return ["no keys: the history is empty"]
+    rows = [["type", "count", "steps", "min", "max", "last"]]
+    rows += [facts(key) for _, key in keys]
+    aligned_right = [False, True, True, True, True, True]
+    if any(key.nan for _, key in keys):
+        # Most histories have no NaN, and need no column for them.
+        for row, number in zip(rows, ["NaN", *(str(key.nan or "") for _, key in keys)], strict=True):
+            row.insert(2, number)
+        aligned_right.insert(2, True)
+    taken = sum(column_widths(rows)) + 2 * len(rows[0])
+    key_width = WIDEST_KEY if width is None else min(WIDEST_KEY, max(NARROWEST_KEY, width - taken))
+    names = ["key", *(clip(column_name(column), key_width) for column, _ in keys)]
+    return render([[name, *row] for name, row in zip(names, rows, strict=True)], [False, *aligned_right])
+
+
+def facts(key: KeyStatistics) -> list[str]:
+    """Writes what the values of a key are like as cells of a table."""
+    return [
+        key.type,
+        str(key.count),
+        "" if key.last_step is None else f"{key.first_step}-{key.last_step}",
+        "" if key.lowest is None else short_number(key.lowest),
+        "" if key.highest is None else short_number(key.highest),
+        cell(key.last, WIDEST_LAST),
+    ]

@@ -1,0 +1,100 @@
+"""The ``histscan`` command: its arguments, and which module each of its commands is in."""
+
+from __future__ import annotations
+
+import argparse
+import io
+import sys
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+from histscan.cli import export, head, info
+from histscan.cli.failures import UsageError, run_guarded
+
+__all__ = ["build_parser", "main"]
+
+COMMANDS = {
+    "export": (export, "write a run's history to a file: JSON Lines or CSV"),
+    "head": (head, "show the first rows of a run's history"),
+    "info": (info, "show what a run is, and which keys its history has"),
+}
+
+DESCRIPTION = """\
+Read the history of Weights & Biases runs, fast.
+
+A run is given as its .wandb file or the folder that holds it; no server and no account is needed.
+"""
+
+EPILOG = """\
+examples:
+  histscan info wandb/offline-run-20260131_120000-abc
+  histscan head run-abc.wandb -k loss -k validation.accuracy
+  histscan export run-abc.wandb -o history.csv
+
+`histscan COMMAND --help` tells more about a command. The exit code is 0 on
+success, 1 if something went wrong, 2 if the command line makes no sense.
+"""
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser whose errors are one line, like all others of the command."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(formatter_class=argparse.RawDescriptionHelpFormatter, **options)
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{message} (see `{self.prog} --help`)")
+
+
+class _ShowVersion(argparse.Action):
+    """Prints the version, which is looked up only then."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_arguments: object, **_options: object) -> NoReturn:
+        import histscan
+
+        print(f"histscan {histscan.__version__}")
+        parser.exit()
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Declares the whole command line.
+
+    Returns:
+        The parser. What it parses has the module of the command in ``command``.
+    """
+    # So that it can be given before and after the command.
+    debug = _Parser(add_help=False)
+    debug.add_argument(
+        "--debug", action="store_true", default=argparse.SUPPRESS, help="show the traceback when something goes wrong"
+    )
+    parser = _Parser(prog="histscan", description=DESCRIPTION, epilog=EPILOG, parents=[debug], allow_abbrev=False)
+    parser.add_argument("--version", action=_ShowVersion, nargs=0, help="show the version and exit")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for name, (module, purpose) in COMMANDS.items():
+        command = commands.add_parser(name, help=purpose, parents=[debug], allow_abbrev=False)
+        module.declare(command)
+        command.set_defaults(run=module.run)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command.
+
+    Args:
+        arguments: What follows the command's name on the command line; None for what the process was given.
+
+    Returns:
+        The exit code: 0 on success, 1 if something went wrong, 2 if the command line makes no sense, 130 after Ctrl-C.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A terminal need not be able to show what is in a log.
+            stream.reconfigure(errors="backslashreplace")
+    typed = sys.argv[1:] if arguments is None else arguments
+
+    def run_command() -> int:
+        parsed = build_parser().parse_args(typed)
+        code: int = parsed.run(parsed)
+        return code
+
+    return run_guarded(run_command, debug="--debug" in typed)

@@ -1,0 +1,107 @@
+"""The argument that names a run, and the options that say which part of its history is wanted."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from histscan.cli.failures import UsageError
+
+if TYPE_CHECKING:
+    from histscan.log_scan import LogScan
+    from histscan.run import LogRun
+
+
+STEP = "_step"
+
+
+def add_run(parser: argparse.ArgumentParser) -> None:
+    """Declares the run, and what to do where its log is corrupt."""
+    parser.add_argument("path", metavar="PATH", help="a .wandb file, or the folder of a run (wandb/offline-run-…)")
+    parser.add_argument(
+        "--skip-corrupt",
+        action="store_true",
+        help="pass over corrupt parts of the log with a warning, instead of ending there with an error",
+    )
+
+
+def add_keys(parser: argparse.ArgumentParser) -> None:
+    """Declares the choice of keys."""
+    parser.add_argument(
+        "-k",
+        "--key",
+        dest="keys",
+        metavar="KEY",
+        action="append",
+        help="only rows that have this key, and only this key with the step; repeat it for more: rows must then have "
+        "all of them. Nested keys are dotted (validation.loss)",
+    )
+
+
+def add_steps(parser: argparse.ArgumentParser) -> None:
+    """Declares the choice of steps."""
+    parser.add_argument("--min-step", metavar="N", type=count, default=0, help="first step (default: 0)")
+    parser.add_argument("--max-step", metavar="N", type=count, help="stop before this step (default: read all)")
+
+
+def count(text: str) -> int:
+    """Reads a number of steps or rows from the command line.
+
+    Args:
+        text: What was typed; ``1_000`` is fine.
+
+    Returns:
+        The number, which is not negative.
+
+    Raises:
+        argparse.ArgumentTypeError: It is none.
+    """
+    try:
+        number = int(text)
+    except ValueError:
+        number = -1
+    if number < 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number, 0 or more")
+    return number
+
+
+def open_run(arguments: argparse.Namespace) -> LogRun:
+    """Opens the run that the command line names.
+
+    Args:
+        arguments: The parsed command line, with what `add_run` declares.
+
+    Returns:
+        The run.
+
+    Raises:
+        OSError: There is no such file.
+        HistoryError: The file is no log.
+    """
+    import histscan
+
+    return histscan.open(arguments.path, on_corrupt="skip" if arguments.skip_corrupt else "raise")
+
+
+def scan(run: LogRun, keys: Sequence[str] | None, min_step: int = 0, max_step: int | None = None) -> LogScan:
+    """Scans what the command line asks for.
+
+    Args:
+        run: The run.
+        keys: The keys asked for; the step is read along with them, first. None for all.
+        min_step: First step, inclusive.
+        max_step: Step to stop at, exclusive; None for the end.
+
+    Returns:
+        The scan.
+
+    Raises:
+        UsageError: No step can be in the range.
+    """
+    if max_step is not None and max_step <= min_step:
+        raise UsageError(
+            f"there is no step from {min_step} to before {max_step}: --max-step must be higher than --min-step"
+        )
+    wanted = [STEP, *(key for key in dict.fromkeys(keys) if key != STEP)] if keys else None
+    return run.scan_history(wanted, min_step=min_step, max_step=max_step)
