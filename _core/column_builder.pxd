@@ -60,7 +60,7 @@ cdef class ColumnBuilder:
     cdef int add_json_row(self, Cursor* cursor, size_t row, size_t row_limit) except -1 nogil
     cdef int add_item_row(self, Cursor* cursor, ItemSchema schema, size_t row, size_t row_limit) except -1 nogil
     cdef int add_nested(self, size_t row, size_t row_limit) except -1 nogil
-    cdef Py_ssize_t add_plain_rows(self, Page page, Py_ssize_t first) except -1
+    cdef Py_ssize_t add_plain_rows(self, Page page, Py_ssize_t first, Py_ssize_t end) except -1
     cdef int add_careful_row(self, object row) except -1
     cdef int put_member(self, object key, object value, size_t row) except -1
     cdef int put_flattened(self, str name, object value, size_t row) except -1

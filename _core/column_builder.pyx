@@ -17,6 +17,7 @@ from histscan._core.column_cells cimport (
     Column, fits_double, is_number_text, is_sound_text, list_facts, put_document, put_text, put_value, reach_row,
 )
 from histscan._core.cursor cimport Cursor, byte_ptr, has_text, hash_bytes, open_cursor, peek
+from histscan._core.graphql_page cimport JsonPage
 from histscan._core.item_selection cimport ItemSelection
 from histscan._core.json_skip cimport skip_key, skip_value
 from histscan._core.json_text cimport skip_space
@@ -28,7 +29,6 @@ from histscan._core.message_items cimport (
 from histscan._core.message_rows cimport MessageRowDecoder
 from histscan._core.nested_items cimport NestedItem, NestedPath, is_tree, write_object
 from histscan._core.page cimport Page
-from histscan._core.protobuf_page cimport ProtobufPage
 from histscan._core.wire cimport read_length
 
 from histscan.errors import ResponseShapeError
@@ -126,29 +126,36 @@ cdef class ColumnBuilder:
         self._start_chunk()
         return chunk
 
-    def add_page(self, Page page not None, Py_ssize_t first=0):
-        """Add the rows of a page.
+    def add_page(self, Page page not None, Py_ssize_t first=0, limit=None):
+        """Add rows of a page.
 
         Args:
             page: Any page.
             first: Index of the first row to add.
+            limit: How many rows to add at most; None for all.
+
+        Returns:
+            The index of the first row that was not added; the page's length once all were.
 
         Raises:
             HistoryDecodeError: A row is malformed, or the page ends early; all rows before have been added.
             RuntimeError: Another thread is adding a page to this builder.
         """
         cdef Py_ssize_t row = first
-        cdef Py_ssize_t end = <Py_ssize_t> page.spans.size()
+        cdef Py_ssize_t page_end = <Py_ssize_t> page.spans.size()
+        cdef Py_ssize_t end = page_end if limit is None else min(page_end, first + <Py_ssize_t> limit)
         if self.busy:
             raise RuntimeError("another thread is adding a page to these columns; give each thread a builder")
         self.busy = True
         try:
             while row < end:
-                row = self.add_plain_rows(page, row)
+                row = self.add_plain_rows(page, row, end)
                 if row < end:
                     self.add_careful_row(page.row(row))
                     row += 1
-            page.raise_if_faulty()
+            if row == page_end:
+                page.raise_if_faulty()
+            return row
         finally:
             self.busy = False
 
@@ -161,17 +168,16 @@ cdef class ColumnBuilder:
         for row in rows:
             self.add_careful_row(row)
 
-    cdef Py_ssize_t add_plain_rows(self, Page page, Py_ssize_t first) except -1:
-        """Adds rows from `first` on, and returns the first one that needs care, or their number."""
+    cdef Py_ssize_t add_plain_rows(self, Page page, Py_ssize_t first, Py_ssize_t end) except -1:
+        """Adds rows from `first` up to `end`, and returns the first one that needs care, or `end`."""
         cdef Cursor cursor
         cdef size_t length = 0
         cdef byte_ptr data
         cdef Py_ssize_t index = first
-        cdef Py_ssize_t end = <Py_ssize_t> page.spans.size()
         cdef size_t row = self.chunk.row_count
         cdef size_t row_limit = row + (end - first)
-        cdef bint is_log = isinstance(page, LogPage)
-        cdef bint is_json = not is_log and not isinstance(page, ProtobufPage)
+        cdef bint is_json = isinstance(page, JsonPage)
+        cdef ItemSchema schema = RECORD_ITEM if isinstance(page, LogPage) else PARQUET_ITEM
         cdef int added = 1
         with nogil:
             while index < end:
@@ -182,7 +188,7 @@ cdef class ColumnBuilder:
                 elif is_json:
                     added = self.add_json_row(&cursor, row, row_limit)
                 else:
-                    added = self.add_item_row(&cursor, RECORD_ITEM if is_log else PARQUET_ITEM, row, row_limit)
+                    added = self.add_item_row(&cursor, schema, row, row_limit)
                 if not added:
                     break
                 index += 1
@@ -298,6 +304,9 @@ cdef class ColumnBuilder:
                         cursor.pos += entry.length
                         index = guess[0]
                         guess += 1
+                        if peek(cursor) <= c' ':
+                            # The key was remembered from where no white space followed it.
+                            skip_space(cursor)
                     else:
                         guess_end = guess
                 if index == NOT_REMEMBERED:

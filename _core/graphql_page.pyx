@@ -93,6 +93,10 @@ cdef class BodyReader:
     cdef int read_step(self, Py_ssize_t depth) except -1:
         """Takes the value of a name on the path."""
         cdef Cursor* cursor = &self.cursor
+        # Of a member given twice the last counts, as everywhere in Python's json.
+        self.page.spans.clear()
+        self.absent = None
+        self.reached = False
         if depth == len(self.path) - 1:
             self.reached = True
             if peek(cursor) == c'[':

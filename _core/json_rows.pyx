@@ -66,6 +66,9 @@ cdef class JsonRowDecoder:
             entry = &self.context.keys.entries[self.shape.template_order[position]]
             if not take_key(cursor, separator, entry):
                 break
+            if peek(cursor) <= c' ':
+                # The key was remembered from where no white space followed it.
+                skip_space(cursor)
             # Decoding a nested value may remember keys, which moves the entries.
             key = entry.key
             PyDict_SetItem(row, <object> key, decode_value(cursor, self.context))

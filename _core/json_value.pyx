@@ -1,6 +1,7 @@
 """Python objects from JSON text: the values that are neither numbers nor plain strings, and all containers."""
 
 from cpython.dict cimport PyDict_SetItem
+from cpython.exc cimport PyErr_Clear
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_INCREF, Py_XDECREF
@@ -22,7 +23,8 @@ from histscan.errors import HistoryDecodeError
 
 cdef extern from "Python.h":
     object PyLong_FromString(const char* text, char** end, int base)
-    int Py_EnterRecursiveCall(const char* where) except -1
+    # Sets an exception and returns some number that is not 0, where the recursion is too deep.
+    int Py_EnterRecursiveCall(const char* where) noexcept
     void Py_LeaveRecursiveCall()
 
 
@@ -145,9 +147,8 @@ cdef dict decode_object(Cursor* cursor, JsonContext context):
 
 cdef object container_object(Cursor* cursor, const Token* token, JsonContext context):
     """Takes a container, as deeply nested as Python's own recursion limit allows."""
-    try:
-        Py_EnterRecursiveCall(" while decoding JSON")
-    except RecursionError:
+    if Py_EnterRecursiveCall(" while decoding JSON") != 0:
+        PyErr_Clear()
         stop(cursor, JSON_TOO_DEEP, cursor.pos)
         raise_fault(cursor)
     try:

@@ -160,7 +160,11 @@ cdef class LogPage(Page):
             return self.decoder.decode_row(&cursor)
         except HistoryDecodeError as error:
             path = locate_item((<char*> data)[:span.end - span.begin], error.byte)
-            error.byte += self.offsets[index]
+            if span.begin < self.window_length:
+                error.byte += self.window_offset + span.begin
+            else:
+                # The record lies in several chunks: the first of them is where to look.
+                error.byte = self.offsets[index]
             error.add_location(path=path)
             raise
 

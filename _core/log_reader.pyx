@@ -102,6 +102,7 @@ cdef class LogReader:
         page.owner = window
         page.data = <const unsigned char*> PyBytes_AS_STRING(window)
         page.window_length = length
+        page.window_offset = self.offset
         if self.offset == 0:
             open_cursor(&cursor, page.data, length)
             if not has_text(&cursor, <byte_ptr> <const char*> b":W&B\xe1\xbe\x00", FILE_HEADER_LENGTH):

@@ -20,6 +20,11 @@ cdef class RowScan:
         scan_offset: Index of the next row within the current page.
     """
 
+    def __cinit__(self, *args, **kwargs):
+        # A subclass may forget to call __init__; it then has no rows, but does no harm.
+        self.min_step = self.page_offset = self._stop_step = 0
+        self.row_list = []
+
     def __init__(self, min_step, stop_step):
         self.min_step = min_step
         self._stop_step = stop_step
@@ -101,6 +106,23 @@ cdef class RowScan:
         self.page = page
         self.row_list = None
         self.scan_offset = 0
+
+    def _pages(self):
+        """Starts over, and goes from page to page without decoding rows.
+
+        Yields:
+            Each page: a `Page`, or a list of rows where a subclass has assigned one.
+        """
+        self._start_over()
+        while self.page_offset < self._stop_step:
+            self._load_next()
+            if self.row_list is None:
+                # Nobody is to be handed the page's rows a second time.
+                self.scan_offset = <Py_ssize_t> self.page.spans.size()
+                yield self.page
+            else:
+                self.scan_offset = len(self.row_list)
+                yield self.row_list
 
     def _load_next(self):
         """Fetches the page at `page_offset`, makes it the current one, and moves `page_offset` on."""

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from pathlib import Path
 
 from histscan._core.item_selection import ItemSelection
 from histscan._core.log_page import LogPage
 from histscan._core.log_reader import LogReader
 from histscan._core.scan import RowScan
-from histscan.errors import HistoryDecodeError, LogCorruptWarning, LogTruncatedWarning
+from histscan.errors import HistoryDecodeError, HistoryError, LogCorruptWarning, LogTruncatedWarning
+from histscan.frames import ColumnExports
 from histscan.sources.wandb_log import read_windows
 
 __all__ = ["UNBOUNDED", "LogScan", "read_pages"]
@@ -20,7 +21,7 @@ UNBOUNDED = sys.maxsize
 """The stop step of a scan that goes to the end of the log."""
 
 
-def read_pages(path: Path, reader: LogReader) -> Iterator[LogPage]:
+def read_pages(path: Path, reader: LogReader) -> Generator[LogPage, None, None]:
     """Reads a log page by page, and warns at its end of what is missing.
 
     Args:
@@ -60,7 +61,7 @@ def read_pages(path: Path, reader: LogReader) -> Iterator[LogPage]:
         )
 
 
-class LogScan(RowScan):
+class LogScan(RowScan, ColumnExports):
     """Iterates over the rows of a ``.wandb`` log; made by :meth:`histscan.LogRun.scan_history`.
 
     A page is what one window of the file holds. ``iter()`` starts over, and sees what was appended meanwhile.
@@ -98,7 +99,7 @@ class LogScan(RowScan):
     def _start_over(self) -> None:
         super()._start_over()
         self._reader = LogReader(skip_corrupt=self._skip_corrupt)
-        self._pages = read_pages(self.path, self._reader)
+        self._page_source = read_pages(self.path, self._reader)
 
     @property
     def bytes_read(self) -> int:
@@ -107,12 +108,14 @@ class LogScan(RowScan):
 
     def _load_next(self) -> None:
         try:
-            page = next(self._pages, None)
+            page = next(self._page_source, None)
         except HistoryDecodeError as error:
             self._add_location(error)
             raise
         if page is None:
             self.page_offset = self._stop_step
+            self.rows = []
+            self.scan_offset = 0
             return
         if self.min_step > 0 or self._stop_step != UNBOUNDED:
             steps = page.steps()
@@ -120,12 +123,12 @@ class LogScan(RowScan):
                 lowest, highest = steps
                 if lowest >= self._stop_step:
                     # Steps only rise along a log: nothing behind this page can be wanted.
-                    self._pages.close()
+                    self._page_source.close()
                 if lowest < self.min_step or highest >= self._stop_step:
                     page.select_steps(self.min_step, self._stop_step)
         if self._selection is not None:
             page.select_keys(self._selection)
         self._take_page(page)
 
-    def _add_location(self, error: HistoryDecodeError) -> None:
+    def _add_location(self, error: HistoryError) -> None:
         error.add_location(run=str(self.path))

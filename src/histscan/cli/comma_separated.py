@@ -11,7 +11,7 @@ import math
 import re
 import tempfile
 from collections.abc import Iterable, Sequence
-from itertools import islice
+from itertools import islice, repeat
 from pathlib import Path
 from typing import IO, Any, BinaryIO
 
@@ -22,12 +22,17 @@ from histscan.cli.json_lines import JsonLineEncoder, nonfinite_name
 
 __all__ = ["write_csv"]
 
-BATCH_ROWS = 1_000
+# The columns that appear within these rows are sorted together.
+FIRST_ROWS = 1_000
+# Few enough that the rows stay in the processor's cache while they are written.
+BATCH_ROWS = 256
 SPOOL_IN_MEMORY = 8 << 20
 COPY_SIZE = 1 << 20
 
 # Ends a line that waits. It occurs nowhere in UTF-8, so the ends are found without looking for quotes.
 _LINE_END = b"\xff"
+# Stands alone in a line whose one cell is empty: without it, most readers would skip the line.
+_EMPTY_CELL = b'""'
 _NEEDS_QUOTES = re.compile(rb'[",\r\n]')
 _PLAIN_TYPES = frozenset({int, float, bool, type(None)})
 
@@ -43,7 +48,7 @@ def write_csv(
     lacks, becomes its escape.
 
     The first column is the step; the others are in the order of `keys`, or sorted by name. Those that no row has
-    among the first 1,000 follow behind, sorted for every further 1,000 rows.
+    among the first 1,000 follow behind, in the order that they are found.
 
     Args:
         rows: The rows.
@@ -57,8 +62,9 @@ def write_csv(
     """
     with tempfile.SpooledTemporaryFile(SPOOL_IN_MEMORY, dir=None if folder is None else str(folder)) as waiting:
         lines = _WaitingLines(waiting, keys)
-        remaining = map(flatten, rows)
-        while batch := list(islice(remaining, BATCH_ROWS)):
+        flat_rows = map(flatten, rows)
+        lines.add(list(islice(flat_rows, FIRST_ROWS)))
+        while batch := list(islice(flat_rows, BATCH_ROWS)):
             lines.add(batch)
         lines.copy_to(output)
         return len(lines.columns)
@@ -70,6 +76,7 @@ class _WaitingLines:
     def __init__(self, waiting: IO[bytes], keys: Sequence[str]) -> None:
         self.columns: dict[Column, None] = {}
         self._waiting = waiting
+        self._bare_rows = 0  # before any that has a column
         self._keys = keys
         self._stretches: list[tuple[int, int]] = []  # where one ends, and how many columns its lines have
         self._json = JsonLineEncoder()
@@ -78,15 +85,17 @@ class _WaitingLines:
         """Adds a line for each row, with a cell for every column that any of them has."""
         known = len(self.columns)
         self.columns.update(dict.fromkeys(sort_columns(set().union(*rows).difference(self.columns), self._keys)))
+        if not self.columns:
+            self._bare_rows += len(rows)
+            return
         if known and known != len(self.columns):
             self._stretches.append((self._waiting.tell(), known))
         # Column by column: what a cell takes is then mostly done outside of Python's interpreter.
         values = zip(*[list(map(row.get, self.columns)) for row in rows], strict=True)
-        cells = [self._cells(column_values) for column_values in values]
-        if len(cells) == 1:
-            # An empty line would be no row to most readers.
-            cells = [[cell or b'""' for cell in cells[0]]]
-        self._waiting.write(_LINE_END.join([*map(b",".join, zip(*cells, strict=True)), b""]))
+        lines = map(b",".join, zip(*map(self._cells, values), strict=True))
+        if len(self.columns) == 1:
+            lines = (line or _EMPTY_CELL for line in lines)
+        self._waiting.write(_LINE_END.join([*lines, b""]))
 
     def _cells(self, values: Sequence[Any]) -> list[bytes]:
         """Writes the values of a column."""
@@ -117,7 +126,11 @@ class _WaitingLines:
 
     def copy_to(self, output: BinaryIO) -> None:
         """Writes the header and the lines."""
+        if not self.columns:
+            return
         output.write(b",".join(self._cell(name) for name in unique_names(self.columns)) + b"\n")
+        bare_line = (b"," * (len(self.columns) - 1) or _EMPTY_CELL) + b"\n"
+        output.writelines(repeat(bare_line, self._bare_rows))
         self._stretches.append((self._waiting.tell(), len(self.columns)))
         self._waiting.seek(0)
         position = 0

@@ -147,7 +147,8 @@ def run_guarded(command: Callable[[], int], *, debug: bool = False) -> int:
 def _explain(error: Exception) -> str:
     """Tells a person what an error means."""
     if isinstance(error, HistoryError | UsageError):
-        return str(error)
+        # The library speaks of its arguments; here they are options.
+        return str(error).replace("on_corrupt='skip'", "--skip-corrupt")
     if isinstance(error, OSError):
         if error.strerror is None:
             return str(error)

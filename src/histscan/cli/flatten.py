@@ -37,10 +37,11 @@ def _add_nested(columns: dict[Column, Any], place: tuple[str, ...], members: dic
         columns[place if len(place) > 1 else place[0]] = members
         return
     for key, value in members.items():
+        member_place = (*place, key)
         if type(value) is dict:
-            _add_nested(columns, (*place, key), value, typed_whole)
+            _add_nested(columns, member_place, value, typed_whole)
         else:
-            columns[(*place, key)] = value
+            columns[member_place] = value
 
 
 def column_name(column: Column) -> str:

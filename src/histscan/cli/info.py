@@ -14,7 +14,7 @@ from histscan.cli.json_lines import JsonLineEncoder, add_nonfinite
 from histscan.cli.key_statistics import HistoryStatistics, KeyStatistics
 from histscan.cli.progress import ProgressBar
 from histscan.cli.run_argument import add_run, open_run, scan
-from histscan.cli.table import clip, column_widths, render, terminal_width
+from histscan.cli.table import GAP, clip, render, table_width, terminal_width, text_width
 
 if TYPE_CHECKING:
     from histscan.run import LogRun
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 __all__ = ["declare", "run"]
 
 BATCH_ROWS = 512
-WIDEST_KEY = 40
-NARROWEST_KEY = 12
-WIDEST_LAST = 16
+WIDEST_LAST = 11
+DIGITS = 4
+NARROWEST_KEY = 8
 
 DESCRIPTION = """\
 Show what a run is, and for each key of its history: the type of its values, how
@@ -153,7 +153,7 @@ def key_table(statistics: HistoryStatistics, width: int | None) -> list[str]:
 
     Args:
         statistics: What the keys' values are like.
-        width: How wide it may be; None for any width. Long keys are cut for it.
+        width: How wide it may be; None for any width. A key too long for it gets a line of its own.
 
     Returns:
         The table's lines.
@@ -161,18 +161,25 @@ def key_table(statistics: HistoryStatistics, width: int | None) -> list[str]:
     keys = list(statistics.keys())
     if not keys:
         return ["no keys: the history is empty"]
-    rows = [["type", "count", "steps", "min", "max", "last"]]
-    rows += [facts(key) for _, key in keys]
+    rows = [["type", "count", "steps", "min", "max", "last"], *(facts(key) for _, key in keys)]
     aligned_right = [False, True, True, True, True, True]
     if any(key.nan for _, key in keys):
         # Most histories have no NaN, and need no column for them.
         for row, number in zip(rows, ["NaN", *(str(key.nan or "") for _, key in keys)], strict=True):
             row.insert(2, number)
         aligned_right.insert(2, True)
-    taken = sum(column_widths(rows)) + 2 * len(rows[0])
-    key_width = WIDEST_KEY if width is None else min(WIDEST_KEY, max(NARROWEST_KEY, width - taken))
-    names = ["key", *(clip(column_name(column), key_width) for column, _ in keys)]
-    return render([[name, *row] for name, row in zip(names, rows, strict=True)], [False, *aligned_right])
+    names = ["key", *(printable(column_name(column)) for column, _ in keys)]
+    if width is None:
+        return render([[name, *row] for name, row in zip(names, rows, strict=True)], [False, *aligned_right])
+    facts_width = table_width(rows)
+    room = max(width - facts_width - len(GAP), NARROWEST_KEY)
+    fitting = [name if text_width(name) <= room else "" for name in names]
+    lines = render([[name, *row] for name, row in zip(fitting, rows, strict=True)], [False, *aligned_right])
+    return [
+        part
+        for name, fits, line in zip(names, fitting, lines, strict=True)
+        for part in ([line] if fits or not name else [clip(name, width), line])
+    ]
 
 
 def facts(key: KeyStatistics) -> list[str]:
@@ -181,7 +188,7 @@ def facts(key: KeyStatistics) -> list[str]:
         key.type,
         str(key.count),
         "" if key.last_step is None else f"{key.first_step}-{key.last_step}",
-        "" if key.lowest is None else short_number(key.lowest),
-        "" if key.highest is None else short_number(key.highest),
-        cell(key.last, WIDEST_LAST),
+        "" if key.lowest is None else short_number(key.lowest, DIGITS),
+        "" if key.highest is None else short_number(key.highest, DIGITS),
+        cell(key.last, WIDEST_LAST, DIGITS),
     ]

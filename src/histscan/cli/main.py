@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import io
+import os
 import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn
@@ -86,10 +87,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit code: 0 on success, 1 if something went wrong, 2 if the command line makes no sense, 130 after Ctrl-C.
     """
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            # A terminal need not be able to show what is in a log.
-            stream.reconfigure(errors="backslashreplace")
+    _prepare_output()
     typed = sys.argv[1:] if arguments is None else arguments
 
     def run_command() -> int:
@@ -98,3 +96,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return code
 
     return run_guarded(run_command, debug="--debug" in typed)
+
+
+def _prepare_output() -> None:
+    """Sees to it that whatever is in a log can be printed."""
+    # A process may be started with its output closed.
+    if sys.stdout is None:
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - for as long as the process lives
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from histscan.cli.failures import UsageError
+from histscan.errors import HistoryDecodeError
 
 if TYPE_CHECKING:
     from histscan.log_scan import LogScan
@@ -81,7 +82,11 @@ def open_run(arguments: argparse.Namespace) -> LogRun:
     """
     import histscan
 
-    return histscan.open(arguments.path, on_corrupt="skip" if arguments.skip_corrupt else "raise")
+    try:
+        return histscan.open(arguments.path, on_corrupt="skip" if arguments.skip_corrupt else "raise")
+    except HistoryDecodeError as error:
+        error.add_location(run=arguments.path)
+        raise
 
 
 def scan(run: LogRun, keys: Sequence[str] | None, min_step: int = 0, max_step: int | None = None) -> LogScan:

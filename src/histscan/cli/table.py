@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 
 from histscan.cli.failures import printable
 
-__all__ = ["clip", "fitting_columns", "render", "terminal_width"]
+__all__ = ["GAP", "clip", "column_widths", "fitting_columns", "render", "table_width", "terminal_width", "text_width"]
 
 GAP = "  "
 
@@ -30,7 +30,14 @@ def terminal_width() -> int | None:
 
 
 def text_width(text: str) -> int:
-    """Tells how many columns a text takes on a terminal: two for most East Asian characters, none for accents."""
+    """Tells how wide a text is on a terminal: most East Asian characters take two columns, combining accents none.
+
+    Args:
+        text: The text, printable.
+
+    Returns:
+        The number of columns.
+    """
     if text.isascii():
         return len(text)
     return sum(
@@ -78,8 +85,28 @@ def fitting_columns(widths: Sequence[int], width: int | None) -> int:
 
 
 def column_widths(rows: Iterable[Sequence[str]]) -> list[int]:
-    """Tells how wide each column of a table is."""
+    """Tells how wide the columns of a table are.
+
+    Args:
+        rows: The cells of each row.
+
+    Returns:
+        The width of each column.
+    """
     return [max(map(text_width, column)) for column in zip(*rows, strict=True)]
+
+
+def table_width(rows: Iterable[Sequence[str]]) -> int:
+    """Tells how wide a table is.
+
+    Args:
+        rows: The cells of each row.
+
+    Returns:
+        The width of its lines.
+    """
+    widths = column_widths(rows)
+    return sum(widths) + len(GAP) * (len(widths) - 1)
 
 
 def render(rows: Sequence[Sequence[str]], aligned_right: Sequence[bool]) -> list[str]:

@@ -6,7 +6,6 @@ Imported when the first request is made, because gql and requests take longer to
 from __future__ import annotations
 
 from http.cookiejar import DefaultCookiePolicy
-from importlib.metadata import version
 from urllib.parse import urlsplit
 
 import requests
@@ -51,7 +50,7 @@ class HistoryTransport(RequestsHTTPTransport):
         # A redirect is never followed: the key is meant for this address, and a POST would turn into a GET on the way.
         super().__init__(
             url,
-            headers={"User-Agent": f"histscan/{version('histscan')}"},
+            headers={"User-Agent": f"histscan/{__version__}"},
             auth=_OwnHostAuth(url, api_key),
             allow_redirects=False,
         )

@@ -1,0 +1,14 @@
+"""Chunks as an Arrow stream."""
+
+from histscan._core.arrow_abi cimport ArrowArray, ArrowSchema
+from histscan._core.column_builder cimport ColumnChunk
+
+
+cdef class ArrowStream:
+    cdef readonly dict columns      # each column's format by its name, as `column_types.merge_columns` gives them
+    cdef object chunks              # the iterator of chunks still to come
+    cdef readonly object error      # what ended the stream early, as it was raised
+    cdef bytes last_error           # the same as `get_last_error` tells it to the consumer
+
+    cdef int export_schema(self, ArrowSchema* out) except -1
+    cdef int export_chunk(self, ColumnChunk chunk, ArrowArray* out) except -1

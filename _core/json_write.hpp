@@ -1,0 +1,62 @@
+// JSON text of scalar values, such that reading it gives the value back: floats keep a point or an exponent.
+
+#ifndef HISTSCAN_JSON_WRITE_HPP
+#define HISTSCAN_JSON_WRITE_HPP
+
+#include <charconv>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <vector>
+
+namespace histscan {
+
+inline void write_literal(const char *literal, std::vector<uint8_t> &out) {
+    out.insert(out.end(), literal, literal + std::strlen(literal));
+}
+
+template <typename Number>
+inline size_t write_number(Number number, std::vector<uint8_t> &out) {
+    char digits[32];
+    const auto result = std::to_chars(digits, digits + sizeof digits, number);
+    out.insert(out.end(), digits, result.ptr);
+    return static_cast<size_t>(result.ptr - digits);
+}
+
+inline void write_int64(int64_t number, std::vector<uint8_t> &out) { write_number(number, out); }
+
+inline void write_uint64(uint64_t number, std::vector<uint8_t> &out) { write_number(number, out); }
+
+// The shortest text that reads as the same double.
+inline void write_double(double number, std::vector<uint8_t> &out) {
+    if (std::isnan(number)) return write_literal("NaN", out);
+    if (std::isinf(number)) return write_literal(number < 0 ? "-Infinity" : "Infinity", out);
+    const size_t length = write_number(number, out);
+    const uint8_t *text = out.data() + out.size() - length;
+    if (!std::memchr(text, '.', length) && !std::memchr(text, 'e', length)) write_literal(".0", out);
+}
+
+// A string in quotes; only what JSON demands is escaped.
+inline void write_string(const uint8_t *text, size_t length, std::vector<uint8_t> &out) {
+    static const char hex[] = "0123456789abcdef";
+    out.push_back('"');
+    for (size_t index = 0; index < length; ++index) {
+        const uint8_t byte = text[index];
+        if (byte == '"' || byte == '\\') {
+            out.push_back('\\');
+            out.push_back(byte);
+        } else if (byte < 0x20) {
+            write_literal("\\u00", out);
+            out.push_back(static_cast<uint8_t>(hex[byte >> 4]));
+            out.push_back(static_cast<uint8_t>(hex[byte & 15]));
+        } else {
+            out.push_back(byte);
+        }
+    }
+    out.push_back('"');
+}
+
+}  // namespace histscan
+
+#endif

@@ -1,0 +1,286 @@
+"""Scans as columns: Arrow, pandas, polars, and whatever else takes Arrow's PyCapsules.
+
+Pages go into the core's column builder, which needs neither the GIL nor Python objects for the values; what comes out
+is handed to the consumer without a copy.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+from histscan._core.arrow_stream import ArrowStream
+from histscan._core.column_builder import ColumnBuilder, ColumnChunk
+from histscan._core.column_types import merge_columns
+from histscan._core.page import Page
+from histscan.errors import HistoryError
+
+if TYPE_CHECKING:
+    import pandas
+    import polars
+    import pyarrow
+
+__all__ = ["DEFAULT_BATCH_ROWS", "ColumnExports", "build_chunks", "build_chunks_in_threads", "default_threads"]
+
+DEFAULT_BATCH_ROWS = 65_536
+
+_PAGES_PER_TASK = 8
+"""Pages that a thread builds one chunk of: enough to learn the keys' order once for many rows."""
+
+
+def default_threads() -> int:
+    """How many threads build columns where the caller does not say: one for each core, four at most."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
+    return min(4, cores)
+
+
+def build_chunks(
+    pages: Iterable[Page | list[Any]], *, keys: Sequence[str] | None, flatten: bool, rows: int
+) -> Iterator[ColumnChunk]:
+    """Builds columns page by page.
+
+    Args:
+        pages: The scan's pages; lists of dict rows are taken as well.
+        keys: The keys to make columns of; None for all.
+        flatten: Nested values become columns with dotted names.
+        rows: Rows in a chunk.
+
+    Yields:
+        Chunks of `rows` rows, the last one of what is left. One is yielded even where there are no rows, so that
+        keys asked for are columns in any case.
+
+    Raises:
+        HistoryError: A page can't be read; the rows before have been yielded.
+    """
+    builder = ColumnBuilder(keys, flatten=flatten)
+    is_first = True
+    try:
+        for page in pages:
+            if not isinstance(page, Page):
+                builder.add_rows(page)
+            else:
+                first = 0
+                while True:
+                    first = builder.add_page(page, first, rows - builder.row_count)
+                    if first == len(page):
+                        break
+                    yield builder.take_chunk()
+                    is_first = False
+            if builder.row_count >= rows or builder.is_full:
+                yield builder.take_chunk()
+                is_first = False
+    except HistoryError:
+        if builder.row_count:
+            yield builder.take_chunk()
+        raise
+    if builder.row_count or is_first:
+        yield builder.take_chunk()
+
+
+def _build_one(pages: list[Page | list[Any]], keys: Sequence[str] | None, flatten: bool) -> ColumnChunk:
+    """Builds one chunk of some pages."""
+    builder = ColumnBuilder(keys, flatten=flatten)
+    for page in pages:
+        if isinstance(page, Page):
+            builder.add_page(page)
+        else:
+            builder.add_rows(page)
+    return builder.take_chunk()
+
+
+def build_chunks_in_threads(
+    pages: Iterable[Page | list[Any]], *, keys: Sequence[str] | None, flatten: bool, threads: int
+) -> Iterator[ColumnChunk]:
+    """Builds columns in several threads; pages are fetched in the caller's.
+
+    Args:
+        pages: The scan's pages.
+        keys: The keys to make columns of; None for all.
+        flatten: Nested values become columns with dotted names.
+        threads: How many threads.
+
+    Yields:
+        Chunks in the order of the pages.
+
+    Raises:
+        HistoryError: A page can't be read.
+    """
+    waiting: deque[Future[ColumnChunk]] = deque()
+    with ThreadPoolExecutor(threads, thread_name_prefix="histscan-columns") as pool:
+        group: list[Page | list[Any]] = []
+        for page in pages:
+            group.append(page)
+            if len(group) == _PAGES_PER_TASK:
+                waiting.append(pool.submit(_build_one, group, keys, flatten))
+                group = []
+            # Pages that nobody has come to yet would only pile up.
+            while len(waiting) > 2 * threads:
+                yield waiting.popleft().result()
+        if group:
+            waiting.append(pool.submit(_build_one, group, keys, flatten))
+        while waiting:
+            yield waiting.popleft().result()
+
+
+class ColumnExports:
+    """The columnar side of a scan: mixed into every scan class, beside its rows.
+
+    Whatever is asked for here scans anew from the first row, so rows and columns can both be had of one scan object.
+    """
+
+    if TYPE_CHECKING:
+
+        def _pages(self) -> Iterator[Page | list[Any]]: ...
+
+    def _column_keys(self, keys: Sequence[str] | None) -> Sequence[str] | None:
+        """The keys to make columns of: those asked for, otherwise those of the scan."""
+        if isinstance(keys, str):
+            raise ValueError(f"keys must be a list of strings, not {keys!r}")
+        return list(keys) if keys is not None else (getattr(self, "keys", None) or None)
+
+    def _flatten(self, nested: str) -> bool:
+        if nested not in ("json", "flatten"):
+            raise ValueError(f"nested is 'json' or 'flatten', not {nested!r}")
+        return nested == "flatten"
+
+    def _stream(
+        self, keys: Sequence[str] | None = None, nested: str = "json", threads: int | None = None
+    ) -> ArrowStream:
+        """Scans everything into chunks, and streams them."""
+        wanted, flatten = self._column_keys(keys), self._flatten(nested)
+        threads = default_threads() if threads is None else threads
+        if threads > 1:
+            chunks = list(build_chunks_in_threads(self._pages(), keys=wanted, flatten=flatten, threads=threads))
+        else:
+            chunks = list(build_chunks(self._pages(), keys=wanted, flatten=flatten, rows=DEFAULT_BATCH_ROWS))
+        return ArrowStream(merge_columns(chunks), chunks)
+
+    def _batch_stream(self, keys: Sequence[str] | None, nested: str, rows: int) -> ArrowStream:
+        """Streams chunks of `rows` rows; all of them are in memory, as the last may decide the first one's types."""
+        if rows < 1:
+            raise ValueError(f"rows must be at least 1, not {rows}")
+        wanted, flatten = self._column_keys(keys), self._flatten(nested)
+        chunks = list(build_chunks(self._pages(), keys=wanted, flatten=flatten, rows=rows))
+        return ArrowStream(merge_columns(chunks), chunks)
+
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
+        """The scan as a stream of record batches, for anything that takes Arrow's PyCapsules.
+
+        Args:
+            requested_schema: What the consumer would prefer; it has to take the columns as they are.
+
+        Returns:
+            A capsule of an ``ArrowArrayStream``.
+
+        Raises:
+            HistoryError: A page or a row can't be read.
+        """
+        return self._stream().__arrow_c_stream__(requested_schema)
+
+    def to_arrow(
+        self, keys: Sequence[str] | None = None, *, nested: str = "json", threads: int | None = None
+    ) -> pyarrow.Table:
+        """Scans everything into an Arrow table.
+
+        Args:
+            keys: The keys to make columns of, in this order; the others' values are not even read. All rows are
+                there: where one lacks a key, its value is null. None for all keys.
+            nested: ``"json"`` makes one column of JSON text (Arrow's ``arrow.json``) of nested values;
+                ``"flatten"`` makes columns with dotted names.
+            threads: How many threads build columns; None for one on each core, four at most.
+
+        Returns:
+            A ``pyarrow.Table``. Types hold for the whole scan; see ``histscan._core.column_types`` for the rules.
+
+        Raises:
+            HistoryError: A page or a row can't be read.
+            ImportError: pyarrow is not installed (``pip install 'histscan[arrow]'``).
+        """
+        pyarrow = _import_pyarrow()
+        stream = self._stream(keys, nested, threads)
+        return pyarrow.RecordBatchReader.from_stream(stream).read_all()
+
+    def to_pandas(
+        self, keys: Sequence[str] | None = None, *, nested: str = "json", threads: int | None = None
+    ) -> pandas.DataFrame:
+        """Scans everything into a pandas frame. Needs pandas and pyarrow.
+
+        Args:
+            keys: As for `to_arrow`.
+            nested: As for `to_arrow`.
+            threads: As for `to_arrow`.
+
+        Returns:
+            A ``pandas.DataFrame``, with the types that ``pyarrow.Table.to_pandas`` gives.
+
+        Raises:
+            HistoryError: A page or a row can't be read.
+            ImportError: pandas or pyarrow is not installed.
+        """
+        return self.to_arrow(keys, nested=nested, threads=threads).to_pandas(ignore_metadata=True)
+
+    def to_polars(
+        self, keys: Sequence[str] | None = None, *, nested: str = "json", threads: int | None = None
+    ) -> polars.DataFrame:
+        """Scans everything into a polars frame; needs polars, but not pyarrow.
+
+        Args:
+            keys: As for `to_arrow`.
+            nested: As for `to_arrow`.
+            threads: As for `to_arrow`.
+
+        Returns:
+            A ``polars.DataFrame``.
+
+        Raises:
+            HistoryError: A page or a row can't be read.
+            ImportError: polars is not installed.
+        """
+        try:
+            import polars
+        except ImportError as error:
+            raise ImportError("to_polars() needs polars: pip install 'histscan[polars]'") from error
+        return polars.DataFrame(self._stream(keys, nested, threads))
+
+    def batches(
+        self, keys: Sequence[str] | None = None, *, rows: int = DEFAULT_BATCH_ROWS, nested: str = "json"
+    ) -> Iterator[pyarrow.RecordBatch]:
+        """Scans into record batches of one schema.
+
+        Args:
+            keys: As for `to_arrow`.
+            rows: Rows in a batch; the last one has what is left.
+            nested: As for `to_arrow`.
+
+        Yields:
+            ``pyarrow.RecordBatch`` objects.
+
+        Raises:
+            HistoryError: A page or a row can't be read.
+            ImportError: pyarrow is not installed.
+        """
+        pyarrow = _import_pyarrow()
+        stream = self._batch_stream(keys, nested, rows)
+        reader = pyarrow.RecordBatchReader.from_stream(stream)
+        while True:
+            try:
+                batch = reader.read_next_batch()
+            except StopIteration:
+                return
+            except (OSError, pyarrow.ArrowException):
+                if stream.error is not None:
+                    raise stream.error from None
+                raise
+            yield batch
+
+
+def _import_pyarrow() -> Any:
+    """Imports pyarrow, or says what to install."""
+    try:
+        import pyarrow
+    except ImportError as error:
+        raise ImportError("Arrow tables need pyarrow: pip install 'histscan[arrow]'") from error
+    return pyarrow
