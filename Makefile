@@ -7,6 +7,9 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 EXAMPLE = examples/lissajous-regression.wandb
 
+# Tools of the environment that call each other find each other.
+export PATH := $(abspath $(BIN)):$(PATH)
+
 .PHONY: run test lint bench sanitize setup dist clean
 
 setup: $(STAMP)
@@ -36,10 +39,15 @@ bench: setup
 # Builds the core with sanitizers into a virtual environment of its own, and runs the core's tests under them.
 SANITIZERS ?= address,undefined
 SANITIZED  := .venvs/sanitize
+CORE_TESTS := $(wildcard tests/test_json_*.py tests/test_row_*.py tests/test_protobuf_*.py tests/test_graphql_*.py \
+	tests/test_log_*.py tests/test_columns_*.py tests/test_arrow_*.py tests/test_locate.py)
 sanitize:
 	test -x $(SANITIZED)/bin/python || $(PYTHON) -m venv $(SANITIZED)
-	HISTSCAN_SANITIZE=$(SANITIZERS) $(SANITIZED)/bin/python -m pip install --quiet --no-cache-dir --force-reinstall --no-deps .
 	$(SANITIZED)/bin/python -m pip install --quiet '.[test]'
+	HISTSCAN_SANITIZE=$(SANITIZERS) $(SANITIZED)/bin/python -m pip install --quiet --no-cache-dir --force-reinstall --no-deps .
+	LD_PRELOAD="$$($(CXX) -print-file-name=libasan.so) $$($(CXX) -print-file-name=libubsan.so)" \
+	ASAN_OPTIONS=detect_leaks=0 PYTHONMALLOC=malloc \
+	$(SANITIZED)/bin/python -m pytest $(CORE_TESTS)
 
 dist: setup
 	$(BIN)/python -m build

@@ -23,7 +23,8 @@ CORE = Path("src/histscan/_core")
 
 def core_extensions(*, debug: bool, sanitizers: str) -> list[Extension]:
     """Describes one extension for each ``.pyx`` of the core."""
-    compile_args = ["-std=c++17", "-O1" if debug or sanitizers else "-O3", "-fvisibility=hidden", "-Wno-unused-function"]
+    optimisation = "-O1" if debug or sanitizers else "-O3"
+    compile_args = ["-std=c++17", optimisation, "-fvisibility=hidden", "-Wno-unused-function"]
     link_args: list[str] = []
     macros: list[tuple[str, str | None]] = []
     if debug:

@@ -5,7 +5,7 @@ from histscan._core.cursor cimport (
     JSON_KEY_EXPECTED, JSON_STRING_UNTERMINATED, JSON_TOO_DEEP, JSON_TRAILING_DATA, JSON_UTF8_INVALID,
     JSON_VALUE_EXPECTED, LOG_CHECKSUM_WRONG, LOG_CHUNK_ORDER_WRONG, LOG_CHUNK_TOO_LONG, LOG_CHUNK_TYPE_UNKNOWN,
     LOG_RECORD_INVALID, WIRE_GROUP_INVALID, WIRE_LENGTH_TOO_LONG, WIRE_TAG_INVALID, WIRE_TRUNCATED,
-    WIRE_UTF8_INVALID, WIRE_VARINT_TOO_LONG, Cursor, Fault,
+    WIRE_UTF8_INVALID, WIRE_VARINT_TOO_LONG, Cursor, Fault, stop,
 )
 
 from histscan.errors import HistoryDecodeError
@@ -49,3 +49,9 @@ cdef int raise_fault_at(Fault fault, Py_ssize_t byte) except -1:
 cdef int raise_fault(const Cursor* cursor) except -1:
     """Raises the exception for the fault that a reader just left in `cursor`."""
     return raise_fault_at(cursor.fault, cursor.fault_at - cursor.start)
+
+
+cdef int raise_too_deep(Cursor* cursor) except -1:
+    """Raises the exception for nesting that has hit Python's recursion limit where the cursor stands."""
+    stop(cursor, JSON_TOO_DEEP, cursor.pos)
+    return raise_fault(cursor)

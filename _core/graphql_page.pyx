@@ -10,7 +10,7 @@ from libc.stdint cimport uint8_t
 from histscan._core.cursor cimport (
     JSON_COMMA_EXPECTED, JSON_UTF8_INVALID, Cursor, byte_ptr, find_invalid_utf8, open_cursor, peek, stop,
 )
-from histscan._core.faults cimport raise_fault
+from histscan._core.faults cimport raise_fault, raise_too_deep
 from histscan._core.json_rows cimport JsonRowDecoder
 from histscan._core.json_skip cimport skip_value
 from histscan._core.json_string cimport unescape_string
@@ -138,7 +138,10 @@ cdef class JsonPage(Page):
         reader.path = ("data", "project", "run", field)
         reader.page = self
         try:
-            reader.read()
+            try:
+                reader.read()
+            except RecursionError:
+                raise_too_deep(&reader.cursor)
         except HistoryDecodeError as error:
             if not reader.reached:
                 raise HistoryDecodeError(
@@ -162,7 +165,10 @@ cdef class JsonPage(Page):
             self.decoder = JsonRowDecoder()
         open_cursor(&cursor, data + span.begin, span.end - span.begin)
         try:
-            return self.decoder.decode_text(&cursor, span.has_surrogates)
+            try:
+                return self.decoder.decode_text(&cursor, span.has_surrogates)
+            except RecursionError:
+                raise_too_deep(&cursor)
         except HistoryDecodeError as error:
             error.add_location(path=locate_value((<char*> data)[span.begin:span.end], error.byte))
             raise

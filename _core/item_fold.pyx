@@ -8,7 +8,7 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from libc.stdint cimport int32_t, uint32_t, uint64_t
 
 from histscan._core.cursor cimport Cursor, byte_ptr, hash_bytes, open_cursor
-from histscan._core.faults cimport raise_fault
+from histscan._core.faults cimport raise_fault, raise_too_deep
 from histscan._core.key_memory cimport NOT_REMEMBERED, KeyMemory
 from histscan._core.log_page cimport LogPage, OtherRecord
 from histscan._core.message_items cimport ITEM_TAG, RECORD_ITEM, skip_keys
@@ -80,7 +80,10 @@ cdef class ItemFold:
             if is_removed:
                 remove_member(values, key)
             else:
-                put_member(values, key, self.decoder.odd_item_value(&cursor))
+                try:
+                    put_member(values, key, self.decoder.odd_item_value(&cursor))
+                except RecursionError:
+                    raise_too_deep(&cursor)
         return values
 
     cdef int fold(self, Cursor* cursor) except -1:

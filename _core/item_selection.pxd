@@ -1,7 +1,5 @@
 """Only the keys that were asked for."""
 
-from libcpp.vector cimport vector
-
 from histscan._core.cursor cimport Cursor, byte_ptr
 from histscan._core.key_memory cimport KeyMemory
 from histscan._core.message_items cimport ItemKind
@@ -15,7 +13,6 @@ cdef class ItemSelection:
     # Item keys seen, as the bytes that spell them. Remembered for each is its place: None if it was not asked for,
     # otherwise the index in `keys` and the path from there down to the item, a tuple of names.
     cdef KeyMemory items
-    cdef vector[char] found         # of the row at hand: which of `keys` it has
 
     cdef tuple resolve(self, object key)
     cdef tuple place_item(self, Cursor* cursor, ItemKind kind, byte_ptr begin, byte_ptr keys_end)

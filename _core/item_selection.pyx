@@ -1,6 +1,7 @@
 """Only the keys that were asked for: rows that lack one are passed over, and what was not asked for stays unread."""
 
 from libc.stdint cimport int32_t, uint64_t
+from libcpp.vector cimport vector
 
 from histscan._core.cursor cimport Cursor, byte_ptr, hash_bytes
 from histscan._core.faults cimport raise_fault
@@ -65,7 +66,8 @@ cdef class ItemSelection:
         cdef ItemKind kind
         cdef Py_ssize_t missing = len(self.keys)
         cdef tuple place
-        self.found.assign(missing, False)
+        cdef vector[char] found     # which of the keys the row has
+        found.assign(missing, False)
         while True:
             cursor.end = row_end
             kind = read_item(cursor, row_end, True, &begin, &keys_end)
@@ -75,8 +77,8 @@ cdef class ItemSelection:
                 return missing == 0
             item_end = cursor.end
             place = self.place_item(cursor, kind, begin, keys_end)
-            if place is not None and not self.found[<Py_ssize_t> place[0]]:
-                self.found[<Py_ssize_t> place[0]] = True
+            if place is not None and not found[<Py_ssize_t> place[0]]:
+                found[<Py_ssize_t> place[0]] = True
                 missing -= 1
             cursor.pos = item_end
 

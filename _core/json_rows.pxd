@@ -9,6 +9,7 @@ cdef class JsonRowDecoder:
     cdef JsonContext context            # for rows whose bytes are UTF-8
     cdef JsonContext lenient_context    # for rows that hold surrogates, taken out of a string by its escapes
     cdef RowShape shape
+    cdef bint busy                      # a row is being decoded
 
     cdef object decode_text(self, Cursor* cursor, bint has_surrogates)
     cdef object decode_row(self, Cursor* cursor, bint has_surrogates)

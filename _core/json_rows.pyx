@@ -48,9 +48,14 @@ cdef class JsonRowDecoder:
         """Takes one row; the cursor is past any white space. A row need not be an object."""
         if has_surrogates:
             return decode_value(cursor, self.lenient_context)
-        if peek(cursor) == c'{':
+        # Freeing an object amid a row may run code that asks for another one; that does without what is learnt.
+        if self.busy or peek(cursor) != c'{':
+            return decode_value(cursor, self.context)
+        self.busy = True
+        try:
             return self.decode_members(cursor)
-        return decode_value(cursor, self.context)
+        finally:
+            self.busy = False
 
     cdef dict decode_members(self, Cursor* cursor):
         """Takes an object by the template, and turns to the careful reader where the row leaves it."""

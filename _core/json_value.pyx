@@ -1,7 +1,6 @@
 """Python objects from JSON text: the values that are neither numbers nor plain strings, and all containers."""
 
 from cpython.dict cimport PyDict_SetItem
-from cpython.exc cimport PyErr_Clear
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_INCREF, Py_XDECREF
@@ -9,8 +8,7 @@ from libc.stdint cimport int32_t, uint64_t
 from libc.string cimport memcpy
 
 from histscan._core.cursor cimport (
-    JSON_COLON_EXPECTED, JSON_COMMA_EXPECTED, JSON_KEY_EXPECTED, JSON_TOO_DEEP, JSON_TRAILING_DATA,
-    JSON_VALUE_EXPECTED, Cursor, byte_ptr, hash_bytes, peek, stop,
+    JSON_COLON_EXPECTED, JSON_COMMA_EXPECTED, JSON_KEY_EXPECTED, JSON_TRAILING_DATA, Cursor, byte_ptr, hash_bytes, peek, stop,
 )
 from histscan._core.faults cimport raise_fault
 from histscan._core.json_string cimport string_object
@@ -23,9 +21,14 @@ from histscan.errors import HistoryDecodeError
 
 cdef extern from "Python.h":
     object PyLong_FromString(const char* text, char** end, int base)
-    # Sets an exception and returns some number that is not 0, where the recursion is too deep.
-    int Py_EnterRecursiveCall(const char* where) noexcept
     void Py_LeaveRecursiveCall()
+
+cdef extern from *:
+    """
+    /* CPython says "too deep" by some number that is not 0; Cython wants one number that says "raised". */
+    static int histscan_enter_recursion(void) { return Py_EnterRecursiveCall(" while decoding JSON") ? -1 : 0; }
+    """
+    int enter_recursion "histscan_enter_recursion" () except -1
 
 
 cdef class JsonContext:
@@ -146,11 +149,12 @@ cdef dict decode_object(Cursor* cursor, JsonContext context):
 
 
 cdef object container_object(Cursor* cursor, const Token* token, JsonContext context):
-    """Takes a container, as deeply nested as Python's own recursion limit allows."""
-    if Py_EnterRecursiveCall(" while decoding JSON") != 0:
-        PyErr_Clear()
-        stop(cursor, JSON_TOO_DEEP, cursor.pos)
-        raise_fault(cursor)
+    """Takes a container, as deeply nested as Python's own recursion limit allows.
+
+    Beyond it there is no room to make an exception of ours: the RecursionError goes up to whoever asked for the row,
+    and there becomes one, by `raise_too_deep`.
+    """
+    enter_recursion()
     try:
         if token.kind == TOKEN_OBJECT:
             return decode_object(cursor, context)

@@ -60,11 +60,12 @@ cdef class KeyMemory:
                     slot = (slot + 1) & (self.slots.size() - 1)
                 self.slots[slot] = index
         owner = PyBytes_FromStringAndSize(<char*> text, length)
+        self.owners.append((owner, key))
+        # From here on no object is made or freed, so no other code can run and remember keys amid this.
         for probe in range(PROBE_LIMIT):
             slot = (hash + probe) & (self.slots.size() - 1)
             if self.slots[slot] == NOT_REMEMBERED:
                 index = <int32_t> self.entries.size()
-                self.owners.append((owner, key))
                 entry.text = <byte_ptr> PyBytes_AS_STRING(owner)
                 entry.length = length
                 entry.hash = hash

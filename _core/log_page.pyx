@@ -5,7 +5,7 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libcpp.vector cimport vector
 
 from histscan._core.cursor cimport NO_FAULT, Cursor, byte_ptr, open_cursor
-from histscan._core.faults cimport fault_reason
+from histscan._core.faults cimport fault_reason, raise_too_deep
 from histscan._core.item_selection cimport ItemSelection
 from histscan._core.message_items cimport RECORD_ITEM
 from histscan._core.message_rows cimport MessageRowDecoder
@@ -155,9 +155,12 @@ cdef class LogPage(Page):
             self.decoder = MessageRowDecoder(RECORD_ITEM)
         open_cursor(&cursor, data, span.end - span.begin)
         try:
-            if self.selection is not None:
-                return self.selection.decode_row(&cursor)
-            return self.decoder.decode_row(&cursor)
+            try:
+                if self.selection is not None:
+                    return self.selection.decode_row(&cursor)
+                return self.decoder.decode_row(&cursor)
+            except RecursionError:
+                raise_too_deep(&cursor)
         except HistoryDecodeError as error:
             path = locate_item((<char*> data)[:span.end - span.begin], error.byte)
             if span.begin < self.window_length:

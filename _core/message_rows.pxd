@@ -11,8 +11,10 @@ cdef class MessageRowDecoder:
     cdef KeyMemory items            # item keys, as the bytes of the fields that spell them
     cdef RowShape shape
     cdef ItemSchema schema
+    cdef bint busy                  # a row is being decoded
 
     cdef dict decode_row(self, Cursor* cursor)
+    cdef dict decode_items(self, Cursor* cursor)
     cdef int decode_rest(self, Cursor* cursor, dict row, Py_ssize_t count) except -1
     cdef int decode_odd_item(self, Cursor* cursor, dict row) except -1
     cdef object item_key(self, Cursor* cursor, byte_ptr begin, byte_ptr end)

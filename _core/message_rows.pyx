@@ -90,6 +90,17 @@ cdef class MessageRowDecoder:
 
     cdef dict decode_row(self, Cursor* cursor):
         """The row that is all of the cursor's message."""
+        if self.busy:
+            # Freeing an object amid a row ran code that asks for another one.
+            return MessageRowDecoder(self.schema).decode_row(cursor)
+        self.busy = True
+        try:
+            return self.decode_items(cursor)
+        finally:
+            self.busy = False
+
+    cdef dict decode_items(self, Cursor* cursor):
+        """Takes a row by the template, and turns to the careful reader where the row leaves it."""
         cdef dict row
         cdef Py_ssize_t count = <Py_ssize_t> self.shape.template_order.size()
         cdef Py_ssize_t position

@@ -4,6 +4,7 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from libc.stdint cimport uint32_t
 
 from histscan._core.cursor cimport Cursor, byte_ptr, open_cursor
+from histscan._core.faults cimport raise_too_deep
 from histscan._core.message_items cimport PARQUET_ITEM
 from histscan._core.message_rows cimport MessageRowDecoder
 from histscan._core.page cimport Page, RowSpan
@@ -57,7 +58,10 @@ cdef class ProtobufPage(Page):
         open_cursor(&cursor, self.data, span.end)
         cursor.pos += span.begin
         try:
-            return self.decoder.decode_row(&cursor)
+            try:
+                return self.decoder.decode_row(&cursor)
+            except RecursionError:
+                raise_too_deep(&cursor)
         except HistoryDecodeError as error:
             error.add_location(path=locate_item(self.owner[span.begin:span.end], error.byte - span.begin))
             raise

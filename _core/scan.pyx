@@ -5,6 +5,8 @@ Subclasses say how a page is fetched, in `_load_next`; whatever happens for each
 
 from histscan._core.page cimport Page
 
+from threading import RLock
+
 from histscan.errors import HistoryDecodeError
 
 
@@ -24,6 +26,7 @@ cdef class RowScan:
         # A subclass may forget to call __init__; it then has no rows, but does no harm.
         self.min_step = self.page_offset = self._stop_step = 0
         self.row_list = []
+        self.load_lock = RLock()
 
     def __init__(self, min_step, stop_step):
         self.min_step = min_step
@@ -48,12 +51,17 @@ cdef class RowScan:
         Raises:
             HistoryDecodeError: A row of the page is malformed. (Iterating delivers the rows before it.)
         """
+        cdef Page page = self.page
+        cdef list rows
         if self.row_list is None:
             try:
-                self.row_list = self.page.rows()
+                rows = page.rows()
             except HistoryDecodeError as error:
                 self._add_location(error)
                 raise
+            if self.page is not page or self.row_list is not None:
+                return rows
+            self.row_list = rows
         return self.row_list
 
     @rows.setter
@@ -69,31 +77,41 @@ cdef class RowScan:
 
     cdef object next_row(self):
         """The next row, loading pages until there is one."""
-        cdef object row
+        # Freeing an object may run any code, this scan's own methods included: what is in use here is held here, and
+        # a row counts as taken before it is decoded.
+        cdef Page page
+        cdef list row_list
+        cdef Py_ssize_t index
         while True:
-            if self.row_list is not None:
-                if 0 <= self.scan_offset < len(self.row_list):
-                    row = self.row_list[self.scan_offset]
-                    self.scan_offset += 1
-                    return row
-            elif 0 <= self.scan_offset < <Py_ssize_t> self.page.spans.size():
+            page = self.page
+            row_list = self.row_list
+            index = self.scan_offset
+            if row_list is not None:
+                if 0 <= index < len(row_list):
+                    self.scan_offset = index + 1
+                    return row_list[index]
+            elif 0 <= index < <Py_ssize_t> page.spans.size():
+                self.scan_offset = index + 1
                 try:
-                    row = self.page.decode_row(self.scan_offset)
+                    return page.decode_row(index)
                 except HistoryDecodeError as error:
-                    error.add_location(row=self.scan_offset)
+                    if self.page is page and self.scan_offset == index + 1:
+                        self.scan_offset = index
+                    error.add_location(row=index)
                     self._add_location(error)
                     raise
-                self.scan_offset += 1
-                return row
-            elif self.page.fault:
+            elif page.fault:
                 try:
-                    self.page.raise_if_faulty()
+                    page.raise_if_faulty()
                 except HistoryDecodeError as error:
                     self._add_location(error)
                     raise
-            if self.page_offset >= self._stop_step:
-                raise StopIteration
-            self._load_next()
+            with self.load_lock:
+                # Of several threads that share the scan, one loads the page; the others then find it here.
+                if self.page is page and self.row_list is row_list and self.scan_offset >= index:
+                    if self.page_offset >= self._stop_step:
+                        raise StopIteration
+                    self._load_next()
 
     def _take_page(self, Page page not None):
         """Makes a page the current one.
@@ -105,6 +123,15 @@ cdef class RowScan:
             page.use_decoder_of(self.page)
         self.page = page
         self.row_list = None
+        self.scan_offset = 0
+
+    def _take_rows(self, list rows not None):
+        """Makes a list of rows the current page.
+
+        Args:
+            rows: The rows; the list belongs to the scan from now on.
+        """
+        self.row_list = rows
         self.scan_offset = 0
 
     def _pages(self):

@@ -60,12 +60,15 @@ cdef inline bint read_tag(Cursor* cursor, uint32_t* tag) noexcept nogil:
 
 
 cdef inline bint read_length(Cursor* cursor, byte_ptr* field_end) noexcept nogil:
-    """Takes the length of a length-delimited field; `field_end` is where the field's bytes will end."""
+    """Takes the length of a length-delimited field; `field_end` is where the field's bytes will end.
+
+    As in protobuf's own runtimes a length is below 2**31, and written in five bytes at most.
+    """
     cdef byte_ptr pos = cursor.pos
     cdef uint64_t length
     if not read_varint(cursor, &length):
         return False
-    if not length <= <uint64_t> (cursor.end - cursor.pos):
+    if cursor.pos - pos > 5 or length > 0x7FFFFFFF or not length <= <uint64_t> (cursor.end - cursor.pos):
         return stop(cursor, WIRE_LENGTH_TOO_LONG, pos)
     field_end[0] = cursor.pos + length
     return True

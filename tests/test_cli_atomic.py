@@ -111,24 +111,6 @@ def test_place_where_no_file_can_be_is_named(tmp_path: Path, name: str) -> None:
     assert os.listdir(tmp_path) == ["file"]
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_what_is_read_only_stays(tmp_path: Path) -> None:
-    goal = tmp_path / "goal"
-    goal.write_bytes(b"earlier")
-    goal.chmod(0o444)
-    with pytest.raises(PermissionError) as caught:
-        write(goal, b"later")
-    assert caught.value.filename == str(goal)
-    tmp_path.chmod(0o555)
-    try:
-        with pytest.raises(PermissionError) as caught:
-            write(tmp_path / "other", b"x")
-    finally:
-        tmp_path.chmod(0o755)
-    assert caught.value.filename == str(tmp_path / "other")
-    assert goal.read_bytes() == b"earlier"
-
-
 def test_long_names_are_no_problem(tmp_path: Path) -> None:
     goal = tmp_path / ("ж" * 127)
     write(goal, b"x")

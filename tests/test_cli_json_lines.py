@@ -83,5 +83,6 @@ def test_too_deep_a_row_is_named() -> None:
 
 def test_rows_come_in_order_one_to_a_line() -> None:
     output = io.BytesIO()
-    write_json_lines(iter([{"a": 1}, {}, {"b": [1, 2]}]), output)
+    rows: list[dict[str, Any]] = [{"a": 1}, {}, {"b": [1, 2]}]
+    write_json_lines(iter(rows), output)
     assert output.getvalue() == b'{"a":1}\n{}\n{"b":[1,2]}\n'

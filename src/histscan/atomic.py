@@ -83,7 +83,7 @@ def _create(temporary: Path, goal: Path, path: Path) -> BinaryIO:
     """Opens the temporary file, which nobody else may have made."""
     if goal.exists() and not os.access(goal, os.W_OK):
         # Replacing needs only a writable folder; still, a file that is read-only is meant to stay as it is.
-        raise PermissionError(13, "Permission denied", str(path))
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
     try:
         return temporary.open("xb", buffering=BUFFER_SIZE)
     except OSError as error:

@@ -136,12 +136,15 @@ class ColumnExports:
         def _pages(self) -> Iterator[Page | list[Any]]: ...
 
     def _column_keys(self, keys: Sequence[str] | None) -> Sequence[str] | None:
-        """The keys to make columns of: those asked for, otherwise those of the scan."""
+        """The keys to make columns of; None for whatever the rows have."""
         if isinstance(keys, str):
             raise ValueError(f"keys must be a list of strings, not {keys!r}")
-        return list(keys) if keys is not None else (getattr(self, "keys", None) or None)
+        return None if keys is None else list(keys)
 
-    def _flatten(self, nested: str) -> bool:
+    def _flatten(self, nested: str, rows: int = 1) -> bool:
+        """Whether nested values become columns of their own; refuses what the arguments may not be."""
+        if rows < 1:
+            raise ValueError(f"rows must be at least 1, not {rows}")
         if nested not in ("json", "flatten"):
             raise ValueError(f"nested is 'json' or 'flatten', not {nested!r}")
         return nested == "flatten"
@@ -160,9 +163,7 @@ class ColumnExports:
 
     def _batch_stream(self, keys: Sequence[str] | None, nested: str, rows: int) -> ArrowStream:
         """Streams chunks of `rows` rows; all of them are in memory, as the last may decide the first one's types."""
-        if rows < 1:
-            raise ValueError(f"rows must be at least 1, not {rows}")
-        wanted, flatten = self._column_keys(keys), self._flatten(nested)
+        wanted, flatten = self._column_keys(keys), self._flatten(nested, rows)
         chunks = list(build_chunks(self._pages(), keys=wanted, flatten=flatten, rows=rows))
         return ArrowStream(merge_columns(chunks), chunks)
 

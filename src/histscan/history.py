@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 from histscan._core.pages import HistoryPage, Page, ProtobufPage, SampledPage, TextPage
 from histscan._core.scan import RowScan
 from histscan.errors import HistoryDecodeError, HistoryError, ResponseShapeError
+from histscan.frames import ColumnExports
 from histscan.sources.graphql import HISTORY_PAGE, SAMPLED_HISTORY_PAGE, GraphQLClient, request_page
 from histscan.sources.service import (
     HistoryService,
@@ -51,7 +52,7 @@ class RunIdentity(Protocol):
         """The run's id."""
 
 
-class _RunScan(RowScan):
+class _RunScan(RowScan, ColumnExports):
     """A scan of one run's steps, in windows of ``page_size`` steps."""
 
     def __init__(self, run: RunIdentity, min_step: int, max_step: int, page_size: int) -> None:
@@ -206,8 +207,7 @@ class SampledHistoryScan(_RunScan):
         )
         if self._malformed is None:
             self.page_offset += self.page_size
-        self.rows = [_without_step(row) if adds_step else row for row in rows if not _is_beyond(row, stop)]
-        self.scan_offset = 0
+        self._take_rows([_without_step(row) if adds_step else row for row in rows if not _is_beyond(row, stop)])
 
     def _rows_of_body(self, body: bytes) -> list[Any]:
         page = SampledPage(body)
@@ -275,8 +275,7 @@ class BetaHistoryScan(_RunScan):
         else:
             rows = [convert(row) for row in _parsed(run_history).history_rows]
             self.page_offset += self.page_size
-            self.rows = rows
-            self.scan_offset = 0
+            self._take_rows(rows)
 
     @staticmethod
     def _convert_history_row_to_dict(history_row: Any) -> Row:

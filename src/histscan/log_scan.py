@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from pathlib import Path
 
+from histscan._core.arrow_stream import ArrowStream
+from histscan._core.column_builder import ColumnChunk
+from histscan._core.column_types import merge_columns
 from histscan._core.item_selection import ItemSelection
 from histscan._core.log_page import LogPage
 from histscan._core.log_reader import LogReader
 from histscan._core.scan import RowScan
 from histscan.errors import HistoryDecodeError, HistoryError, LogCorruptWarning, LogTruncatedWarning
-from histscan.frames import ColumnExports
+from histscan.frames import ColumnExports, build_chunks
 from histscan.sources.wandb_log import read_windows
 
 __all__ = ["UNBOUNDED", "LogScan", "read_pages"]
@@ -21,12 +24,13 @@ UNBOUNDED = sys.maxsize
 """The stop step of a scan that goes to the end of the log."""
 
 
-def read_pages(path: Path, reader: LogReader) -> Generator[LogPage, None, None]:
+def read_pages(path: Path, reader: LogReader, limit: int | None = None) -> Generator[LogPage, None, None]:
     """Reads a log page by page, and warns at its end of what is missing.
 
     Args:
         path: The log.
         reader: A fresh reader; tells the caller how far it has come.
+        limit: Bytes of the file to read; None for all.
 
     Yields:
         The records of each window of the file.
@@ -35,7 +39,7 @@ def read_pages(path: Path, reader: LogReader) -> Generator[LogPage, None, None]:
         LogFormatError: The file is empty, or no wandb log.
         OSError: The file can't be read.
     """
-    for window, is_last in read_windows(path):
+    for window, is_last in read_windows(path, limit=limit):
         yield reader.read_window(window, is_last)
         if reader.is_finished:
             break
@@ -94,17 +98,33 @@ class LogScan(RowScan, ColumnExports):
         self.keys = None if keys is None else list(keys)
         self._selection = ItemSelection(self.keys) if self.keys else None
         self._skip_corrupt = skip_corrupt
+        self._limit: int | None = None
         super().__init__(min_step, stop_step)
 
     def _start_over(self) -> None:
         super()._start_over()
         self._reader = LogReader(skip_corrupt=self._skip_corrupt)
-        self._page_source = read_pages(self.path, self._reader)
+        self._page_source = read_pages(self.path, self._reader, self._limit)
+
+    def _batch_stream(self, keys: Sequence[str] | None, nested: str, rows: int) -> ArrowStream:
+        """Streams chunks of `rows` rows in bounded memory: a first pass over the log finds the columns' types."""
+        wanted, flatten = self._column_keys(keys), self._flatten(nested, rows)
+        # What is appended between the passes could have other types: both read what is there now.
+        self._limit = self.path.stat().st_size
+
+        def chunks() -> Iterator[ColumnChunk]:
+            return build_chunks(self._pages(), keys=wanted, flatten=flatten, rows=rows)
+
+        return ArrowStream(merge_columns(chunks()), chunks())
 
     @property
     def bytes_read(self) -> int:
         """How much of the file has been read, in bytes."""
         return self._reader.offset
+
+    def _column_keys(self, keys: Sequence[str] | None) -> Sequence[str] | None:
+        # The scan's own keys choose rows of a page, but leave all of their items there.
+        return super()._column_keys(self.keys or None if keys is None else keys)
 
     def _load_next(self) -> None:
         try:
@@ -114,8 +134,7 @@ class LogScan(RowScan, ColumnExports):
             raise
         if page is None:
             self.page_offset = self._stop_step
-            self.rows = []
-            self.scan_offset = 0
+            self._take_rows([])
             return
         if self.min_step > 0 or self._stop_step != UNBOUNDED:
             steps = page.steps()

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import os
 import warnings
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from histscan._core.item_fold import ItemFold
 from histscan._core.log_reader import LogReader
-from histscan.errors import LogCorruptWarning, LogTruncatedWarning
+from histscan.errors import HistoryError, LogCorruptWarning, LogTruncatedWarning
+from histscan.frames import ColumnExports
 from histscan.log_scan import UNBOUNDED, LogScan, read_pages
 from histscan.sources.wandb_log import find_log
+
+if TYPE_CHECKING:
+    from histscan._core.arrow_stream import ArrowStream
+    from histscan._core.page import Page
 
 __all__ = ["LogRun", "open_run"]
 
@@ -35,7 +40,7 @@ class _Survey:
     summary: dict[str, Any] = field(default_factory=dict)
 
 
-class LogRun:
+class LogRun(ColumnExports):
     """A run recorded in a ``.wandb`` file, with the names that ``wandb.Api().run()`` gives things.
 
     The file is only ever read. One that is still being written is welcome: every look at it sees what is there.
@@ -72,9 +77,13 @@ class LogRun:
             # The scan will warn; opening a run twice over should not.
             warnings.simplefilter("ignore", LogTruncatedWarning)
             warnings.simplefilter("ignore", LogCorruptWarning)
-            for page in read_pages(self.file, reader):
-                for message in page.records(_RUN_FIELD):
-                    return RunRecord.FromString(message)
+            try:
+                for page in read_pages(self.file, reader):
+                    for message in page.records(_RUN_FIELD):
+                        return RunRecord.FromString(message)
+            except HistoryError as error:
+                error.add_location(run=str(self.file))
+                raise
         return RunRecord()
 
     @property
@@ -199,6 +208,12 @@ class LogRun:
             skip_corrupt=self._skip_corrupt,
             size=self.file.stat().st_size,
         )
+
+    def _pages(self) -> Iterator[Page | list[Any]]:
+        return self.scan_history()._pages()
+
+    def _batch_stream(self, keys: Sequence[str] | None, nested: str, rows: int) -> ArrowStream:
+        return self.scan_history()._batch_stream(keys, nested, rows)
 
     def __repr__(self) -> str:
         return f"<LogRun {'/'.join(part for part in self.path if part)} in {str(self.file)!r}>"

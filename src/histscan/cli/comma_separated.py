@@ -92,10 +92,10 @@ class _WaitingLines:
             self._stretches.append((self._waiting.tell(), known))
         # Column by column: what a cell takes is then mostly done outside of Python's interpreter.
         values = zip(*[list(map(row.get, self.columns)) for row in rows], strict=True)
-        lines = map(b",".join, zip(*map(self._cells, values), strict=True))
+        lines = [*map(b",".join, zip(*map(self._cells, values), strict=True)), b""]
         if len(self.columns) == 1:
-            lines = (line or _EMPTY_CELL for line in lines)
-        self._waiting.write(_LINE_END.join([*lines, b""]))
+            lines[:-1] = [line or _EMPTY_CELL for line in lines[:-1]]
+        self._waiting.write(_LINE_END.join(lines))
 
     def _cells(self, values: Sequence[Any]) -> list[bytes]:
         """Writes the values of a column."""

@@ -39,7 +39,8 @@ there before stays as it is.
 EXAMPLES = """\
 examples:
   histscan export wandb/offline-run-20260131_120000-abc -o history.jsonl
-  histscan export run-abc.wandb -o history.csv -k loss -k validation.accuracy --min-step 1000
+  histscan export run-abc.wandb -o history.csv -k loss -k validation.accuracy
+  histscan export run-abc.wandb -o late.csv --min-step 90_000
   histscan export run-abc.wandb -o - --format jsonl | jq .loss
 """
 

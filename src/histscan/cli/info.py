@@ -102,7 +102,7 @@ def gather(opened: LogRun) -> HistoryStatistics:
 
 def as_json(opened: LogRun, statistics: HistoryStatistics) -> dict[str, Any]:
     """Describes a run for programs."""
-    columns = list(statistics.keys())
+    columns = list(statistics.items())
     names = unique_names(column for column, _ in columns)
     return {
         "file": str(opened.file),
@@ -158,7 +158,7 @@ def key_table(statistics: HistoryStatistics, width: int | None) -> list[str]:
     Returns:
         The table's lines.
     """
-    keys = list(statistics.keys())
+    keys = list(statistics.items())
     if not keys:
         return ["no keys: the history is empty"]
     rows = [["type", "count", "steps", "min", "max", "last"], *(facts(key) for _, key in keys)]

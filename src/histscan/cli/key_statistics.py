@@ -123,7 +123,7 @@ class HistoryStatistics:
             self.last_step = rows[-1].get(STEP)
         self.rows += len(rows)
 
-    def keys(self) -> Iterator[tuple[Column, KeyStatistics]]:
+    def items(self) -> Iterator[tuple[Column, KeyStatistics]]:
         """Yields the keys in order, nested ones for themselves, and what their values are like."""
         for column in sort_columns(self._keys):
             yield column, self._keys[column]

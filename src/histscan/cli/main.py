@@ -23,7 +23,8 @@ COMMANDS = {
 DESCRIPTION = """\
 Read the history of Weights & Biases runs, fast.
 
-A run is given as its .wandb file or the folder that holds it; no server and no account is needed.
+A run is given as its .wandb file or the folder that holds it; no server and no
+account is needed.
 """
 
 EPILOG = """\

@@ -14,6 +14,8 @@ from gql.transport.requests import RequestsHTTPTransport
 from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase, HTTPBasicAuth
 
+from histscan import __version__
+
 __all__ = ["HistoryTransport"]
 
 # Connections kept open to the server; more threads than this share them at the price of reconnecting.

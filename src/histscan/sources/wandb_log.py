@@ -44,7 +44,9 @@ def find_log(path: str | os.PathLike[str]) -> Path:
     return logs[0]
 
 
-def read_windows(path: Path, window_size: int = WINDOW_SIZE) -> Iterator[tuple[bytes, bool]]:
+def read_windows(
+    path: Path, *, window_size: int = WINDOW_SIZE, limit: int | None = None
+) -> Iterator[tuple[bytes, bool]]:
     """Reads a file from its beginning, window by window.
 
     The file is never mapped: one that is cut short while it is read gives an error, not a signal.
@@ -52,6 +54,7 @@ def read_windows(path: Path, window_size: int = WINDOW_SIZE) -> Iterator[tuple[b
     Args:
         path: The file; it need only be readable.
         window_size: Bytes in a window, a multiple of 32 KiB.
+        limit: Bytes to read in all; None for all there are.
 
     Yields:
         The window's bytes, and whether it is the last: the only one that is shorter, perhaps empty.
@@ -61,7 +64,7 @@ def read_windows(path: Path, window_size: int = WINDOW_SIZE) -> Iterator[tuple[b
     """
     with path.open("rb") as file:
         while True:
-            window = file.read(window_size)
+            window = file.read(window_size if limit is None else min(window_size, limit - file.tell()))
             is_last = len(window) < window_size
             yield window, is_last
             if is_last:

@@ -1,0 +1,96 @@
+"""Logs read by wandb 0.26.1's own `DataStore` and protobuf classes."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from wandb.proto import wandb_internal_pb2
+from wandb.sdk.internal.datastore import DataStore
+
+
+def records_by_wandb(log: bytes) -> Iterator[Any]:
+    """The records of a log that is whole; AssertionError where wandb finds it corrupt or cut short."""
+    store = DataStore()
+    # As `open_for_scan` does, which wants a file that it may write to.
+    store._fp = io.BytesIO(log)
+    store._size_bytes = len(log)
+    store._opened_for_scan = True
+    store._read_header()
+    while (data := store.scan_data()) is not None:
+        yield wandb_internal_pb2.Record.FromString(data)
+
+
+def write_by_wandb(records: list[bytes]) -> bytes:
+    """A log of such records as wandb lays it out."""
+    store = DataStore()
+    store._fp = Sink()
+    store._write_header()
+    for record in records:
+        store._write_data(record)
+    return bytes(store._fp.getvalue())
+
+
+class Sink(io.BytesIO):
+    """A file in memory that wandb can flush to disk."""
+
+    def fileno(self) -> int:
+        import os
+        import tempfile
+
+        with tempfile.TemporaryFile() as file:
+            return os.dup(file.fileno())
+
+
+def put(values: dict[str, Any], path: list[str], value: Any) -> None:
+    """Puts a value where a path of nested keys leads; whatever is in the way makes room."""
+    for name in path[:-1]:
+        if not isinstance(values.get(name), dict):
+            values[name] = {}
+        values = values[name]
+    values[path[-1]] = value
+
+
+def take(values: dict[str, Any], path: list[str]) -> None:
+    """Takes away what a path of nested keys leads to."""
+    for name in path[:-1]:
+        below = values.get(name)
+        if not isinstance(below, dict):
+            return
+        values = below
+    values.pop(path[-1], None)
+
+
+def path_of(item: Any) -> list[str]:
+    """The path of an item's key."""
+    return [item.key] if item.key or not item.nested_key else list(item.nested_key)
+
+
+def row_by_wandb(history: Any) -> dict[str, Any]:
+    """A `HistoryRecord` as a row, in the order of its items."""
+    row: dict[str, Any] = {}
+    for item in history.item:
+        put(row, path_of(item), json.loads(item.value_json))
+    return row
+
+
+def rows_by_wandb(log: bytes) -> list[dict[str, Any]]:
+    """The rows of a log."""
+    return [row_by_wandb(record.history) for record in records_by_wandb(log) if record.HasField("history")]
+
+
+def folded_by_wandb(log: bytes, kind: str) -> dict[str, Any]:
+    """What the records of a kind, `summary` or `config`, leave behind."""
+    values: dict[str, Any] = {}
+    for record in records_by_wandb(log):
+        changes = [getattr(record.run, kind)] if record.HasField("run") else []
+        if record.HasField(kind):
+            changes.append(getattr(record, kind))
+        for change in changes:
+            for item in change.update:
+                put(values, path_of(item), json.loads(item.value_json))
+            for item in change.remove:
+                take(values, path_of(item))
+    return values
