@@ -36,5 +36,7 @@ cdef extern from "arrow_abi.hpp" namespace "histscan" nogil:
         unique_ptr[ArrayBuffers] items
 
     void export_batch(vector[ArrayBuffers]& columns, int64_t length, ArrowArray* out) except +
-    ArrowSchema make_schema(const string& format, const string& name, vector[ArrowSchema] children, bint is_nullable) except +
+    ArrowSchema make_schema(
+        const string& format, const string& name, vector[ArrowSchema] children, bint is_nullable
+    ) except +
     ArrowSchema make_column_schema(const string& format, const string& name, bint is_json) except +

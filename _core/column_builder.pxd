@@ -46,7 +46,7 @@ cdef class ColumnBuilder:
     cdef KeyMemory items                # keys of message items, as the bytes of the fields that spell them
     cdef TargetOrder item_order
     cdef MessageRowDecoder record_keys  # spells keys of `.wandb` items out
-    cdef MessageRowDecoder parquet_keys # and those of ParquetHistoryItem
+    cdef MessageRowDecoder parquet_keys     # and those of ParquetHistoryItem
     cdef vector[NestedPath] paths       # where in their columns nested items belong
     cdef vector[NestedItem] nested      # of the row at hand: the nested items
     cdef bint busy                      # a thread is adding a page

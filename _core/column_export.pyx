@@ -5,7 +5,7 @@ twice.
 """
 
 from libc.stddef cimport size_t
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
 from libc.string cimport memcpy
 from libcpp.memory cimport unique_ptr
 from libcpp.vector cimport vector
@@ -206,7 +206,9 @@ cdef int fill_lists(Column* column, size_t row_count, char item_format, ArrayBuf
     return 0
 
 
-cdef int fill_buffers(Column* column, size_t row_count, char format, char item_format, ArrayBuffers* out) except -1 nogil:
+cdef int fill_buffers(
+    Column* column, size_t row_count, char format, char item_format, ArrayBuffers* out
+) except -1 nogil:
     """Makes the array of a column's cells, which are used up.
 
     `format` is the first character of Arrow's format string, or `j` for JSON text; `item_format` is that of a list's

@@ -5,6 +5,8 @@ A body is `{"data": {"project": {"run": {FIELD: rows}}}}`; `history` gives rows 
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
+from cpython.object cimport PyObject
+from cpython.ref cimport Py_DECREF
 from libc.stdint cimport uint8_t
 
 from histscan._core.cursor cimport (
@@ -19,9 +21,6 @@ from histscan._core.json_value cimport JsonContext, decode_value, expect_end, re
 from histscan._core.page cimport Page, RowSpan
 
 from histscan._core.locate import locate_value
-
-from cpython.object cimport PyObject
-from cpython.ref cimport Py_DECREF
 
 from histscan.errors import GraphQLResponseError, HistoryDecodeError, ResponseShapeError, RunNotFoundError
 
@@ -155,7 +154,9 @@ cdef class JsonPage(Page):
                 raise RunNotFoundError(
                     f"the server knows no such {reader.absent}, or this API key may not see it: check the names"
                 )
-            raise ResponseShapeError(f"the server's answer has no `{'.'.join(reader.path)}`: `{reader.absent}` is missing")
+            raise ResponseShapeError(
+                f"the server's answer has no `{'.'.join(reader.path)}`: `{reader.absent}` is missing"
+            )
         return 0
 
     cdef object decode_span(self, byte_ptr data, RowSpan span):
@@ -189,7 +190,7 @@ cdef class HistoryPage(JsonPage):
         GraphQLResponseError: The answer has ``errors``.
         RunNotFoundError: The project or the run is null.
         ResponseShapeError: The answer is JSON, but not of this shape.
-        HistoryDecodeError: The answer is not JSON. (Once the rows have begun, this is raised behind the last whole row.)
+        HistoryDecodeError: The answer is not JSON. Once the rows have begun, this is raised behind the last whole row.
     """
 
     def __init__(self, bytes body not None):
@@ -260,7 +261,7 @@ cdef class SampledPage(JsonPage):
         GraphQLResponseError: The answer has ``errors``.
         RunNotFoundError: The project or the run is null.
         ResponseShapeError: The answer is JSON, but not of this shape.
-        HistoryDecodeError: The answer is not JSON. (Once the rows have begun, this is raised behind the last whole row.)
+        HistoryDecodeError: The answer is not JSON. Once the rows have begun, this is raised behind the last whole row.
     """
 
     def __init__(self, bytes body not None):

@@ -8,7 +8,8 @@ from libc.stdint cimport int32_t, uint64_t
 from libc.string cimport memcpy
 
 from histscan._core.cursor cimport (
-    JSON_COLON_EXPECTED, JSON_COMMA_EXPECTED, JSON_KEY_EXPECTED, JSON_TRAILING_DATA, Cursor, byte_ptr, hash_bytes, peek, stop,
+    JSON_COLON_EXPECTED, JSON_COMMA_EXPECTED, JSON_KEY_EXPECTED, JSON_TRAILING_DATA, Cursor, byte_ptr, hash_bytes, peek,
+    stop,
 )
 from histscan._core.faults cimport raise_fault
 from histscan._core.json_string cimport string_object

@@ -1,8 +1,7 @@
 """Pages of a `.wandb` log: the records that end within one window of the file."""
 
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
+from cpython.bytes cimport PyBytes_FromStringAndSize
 from libc.stdint cimport int64_t, uint32_t, uint64_t
-from libcpp.vector cimport vector
 
 from histscan._core.cursor cimport NO_FAULT, Cursor, byte_ptr, open_cursor
 from histscan._core.faults cimport fault_reason, raise_too_deep

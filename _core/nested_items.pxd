@@ -20,4 +20,6 @@ cdef extern from "nested_items.hpp" namespace "histscan" nogil:
         byte_ptr end
 
     bint is_tree(const vector[NestedPath]& paths, vector[NestedItem]& items)
-    size_t write_object(const vector[NestedPath]& paths, const vector[NestedItem]& items, size_t first, vector[uint8_t]& out)
+    size_t write_object(
+        const vector[NestedPath]& paths, const vector[NestedItem]& items, size_t first, vector[uint8_t]& out
+    )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 from wandb.proto import wandb_internal_pb2
@@ -23,25 +24,14 @@ def records_by_wandb(log: bytes) -> Iterator[Any]:
         yield wandb_internal_pb2.Record.FromString(data)
 
 
-def write_by_wandb(records: list[bytes]) -> bytes:
-    """A log of such records as wandb lays it out."""
+def write_by_wandb(path: Path, records: Iterable[bytes]) -> bytes:
+    """Writes a log of such records as wandb lays it out, and returns its bytes."""
     store = DataStore()
-    store._fp = Sink()
-    store._write_header()
+    store.open_for_write(str(path))
     for record in records:
         store._write_data(record)
-    return bytes(store._fp.getvalue())
-
-
-class Sink(io.BytesIO):
-    """A file in memory that wandb can flush to disk."""
-
-    def fileno(self) -> int:
-        import os
-        import tempfile
-
-        with tempfile.TemporaryFile() as file:
-            return os.dup(file.fileno())
+    store.close()
+    return path.read_bytes()
 
 
 def put(values: dict[str, Any], path: list[str], value: Any) -> None:

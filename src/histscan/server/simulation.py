@@ -1,0 +1,183 @@
+"""Shows what a far, busy or broken server would: rate limits and faults, on purpose and the same every time."""
+
+from __future__ import annotations
+
+import random
+import re
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+__all__ = ["Fault", "FaultPlan", "RateLimit", "RateLimiter", "TRUNCATE", "parse_fault"]
+
+TRUNCATE = "truncate"
+ERRORS = "errors"
+
+_FAULT = re.compile(r"(?P<kind>[a-z]+|[45]\d\d)(@(?P<operation>\w+))?(:(?P<how>every|first|at|rate)=(?P<value>[\d.,]+))?")
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A fault, and which requests meet it.
+
+    Attributes:
+        kind: An HTTP status, ``"truncate"`` (the connection ends half way through the body), or ``"errors"`` (an
+            answer of GraphQL errors).
+        operation: The operation that meets it, like ``HistoryPage``, or ``files``; None for all of them.
+        every: Each n-th request.
+        first: The first n requests.
+        at: The requests of these numbers, counted from 1.
+        rate: Requests by chance, with this probability; the same ones whenever the server is started.
+    """
+
+    kind: str
+    operation: str | None = None
+    every: int | None = None
+    first: int | None = None
+    at: frozenset[int] = frozenset()
+    rate: float | None = None
+
+    def strikes(self, number: int, draw: float) -> bool:
+        """Whether a request meets the fault.
+
+        Args:
+            number: Of the request, counted from 1 among those of the operation.
+            draw: A random number from 0 to 1.
+
+        Returns:
+            True if it does.
+        """
+        if self.every is not None:
+            return number % self.every == 0
+        if self.first is not None:
+            return number <= self.first
+        if self.rate is not None:
+            return draw < self.rate
+        return number in self.at if self.at else True
+
+
+def parse_fault(text: str) -> Fault:
+    """Reads a fault as the command line has it: ``KIND[@OPERATION][:every=N|first=N|at=N,N|rate=P]``.
+
+    Args:
+        text: For example ``503``, ``429@HistoryPage:every=10`` or ``truncate@files:first=2``.
+
+    Returns:
+        The fault.
+
+    Raises:
+        ValueError: It is none; the message says what one is like.
+    """
+    found = _FAULT.fullmatch(text)
+    try:
+        if found is None or not (found["kind"].isdigit() or found["kind"] in (TRUNCATE, ERRORS)):
+            raise ValueError
+        chosen: dict[str, Any] = {}
+        if found["how"] == "at":
+            chosen["at"] = frozenset(int(number) for number in found["value"].split(","))
+        elif found["how"] == "rate":
+            chosen["rate"] = float(found["value"])
+        elif found["how"]:
+            chosen[found["how"]] = int(found["value"])
+        if chosen.get("every") == 0:
+            raise ValueError
+    except ValueError:
+        raise ValueError(
+            f"{text!r} is no fault: give an HTTP status from 400 on, truncate or errors, perhaps @OPERATION, perhaps "
+            "one of :every=N :first=N :at=N,N :rate=P, as in 503@HistoryPage:every=10"
+        ) from None
+    return Fault(found["kind"], found["operation"], **chosen)
+
+
+class FaultPlan:
+    """Says which requests meet which fault.
+
+    Args:
+        faults: The faults; the first that strikes is met.
+    """
+
+    def __init__(self, faults: Sequence[Fault]) -> None:
+        self._faults = faults
+        self._counts = [0] * len(faults)
+        self._random = random.Random(0)  # noqa: S311 - chance that repeats itself
+        self._lock = threading.Lock()
+
+    def next_fault(self, operation: str) -> str | None:
+        """Counts a request.
+
+        Args:
+            operation: What it asks for.
+
+        Returns:
+            The kind of fault that it meets; None if it meets none.
+        """
+        if not self._faults:
+            return None
+        struck = None
+        with self._lock:
+            draw = self._random.random()
+            for index, fault in enumerate(self._faults):
+                if fault.operation in (None, operation):
+                    self._counts[index] += 1
+                    if struck is None and fault.strikes(self._counts[index], draw):
+                        struck = fault.kind
+        return struck
+
+
+@dataclass(frozen=True)
+class RateLimit:
+    """What a limiter says of a request.
+
+    Attributes:
+        is_exceeded: The request comes too early.
+        limit: Requests allowed at once.
+        remaining: How many more are allowed now.
+        reset: Seconds until all of them are allowed again.
+        retry_after: Seconds until the next one is allowed.
+    """
+
+    is_exceeded: bool
+    limit: int
+    remaining: int
+    reset: float
+    retry_after: float
+
+
+class RateLimiter:
+    """Allows some requests a second, and as many at once: a bucket of tokens that fills steadily.
+
+    Args:
+        rate: Requests a second.
+        clock: Tells the time in seconds.
+    """
+
+    def __init__(self, rate: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._rate = rate
+        self._capacity = max(1.0, rate)
+        self._tokens = self._capacity
+        self._clock = clock
+        self._filled = clock()
+        self._lock = threading.Lock()
+
+    def take(self) -> RateLimit:
+        """Counts a request.
+
+        Returns:
+            Whether it is allowed, and what clients are told.
+        """
+        with self._lock:
+            now = self._clock()
+            self._tokens = min(self._capacity, self._tokens + (now - self._filled) * self._rate)
+            self._filled = now
+            is_exceeded = self._tokens < 1
+            if not is_exceeded:
+                self._tokens -= 1
+            return RateLimit(
+                is_exceeded,
+                int(self._capacity),
+                int(self._tokens),
+                (self._capacity - self._tokens) / self._rate,
+                max(0.0, (1 - self._tokens) / self._rate),
+            )
