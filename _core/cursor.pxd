@@ -44,6 +44,7 @@ cdef enum Fault:
     LOG_CHUNK_TOO_LONG
     LOG_CHUNK_ORDER_WRONG
     LOG_RECORD_INVALID
+    LOG_ZEROS
 
 
 cdef struct Cursor:

@@ -4,7 +4,7 @@ from histscan._core.cursor cimport (
     JSON_COLON_EXPECTED, JSON_COMMA_EXPECTED, JSON_CONTROL_CHARACTER, JSON_EMPTY, JSON_ESCAPE_INVALID,
     JSON_KEY_EXPECTED, JSON_STRING_UNTERMINATED, JSON_TOO_DEEP, JSON_TRAILING_DATA, JSON_UTF8_INVALID,
     JSON_VALUE_EXPECTED, LOG_CHECKSUM_WRONG, LOG_CHUNK_ORDER_WRONG, LOG_CHUNK_TOO_LONG, LOG_CHUNK_TYPE_UNKNOWN,
-    LOG_RECORD_INVALID, WIRE_GROUP_INVALID, WIRE_LENGTH_TOO_LONG, WIRE_TAG_INVALID, WIRE_TRUNCATED,
+    LOG_RECORD_INVALID, LOG_ZEROS, WIRE_GROUP_INVALID, WIRE_LENGTH_TOO_LONG, WIRE_TAG_INVALID, WIRE_TRUNCATED,
     WIRE_UTF8_INVALID, WIRE_VARINT_TOO_LONG, Cursor, Fault, stop,
 )
 
@@ -33,6 +33,7 @@ cdef dict FAULT_REASONS = {
     LOG_CHUNK_TOO_LONG: "the log is corrupt: a chunk is longer than its block",
     LOG_CHUNK_ORDER_WRONG: "the log is corrupt: a chunk begins or goes on with a record where none can",
     LOG_RECORD_INVALID: "the log is corrupt: a record whose checksum is right is not a protobuf message",
+    LOG_ZEROS: "the log is corrupt: zeros stand where something was written, and more follows behind them",
 }
 
 

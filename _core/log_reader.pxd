@@ -16,6 +16,7 @@ cdef class LogReader:
     cdef vector[uint8_t] partial        # the chunks so far of a record whose last one has yet to come
     cdef bint in_record                 # there is such a record
     cdef bint resyncing                 # chunks in the middle of a record belong to one lost to corruption
+    cdef int64_t zeros_offset           # file offset where zeros began that may be the file's tail; -1 if none did
     cdef int64_t record_offset          # file offset of that record's first chunk
 
     # These grow vectors, which may run out of memory: a lost record must not go unnoticed.

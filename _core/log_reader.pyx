@@ -9,8 +9,8 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from libc.stdint cimport int64_t, uint8_t, uint32_t
 
 from histscan._core.cursor cimport (
-    LOG_CHECKSUM_WRONG, LOG_CHUNK_ORDER_WRONG, LOG_CHUNK_TOO_LONG, LOG_CHUNK_TYPE_UNKNOWN, LOG_RECORD_INVALID, Cursor,
-    Fault, byte_ptr, has_text, open_cursor,
+    LOG_CHECKSUM_WRONG, LOG_CHUNK_ORDER_WRONG, LOG_CHUNK_TOO_LONG, LOG_CHUNK_TYPE_UNKNOWN, LOG_RECORD_INVALID, LOG_ZEROS,
+    Cursor, Fault, byte_ptr, has_text, open_cursor,
 )
 from histscan._core.log_page cimport (
     CONFIG_RECORD, EXIT_RECORD, HISTORY_RECORD, RUN_RECORD, SUMMARY_RECORD, LogPage, OtherRecord, RecordField,
@@ -36,6 +36,15 @@ cdef enum ChunkType:
     CHUNK_LAST = 4
 
 BLOCK_SIZE = BLOCK_LENGTH
+
+
+cdef bint is_zero(const unsigned char* pos, const unsigned char* end) noexcept nogil:
+    """Whether there are only zeros."""
+    while pos < end:
+        if pos[0]:
+            return False
+        pos += 1
+    return True
 
 
 def checksum(int chunk_type, bytes data not None):
@@ -65,6 +74,7 @@ cdef class LogReader:
     def __init__(self, bint skip_corrupt=False):
         self.skip_corrupt = skip_corrupt
         self.truncated = -1
+        self.zeros_offset = -1
 
     @property
     def truncated_at(self):
@@ -146,13 +156,14 @@ cdef class LogReader:
         cdef Py_ssize_t window_end = page.window_length
         cdef const unsigned char* header
         cdef Py_ssize_t data, data_end
+        cdef Py_ssize_t lost
         cdef uint32_t crc
         cdef int chunk_type
         while block_end - pos >= CHUNK_HEADER_LENGTH:
             if pos == window_end:
                 return block_end
             if window_end - pos < CHUNK_HEADER_LENGTH:
-                self.truncated = self.offset + pos
+                self.truncated = self.record_offset if self.in_record else self.offset + pos
                 return -1
             header = page.data + pos
             crc = header[0] | header[1] << 8 | header[2] << 16 | <uint32_t> header[3] << 24
@@ -160,7 +171,17 @@ cdef class LogReader:
             data_end = data + (header[4] | header[5] << 8)
             chunk_type = header[6]
             if chunk_type == CHUNK_PADDING and crc == 0 and data == data_end:
+                if not is_zero(header, page.data + min(block_end, window_end)):
+                    return self.stop_at(page, LOG_CHUNK_TYPE_UNKNOWN, pos, block_end)
+                # A file system may leave zeros behind the last thing written, but wandb writes none amid a log.
+                if self.zeros_offset < 0:
+                    self.zeros_offset = self.offset + pos
                 return block_end
+            if self.zeros_offset >= 0:
+                lost = self.zeros_offset - self.offset
+                self.zeros_offset = -1
+                if self.stop_at(page, LOG_ZEROS, lost, block_end) < 0:
+                    return -1
             if data_end > block_end:
                 return self.stop_at(page, LOG_CHUNK_TOO_LONG, pos, block_end)
             if data_end > window_end:

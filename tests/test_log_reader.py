@@ -139,8 +139,9 @@ def test_records_at_the_end_of_a_block(left: int, size: int, tmp_path: Path) -> 
     first, *others = step_rows(4, size=size)
     start = wire.write_log([first])
     room = -(len(start) + wire.CHUNK_HEADER_SIZE + left) % BLOCK_SIZE
-    # One that reaches into the next block has a chunk more.
-    fillers = map(filler_record, (room, room + BLOCK_SIZE - wire.CHUNK_HEADER_SIZE))
+    # One that reaches into the next block has a chunk more, and perhaps another.
+    sizes = (size - headers * wire.CHUNK_HEADER_SIZE for size in (room, room + BLOCK_SIZE) for headers in range(3))
+    fillers = (filler_record(size) for size in sizes if size > 4)
     filler = next(each for each in fillers if (len(wire.append_record(start, each)) + left) % BLOCK_SIZE == 0)
     records = [first, filler, *others]
     log = wire.write_log(records)
@@ -476,12 +477,12 @@ def test_malformed_typed_values(fields: list[bytes]) -> None:
 
 
 def as_floats(value: Any) -> Any:
-    """A value whose integral numbers are floats, as far as they are exact: some writers keep 1.0 and 1 apart, others not."""
+    """A value whose small ints are floats, and which has no negative zero: not every writer keeps 1.0 and 1 apart."""
     if isinstance(value, dict):
         return {key: as_floats(member) for key, member in value.items()}
     if isinstance(value, list):
         return [as_floats(element) for element in value]
-    return value + 0.0 if type(value) is int and abs(value) < 2**53 else value
+    return value + 0.0 if type(value) is float or (type(value) is int and abs(value) < 2**53) else value
 
 
 def test_typed_recording_holds_the_same_rows_without_its_json() -> None:

@@ -145,6 +145,16 @@ class RowCache:
                 self._keep(key, rows)
             return rows
 
+    def discard(self, key: Hashable) -> None:
+        """Drops the rows of a key, if there are any.
+
+        Args:
+            key: What the rows are of.
+        """
+        with self._lock:
+            dropped = self._rows.pop(key, None)
+            self._size -= 0 if dropped is None else dropped.size
+
     def _find(self, key: Hashable) -> HistoryRows | None:
         rows = self._rows.get(key)
         if rows is not None:

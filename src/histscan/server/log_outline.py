@@ -1,0 +1,122 @@
+"""What a log tells beside its rows, config and summary: gathered in one pass."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from pathlib import Path
+
+from google.protobuf.empty_pb2 import Empty
+from google.protobuf.timestamp_pb2 import Timestamp
+from google.protobuf.unknown_fields import UnknownFieldSet
+
+from histscan._core.column_types import merge_columns
+from histscan._core.log_page import LogPage
+from histscan._core.log_reader import LogReader
+from histscan.errors import HistoryDecodeError
+from histscan.frames import DEFAULT_BATCH_ROWS, build_chunks
+from histscan.log_scan import read_pages
+
+__all__ = ["LogOutline", "outline_log"]
+
+# Numbers of fields: in wandb's `Record`, then in the records themselves.
+_RUN_RECORD, _EXIT_RECORD = 17, 18
+_HOST, _START_TIME = 13, 17
+_EXIT_CODE = 1
+
+# Arrow's formats, as the core names column types, in W&B's words.
+_TYPE_NAMES = {"n": "nil", "b": "boolean", "l": "number", "L": "number", "g": "number", "u": "string"}
+_LIST_FORMAT = "+l"
+
+
+@dataclass
+class LogOutline:
+    """What a log tells beside its rows.
+
+    Attributes:
+        row_count: Rows of the history.
+        key_types: The history's keys, and what their values are.
+        exit_code: What the run ended with; None if it has not ended, or not properly.
+        started_at: When the run began, if the log says so.
+        host: The machine that the run ran on, if the log says so.
+    """
+
+    row_count: int = 0
+    key_types: dict[str, str] = field(default_factory=dict)
+    exit_code: int | None = None
+    started_at: datetime | None = None
+    host: str = ""
+
+
+class _ColumnFacts:
+    """The names and facts of a chunk of columns, when its values are gone."""
+
+    def __init__(self, names: list[str], facts: list[int]) -> None:
+        self.names = names
+        self._facts = facts
+
+    def facts(self) -> list[int]:
+        return self._facts
+
+
+def outline_log(path: Path) -> LogOutline:
+    """Reads a log through. Corrupt parts of it are passed over.
+
+    Args:
+        path: The ``.wandb`` file.
+
+    Returns:
+        What it tells.
+
+    Raises:
+        LogFormatError: It is no log.
+        OSError: It can't be read.
+    """
+    outline = LogOutline()
+    facts = []
+    try:
+        for chunk in build_chunks(_watch(path, outline), keys=None, flatten=True, rows=DEFAULT_BATCH_ROWS):
+            facts.append(_ColumnFacts(chunk.names, chunk.facts()))
+    except HistoryDecodeError:
+        # A malformed row ends the columns, but not the log.
+        outline = LogOutline()
+        for _ in _watch(path, outline):
+            pass
+    outline.key_types = {name: _type_name(format) for name, format in merge_columns(facts).items()}
+    return outline
+
+
+def _watch(path: Path, outline: LogOutline) -> Iterator[LogPage]:
+    """Yields the log's pages, and takes down what their other records say."""
+    is_first = True
+    for page in read_pages(path, LogReader(skip_corrupt=True)):
+        outline.row_count += len(page)
+        if is_first:
+            for message in page.records(_RUN_RECORD):
+                _take_run(message, outline)
+                is_first = False
+                break
+        for message in page.records(_EXIT_RECORD):
+            fields = _fields(message)
+            # proto3 leaves out what is 0.
+            outline.exit_code = int(fields.get(_EXIT_CODE, 0))  # type: ignore[call-overload]
+        yield page
+
+
+def _take_run(message: bytes, outline: LogOutline) -> None:
+    fields = _fields(message)
+    started, host = fields.get(_START_TIME), fields.get(_HOST)
+    if isinstance(started, bytes):
+        outline.started_at = Timestamp.FromString(started).ToDatetime(timezone.utc)
+    if isinstance(host, bytes):
+        outline.host = host.decode(errors="replace")
+
+
+def _fields(message: bytes) -> dict[int, object]:
+    """The fields of a message of any type, by number; of several of one number the last."""
+    return {found.field_number: found.data for found in UnknownFieldSet(Empty.FromString(message))}
+
+
+def _type_name(column_format: str) -> str:
+    return "list" if column_format.startswith(_LIST_FORMAT) else _TYPE_NAMES.get(column_format, "other")

@@ -1,0 +1,126 @@
+"""Runs that are served from a ``.wandb`` log."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from histscan.run import LogRun
+from histscan.server.history_rows import HistoryRows, RowCache
+from histscan.server.log_outline import outline_log
+from histscan.server.parquet_export import Exporter
+from histscan.server.row_texts import json_literal, strict_json
+from histscan.server.served_run import STEP, Export, FileVersion, RunDetails, RunKey, ServedRun
+
+__all__ = ["ServedLog"]
+
+SILENCE = 300.0
+"""Seconds after which a run that has not ended, and writes nothing, counts as crashed; as W&B has it."""
+
+
+class ServedLog(ServedRun):
+    """A run in a ``.wandb`` log, which may still be written.
+
+    Args:
+        key: The run's names.
+        path: The log.
+        cache: Where rows are kept.
+        exporter: Makes Parquet files of the history.
+        skip_corrupt: Pass over corrupt parts of the history instead of raising there.
+    """
+
+    def __init__(
+        self, key: RunKey, path: Path, *, cache: RowCache, exporter: Exporter, skip_corrupt: bool = False
+    ) -> None:
+        super().__init__(key)
+        self._path = path
+        self._cache = cache
+        self._exporter = exporter
+        self._history = LogRun(path, on_corrupt="skip" if skip_corrupt else "raise")
+        # A run whose history is corrupt is still listed.
+        self._description = LogRun(path, on_corrupt="skip")
+        self._described: tuple[FileVersion, RunDetails] | None = None
+        self._indexed: dict[tuple[str, ...] | None, tuple[FileVersion, int]] = {}
+        self._lock = threading.Lock()
+
+    def details(self) -> RunDetails:
+        """Describes the run as it is now; see `ServedRun.details`."""
+        version = FileVersion.of(self._path)
+        with self._lock:
+            if self._described is None or self._described[0] != version:
+                self._described = (version, self._describe(version))
+            details = self._described[1]
+        if details.state == "running" and time.time() - version.modified / 1e9 > SILENCE:
+            with self._lock:
+                self._described = None
+            return self._describe(version)
+        return details
+
+    def _describe(self, version: FileVersion) -> RunDetails:
+        run, outline = self._description, outline_log(self._path)
+        modified = datetime.fromtimestamp(version.modified / 1e9, timezone.utc)
+        if outline.exit_code is not None:
+            state = "finished" if outline.exit_code == 0 else "failed"
+        else:
+            state = "running" if time.time() - version.modified / 1e9 <= SILENCE else "crashed"
+        return RunDetails(
+            name=run.name,
+            state=state,
+            created_at=outline.started_at or modified,
+            heartbeat_at=modified,
+            config=run.config,
+            summary=run.summary,
+            last_step=run.lastHistoryStep,
+            row_count=outline.row_count,
+            key_types=outline.key_types,
+            tags=run.tags,
+            group=run.group,
+            job_type=run.job_type,
+            notes=run.notes,
+            host=outline.host,
+        )
+
+    def rows(self, keys: tuple[str, ...] | None, stop_step: int | None) -> HistoryRows:
+        """The run's history; see `ServedRun.rows`. Rows that are known already are not read again as the log grows."""
+        version = FileVersion.of(self._path)
+        with self._lock:
+            known = self._indexed.get(keys)
+        if known is not None and known[0] != version:
+            if stop_step is not None and stop_step <= known[1] and version.extends(known[0]):
+                version = known[0]
+            else:
+                self._cache.discard((self._path, keys, known[0]))
+        rows = self._cache.get((self._path, keys, version), lambda: HistoryRows(self._texts(keys)))
+        with self._lock:
+            self._indexed[keys] = (version, rows.steps[-1] if rows.steps else -1)
+        return rows
+
+    def _texts(self, keys: tuple[str, ...] | None) -> Iterator[tuple[int, bytes]]:
+        step = 0
+        for row in self._rows(keys):
+            # Rows without a step take the one before; wandb writes none of those.
+            step = _step_of(row, step)
+            if keys is None:
+                yield step, json_literal(row)
+            else:
+                if STEP not in keys:
+                    row.pop(STEP, None)
+                yield step, strict_json(row)
+
+    def _rows(self, keys: tuple[str, ...] | None) -> Iterator[dict[str, Any]]:
+        wanted = None if keys is None else [*keys, *([] if STEP in keys else [STEP])]
+        return self._history.scan_history(wanted)
+
+    def export(self) -> Export:
+        """The run's history as Parquet files; see `ServedRun.export`."""
+        has_ended = self.details().state in ("finished", "failed")
+        return self._exporter.export(self._history, FileVersion.of(self._path), has_ended=has_ended)
+
+
+def _step_of(row: dict[str, Any], previous: int) -> int:
+    step = row.get(STEP, previous)
+    return int(step) if isinstance(step, int | float) and step == step and abs(step) < 1 << 63 else previous

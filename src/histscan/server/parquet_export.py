@@ -1,0 +1,188 @@
+"""Exports the history of a log as Parquet, the way W&B exports the history of a run.
+
+Columns are the keys of the rows, and nested values are structs. `wandb-core` before 0.29.0 takes the position of a
+column for that of its leaf, and so reads the wrong ones behind a struct: columns of one leaf therefore come first.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+from bisect import bisect_left
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from histscan.atomic import atomic_output
+from histscan.run import LogRun
+from histscan.server.served_run import STEP, Export, FileVersion
+
+if TYPE_CHECKING:
+    import pyarrow
+
+__all__ = ["Exporter", "history_table"]
+
+ROW_GROUP_ROWS = 65_536
+
+
+class Exporter:
+    """Makes Parquet files of histories when they are asked for, and keeps them in a folder.
+
+    Args:
+        folder: Where the files go.
+        which: ``"finished"`` for runs that have ended, ``"all"``, or ``"none"``.
+        live_rows: How many of a run's last rows are left out.
+        rows_per_file: Rows in one file.
+    """
+
+    def __init__(self, folder: Path, *, which: str, live_rows: int, rows_per_file: int) -> None:
+        self._folder = folder
+        self._which = which if _has_pyarrow() else "none"
+        self._live_rows = live_rows
+        self._rows_per_file = rows_per_file
+        self._made: dict[tuple[Path, FileVersion], Export] = {}
+        self._locks: dict[Path, threading.Lock] = {}
+        self._lock = threading.Lock()
+
+    def export(self, run: LogRun, version: FileVersion, *, has_ended: bool) -> Export:
+        """Exports a run's history, unless that was done before.
+
+        Args:
+            run: The run.
+            version: The version of its log.
+            has_ended: Nothing will be added to the run.
+
+        Returns:
+            The files, and where what they lack begins.
+
+        Raises:
+            HistoryError: The history can't be read.
+            OSError: A file can't be written.
+        """
+        if self._which == "none" or (self._which == "finished" and not has_ended):
+            return Export((), live_from=0)
+        with self._lock:
+            lock = self._locks.setdefault(run.file, threading.Lock())
+        with lock:
+            made = self._made.get((run.file, version))
+            if made is None:
+                made = self._made[run.file, version] = self._write(run, version)
+            return made
+
+    def _write(self, run: LogRun, version: FileVersion) -> Export:
+        import pyarrow.parquet
+
+        table = history_table(run)
+        live_from = None
+        if self._live_rows and len(table):
+            steps = table.column(STEP).to_pylist()
+            live_from = steps[max(0, len(steps) - self._live_rows)]
+            # All rows of a step are on the same side.
+            table = table.slice(0, bisect_left(steps, live_from))
+        name = hashlib.sha256(f"{run.file}\0{version}".encode(errors="surrogateescape")).hexdigest()[:32]
+        files = []
+        for first in range(0, len(table), self._rows_per_file):
+            path = self._folder / f"{name}_{len(files)}.runhistory.parquet"
+            with atomic_output(path) as output:
+                pyarrow.parquet.write_table(
+                    table.slice(first, self._rows_per_file), output, row_group_size=ROW_GROUP_ROWS
+                )
+            files.append(path)
+        return Export(files, live_from)
+
+
+def history_table(run: LogRun) -> pyarrow.Table:
+    """Reads a history into a table that can be written as Parquet.
+
+    Args:
+        run: The run.
+
+    Returns:
+        The rows, ordered by step, which is an ``int64`` column and the first. A column of values that have no type in
+        common is text: strings as they are, all others as JSON.
+
+    Raises:
+        HistoryError: The history can't be read.
+    """
+    import pyarrow
+
+    table = run.scan_history().to_arrow(nested="json")
+    columns: dict[str, Any] = {}
+    for field, column in zip(table.schema, table.columns, strict=True):
+        if _is_json(field):
+            columns[field.name] = _typed(column)
+        elif pyarrow.types.is_null(field.type):
+            columns[field.name] = column.cast(pyarrow.float64())
+        else:
+            columns[field.name] = column
+    if STEP not in columns:
+        return pyarrow.table({STEP: pyarrow.array([], pyarrow.int64())})
+    columns[STEP] = columns[STEP].cast(pyarrow.int64(), safe=False)
+    names = sorted(columns, key=lambda name: (name != STEP, _leaves(columns[name].type) != 1))
+    ordered = pyarrow.table({name: columns[name] for name in names})
+    steps = ordered.column(STEP).to_pylist()
+    if any(second < first for first, second in zip(steps, steps[1:], strict=False)):
+        ordered = ordered.take(sorted(range(len(steps)), key=steps.__getitem__))
+    return ordered
+
+
+def _is_json(field: pyarrow.Field) -> bool:
+    name = getattr(field.type, "extension_name", None) or (field.metadata or {}).get(b"ARROW:extension:name", b"").decode()
+    return bool(name == "arrow.json")
+
+
+def _typed(column: pyarrow.ChunkedArray) -> pyarrow.ChunkedArray:
+    """Makes typed values of JSON texts: structs, lists, or text if they have no type in common."""
+    import pyarrow
+
+    texts = [
+        text for chunk in column.chunks for text in (chunk.storage if hasattr(chunk, "storage") else chunk).to_pylist()
+    ]
+    values = [None if text is None else json.loads(text) for text in texts]
+    try:
+        array = pyarrow.array(values)
+        wanted = _readable(array.type)
+        if wanted != array.type:
+            array = pyarrow.array(values, wanted)
+    except (pyarrow.ArrowException, OverflowError, ValueError, TypeError):
+        array = pyarrow.array(
+            [value if value is None or isinstance(value, str) else text for value, text in zip(values, texts, strict=True)],
+            pyarrow.string(),
+        )
+    return pyarrow.chunked_array([array])
+
+
+def _readable(kind: pyarrow.DataType) -> pyarrow.DataType:
+    """The type itself, with types that no reader of history knows replaced.
+
+    Raises:
+        ValueError: There is no replacement.
+    """
+    import pyarrow
+
+    if pyarrow.types.is_null(kind):
+        return pyarrow.float64()
+    if pyarrow.types.is_list(kind):
+        return pyarrow.list_(_readable(kind.value_type))
+    if pyarrow.types.is_struct(kind):
+        if kind.num_fields == 0:
+            raise ValueError("Parquet has no struct without fields")
+        return pyarrow.struct([(field.name, _readable(field.type)) for field in kind])
+    return kind
+
+
+def _leaves(kind: pyarrow.DataType) -> int:
+    """Of how many columns a column is in Parquet."""
+    import pyarrow
+
+    if pyarrow.types.is_struct(kind):
+        return sum(_leaves(field.type) for field in kind)
+    return _leaves(kind.value_type) if pyarrow.types.is_list(kind) else 1
+
+
+def _has_pyarrow() -> bool:
+    try:
+        import pyarrow.parquet  # noqa: F401
+    except ImportError:
+        return False
+    return True

@@ -1,0 +1,161 @@
+"""What the server knows of a run, whatever the run is stored in."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from histscan.server.history_rows import HistoryRows
+
+__all__ = ["STEP", "Export", "FileVersion", "RunDetails", "RunKey", "ServedRun"]
+
+STEP = "_step"
+
+
+class RunKey(NamedTuple):
+    """The names that a run is asked for by.
+
+    Attributes:
+        entity: The user or team.
+        project: The project.
+        id: The run's id.
+    """
+
+    entity: str
+    project: str
+    id: str
+
+
+class FileVersion(NamedTuple):
+    """Tells one state of a file from another.
+
+    Attributes:
+        inode: The file's number in its file system.
+        size: Bytes.
+        modified: Time of the last change, in nanoseconds.
+    """
+
+    inode: int
+    size: int
+    modified: int
+
+    @classmethod
+    def of(cls, path: Path) -> FileVersion:
+        """Looks at a file.
+
+        Args:
+            path: The file.
+
+        Returns:
+            Its version.
+
+        Raises:
+            OSError: The file can't be looked at.
+        """
+        status = path.stat()
+        return cls(status.st_ino, status.st_size, status.st_mtime_ns)
+
+    def extends(self, other: FileVersion) -> bool:
+        """Whether this may be the same file, with something appended.
+
+        Args:
+            other: An earlier version.
+        """
+        return self.inode == other.inode and self.size >= other.size
+
+
+@dataclass(frozen=True)
+class RunDetails:
+    """A run without its history.
+
+    Attributes:
+        name: The display name.
+        state: ``finished``, ``failed``, ``crashed`` or ``running``.
+        created_at: When the run began.
+        heartbeat_at: When it last wrote something.
+        config: The configuration.
+        summary: The summary.
+        last_step: The highest step of the history; -1 without rows.
+        row_count: Rows of the history.
+        key_types: The history's keys, dotted where they are nested, and what their values are: ``number``,
+            ``string``, ``boolean``, ``list``, ``nil`` or ``other``.
+        tags: The tags.
+        group: The group.
+        job_type: The job type.
+        notes: The notes.
+        host: The machine that the run ran on.
+    """
+
+    name: str
+    state: str
+    created_at: datetime
+    heartbeat_at: datetime
+    config: Mapping[str, Any]
+    summary: Mapping[str, Any]
+    last_step: int
+    row_count: int
+    key_types: Mapping[str, str]
+    tags: Sequence[str] = field(default=())
+    group: str = ""
+    job_type: str = ""
+    notes: str = ""
+    host: str = ""
+
+
+@dataclass(frozen=True)
+class Export:
+    """The part of a history that is exported as Parquet.
+
+    Attributes:
+        files: The files, ordered by step.
+        live_from: The first step that is in none of them; None if they hold the whole history.
+    """
+
+    files: Sequence[Path]
+    live_from: int | None
+
+
+class ServedRun(ABC):
+    """A run that the server answers for. Its methods are called from several threads at once.
+
+    Args:
+        key: Its names.
+    """
+
+    def __init__(self, key: RunKey) -> None:
+        self.key = key
+
+    @abstractmethod
+    def details(self) -> RunDetails:
+        """Describes the run as it is now.
+
+        Raises:
+            HistoryError: The run can't be read.
+            OSError: Its file can't be read.
+        """
+
+    @abstractmethod
+    def rows(self, keys: tuple[str, ...] | None, stop_step: int | None) -> HistoryRows:
+        """The run's history, in the form in which it is sent.
+
+        Args:
+            keys: Rows as objects that have all of these keys, and of them only these; None for all rows, as strings.
+            stop_step: Rows from here on are not wanted, and need not be there; None for the end.
+
+        Raises:
+            HistoryError: The history can't be read.
+            OSError: Its file can't be read.
+        """
+
+    @abstractmethod
+    def export(self) -> Export:
+        """The run's history as Parquet files, which are made if need be.
+
+        Raises:
+            HistoryError: The history can't be read.
+            OSError: A file can't be read or written.
+        """
