@@ -1,7 +1,7 @@
 """Chunks as an Arrow stream."""
 
 from histscan._core.arrow_abi cimport ArrowArray, ArrowSchema
-from histscan._core.column_builder cimport ColumnChunk
+from histscan._core.column_chunk cimport ColumnChunk
 
 
 cdef class ArrowStream:

@@ -4,7 +4,7 @@ from libc.stddef cimport size_t
 from libc.stdint cimport int32_t, uint64_t
 from libcpp.vector cimport vector
 
-from histscan._core.column_cells cimport Column
+from histscan._core.column_chunk cimport ColumnChunk
 from histscan._core.cursor cimport Cursor, byte_ptr
 from histscan._core.item_selection cimport ItemSelection
 from histscan._core.key_memory cimport KeyMemory
@@ -30,17 +30,10 @@ cdef struct TargetOrder:
     bint repeats                # the latest row brought its keys in the order of the one before
 
 
-cdef class ColumnChunk:
-    cdef vector[Column] columns
-    cdef readonly list names            # of the columns, in the order in which they first appeared
-    cdef readonly Py_ssize_t row_count
-
-
 cdef class ColumnBuilder:
     cdef readonly bint flatten          # nested values become columns with dotted names, instead of JSON text
     cdef ItemSelection selection        # the keys asked for; None for all
     cdef ColumnChunk chunk              # what is being built
-    cdef dict index_of                  # column indexes by name
     cdef KeyMemory json_keys            # keys of JSON rows, as written from the opening quote to the value
     cdef TargetOrder json_order
     cdef KeyMemory items                # keys of message items, as the bytes of the fields that spell them
@@ -51,7 +44,6 @@ cdef class ColumnBuilder:
     cdef vector[NestedItem] nested      # of the row at hand: the nested items
     cdef bint busy                      # a thread is adding a page
 
-    cdef int32_t column_named(self, str name) except -2
     cdef KeyTarget resolve(self, object key) except *
     cdef int32_t remember_json_key(self, byte_ptr begin, byte_ptr end, uint64_t hash) except -2
     cdef int32_t remember_item_key(
@@ -64,5 +56,3 @@ cdef class ColumnBuilder:
     cdef int add_careful_row(self, object row) except -1
     cdef int put_member(self, object key, object value, size_t row) except -1
     cdef int put_flattened(self, str name, object value, size_t row) except -1
-    cdef int put_object(self, str name, object value, size_t row) except -1
-    cdef int clear_row(self, size_t row) except -1

@@ -3,15 +3,8 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from histscan._core.column_chunk import ColumnChunk
 from histscan._core.page import Page
-
-class ColumnChunk:
-    @property
-    def names(self) -> list[str]: ...
-    @property
-    def row_count(self) -> int: ...
-    def __len__(self) -> int: ...
-    def facts(self) -> list[int]: ...
 
 class ColumnBuilder:
     def __init__(self, keys: Sequence[str] | None = None, *, flatten: bool = False) -> None: ...

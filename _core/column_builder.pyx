@@ -7,15 +7,13 @@ one. So columns hold what dict rows hold, and fail where they fail.
 
 import json
 
-from libc.stdint cimport int32_t, int64_t, uint64_t
-from libc.string cimport memcpy
+from libc.stdint cimport int32_t, uint64_t
 from libcpp.string cimport string
 
 from histscan._core.column_cells cimport (
-    CELL_FALSE, CELL_FLOAT64, CELL_INT64, CELL_JSON, CELL_NULL, CELL_TEXT, CELL_TRUE, CELL_UINT64, FACT_BOOL,
-    FACT_FLOAT64, FACT_INT64, FACT_JSON, FACT_NEGATIVE, FACT_NUMBER_TEXT, FACT_TEXT, FACT_UINT64, FACT_WIDE_INT64,
-    Column, fits_double, is_number_text, is_sound_text, list_facts, put_document, put_text, put_value, reach_row,
+    CELL_JSON, CELL_NULL, FACT_JSON, Column, is_sound_text, put_document, put_value, reach_row, text_bits,
 )
+from histscan._core.column_chunk cimport ColumnChunk
 from histscan._core.cursor cimport Cursor, byte_ptr, has_text, hash_bytes, open_cursor, peek
 from histscan._core.graphql_page cimport JsonPage
 from histscan._core.item_selection cimport ItemSelection
@@ -49,24 +47,6 @@ cdef inline bint note_key(TargetOrder* keys, size_t position, int32_t index) exc
     return False
 
 
-cdef class ColumnChunk:
-    """Columns of some consecutive rows of a scan."""
-
-    def __cinit__(self):
-        self.names = []
-
-    def __len__(self):
-        return self.row_count
-
-    def facts(self):
-        """What was seen in each column.
-
-        Returns:
-            A bit set of `ColumnFact` for each of ``names``; see ``histscan._core.column_types``.
-        """
-        return [self.columns[index].facts for index in range(len(self.names))]
-
-
 cdef class ColumnBuilder:
     """Collects the rows of pages as columns.
 
@@ -88,7 +68,6 @@ cdef class ColumnBuilder:
     def _start_chunk(self):
         """Begins with no rows, and with the columns that were asked for."""
         self.chunk = ColumnChunk()
-        self.index_of = {}
         self.json_order.targets.clear()
         self.item_order.targets.clear()
         self.json_order.order.clear()
@@ -98,7 +77,7 @@ cdef class ColumnBuilder:
         self.paths.clear()
         if self.selection is not None and not self.flatten:
             for key in self.selection.keys:
-                self.column_named(key)
+                self.chunk.column_named(key)
 
     @property
     def row_count(self):
@@ -195,28 +174,7 @@ cdef class ColumnBuilder:
                 row += 1
                 self.chunk.row_count += 1
         if index < end:
-            self.clear_row(row)
-        return index
-
-    cdef int clear_row(self, size_t row) except -1:
-        """Takes back the cells of a row that was not finished."""
-        cdef size_t index
-        for index in range(self.chunk.columns.size()):
-            if row < self.chunk.columns[index].tags.size():
-                self.chunk.columns[index].tags[row] = CELL_NULL
-        return 0
-
-    cdef int32_t column_named(self, str name) except -2:
-        """The index of a column, which is made if there is none of the name."""
-        cdef int32_t index
-        cdef object known = self.index_of.get(name)
-        if known is not None:
-            return known
-        index = <int32_t> self.chunk.columns.size()
-        self.chunk.columns.resize(index + 1)
-        self.chunk.columns[index].facts = 0
-        self.chunk.names.append(name)
-        self.index_of[name] = index
+            self.chunk.clear_row(row)
         return index
 
     cdef KeyTarget resolve(self, object key) except *:
@@ -240,7 +198,7 @@ cdef class ColumnBuilder:
         if self.flatten and below:
             column = ".".join((column, *below))
             below = ()
-        target.column = self.column_named(column)
+        target.column = self.chunk.column_named(column)
         target.path = -1
         if below:
             path.column = target.column
@@ -436,7 +394,7 @@ cdef class ColumnBuilder:
                 return 0
             offset = column.text.size()
             index = write_object(self.paths, self.nested, index, column.text)
-            column.bits[row] = <uint64_t> offset << 32 | <uint64_t> (column.text.size() - offset)
+            column.bits[row] = text_bits(offset, column.text.size() - offset)
             column.tags[row] = CELL_JSON
             column.facts |= FACT_JSON
         return 1
@@ -457,10 +415,10 @@ cdef class ColumnBuilder:
         """Makes cells of a member of a row; of a nested one, several if nested values are flattened."""
         cdef tuple place
         if self.selection is None:
-            return self.put_flattened(key, value, row) if self.flatten else self.put_object(key, value, row)
+            return self.put_flattened(key, value, row) if self.flatten else self.chunk.put_object(key, value, row)
         place = self.selection.resolve(key)
         if place is not None:
-            return self.put_flattened(key, value, row) if self.flatten else self.put_object(key, value, row)
+            return self.put_flattened(key, value, row) if self.flatten else self.chunk.put_object(key, value, row)
         if type(value) is dict:
             # A dotted key that was asked for may lead into the value.
             for wanted in self.selection.keys:
@@ -470,61 +428,16 @@ cdef class ColumnBuilder:
                     for name in names[1:]:
                         found = found.get(name, MISSING) if type(found) is dict else MISSING
                     if found is not MISSING:
-                        self.put_object(wanted, found, row)
+                        self.chunk.put_object(wanted, found, row)
         return 0
 
     cdef int put_flattened(self, str name, object value, size_t row) except -1:
         """Makes cells of a value and all that is nested in it; only an empty dict stays one cell."""
         if type(value) is not dict or not value:
-            return self.put_object(name, value, row)
+            return self.chunk.put_object(name, value, row)
         for key, below in (<dict> value).items():
             self.put_flattened(f"{name}.{key}", below, row)
         return 0
-
-    cdef int put_object(self, str name, object value, size_t row) except -1:
-        """Makes one cell of a Python value."""
-        cdef Column* column = &self.chunk.columns[self.column_named(name)]
-        cdef double number
-        cdef bytes text
-        reach_row(column, row, row + 1)
-        if value is None:
-            column.tags[row] = CELL_NULL
-        elif type(value) is bool:
-            column.tags[row] = CELL_TRUE if value else CELL_FALSE
-            column.facts |= FACT_BOOL
-        elif type(value) is float:
-            number = value
-            memcpy(&column.bits[row], &number, sizeof(double))
-            column.tags[row] = CELL_FLOAT64
-            column.facts |= FACT_FLOAT64
-        elif type(value) is int and -0x8000000000000000 <= value <= 0x7FFFFFFFFFFFFFFF:
-            column.bits[row] = <uint64_t> <int64_t> value
-            column.tags[row] = CELL_INT64
-            column.facts |= FACT_INT64 if fits_double(value) else FACT_WIDE_INT64
-            if value < 0:
-                column.facts |= FACT_NEGATIVE
-        elif type(value) is int and 0 < value <= 0xFFFFFFFFFFFFFFFF:
-            column.bits[row] = <uint64_t> value
-            column.tags[row] = CELL_UINT64
-            column.facts |= FACT_UINT64
-        else:
-            try:
-                text = value.encode() if type(value) is str else None
-            except UnicodeEncodeError:
-                text = None
-            if text is not None:
-                put_text(column, row, CELL_TEXT, <byte_ptr> <char*> text, <byte_ptr> <char*> text + len(text))
-                column.facts |= FACT_NUMBER_TEXT if is_number_text(
-                    <byte_ptr> <char*> text, <byte_ptr> <char*> text + len(text)
-                ) else FACT_TEXT
-            else:
-                text = json.dumps(value).encode()
-                put_text(column, row, CELL_JSON, <byte_ptr> <char*> text, <byte_ptr> <char*> text + len(text))
-                column.facts |= FACT_JSON if type(value) is not list else list_facts(
-                    <byte_ptr> <char*> text, <byte_ptr> <char*> text + len(text)
-                )
-        return 0
-
 
 cdef object MISSING = object()
 

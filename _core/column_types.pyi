@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from histscan._core.column_builder import ColumnChunk
+from histscan._core.column_chunk import ColumnChunk
 
 JSON_FORMAT: str
 

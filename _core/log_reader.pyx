@@ -9,8 +9,8 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from libc.stdint cimport int64_t, uint8_t, uint32_t
 
 from histscan._core.cursor cimport (
-    LOG_CHECKSUM_WRONG, LOG_CHUNK_ORDER_WRONG, LOG_CHUNK_TOO_LONG, LOG_CHUNK_TYPE_UNKNOWN, LOG_RECORD_INVALID, LOG_ZEROS,
-    Cursor, Fault, byte_ptr, has_text, open_cursor,
+    LOG_CHECKSUM_WRONG, LOG_CHUNK_ORDER_WRONG, LOG_CHUNK_TOO_LONG, LOG_CHUNK_TYPE_UNKNOWN, LOG_RECORD_INVALID,
+    LOG_ZEROS, Cursor, Fault, byte_ptr, has_text, open_cursor,
 )
 from histscan._core.log_page cimport (
     CONFIG_RECORD, EXIT_RECORD, HISTORY_RECORD, RUN_RECORD, SUMMARY_RECORD, LogPage, OtherRecord, RecordField,

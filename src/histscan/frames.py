@@ -13,7 +13,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from histscan._core.arrow_stream import ArrowStream
-from histscan._core.column_builder import ColumnBuilder, ColumnChunk
+from histscan._core.column_builder import ColumnBuilder
+from histscan._core.column_chunk import ColumnChunk
 from histscan._core.column_types import merge_columns
 from histscan._core.page import Page
 from histscan.errors import HistoryError

@@ -8,7 +8,7 @@ from collections.abc import Generator, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from histscan._core.arrow_stream import ArrowStream
-from histscan._core.column_builder import ColumnChunk
+from histscan._core.column_chunk import ColumnChunk
 from histscan._core.column_types import merge_columns
 from histscan._core.item_selection import ItemSelection
 from histscan._core.log_page import LogPage

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -55,18 +56,15 @@ class ServedLog(ServedRun):
                 self._described = (version, self._describe(version))
             details = self._described[1]
         if details.state == "running" and time.time() - version.modified / 1e9 > SILENCE:
-            with self._lock:
-                self._described = None
-            return self._describe(version)
+            return replace(details, state="crashed")
         return details
 
     def _describe(self, version: FileVersion) -> RunDetails:
         run, outline = self._description, outline_log(self._path)
         modified = datetime.fromtimestamp(version.modified / 1e9, timezone.utc)
+        state = "running"
         if outline.exit_code is not None:
             state = "finished" if outline.exit_code == 0 else "failed"
-        else:
-            state = "running" if time.time() - version.modified / 1e9 <= SILENCE else "crashed"
         return RunDetails(
             name=run.name,
             state=state,
@@ -117,7 +115,7 @@ class ServedLog(ServedRun):
 
     def export(self) -> Export:
         """The run's history as Parquet files; see `ServedRun.export`."""
-        has_ended = self.details().state in ("finished", "failed")
+        has_ended = self.details().state != "running"
         return self._exporter.export(self._history, FileVersion.of(self._path), has_ended=has_ended)
 
 

@@ -1,0 +1,18 @@
+"""Columns of some consecutive rows."""
+
+from libc.stddef cimport size_t
+from libc.stdint cimport int32_t
+from libcpp.vector cimport vector
+
+from histscan._core.column_cells cimport Column
+
+
+cdef class ColumnChunk:
+    cdef vector[Column] columns
+    cdef readonly list names            # of the columns, in the order in which they first appeared
+    cdef dict index_of                  # column indexes by name
+    cdef readonly Py_ssize_t row_count
+
+    cdef int32_t column_named(self, str name) except -2
+    cdef int put_object(self, str name, object value, size_t row) except -1
+    cdef int clear_row(self, size_t row) except -1

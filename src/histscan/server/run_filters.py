@@ -1,0 +1,223 @@
+"""Filters of runs, in the dialect of MongoDB that ``wandb.Api().runs(filters=…)`` takes."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from datetime import datetime, timezone
+from typing import Any
+
+from histscan.server.served_run import RunDetails, RunKey
+
+__all__ = ["ABSENT", "FilterError", "RunTest", "compile_filter", "field_value"]
+
+ABSENT: Any = object()
+"""The value of a field that a run does not have."""
+
+RunTest = Callable[[RunKey, RunDetails], bool]
+"""Tells whether a run passes."""
+
+
+class FilterError(ValueError):
+    """A filter or order makes no sense; says which part of it."""
+
+
+_PLAIN_FIELDS: dict[str, Callable[[RunKey, RunDetails], Any]] = {
+    "config": lambda _, run: run.config,
+    "summary_metrics": lambda _, run: run.summary,
+    "name": lambda key, _: key.id,
+    "entity": lambda key, _: key.entity,
+    "project": lambda key, _: key.project,
+    "state": lambda _, run: run.state,
+    "display_name": lambda _, run: run.name,
+    "tags": lambda _, run: list(run.tags),
+    "created_at": lambda _, run: run.created_at,
+    "heartbeat_at": lambda _, run: run.heartbeat_at,
+    "duration": lambda _, run: (run.heartbeat_at - run.created_at).total_seconds(),
+    "group": lambda _, run: run.group or None,
+    "job_type": lambda _, run: run.job_type or None,
+    "notes": lambda _, run: run.notes or None,
+    "host": lambda _, run: run.host or None,
+    "history_line_count": lambda _, run: run.row_count,
+    "last_history_step": lambda _, run: run.last_step,
+}
+_OTHER_NAMES = {
+    "summary": "summary_metrics",
+    "updated_at": "heartbeat_at",
+    "description": "notes",
+    "run_id": "name",
+    "jobtype": "job_type",
+}
+
+
+def field_value(path: str, key: RunKey, run: RunDetails) -> Any:
+    """Looks up a field of a run.
+
+    Args:
+        path: The field: ``state``, ``created_at`` or ``createdAt``, ``config.optimizer.name``,
+            ``config.batch_size.value``, ``summary_metrics.loss``, …
+        key: The run's names.
+        run: The run.
+
+    Returns:
+        Its value; `ABSENT` if the run has none.
+
+    Raises:
+        FilterError: Runs have no such field.
+    """
+    name, _, inner = path.partition(".")
+    name = re.sub(r"(?<=[a-z])([A-Z])", r"_\1", name).lower()
+    name = _OTHER_NAMES.get(name, name)
+    if name not in _PLAIN_FIELDS:
+        raise FilterError(f"runs have no field {path!r}: there are {', '.join(sorted(_PLAIN_FIELDS))}")
+    value = _PLAIN_FIELDS[name](key, run)
+    if not inner:
+        return value
+    found = _descend(value, inner)
+    if found is ABSENT and name == "config" and inner.endswith(".value"):
+        # W&B keeps each entry of a config as {"value": …}.
+        return _descend(value, inner.removesuffix(".value"))
+    return found
+
+
+def _descend(value: Any, path: str) -> Any:
+    """The value at a dotted path, in which the names themselves may have dots."""
+    if not isinstance(value, Mapping):
+        return ABSENT
+    if path in value:
+        return value[path]
+    for place, character in enumerate(path):
+        if character == "." and path[:place] in value:
+            found = _descend(value[path[:place]], path[place + 1 :])
+            if found is not ABSENT:
+                return found
+    return ABSENT
+
+
+def compile_filter(text: str | None) -> RunTest:
+    """Makes a test of a filter.
+
+    Args:
+        text: The filter as JSON; None or empty lets every run pass.
+
+    Returns:
+        The test.
+
+    Raises:
+        FilterError: The filter makes no sense.
+    """
+    try:
+        conditions = json.loads(text) if text else {}
+    except ValueError as error:
+        raise FilterError(f"the filter is not JSON: {error}") from None
+    return _all_of(conditions)
+
+
+def _all_of(conditions: Any) -> RunTest:
+    if not isinstance(conditions, dict):
+        raise FilterError(f"a filter is an object, not {json.dumps(conditions)}")
+    tests = [_test_of(name, condition) for name, condition in conditions.items()]
+    return lambda key, run: all(test(key, run) for test in tests)
+
+
+def _test_of(name: str, condition: Any) -> RunTest:
+    if name in ("$and", "$or", "$nor"):
+        if not isinstance(condition, list):
+            raise FilterError(f"{name} takes a list of filters, not {json.dumps(condition)}")
+        tests = [_all_of(part) for part in condition]
+        if name == "$and":
+            return lambda key, run: all(test(key, run) for test in tests)
+        wanted = name == "$or"
+        return lambda key, run: any(test(key, run) for test in tests) is wanted
+    if name == "$not":
+        test = _all_of(condition)
+        return lambda key, run: not test(key, run)
+    if name.startswith("$"):
+        raise FilterError(f"there is no operator {name}")
+    matches = _matcher(condition)
+    return lambda key, run: matches(field_value(name, key, run))
+
+
+def _matcher(condition: Any) -> Callable[[Any], bool]:
+    """What a field's value has to be like."""
+    if not isinstance(condition, dict) or not any(name.startswith("$") for name in condition):
+        return _operator("$eq", condition, {})
+    tests = [_operator(name, operand, condition) for name, operand in condition.items() if name != "$options"]
+    return lambda value: all(test(value) for test in tests)
+
+
+def _operator(name: str, operand: Any, condition: Mapping[str, Any]) -> Callable[[Any], bool]:
+    match name:
+        case "$eq":
+            return lambda value: _equals(value, operand)
+        case "$ne":
+            return lambda value: not _equals(value, operand)
+        case "$in" | "$nin":
+            if not isinstance(operand, list):
+                raise FilterError(f"{name} takes a list, not {json.dumps(operand)}")
+            wanted = name == "$in"
+            return lambda value: any(_equals(value, item) for item in operand) is wanted
+        case "$gt":
+            return lambda value: _compare(value, operand, lambda sign: sign > 0)
+        case "$gte":
+            return lambda value: _compare(value, operand, lambda sign: sign >= 0)
+        case "$lt":
+            return lambda value: _compare(value, operand, lambda sign: sign < 0)
+        case "$lte":
+            return lambda value: _compare(value, operand, lambda sign: sign <= 0)
+        case "$exists":
+            return lambda value: (value is not ABSENT) is bool(operand)
+        case "$not":
+            matches = _matcher(operand)
+            return lambda value: not matches(value)
+        case "$regex":
+            return _pattern(operand, str(condition.get("$options", "")))
+        case _:
+            raise FilterError(f"there is no operator {name}")
+
+
+def _pattern(pattern: Any, options: str) -> Callable[[Any], bool]:
+    try:
+        compiled = re.compile(pattern, re.IGNORECASE if "i" in options else 0)
+    except (re.error, TypeError) as error:
+        raise FilterError(f"$regex {json.dumps(pattern)} is no pattern: {error}") from None
+
+    def matches(value: Any) -> bool:
+        values = value if isinstance(value, list) else [value]
+        return any(isinstance(item, str) and compiled.search(item) is not None for item in values)
+
+    return matches
+
+
+def _equals(value: Any, wanted: Any) -> bool:
+    if value is ABSENT or value is None:
+        return wanted is None
+    if isinstance(value, list) and not isinstance(wanted, list):
+        return any(_equals(item, wanted) for item in value)
+    value, wanted = _alike(value, wanted)
+    return isinstance(value, bool) == isinstance(wanted, bool) and bool(value == wanted)
+
+
+def _compare(value: Any, bound: Any, decide: Callable[[int], bool]) -> bool:
+    """Compares values of one kind; values of different kinds have no order."""
+    if isinstance(value, list):
+        return any(_compare(item, bound, decide) for item in value)
+    value, bound = _alike(value, bound)
+    if isinstance(value, bool) or isinstance(bound, bool):
+        return False
+    for kinds in ((int, float), (str,), (datetime,)):
+        if isinstance(value, kinds) and isinstance(bound, kinds):
+            return value == value and bound == bound and decide((value > bound) - (value < bound))
+    return False
+
+
+def _alike(value: Any, other: Any) -> tuple[Any, Any]:
+    """Makes a time of the text that a time is compared with."""
+    if isinstance(value, datetime) and isinstance(other, str):
+        try:
+            parsed = datetime.fromisoformat(re.sub(r"[Zz]$", "+00:00", other))
+        except ValueError:
+            raise FilterError(f"{other!r} is no time: give one like 2026-01-31T12:00:00Z") from None
+        return value, parsed if parsed.tzinfo is not None else parsed.replace(tzinfo=timezone.utc)
+    return value, other
