@@ -15,11 +15,12 @@ from histscan._core.page cimport Page
 
 cdef enum:
     SKIPPED_COLUMN = -1     # the key was not asked for
+    SHARED_COLUMN = -2      # it belongs to several keys that were
 
 
 # What a remembered key stands for.
 cdef struct KeyTarget:
-    int32_t column      # the index of its column, or SKIPPED_COLUMN
+    int32_t column      # the index of its column, or SKIPPED_COLUMN or SHARED_COLUMN
     int32_t path        # the index in `paths` of what it is within the column; -1 where it is all of it
 
 

@@ -181,17 +181,18 @@ cdef class ColumnBuilder:
         """The column of a key, or of a path of keys, and what the path is within it."""
         cdef KeyTarget target
         cdef NestedPath path
-        cdef tuple place
+        cdef tuple places
         cdef object column = key
         cdef object below = ()
         if self.selection is not None:
-            place = self.selection.resolve(key)
-            if place is None:
-                target.column = SKIPPED_COLUMN
+            places = self.selection.resolve(key)
+            if len(places) != 1:
+                # Where the keys asked for overlap, one item is in several columns.
+                target.column = SHARED_COLUMN if places else SKIPPED_COLUMN
                 target.path = -1
                 return target
-            column = self.selection.keys[place[0]]
-            below = place[1]
+            column = self.selection.keys[places[0][0]]
+            below = places[0][1]
         elif type(key) is tuple:
             column = key[0]
             below = key[1:]
@@ -280,6 +281,8 @@ cdef class ColumnBuilder:
                             return 0
                     repeats &= note_key(&self.json_order, position, index)
                 target = self.json_order.targets[index]
+                if target.column == SHARED_COLUMN:
+                    return 0
                 if target.column == SKIPPED_COLUMN:
                     if not skip_value(cursor):
                         return 0
@@ -364,6 +367,8 @@ cdef class ColumnBuilder:
                 nested.end = item_end
                 self.nested.push_back(nested)
             elif target.column != SKIPPED_COLUMN:
+                if target.column == SHARED_COLUMN:
+                    return 0
                 if self.flatten and peek(cursor) == c'{':
                     return 0
                 if put_document(&self.chunk.columns[target.column], row, row_limit, cursor) != 1:
@@ -413,22 +418,23 @@ cdef class ColumnBuilder:
 
     cdef int put_member(self, object key, object value, size_t row) except -1:
         """Makes cells of a member of a row; of a nested one, several if nested values are flattened."""
-        cdef tuple place
         if self.selection is None:
             return self.put_flattened(key, value, row) if self.flatten else self.chunk.put_object(key, value, row)
-        place = self.selection.resolve(key)
-        if place is not None:
-            return self.put_flattened(key, value, row) if self.flatten else self.chunk.put_object(key, value, row)
-        if type(value) is dict:
-            # A dotted key that was asked for may lead into the value.
-            for wanted in self.selection.keys:
-                names = wanted.split(".")
-                if names[0] == key:
-                    found = value
-                    for name in names[1:]:
-                        found = found.get(name, MISSING) if type(found) is dict else MISSING
-                    if found is not MISSING:
-                        self.chunk.put_object(wanted, found, row)
+        for wanted in self.selection.keys:
+            found = MISSING
+            if wanted == key:
+                found = value
+            elif wanted.startswith(f"{key}."):
+                # A dotted key that was asked for leads into the value.
+                found = value
+                for name in wanted[len(key) + 1:].split("."):
+                    found = found.get(name, MISSING) if type(found) is dict else MISSING
+            if found is MISSING:
+                continue
+            if self.flatten:
+                self.put_flattened(wanted, found, row)
+            else:
+                self.chunk.put_object(wanted, found, row)
         return 0
 
     cdef int put_flattened(self, str name, object value, size_t row) except -1:

@@ -10,11 +10,10 @@ cdef class ItemSelection:
     cdef readonly tuple keys        # what was asked for
     cdef dict slots                 # the index of each in `keys`
     cdef MessageRowDecoder decoder
-    # Item keys seen, as the bytes that spell them. Remembered for each is its place: None if it was not asked for,
-    # otherwise the index in `keys` and the path from there down to the item, a tuple of names.
+    # Item keys seen, as the bytes that spell them. Remembered for each are its places, as `resolve` gives them.
     cdef KeyMemory items
 
     cdef tuple resolve(self, object key)
-    cdef tuple place_item(self, Cursor* cursor, ItemKind kind, byte_ptr begin, byte_ptr keys_end)
+    cdef tuple places_of_item(self, Cursor* cursor, ItemKind kind, byte_ptr begin, byte_ptr keys_end)
     cdef bint has_all(self, Cursor* cursor) except -1
     cdef dict decode_row(self, Cursor* cursor)

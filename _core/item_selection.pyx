@@ -30,32 +30,32 @@ cdef class ItemSelection:
         self.items = KeyMemory()
 
     cdef tuple resolve(self, object key):
-        """The index of the key asked for that a name, or a path of names, belongs to, and the path below it."""
+        """The places of a name, or of a path of names: for each key asked for that it belongs to, the key's index in
+        `keys` and the path below it. More than one only where the keys asked for overlap."""
         cdef Py_ssize_t depth
-        cdef object slot
+        cdef list places = []
         if type(key) is str:
-            slot = self.slots.get(key)
-            return None if slot is None else (slot, ())
-        for depth in range(len(key), 0, -1):
+            key = (key,)
+        for depth in range(1, len(key) + 1):
             slot = self.slots.get(".".join(key[:depth]))
             if slot is not None:
-                return slot, tuple(key[depth:])
-        return None
+                places.append((slot, tuple(key[depth:])))
+        return tuple(places)
 
-    cdef tuple place_item(self, Cursor* cursor, ItemKind kind, byte_ptr begin, byte_ptr keys_end):
-        """Where the value of the item goes that `read_item` just found; None if it was not asked for."""
+    cdef tuple places_of_item(self, Cursor* cursor, ItemKind kind, byte_ptr begin, byte_ptr keys_end):
+        """The places of the item that `read_item` just found; none if it was not asked for."""
         cdef uint64_t hash
         cdef int32_t index
-        cdef tuple place
+        cdef tuple places
         if kind == ITEM_ODD:
             return self.resolve(self.decoder.item_key_anywhere(cursor))
         hash = hash_bytes(begin, keys_end - begin)
         index = self.items.find(begin, keys_end - begin, hash)
         if index != NOT_REMEMBERED:
             return <tuple> <object> self.items.entries[index].key
-        place = self.resolve(self.decoder.item_key(cursor, begin, keys_end))
-        self.items.remember(begin, keys_end - begin, hash, place)
-        return place
+        places = self.resolve(self.decoder.item_key(cursor, begin, keys_end))
+        self.items.remember(begin, keys_end - begin, hash, places)
+        return places
 
     cdef bint has_all(self, Cursor* cursor) except -1:
         """Whether the row that is the cursor's message has every key that was asked for; decodes nothing."""
@@ -65,7 +65,8 @@ cdef class ItemSelection:
         cdef byte_ptr item_end = NULL
         cdef ItemKind kind
         cdef Py_ssize_t missing = len(self.keys)
-        cdef tuple place
+        cdef tuple places
+        cdef Py_ssize_t slot
         cdef vector[char] found     # which of the keys the row has
         found.assign(missing, False)
         while True:
@@ -76,10 +77,12 @@ cdef class ItemSelection:
             if kind == ITEM_NONE:
                 return missing == 0
             item_end = cursor.end
-            place = self.place_item(cursor, kind, begin, keys_end)
-            if place is not None and not found[<Py_ssize_t> place[0]]:
-                found[<Py_ssize_t> place[0]] = True
-                missing -= 1
+            places = self.places_of_item(cursor, kind, begin, keys_end)
+            for place in places:
+                slot = place[0]
+                if not found[slot]:
+                    found[slot] = True
+                    missing -= 1
             cursor.pos = item_end
 
     cdef dict decode_row(self, Cursor* cursor):
@@ -90,7 +93,7 @@ cdef class ItemSelection:
         cdef byte_ptr item_end = NULL
         cdef ItemKind kind
         cdef dict row = dict.fromkeys(self.keys)
-        cdef tuple place
+        cdef tuple places
         while True:
             cursor.end = row_end
             kind = read_item(cursor, row_end, True, &begin, &keys_end)
@@ -99,13 +102,14 @@ cdef class ItemSelection:
             if kind == ITEM_NONE:
                 return row
             item_end = cursor.end
-            place = self.place_item(cursor, kind, begin, keys_end)
-            if place is not None:
+            places = self.places_of_item(cursor, kind, begin, keys_end)
+            if places:
                 value = self.decoder.odd_item_value(cursor) if kind == ITEM_ODD else decode_document(
                     cursor, self.decoder.context
                 )
-                if place[1]:
-                    put_member(row, (self.keys[place[0]], *place[1]), value)
-                else:
-                    row[self.keys[place[0]]] = value
+                for slot, path in places:
+                    if path:
+                        put_member(row, (self.keys[slot], *path), value)
+                    else:
+                        row[self.keys[slot]] = value
             cursor.pos = item_end

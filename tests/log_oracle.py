@@ -44,13 +44,12 @@ def put(values: dict[str, Any], path: list[str], value: Any) -> None:
 
 
 def take(values: dict[str, Any], path: list[str]) -> None:
-    """Takes away what a path of nested keys leads to."""
-    for name in path[:-1]:
-        below = values.get(name)
-        if not isinstance(below, dict):
-            return
-        values = below
-    values.pop(path[-1], None)
+    """Takes away what a path of nested keys leads to, and the dicts on the way that it leaves empty."""
+    below = values.get(path[0])
+    if len(path) > 1 and isinstance(below, dict):
+        take(below, path[1:])
+    if len(path) == 1 or below == {}:
+        values.pop(path[0], None)
 
 
 def path_of(item: Any) -> list[str]:
@@ -84,3 +83,17 @@ def folded_by_wandb(log: bytes, kind: str) -> dict[str, Any]:
             for item in change.remove:
                 take(values, path_of(item))
     return values
+
+
+def as_floats(value: Any) -> Any:
+    """A value whose small ints are floats, and which has no negative zero: wandb writes 1.0 as 1, and -0.0 as -0."""
+    if isinstance(value, dict):
+        return {key: as_floats(member) for key, member in value.items()}
+    if isinstance(value, list):
+        return [as_floats(element) for element in value]
+    return value + 0.0 if type(value) is float or (type(value) is int and abs(value) < 2**53) else value
+
+
+def same_values(one: Any, two: Any) -> bool:
+    """Whether values are equal, NaN to itself, whatever the order of keys and the types of numbers."""
+    return json.dumps(as_floats(one), sort_keys=True) == json.dumps(as_floats(two), sort_keys=True)

@@ -105,7 +105,7 @@ def test_rows_of_the_first_spec() -> None:
 
 
 def test_rows_need_not_be_objects() -> None:
-    values = [1, None, "text", [1, {}], True, {}]
+    values: list[Any] = [1, None, "text", [1, {}], True, {}]
     assert fingerprint(SampledPage(sampled_body([json.dumps(value) for value in values])).rows()) == fingerprint(values)
     assert fingerprint(HistoryPage(history_body([json.dumps(value) for value in values])).rows()) == fingerprint(values)
 

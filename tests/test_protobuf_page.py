@@ -19,7 +19,7 @@ from tests import wire
 from tests.json_corpus import fingerprint
 from tests.json_strategies import json_values, value_texts
 
-ROWS = [
+ROWS: list[dict[str, Any]] = [
     {"_step": 0, "loss": 0.5, "text": "é"},
     {"_step": 1, "loss": None, "text": "x"},
     {"_step": 2, "loss": float("nan"), "text": ""},

@@ -17,7 +17,7 @@ import pytest
 from histscan._core.page import Page
 from histscan._core.pages import HistoryPage, ProtobufPage, SampledPage, TextPage
 from histscan._core.scan import RowScan
-from histscan.errors import HistoryDecodeError
+from histscan.errors import HistoryDecodeError, HistoryError
 from tests import wire
 from tests.encodings import history_body, sampled_body
 
@@ -201,7 +201,7 @@ def test_rows_before_a_malformed_one_are_delivered(kind: str) -> None:
 
 def test_subclasses_tell_errors_where_they_are() -> None:
     class NamedScan(PageScan):
-        def _add_location(self, error: HistoryDecodeError) -> None:
+        def _add_location(self, error: HistoryError) -> None:
             error.add_location(run="team/project/run", page=f"up to {self.page_offset}", row=99)
 
     scan = NamedScan(lambda first, stop: TextPage(["[1, oops]"]), 0, 10)

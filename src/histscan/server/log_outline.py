@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
 
 from google.protobuf.empty_pb2 import Empty
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -17,6 +18,9 @@ from histscan._core.log_reader import LogReader
 from histscan.errors import HistoryDecodeError
 from histscan.frames import DEFAULT_BATCH_ROWS, build_chunks
 from histscan.log_scan import read_pages
+
+if TYPE_CHECKING:
+    from histscan._core.column_chunk import ColumnChunk
 
 __all__ = ["LogOutline", "outline_log"]
 
@@ -83,7 +87,8 @@ def outline_log(path: Path) -> LogOutline:
         outline = LogOutline()
         for _ in _watch(path, outline):
             pass
-    outline.key_types = {name: _type_name(format) for name, format in merge_columns(facts).items()}
+    formats = merge_columns(cast("list[ColumnChunk]", facts))
+    outline.key_types = {name: _type_name(column_format) for name, column_format in formats.items()}
     return outline
 
 
@@ -100,7 +105,7 @@ def _watch(path: Path, outline: LogOutline) -> Iterator[LogPage]:
         for message in page.records(_EXIT_RECORD):
             fields = _fields(message)
             # proto3 leaves out what is 0.
-            outline.exit_code = int(fields.get(_EXIT_CODE, 0))  # type: ignore[call-overload]
+            outline.exit_code = int(fields.get(_EXIT_CODE, 0))
         yield page
 
 
@@ -113,9 +118,10 @@ def _take_run(message: bytes, outline: LogOutline) -> None:
         outline.host = host.decode(errors="replace")
 
 
-def _fields(message: bytes) -> dict[int, object]:
+def _fields(message: bytes) -> dict[int, Any]:
     """The fields of a message of any type, by number; of several of one number the last."""
-    return {found.field_number: found.data for found in UnknownFieldSet(Empty.FromString(message))}
+    fields = UnknownFieldSet(Empty.FromString(message))
+    return {fields[index].field_number: fields[index].data for index in range(len(fields))}
 
 
 def _type_name(column_format: str) -> str:

@@ -10,6 +10,7 @@ import hashlib
 import json
 import threading
 from bisect import bisect_left
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -80,7 +81,7 @@ class Exporter:
             # All rows of a step are on the same side.
             table = table.slice(0, bisect_left(steps, live_from))
         name = hashlib.sha256(f"{run.file}\0{version}".encode(errors="surrogateescape")).hexdigest()[:32]
-        files = []
+        files: list[Path] = []
         for first in range(0, len(table), self._rows_per_file):
             path = self._folder / f"{name}_{len(files)}.runhistory.parquet"
             with atomic_output(path) as output:
@@ -121,13 +122,15 @@ def history_table(run: LogRun) -> pyarrow.Table:
     names = sorted(columns, key=lambda name: (name != STEP, _leaves(columns[name].type) != 1))
     ordered = pyarrow.table({name: columns[name] for name in names})
     steps = ordered.column(STEP).to_pylist()
-    if any(second < first for first, second in zip(steps, steps[1:], strict=False)):
+    if any(later < earlier for earlier, later in pairwise(steps)):
         ordered = ordered.take(sorted(range(len(steps)), key=steps.__getitem__))
     return ordered
 
 
 def _is_json(field: pyarrow.Field) -> bool:
-    name = getattr(field.type, "extension_name", None) or (field.metadata or {}).get(b"ARROW:extension:name", b"").decode()
+    name = (
+        getattr(field.type, "extension_name", None) or (field.metadata or {}).get(b"ARROW:extension:name", b"").decode()
+    )
     return bool(name == "arrow.json")
 
 
@@ -146,7 +149,10 @@ def _typed(column: pyarrow.ChunkedArray) -> pyarrow.ChunkedArray:
             array = pyarrow.array(values, wanted)
     except (pyarrow.ArrowException, OverflowError, ValueError, TypeError):
         array = pyarrow.array(
-            [value if value is None or isinstance(value, str) else text for value, text in zip(values, texts, strict=True)],
+            [
+                value if value is None or isinstance(value, str) else text
+                for value, text in zip(values, texts, strict=True)
+            ],
             pyarrow.string(),
         )
     return pyarrow.chunked_array([array])

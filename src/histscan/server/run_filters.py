@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
@@ -199,17 +200,22 @@ def _equals(value: Any, wanted: Any) -> bool:
     return isinstance(value, bool) == isinstance(wanted, bool) and bool(value == wanted)
 
 
-def _compare(value: Any, bound: Any, decide: Callable[[int], bool]) -> bool:
+def _compare(value: Any, bound: Any, decide: Callable[[float], bool]) -> bool:
     """Compares values of one kind; values of different kinds have no order."""
     if isinstance(value, list):
         return any(_compare(item, bound, decide) for item in value)
     value, bound = _alike(value, bound)
     if isinstance(value, bool) or isinstance(bound, bool):
         return False
-    for kinds in ((int, float), (str,), (datetime,)):
-        if isinstance(value, kinds) and isinstance(bound, kinds):
-            return value == value and bound == bound and decide((value > bound) - (value < bound))
-    return False
+    return any(
+        isinstance(value, kinds) and isinstance(bound, kinds) and decide(_sign(value, bound))
+        for kinds in ((int, float), (str,), (datetime,))
+    )
+
+
+def _sign(value: Any, bound: Any) -> float:
+    """Above 0 if the value is higher, below if it is lower, NaN if either of them is NaN."""
+    return float((value > bound) - (value < bound)) if value == value and bound == bound else math.nan
 
 
 def _alike(value: Any, other: Any) -> tuple[Any, Any]:

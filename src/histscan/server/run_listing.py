@@ -64,8 +64,8 @@ def list_runs(runs: Sequence[ServedRun], order: str | None, after: str | None, f
         name = part.strip().lstrip("+-")
         is_descending = part.strip().startswith("-")
         values = {run.key: field_value(name, run.key, run.details()) for run in ordered}
-        ordered.sort(key=lambda run: _rank(values[run.key]), reverse=is_descending)  # noqa: B023 - sorted at once
-        ordered.sort(key=lambda run: _rank(values[run.key])[0] < 0)  # noqa: B023
+        ordered.sort(key=lambda run: _rank(values[run.key]), reverse=is_descending)
+        ordered.sort(key=lambda run: _rank(values[run.key])[0] < 0)
     start = 0 if not after else _position(ordered, after) + 1
     end = len(ordered) if first is None else start + max(first, 0)
     return RunPage(ordered[start:end], end < len(ordered))

@@ -10,12 +10,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["Fault", "FaultPlan", "RateLimit", "RateLimiter", "TRUNCATE", "parse_fault"]
+__all__ = ["TRUNCATE", "Fault", "FaultPlan", "RateLimit", "RateLimiter", "parse_fault"]
 
 TRUNCATE = "truncate"
 ERRORS = "errors"
 
-_FAULT = re.compile(r"(?P<kind>[a-z]+|[45]\d\d)(@(?P<operation>\w+))?(:(?P<how>every|first|at|rate)=(?P<value>[\d.,]+))?")
+_FAULT = re.compile(
+    r"(?P<kind>[a-z]+|[45]\d\d)(@(?P<operation>\w+))?(:(?P<how>every|first|at|rate)=(?P<value>[\d.,]+))?"
+)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,157 @@
+"""Runs GraphQL requests and writes their answers."""
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import orjson
+from graphql import (
+    DocumentNode,
+    GraphQLError,
+    OperationDefinitionNode,
+    execute_sync,
+    parse,
+    validate,
+)
+
+from histscan.errors import HistoryError
+from histscan.server.resolvers import QueryContext
+from histscan.server.schema import make_schema
+
+__all__ = ["Answer", "Query", "error_body", "read_query", "run_query"]
+
+MOST_TOKENS = 20_000
+UNNAMED = "unnamed"
+
+_log = logging.getLogger("histscan.server")
+
+
+@dataclass(frozen=True)
+class Query:
+    """A GraphQL request.
+
+    Attributes:
+        document: The parsed query; None if it is wrong.
+        errors: What is wrong with it.
+        variables: The variables.
+        operation_name: Which operation to run, if there are several.
+        name: What the operation is called.
+    """
+
+    document: DocumentNode | None
+    errors: tuple[GraphQLError, ...]
+    variables: dict[str, Any]
+    operation_name: str | None
+    name: str
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The answer to a GraphQL request.
+
+    Attributes:
+        status: The HTTP status: 200 if the query was run, 400 if it is wrong.
+        body: The answer as JSON.
+        errors: What went wrong.
+    """
+
+    status: int
+    body: bytes
+    errors: tuple[str, ...] = ()
+
+
+def read_query(body: bytes) -> Query:
+    """Reads a request's body.
+
+    Args:
+        body: JSON with ``query`` and perhaps ``variables`` and ``operationName``.
+
+    Returns:
+        The query; one that is wrong says what is.
+
+    Raises:
+        ValueError: The body is no GraphQL request at all.
+    """
+    request = json.loads(body)
+    if not isinstance(request, dict) or not isinstance(request.get("query"), str):
+        raise ValueError("a GraphQL request is a JSON object with a query")
+    # wandb-core sends an empty name where there is none.
+    variables, operation_name = request.get("variables") or {}, request.get("operationName") or None
+    if not isinstance(variables, dict) or not isinstance(operation_name, str | None):
+        raise ValueError("variables is an object, and operationName a string")
+    document, errors = _parse(request["query"])
+    return Query(document, errors, variables, operation_name, operation_name or _name(document))
+
+
+# Clients ask the same few queries over and over.
+@lru_cache(maxsize=256)
+def _parse(text: str) -> tuple[DocumentNode | None, tuple[GraphQLError, ...]]:
+    try:
+        document = parse(text, max_tokens=MOST_TOKENS)
+    except GraphQLError as error:
+        return None, (error,)
+    return document, tuple(validate(make_schema(), document))
+
+
+def _name(document: DocumentNode | None) -> str:
+    for definition in document.definitions if document is not None else ():
+        if isinstance(definition, OperationDefinitionNode) and definition.name is not None:
+            return definition.name.value
+    return UNNAMED
+
+
+def run_query(query: Query, context: QueryContext) -> Answer:
+    """Runs a query.
+
+    Args:
+        query: The query.
+        context: What the resolvers need.
+
+    Returns:
+        The answer.
+    """
+    if query.document is None or query.errors:
+        return Answer(400, error_body(query.errors), tuple(error.message for error in query.errors))
+    result = execute_sync(
+        make_schema(),
+        query.document,
+        context_value=context,
+        variable_values=query.variables,
+        operation_name=query.operation_name,
+    )
+    errors = result.errors or []
+    for error in errors:
+        if error.original_error is not None and not isinstance(
+            error.original_error, HistoryError | OSError | GraphQLError
+        ):
+            _log.error("%s failed", query.name, exc_info=error.original_error)
+    if result.data is None:
+        return Answer(200 if errors and errors[0].path else 400, error_body(errors), _messages(errors))
+    body = b'{"data":' + orjson.dumps(result.data)
+    if errors:
+        body += b',"errors":' + _write_errors(errors)
+    return Answer(200, body + b"}", _messages(errors))
+
+
+def error_body(errors: list[GraphQLError] | tuple[GraphQLError, ...]) -> bytes:
+    """Writes an answer that has only errors.
+
+    Args:
+        errors: The errors.
+
+    Returns:
+        The body.
+    """
+    return b'{"data":null,"errors":' + _write_errors(errors) + b"}"
+
+
+def _write_errors(errors: list[GraphQLError] | tuple[GraphQLError, ...]) -> bytes:
+    return json.dumps([error.formatted for error in errors]).encode()
+
+
+def _messages(errors: list[GraphQLError]) -> tuple[str, ...]:
+    return tuple(error.message for error in errors)

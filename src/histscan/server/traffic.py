@@ -1,0 +1,68 @@
+"""Counts what a server is asked: for tests, for benches, and for people who plan how to ask less."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+__all__ = ["Traffic"]
+
+
+class Traffic:
+    """Counts requests and answers."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._in_flight = 0
+        self.reset()
+
+    def reset(self) -> None:
+        """Forgets everything but the requests that are being answered."""
+        with self._lock:
+            self._most_in_flight = self._in_flight
+            self._bytes_sent = 0
+            self._operations: Counter[str] = Counter()
+            self._statuses: Counter[str] = Counter()
+
+    @contextmanager
+    def answering(self) -> Iterator[None]:
+        """Counts a request as being answered until the block ends."""
+        with self._lock:
+            self._in_flight += 1
+            self._most_in_flight = max(self._most_in_flight, self._in_flight)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._in_flight -= 1
+
+    def count(self, operation: str, status: int, length: int) -> None:
+        """Counts an answer.
+
+        Args:
+            operation: What was asked for.
+            status: The HTTP status.
+            length: Bytes of the body.
+        """
+        with self._lock:
+            self._operations[operation] += 1
+            self._statuses[str(status)] += 1
+            self._bytes_sent += length
+
+    def report(self) -> dict[str, Any]:
+        """Tells the numbers.
+
+        Returns:
+            A dict that can be sent as JSON.
+        """
+        with self._lock:
+            return {
+                "requests": self._operations.total(),
+                "operations": dict(self._operations),
+                "statuses": dict(self._statuses),
+                "most_in_flight": self._most_in_flight,
+                "bytes_sent": self._bytes_sent,
+            }
