@@ -25,7 +25,7 @@ cdef class ItemFold:
     def __init__(self):
         self.decoder = MessageRowDecoder(RECORD_ITEM)
         self.items = KeyMemory()
-        self.others = {}
+        self.others = []
 
     def add(self, bytes message not None):
         """Fold one message.
@@ -70,11 +70,15 @@ cdef class ItemFold:
         cdef Cursor cursor
         cdef FoldedItem item
         cdef bytes message
-        cdef list updates = list(self.others.values())
+        cdef list events = self.others[:]
         for item in self.latest:
-            updates.append((item.order, item.is_removed, <bytes> item.message))
-        updates.sort()
-        for _, is_removed, message in updates:
+            message = <bytes> item.message
+            if item.updated:
+                events.append((item.updated, False, message))
+            if item.removed:
+                events.append((item.removed, True, message))
+        events.sort()
+        for _, is_removed, message in events:
             open_cursor(&cursor, <byte_ptr> PyBytes_AS_STRING(message), PyBytes_GET_SIZE(message))
             key = self.decoder.item_key_anywhere(&cursor)
             if is_removed:
@@ -103,7 +107,7 @@ cdef class ItemFold:
         return 0
 
     cdef int fold_item(self, byte_ptr begin, byte_ptr end, bint is_removed) except -1:
-        """Keeps one item as its key's latest update."""
+        """Keeps one item as its key's latest update or removal."""
         cdef Cursor item
         cdef uint64_t hash
         cdef int32_t index
@@ -119,21 +123,26 @@ cdef class ItemFold:
                 self.latest.resize(index + 1)
         self.count += 1
         if index == NOT_REMEMBERED:
-            self.others[(<char*> begin)[:item.pos - begin]] = (self.count, is_removed, (<char*> begin)[:end - begin])
+            self.others.append((self.count, is_removed, (<char*> begin)[:end - begin]))
             return 0
         latest = &self.latest[index]
-        latest.order = self.count
-        latest.is_removed = is_removed
-        latest.message.assign(<const char*> begin, end - begin)
+        if is_removed:
+            latest.removed = self.count
+        else:
+            latest.updated = self.count
+        if not is_removed or not latest.updated:
+            latest.message.assign(<const char*> begin, end - begin)
         return 0
 
 
 cdef int remove_member(dict values, object key) except -1:
-    """Takes away the member under a key, or under a path of keys, if it is there."""
-    cdef object level = values
+    """Takes away the member under a key, or under a path of keys, if it is there, and dicts that this leaves empty."""
     cdef tuple path = key if type(key) is tuple else (key,)
-    for name in path[:len(path) - 1]:
-        level = level.get(name) if type(level) is dict else None
-    if type(level) is dict:
-        (<dict> level).pop(path[len(path) - 1], None)
+    cdef object below = values.get(path[0])
+    if len(path) == 1:
+        values.pop(path[0], None)
+    elif type(below) is dict:
+        remove_member(below, path[1:])
+        if not below:
+            del values[path[0]]
     return 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 __all__ = ["locate_item", "locate_value"]
@@ -15,6 +16,15 @@ def _member(name: str) -> str:
     return f".{name}" if _PLAIN_NAME.fullmatch(name) else f"[{name!r}]"
 
 
+def _name(mark: bytes) -> str:
+    """Resolves the escapes of a key in quotes, as far as that can be done."""
+    text = mark.decode("utf-8", "replace")
+    try:
+        return str(json.loads(text))
+    except ValueError:
+        return text[1:-1]
+
+
 def locate_value(text: bytes, byte: int | None) -> str:
     """Names the place of a byte in JSON text that need not be well-formed.
 
@@ -25,14 +35,14 @@ def locate_value(text: bytes, byte: int | None) -> str:
     Returns:
         The JSONPath of the innermost value that holds the byte, ``"$"`` for the text as a whole.
     """
-    steps: list[str | int] = []
+    steps: list[str | int | None] = []
     key_is_due: list[bool] = []
     for token in _TOKEN.finditer(text):
         if byte is None or token.end() > byte:
             break
         mark = token.group()
         if mark == b"{":
-            steps.append("")
+            steps.append(None)
             key_is_due.append(True)
         elif mark == b"[":
             steps.append(0)
@@ -46,12 +56,13 @@ def locate_value(text: bytes, byte: int | None) -> str:
             if isinstance(last, int):
                 steps[-1] = last + 1
             else:
-                steps[-1] = ""
+                steps[-1] = None
                 key_is_due[-1] = True
         elif mark.startswith(b'"') and steps and key_is_due[-1]:
-            steps[-1] = mark[1:-1].decode("utf-8", "replace")
+            steps[-1] = _name(mark)
             key_is_due[-1] = False
-    path = "".join(f"[{step}]" if isinstance(step, int) else (_member(step) if step else "") for step in steps)
+    # Where a key is still due, the place is the object itself.
+    path = "".join(f"[{step}]" if isinstance(step, int) else _member(step) for step in steps if step is not None)
     return f"${path}"
 
 
