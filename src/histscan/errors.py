@@ -11,11 +11,13 @@ __all__ = [
     "HistoryDecodeError",
     "HistoryError",
     "HistoryRequestError",
+    "InstallError",
     "LogCorruptWarning",
     "LogFormatError",
     "LogTruncatedWarning",
     "ResponseShapeError",
     "RunNotFoundError",
+    "WandbMissingError",
 ]
 
 
@@ -126,3 +128,11 @@ class RunNotFoundError(HistoryRequestError, LookupError):
 
 class ResponseShapeError(HistoryError):
     """The server's answer is valid JSON, or a valid message, of the wrong shape."""
+
+
+class InstallError(HistoryError):
+    """wandb's iterators can't be replaced, or not be put back; everything was left as it is."""
+
+
+class WandbMissingError(InstallError, ImportError):
+    """wandb is not installed in this environment."""

@@ -105,10 +105,14 @@ class HistoryScan(_RunScan):
 
     next = RowScan.__next__
 
+    def _page_client(self) -> Client | GraphQLClient:
+        """What is asked for pages; another thing than `client` in a release of wandb."""
+        return self.client
+
     def _load_next(self) -> None:
         first, stop = self._next_window()
         page = request_page(
-            self.client,
+            self._page_client(),
             HISTORY_PAGE,
             self.QUERY,
             {
@@ -167,6 +171,10 @@ class SampledHistoryScan(_RunScan):
 
     next = RowScan.__next__
 
+    def _page_client(self) -> Client | GraphQLClient:
+        """As in `HistoryScan`."""
+        return self.client
+
     def _start_over(self) -> None:
         super()._start_over()
         # A page with a malformed row, and which row that is, once the rows before it are on their way.
@@ -184,7 +192,7 @@ class SampledHistoryScan(_RunScan):
         # Without keys there is no saying which columns come back: nothing is added to them then.
         adds_step = bool(self.keys) and not isinstance(self.keys, str) and "_step" not in self.keys
         rows = request_page(
-            self.client,
+            self._page_client(),
             SAMPLED_HISTORY_PAGE,
             self.QUERY,
             {

@@ -8,7 +8,7 @@ import re
 from contextlib import suppress
 from pathlib import Path
 
-from histscan.cli.failures import SUCCEEDED, UsageError
+from histscan.cli.failures import SUCCEEDED, StoppedBySignal, UsageError
 from histscan.cli.run_argument import count
 
 __all__ = ["declare", "run"]
@@ -155,8 +155,8 @@ def run(arguments: argparse.Namespace) -> int:
         faults=faults,
         verbose=arguments.verbose,
     )
-    # Ctrl-C is how a server is ended.
-    with suppress(KeyboardInterrupt):
+    # That is how servers are ended.
+    with suppress(KeyboardInterrupt, StoppedBySignal):
         serve(settings, lambda line: print(line, flush=True))
     return SUCCEEDED
 

@@ -122,7 +122,7 @@ class Catalogue:
             for found in self._found(path):
                 try:
                     known = self._sources.get(found)
-                    if known is None or known[0] != _inode(found):
+                    if known is None or known[0] != _inode(found) or not known[1].is_named:
                         known = self._open(found)
                     sources[found] = known
                 except (HistoryError, OSError) as error:
@@ -166,7 +166,7 @@ class Catalogue:
         )
         return _inode(found), ServedLog(
             key,
-            found.path,
+            log,
             cache=self._cache,
             exporter=self._exporter,
             skip_corrupt=self._settings.skip_corrupt,

@@ -11,6 +11,7 @@ from array import array
 from bisect import bisect_left
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterable
+from itertools import accumulate
 
 __all__ = ["HistoryRows", "RowCache"]
 
@@ -26,24 +27,27 @@ class HistoryRows:
     """
 
     def __init__(self, rows: Iterable[tuple[int, bytes]]) -> None:
-        steps = array("q")
-        texts: list[bytes] = []
+        steps, starts, buffer = array("q"), array("Q"), bytearray()
         is_sorted = True
         for step, text in rows:
             is_sorted = is_sorted and (not steps or step >= steps[-1])
             steps.append(step)
-            texts.append(text)
+            starts.append(len(buffer))
+            # Copied at once: what orjson returns is a small text in a large block of memory.
+            buffer += text
+            buffer += b","
+        starts.append(len(buffer))
+        self.steps, self._starts, self._texts = steps, starts, memoryview(buffer)
         if not is_sorted:
-            order = sorted(range(len(steps)), key=steps.__getitem__)
-            steps = array("q", (steps[index] for index in order))
-            texts = [texts[index] for index in order]
-        self.steps = steps
-        self._starts = array("Q", [0])
-        end = 0
-        for text in texts:
-            end += len(text) + 1
-            self._starts.append(end)
-        self._texts = b",".join([*texts, b""])
+            self._sort()
+
+    def _sort(self) -> None:
+        order = sorted(range(len(self.steps)), key=self.steps.__getitem__)
+        texts = b",".join([*(self._text(index) for index in order), b""])
+        self.steps = array("q", (self.steps[index] for index in order))
+        lengths = (self._starts[index + 1] - self._starts[index] for index in order)
+        self._starts = array("Q", accumulate(lengths, initial=0))
+        self._texts = memoryview(texts)
 
     def __len__(self) -> int:
         return len(self.steps)
@@ -78,11 +82,11 @@ class HistoryRows:
             The texts with commas in between, without a comma at the end.
         """
         if samples is None or len(window) <= samples:
-            return self._texts[self._starts[window.start] : max(self._starts[window.stop] - 1, 0)] if window else b""
+            return bytes(self._texts[self._starts[window.start] : self._starts[window.stop] - 1]) if window else b""
         return b",".join(self._text(window[place]) for place in even_places(len(window), samples))
 
     def _text(self, index: int) -> bytes:
-        return self._texts[self._starts[index] : self._starts[index + 1] - 1]
+        return bytes(self._texts[self._starts[index] : self._starts[index + 1] - 1])
 
 
 def even_places(count: int, samples: int) -> list[int]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from google.protobuf.empty_pb2 import Empty
+from google.protobuf.message import DecodeError
 from google.protobuf.timestamp_pb2 import Timestamp
 from google.protobuf.unknown_fields import UnknownFieldSet
 
@@ -103,9 +104,8 @@ def _watch(path: Path, outline: LogOutline) -> Iterator[LogPage]:
                 is_first = False
                 break
         for message in page.records(_EXIT_RECORD):
-            fields = _fields(message)
             # proto3 leaves out what is 0.
-            outline.exit_code = int(fields.get(_EXIT_CODE, 0))
+            outline.exit_code = int(_fields(message).get(_EXIT_CODE, 0))
         yield page
 
 
@@ -119,8 +119,11 @@ def _take_run(message: bytes, outline: LogOutline) -> None:
 
 
 def _fields(message: bytes) -> dict[int, Any]:
-    """The fields of a message of any type, by number; of several of one number the last."""
-    fields = UnknownFieldSet(Empty.FromString(message))
+    """The fields of a protobuf message of whatever type, by number; of several of one number the last."""
+    try:
+        fields = UnknownFieldSet(Empty.FromString(message))
+    except DecodeError:
+        return {}
     return {fields[index].field_number: fields[index].data for index in range(len(fields))}
 
 

@@ -7,7 +7,6 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timezone
-from pathlib import Path
 from typing import Any
 
 from histscan.run import LogRun
@@ -28,22 +27,23 @@ class ServedLog(ServedRun):
 
     Args:
         key: The run's names.
-        path: The log.
+        log: The log; a run whose history is corrupt is listed too if it passes over what is corrupt.
         cache: Where rows are kept.
         exporter: Makes Parquet files of the history.
         skip_corrupt: Pass over corrupt parts of the history instead of raising there.
     """
 
     def __init__(
-        self, key: RunKey, path: Path, *, cache: RowCache, exporter: Exporter, skip_corrupt: bool = False
+        self, key: RunKey, log: LogRun, *, cache: RowCache, exporter: Exporter, skip_corrupt: bool = False
     ) -> None:
         super().__init__(key)
-        self._path = path
+        self._path = log.file
+        # What has just begun may not have said yet what it is called.
+        self.is_named = bool(log.id)
         self._cache = cache
         self._exporter = exporter
-        self._history = LogRun(path, on_corrupt="skip" if skip_corrupt else "raise")
-        # A run whose history is corrupt is still listed.
-        self._description = LogRun(path, on_corrupt="skip")
+        self._description = log
+        self._history = LogRun(log.file, on_corrupt="skip" if skip_corrupt else "raise")
         self._described: tuple[FileVersion, RunDetails] | None = None
         self._indexed: dict[tuple[str, ...] | None, tuple[FileVersion, int]] = {}
         self._lock = threading.Lock()

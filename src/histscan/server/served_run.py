@@ -124,7 +124,13 @@ class ServedRun(ABC):
 
     Args:
         key: Its names.
+
+    Attributes:
+        key: Its names.
+        is_named: They are its own, and will not change.
     """
+
+    is_named = True
 
     def __init__(self, key: RunKey) -> None:
         self.key = key

@@ -14,13 +14,21 @@ from histscan.errors import (
 )
 from histscan.sources.answers import describe_errors, one_line
 from histscan.sources.origins import comes_from
+from histscan.sources.wandb_client import ReadyPage, page_client
 
 if TYPE_CHECKING:
     from gql import GraphQLRequest
 
     from histscan.sources.client import Client
 
-__all__ = ["HISTORY_PAGE", "SAMPLED_HISTORY_PAGE", "GraphQLClient", "Operation", "request_page"]
+__all__ = [
+    "HISTORY_PAGE",
+    "SAMPLED_HISTORY_PAGE",
+    "GraphQLClient",
+    "Operation",
+    "WandbDocument",
+    "request_page",
+]
 
 _Page = TypeVar("_Page")
 
@@ -66,6 +74,20 @@ class Operation:
 
             self._parsed.setdefault("wandb", gql(self.text))
         return self._parsed["wandb"]
+
+
+class WandbDocument:
+    """A class attribute that reads as an operation's document for wandb's own client.
+
+    Args:
+        operation: The operation.
+    """
+
+    def __init__(self, operation: Operation) -> None:
+        self._operation = operation
+
+    def __get__(self, owner: object, owner_type: type | None = None) -> Any:
+        return self._operation.wandb_document
 
 
 HISTORY_PAGE = Operation(
@@ -132,7 +154,9 @@ def request_page(
         try:
             if _is_ours(client):
                 return from_body(client.execute_raw(document, variables))
-            return from_run(_run_of(_execute(client, operation, document, variables)))
+            answer = _execute(client, operation, document, variables, from_body)
+            # From wandb's client it may be the page already.
+            return answer.page if isinstance(answer, ReadyPage) else from_run(_run_of(answer))
         except HistoryError as error:
             if _is_ours(client):
                 error.reason = client.conceal_key(error.reason)
@@ -166,14 +190,22 @@ def _is_wandbs(client: object) -> bool:
     return comes_from("wandb", client) or comes_from("wandb_gql", client)
 
 
-def _execute(client: Any, operation: Operation, document: Any, variables: dict[str, Any]) -> Any:
+def _execute(
+    client: Any,
+    operation: Operation,
+    document: Any,
+    variables: dict[str, Any],
+    from_body: Callable[[bytes], _Page],
+) -> ReadyPage[_Page] | Any:
     if comes_from("gql", client):
         from gql import GraphQLRequest
 
         # A request of its own: gql 4 takes variables from the request, which threads must not share.
         return client.execute(GraphQLRequest(document, variable_values=variables))
-    if document is operation.document and _is_wandbs(client):
-        document = operation.wandb_document
+    if _is_wandbs(client):
+        if not comes_from("wandb_graphql", document) and document is operation.document:
+            document = operation.wandb_document
+        client = page_client(client, from_body)
     return client.execute(document, variable_values=variables)
 
 

@@ -95,7 +95,7 @@ def end_scan(service: HistoryService, request_id: int) -> None:
     if mailbox is not None:
         closed.append(mailbox.MailboxClosedError)
     with contextlib.suppress(*closed):
-        service.send_api_request(_cleanup_request(service, request_id))
+        _send(service, _cleanup_request(service, request_id))
 
 
 def end_scan_when_collected(
@@ -130,9 +130,15 @@ def _cleanup_request(service: HistoryService, request_id: int) -> Any:
     )
 
 
+def _send(service: Any, request: Any) -> Any:
+    """Sends a request; until release 0.25.0 it was wandb's ``Api`` that did so, under a private name."""
+    send = getattr(service, "send_api_request", None)
+    return (service._send_api_request if send is None else send)(request)
+
+
 def _ask(service: HistoryService, request: Any, expected: str) -> Any:
     """Sends a history request and returns the expected member of the answer."""
-    response = service.send_api_request(_messages_for(service).ApiRequest(read_run_history_request=request))
+    response = _send(service, _messages_for(service).ApiRequest(read_run_history_request=request))
     if response.WhichOneof("response") == "api_error_response":
         raise HistoryRequestError(f"the service answered with an error: {response.api_error_response.message}")
     answer = response.read_run_history_response

@@ -1,0 +1,109 @@
+"""Measure histscan against what people use today, and print one table: time, ratio and peak memory."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from benches.case import FULL, QUICK, Scale
+from benches.cases import CASES
+from benches.memory import peak_memory
+from benches.outcome import CaseOutcome, StreamOutcome, as_json
+from benches.streaming import STREAMS, watch_stream
+from benches.table import format_table
+
+_ROOT = Path(__file__).resolve().parent.parent
+
+
+class _TimingError(Exception):
+    """The timings could not be taken; pytest has said why."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measures what the command line asks for.
+
+    Args:
+        arguments: The command line; None for the program's own.
+
+    Returns:
+        The exit code: 0, even where a ratio is below its floor; 1 where a measurement failed or rows differed.
+    """
+    options = _parser().parse_args(arguments)
+    scale = QUICK if options.quick else FULL
+    chosen = options.case or [*CASES, *STREAMS]
+    try:
+        cases = _measure_cases([name for name in chosen if name in CASES], scale, with_memory=not options.no_memory)
+        streams = [_measure_stream(name, scale) for name in chosen if name in STREAMS]
+    except _TimingError:
+        return 1
+    print(format_table(cases, streams, scale))
+    if options.json is not None:
+        options.json.write_text(json.dumps(as_json(cases, streams), indent=2) + "\n", encoding="utf-8")
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    names = [*CASES, *STREAMS]
+    parser = argparse.ArgumentParser(
+        prog="python -m benches",
+        description=__doc__,
+        epilog=f"Cases: {', '.join(names)}. A ratio below what is asked for is marked; the exit code stays 0. The case "
+        "`log` has the wandb client record its log once, which takes about a minute.",
+    )
+    parser.add_argument("case", nargs="*", choices=[*names, []], metavar="case", help="what to measure; default: all")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all numbers to a file as well")
+    parser.add_argument("--quick", action="store_true", help="small inputs and few rounds: a look, not a measurement")
+    parser.add_argument("--no-memory", action="store_true", help="leave the peak memory of the cases out")
+    return parser
+
+
+def _measure_cases(names: Sequence[str], scale: Scale, *, with_memory: bool) -> list[CaseOutcome]:
+    timings = _take_timings(names, scale)
+    outcomes = []
+    for name in names:
+        case, peaks = CASES[name], [None, None]
+        if with_memory:
+            _say(f"memory of {name}")
+            inputs = case.inputs(scale)
+            peaks = [peak_memory(case, side, inputs) for side in ("peer", "ours")]
+        outcomes.append(CaseOutcome(case, *timings[name], *peaks))
+    return outcomes
+
+
+def _take_timings(names: Sequence[str], scale: Scale) -> dict[str, tuple[float, float]]:
+    """Returns the medians of the peer and of ours, in seconds, for each case."""
+    if not names:
+        return {}
+    _say(f"timing {len(names)} cases")
+    with tempfile.TemporaryDirectory() as folder:
+        report = Path(folder) / "timings.json"
+        command = [sys.executable, "-m", "pytest", *(f"benches/test_cases.py::test_case[{name}]" for name in names)]
+        command += ["--benchmark-enable", "--benchmark-quiet", f"--benchmark-json={report}", "-q", "--no-header"]
+        command += ["--quick"] if scale is QUICK else []
+        # The table alone goes to this process's output; what pytest says is progress.
+        if subprocess.run(command, cwd=_ROOT, stdout=sys.stderr, check=False).returncode != 0:
+            raise _TimingError
+        benchmarks: list[dict[str, Any]] = json.loads(report.read_bytes())["benchmarks"]
+    return {
+        benchmark["extra_info"]["case"]: (benchmark["extra_info"]["peer_median"], benchmark["stats"]["median"])
+        for benchmark in benchmarks
+    }
+
+
+def _measure_stream(name: str, scale: Scale) -> StreamOutcome:
+    _say(f"streaming {scale.streamed_rows:,} rows: {name}")
+    return StreamOutcome(STREAMS[name], scale.streamed_rows, watch_stream(STREAMS[name], scale.streamed_rows))
+
+
+def _say(what: str) -> None:
+    print(f"{what} …", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

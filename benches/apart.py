@@ -1,0 +1,76 @@
+"""Calling a function in a process of its own, so that only what the function does shows in the process's memory."""
+
+from __future__ import annotations
+
+import importlib
+import pickle
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+__all__ = ["call_apart", "forget_peak", "resident_bytes"]
+
+_ROOT = Path(__file__).resolve().parent.parent
+
+Result = TypeVar("Result")
+
+
+def call_apart(function: Callable[..., Result], *arguments: Any) -> Result:
+    """Calls a function in a fresh interpreter.
+
+    Args:
+        function: A function of an importable module, which prints nothing.
+        *arguments: Its arguments, which are pickled; they leave no garbage behind in the new process, as making them
+            there would.
+
+    Returns:
+        What the function returned.
+
+    Raises:
+        RuntimeError: The process failed; carries what it wrote.
+    """
+    call = pickle.dumps((function.__module__, function.__name__, arguments), protocol=pickle.HIGHEST_PROTOCOL)
+    done = subprocess.run([sys.executable, "-m", __name__], input=call, capture_output=True, cwd=_ROOT, check=False)
+    if done.returncode != 0:
+        raise RuntimeError(f"{function.__name__} failed in its process:\n{done.stderr.decode(errors='replace')}")
+    result: Result = pickle.loads(done.stdout)
+    return result
+
+
+def resident_bytes(field: str = "VmRSS") -> int:
+    """Returns how much memory this process has resident.
+
+    Args:
+        field: ``"VmRSS"`` for what it has now, ``"VmHWM"`` for the most it had since `forget_peak`.
+
+    Returns:
+        Bytes.
+
+    Raises:
+        OSError: The system has no ``/proc``.
+    """
+    for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
+        name, _, amount = line.partition(":")
+        if name == field:
+            return int(amount.split()[0]) * 1024
+    raise OSError(f"/proc/self/status has no {field}")
+
+
+def forget_peak() -> None:
+    """Has ``"VmHWM"`` begin anew from what is resident now.
+
+    The peak of ``getrusage()`` is of no use here: it is inherited from the process that started this one.
+    """
+    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+
+
+def _answer_call() -> None:
+    module, name, arguments = pickle.load(sys.stdin.buffer)
+    result = getattr(importlib.import_module(module), name)(*arguments)
+    sys.stdout.buffer.write(pickle.dumps(result))
+
+
+if __name__ == "__main__":
+    _answer_call()

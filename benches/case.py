@@ -1,0 +1,138 @@
+"""What a measurement is: two contestants, the same input, the same result."""
+
+from __future__ import annotations
+
+import gc
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import zip_longest
+from typing import Any, Generic, Protocol, TypeVar
+
+from benches.clock import CLOCK
+
+__all__ = ["FULL", "QUICK", "WARM_UP", "Case", "Contestant", "Inputs", "Scale", "compare", "run", "time_once"]
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How much work a case gets.
+
+    Attributes:
+        pages: Pages of a scan.
+        page_rows: Rows of a page.
+        log_rows: Rows of a recorded log.
+        streamed_rows: Rows that are streamed to see whether memory grows.
+        most_rounds: Upper limit for the rounds of a case.
+    """
+
+    pages: int
+    page_rows: int
+    log_rows: int
+    streamed_rows: int
+    most_rounds: int
+
+
+FULL = Scale(pages=10, page_rows=1_000, log_rows=100_000, streamed_rows=1_000_000, most_rounds=1_000)
+QUICK = Scale(pages=3, page_rows=1_000, log_rows=10_000, streamed_rows=100_000, most_rounds=3)
+WARM_UP = Scale(pages=1, page_rows=10, log_rows=1_000, streamed_rows=1_000, most_rounds=1)
+"""Enough for everything to be imported and cached that is when first used."""
+
+
+class Inputs(Protocol):
+    """What both contestants of a case start from. It is pickled for processes of their own, so: plain data."""
+
+    @property
+    def row_count(self) -> int:
+        """How many rows there are in it."""
+
+
+InputsT = TypeVar("InputsT", bound=Inputs)
+
+
+class _Missing:
+    def __repr__(self) -> str:
+        return "no row"
+
+
+_MISSING = _Missing()
+
+
+def as_they_are(results: Iterable[Any]) -> Iterable[Any]:
+    """Takes a contestant's results for rows."""
+    return results
+
+
+@dataclass(frozen=True)
+class Contestant(Generic[InputsT]):
+    """One side of a case.
+
+    Attributes:
+        name: What it is called in the table.
+        work: Begins the work, which is done by iterating over what this returns.
+        as_rows: Makes rows of the results, when they are something else; not timed, only for the comparison.
+    """
+
+    name: str
+    work: Callable[[InputsT], Iterable[Any]]
+    as_rows: Callable[[Iterable[Any]], Iterable[Any]] = as_they_are
+
+
+@dataclass(frozen=True)
+class Case(Generic[InputsT]):
+    """A measurement of two contestants.
+
+    Attributes:
+        name: Short name, by which it is chosen on the command line.
+        subject: What is measured, in a few words.
+        inputs: Makes the input at a scale.
+        peer: What we compare with.
+        ours: What we measure.
+        floor: The ratio of the peer's time to ours that must be reached; None where none is asked for.
+        rounds: How often each side is timed.
+    """
+
+    name: str
+    subject: str
+    inputs: Callable[[Scale], InputsT]
+    peer: Contestant[InputsT]
+    ours: Contestant[InputsT]
+    floor: float | None
+    rounds: int
+
+    def contestant(self, side: str) -> Contestant[InputsT]:
+        """Returns one of the two, ``"peer"`` or ``"ours"``."""
+        return {"peer": self.peer, "ours": self.ours}[side]
+
+
+def run(contestant: Contestant[InputsT], inputs: InputsT) -> None:
+    """Does a contestant's work once, from beginning to end, and keeps none of the results."""
+    deque(contestant.work(inputs), maxlen=0)
+
+
+def time_once(contestant: Contestant[InputsT], inputs: InputsT) -> float:
+    """Does a contestant's work once and returns the seconds it took."""
+    gc.collect()
+    started = CLOCK.read()
+    run(contestant, inputs)
+    return CLOCK.read() - started
+
+
+def compare(case: Case[InputsT], inputs: InputsT) -> None:
+    """Checks that both contestants do the same work: equal rows, in values, types and order of keys, NaN included.
+
+    Raises:
+        AssertionError: They do not; says where they differ.
+    """
+    compared = 0
+    for theirs, own in zip_longest(_rows(case.peer, inputs), _rows(case.ours, inputs), fillvalue=_MISSING):
+        # What repr() writes tells 1 from 1.0 and from True, 0.0 from -0.0, and has one NaN.
+        if repr(theirs) != repr(own):
+            raise AssertionError(f"{case.name}: row {compared} differs\n peer: {theirs!r}\n ours: {own!r}")
+        compared += 1
+    if compared != inputs.row_count:
+        raise AssertionError(f"{case.name}: both gave {compared} rows of {inputs.row_count}")
+
+
+def _rows(contestant: Contestant[InputsT], inputs: InputsT) -> Iterator[Any]:
+    return iter(contestant.as_rows(contestant.work(inputs)))

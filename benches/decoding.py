@@ -1,0 +1,81 @@
+"""Pages decoded to lists of rows, with no scan around them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
+from typing import Any
+
+import orjson
+
+from benches.case import Case, Contestant, Scale
+from benches.data import Pages, Row, encoded, history_body, joined_rows, plain_rows, service_page
+from histscan._core.pages import HistoryPage, Page, ProtobufPage
+
+__all__ = ["DECODING_CASES"]
+
+_NAN_KEY = "train/loss_00"
+
+
+def _rows_of_pages(pages: Iterable[list[Any]]) -> Iterator[Any]:
+    return chain.from_iterable(pages)
+
+
+def _rows_without_nan_key(pages: Iterable[list[Row]]) -> Iterator[Row]:
+    for page in pages:
+        for row in page:
+            assert isinstance(row.pop(_NAN_KEY), float)
+            yield row
+
+
+def _decode(page_class: Callable[[bytes], Page], pages: list[bytes]) -> Iterator[list[Any]]:
+    return (page_class(page).rows() for page in pages)
+
+
+def _load_joined(inputs: Pages) -> Iterator[list[Any]]:
+    assert inputs.others is not None
+    return map(orjson.loads, inputs.others)
+
+
+def _protobuf_and_joined(scale: Scale) -> Pages:
+    return encoded(scale, plain_rows, service_page, joined_rows)
+
+
+def _nan_case(
+    name: str, subject: str, page_class: Callable[[bytes], Page], encode: Callable[[list[Row]], bytes]
+) -> Case[Pages]:
+    """Compares a page that has a NaN in each row with the same page without."""
+
+    def with_nan(rows: list[Row]) -> bytes:
+        return encode([{**row, _NAN_KEY: math.nan} for row in rows])
+
+    def decode_plain(inputs: Pages) -> Iterator[list[Any]]:
+        assert inputs.others is not None
+        return _decode(page_class, inputs.others)
+
+    return Case(
+        name,
+        subject,
+        lambda scale: encoded(scale, plain_rows, with_nan, encode),
+        Contestant("the same without", decode_plain, _rows_without_nan_key),
+        Contestant("histscan", lambda inputs: _decode(page_class, inputs.pages), _rows_without_nan_key),
+        floor=1 / 1.3,
+        rounds=41,
+    )
+
+
+DECODING_CASES: tuple[Case[Pages], ...] = (
+    Case(
+        "page-protobuf",
+        "protobuf page to a list of rows",
+        _protobuf_and_joined,
+        Contestant("orjson: rows joined", _load_joined, _rows_of_pages),
+        Contestant("histscan", lambda inputs: _decode(ProtobufPage, inputs.pages), _rows_of_pages),
+        floor=1.0,
+        rounds=41,
+    ),
+    _nan_case("nan-protobuf", "protobuf page, a NaN in each row", ProtobufPage, service_page),
+    _nan_case("nan-graphql", "GraphQL page, a NaN in each row", HistoryPage, history_body),
+)
+"""The core alone: against one call of the fastest JSON library, and against itself where a value takes a slow path."""

@@ -1,0 +1,109 @@
+"""Scans that ask the GraphQL API, with clients that have the answers in memory."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from functools import partial
+from itertools import chain
+from typing import Any
+
+import wandb
+from wandb.apis.public.api import RetryingClient
+from wandb.apis.public.history import HistoryScan as WandbHistoryScan
+
+import histscan
+from benches.case import Case, Contestant, Scale
+from benches.clock import CLOCK
+from benches.data import RUN, Pages, encoded, history_body, plain_rows, sampled_body
+
+__all__ = ["GRAPHQL_CASES"]
+
+
+class _ParsingClient:
+    """What wandb's client wraps: gives each answer parsed anew, with the clock halted."""
+
+    def __init__(self, bodies: Pages) -> None:
+        self._bodies = bodies
+
+    def execute(self, document: Any, variable_values: dict[str, Any]) -> Any:
+        """Answers one request with parsed data."""
+        body = self._bodies.pages[variable_values["minStep"] // self._bodies.page_rows]
+        with CLOCK.halted():
+            return json.loads(body)["data"]
+
+
+class _BodyClient(histscan.Client):
+    """histscan's client with the answers' bodies at hand: there is no network in what is measured."""
+
+    def __init__(self, bodies: Pages) -> None:
+        super().__init__("http://localhost", "unused")
+        self._bodies = iter(bodies.pages)
+
+    def execute_raw(self, document: Any, variable_values: dict[str, Any] | None = None) -> bytes:
+        """Answers one request; they come in the order of the pages."""
+        return next(self._bodies)
+
+
+def _scan_parsed(scan_class: Any, bodies: Pages) -> Iterator[Any]:
+    client = RetryingClient(_ParsingClient(bodies))
+    return iter(scan_class(client, RUN, 0, bodies.row_count, page_size=bodies.page_rows))
+
+
+def _scan_history(bodies: Pages) -> Iterator[Any]:
+    return iter(histscan.HistoryScan(_BodyClient(bodies), RUN, 0, bodies.row_count, page_size=bodies.page_rows))
+
+
+def _scan_sampled(bodies: Pages) -> Iterator[Any]:
+    keys = list(next(iter(plain_rows([0]))))
+    scan = histscan.SampledHistoryScan(_BodyClient(bodies), RUN, keys, 0, bodies.row_count, page_size=bodies.page_rows)
+    return iter(scan)
+
+
+def _load_history(bodies: Pages) -> Iterator[Any]:
+    pages = (json.loads(body)["data"]["project"]["run"]["history"] for body in bodies.pages)
+    return map(json.loads, chain.from_iterable(pages))
+
+
+def _load_sampled(bodies: Pages) -> Iterator[Any]:
+    return chain.from_iterable(json.loads(body)["data"]["project"]["run"]["sampledHistory"][0] for body in bodies.pages)
+
+
+def _history(scale: Scale) -> Pages:
+    return encoded(scale, plain_rows, history_body)
+
+
+def _sampled(scale: Scale) -> Pages:
+    return encoded(scale, plain_rows, sampled_body)
+
+
+GRAPHQL_CASES: tuple[Case[Pages], ...] = (
+    Case(
+        "client-parsed",
+        "HistoryScan, wandb's client",
+        _history,
+        Contestant(f"wandb {wandb.__version__}", partial(_scan_parsed, WandbHistoryScan)),
+        Contestant("histscan", partial(_scan_parsed, histscan.HistoryScan)),
+        floor=4.5,
+        rounds=21,
+    ),
+    Case(
+        "client-body",
+        "HistoryScan, histscan.Client",
+        _history,
+        Contestant("json.loads: body, rows", _load_history),
+        Contestant("histscan", _scan_history),
+        floor=5.0,
+        rounds=21,
+    ),
+    Case(
+        "sampled-body",
+        "SampledHistoryScan, histscan.Client",
+        _sampled,
+        Contestant("json.loads: body", _load_sampled),
+        Contestant("histscan", _scan_sampled),
+        floor=None,
+        rounds=21,
+    ),
+)
+"""GraphQL scans: from the parsed answer on with wandb's client, from the answer's body on with histscan's."""

@@ -1,0 +1,96 @@
+"""What was measured, as numbers."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Any
+
+from benches.case import Case
+from benches.streaming import Stream, StreamMemory
+
+__all__ = ["CaseOutcome", "StreamOutcome", "as_json"]
+
+_COMPARED = ("histscan", "wandb", "orjson", "protobuf")
+
+
+@dataclass(frozen=True)
+class CaseOutcome:
+    """A case's measurements.
+
+    Attributes:
+        case: The case.
+        peer_seconds: The median of the peer's rounds.
+        our_seconds: The median of ours.
+        peer_peak: The peer's peak memory beyond its input, in bytes; None if not measured.
+        our_peak: Ours.
+    """
+
+    case: Case[Any]
+    peer_seconds: float
+    our_seconds: float
+    peer_peak: int | None
+    our_peak: int | None
+
+    @property
+    def ratio(self) -> float:
+        """How many times the peer's time is ours."""
+        return self.peer_seconds / self.our_seconds
+
+    @property
+    def is_below_floor(self) -> bool:
+        """Whether the ratio misses what is asked of it."""
+        return self.case.floor is not None and self.ratio < self.case.floor
+
+
+@dataclass(frozen=True)
+class StreamOutcome:
+    """A stream's measurements.
+
+    Attributes:
+        stream: The stream.
+        rows: How many rows were streamed.
+        memory: The memory that it took.
+    """
+
+    stream: Stream
+    rows: int
+    memory: StreamMemory
+
+
+def as_json(cases: Sequence[CaseOutcome], streams: Sequence[StreamOutcome]) -> dict[str, Any]:
+    """Returns all outcomes as JSON has them, with the versions that were compared."""
+    return {
+        "python": platform.python_version(),
+        "versions": {package: version(package) for package in _COMPARED},
+        "cases": [
+            {
+                "name": outcome.case.name,
+                "subject": outcome.case.subject,
+                "peer": outcome.case.peer.name,
+                "peer_seconds": outcome.peer_seconds,
+                "our_seconds": outcome.our_seconds,
+                "ratio": outcome.ratio,
+                "floor": outcome.case.floor,
+                "is_below_floor": outcome.is_below_floor,
+                "peer_peak_bytes": outcome.peer_peak,
+                "our_peak_bytes": outcome.our_peak,
+            }
+            for outcome in cases
+        ],
+        "streams": [
+            {
+                "name": outcome.stream.name,
+                "subject": outcome.stream.subject,
+                "rows": outcome.rows,
+                "bytes_at_first": outcome.memory.at_first,
+                "lowest_bytes": outcome.memory.lowest,
+                "highest_bytes": outcome.memory.highest,
+                "drift": outcome.memory.drift,
+                "is_flat": outcome.memory.is_flat,
+            }
+            for outcome in streams
+        ],
+    }

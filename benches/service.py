@@ -1,0 +1,85 @@
+"""Scans that ask a wandb service, with the service in this process."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from functools import partial
+from typing import Any
+
+import wandb
+from wandb.apis.public.history import BetaHistoryScan as WandbBetaHistoryScan
+from wandb.apis.public.service_api import ServiceApi
+from wandb.proto import wandb_api_pb2
+
+import histscan
+from benches.case import Case, Contestant, Scale
+from benches.clock import CLOCK
+from benches.data import RUN, Pages, Row, encoded, mixed_rows, plain_rows, service_page, shuffled
+
+__all__ = ["SERVICE_CASES"]
+
+
+class _MemoryService(ServiceApi):  # type: ignore[misc]
+    """wandb's service answering from memory; each page is parsed anew, with the clock halted, as the client would."""
+
+    def __init__(self, answers: Pages) -> None:
+        self._answers = answers
+
+    def send_api_request(self, request: Any, timeout: float | None = None) -> Any:
+        """Answers one request."""
+        asked = request.read_run_history_request
+        if not asked.HasField("scan_run_history"):
+            return _SCAN_STARTED
+        answer = self._answers.pages[asked.scan_run_history.min_step // self._answers.page_rows]
+        with CLOCK.halted():
+            return wandb_api_pb2.ApiResponse.FromString(answer)
+
+
+_SCAN_STARTED = wandb_api_pb2.ApiResponse(
+    read_run_history_response=wandb_api_pb2.ReadRunHistoryResponse(
+        scan_run_history_init=wandb_api_pb2.ScanRunHistoryInitResponse(request_id=1)
+    )
+)
+
+
+def _answer(rows: Iterable[Row]) -> bytes:
+    """A page in the envelope that the service sends it in."""
+    page = wandb_api_pb2.RunHistoryResponse.FromString(service_page(rows))
+    history = wandb_api_pb2.ReadRunHistoryResponse(run_history=page)
+    answer: bytes = wandb_api_pb2.ApiResponse(read_run_history_response=history).SerializeToString()
+    return answer
+
+
+def _scan(scan_class: Any, answers: Pages) -> Iterator[Any]:
+    return iter(scan_class(_MemoryService(answers), RUN, 0, answers.row_count, page_size=answers.page_rows))
+
+
+def _plain(scale: Scale) -> Pages:
+    return encoded(scale, plain_rows, _answer)
+
+
+def _plain_shuffled(scale: Scale) -> Pages:
+    return encoded(scale, lambda steps: shuffled(plain_rows(steps)), _answer)
+
+
+def _mixed(scale: Scale) -> Pages:
+    return encoded(scale, mixed_rows, _answer)
+
+
+_PEER = Contestant(f"wandb {wandb.__version__}", partial(_scan, WandbBetaHistoryScan))
+_OURS = Contestant("histscan", partial(_scan, histscan.BetaHistoryScan))
+
+SERVICE_CASES: tuple[Case[Pages], ...] = (
+    Case("service", "BetaHistoryScan, keys in one order", _plain, _PEER, _OURS, floor=20.0, rounds=11),
+    Case(
+        "service-shuffled",
+        "BetaHistoryScan, keys in random order",
+        _plain_shuffled,
+        _PEER,
+        _OURS,
+        floor=15.0,
+        rounds=11,
+    ),
+    Case("service-mixed", "BetaHistoryScan, NaN, texts, nested, null", _mixed, _PEER, _OURS, floor=12.0, rounds=11),
+)
+"""`BetaHistoryScan` against wandb's own class, from the parsed answer on."""

@@ -1,0 +1,224 @@
+"""Long scans, whose memory must not grow: pages are made as they are asked for, and rows dropped as they come.
+
+Nothing here imports wandb: its memory would hide a change of ours.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from itertools import chain, cycle, islice
+from pathlib import Path
+from typing import Any
+
+import histscan
+from benches.apart import call_apart, forget_peak, resident_bytes
+from benches.data import RUN, Row, history_body, plain_rows, service_page, shuffled, value_text
+from benches.record_log import DEFAULT_DIRECTORY
+from histscan import proto
+from tests import wire
+
+__all__ = ["STREAMS", "TOLERANCE", "Stream", "StreamMemory", "watch_stream"]
+
+_PAGE_ROWS = 1_000
+_WATCHED_ROWS = 3 * _PAGE_ROWS
+TOLERANCE = 0.05
+"""By how much memory may change and still count as flat, as a share."""
+
+# Steps have seven digits throughout, and three bytes as varints, so that a page can be made of another one by putting
+# its own steps in. The step that marks the places is never reached.
+_FIRST_STEP = 1_000_000
+_MARK = 1_999_999
+
+
+@dataclass(frozen=True)
+class StreamMemory:
+    """Resident memory of a process during a scan: peaks within three pages each, in bytes.
+
+    Attributes:
+        at_first: Once the first three pages are through.
+        lowest: The lowest from then on.
+        highest: The highest from then on.
+    """
+
+    at_first: int
+    lowest: int
+    highest: int
+
+    @property
+    def extreme(self) -> int:
+        """The lowest or the highest, whichever is further from what it was at first."""
+        return max(self.lowest, self.highest, key=lambda size: abs(size - self.at_first))
+
+    @property
+    def drift(self) -> float:
+        """The largest change from what it was at first, as a share of that."""
+        return self.extreme / self.at_first - 1.0
+
+    @property
+    def is_flat(self) -> bool:
+        """Whether the memory stayed within 5 % of what it was at first."""
+        return abs(self.drift) <= TOLERANCE
+
+
+@dataclass(frozen=True)
+class Stream:
+    """A long scan.
+
+    Attributes:
+        name: Short name, by which it is chosen on the command line.
+        subject: What is scanned, in a few words.
+        source: Makes what so many rows come from; it is pickled for the process that scans.
+        scan: Begins a scan of so many rows of a source.
+    """
+
+    name: str
+    subject: str
+    source: Callable[[int], AbstractContextManager[Any]]
+    scan: Callable[[Any, int], Iterable[Row]]
+
+
+def watch_stream(stream: Stream, rows: int) -> StreamMemory:
+    """Scans in a process of its own and watches its memory.
+
+    Args:
+        stream: The stream.
+        rows: How many rows to scan.
+
+    Returns:
+        The memory that it took.
+    """
+    with stream.source(rows) as source:
+        at_first, lowest, highest = call_apart(_watch, stream.name, source, rows)
+    return StreamMemory(at_first, lowest, highest)
+
+
+def _watch(stream_name: str, source: Any, rows: int) -> tuple[int, int, int]:
+    # Chained, because a scan itself starts over whenever something asks for its iterator.
+    scan = chain(STREAMS[stream_name].scan(source, rows))
+    deque(islice(scan, _WATCHED_ROWS), maxlen=0)
+    scanned, peaks = _WATCHED_ROWS, []
+    while scanned < rows:
+        forget_peak()
+        step = min(_WATCHED_ROWS, rows - scanned)
+        deque(islice(scan, step), maxlen=0)
+        scanned += step
+        peaks.append(resident_bytes("VmHWM"))
+    assert next(scan, None) is None
+    return peaks[0], min(peaks), max(peaks)
+
+
+@dataclass(frozen=True)
+class _PageTemplate:
+    """A page without its steps: what stands before, between and after them."""
+
+    parts: list[bytes]
+
+    def page(self, first_step: int) -> bytes:
+        """Makes the page that begins with a step."""
+        pieces = [self.parts[0]]
+        for step, part in enumerate(self.parts[1:], first_step):
+            pieces += (b"%d" % step, part)
+        return b"".join(pieces)
+
+
+def _template(encode: Callable[[Iterable[Row]], bytes], rows: int) -> AbstractContextManager[_PageTemplate]:
+    page = encode([{**row, "_step": _MARK} for row in plain_rows(range(_PAGE_ROWS))])
+    parts = page.split(b"%d" % _MARK)
+    assert len(parts) == _PAGE_ROWS + 1
+    assert rows % _PAGE_ROWS == 0
+    return nullcontext(_PageTemplate(parts))
+
+
+class _StreamingService:
+    """A history service that makes each page when it is asked for it."""
+
+    def __init__(self, template: _PageTemplate) -> None:
+        self._template = template
+
+    def send_api_request(self, request: Any) -> Any:
+        """Answers one request."""
+        answer = proto.ApiResponse()
+        asked = request.read_run_history_request
+        if asked.HasField("scan_run_history"):
+            page = self._template.page(asked.scan_run_history.min_step)
+            answer.read_run_history_response.run_history.ParseFromString(page)
+        else:
+            answer.read_run_history_response.scan_run_history_init.request_id = 1
+        return answer
+
+
+class _StreamingClient(histscan.Client):
+    """histscan's client, making each body when it is asked for it."""
+
+    def __init__(self, template: _PageTemplate) -> None:
+        super().__init__("http://localhost", "unused")
+        self._template = template
+
+    def execute_raw(self, document: Any, variable_values: dict[str, Any] | None = None) -> bytes:
+        """Answers one request."""
+        assert variable_values is not None
+        return self._template.page(variable_values["minStep"])
+
+
+def _scan_service(template: _PageTemplate, rows: int) -> Iterable[Row]:
+    return histscan.BetaHistoryScan(_StreamingService(template), RUN, _FIRST_STEP, _FIRST_STEP + rows)
+
+
+def _scan_client(template: _PageTemplate, rows: int) -> Iterable[Row]:
+    return histscan.HistoryScan(_StreamingClient(template), RUN, _FIRST_STEP, _FIRST_STEP + rows)
+
+
+@contextmanager
+def _written_log(rows: int) -> Iterator[Path]:
+    DEFAULT_DIRECTORY.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="streaming-", dir=DEFAULT_DIRECTORY) as folder:
+        path = Path(folder) / "run-streaming.wandb"
+        with path.open("wb") as file:
+            block = wire.append_record(wire.LOG_HEADER, wire.run_record(RUN.id, entity=RUN.entity, project=RUN.project))
+            for record in _records(rows):
+                block = wire.append_record(block, record)
+                whole = len(block) - len(block) % wire.BLOCK_SIZE
+                file.write(block[:whole])
+                block = block[whole:]
+            file.write(block)
+        yield path
+
+
+def _records(rows: int) -> Iterator[bytes]:
+    templates = []
+    for row in shuffled({**row, "_step": _MARK} for row in plain_rows(range(_PAGE_ROWS))):
+        record = wire.history_record([((key,), value_text(value)) for key, value in row.items()], _MARK)
+        # The record's own step is the last thing in it.
+        before, _, after = record.removesuffix(wire.varint(_MARK)).partition(b"%d" % _MARK)
+        templates.append((before, after))
+    for step, (before, after) in zip(range(_FIRST_STEP, _FIRST_STEP + rows), cycle(templates), strict=False):
+        yield b"%b%d%b%b" % (before, step, after, wire.varint(step))
+
+
+def _scan_log(path: Path, rows: int) -> Iterable[Row]:
+    return histscan.open(path).scan_history()
+
+
+STREAMS = {
+    stream.name: stream
+    for stream in (
+        Stream(
+            "stream-service",
+            "BetaHistoryScan, rows streamed",
+            lambda rows: _template(service_page, rows),
+            _scan_service,
+        ),
+        Stream(
+            "stream-body",
+            "HistoryScan, rows streamed",
+            lambda rows: _template(history_body, rows),
+            _scan_client,
+        ),
+        Stream("stream-log", ".wandb log, rows streamed", _written_log, _scan_log),
+    )
+}
+"""Every stream, by name."""

@@ -1,0 +1,97 @@
+"""Run `histscan serve` in a process of its own, on a free port of loopback."""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import requests
+
+_PROGRAM = """
+import sys
+from histscan.cli import main, serve
+main.COMMANDS.setdefault("serve", (serve, "serve recorded runs to the real wandb client"))
+sys.exit(main.main())
+"""
+
+
+@dataclass
+class ServerProcess:
+    """A running server.
+
+    Attributes:
+        url: Its address, as `WANDB_BASE_URL` takes it.
+        process: The process.
+        printed: The lines on its standard output so far.
+        complaints: The lines on its standard error so far.
+    """
+
+    url: str
+    process: subprocess.Popen[str]
+    printed: list[str] = field(default_factory=list)
+    complaints: list[str] = field(default_factory=list)
+
+    def query(self, query: str, variables: Mapping[str, Any] | None = None, **options: Any) -> Any:
+        """Ask in GraphQL and return the answer's `data`; fail if it has errors."""
+        options.setdefault("timeout", 30)
+        body = {"query": query, "variables": variables or {}}
+        answer = requests.post(f"{self.url}/graphql", json=body, **options)
+        answer.raise_for_status()
+        parsed = answer.json()
+        assert "errors" not in parsed, parsed["errors"]
+        return parsed["data"]
+
+    def traffic(self) -> dict[str, Any]:
+        """Return what was asked so far: requests, operations, statuses, most_in_flight, bytes_sent."""
+        counted: dict[str, Any] = requests.get(f"{self.url}/traffic", timeout=30).json()
+        return counted
+
+    def forget_traffic(self) -> None:
+        """Start counting anew."""
+        requests.delete(f"{self.url}/traffic", timeout=30).raise_for_status()
+
+
+@contextlib.contextmanager
+def serving(*arguments: str | Path) -> Iterator[ServerProcess]:
+    """Run a server until the block ends.
+
+    Args:
+        arguments: What follows `histscan serve` on the command line; without `--port`.
+
+    Yields:
+        The server, which can be reached.
+
+    Raises:
+        RuntimeError: If it does not start; the message carries what it printed.
+    """
+    command = [sys.executable, "-c", _PROGRAM, "serve", *map(str, arguments), "--port", "0"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stderr is not None
+    complaints: list[str] = []
+    listener = threading.Thread(target=complaints.extend, args=(process.stderr,), daemon=True)
+    listener.start()
+    try:
+        printed = [process.stdout.readline().rstrip("\n") for _ in range(2)]
+        name, _, url = printed[0].partition("=")
+        if name != "export WANDB_BASE_URL":
+            process.kill()
+            listener.join()
+            raise RuntimeError(f"the server did not start:\n{''.join(printed + complaints)}")
+        yield ServerProcess(url, process, printed, complaints)
+    finally:
+        process.terminate()
+        try:
+            process.wait(timeout=20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        listener.join()
+        process.stdout.close()
+        process.stderr.close()

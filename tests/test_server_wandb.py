@@ -1,0 +1,336 @@
+"""What the real wandb client, and its real wandb-core, get from `histscan serve` is what is in the logs."""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import histscan
+from tests.server_process import ServerProcess, serving
+from tests.wandb_client import Failure, Question, ask_wandb
+
+ROOT = Path(__file__).resolve().parent
+DATA = ROOT / "data"
+EXAMPLE = ROOT.parent / "examples" / "lissajous-regression.wandb"
+
+LISSAJOUS = "histscan/examples/lissajous"
+ODD = "histscan/fixtures/default-encoding"
+KEYS = ["_step", "loss"]
+NESTED_KEYS = ["_step", "validation.loss", "validation.accuracy"]
+# Values of these have no type in common, so that a column of theirs is text.
+TEXT_COLUMNS = ("changes type", "list", "beyond int64")
+
+
+class Asked:
+    """Collects questions, asks all of them at once, and finds each one's answer."""
+
+    def __init__(self) -> None:
+        self.questions: dict[str, Question] = {}
+        self.answers: dict[str, Any] = {}
+
+    def add(self, label: str, name: str, run: str | None = None, **rest: Any) -> None:
+        self.questions[label] = Question(name, run, **rest)
+
+    def ask(self, url: str, **options: Any) -> None:
+        self.answers = dict(zip(self.questions, ask_wandb(url, list(self.questions.values()), **options), strict=True))
+
+    def __getitem__(self, label: str) -> Any:
+        answer = self.answers[label]
+        assert not isinstance(answer, Failure), answer
+        return answer
+
+    def failure(self, label: str) -> Failure:
+        answer = self.answers[label]
+        assert isinstance(answer, Failure), answer
+        return answer
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[ServerProcess]:
+    with serving(DATA, EXAMPLE) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def asked(server: ServerProcess) -> Asked:
+    """All that is asked of one client, which takes a while to start."""
+    asked = Asked()
+    for run in (LISSAJOUS, ODD):
+        for name in ("config", "summary", "lastHistoryStep", "name", "state", "tags"):
+            asked.add(f"{run} {name}", name, run)
+        asked.add(f"{run} scan", "scan_history", run, arguments={})
+        asked.add(f"{run} beta", "beta_scan_history", run, arguments={"page_size": 700})
+    asked.add("keys", "scan_history", LISSAJOUS, arguments={"keys": KEYS, "page_size": 10_000})
+    asked.add("nested keys", "scan_history", LISSAJOUS, arguments={"keys": NESTED_KEYS, "page_size": 10_000})
+    asked.add("odd keys", "scan_history", ODD, arguments={"keys": ["_step", "not finite"], "page_size": 10_000})
+    asked.add("small pages", "scan_history", LISSAJOUS, arguments={"page_size": 77, "min_step": 33, "max_step": 555})
+    asked.add("range", "scan_history", LISSAJOUS, arguments={"min_step": 10, "max_step": 20})
+    asked.add("beyond", "scan_history", LISSAJOUS, arguments={"min_step": 4990, "max_step": 10**12})
+    asked.add("beta keys", "beta_scan_history", LISSAJOUS, arguments={"keys": KEYS, "use_cache": False})
+    asked.add("beta range", "beta_scan_history", LISSAJOUS, arguments={"min_step": 4000, "max_step": 4010})
+    asked.add("history", "history", LISSAJOUS, arguments={"samples": 100, "pandas": False})
+    asked.add("history keys", "history", LISSAJOUS, arguments={"samples": 50, "keys": ["loss"], "pandas": False})
+    asked.add("missing run", "config", "histscan/examples/nobody")
+    asked.add("missing project", "runs", arguments={"path": "histscan/nothing"})
+    asked.add("traversal", "config", "histscan/examples/..%2f..%2fetc")
+    asked.add("viewer", "viewer.username")
+    asked.add("entity", "default_entity")
+    listed: dict[str, Any] = {"path": "histscan/fixtures", "per_page": 1}
+    asked.add("runs", "runs", arguments=listed, take=("id",))
+    asked.add("newest first", "runs", arguments={**listed, "order": "-created_at"}, take=("id", "state"))
+    asked.add(
+        "filtered",
+        "runs",
+        arguments={
+            **listed,
+            "filters": {
+                "$and": [
+                    {"config.optimizer.name": "adam"},
+                    {"display_name": {"$regex": "^typed"}},
+                    {"summary_metrics.best": {"$lt": 1}},
+                    {"state": {"$in": ["finished", "running"]}},
+                    {"created_at": {"$gt": "2020-01-01"}},
+                ]
+            },
+        },
+        take=("id", "lastHistoryStep", "config"),
+    )
+    asked.add("filtered out", "runs", arguments={**listed, "filters": {"config.learning_rate": 17}}, take=("id",))
+    asked.add("wrong filter", "runs", arguments={**listed, "filters": {"state": {"$near": 1}}}, take=("id",))
+    asked.ask(server.url)
+    return asked
+
+
+def log_of(run: str) -> histscan.LogRun:
+    return histscan.open(EXAMPLE if run == LISSAJOUS else DATA / "default-encoding.wandb")
+
+
+def same(value: Any, other: Any) -> bool:
+    """Whether values are equal and of the same types; NaN is equal to NaN."""
+    return repr(canonical(value)) == repr(canonical(other))
+
+
+def canonical(value: Any) -> Any:
+    """The value with the members of mappings in order."""
+    if isinstance(value, dict):
+        return {key: canonical(value[key]) for key in sorted(value)}
+    return [canonical(item) for item in value] if isinstance(value, list) else value
+
+
+def assert_same_rows(rows: list[dict[str, Any]], expected: list[dict[str, Any]]) -> None:
+    assert len(rows) == len(expected)
+    for row, other in zip(rows, expected, strict=True):
+        assert same(row, other), row.get("_step")
+
+
+def exported(value: Any) -> Any:
+    """The value as an export gives it back: what is null and what is absent is the same, and so are 1 and 1.0."""
+    if isinstance(value, dict):
+        return {key: exported(item) for key, item in value.items() if item is not None}
+    if isinstance(value, list):
+        return [exported(item) for item in value]
+    return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def assert_same_export(rows: list[dict[str, Any]], expected: list[dict[str, Any]]) -> None:
+    assert [row["_step"] for row in rows] == [row["_step"] for row in expected]
+    for row, other in zip(rows, expected, strict=True):
+        assert same(exported(row), exported(other)), row["_step"]
+
+
+@pytest.mark.parametrize("run", [LISSAJOUS, ODD])
+class TestRun:
+    def test_scan(self, asked: Asked, run: str) -> None:
+        assert_same_rows(asked[f"{run} scan"], list(log_of(run).scan_history()))
+
+    def test_description(self, asked: Asked, run: str) -> None:
+        log = log_of(run)
+        assert same(asked[f"{run} config"], log.config)
+        assert same(asked[f"{run} summary"], log.summary)
+        assert asked[f"{run} lastHistoryStep"] == log.lastHistoryStep
+        assert asked[f"{run} name"] == log.name
+        assert asked[f"{run} tags"] == log.tags
+        assert asked[f"{run} state"] == "finished"
+
+    def test_beta_scan_of_exported_files(self, asked: Asked, run: str) -> None:
+        expected = [
+            {key: text_cell(value) if key in TEXT_COLUMNS else value for key, value in row.items()}
+            for row in log_of(run).scan_history()
+        ]
+        assert_same_export(asked[f"{run} beta"], expected)
+
+
+def text_cell(value: Any) -> Any:
+    return value if value is None or isinstance(value, str) else json.loads(json.dumps(value))
+
+
+def test_scan_of_keys(asked: Asked) -> None:
+    assert_same_rows(asked["keys"], list(log_of(LISSAJOUS).scan_history(KEYS)))
+
+
+def test_scan_of_nested_keys(asked: Asked) -> None:
+    expected = list(log_of(LISSAJOUS).scan_history(NESTED_KEYS))
+    assert 0 < len(expected) < 5000
+    assert_same_rows(asked["nested keys"], expected)
+
+
+def test_not_finite_numbers_of_a_scan_of_keys_are_strings(asked: Asked) -> None:
+    names = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
+    expected = list(log_of(ODD).scan_history(["_step", "not finite"]))
+    assert any(math.isnan(row["not finite"]) for row in expected)
+    assert asked["odd keys"] == [{**row, "not finite": names[str(row["not finite"])]} for row in expected]
+
+
+def test_ranges(asked: Asked) -> None:
+    log = log_of(LISSAJOUS)
+    assert_same_rows(asked["small pages"], list(log.scan_history(min_step=33, max_step=555)))
+    assert_same_rows(asked["range"], list(log.scan_history(min_step=10, max_step=20)))
+    assert_same_rows(asked["beyond"], list(log.scan_history(min_step=4990)))
+    assert_same_export(asked["beta range"], list(log.scan_history(min_step=4000, max_step=4010)))
+
+
+def test_beta_scan_of_keys_by_ranges_of_files(asked: Asked, server: ServerProcess) -> None:
+    assert_same_export(asked["beta keys"], list(log_of(LISSAJOUS).scan_history(KEYS)))
+    assert server.traffic()["statuses"]["206"] > 0
+
+
+def test_sampled_history(asked: Asked) -> None:
+    rows = list(log_of(LISSAJOUS).scan_history())
+    assert len(asked["history"]) == 100
+    assert all(same(row, rows[row["_step"]]) for row in asked["history"])
+    assert [asked["history"][place]["_step"] for place in (0, -1)] == [0, 4999]
+    assert len(asked["history keys"]) == 50
+    assert asked["history keys"][-1] == {"_step": 4999, "loss": rows[-1]["loss"]}
+
+
+def test_listings(asked: Asked) -> None:
+    assert asked["runs"] == [("default-encoding",), ("typed-encoding",)]
+    assert asked["newest first"] == [("typed-encoding", "finished"), ("default-encoding", "finished")]
+    assert asked["filtered"] == [("typed-encoding", log_of(ODD).lastHistoryStep, log_of(ODD).config)]
+    assert asked["filtered out"] == []
+
+
+def test_viewer(asked: Asked) -> None:
+    assert asked["viewer"] == "histscan"
+    assert asked["entity"] == "histscan"
+
+
+@pytest.mark.parametrize("label", ["missing run", "traversal"])
+def test_missing_run(asked: Asked, label: str) -> None:
+    assert "Could not find run" in asked.failure(label).message
+
+
+def test_missing_project(asked: Asked) -> None:
+    assert "Could not find project" in asked.failure("missing project").message
+
+
+def test_wrong_filter(asked: Asked) -> None:
+    assert "there is no operator $near" in asked.failure("wrong filter").message
+
+
+@pytest.fixture(scope="module")
+def growing(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A log without its end, as of a run that still runs."""
+    path = tmp_path_factory.mktemp("growing") / "run-lissajous.wandb"
+    path.write_bytes(EXAMPLE.read_bytes()[:3_000_000])
+    return path
+
+
+@pytest.mark.filterwarnings("ignore::histscan.LogTruncatedWarning")
+def test_run_that_still_runs_is_scanned_live(growing: Path) -> None:
+    asked = Asked()
+    asked.add("state", "state", LISSAJOUS)
+    asked.add("scan", "scan_history", LISSAJOUS, arguments={})
+    asked.add("beta", "beta_scan_history", LISSAJOUS, arguments={})
+    asked.add("beta keys", "beta_scan_history", LISSAJOUS, arguments={"keys": KEYS, "page_size": 10_000})
+    with serving(growing) as server:
+        asked.ask(server.url)
+        assert "files" not in server.traffic()["operations"]
+    expected = list(histscan.open(growing).scan_history())
+    assert asked["state"] == "running"
+    assert 1000 < len(expected) < 5000
+    assert_same_rows(asked["scan"], expected)
+    assert_same_export(asked["beta"], expected)
+    assert_same_export(asked["beta keys"], [{key: row[key] for key in KEYS} for row in expected])
+
+
+def test_live_rows_behind_several_exported_files() -> None:
+    asked = Asked()
+    asked.add("beta", "beta_scan_history", LISSAJOUS, arguments={"page_size": 600})
+    with serving(EXAMPLE, "--live-rows", "150", "--export-rows", "2000") as server:
+        asked.ask(server.url)
+        traffic = server.traffic()["operations"]
+    assert traffic["files"] == 3
+    assert traffic["HistoryPage"] == 1
+    assert_same_export(asked["beta"], list(log_of(LISSAJOUS).scan_history()))
+
+
+def test_exported_files_are_served_as_a_run(tmp_path: Path) -> None:
+    with serving(EXAMPLE, "--export-rows", "2000") as server:
+        query = """{ project(name: "examples", entityName: "histscan") { run(name: "lissajous") {
+            parquetHistory(liveKeys: ["_step"]) { parquetUrls } } } }"""
+        urls = server.query(query)["project"]["run"]["parquetHistory"]["parquetUrls"]
+        import requests
+
+        for number, url in enumerate(reversed(urls)):
+            name = f"histscan_examples_lissajous_{number}.runhistory.parquet"
+            (tmp_path / name).write_bytes(requests.get(url, timeout=30).content)
+    asked = Asked()
+    asked.add("scan", "scan_history", LISSAJOUS, arguments={})
+    asked.add("keys", "scan_history", LISSAJOUS, arguments={"keys": NESTED_KEYS, "page_size": 10_000})
+    asked.add("beta", "beta_scan_history", LISSAJOUS, arguments={})
+    asked.add("last", "lastHistoryStep", LISSAJOUS)
+    asked.add("summary", "summary", LISSAJOUS)
+    with serving(tmp_path) as server:
+        asked.ask(server.url)
+    log = log_of(LISSAJOUS)
+    expected = list(log.scan_history())
+    assert_same_export(asked["scan"], expected)
+    assert_same_export(asked["beta"], expected)
+    assert_same_export(asked["keys"], list(log.scan_history(NESTED_KEYS)))
+    assert asked["last"] == 4999
+    assert asked["summary"]["loss"] == expected[-1]["loss"]
+
+
+def test_api_key() -> None:
+    key = "f" * 40
+    question = [Question("lastHistoryStep", LISSAJOUS)]
+    with serving(EXAMPLE, "--api-key", key) as server:
+        assert key not in "".join(server.printed)
+        assert ask_wandb(server.url, question, api_key=key) == [4999]
+        (refused,) = ask_wandb(server.url, question, api_key="e" * 40)
+        assert isinstance(refused, Failure)
+        (beta,) = ask_wandb(
+            server.url, [Question("beta_scan_history", LISSAJOUS, {"max_step": 3})], api_key=key
+        )
+        assert [row["_step"] for row in beta] == [0, 1, 2]
+    assert key not in "".join(server.complaints)
+
+
+def test_client_waits_out_rate_limits_and_faults() -> None:
+    arguments = {"page_size": 500}
+    with serving(
+        EXAMPLE, "--rate-limit", "5/s", "--fault", "503@HistoryPage:first=2", "--fault", "429@RunHistoryKeys:first=1"
+    ) as server:
+        (rows,) = ask_wandb(server.url, [Question("scan_history", LISSAJOUS, arguments)])
+        statuses = server.traffic()["statuses"]
+    assert [row["_step"] for row in rows] == list(range(5000))
+    assert statuses["503"] == 2
+    assert statuses["429"] >= 2
+
+
+def test_copies_of_a_log_change_nothing(tmp_path: Path) -> None:
+    folder = tmp_path / "wandb" / "offline-run-20260131_120000-lissajous"
+    folder.mkdir(parents=True)
+    shutil.copy(EXAMPLE, folder / "run-lissajous.wandb")
+    (tmp_path / "wandb" / "latest-run").symlink_to(folder)
+    with serving(tmp_path) as server:
+        (runs,) = ask_wandb(server.url, [Question("runs", None, {"path": "histscan/examples"}, take=("id",))])
+    assert runs == [("lissajous",)]
+    assert server.complaints == []
