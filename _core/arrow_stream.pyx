@@ -21,6 +21,14 @@ from histscan._core.column_export cimport fill_buffers, fill_nulls
 from histscan._core.column_types import JSON_FORMAT
 
 
+cdef str arrow_name(str name):
+    """A column's name as Arrow can have it: what UTF-8 or a C string can't hold is spelt as JSON would escape it."""
+    return "".join(
+        f"\\u{ord(character):04x}" if character == "\0" or "\ud800" <= character <= "\udfff" else character
+        for character in name
+    )
+
+
 cdef void release_stream_capsule(object capsule) noexcept:
     """Frees a stream that its consumer never took over."""
     cdef ArrowArrayStream* stream = <ArrowArrayStream*> PyCapsule_GetPointer(capsule, "arrow_array_stream")
@@ -124,7 +132,7 @@ cdef class ArrowStream:
         cdef string format, column_name
         for name, column_format in self.columns.items():
             format = b"u" if column_format == JSON_FORMAT else column_format.encode()
-            column_name = name.encode("utf-8", "replace")
+            column_name = arrow_name(name).encode()
             children.push_back(make_column_schema(format, column_name, column_format == JSON_FORMAT))
         format = b"+s"
         column_name = b""

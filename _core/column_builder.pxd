@@ -15,12 +15,13 @@ from histscan._core.page cimport Page
 
 cdef enum:
     SKIPPED_COLUMN = -1     # the key was not asked for
-    SHARED_COLUMN = -2      # it belongs to several keys that were
+    SHARED_COLUMN = -2      # rows with it take care: it belongs to several columns, or overlaps with another key
+    OBJECT_COLUMN = -3      # it was not asked for, but an object under it may hold a key that was
 
 
 # What a remembered key stands for.
 cdef struct KeyTarget:
-    int32_t column      # the index of its column, or SKIPPED_COLUMN or SHARED_COLUMN
+    int32_t column      # the index of its column, or or one of the numbers above
     int32_t path        # the index in `paths` of what it is within the column; -1 where it is all of it
 
 
@@ -42,10 +43,15 @@ cdef class ColumnBuilder:
     cdef MessageRowDecoder record_keys  # spells keys of `.wandb` items out
     cdef MessageRowDecoder parquet_keys     # and those of ParquetHistoryItem
     cdef vector[NestedPath] paths       # where in their columns nested items belong
+    cdef dict seen_paths                # item keys, as paths of names, and their indexes in `items`
+    cdef set parent_paths               # every path that one of them goes on from
     cdef vector[NestedItem] nested      # of the row at hand: the nested items
     cdef bint busy                      # a thread is adding a page
 
-    cdef KeyTarget resolve(self, object key) except *
+    cdef KeyTarget resolve(self, object key, bint is_item) except *
+    cdef int32_t add_path(self, int32_t column, tuple below) except -1
+    cdef bint leads_to_wanted(self, tuple path) except -1
+    cdef bint has_overlap(self, tuple path) except -1
     cdef int32_t remember_json_key(self, byte_ptr begin, byte_ptr end, uint64_t hash) except -2
     cdef int32_t remember_item_key(
         self, Cursor* cursor, ItemSchema schema, byte_ptr begin, byte_ptr end, uint64_t hash

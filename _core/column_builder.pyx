@@ -29,7 +29,7 @@ from histscan._core.nested_items cimport NestedItem, NestedPath, is_tree, write_
 from histscan._core.page cimport Page
 from histscan._core.wire cimport read_length
 
-from histscan.errors import ResponseShapeError
+from histscan.errors import HistoryError, ResponseShapeError
 
 cdef enum:
     # A chunk is ended when the text of one of its columns has grown to this: Arrow's offsets are 32 bits wide.
@@ -56,11 +56,12 @@ cdef class ColumnBuilder:
         flatten: Nested values become columns with dotted names, instead of one column of JSON text.
     """
 
+    def __cinit__(self, *args, **kwargs):
+        self._start_chunk()
+
     def __init__(self, keys=None, *, bint flatten=False):
         self.flatten = flatten
         self.selection = None if keys is None else ItemSelection(keys)
-        self.json_keys = KeyMemory()
-        self.items = KeyMemory()
         self.record_keys = MessageRowDecoder(RECORD_ITEM)
         self.parquet_keys = MessageRowDecoder(PARQUET_ITEM)
         self._start_chunk()
@@ -75,6 +76,8 @@ cdef class ColumnBuilder:
         self.json_keys = KeyMemory()
         self.items = KeyMemory()
         self.paths.clear()
+        self.seen_paths = {}
+        self.parent_paths = set()
         if self.selection is not None and not self.flatten:
             for key in self.selection.keys:
                 self.chunk.column_named(key)
@@ -120,9 +123,9 @@ cdef class ColumnBuilder:
             HistoryDecodeError: A row is malformed, or the page ends early; all rows before have been added.
             RuntimeError: Another thread is adding a page to this builder.
         """
-        cdef Py_ssize_t row = first
+        cdef Py_ssize_t row = max(first, 0)
         cdef Py_ssize_t page_end = <Py_ssize_t> page.spans.size()
-        cdef Py_ssize_t end = page_end if limit is None else min(page_end, first + <Py_ssize_t> limit)
+        cdef Py_ssize_t end = page_end if limit is None else min(page_end, row + <Py_ssize_t> limit)
         if self.busy:
             raise RuntimeError("another thread is adding a page to these columns; give each thread a builder")
         self.busy = True
@@ -130,7 +133,11 @@ cdef class ColumnBuilder:
             while row < end:
                 row = self.add_plain_rows(page, row, end)
                 if row < end:
-                    self.add_careful_row(page.row(row))
+                    try:
+                        self.add_careful_row(page.decode_whole_row(row))
+                    except HistoryError as error:
+                        error.add_location(row=row)
+                        raise
                     row += 1
             if row == page_end:
                 page.raise_if_faulty()
@@ -144,8 +151,14 @@ cdef class ColumnBuilder:
         Args:
             rows: An iterable of dicts.
         """
-        for row in rows:
-            self.add_careful_row(row)
+        if self.busy:
+            raise RuntimeError("another thread is adding to these columns; give each thread a builder")
+        self.busy = True
+        try:
+            for row in rows:
+                self.add_careful_row(row)
+        finally:
+            self.busy = False
 
     cdef Py_ssize_t add_plain_rows(self, Page page, Py_ssize_t first, Py_ssize_t end) except -1:
         """Adds rows from `first` up to `end`, and returns the first one that needs care, or `end`."""
@@ -177,37 +190,66 @@ cdef class ColumnBuilder:
             self.chunk.clear_row(row)
         return index
 
-    cdef KeyTarget resolve(self, object key) except *:
+    cdef KeyTarget resolve(self, object key, bint is_item) except *:
         """The column of a key, or of a path of keys, and what the path is within it."""
         cdef KeyTarget target
-        cdef NestedPath path
+        cdef tuple path = key if type(key) is tuple else (key,)
         cdef tuple places
-        cdef object column = key
-        cdef object below = ()
+        cdef object column = path[0]
+        cdef tuple below = path[1:]
+        target.path = -1
         if self.selection is not None:
             places = self.selection.resolve(key)
-            if len(places) != 1:
-                # Where the keys asked for overlap, one item is in several columns.
-                target.column = SHARED_COLUMN if places else SKIPPED_COLUMN
-                target.path = -1
+            if not places:
+                target.column = OBJECT_COLUMN if self.leads_to_wanted(path) else SKIPPED_COLUMN
+                return target
+            if len(places) > 1 or self.leads_to_wanted(path):
+                target.column = SHARED_COLUMN
                 return target
             column = self.selection.keys[places[0][0]]
             below = places[0][1]
-        elif type(key) is tuple:
-            column = key[0]
-            below = key[1:]
+        if is_item and self.has_overlap(path):
+            target.column = SHARED_COLUMN
+            return target
         if self.flatten and below:
             column = ".".join((column, *below))
             below = ()
         target.column = self.chunk.column_named(column)
-        target.path = -1
         if below:
-            path.column = target.column
-            for name in below:
-                path.names.push_back(<string> json.dumps(name, ensure_ascii=False).encode())
-            target.path = <int32_t> self.paths.size()
-            self.paths.push_back(path)
+            target.path = self.add_path(target.column, below)
         return target
+
+    cdef int32_t add_path(self, int32_t column, tuple below) except -1:
+        """Makes it known where in its column a nested item belongs."""
+        cdef NestedPath path
+        path.column = column
+        for name in below:
+            path.names.push_back(<string> json.dumps(name, ensure_ascii=False).encode())
+        self.paths.push_back(path)
+        return <int32_t> self.paths.size() - 1
+
+    cdef bint leads_to_wanted(self, tuple path) except -1:
+        """Whether an object under this path may hold a key that was asked for by its dotted name."""
+        cdef str prefix = ".".join(path) + "."
+        return any(wanted.startswith(prefix) for wanted in self.selection.keys)
+
+    cdef bint has_overlap(self, tuple path) except -1:
+        """Whether a path of names goes on from another one that was seen, or another from it.
+
+        Which of the two a row has at last depends on their order, so rows with either take care from now on.
+        """
+        cdef Py_ssize_t depth
+        cdef int32_t index
+        cdef bint overlaps = path in self.parent_paths
+        for depth in range(1, len(path)):
+            overlaps |= path[:depth] in self.seen_paths
+            self.parent_paths.add(path[:depth])
+        if overlaps:
+            for other, index in self.seen_paths.items():
+                if other == path[:len(other)] or path == other[:len(path)]:
+                    self.item_order.targets[index].column = SHARED_COLUMN
+                    self.item_order.targets[index].path = -1
+        return overlaps
 
     cdef int32_t remember_json_key(self, byte_ptr begin, byte_ptr end, uint64_t hash) except -2:
         """Makes a key of a JSON row known that was passed over from `begin` to `end`; -1 if it can't be."""
@@ -219,7 +261,7 @@ cdef class ColumnBuilder:
             return -1
         index = self.json_keys.remember(begin, end - begin, hash, key)
         if index != NOT_REMEMBERED:
-            self.json_order.targets.push_back(self.resolve(key))
+            self.json_order.targets.push_back(self.resolve(key, False))
         return index
 
     cdef int32_t remember_item_key(
@@ -227,6 +269,7 @@ cdef class ColumnBuilder:
     ) except -2:
         """Makes the key of an item known that is spelt from `begin` to `end`; -1 if it can't be."""
         cdef int32_t index
+        cdef KeyTarget target
         cdef MessageRowDecoder decoder = self.record_keys if schema == RECORD_ITEM else self.parquet_keys
         cdef object key
         try:
@@ -235,7 +278,9 @@ cdef class ColumnBuilder:
             return -1
         index = self.items.remember(begin, end - begin, hash, key)
         if index != NOT_REMEMBERED:
-            self.item_order.targets.push_back(self.resolve(key))
+            target = self.resolve(key, True)
+            self.item_order.targets.push_back(target)
+            self.seen_paths[key if type(key) is tuple else (key,)] = index
         return index
 
     cdef int add_json_row(self, Cursor* cursor, size_t row, size_t row_limit) except -1 nogil:
@@ -275,15 +320,18 @@ cdef class ColumnBuilder:
                     hash = hash_bytes(begin, cursor.pos - begin)
                     index = self.json_keys.find(begin, cursor.pos - begin, hash)
                     if index == NOT_REMEMBERED:
+                        if self.flatten and peek(cursor) == c'{':
+                            # A key that only ever holds objects is no column of its own.
+                            return 0
                         with gil:
                             index = self.remember_json_key(begin, cursor.pos, hash)
                         if index == NOT_REMEMBERED:
                             return 0
                     repeats &= note_key(&self.json_order, position, index)
                 target = self.json_order.targets[index]
-                if target.column == SHARED_COLUMN:
-                    return 0
-                if target.column == SKIPPED_COLUMN:
+                if target.column < 0:
+                    if target.column == SHARED_COLUMN or (target.column == OBJECT_COLUMN and peek(cursor) == c'{'):
+                        return 0
                     if not skip_value(cursor):
                         return 0
                 elif self.flatten and peek(cursor) == c'{':
@@ -353,6 +401,8 @@ cdef class ColumnBuilder:
                 hash = hash_bytes(begin, keys_end - begin)
                 index = self.items.find(begin, keys_end - begin, hash)
                 if index == NOT_REMEMBERED:
+                    if self.flatten and peek(cursor) == c'{':
+                        return 0
                     with gil:
                         index = self.remember_item_key(cursor, schema, begin, keys_end, hash)
                     if index == NOT_REMEMBERED:
@@ -366,9 +416,10 @@ cdef class ColumnBuilder:
                 nested.begin = cursor.pos
                 nested.end = item_end
                 self.nested.push_back(nested)
-            elif target.column != SKIPPED_COLUMN:
-                if target.column == SHARED_COLUMN:
+            elif target.column < 0:
+                if target.column == SHARED_COLUMN or (target.column == OBJECT_COLUMN and peek(cursor) == c'{'):
                     return 0
+            else:
                 if self.flatten and peek(cursor) == c'{':
                     return 0
                 if put_document(&self.chunk.columns[target.column], row, row_limit, cursor) != 1:
@@ -408,9 +459,7 @@ cdef class ColumnBuilder:
         """Adds a row that was decoded to Python objects."""
         cdef size_t index = self.chunk.row_count
         if not isinstance(row, dict):
-            raise ResponseShapeError(
-                f"a row is {type(row).__name__}, not an object: it has no columns", row=self.chunk.row_count
-            )
+            raise ResponseShapeError(f"a row is {type(row).__name__}, not an object: it has no columns")
         for key, value in (<dict> row).items():
             self.put_member(key, value, index)
         self.chunk.row_count += 1
@@ -426,9 +475,7 @@ cdef class ColumnBuilder:
                 found = value
             elif wanted.startswith(f"{key}."):
                 # A dotted key that was asked for leads into the value.
-                found = value
-                for name in wanted[len(key) + 1:].split("."):
-                    found = found.get(name, MISSING) if type(found) is dict else MISSING
+                found = find_below(value, wanted[len(key) + 1:])
             if found is MISSING:
                 continue
             if self.flatten:
@@ -446,6 +493,21 @@ cdef class ColumnBuilder:
         return 0
 
 cdef object MISSING = object()
+
+
+cdef object find_below(object value, str dotted):
+    """What is nested in a value under a dotted name, whose parts may have dots themselves; MISSING if nothing is."""
+    cdef object found
+    if type(value) is not dict:
+        return MISSING
+    if dotted in value:
+        return (<dict> value)[dotted]
+    for name, below in (<dict> value).items():
+        if dotted.startswith(f"{name}."):
+            found = find_below(below, dotted[len(name) + 1:])
+            if found is not MISSING:
+                return found
+    return MISSING
 
 
 cdef bint is_sound_value(Cursor* value) noexcept nogil:

@@ -188,8 +188,9 @@ cdef inline int put_string(Column* column, size_t row, const Token* token) excep
     column.text.resize(text_end - column.text.data())
     column.bits[row] = text_bits(offset, column.text.size() - offset)
     column.tags[row] = CELL_TEXT
-    # Nobody escapes the letters of NaN; if somebody did, it is text all the same.
-    column.facts |= FACT_TEXT
+    column.facts |= FACT_NUMBER_TEXT if is_number_text(
+        column.text.data() + offset, column.text.data() + column.text.size()
+    ) else FACT_TEXT
     return 1
 
 

@@ -11,7 +11,8 @@ from histscan._core.column_cells cimport (
     FACT_FLOAT64, FACT_INT64, FACT_JSON, FACT_NEGATIVE, FACT_NUMBER_TEXT, FACT_TEXT, FACT_UINT64, FACT_WIDE_INT64,
     Column, fits_double, is_number_text, list_facts, put_text, reach_row,
 )
-from histscan._core.cursor cimport byte_ptr
+from histscan._core.cursor cimport JSON_TOO_DEEP, byte_ptr
+from histscan._core.faults cimport raise_fault_at
 
 
 cdef class ColumnChunk:
@@ -90,7 +91,10 @@ cdef class ColumnChunk:
                     <byte_ptr> <char*> text, <byte_ptr> <char*> text + len(text)
                 ) else FACT_TEXT
             else:
-                text = json.dumps(value).encode()
+                try:
+                    text = json.dumps(value).encode()
+                except RecursionError:
+                    raise_fault_at(JSON_TOO_DEEP, 0)
                 put_text(column, row, CELL_JSON, <byte_ptr> <char*> text, <byte_ptr> <char*> text + len(text))
                 column.facts |= FACT_JSON if type(value) is not list else list_facts(
                     <byte_ptr> <char*> text, <byte_ptr> <char*> text + len(text)

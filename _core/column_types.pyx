@@ -1,11 +1,13 @@
 """Which Arrow type a column has, from what was seen in it over a whole scan.
 
-The rules, first match first; null and absent are null in every type:
+The rules, first match first; null and absent are null in every type. Every value that was read counts, also one that
+a later member of the same row has replaced:
 
 - nothing but null: ``null``
 - bools alone: ``bool``
 - integers alone: ``int64``; ``uint64`` where some are beyond int64 and none is negative
-- integers and floats, NaN and infinities bare or in quotes among them: ``float64``, if a double holds each integer
+- integers and floats, NaN and infinities bare or in quotes among them: ``float64``, if each integer is within int64
+  and a double holds it exactly
 - text alone: ``utf8``
 - lists of integers, of floats or of both (and nulls): a list of ``int64`` or ``float64``, by the same rules
 - anything else: JSON text, as Arrow's canonical extension ``arrow.json``; so no digit of a large integer is lost

@@ -95,7 +95,7 @@ cdef inline bint read_number(Cursor* cursor, Token* token) noexcept nogil:
     if byte != c'.' and byte != c'e' and byte != c'E':
         cursor.pos = pos
         token.end = pos
-        if digit_count < 19 or (digit_count == 19 and mantissa <= 0x7FFFFFFFFFFFFFFFULL):
+        if digit_count < 19 or (digit_count == 19 and mantissa <= 0x7FFFFFFFFFFFFFFFULL + <uint64_t> negative):
             token.kind = TOKEN_INT64
             # The two's complement, without a branch.
             token.integer = <int64_t> ((mantissa ^ -<uint64_t> negative) + <uint64_t> negative)

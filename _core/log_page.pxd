@@ -34,4 +34,5 @@ cdef class LogPage(Page):
     cdef MessageRowDecoder decoder
     cdef ItemSelection selection    # the keys asked for; None for all
 
+    cdef object decode_span(self, Py_ssize_t index, ItemSelection selection)
     cdef byte_ptr span_data(self, RowSpan span) noexcept nogil

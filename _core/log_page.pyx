@@ -147,6 +147,13 @@ cdef class LogPage(Page):
         return found
 
     cdef object decode_row(self, Py_ssize_t index):
+        return self.decode_span(index, self.selection)
+
+    cdef object decode_whole_row(self, Py_ssize_t index):
+        return self.decode_span(index, None)
+
+    cdef object decode_span(self, Py_ssize_t index, ItemSelection selection):
+        """The row at an index, with all its keys or with those of a selection."""
         cdef Cursor cursor
         cdef RowSpan span = self.spans[index]
         cdef byte_ptr data = self.span_data(span)
@@ -155,8 +162,8 @@ cdef class LogPage(Page):
         open_cursor(&cursor, data, span.end - span.begin)
         try:
             try:
-                if self.selection is not None:
-                    return self.selection.decode_row(&cursor)
+                if selection is not None:
+                    return selection.decode_row(&cursor)
                 return self.decoder.decode_row(&cursor)
             except RecursionError:
                 raise_too_deep(&cursor)

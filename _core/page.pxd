@@ -18,8 +18,11 @@ cdef class Page:
     cdef vector[RowSpan] spans
     cdef Fault fault            # what ended the index early; every row before it is there
     cdef Py_ssize_t fault_byte  # where, as an offset into the page
+    # What the page is called in errors; whoever makes the page says it.
+    cdef public object label
 
     cdef object decode_row(self, Py_ssize_t index)
+    cdef object decode_whole_row(self, Py_ssize_t index)
     cdef byte_ptr row_data(self, size_t index, size_t* length) noexcept nogil
     cdef int use_decoder_of(self, Page previous) except -1
     cdef int note_fault(self, const Cursor* cursor) except -1

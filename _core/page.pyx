@@ -57,6 +57,10 @@ cdef class Page:
         """The row at an index that the caller has checked."""
         raise NotImplementedError
 
+    cdef object decode_whole_row(self, Py_ssize_t index):
+        """The row with all its keys, where `decode_row` leaves out some that nobody asked for."""
+        return self.decode_row(index)
+
     cdef byte_ptr row_data(self, size_t index, size_t* length) noexcept nogil:
         """The bytes of the row at an index that the caller has checked, for reading without the GIL."""
         length[0] = self.spans[index].end - self.spans[index].begin

@@ -10,6 +10,8 @@ cdef class RowScan:
     cdef public Py_ssize_t scan_offset  # index of the next row within the current page
     cdef Page page                      # the current page; None where row_list is
     cdef list row_list                  # the current page's rows, once they were asked for or assigned; else None
+    cdef bint exporting                 # the pages go elsewhere than into rows; see _pages
+    cdef Py_ssize_t restarts            # how many times the scan started over
     cdef object load_lock               # held by the thread that loads a page
 
     cdef object next_row(self)

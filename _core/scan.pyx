@@ -35,6 +35,7 @@ cdef class RowScan:
 
     def _start_over(self):
         """Goes back to the first page, without loading it."""
+        self.restarts += 1
         self.page_offset = self.min_step
         self.scan_offset = 0
         self.row_list = []
@@ -106,6 +107,8 @@ cdef class RowScan:
                 except HistoryDecodeError as error:
                     self._add_location(error)
                     raise
+            if self.exporting:
+                raise RuntimeError("this scan is being read as columns: take rows from a scan of its own")
             with self.load_lock:
                 # Of several threads that share the scan, one loads the page; the others then find it here.
                 if self.page is page and self.row_list is row_list and self.scan_offset >= index:
@@ -139,17 +142,34 @@ cdef class RowScan:
 
         Yields:
             Each page: a `Page`, or a list of rows where a subclass has assigned one.
+
+        Raises:
+            RuntimeError: The scan is used for something else at the same time.
         """
-        self._start_over()
-        while self.page_offset < self._stop_step:
-            self._load_next()
-            if self.row_list is None:
-                # Nobody is to be handed the page's rows a second time.
-                self.scan_offset = <Py_ssize_t> self.page.spans.size()
-                yield self.page
-            else:
-                self.scan_offset = len(self.row_list)
-                yield self.row_list
+        cdef Py_ssize_t restarts
+        if self.exporting:
+            raise RuntimeError("this scan is being read as columns already: give each reader a scan of its own")
+        self.exporting = True
+        try:
+            self._start_over()
+            restarts = self.restarts
+            while self.page_offset < self._stop_step:
+                self._load_next()
+                if self.row_list is None:
+                    # Nobody is to be handed the page's rows a second time.
+                    self.scan_offset = <Py_ssize_t> self.page.spans.size()
+                    self.page.label = self._page_label()
+                    yield self.page
+                else:
+                    self.scan_offset = len(self.row_list)
+                    yield self.row_list
+                if self.restarts != restarts:
+                    raise RuntimeError("this scan was started over while it was being read as columns")
+        finally:
+            self.exporting = False
+
+    def _page_label(self):
+        """What errors call the page just loaded; subclasses know more than nothing."""
 
     def _load_next(self):
         """Fetches the page at `page_offset`, makes it the current one, and moves `page_offset` on."""

@@ -10,6 +10,7 @@ import os
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from histscan._core.arrow_stream import ArrowStream
@@ -38,6 +39,19 @@ def default_threads() -> int:
     return min(4, cores)
 
 
+def _add(builder: ColumnBuilder, page: Page | list[Any], first: int, limit: int | None) -> int:
+    """Adds rows of a page, and says which page it was if that fails; returns the first row not added."""
+    if not isinstance(page, Page):
+        rows = page[first:] if limit is None else page[first : first + limit]
+        builder.add_rows(rows)
+        return first + len(rows)
+    try:
+        return builder.add_page(page, first, limit)
+    except HistoryError as error:
+        error.add_location(page=page.label)
+        raise
+
+
 def build_chunks(
     pages: Iterable[Page | list[Any]], *, keys: Sequence[str] | None, flatten: bool, rows: int
 ) -> Iterator[ColumnChunk]:
@@ -60,19 +74,15 @@ def build_chunks(
     is_first = True
     try:
         for page in pages:
-            if not isinstance(page, Page):
-                builder.add_rows(page)
-            else:
-                first = 0
-                while True:
-                    first = builder.add_page(page, first, rows - builder.row_count)
-                    if first == len(page):
-                        break
-                    yield builder.take_chunk()
-                    is_first = False
-            if builder.row_count >= rows or builder.is_full:
+            first = 0
+            while True:
+                first = _add(builder, page, first, rows - builder.row_count)
+                if builder.row_count < rows and not builder.is_full:
+                    break
                 yield builder.take_chunk()
                 is_first = False
+                if first == len(page):
+                    break
     except HistoryError:
         if builder.row_count:
             yield builder.take_chunk()
@@ -85,10 +95,7 @@ def _build_one(pages: list[Page | list[Any]], keys: Sequence[str] | None, flatte
     """Builds one chunk of some pages."""
     builder = ColumnBuilder(keys, flatten=flatten)
     for page in pages:
-        if isinstance(page, Page):
-            builder.add_page(page)
-        else:
-            builder.add_rows(page)
+        _add(builder, page, 0, None)
     return builder.take_chunk()
 
 
@@ -107,23 +114,29 @@ def build_chunks_in_threads(
         Chunks in the order of the pages.
 
     Raises:
-        HistoryError: A page can't be read.
+        HistoryError: A page can't be read; of several, the first in the scan's order.
     """
     waiting: deque[Future[ColumnChunk]] = deque()
+    failure: Exception | None = None
+    source = iter(pages)
     with ThreadPoolExecutor(threads, thread_name_prefix="histscan-columns") as pool:
-        group: list[Page | list[Any]] = []
-        for page in pages:
-            group.append(page)
-            if len(group) == _PAGES_PER_TASK:
-                waiting.append(pool.submit(_build_one, group, keys, flatten))
-                group = []
+        while failure is None:
+            group: list[Page | list[Any]] = []
+            try:
+                group.extend(islice(source, _PAGES_PER_TASK))
+            except Exception as error:
+                # Raised once the pages before it have had their turn: they may fail, too.
+                failure = error
+            if not group:
+                break
+            waiting.append(pool.submit(_build_one, group, keys, flatten))
             # Pages that nobody has come to yet would only pile up.
             while len(waiting) > 2 * threads:
                 yield waiting.popleft().result()
-        if group:
-            waiting.append(pool.submit(_build_one, group, keys, flatten))
         while waiting:
             yield waiting.popleft().result()
+    if failure is not None:
+        raise failure
 
 
 class ColumnExports:
@@ -135,6 +148,8 @@ class ColumnExports:
     if TYPE_CHECKING:
 
         def _pages(self) -> Iterator[Page | list[Any]]: ...
+
+        def _add_location(self, error: HistoryError) -> None: ...
 
     def _column_keys(self, keys: Sequence[str] | None) -> Sequence[str] | None:
         """The keys to make columns of; None for whatever the rows have."""
@@ -156,17 +171,33 @@ class ColumnExports:
         """Scans everything into chunks, and streams them."""
         wanted, flatten = self._column_keys(keys), self._flatten(nested)
         threads = default_threads() if threads is None else threads
-        if threads > 1:
-            chunks = list(build_chunks_in_threads(self._pages(), keys=wanted, flatten=flatten, threads=threads))
-        else:
-            chunks = list(build_chunks(self._pages(), keys=wanted, flatten=flatten, rows=DEFAULT_BATCH_ROWS))
+        try:
+            if threads > 1:
+                chunks = list(build_chunks_in_threads(self._pages(), keys=wanted, flatten=flatten, threads=threads))
+            else:
+                chunks = list(build_chunks(self._pages(), keys=wanted, flatten=flatten, rows=DEFAULT_BATCH_ROWS))
+        except HistoryError as error:
+            self._add_location(error)
+            raise
         return ArrowStream(merge_columns(chunks), chunks)
 
     def _batch_stream(self, keys: Sequence[str] | None, nested: str, rows: int) -> ArrowStream:
         """Streams chunks of `rows` rows; all of them are in memory, as the last may decide the first one's types."""
         wanted, flatten = self._column_keys(keys), self._flatten(nested, rows)
-        chunks = list(build_chunks(self._pages(), keys=wanted, flatten=flatten, rows=rows))
-        return ArrowStream(merge_columns(chunks), chunks)
+        chunks: list[ColumnChunk] = []
+        failure: HistoryError | None = None
+        try:
+            chunks.extend(build_chunks(self._pages(), keys=wanted, flatten=flatten, rows=rows))
+        except HistoryError as error:
+            self._add_location(error)
+            failure = error
+
+        def rows_before_failure() -> Iterator[ColumnChunk]:
+            yield from chunks
+            if failure is not None:
+                raise failure
+
+        return ArrowStream(merge_columns(chunks), rows_before_failure())
 
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
         """The scan as a stream of record batches, for anything that takes Arrow's PyCapsules.
@@ -188,10 +219,13 @@ class ColumnExports:
         """Scans everything into an Arrow table.
 
         Args:
-            keys: The keys to make columns of, in this order; the others' values are not even read. All rows are
-                there: where one lacks a key, its value is null. None for all keys.
+            keys: The keys to make columns of, in this order; the others' values are not even read, so nothing
+                malformed is noticed there. All rows are there: where one lacks a key, its value is null. Nested keys
+                may be dotted. None for all keys.
             nested: ``"json"`` makes one column of JSON text (Arrow's ``arrow.json``) of nested values;
-                ``"flatten"`` makes columns with dotted names.
+                ``"flatten"`` makes columns with dotted names, in the order in which they first appear. (A key that
+                has a dot of its own and a nested one of the same dotted name share a column; where a row has both,
+                the later one counts.)
             threads: How many threads build columns; None for one on each core, four at most.
 
         Returns:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import warnings
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from histscan._core.arrow_stream import ArrowStream
 from histscan._core.column_chunk import ColumnChunk
@@ -13,6 +15,7 @@ from histscan._core.column_types import merge_columns
 from histscan._core.item_selection import ItemSelection
 from histscan._core.log_page import LogPage
 from histscan._core.log_reader import LogReader
+from histscan._core.page import Page
 from histscan._core.scan import RowScan
 from histscan.errors import HistoryDecodeError, HistoryError, LogCorruptWarning, LogTruncatedWarning
 from histscan.frames import ColumnExports, build_chunks
@@ -106,16 +109,42 @@ class LogScan(RowScan, ColumnExports):
         self._reader = LogReader(skip_corrupt=self._skip_corrupt)
         self._page_source = read_pages(self.path, self._reader, self._limit)
 
+    def _anew(self) -> LogScan:
+        """The same scan with a state of its own."""
+        return LogScan(
+            self.path,
+            keys=self.keys,
+            min_step=self.min_step,
+            stop_step=self._stop_step,
+            skip_corrupt=self._skip_corrupt,
+            size=self.size,
+        )
+
+    def _pages(self) -> Iterator[Page | list[Any]]:
+        # A scan of its own for every pass: rows and columns, and several readers, keep out of each other's way.
+        return super(LogScan, self._anew())._pages()
+
     def _batch_stream(self, keys: Sequence[str] | None, nested: str, rows: int) -> ArrowStream:
         """Streams chunks of `rows` rows in bounded memory: a first pass over the log finds the columns' types."""
         wanted, flatten = self._column_keys(keys), self._flatten(nested, rows)
         # What is appended between the passes could have other types: both read what is there now.
-        self._limit = self.path.stat().st_size
+        limit = self.path.stat().st_size
 
         def chunks() -> Iterator[ColumnChunk]:
-            return build_chunks(self._pages(), keys=wanted, flatten=flatten, rows=rows)
+            scan = self._anew()
+            scan._limit = limit
+            try:
+                yield from build_chunks(super(LogScan, scan)._pages(), keys=wanted, flatten=flatten, rows=rows)
+            except HistoryError as error:
+                scan._add_location(error)
+                raise
 
-        return ArrowStream(merge_columns(chunks()), chunks())
+        def readable_chunks() -> Iterator[ColumnChunk]:
+            # The second pass raises what this one meets, behind the rows before it.
+            with contextlib.suppress(HistoryError):
+                yield from chunks()
+
+        return ArrowStream(merge_columns(readable_chunks()), chunks())
 
     @property
     def bytes_read(self) -> int:

@@ -212,6 +212,9 @@ class LogRun(ColumnExports):
     def _pages(self) -> Iterator[Page | list[Any]]:
         return self.scan_history()._pages()
 
+    def _add_location(self, error: HistoryError) -> None:
+        error.add_location(run=str(self.file))
+
     def _batch_stream(self, keys: Sequence[str] | None, nested: str, rows: int) -> ArrowStream:
         return self.scan_history()._batch_stream(keys, nested, rows)
 
