@@ -201,7 +201,11 @@ cdef class ColumnBuilder:
         if self.selection is not None:
             places = self.selection.resolve(key)
             if not places:
-                target.column = OBJECT_COLUMN if self.leads_to_wanted(path) else SKIPPED_COLUMN
+                if not self.leads_to_wanted(path):
+                    target.column = SKIPPED_COLUMN
+                else:
+                    # An item that is no object may still replace nested ones that were asked for.
+                    target.column = SHARED_COLUMN if is_item else OBJECT_COLUMN
                 return target
             if len(places) > 1 or self.leads_to_wanted(path):
                 target.column = SHARED_COLUMN

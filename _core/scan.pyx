@@ -138,7 +138,7 @@ cdef class RowScan:
         self.scan_offset = 0
 
     def _pages(self):
-        """Starts over, and goes from page to page without decoding rows.
+        """Goes from page to page, from the first one on, without decoding rows; rows go on afterwards where they were.
 
         Yields:
             Each page: a `Page`, or a list of rows where a subclass has assigned one.
@@ -146,17 +146,22 @@ cdef class RowScan:
         Raises:
             RuntimeError: The scan is used for something else at the same time.
         """
-        cdef Py_ssize_t restarts
+        cdef Py_ssize_t restarts = -1
+        cdef Page page
+        cdef list row_list
+        cdef Py_ssize_t scan_offset
         if self.exporting:
             raise RuntimeError("this scan is being read as columns already: give each reader a scan of its own")
         self.exporting = True
+        page, row_list = self.page, self.row_list
+        page_offset, scan_offset = self.page_offset, self.scan_offset
         try:
             self._start_over()
             restarts = self.restarts
             while self.page_offset < self._stop_step:
                 self._load_next()
                 if self.row_list is None:
-                    # Nobody is to be handed the page's rows a second time.
+                    # Another thread that takes rows meanwhile is to be told, not to be handed these.
                     self.scan_offset = <Py_ssize_t> self.page.spans.size()
                     self.page.label = self._page_label()
                     yield self.page
@@ -167,6 +172,11 @@ cdef class RowScan:
                     raise RuntimeError("this scan was started over while it was being read as columns")
         finally:
             self.exporting = False
+            if self.restarts == restarts:
+                self.page = page
+                self.row_list = row_list
+                self.page_offset = page_offset
+                self.scan_offset = scan_offset
 
     def _page_label(self):
         """What errors call the page just loaded; subclasses know more than nothing."""
