@@ -67,8 +67,9 @@ def build() -> None:
             compiler_directives=directives,
             annotate=debug,
             build_dir="build/debug" if debug else ("build/sanitize" if sanitizers else "build/release"),
-            show_all_warnings=True,
-        )
+            nthreads=os.cpu_count() or 1,
+        ),
+        options={"build_ext": {"parallel": os.cpu_count() or 1}},
     )
 
 

@@ -111,7 +111,9 @@ inline uint64_t hash_bytes(const uint8_t *pos, size_t length) {
         std::memcpy(&word, pos, length);
         hash += (word ^ third) * second;
     }
-    return hash ^ (hash >> 32);
+    // A product carries upwards only: the last characters, where numbered keys differ, have to come down again.
+    hash = (hash ^ hash >> 32) * first;
+    return hash ^ hash >> 32;
 }
 
 // True if the `length` bytes at `left` and `right` are the same. Texts of up to 32 bytes are compared by words that

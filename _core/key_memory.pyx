@@ -59,21 +59,26 @@ cdef class KeyMemory:
                 while self.slots[slot] != NOT_REMEMBERED:
                     slot = (slot + 1) & (self.slots.size() - 1)
                 self.slots[slot] = index
-        owner = PyBytes_FromStringAndSize(<char*> text, length)
-        self.owners.append((owner, key))
-        # From here on no object is made or freed, so no other code can run and remember keys amid this.
         for probe in range(PROBE_LIMIT):
             slot = (hash + probe) & (self.slots.size() - 1)
             if self.slots[slot] == NOT_REMEMBERED:
-                index = <int32_t> self.entries.size()
-                entry.text = <byte_ptr> PyBytes_AS_STRING(owner)
-                entry.length = length
-                entry.hash = hash
-                entry.key = <PyObject*> key
-                self.entries.push_back(entry)
-                self.slots[slot] = index
-                return index
-        return NOT_REMEMBERED
+                break
+        else:
+            # Too many keys share these slots: this one is decoded each time it comes, and costs no memory.
+            return NOT_REMEMBERED
+        owner = PyBytes_FromStringAndSize(<char*> text, length)
+        self.owners.append((owner, key))
+        # Making these may have run other code, which may have remembered keys. From here on none can run.
+        while self.slots[slot] != NOT_REMEMBERED:
+            slot = (slot + 1) & (self.slots.size() - 1)
+        index = <int32_t> self.entries.size()
+        entry.text = <byte_ptr> PyBytes_AS_STRING(owner)
+        entry.length = length
+        entry.hash = hash
+        entry.key = <PyObject*> key
+        self.entries.push_back(entry)
+        self.slots[slot] = index
+        return index
 
 
 cdef class RowShape:

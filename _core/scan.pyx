@@ -84,6 +84,8 @@ cdef class RowScan:
         cdef list row_list
         cdef Py_ssize_t index
         while True:
+            if self.exporting:
+                raise RuntimeError("this scan is being read as columns: take rows from a scan of its own")
             page = self.page
             row_list = self.row_list
             index = self.scan_offset
@@ -107,11 +109,14 @@ cdef class RowScan:
                 except HistoryDecodeError as error:
                     self._add_location(error)
                     raise
-            if self.exporting:
-                raise RuntimeError("this scan is being read as columns: take rows from a scan of its own")
             with self.load_lock:
                 # Of several threads that share the scan, one loads the page; the others then find it here.
-                if self.page is page and self.row_list is row_list and self.scan_offset >= index:
+                if (
+                    self.page is page
+                    and self.row_list is row_list
+                    and self.scan_offset >= index
+                    and not self.exporting
+                ):
                     if self.page_offset >= self._stop_step:
                         raise StopIteration
                     self._load_next()
@@ -150,9 +155,14 @@ cdef class RowScan:
         cdef Page page
         cdef list row_list
         cdef Py_ssize_t scan_offset
-        if self.exporting:
+        cdef bint is_free = False
+        if not self.exporting:
+            # A thread that takes rows may be loading a page: that one is still its own.
+            with self.load_lock:
+                if not self.exporting:
+                    self.exporting = is_free = True
+        if not is_free:
             raise RuntimeError("this scan is being read as columns already: give each reader a scan of its own")
-        self.exporting = True
         page, row_list = self.page, self.row_list
         page_offset, scan_offset = self.page_offset, self.scan_offset
         try:
@@ -161,7 +171,6 @@ cdef class RowScan:
             while self.page_offset < self._stop_step:
                 self._load_next()
                 if self.row_list is None:
-                    # Another thread that takes rows meanwhile is to be told, not to be handed these.
                     self.scan_offset = <Py_ssize_t> self.page.spans.size()
                     self.page.label = self._page_label()
                     yield self.page

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from benches.apart import can_measure_memory
 from benches.case import FULL, QUICK, Scale
 from benches.cases import CASES
 from benches.memory import peak_memory
@@ -37,9 +38,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     scale = QUICK if options.quick else FULL
     chosen = options.case or [*CASES, *STREAMS]
+    with_memory = not options.no_memory
+    if with_memory and not can_measure_memory():
+        _say("this system does not tell a process's peak memory: measuring times alone")
+        with_memory = False
     try:
-        cases = _measure_cases([name for name in chosen if name in CASES], scale, with_memory=not options.no_memory)
-        streams = [_measure_stream(name, scale) for name in chosen if name in STREAMS]
+        cases = _measure_cases([name for name in CASES if name in chosen], scale, with_memory=with_memory)
+        streams = [_measure_stream(name, scale) for name in STREAMS if name in chosen and with_memory]
     except _TimingError:
         return 1
     print(format_table(cases, streams, scale))
@@ -48,18 +53,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
+def _known_name(name: str) -> str:
+    if name not in CASES and name not in STREAMS:
+        raise argparse.ArgumentTypeError(f"there is no case {name!r}")
+    return name
+
+
 def _parser() -> argparse.ArgumentParser:
-    names = [*CASES, *STREAMS]
     parser = argparse.ArgumentParser(
         prog="python -m benches",
         description=__doc__,
-        epilog=f"Cases: {', '.join(names)}. A ratio below what is asked for is marked; the exit code stays 0. The case "
-        "`log` has the wandb client record its log once, which takes about a minute.",
+        epilog=f"Cases: {', '.join([*CASES, *STREAMS])}. A ratio below what is asked for is marked, and the exit code "
+        "stays 0. The case `log` has the wandb client record its log once, which takes about a minute.",
     )
-    parser.add_argument("case", nargs="*", choices=[*names, []], metavar="case", help="what to measure; default: all")
+    parser.add_argument("case", nargs="*", type=_known_name, metavar="case", help="what to measure; default: all")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all numbers to a file as well")
     parser.add_argument("--quick", action="store_true", help="small inputs and few rounds: a look, not a measurement")
-    parser.add_argument("--no-memory", action="store_true", help="leave the peak memory of the cases out")
+    parser.add_argument("--no-memory", action="store_true", help="measure times alone")
     return parser
 
 
@@ -67,12 +77,14 @@ def _measure_cases(names: Sequence[str], scale: Scale, *, with_memory: bool) -> 
     timings = _take_timings(names, scale)
     outcomes = []
     for name in names:
-        case, peaks = CASES[name], [None, None]
+        case = CASES[name]
+        peer_seconds, our_seconds = timings[name]
+        peer_peak = our_peak = None
         if with_memory:
-            _say(f"memory of {name}")
+            _say(f"memory of {name} …")
             inputs = case.inputs(scale)
-            peaks = [peak_memory(case, side, inputs) for side in ("peer", "ours")]
-        outcomes.append(CaseOutcome(case, *timings[name], *peaks))
+            peer_peak, our_peak = peak_memory(case, "peer", inputs), peak_memory(case, "ours", inputs)
+        outcomes.append(CaseOutcome(case, peer_seconds, our_seconds, peer_peak, our_peak))
     return outcomes
 
 
@@ -80,7 +92,7 @@ def _take_timings(names: Sequence[str], scale: Scale) -> dict[str, tuple[float, 
     """Returns the medians of the peer and of ours, in seconds, for each case."""
     if not names:
         return {}
-    _say(f"timing {len(names)} cases")
+    _say(f"timing {len(names)} cases …")
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "timings.json"
         command = [sys.executable, "-m", "pytest", *(f"benches/test_cases.py::test_case[{name}]" for name in names)]
@@ -97,12 +109,12 @@ def _take_timings(names: Sequence[str], scale: Scale) -> dict[str, tuple[float, 
 
 
 def _measure_stream(name: str, scale: Scale) -> StreamOutcome:
-    _say(f"streaming {scale.streamed_rows:,} rows: {name}")
+    _say(f"streaming {scale.streamed_rows:,} rows: {name} …")
     return StreamOutcome(STREAMS[name], scale.streamed_rows, watch_stream(STREAMS[name], scale.streamed_rows))
 
 
 def _say(what: str) -> None:
-    print(f"{what} …", file=sys.stderr, flush=True)
+    print(what, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -10,9 +10,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
-__all__ = ["call_apart", "forget_peak", "resident_bytes"]
+__all__ = ["call_apart", "can_measure_memory", "forget_peak", "resident_bytes"]
 
 _ROOT = Path(__file__).resolve().parent.parent
+_PEAK_RESET = Path("/proc/self/clear_refs")
 
 Result = TypeVar("Result")
 
@@ -39,6 +40,11 @@ def call_apart(function: Callable[..., Result], *arguments: Any) -> Result:
     return result
 
 
+def can_measure_memory() -> bool:
+    """Whether this system tells a process's resident memory, and lets its peak be forgotten: Linux does."""
+    return _PEAK_RESET.exists()
+
+
 def resident_bytes(field: str = "VmRSS") -> int:
     """Returns how much memory this process has resident.
 
@@ -63,7 +69,7 @@ def forget_peak() -> None:
 
     The peak of ``getrusage()`` is of no use here: it is inherited from the process that started this one.
     """
-    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+    _PEAK_RESET.write_text("5", encoding="ascii")
 
 
 def _answer_call() -> None:

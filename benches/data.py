@@ -20,6 +20,7 @@ __all__ = [
     "history_body",
     "joined_rows",
     "mixed_rows",
+    "numbered_rows",
     "plain_rows",
     "sampled_body",
     "service_page",
@@ -42,7 +43,8 @@ class RunName:
 RUN = RunName("team", "vision", "a1b2c3d4")
 
 _GROUPS = ("loss", "accuracy", "grad_norm", "weight_norm", "learning_rate", "throughput")
-_METRICS = 18
+_ITEMS = 23
+_METRICS = _ITEMS - 5
 _START = 1_790_000_000.0
 _PHASES = ("warm-up", "train", "größer als zuvor", 'said "stop"\n')
 _NAN_SHARE = 0.05
@@ -103,6 +105,14 @@ def mixed_rows(steps: Iterable[int], seed: int = 0) -> Iterator[Row]:
         }
         row[sparse] = draw.random() if row["_step"] % 2 else None
         yield row
+
+
+def numbered_rows(steps: Iterable[int], seed: int = 0) -> Iterator[Row]:
+    """Yields rows of 23 items whose keys are alike but for a number at their end, as those of layers are."""
+    draw = random.Random(seed)
+    names = [f"train/metric_{index:02}" for index in range(_ITEMS - 1)]
+    for step in steps:
+        yield {"_step": step, **{name: draw.gauss(1.0, 0.1) for name in names}}
 
 
 def shuffled(rows: Iterable[Row], seed: int = 0) -> Iterator[Row]:

@@ -85,7 +85,7 @@ GRAPHQL_CASES: tuple[Case[Pages], ...] = (
         Contestant(f"wandb {wandb.__version__}", partial(_scan_parsed, WandbHistoryScan)),
         Contestant("histscan", partial(_scan_parsed, histscan.HistoryScan)),
         floor=4.5,
-        rounds=21,
+        rounds=15,
     ),
     Case(
         "client-body",
@@ -94,7 +94,7 @@ GRAPHQL_CASES: tuple[Case[Pages], ...] = (
         Contestant("json.loads: body, rows", _load_history),
         Contestant("histscan", _scan_history),
         floor=5.0,
-        rounds=21,
+        rounds=15,
     ),
     Case(
         "sampled-body",
@@ -103,7 +103,7 @@ GRAPHQL_CASES: tuple[Case[Pages], ...] = (
         Contestant("json.loads: body", _load_sampled),
         Contestant("histscan", _scan_sampled),
         floor=None,
-        rounds=21,
+        rounds=15,
     ),
 )
 """GraphQL scans: from the parsed answer on with wandb's client, from the answer's body on with histscan's."""

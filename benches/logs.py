@@ -43,9 +43,8 @@ def _scan(log: RecordedLog) -> Iterator[Any]:
 def _read_by_wandb(log: RecordedLog) -> Iterator[Any]:
     store = DataStore()
     store.open_for_scan(str(log.path))
-    record = wandb_internal_pb2.Record()
     while (data := store.scan_data()) is not None:
-        record.ParseFromString(data)
+        record = wandb_internal_pb2.Record.FromString(data)
         if record.HasField("history"):
             row: dict[str, Any] = {}
             for item in record.history.item:

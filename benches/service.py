@@ -70,7 +70,7 @@ _PEER = Contestant(f"wandb {wandb.__version__}", partial(_scan, WandbBetaHistory
 _OURS = Contestant("histscan", partial(_scan, histscan.BetaHistoryScan))
 
 SERVICE_CASES: tuple[Case[Pages], ...] = (
-    Case("service", "BetaHistoryScan, keys in one order", _plain, _PEER, _OURS, floor=20.0, rounds=11),
+    Case("service", "BetaHistoryScan, keys in one order", _plain, _PEER, _OURS, floor=20.0, rounds=9),
     Case(
         "service-shuffled",
         "BetaHistoryScan, keys in random order",
@@ -78,8 +78,8 @@ SERVICE_CASES: tuple[Case[Pages], ...] = (
         _PEER,
         _OURS,
         floor=15.0,
-        rounds=11,
+        rounds=9,
     ),
-    Case("service-mixed", "BetaHistoryScan, NaN, texts, nested, null", _mixed, _PEER, _OURS, floor=12.0, rounds=11),
+    Case("service-mixed", "BetaHistoryScan, NaN, texts, nested, null", _mixed, _PEER, _OURS, floor=12.0, rounds=9),
 )
 """`BetaHistoryScan` against wandb's own class, from the parsed answer on."""

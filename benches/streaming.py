@@ -16,7 +16,7 @@ from typing import Any
 
 import histscan
 from benches.apart import call_apart, forget_peak, resident_bytes
-from benches.data import RUN, Row, history_body, plain_rows, service_page, shuffled, value_text
+from benches.data import RUN, Row, history_body, numbered_rows, service_page, shuffled, value_text
 from benches.record_log import DEFAULT_DIRECTORY
 from histscan import proto
 from tests import wire
@@ -126,7 +126,7 @@ class _PageTemplate:
 
 
 def _template(encode: Callable[[Iterable[Row]], bytes], rows: int) -> AbstractContextManager[_PageTemplate]:
-    page = encode([{**row, "_step": _MARK} for row in plain_rows(range(_PAGE_ROWS))])
+    page = encode([{**row, "_step": _MARK} for row in numbered_rows(range(_PAGE_ROWS))])
     parts = page.split(b"%d" % _MARK)
     assert len(parts) == _PAGE_ROWS + 1
     assert rows % _PAGE_ROWS == 0
@@ -190,7 +190,7 @@ def _written_log(rows: int) -> Iterator[Path]:
 
 def _records(rows: int) -> Iterator[bytes]:
     templates = []
-    for row in shuffled({**row, "_step": _MARK} for row in plain_rows(range(_PAGE_ROWS))):
+    for row in shuffled({**row, "_step": _MARK} for row in numbered_rows(range(_PAGE_ROWS))):
         record = wire.history_record([((key,), value_text(value)) for key, value in row.items()], _MARK)
         # The record's own step is the last thing in it.
         before, _, after = record.removesuffix(wire.varint(_MARK)).partition(b"%d" % _MARK)

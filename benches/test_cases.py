@@ -21,6 +21,9 @@ def test_case(benchmark: BenchmarkFixture, case: Case[Any], scale: Scale) -> Non
     inputs = case.inputs(scale)
     compare(case, inputs)
     peer_seconds: list[float] = []
+    # What is there by now stays: collections before and within the rounds need not go through it.
+    gc.collect()
+    gc.freeze()
 
     def time_peer() -> tuple[tuple[Any, ...], dict[str, Any]]:
         peer_seconds.append(time_once(case.peer, inputs))
@@ -28,4 +31,5 @@ def test_case(benchmark: BenchmarkFixture, case: Case[Any], scale: Scale) -> Non
         return (case.ours, inputs), {}
 
     benchmark.pedantic(run, setup=time_peer, rounds=min(case.rounds, scale.most_rounds))
+    gc.unfreeze()
     benchmark.extra_info.update(case=case.name, peer_seconds=peer_seconds, peer_median=median(peer_seconds))

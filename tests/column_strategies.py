@@ -47,7 +47,7 @@ column_texts = st.lists(st.sampled_from(_KINDS), min_size=1, max_size=3, unique_
 
 column_names = st.one_of(
     st.sampled_from(["a", "b", "_step", "", " ", "é", 'q"', "a.b", "x" * 40]),
-    st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=6),
+    st.text(_CHARACTERS, max_size=6),
 )
 
 

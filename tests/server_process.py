@@ -47,14 +47,18 @@ class ServerProcess:
         assert "errors" not in parsed, parsed["errors"]
         return parsed["data"]
 
-    def traffic(self) -> dict[str, Any]:
+    def traffic(self, **options: Any) -> dict[str, Any]:
         """Return what was asked so far: requests, operations, statuses, most_in_flight, bytes_sent."""
-        counted: dict[str, Any] = requests.get(f"{self.url}/traffic", timeout=30).json()
+        options.setdefault("timeout", 30)
+        answer = requests.get(f"{self.url}/traffic", **options)
+        answer.raise_for_status()
+        counted: dict[str, Any] = answer.json()
         return counted
 
-    def forget_traffic(self) -> None:
+    def forget_traffic(self, **options: Any) -> None:
         """Start counting anew."""
-        requests.delete(f"{self.url}/traffic", timeout=30).raise_for_status()
+        options.setdefault("timeout", 30)
+        requests.delete(f"{self.url}/traffic", **options).raise_for_status()
 
 
 @contextlib.contextmanager

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from histscan.cli.cells import cell
 from histscan.cli.failures import printable
-from histscan.cli.figures import file_size, plural, short_number, time_span
+from histscan.cli.figures import file_size, plural, short_number
 from histscan.cli.head import table
-from histscan.cli.progress import SHOWN_AFTER, SHOWN_EVERY, ProgressBar
 from histscan.cli.table import clip, fitting_columns, render, text_width
+from histscan.progress_bar import SHOWN_AFTER, SHOWN_EVERY, ProgressBar, time_span
 
 
 @pytest.mark.parametrize(

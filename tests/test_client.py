@@ -42,6 +42,7 @@ def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The seconds that requests would have waited before they were sent again."""
     waited: list[float] = []
     monkeypatch.setattr(retry, "sleep", waited.append)
+    monkeypatch.setattr(retry, "random", lambda: 1.0)
     return waited
 
 

@@ -29,6 +29,7 @@ from histscan.errors import (
     RunNotFoundError,
 )
 from histscan.history import HistoryScan
+from histscan.paging.options import PAGING_ARGUMENTS
 from histscan.sources.client import Client
 from tests.graphql_server import Answer, GraphQLServer, answer_from, data_answer, json_answer
 from tests.history_backend import RUN, HistoryBackend, MemoryClient, RunName, collect, row_texts, training_rows
@@ -93,7 +94,16 @@ def test_signatures_are_those_of_wandb(name: str) -> None:
         found = inspect.signature(scan_class).parameters.values()
         return [(parameter.name, parameter.kind, parameter.default) for parameter in found]
 
-    assert parameters(getattr(histscan, name)) == parameters(getattr(wandb_history, name))
+    of_ours = [parameter for parameter in parameters(getattr(histscan, name)) if parameter[0] not in PAGING_ARGUMENTS]
+    assert of_ours == parameters(getattr(wandb_history, name))
+
+
+@pytest.mark.parametrize("name", ["HistoryScan", "SampledHistoryScan", "BetaHistoryScan"])
+def test_what_we_take_beyond_that_is_by_keyword_only(name: str) -> None:
+    parameters = inspect.signature(getattr(histscan, name)).parameters
+    assert {(parameters[added].kind, parameters[added].default) for added in PAGING_ARGUMENTS} == {
+        (inspect.Parameter.KEYWORD_ONLY, None)
+    }
 
 
 def test_takes_keyword_arguments() -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from histscan.errors import (
         GraphQLResponseError,
+        HistoryDeadlineError,
         HistoryDecodeError,
         HistoryError,
         HistoryRequestError,
@@ -33,6 +34,7 @@ __all__ = [
     "BetaHistoryScan",
     "Client",
     "GraphQLResponseError",
+    "HistoryDeadlineError",
     "HistoryDecodeError",
     "HistoryError",
     "HistoryRequestError",
@@ -53,6 +55,7 @@ _HOMES = {
     "BetaHistoryScan": "histscan.history",
     "Client": "histscan.sources.client",
     "GraphQLResponseError": "histscan.errors",
+    "HistoryDeadlineError": "histscan.errors",
     "HistoryDecodeError": "histscan.errors",
     "HistoryError": "histscan.errors",
     "HistoryRequestError": "histscan.errors",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 __all__ = [
     "GraphQLResponseError",
+    "HistoryDeadlineError",
     "HistoryDecodeError",
     "HistoryError",
     "HistoryRequestError",
@@ -116,6 +117,10 @@ class LogCorruptWarning(UserWarning):
 
 class HistoryRequestError(HistoryError):
     """A request for history failed before an answer could be read (connection, HTTP status, login)."""
+
+
+class HistoryDeadlineError(HistoryRequestError, TimeoutError):
+    """A page did not come within the deadline that the scan was given."""
 
 
 class GraphQLResponseError(HistoryRequestError):

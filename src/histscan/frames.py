@@ -39,6 +39,13 @@ def default_threads() -> int:
     return min(4, cores)
 
 
+def _end(pages: Iterator[Page | list[Any]]) -> None:
+    """Ends a generator of pages now: its scan has to be free again though a traceback may still hold the frames."""
+    close = getattr(pages, "close", None)
+    if close is not None:
+        close()
+
+
 def _add(builder: ColumnBuilder, page: Page | list[Any], first: int, limit: int | None) -> int:
     """Adds rows of a page, and says which page it was if that fails; returns the first row not added."""
     if not isinstance(page, Page):
@@ -72,8 +79,9 @@ def build_chunks(
     """
     builder = ColumnBuilder(keys, flatten=flatten)
     is_first = True
+    source = iter(pages)
     try:
-        for page in pages:
+        for page in source:
             first = 0
             while True:
                 first = _add(builder, page, first, rows - builder.row_count)
@@ -87,6 +95,8 @@ def build_chunks(
         if builder.row_count:
             yield builder.take_chunk()
         raise
+    finally:
+        _end(source)
     if builder.row_count or is_first:
         yield builder.take_chunk()
 
@@ -111,32 +121,39 @@ def build_chunks_in_threads(
         threads: How many threads.
 
     Yields:
-        Chunks in the order of the pages.
+        Chunks in the order of the pages; one even where there are no rows, as `build_chunks`.
 
     Raises:
         HistoryError: A page can't be read; of several, the first in the scan's order.
     """
     waiting: deque[Future[ColumnChunk]] = deque()
     failure: Exception | None = None
+    is_first = True
     source = iter(pages)
-    with ThreadPoolExecutor(threads, thread_name_prefix="histscan-columns") as pool:
-        while failure is None:
-            group: list[Page | list[Any]] = []
-            try:
-                group.extend(islice(source, _PAGES_PER_TASK))
-            except Exception as error:
-                # Raised once the pages before it have had their turn: they may fail, too.
-                failure = error
-            if not group:
-                break
-            waiting.append(pool.submit(_build_one, group, keys, flatten))
-            # Pages that nobody has come to yet would only pile up.
-            while len(waiting) > 2 * threads:
+    try:
+        with ThreadPoolExecutor(threads, thread_name_prefix="histscan-columns") as pool:
+            while failure is None:
+                group: list[Page | list[Any]] = []
+                try:
+                    group.extend(islice(source, _PAGES_PER_TASK))
+                except Exception as error:
+                    # Raised once the pages before it have had their turn: they may fail, too.
+                    failure = error
+                if not group:
+                    break
+                is_first = False
+                waiting.append(pool.submit(_build_one, group, keys, flatten))
+                # Pages that nobody has come to yet would only pile up.
+                while len(waiting) > 2 * threads:
+                    yield waiting.popleft().result()
+            while waiting:
                 yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
+    finally:
+        _end(source)
     if failure is not None:
         raise failure
+    if is_first:
+        yield _build_one([], keys, flatten)
 
 
 class ColumnExports:

@@ -1,7 +1,7 @@
 """wandb's history iterators: the same constructors, attributes and requests, and rows from the compiled core.
 
-Paging and requests are here; what happens for each row is in `histscan._core.scan.RowScan`. Three faults of wandb's
-classes are deliberately not carried over:
+Requests are here, how a scan goes from page to page in `histscan.paging`, and what happens for each row in
+`histscan._core.scan.RowScan`. Three faults of wandb's classes are deliberately not carried over:
 
 1. an empty page never ends a scan while later steps remain;
 2. `SampledHistoryScan` gives each row once and loses none, whether the server takes ``maxStep`` as inclusive or not;
@@ -11,14 +11,19 @@ classes are deliberately not carried over:
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
 
 from histscan._core.pages import HistoryPage, Page, ProtobufPage, SampledPage, TextPage
 from histscan._core.scan import RowScan
 from histscan.errors import HistoryDecodeError, HistoryError, ResponseShapeError
-from histscan.frames import ColumnExports
+from histscan.paging.options import ProgressOption, WindowOption
+from histscan.paging.paged_scan import PagedScan, RunIdentity
+from histscan.paging.prefetch import PageSource
+from histscan.paging.windows import Window
+from histscan.sources.client import Client
 from histscan.sources.graphql import HISTORY_PAGE, SAMPLED_HISTORY_PAGE, GraphQLClient, request_page
+from histscan.sources.origins import comes_from
 from histscan.sources.service import (
     HistoryService,
     end_scan,
@@ -28,55 +33,15 @@ from histscan.sources.service import (
     start_scan,
 )
 
-if TYPE_CHECKING:
-    from histscan.sources.client import Client
-
 __all__ = ["BetaHistoryScan", "HistoryScan", "RunIdentity", "SampledHistoryScan"]
 
 Row = dict[str, Any]
 
-
-class RunIdentity(Protocol):
-    """What a scan needs to know of a run: any object with these attributes will do, wandb's ``Run`` for one."""
-
-    @property
-    def entity(self) -> str:
-        """Whose project it is."""
-
-    @property
-    def project(self) -> str:
-        """The project's name."""
-
-    @property
-    def id(self) -> str:
-        """The run's id."""
+# Threads may share the client; a scan says how many pages it wants at once.
+_ANY_NUMBER = 1_000
 
 
-class _RunScan(RowScan, ColumnExports):
-    """A scan of one run's steps, in windows of ``page_size`` steps."""
-
-    def __init__(self, run: RunIdentity, min_step: int, max_step: int, page_size: int) -> None:
-        if page_size < 1:
-            raise ValueError(f"page_size must be at least 1, but is {page_size}")
-        super().__init__(min_step, max_step)
-        self.run = run
-        self.page_size = page_size
-        self._window = ""
-
-    def _next_window(self) -> tuple[int, int]:
-        """Returns the steps of the next page: the first, and the end, which is exclusive."""
-        stop = min(self.page_offset + self.page_size, self._stop_step)
-        self._window = f"[{self.page_offset}, {stop})"
-        return self.page_offset, stop
-
-    def _run_path(self) -> str:
-        return f"{self.run.entity}/{self.run.project}/{self.run.id}"
-
-    def _add_location(self, error: HistoryError) -> None:
-        error.add_location(run=self._run_path(), page=self._window or None)
-
-
-class HistoryScan(_RunScan):
+class HistoryScan(PagedScan):
     """Iterates over a run's complete history, asking the GraphQL API.
 
     Args:
@@ -86,6 +51,14 @@ class HistoryScan(_RunScan):
         min_step: First step, inclusive.
         max_step: Last step, exclusive.
         page_size: Steps per request.
+        prefetch: Pages fetched ahead of the one whose rows are being taken, that many at a time, if the client may be
+            used by several threads at once: histscan's and wandb's may, those of gql are asked for one page at a time,
+            and any other is trusted to if this is more than 1. This and what follows: by default, what the class
+            has as `paging`; 0 here.
+        window: ``"fixed"`` asks for `page_size` steps at a time, ``"adaptive"`` for more where rows are few: the same
+            rows, in fewer requests.
+        deadline: Seconds that the caller may be kept waiting for one page, with all retries.
+        progress: True for a progress bar on a terminal, or a function to be called with a `ScanProgress` for each page.
 
     Yields:
         A dict for each step's row, equal to ``json.loads`` of the row's text.
@@ -93,14 +66,25 @@ class HistoryScan(_RunScan):
     Raises:
         HistoryError: A page cannot be read; says which run, page and row. Rows before it were delivered. With wandb's
             client, what goes wrong with a request is a ``wandb.errors.CommError`` instead, as in wandb's class.
+        HistoryDeadlineError: A page did not come within the deadline; asking again fetches it again.
     """
 
     QUERY: ClassVar[Any] = HISTORY_PAGE
 
     def __init__(
-        self, client: Client | GraphQLClient, run: RunIdentity, min_step: int, max_step: int, page_size: int = 1_000
+        self,
+        client: Client | GraphQLClient,
+        run: RunIdentity,
+        min_step: int,
+        max_step: int,
+        page_size: int = 1_000,
+        *,
+        prefetch: int | None = None,
+        window: WindowOption | None = None,
+        deadline: float | None = None,
+        progress: ProgressOption | None = None,
     ) -> None:
-        super().__init__(run, min_step, max_step, page_size)
+        super().__init__(run, min_step, max_step, page_size, self.paging.but(prefetch, window, deadline, progress))
         self.client = client
 
     next = RowScan.__next__
@@ -109,30 +93,29 @@ class HistoryScan(_RunScan):
         """What is asked for pages; another thing than `client` in a release of wandb."""
         return self.client
 
-    def _load_next(self) -> None:
-        first, stop = self._next_window()
-        page = request_page(
-            self._page_client(),
-            HISTORY_PAGE,
-            self.QUERY,
-            {
-                "entity": self.run.entity,
-                "project": self.run.project,
-                "run": self.run.id,
-                "minStep": int(first),
-                "maxStep": int(stop),
-                "pageSize": int(self.page_size),
-            },
-            from_body=HistoryPage,
-            from_run=_text_page,
-            run=self._run_path(),
-            window=self._window,
-        )
-        self.page_offset += self.page_size
+    def _page_source(self) -> PageSource:
+        client, document, run = self._page_client(), self.QUERY, self._run_path()
+        names = {"entity": self.run.entity, "project": self.run.project, "run": self.run.id}
+
+        def fetch(window: Window) -> Page:
+            return request_page(
+                client,
+                HISTORY_PAGE,
+                document,
+                names | {"minStep": int(window.first), "maxStep": int(window.stop), "pageSize": int(window.width)},
+                from_body=HistoryPage,
+                from_run=_text_page,
+                run=run,
+                window=window.label,
+            )
+
+        return _graphql_source(client, fetch)
+
+    def _show_page(self, page: Any, window: Window) -> None:  # noqa: ARG002
         self._take_page(page)
 
 
-class SampledHistoryScan(_RunScan):
+class SampledHistoryScan(PagedScan):
     """Iterates over the rows that have all of some keys, asking the GraphQL API; nothing but those keys is sent.
 
     Each row comes once, and none is lost, whether the server takes the ``maxStep`` it is asked for as inclusive (as
@@ -146,6 +129,10 @@ class SampledHistoryScan(_RunScan):
         min_step: First step, inclusive.
         max_step: Last step, exclusive.
         page_size: Steps per request.
+        prefetch: As for `HistoryScan`.
+        window: As for `HistoryScan`.
+        deadline: As for `HistoryScan`.
+        progress: As for `HistoryScan`.
 
     Yields:
         A dict for each row.
@@ -164,8 +151,13 @@ class SampledHistoryScan(_RunScan):
         min_step: int,
         max_step: int,
         page_size: int = 1_000,
+        *,
+        prefetch: int | None = None,
+        window: WindowOption | None = None,
+        deadline: float | None = None,
+        progress: ProgressOption | None = None,
     ) -> None:
-        super().__init__(run, min_step, max_step, page_size)
+        super().__init__(run, min_step, max_step, page_size, self.paging.but(prefetch, window, deadline, progress))
         self.client = client
         self.keys = keys
 
@@ -177,57 +169,62 @@ class SampledHistoryScan(_RunScan):
 
     def _start_over(self) -> None:
         super()._start_over()
-        # A page with a malformed row, and which row that is, once the rows before it are on their way.
-        self._malformed: tuple[Page, int] | None = None
+        # A page with a malformed row, once the rows before that are on their way.
+        self._malformed: Page | None = None
 
     def _load_next(self) -> None:
         if self._malformed is not None:
-            # Its good rows were delivered: now the core meets the bad one, and says what is wrong with it.
-            (page, row), self._malformed = self._malformed, None
-            self.page_offset += self.page_size
-            self._take_page(page)
-            self.scan_offset = row
-            return
-        first, stop = self._next_window()
+            # Its good rows were delivered: now the core says what is wrong with the bad one.
+            try:
+                self._malformed.rows()
+            except HistoryDecodeError as error:
+                self._add_location(error)
+                raise
+        first = self.page_offset
+        super()._load_next()
+        if self._malformed is not None:
+            # The scan is not at its end before that was met.
+            self.page_offset = first
+
+    def _page_source(self) -> PageSource:
+        client, document, run = self._page_client(), self.QUERY, self._run_path()
+        names = {"entity": self.run.entity, "project": self.run.project, "run": self.run.id}
+        keys = [*self.keys, "_step"] if self._adds_step() else self.keys
+
+        def fetch(window: Window) -> Page | list[Any]:
+            first, stop = int(window.first), int(window.stop)
+            spec = {"keys": keys, "minStep": first, "maxStep": stop, "samples": stop - first + 1}
+            return request_page(
+                client,
+                SAMPLED_HISTORY_PAGE,
+                document,
+                names | {"spec": json.dumps(spec)},
+                from_body=_sampled_page,
+                from_run=_sampled_rows,
+                run=run,
+                window=window.label,
+            )
+
+        return _graphql_source(client, fetch)
+
+    def _show_page(self, page: Any, window: Window) -> None:
+        rows = page
+        if isinstance(page, Page):
+            try:
+                rows = page.rows()
+            except HistoryDecodeError:
+                rows = _rows_before_fault(page)
+                self._malformed = page
+                self._stop_fetching()
+        adds_step = self._adds_step()
+        self._take_rows([_without_step(row) if adds_step else row for row in rows if not _is_beyond(row, window.stop)])
+
+    def _adds_step(self) -> bool:
         # Without keys there is no saying which columns come back: nothing is added to them then.
-        adds_step = bool(self.keys) and not isinstance(self.keys, str) and "_step" not in self.keys
-        rows = request_page(
-            self._page_client(),
-            SAMPLED_HISTORY_PAGE,
-            self.QUERY,
-            {
-                "entity": self.run.entity,
-                "project": self.run.project,
-                "run": self.run.id,
-                "spec": json.dumps(
-                    {
-                        "keys": [*self.keys, "_step"] if adds_step else self.keys,
-                        "minStep": int(first),
-                        "maxStep": int(stop),
-                        "samples": int(stop) - int(first) + 1,
-                    }
-                ),
-            },
-            from_body=self._rows_of_body,
-            from_run=_sampled_rows,
-            run=self._run_path(),
-            window=self._window,
-        )
-        if self._malformed is None:
-            self.page_offset += self.page_size
-        self._take_rows([_without_step(row) if adds_step else row for row in rows if not _is_beyond(row, stop)])
-
-    def _rows_of_body(self, body: bytes) -> list[Any]:
-        page = SampledPage(body)
-        try:
-            return page.rows()
-        except HistoryDecodeError:
-            good = _rows_before_fault(page)
-            self._malformed = page, len(good)
-            return good
+        return bool(self.keys) and not isinstance(self.keys, str) and "_step" not in self.keys
 
 
-class BetaHistoryScan(_RunScan):
+class BetaHistoryScan(PagedScan):
     """Iterates over a run's history, asking a wandb service.
 
     Args:
@@ -239,6 +236,11 @@ class BetaHistoryScan(_RunScan):
         keys: The keys of each row; None means all.
         page_size: Steps per request.
         use_cache: Whether the service may use history files that it downloaded before.
+        prefetch: Pages fetched ahead of the one whose rows are being taken; the service is asked for them in their
+            order, one at a time, for it answers the requests of a scan one by one anyway.
+        window: As for `HistoryScan`.
+        deadline: As for `HistoryScan`.
+        progress: As for `HistoryScan`.
 
     Yields:
         A dict for each row.
@@ -256,8 +258,13 @@ class BetaHistoryScan(_RunScan):
         keys: list[str] | None = None,
         page_size: int = 1_000,
         use_cache: bool = True,
+        *,
+        prefetch: int | None = None,
+        window: WindowOption | None = None,
+        deadline: float | None = None,
+        progress: ProgressOption | None = None,
     ) -> None:
-        super().__init__(run, min_step, max_step, page_size)
+        super().__init__(run, min_step, max_step, page_size, self.paging.but(prefetch, window, deadline, progress))
         self.keys = keys
         self._service_api = service_api
         try:
@@ -269,21 +276,26 @@ class BetaHistoryScan(_RunScan):
             raise
         end_scan_when_collected(self, type(self).cleanup, service_api, self._scan_request_id)
 
-    def _load_next(self) -> None:
-        first, stop = self._next_window()
-        try:
-            run_history = read_page(self._service_api, self._scan_request_id, first, stop)
-        except HistoryError as error:
-            self._add_location(error)
-            raise
-        convert = self._convert_history_row_to_dict
-        if convert is BetaHistoryScan._convert_history_row_to_dict:
-            self.page_offset += self.page_size
-            self._take_page(ProtobufPage(page_bytes(run_history)))
+    def _page_source(self) -> PageSource:
+        service, request_id, run = self._service_api, self._scan_request_id, self._run_path()
+        converts = self._convert_history_row_to_dict is not BetaHistoryScan._convert_history_row_to_dict
+
+        def fetch(window: Window) -> Page | list[Any]:
+            try:
+                answer = read_page(service, request_id, window.first, window.stop)
+                return list(_parsed(answer).history_rows) if converts else ProtobufPage(page_bytes(answer))
+            except HistoryError as error:
+                error.add_location(run=run, page=window.label)
+                raise
+
+        # It reads the steps one after the other, and makes ready for all of them when it is asked for the first.
+        return PageSource(fetch, threads=1, primes=True)
+
+    def _show_page(self, page: Any, window: Window) -> None:  # noqa: ARG002
+        if isinstance(page, Page):
+            self._take_page(page)
         else:
-            rows = [convert(row) for row in _parsed(run_history).history_rows]
-            self.page_offset += self.page_size
-            self._take_rows(rows)
+            self._take_rows([self._convert_history_row_to_dict(row) for row in page])
 
     @staticmethod
     def _convert_history_row_to_dict(history_row: Any) -> Row:
@@ -306,6 +318,16 @@ class BetaHistoryScan(_RunScan):
         end_scan(service_api, request_id)
 
 
+def _graphql_source(client: object, fetch: Callable[[Window], Any]) -> PageSource:
+    if comes_from("gql", client):
+        # A client of gql's refuses to be used twice at once.
+        return PageSource(fetch, threads=1, primes=False)
+    # These two are made to be shared by threads; others may connect during their first request.
+    return PageSource(
+        fetch, threads=_ANY_NUMBER, primes=not (isinstance(client, Client) or comes_from("wandb", client))
+    )
+
+
 def _text_page(run: Mapping[str, Any]) -> TextPage:
     """Makes a page of the row texts of a parsed answer."""
     texts = run.get("history")
@@ -314,7 +336,11 @@ def _text_page(run: Mapping[str, Any]) -> TextPage:
     return TextPage(texts)
 
 
-def _sampled_rows(run: Mapping[str, Any]) -> Sequence[Any]:
+def _sampled_page(body: bytes) -> Page | list[Any]:
+    return SampledPage(body)
+
+
+def _sampled_rows(run: Mapping[str, Any]) -> Page | list[Any]:
     """Returns the rows of a parsed answer, which belong to the client and are not to be changed."""
     specs = run.get("sampledHistory")
     if not isinstance(specs, list) or not specs or not isinstance(specs[0], list):

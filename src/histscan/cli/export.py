@@ -14,9 +14,9 @@ from histscan.cli.comma_separated import write_csv
 from histscan.cli.failures import SUCCEEDED, UsageError, warn
 from histscan.cli.figures import file_size, plural
 from histscan.cli.json_lines import add_nonfinite, write_json_lines
-from histscan.cli.progress import ProgressBar
 from histscan.cli.run_argument import add_keys, add_run, add_steps, open_run, scan
 from histscan.cli.scan_watch import ScanWatch
+from histscan.progress_bar import ProgressBar
 
 if TYPE_CHECKING:
     from histscan.run import LogRun

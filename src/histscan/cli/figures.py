@@ -6,7 +6,7 @@ import math
 
 from histscan.cli.json_lines import nonfinite_name
 
-__all__ = ["file_size", "plural", "short_number", "time_span"]
+__all__ = ["file_size", "plural", "short_number"]
 
 
 def short_number(value: float, digits: int = 5) -> str:
@@ -49,20 +49,6 @@ def file_size(size: int) -> str:
         if amount < 999.95:
             return f"{amount:.1f} {unit}"
     return f"{amount / 1_000:,.1f} TB"
-
-
-def time_span(seconds: float) -> str:
-    """Writes a time span: ``0:07``, ``12:30``, ``1:05:00``.
-
-    Args:
-        seconds: How long it is.
-
-    Returns:
-        Minutes and seconds, and hours if there are any.
-    """
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 def plural(number: int, thing: str) -> str:

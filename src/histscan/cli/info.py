@@ -12,9 +12,9 @@ from histscan.cli.figures import file_size, plural, short_number
 from histscan.cli.flatten import column_name, unique_names
 from histscan.cli.json_lines import JsonLineEncoder, add_nonfinite
 from histscan.cli.key_statistics import HistoryStatistics, KeyStatistics
-from histscan.cli.progress import ProgressBar
 from histscan.cli.run_argument import add_run, open_run, scan
 from histscan.cli.table import GAP, clip, render, table_width, terminal_width, text_width
+from histscan.progress_bar import ProgressBar
 
 if TYPE_CHECKING:
     from histscan.run import LogRun

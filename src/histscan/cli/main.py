@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-from histscan.cli import export, head, info
+from histscan.cli import export, head, info, serve
 from histscan.cli.failures import UsageError, run_guarded
 
 __all__ = ["build_parser", "main"]
@@ -18,6 +18,7 @@ COMMANDS = {
     "export": (export, "write a run's history to a file: JSON Lines or CSV"),
     "head": (head, "show the first rows of a run's history"),
     "info": (info, "show what a run is, and which keys its history has"),
+    "serve": (serve, "serve recorded runs as a W&B server, for the real wandb client"),
 }
 
 DESCRIPTION = """\

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Protocol
 
-from histscan.cli.progress import ProgressBar
 from histscan.cli.run_argument import STEP
+from histscan.progress_bar import ProgressBar
 
 __all__ = ["MeasuredScan", "ScanWatch"]
 

@@ -135,7 +135,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.port > 65_535:
         raise UsageError("--port must be 65535 or less")
     try:
-        faults = [parse_fault(text) for text in arguments.faults]
+        faults = tuple(parse_fault(text) for text in arguments.faults)
     except ValueError as error:
         raise UsageError(str(error)) from error
     settings = ServerSettings(

@@ -145,8 +145,9 @@ class HistoryApp:
         except Exception:
             _log.exception("%s failed", query.name)
             return _problem(500, "the server failed; its log says how")
-        for message in answer.errors:
-            _log.info("%s: %s", query.name, message)
+        if self._settings.verbose:
+            for message in answer.errors:
+                _log.info("%s: %s", query.name, message)
         return json_response(answer.body, answer.status)
 
     def _answer_file(self, request: Request) -> Response:

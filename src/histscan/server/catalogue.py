@@ -47,6 +47,7 @@ class Catalogue:
         )
         self._sources: dict[FoundLog | FoundExport, tuple[int, ServedRun]] = {}
         self._runs: dict[RunKey, ServedRun] = {}
+        self._projects: set[tuple[str, str]] = set()
         self._told: set[str] = set()
         self._searched = 0.0
         self._lock = threading.RLock()
@@ -57,8 +58,7 @@ class Catalogue:
         """The viewer's entity, which a path without one means."""
         if self._settings.entity is not None:
             return self._settings.entity
-        with self._lock:
-            entities = {key.entity for key in self._runs}
+        entities = {entity for entity, _ in self._projects}
         return entities.pop() if len(entities) == 1 else DEFAULT_ENTITY
 
     def run(self, entity: str | None, project: str, run_id: str) -> ServedRun | None:
@@ -104,15 +104,14 @@ class Catalogue:
             project: Its name.
         """
         with self._lock:
-            return self._knows(entity, project) or (self._search() and self._knows(entity, project))
+            if (entity, project) not in self._projects:
+                self._search()
+            return (entity, project) in self._projects
 
-    def _knows(self, entity: str, project: str) -> bool:
-        return any(key[:2] == (entity, project) for key in self._runs)
-
-    def _search(self, *, is_first: bool = False) -> bool:
-        """Searches the folders, unless that was done just now; tells whether it was done."""
+    def _search(self, *, is_first: bool = False) -> None:
+        """Searches the folders, unless that was done just now."""
         if not is_first and time.monotonic() - self._searched < SEARCH_INTERVAL:
-            return False
+            return
         sources: dict[FoundLog | FoundExport, tuple[int, ServedRun]] = {}
         for path in self._settings.paths:
             if is_first and not path.is_dir():
@@ -129,8 +128,8 @@ class Catalogue:
                     self._tell(f"{_path(found)} is not served: {error}")
         self._sources = sources
         self._runs = self._name_runs()
+        self._projects = {(key.entity, key.project) for key in self._runs}
         self._searched = time.monotonic()
-        return True
 
     def _found(self, path: Path) -> Iterator[FoundLog | FoundExport]:
         try:

@@ -23,7 +23,7 @@ from histscan.log_scan import read_pages
 if TYPE_CHECKING:
     from histscan._core.column_chunk import ColumnChunk
 
-__all__ = ["LogOutline", "outline_log"]
+__all__ = ["LogOutline", "find_start", "outline_log"]
 
 # Numbers of fields: in wandb's `Record`, then in the records themselves.
 _RUN_RECORD, _EXIT_RECORD = 17, 18
@@ -43,15 +43,11 @@ class LogOutline:
         row_count: Rows of the history.
         key_types: The history's keys, and what their values are.
         exit_code: What the run ended with; None if it has not ended, or not properly.
-        started_at: When the run began, if the log says so.
-        host: The machine that the run ran on, if the log says so.
     """
 
     row_count: int = 0
     key_types: dict[str, str] = field(default_factory=dict)
     exit_code: int | None = None
-    started_at: datetime | None = None
-    host: str = ""
 
 
 class _ColumnFacts:
@@ -95,27 +91,36 @@ def outline_log(path: Path) -> LogOutline:
 
 def _watch(path: Path, outline: LogOutline) -> Iterator[LogPage]:
     """Yields the log's pages, and takes down what their other records say."""
-    is_first = True
     for page in read_pages(path, LogReader(skip_corrupt=True)):
         outline.row_count += len(page)
-        if is_first:
-            for message in page.records(_RUN_RECORD):
-                _take_run(message, outline)
-                is_first = False
-                break
         for message in page.records(_EXIT_RECORD):
             # proto3 leaves out what is 0.
             outline.exit_code = int(_fields(message).get(_EXIT_CODE, 0))
         yield page
 
 
-def _take_run(message: bytes, outline: LogOutline) -> None:
-    fields = _fields(message)
-    started, host = fields.get(_START_TIME), fields.get(_HOST)
-    if isinstance(started, bytes):
-        outline.started_at = Timestamp.FromString(started).ToDatetime(timezone.utc)
-    if isinstance(host, bytes):
-        outline.host = host.decode(errors="replace")
+def find_start(path: Path) -> tuple[datetime | None, str]:
+    """Finds out when and where a run began. Reads no more of its log than it must.
+
+    Args:
+        path: The ``.wandb`` file.
+
+    Returns:
+        The time, None if the log does not tell; and the machine's name, empty if it does not.
+
+    Raises:
+        LogFormatError: It is no log.
+        OSError: It can't be read.
+    """
+    for page in read_pages(path, LogReader(skip_corrupt=True)):
+        for message in page.records(_RUN_RECORD):
+            fields = _fields(message)
+            started, host = fields.get(_START_TIME), fields.get(_HOST)
+            return (
+                Timestamp.FromString(started).ToDatetime(timezone.utc) if isinstance(started, bytes) else None,
+                host.decode(errors="replace") if isinstance(host, bytes) else "",
+            )
+    return None, ""
 
 
 def _fields(message: bytes) -> dict[int, Any]:

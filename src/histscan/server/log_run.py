@@ -11,10 +11,10 @@ from typing import Any
 
 from histscan.run import LogRun
 from histscan.server.history_rows import HistoryRows, RowCache
-from histscan.server.log_outline import outline_log
+from histscan.server.log_outline import find_start, outline_log
 from histscan.server.parquet_export import Exporter
 from histscan.server.row_texts import json_literal, strict_json
-from histscan.server.served_run import STEP, Export, FileVersion, RunDetails, RunKey, ServedRun
+from histscan.server.served_run import STEP, Export, FileVersion, RunDescription, RunDetails, RunKey, ServedRun
 
 __all__ = ["ServedLog"]
 
@@ -42,44 +42,54 @@ class ServedLog(ServedRun):
         self.is_named = bool(log.id)
         self._cache = cache
         self._exporter = exporter
-        self._description = log
+        self._log = log
         self._history = LogRun(log.file, on_corrupt="skip" if skip_corrupt else "raise")
-        self._described: tuple[FileVersion, RunDetails] | None = None
+        self._described: RunDescription | None = None
+        self._surveyed: tuple[FileVersion, RunDetails] | None = None
         self._indexed: dict[tuple[str, ...] | None, tuple[FileVersion, int]] = {}
         self._lock = threading.Lock()
 
+    def description(self) -> RunDescription:
+        """Says what the run is; see `ServedRun.description`."""
+        with self._lock:
+            if self._described is None:
+                started_at, host = find_start(self._path)
+                log = self._log
+                self._described = RunDescription(
+                    name=log.name or self.key.id,
+                    created_at=started_at or _modified_at(FileVersion.of(self._path)),
+                    tags=log.tags,
+                    group=log.group,
+                    job_type=log.job_type,
+                    notes=log.notes,
+                    host=host,
+                )
+            return self._described
+
     def details(self) -> RunDetails:
-        """Describes the run as it is now; see `ServedRun.details`."""
+        """Says what has become of the run until now; see `ServedRun.details`."""
         version = FileVersion.of(self._path)
         with self._lock:
-            if self._described is None or self._described[0] != version:
-                self._described = (version, self._describe(version))
-            details = self._described[1]
+            if self._surveyed is None or self._surveyed[0] != version:
+                self._surveyed = (version, self._survey(version))
+            details = self._surveyed[1]
         if details.state == "running" and time.time() - version.modified / 1e9 > SILENCE:
             return replace(details, state="crashed")
         return details
 
-    def _describe(self, version: FileVersion) -> RunDetails:
-        run, outline = self._description, outline_log(self._path)
-        modified = datetime.fromtimestamp(version.modified / 1e9, timezone.utc)
+    def _survey(self, version: FileVersion) -> RunDetails:
+        log, outline = self._log, outline_log(self._path)
         state = "running"
         if outline.exit_code is not None:
             state = "finished" if outline.exit_code == 0 else "failed"
         return RunDetails(
-            name=run.name,
             state=state,
-            created_at=outline.started_at or modified,
-            heartbeat_at=modified,
-            config=run.config,
-            summary=run.summary,
-            last_step=run.lastHistoryStep,
+            heartbeat_at=_modified_at(version),
+            config=log.config,
+            summary=log.summary,
+            last_step=log.lastHistoryStep,
             row_count=outline.row_count,
             key_types=outline.key_types,
-            tags=run.tags,
-            group=run.group,
-            job_type=run.job_type,
-            notes=run.notes,
-            host=outline.host,
         )
 
     def rows(self, keys: tuple[str, ...] | None, stop_step: int | None) -> HistoryRows:
@@ -117,6 +127,10 @@ class ServedLog(ServedRun):
         """The run's history as Parquet files; see `ServedRun.export`."""
         has_ended = self.details().state != "running"
         return self._exporter.export(self._history, FileVersion.of(self._path), has_ended=has_ended)
+
+
+def _modified_at(version: FileVersion) -> datetime:
+    return datetime.fromtimestamp(version.modified / 1e9, timezone.utc)
 
 
 def _step_of(row: dict[str, Any], previous: int) -> int:

@@ -13,7 +13,7 @@ from typing import Any
 from histscan.errors import HistoryError
 from histscan.server.history_rows import HistoryRows, RowCache
 from histscan.server.row_texts import json_literal, strict_json
-from histscan.server.served_run import STEP, Export, FileVersion, RunDetails, RunKey, ServedRun
+from histscan.server.served_run import STEP, Export, FileVersion, RunDescription, RunDetails, RunKey, ServedRun
 
 __all__ = ["ServedExport"]
 
@@ -65,20 +65,23 @@ class ServedExport(ServedRun):
         self._summary: Mapping[str, Any] | None = None
         self._lock = threading.Lock()
 
+    def description(self) -> RunDescription:
+        """Says what the run is; see `ServedRun.description`."""
+        began = min(FileVersion.of(path).modified for path in self._paths)
+        return RunDescription(self.key.id, datetime.fromtimestamp(began / 1e9, timezone.utc))
+
     def details(self) -> RunDetails:
-        """Describes the run; see `ServedRun.details`."""
+        """Says what has become of the run; see `ServedRun.details`."""
         with self._lock:
             if self._summary is None:
                 summary: dict[str, Any] = {}
                 for row in self._rows():
                     summary.update(row)
                 self._summary = summary
-        modified = [FileVersion.of(path).modified / 1e9 for path in self._paths]
+        ended = max(FileVersion.of(path).modified for path in self._paths)
         return RunDetails(
-            name=self.key.id,
             state="finished",
-            created_at=datetime.fromtimestamp(min(modified), timezone.utc),
-            heartbeat_at=datetime.fromtimestamp(max(modified), timezone.utc),
+            heartbeat_at=datetime.fromtimestamp(ended / 1e9, timezone.utc),
             config={},
             summary=self._summary,
             last_step=self._last_step,

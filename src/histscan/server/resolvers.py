@@ -154,7 +154,7 @@ def _list_projects(_: object, info: Info, **arguments: Any) -> dict[str, Any]:
 
 def _project_created_at(project: _Project, info: Info) -> str:
     runs = _context(info).catalogue.runs(project.entity, project.name)
-    return _time(min((run.details().created_at for run in runs), default=datetime.fromtimestamp(0, timezone.utc)))
+    return _time(min((run.description().created_at for run in runs), default=datetime.fromtimestamp(0, timezone.utc)))
 
 
 def _find_run(project: _Project, info: Info, name: str) -> ServedRun | None:
@@ -264,12 +264,8 @@ def _integer(name: str, value: Any) -> int | None:
     return max(-(1 << 63), min(value, (1 << 63) - 1))
 
 
-def _detail(name: str) -> Resolver:
-    return lambda run, *_: getattr(run.details(), name)
-
-
-def _text_or_null(name: str) -> Resolver:
-    return lambda run, *_: getattr(run.details(), name) or None
+def _described(name: str) -> Resolver:
+    return lambda run, _: getattr(run.description(), name) or None
 
 
 RESOLVERS: Mapping[str, Mapping[str, Resolver]] = {
@@ -302,25 +298,25 @@ RESOLVERS: Mapping[str, Mapping[str, Resolver]] = {
         "projectId": lambda run, _: _number(run.key.entity, run.key.project),
         "project": lambda run, _: _Project(run.key.entity, run.key.project),
         "name": lambda run, _: run.key.id,
-        "displayName": _detail("name"),
-        "state": _detail("state"),
+        "displayName": _described("name"),
+        "state": lambda run, _: run.details().state,
         "config": _config,
         "summaryMetrics": lambda run, _: json_text(run.details().summary),
         "systemMetrics": _always("{}"),
-        "tags": lambda run, _: list(run.details().tags),
-        "group": _text_or_null("group"),
-        "jobType": _text_or_null("job_type"),
+        "tags": lambda run, _: list(run.description().tags),
+        "group": _described("group"),
+        "jobType": _described("job_type"),
         "commit": _always(None),
         "sweepName": _always(None),
         "readOnly": _always(True),
-        "createdAt": lambda run, _: _time(run.details().created_at),
+        "createdAt": lambda run, _: _time(run.description().created_at),
         "heartbeatAt": lambda run, _: _time(run.details().heartbeat_at),
         "updatedAt": lambda run, _: _time(run.details().heartbeat_at),
-        "description": _text_or_null("notes"),
-        "notes": _text_or_null("notes"),
-        "host": _text_or_null("host"),
+        "description": _described("notes"),
+        "notes": _described("notes"),
+        "host": _described("host"),
         "user": lambda run, _: _user(run.key.entity),
-        "historyLineCount": _detail("row_count"),
+        "historyLineCount": lambda run, _: run.details().row_count,
         "historyKeys": _history_keys,
         "history": _history,
         "sampledHistory": _sampled_history,

@@ -9,14 +9,14 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
 from typing import Any
 
-from histscan.server.served_run import RunDetails, RunKey
+from histscan.server.served_run import ServedRun
 
 __all__ = ["ABSENT", "FilterError", "RunTest", "compile_filter", "field_value"]
 
 ABSENT: Any = object()
 """The value of a field that a run does not have."""
 
-RunTest = Callable[[RunKey, RunDetails], bool]
+RunTest = Callable[[ServedRun], bool]
 """Tells whether a run passes."""
 
 
@@ -24,24 +24,24 @@ class FilterError(ValueError):
     """A filter or order makes no sense; says which part of it."""
 
 
-_PLAIN_FIELDS: dict[str, Callable[[RunKey, RunDetails], Any]] = {
-    "config": lambda _, run: run.config,
-    "summary_metrics": lambda _, run: run.summary,
-    "name": lambda key, _: key.id,
-    "entity": lambda key, _: key.entity,
-    "project": lambda key, _: key.project,
-    "state": lambda _, run: run.state,
-    "display_name": lambda _, run: run.name,
-    "tags": lambda _, run: list(run.tags),
-    "created_at": lambda _, run: run.created_at,
-    "heartbeat_at": lambda _, run: run.heartbeat_at,
-    "duration": lambda _, run: (run.heartbeat_at - run.created_at).total_seconds(),
-    "group": lambda _, run: run.group or None,
-    "job_type": lambda _, run: run.job_type or None,
-    "notes": lambda _, run: run.notes or None,
-    "host": lambda _, run: run.host or None,
-    "history_line_count": lambda _, run: run.row_count,
-    "last_history_step": lambda _, run: run.last_step,
+_PLAIN_FIELDS: dict[str, Callable[[ServedRun], Any]] = {
+    "name": lambda run: run.key.id,
+    "entity": lambda run: run.key.entity,
+    "project": lambda run: run.key.project,
+    "display_name": lambda run: run.description().name,
+    "created_at": lambda run: run.description().created_at,
+    "tags": lambda run: list(run.description().tags),
+    "group": lambda run: run.description().group or None,
+    "job_type": lambda run: run.description().job_type or None,
+    "notes": lambda run: run.description().notes or None,
+    "host": lambda run: run.description().host or None,
+    "state": lambda run: run.details().state,
+    "config": lambda run: run.details().config,
+    "summary_metrics": lambda run: run.details().summary,
+    "heartbeat_at": lambda run: run.details().heartbeat_at,
+    "duration": lambda run: (run.details().heartbeat_at - run.description().created_at).total_seconds(),
+    "history_line_count": lambda run: run.details().row_count,
+    "last_history_step": lambda run: run.details().last_step,
 }
 _OTHER_NAMES = {
     "summary": "summary_metrics",
@@ -52,13 +52,12 @@ _OTHER_NAMES = {
 }
 
 
-def field_value(path: str, key: RunKey, run: RunDetails) -> Any:
+def field_value(path: str, run: ServedRun) -> Any:
     """Looks up a field of a run.
 
     Args:
         path: The field: ``state``, ``created_at`` or ``createdAt``, ``config.optimizer.name``,
             ``config.batch_size.value``, ``summary_metrics.loss``, …
-        key: The run's names.
         run: The run.
 
     Returns:
@@ -72,7 +71,7 @@ def field_value(path: str, key: RunKey, run: RunDetails) -> Any:
     name = _OTHER_NAMES.get(name, name)
     if name not in _PLAIN_FIELDS:
         raise FilterError(f"runs have no field {path!r}: there are {', '.join(sorted(_PLAIN_FIELDS))}")
-    value = _PLAIN_FIELDS[name](key, run)
+    value = _PLAIN_FIELDS[name](run)
     if not inner:
         return value
     found = _descend(value, inner)
@@ -119,7 +118,7 @@ def _all_of(conditions: Any) -> RunTest:
     if not isinstance(conditions, dict):
         raise FilterError(f"a filter is an object, not {json.dumps(conditions)}")
     tests = [_test_of(name, condition) for name, condition in conditions.items()]
-    return lambda key, run: all(test(key, run) for test in tests)
+    return lambda run: all(test(run) for test in tests)
 
 
 def _test_of(name: str, condition: Any) -> RunTest:
@@ -128,16 +127,16 @@ def _test_of(name: str, condition: Any) -> RunTest:
             raise FilterError(f"{name} takes a list of filters, not {json.dumps(condition)}")
         tests = [_all_of(part) for part in condition]
         if name == "$and":
-            return lambda key, run: all(test(key, run) for test in tests)
+            return lambda run: all(test(run) for test in tests)
         wanted = name == "$or"
-        return lambda key, run: any(test(key, run) for test in tests) is wanted
+        return lambda run: any(test(run) for test in tests) is wanted
     if name == "$not":
         test = _all_of(condition)
-        return lambda key, run: not test(key, run)
+        return lambda run: not test(run)
     if name.startswith("$"):
         raise FilterError(f"there is no operator {name}")
     matches = _matcher(condition)
-    return lambda key, run: matches(field_value(name, key, run))
+    return lambda run: matches(field_value(name, run))
 
 
 def _matcher(condition: Any) -> Callable[[Any], bool]:

@@ -40,7 +40,7 @@ def matching_runs(runs: Sequence[ServedRun], test: RunTest) -> list[ServedRun]:
     Returns:
         Those that pass, in the same order.
     """
-    return [run for run in runs if test(run.key, run.details())]
+    return [run for run in runs if test(run)]
 
 
 def list_runs(runs: Sequence[ServedRun], order: str | None, after: str | None, first: int | None) -> RunPage:
@@ -63,7 +63,7 @@ def list_runs(runs: Sequence[ServedRun], order: str | None, after: str | None, f
     for part in reversed((order or DEFAULT_ORDER).split(",")):
         name = part.strip().lstrip("+-")
         is_descending = part.strip().startswith("-")
-        values = {run.key: field_value(name, run.key, run.details()) for run in ordered}
+        values = {run.key: field_value(name, run) for run in ordered}
         ordered.sort(key=lambda run: _rank(values[run.key]), reverse=is_descending)
         ordered.sort(key=lambda run: _rank(values[run.key])[0] < 0)
     start = 0 if not after else _position(ordered, after) + 1

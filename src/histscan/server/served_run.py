@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from histscan.server.history_rows import HistoryRows
 
-__all__ = ["STEP", "Export", "FileVersion", "RunDetails", "RunKey", "ServedRun"]
+__all__ = ["STEP", "Export", "FileVersion", "RunDescription", "RunDetails", "RunKey", "ServedRun"]
 
 STEP = "_step"
 
@@ -69,41 +69,50 @@ class FileVersion(NamedTuple):
 
 
 @dataclass(frozen=True)
-class RunDetails:
-    """A run without its history.
+class RunDescription:
+    """What a run says of itself when it begins; quick to be had.
 
     Attributes:
         name: The display name.
-        state: ``finished``, ``failed``, ``crashed`` or ``running``.
         created_at: When the run began.
-        heartbeat_at: When it last wrote something.
+        tags: The tags.
+        group: The group; empty if there is none.
+        job_type: The job type; empty if there is none.
+        notes: The notes; empty if there are none.
+        host: The machine that the run ran on; empty if it is not known.
+    """
+
+    name: str
+    created_at: datetime
+    tags: Sequence[str] = ()
+    group: str = ""
+    job_type: str = ""
+    notes: str = ""
+    host: str = ""
+
+
+@dataclass(frozen=True)
+class RunDetails:
+    """What has become of a run, without its history; the whole of it may have to be read for that.
+
+    Attributes:
+        state: ``finished``, ``failed``, ``crashed`` or ``running``.
+        heartbeat_at: When the run last wrote something.
         config: The configuration.
         summary: The summary.
         last_step: The highest step of the history; -1 without rows.
         row_count: Rows of the history.
         key_types: The history's keys, dotted where they are nested, and what their values are: ``number``,
             ``string``, ``boolean``, ``list``, ``nil`` or ``other``.
-        tags: The tags.
-        group: The group.
-        job_type: The job type.
-        notes: The notes.
-        host: The machine that the run ran on.
     """
 
-    name: str
     state: str
-    created_at: datetime
     heartbeat_at: datetime
     config: Mapping[str, Any]
     summary: Mapping[str, Any]
     last_step: int
     row_count: int
     key_types: Mapping[str, str]
-    tags: Sequence[str] = field(default=())
-    group: str = ""
-    job_type: str = ""
-    notes: str = ""
-    host: str = ""
 
 
 @dataclass(frozen=True)
@@ -136,8 +145,17 @@ class ServedRun(ABC):
         self.key = key
 
     @abstractmethod
+    def description(self) -> RunDescription:
+        """Says what the run is.
+
+        Raises:
+            HistoryError: The run can't be read.
+            OSError: Its file can't be read.
+        """
+
+    @abstractmethod
     def details(self) -> RunDetails:
-        """Describes the run as it is now.
+        """Says what has become of the run until now.
 
         Raises:
             HistoryError: The run can't be read.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import socket
 import sys
 import tempfile
@@ -16,6 +17,10 @@ from histscan.server.catalogue import Catalogue
 from histscan.server.settings import LOOPBACK_HOSTS, ServerSettings
 
 __all__ = ["ANY_KEY", "serve"]
+
+_log = logging.getLogger("histscan.server")
+
+_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 ANY_KEY = "0" * 40
 """What stands for an API key where none is checked: wandb insists on 40 characters."""
@@ -40,7 +45,7 @@ def serve(settings: ServerSettings, announce: Callable[[str], None]) -> None:
             f"listening at {settings.host} would show the runs to everyone who can reach this machine: "
             "give an API key that clients must send, or listen at 127.0.0.1"
         )
-    _log_to_stderr(verbose=settings.verbose)
+    _log_to_stderr()
     # A log that is still written ends within a record more often than not.
     warnings.simplefilter("ignore", LogTruncatedWarning)
     with tempfile.TemporaryDirectory(prefix="histscan-serve-") as folder, _listen(settings) as listener:
@@ -49,7 +54,17 @@ def serve(settings: ServerSettings, announce: Callable[[str], None]) -> None:
         host, port = listener.getsockname()[:2]
         for line in environment(settings, host, port):
             announce(line)
-        config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", server_header=False)
+        _log.info("%s", _overview(catalogue))
+        config = uvicorn.Config(
+            app,
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            server_header=False,
+            # Clients keep connections between two pages, however long they think about the first.
+            timeout_keep_alive=75,
+            timeout_graceful_shutdown=3,
+        )
         uvicorn.Server(config).run(sockets=[listener])
 
 
@@ -85,10 +100,28 @@ def _listen(settings: ServerSettings) -> socket.socket:
         raise OSError(error.errno, f"can't listen at {settings.host}, port {settings.port}: {error.strerror}") from None
 
 
-def _log_to_stderr(*, verbose: bool) -> None:
+def _overview(catalogue: Catalogue) -> str:
+    """What is served, in one line."""
+    names = ["/".join(run.key) for run in catalogue.runs()]
+    if not names:
+        return "there are no runs yet"
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return f"{len(names)} run{'s' * (len(names) != 1)}: {', '.join(names[:3])}{more}"
+
+
+class _OneLine(logging.Formatter):
+    """Keeps a terminal from obeying what the names of runs and operations may contain."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        message = record.getMessage().encode(errors="backslashreplace").decode()
+        line = _UNPRINTABLE.sub(lambda found: f"\\x{ord(found.group()):02x}", message)
+        traceback = f"\n{self.formatException(record.exc_info)}" if record.exc_info else ""
+        return f"histscan serve: {line}{traceback}"
+
+
+def _log_to_stderr() -> None:
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("histscan serve: %(message)s"))
-    log = logging.getLogger("histscan.server")
-    log.handlers = [handler]
-    log.propagate = False
-    log.setLevel(logging.INFO if verbose else logging.WARNING)
+    handler.setFormatter(_OneLine())
+    _log.handlers = [handler]
+    _log.propagate = False
+    _log.setLevel(logging.INFO)

@@ -6,13 +6,14 @@ import json
 import os
 from base64 import b64encode
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
 from histscan.errors import GraphQLResponseError, HistoryRequestError, ResponseShapeError
 from histscan.sources.answers import describe_answer
 from histscan.sources.credentials import find_api_key, find_base_url
-from histscan.sources.retry import RetryPolicy, pause
+from histscan.sources.retry import RetryPolicy, pause, wait_asked_for
+from histscan.sources.throttle import Throttle
 
 if TYPE_CHECKING:
     import requests
@@ -25,14 +26,22 @@ if TYPE_CHECKING:
 __all__ = ["Client"]
 
 
+class _Opened(NamedTuple):
+    """What a client has in one process."""
+
+    transport: HistoryTransport
+    throttle: Throttle
+
+
 class Client:
     """Asks a W&B server's GraphQL API; needs no wandb.
 
     The key is sent to the server's own address and nowhere else: redirects are not followed, TLS certificates are
     verified, and neither errors, logs nor ``repr`` show it. A request that meets a connection failure, a full rate
     limit (429) or a failing server (5xx) is sent again a few times, after the time the server asks for; so use the
-    client for queries, which may be repeated. Several threads may share a client, and a forked process may go on with
-    its parent's: it connects anew.
+    client for queries, which may be repeated. Several threads may share a client; a full rate limit then makes all of
+    them wait, and fewer of their requests are sent at once until the server keeps up again. A forked process may go on
+    with its parent's client: it connects anew.
 
     Args:
         base_url: The server's address. Default: ``WANDB_BASE_URL``, or else ``https://api.wandb.ai``.
@@ -60,8 +69,8 @@ class Client:
         self.timeout = timeout
         self._key = find_api_key(self.base_url, api_key)
         self._retry = RetryPolicy(retries=retries)
-        # The process that opened the connections, and the connections; replaced as one so that no lock is needed.
-        self._opened: tuple[int, HistoryTransport] | None = None
+        # By process: a forked one must not use its parent's. Threads that open at once agree without a lock.
+        self._opened: dict[int, _Opened] = {}
 
     def __repr__(self) -> str:
         login = "no API key" if self._key is None else f"API key from {self._key.source}"
@@ -77,9 +86,9 @@ class Client:
 
     def close(self) -> None:
         """Closes the open connections. A later request opens new ones."""
-        opened, self._opened = self._opened, None
-        if opened is not None and opened[0] == os.getpid():
-            opened[1].close()  # type: ignore[no-untyped-call]
+        opened = self._opened.pop(os.getpid(), None)
+        if opened is not None:
+            opened.transport.close()  # type: ignore[no-untyped-call]
 
     def execute(
         self, document: str | DocumentNode | GraphQLRequest, variable_values: dict[str, Any] | None = None
@@ -132,21 +141,29 @@ class Client:
         from gql import GraphQLRequest
 
         query = GraphQLRequest(document, variable_values=variable_values)
-        transport = self._open()
+        transport, throttle = self._open()
         attempt = 0
+        waited_until = 0.0
         while True:
+            ticket = throttle.enter(waited_until)
+            status = None
             try:
                 response = transport.post(query)
+                status = response.status_code
             except requests.RequestException as error:
                 wait = self._retry.wait_after_failure(attempt) if _may_pass(error) else None
                 if wait is None:
                     raise self._connection_error(error, attempt) from error
             else:
-                if response.status_code == requests.codes.ok:
+                if status == requests.codes.ok:
                     return response.content
-                wait = self._retry.wait_after_status(attempt, response.status_code, response.headers)
+                wait = self._retry.wait_after_status(attempt, status, response.headers)
                 if wait is None:
                     raise self._status_error(response, attempt)
+                if wait_asked_for(response.headers) is not None:
+                    waited_until = throttle.hold(wait)
+            finally:
+                throttle.leave(ticket, status)
             pause(wait)
             attempt += 1
 
@@ -164,16 +181,16 @@ class Client:
         encoded = b64encode(f"api:{self._key.text}".encode()).decode()
         return text.replace(self._key.text, "[API key]").replace(encoded, "[API key]")
 
-    def _open(self) -> HistoryTransport:
-        opened = self._opened
-        if opened is None or opened[0] != os.getpid():
+    def _open(self) -> _Opened:
+        opened = self._opened.get(os.getpid())
+        if opened is None:
             from histscan.sources.transport import HistoryTransport
 
             key = None if self._key is None else self._key.text
             transport = HistoryTransport(f"{self.base_url}/graphql", key, self.timeout)
             transport.connect()
-            self._opened = opened = (os.getpid(), transport)
-        return opened[1]
+            opened = self._opened.setdefault(os.getpid(), _Opened(transport, Throttle()))
+        return opened
 
     def _connection_error(self, error: requests.RequestException, attempt: int) -> HistoryRequestError:
         import requests

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from random import random
 from time import sleep, time
 from typing import NamedTuple
 
-__all__ = ["RetryPolicy", "pause"]
+from histscan.sources.cancellation import current_cancellation
+
+__all__ = ["RetryPolicy", "pause", "wait_asked_for"]
 
 # A server that is busy or restarting answers with these; others would fail the same way again.
 _PASSING_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
@@ -17,7 +20,8 @@ class RetryPolicy(NamedTuple):
 
     Args:
         retries: How many times a request may be sent again.
-        first_wait: Seconds before the first retry; doubled for each one after.
+        first_wait: Seconds before the first retry, at most; doubled for each one after. Chance takes up to half of a
+            wait off, so that many who failed together do not come back together.
         longest_wait: Seconds that one wait may last. A server that asks for more gets no retry at all.
     """
 
@@ -33,7 +37,8 @@ class RetryPolicy(NamedTuple):
         """
         if attempt >= self.retries:
             return None
-        return min(self.first_wait * 2.0**attempt, self.longest_wait)
+        wait = min(self.first_wait * 2.0**attempt, self.longest_wait)
+        return wait * (0.5 + 0.5 * random())  # noqa: S311 - nothing to keep secret
 
     def wait_after_status(self, attempt: int, status: int, headers: Mapping[str, str]) -> float | None:
         """Returns the seconds to wait after the server answered with an error, or None to give up.
@@ -46,7 +51,7 @@ class RetryPolicy(NamedTuple):
         wait = self.wait_after_failure(attempt)
         if wait is None or status not in _PASSING_STATUSES:
             return None
-        asked = _asked_wait(headers)
+        asked = wait_asked_for(headers)
         if asked is None:
             return wait
         return asked if asked <= self.longest_wait else None
@@ -57,12 +62,26 @@ def pause(seconds: float) -> None:
 
     Args:
         seconds: How long.
+
+    Raises:
+        RequestCancelledError: The request was called off meanwhile.
     """
-    sleep(seconds)
+    cancellation = current_cancellation()
+    if cancellation is None:
+        sleep(seconds)
+    else:
+        cancellation.pause(seconds)
 
 
-def _asked_wait(headers: Mapping[str, str]) -> float | None:
-    """The seconds that the server asks for: its rate limit's reset once that is used up, else ``Retry-After``."""
+def wait_asked_for(headers: Mapping[str, str]) -> float | None:
+    """Returns the seconds that a server asks for: its rate limit's reset once that is used up, else ``Retry-After``.
+
+    Args:
+        headers: The answer's headers, whatever their case.
+
+    Returns:
+        The seconds; None if it asks for none.
+    """
     if headers.get("RateLimit-Remaining", "").strip() == "0":
         reset = _seconds(headers.get("RateLimit-Reset", ""))
         if reset is not None:

@@ -6,6 +6,7 @@ Imported when the first request is made, because gql and requests take longer to
 from __future__ import annotations
 
 from http.cookiejar import DefaultCookiePolicy
+from typing import Any
 from urllib.parse import urlsplit
 
 import requests
@@ -13,8 +14,11 @@ from gql import GraphQLRequest
 from gql.transport.requests import RequestsHTTPTransport
 from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase, HTTPBasicAuth
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from histscan import __version__
+from histscan.sources.cancellation import current_cancellation
 
 __all__ = ["HistoryTransport"]
 
@@ -37,6 +41,65 @@ class _OwnHostAuth(AuthBase):
         if self._basic is not None and _origin(request.url or "") == self._origin:
             self._basic(request)
         return request
+
+
+class _PlainConnection(HTTPConnection):
+    """A connection whose request may be called off from another thread."""
+
+    def connect(self) -> None:
+        super().connect()
+        _check()
+
+    def request(self, *args: Any, **kwargs: Any) -> None:
+        _check()
+        super().request(*args, **kwargs)
+        _hold(self)
+
+
+class _TLSConnection(HTTPSConnection):
+    """The same, encrypted."""
+
+    def connect(self) -> None:
+        super().connect()
+        _check()
+
+    def request(self, *args: Any, **kwargs: Any) -> None:
+        _check()
+        super().request(*args, **kwargs)
+        _hold(self)
+
+
+class _PlainPool(HTTPConnectionPool):
+    ConnectionCls = _PlainConnection
+
+
+class _TLSPool(HTTPSConnectionPool):
+    ConnectionCls = _TLSConnection
+
+
+def _check() -> None:
+    cancellation = current_cancellation()
+    if cancellation is not None:
+        cancellation.check()
+
+
+def _hold(connection: HTTPConnection) -> None:
+    cancellation = current_cancellation()
+    if cancellation is not None:
+        cancellation.hold(connection.sock)
+
+
+class _Adapter(HTTPAdapter):
+    """Makes connections whose requests may be called off, to the server or to a proxy."""
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = {"http": _PlainPool, "https": _TLSPool}
+
+    def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
+        manager = super().proxy_manager_for(*args, **kwargs)
+        manager.pool_classes_by_scheme = {"http": _PlainPool, "https": _TLSPool}
+        return manager
 
 
 class HistoryTransport(RequestsHTTPTransport):
@@ -62,7 +125,7 @@ class HistoryTransport(RequestsHTTPTransport):
         """Opens the session; connections are made when first needed, and kept."""
         super().connect()  # type: ignore[no-untyped-call]
         assert self.session is not None
-        adapter = HTTPAdapter(pool_connections=1, pool_maxsize=_POOL_SIZE)
+        adapter = _Adapter(pool_connections=1, pool_maxsize=_POOL_SIZE)
         self.session.mount("https://", adapter)
         self.session.mount("http://", adapter)
         # Nothing here needs a cookie, and without any the session has no state for threads to share.
@@ -79,10 +142,16 @@ class HistoryTransport(RequestsHTTPTransport):
 
         Raises:
             requests.RequestException: No answer came, or it broke off.
+            RequestCancelledError: The request was called off before it was sent.
         """
         assert self.session is not None
         arguments = self._prepare_request(request, extra_args={"timeout": self._timeout})
-        return self.session.post(self.url, **arguments)
+        try:
+            return self.session.post(self.url, **arguments)
+        finally:
+            cancellation = current_cancellation()
+            if cancellation is not None:
+                cancellation.hold(None)
 
 
 def _origin(url: str) -> tuple[str, str | None, int | None]:

@@ -43,8 +43,11 @@ def page_client(client: Any, from_body: Callable[[bytes], _Page]) -> Any:
         A client whose ``execute`` returns a `ReadyPage`, or parsed data like the original's if the answer is no page.
         The client itself if it is not built as wandb's is.
     """
-    gql_client = getattr(client, "_client", None)
-    transport = getattr(gql_client, "transport", None)
+    if not type(client).__module__.startswith("wandb."):
+        # A user's subclass may keep state that a copy would lose.
+        return client
+    gql_client: Any = getattr(client, "_client", None)
+    transport: Any = getattr(gql_client, "transport", None)
     session = getattr(transport, "session", None)
     if session is None or not _is_session_of_wandb(transport):
         return client

@@ -10,9 +10,7 @@ from contextlib import suppress
 from types import TracebackType
 from typing import TextIO
 
-from histscan.cli.figures import time_span
-
-__all__ = ["ProgressBar"]
+__all__ = ["ProgressBar", "time_span"]
 
 # A bar that is gone at once only flickers.
 SHOWN_AFTER = 0.5
@@ -29,7 +27,7 @@ class ProgressBar:
     Prints nothing anywhere else than on a terminal.
 
     Args:
-        total: Bytes to read; 0 if unknown.
+        total: What there is to do, in bytes to read or steps to come to; 0 if unknown.
         stream: Where to print; standard error by default.
         clock: Seconds that pass.
         wanted: Whether to show anything at all.
@@ -55,7 +53,7 @@ class ProgressBar:
         """Shows how far it is, if it is time to.
 
         Args:
-            done: Bytes read so far.
+            done: How much of the total is done.
             rows: Rows so far.
         """
         if not self._is_wanted:
@@ -116,3 +114,17 @@ class ProgressBar:
         except UnicodeEncodeError:
             return "#", "."
         return "━", "─"
+
+
+def time_span(seconds: float) -> str:
+    """Writes a time span: ``0:07``, ``12:30``, ``1:05:00``.
+
+    Args:
+        seconds: How long it is.
+
+    Returns:
+        Minutes and seconds, and hours if there are any.
+    """
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

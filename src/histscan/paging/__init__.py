@@ -1,0 +1,1 @@
+"""Which pages a scan asks for, and when: windows of steps, pages fetched ahead, deadlines and progress."""

@@ -1,0 +1,205 @@
+"""The part of a scan that goes from page to page: which window is next, and whether its page is on its way already."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, ClassVar, Protocol
+
+from histscan._core.page import Page
+from histscan._core.scan import RowScan
+from histscan.errors import GraphQLResponseError, HistoryDeadlineError, HistoryError
+from histscan.frames import ColumnExports
+from histscan.paging.options import PagingOptions
+from histscan.paging.prefetch import PageFetcher, PageSource, PageTimeoutError
+from histscan.paging.progress import ProgressReporter
+from histscan.paging.windows import Window, Windows, make_windows
+from histscan.sources.cancellation import RequestCancelledError
+from histscan.sources.origins import comes_from
+
+__all__ = ["PagedScan", "RunIdentity"]
+
+
+class RunIdentity(Protocol):
+    """What a scan needs to know of a run: any object with these attributes will do, wandb's ``Run`` for one."""
+
+    @property
+    def entity(self) -> str:
+        """Whose project it is."""
+
+    @property
+    def project(self) -> str:
+        """The project's name."""
+
+    @property
+    def id(self) -> str:
+        """The run's id."""
+
+
+class PagedScan(RowScan, ColumnExports):
+    """A scan of one run's steps, in windows.
+
+    Args:
+        run: The run.
+        min_step: First step, inclusive.
+        max_step: Last step, exclusive.
+        page_size: Steps of an ordinary window.
+        options: How to go through the pages.
+
+    Attributes:
+        paging: The options of scans of this class that are not given others. A subclass may have its own.
+    """
+
+    paging: ClassVar[PagingOptions] = PagingOptions()
+
+    _options = paging
+    _window = ""
+    _windows: Windows | None = None
+    _fetcher: PageFetcher | None = None
+    _progress: ProgressReporter | None = None
+
+    def __init__(
+        self, run: RunIdentity, min_step: int, max_step: int, page_size: int, options: PagingOptions | None = None
+    ) -> None:
+        if page_size < 1:
+            raise ValueError(f"page_size must be at least 1, but is {page_size}")
+        super().__init__(min_step, max_step)
+        self.run = run
+        self.page_size = page_size
+        self._options = self.paging if options is None else options
+        if self._options.progress is not False:
+            self._progress = ProgressReporter(self._options.progress)
+
+    # What subclasses have to say
+
+    def _page_source(self) -> PageSource:
+        """How pages are fetched, from now on until the scan starts over."""
+        raise NotImplementedError
+
+    def _show_page(self, page: Any, window: Window) -> None:
+        """Makes what the source returned the current page."""
+        raise NotImplementedError
+
+    # Paging
+
+    def _load_next(self) -> None:
+        window, page = self._fetch_next()
+        self._show_page(page, window)
+        self.page_offset = window.next_first
+        if self._progress is not None:
+            self._progress.add_page(len(page), self.min_step, window.stop, self._stop_step)
+
+    def _start_over(self) -> None:
+        super()._start_over()
+        # After that: another thread that waits for a page now asks for the first one.
+        self._stop_fetching()
+        self._windows = None
+        if self._progress is not None:
+            self._progress.start_over()
+
+    def _pages(self) -> Iterator[Page | list[Any]]:
+        try:
+            yield from super()._pages()
+        finally:
+            self._stop_fetching()
+            if self._progress is not None:
+                self._progress.close()
+
+    def _fetch_next(self) -> tuple[Window, Any]:
+        """Returns the page at `page_offset` with its window, and has those after it fetched."""
+        while True:
+            windows = self._windows
+            if windows is None or windows.page_size != self.page_size:
+                windows = self._windows = make_windows(self._options.window, self.page_size)
+            window = windows.plan(self.page_offset, self._stop_step)
+            fetcher = None
+            try:
+                if self._options.prefetch or self._options.deadline is not None:
+                    fetcher = self._fetcher_here(windows)
+                    window = fetcher.window
+                    self._window = window.label
+                    page = fetcher.take(self._options.deadline)
+                else:
+                    self._window = window.label
+                    page = self._page_source().fetch(window)
+            except RequestCancelledError:
+                # Another thread has had the scan start over.
+                continue
+            except PageTimeoutError:
+                self._stop_fetching()
+                raise HistoryDeadlineError(
+                    f"the page did not come within the deadline of {self._options.deadline:g} s: pass a longer one, or "
+                    "ask for smaller pages",
+                    run=self._run_path(),
+                    page=self._window,
+                ) from None
+            except BaseException as error:
+                self._stop_fetching()
+                if not _is_refusal(error) or not windows.accepts_refusal(window):
+                    if self._progress is not None:
+                        self._progress.close()
+                    raise
+                continue
+            if windows.accepts(window, len(page)):
+                if fetcher is not None:
+                    self._fetch_ahead(fetcher, windows, self._options.prefetch)
+                return window, page
+            del page
+            self._stop_fetching()
+
+    def _fetcher_here(self, windows: Windows) -> PageFetcher:
+        """Returns a fetcher that has been asked for the page at `page_offset`."""
+        fetcher = self._fetcher
+        if fetcher is not None:
+            if (
+                fetcher.first == self.page_offset
+                and fetcher.stop_step == self._stop_step
+                and fetcher.page_size == self.page_size
+                and not fetcher.is_foreign
+            ):
+                if not len(fetcher):
+                    fetcher.ask(windows.plan(fetcher.next_first, fetcher.stop_step))
+                return fetcher
+            # Somebody has moved the scan on by hand, or the process was forked.
+            self._stop_fetching()
+        source = self._page_source()
+        ahead = self._options.prefetch
+        threads = max(1, min(ahead, source.threads))
+        fetcher = PageFetcher(source, threads, self.page_offset, self._stop_step, self.page_size)
+        self._fetcher = fetcher
+        fetcher.ask(windows.plan(fetcher.next_first, fetcher.stop_step))
+        if not source.primes:
+            self._fetch_ahead(fetcher, windows, ahead)
+        return fetcher
+
+    def _fetch_ahead(self, fetcher: PageFetcher, windows: Windows, pages: int) -> None:
+        """Asks for pages until so many are on their way or waiting."""
+        while (
+            len(fetcher) < pages
+            and fetcher.next_first < fetcher.stop_step
+            and windows.has_room(fetcher.steps_not_taken)
+        ):
+            fetcher.ask(windows.plan(fetcher.next_first, fetcher.stop_step))
+
+    def _stop_fetching(self) -> None:
+        """Calls off the pages that are on their way."""
+        fetcher, self._fetcher = self._fetcher, None
+        if fetcher is not None:
+            fetcher.cancel()
+
+    # What errors say
+
+    def _page_label(self) -> str | None:
+        return self._window or None
+
+    def _run_path(self) -> str:
+        return f"{self.run.entity}/{self.run.project}/{self.run.id}"
+
+    def _add_location(self, error: HistoryError) -> None:
+        error.add_location(run=self._run_path(), page=self._window or None)
+
+
+def _is_refusal(error: BaseException) -> bool:
+    """Whether a server has refused a query, rather than failed to answer."""
+    if isinstance(error, GraphQLResponseError):
+        return True
+    return comes_from("wandb", error) and not comes_from("requests", getattr(error, "exc", None))
