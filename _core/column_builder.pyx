@@ -22,7 +22,8 @@ from histscan._core.json_text cimport skip_space
 from histscan._core.key_memory cimport NOT_REMEMBERED, KeyMemory, RememberedKey
 from histscan._core.log_page cimport LogPage
 from histscan._core.message_items cimport (
-    ITEM_NONE, ITEM_PLAIN, ITEM_TAG, PARQUET_ITEM, RECORD_ITEM, ItemKind, ItemSchema, read_item, take_json_tag,
+    ITEM_NONE, ITEM_PLAIN, ITEM_TAG, PARQUET_ITEM, RECORD_ITEM, ItemKind, ItemSchema, enter_known_item, read_item,
+    take_json_tag,
 )
 from histscan._core.message_rows cimport MessageRowDecoder
 from histscan._core.nested_items cimport NestedItem, NestedPath, is_tree, write_object
@@ -378,13 +379,17 @@ cdef class ColumnBuilder:
         while True:
             cursor.end = row_end
             index = NOT_REMEMBERED
-            if guess < guess_end and peek(cursor) == ITEM_TAG:
+            entry = &self.items.entries[guess[0]] if guess < guess_end else NULL
+            if entry != NULL and enter_known_item(cursor, entry.text, entry.length):
+                item_end = cursor.end
+                index = guess[0]
+                guess += 1
+            elif entry != NULL and peek(cursor) == ITEM_TAG:
                 begin = cursor.pos
                 cursor.pos += 1
                 if not read_length(cursor, &item_end):
                     return 0
                 cursor.end = item_end
-                entry = &self.items.entries[guess[0]]
                 if has_text(cursor, entry.text, entry.length):
                     cursor.pos += entry.length
                     if not (take_json_tag(cursor) and read_length(cursor, &cursor.end) and cursor.end == item_end):

@@ -14,7 +14,7 @@ from histscan._core.json_skip cimport skip_value
 from histscan._core.json_string cimport code_unit_at, unescape_string
 from histscan._core.json_text cimport (
     TOKEN_ARRAY, TOKEN_BIG_INTEGER, TOKEN_FALSE, TOKEN_FLOAT64, TOKEN_INT64, TOKEN_NULL, TOKEN_STRING, TOKEN_TRUE,
-    Token, read_token, skip_space,
+    Token, read_token, read_whole_token, skip_space,
 )
 
 cdef enum CellTag:
@@ -204,16 +204,9 @@ cdef inline int put_container(Column* column, size_t row, Cursor* cursor, bint i
     return 1
 
 
-cdef inline int put_value(Column* column, size_t row, size_t row_limit, Cursor* cursor) except -1 nogil:
-    """Takes a JSON value and makes a cell of it.
-
-    Returns 1, or 0 where the value is malformed or out of the ordinary: then the row is the careful decoder's.
-    """
-    cdef Token token
+cdef inline int put_token(Column* column, size_t row, Cursor* cursor, const Token* token) except -1 nogil:
+    """Makes a cell of a token just read, in a row that the column has reached; otherwise as `put_value`."""
     cdef uint64_t number
-    reach_row(column, row, row_limit)
-    if not read_token(cursor, &token):
-        return 0
     if token.kind == TOKEN_FLOAT64:
         memcpy(&column.bits[row], &token.number, sizeof(double))
         column.tags[row] = CELL_FLOAT64
@@ -225,7 +218,7 @@ cdef inline int put_value(Column* column, size_t row, size_t row_limit, Cursor* 
         if token.integer < 0:
             column.facts |= FACT_NEGATIVE
     elif token.kind == TOKEN_STRING:
-        return put_string(column, row, &token)
+        return put_string(column, row, token)
     elif token.kind == TOKEN_NULL:
         column.tags[row] = CELL_NULL
     elif token.kind == TOKEN_TRUE or token.kind == TOKEN_FALSE:
@@ -244,10 +237,22 @@ cdef inline int put_value(Column* column, size_t row, size_t row_limit, Cursor* 
     return 1
 
 
+cdef inline int put_value(Column* column, size_t row, size_t row_limit, Cursor* cursor) except -1 nogil:
+    """Takes a JSON value and makes a cell of it.
+
+    Returns 1, or 0 where the value is malformed or out of the ordinary: then the row is the careful decoder's.
+    """
+    cdef Token token
+    reach_row(column, row, row_limit)
+    return read_token(cursor, &token) and put_token(column, row, cursor, &token)
+
+
 cdef inline int put_document(Column* column, size_t row, size_t row_limit, Cursor* cursor) except -1 nogil:
     """As `put_value`, for a value that is all of the cursor's text."""
+    cdef Token token
+    reach_row(column, row, row_limit)
     skip_space(cursor)
-    if put_value(column, row, row_limit, cursor) != 1:
+    if not read_whole_token(cursor, &token) or put_token(column, row, cursor, &token) != 1:
         return 0
     skip_space(cursor)
     return cursor.pos == cursor.end

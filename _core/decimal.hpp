@@ -16,6 +16,10 @@
 #include <cstring>
 #include <limits>
 
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
+
 namespace histscan {
 
 inline double not_a_number() { return std::numeric_limits<double>::quiet_NaN(); }
@@ -77,8 +81,23 @@ struct PowersOfFive {
 
 inline constexpr PowersOfFive powers_of_five{};
 
-// 10^0 to 10^8, for appending as many digits.
-inline constexpr uint64_t powers_of_ten[] = {1, 10, 100, 1000, 10000, 100000, 1000000, 10000000, 100000000};
+// The most digits behind a point that `read_whole_decimal` takes: three words of them.
+constexpr int most_fraction_digits = 24;
+
+// 10^0 to 10^24 modulo 2^64, for appending as many digits.
+struct PowersOfTen {
+    uint64_t power[most_fraction_digits + 1];
+
+    constexpr PowersOfTen() : power{} {
+        uint64_t next = 1;
+        for (uint64_t &one : power) {
+            one = next;
+            next *= 10;
+        }
+    }
+};
+
+inline constexpr PowersOfTen powers_of_ten{};
 
 // The bytes of a word that are not ASCII digits, each as its highest bit.
 inline uint64_t other_than_digits(uint64_t word) {
@@ -117,10 +136,10 @@ inline const uint8_t *take_digits(const uint8_t *pos, const uint8_t *end, const 
         if (others) {
             const int count = __builtin_ctzll(others) >> 3;
             // In two steps: none at all would be a shift by 64.
-            *digits = *digits * powers_of_ten[count] + eight_digits(word << (56 - 8 * count) << 8);
+            *digits = *digits * powers_of_ten.power[count] + eight_digits(word << (56 - 8 * count) << 8);
             return pos + count;
         }
-        *digits = *digits * powers_of_ten[8] + eight_digits(word);
+        *digits = *digits * powers_of_ten.power[8] + eight_digits(word);
         pos += 8;
     }
 }
@@ -157,7 +176,7 @@ inline double read_double(const uint8_t *pos, const uint8_t *end) {
 
 // The double nearest `digits` * 10^`exponent`, with the sign of the JSON number [pos, end) that they were read from.
 // `digit_count` says how many digits were written: more than 19 that count don't fit in `digits`.
-inline double nearest_double(uint64_t digits, long exponent, ptrdiff_t digit_count, const uint8_t *pos, const uint8_t *end) {
+__attribute__((always_inline)) inline double nearest_double(uint64_t digits, long exponent, ptrdiff_t digit_count, const uint8_t *pos, const uint8_t *end) {
     const bool negative = *pos == '-';
     if (digit_count > 19) {
         // Zeros before the first digit that counts took no room.
@@ -197,6 +216,80 @@ inline double nearest_double(uint64_t digits, long exponent, ptrdiff_t digit_cou
     double number;
     std::memcpy(&number, &bits, sizeof number);
     return number;
+}
+
+// As many zero bytes as ones of all bits: the 24 bytes from the n-th on are a mask for the last n of 24.
+struct FractionMasks {
+    uint8_t bytes[2 * most_fraction_digits];
+
+    constexpr FractionMasks() : bytes{} {
+        for (int place = most_fraction_digits; place < 2 * most_fraction_digits; ++place) bytes[place] = 0xFF;
+    }
+};
+
+inline constexpr FractionMasks fraction_masks{};
+
+// Reads two numbers of up to eight digits each, whose bytes are those that the masks leave of two little-endian words:
+// the last ones. The second number is in the upper half of `numbers`. False if other bytes than digits are there.
+inline bool read_two_numbers(uint64_t first, uint64_t first_mask, uint64_t second, uint64_t second_mask, uint64_t *numbers) {
+#if defined(__SSE2__)
+    const __m128i text = _mm_set_epi64x(static_cast<int64_t>(second), static_cast<int64_t>(first));
+    const __m128i mask = _mm_set_epi64x(static_cast<int64_t>(second_mask), static_cast<int64_t>(first_mask));
+    const __m128i digits = _mm_and_si128(_mm_sub_epi8(text, _mm_set1_epi8('0')), mask);
+    if (_mm_movemask_epi8(_mm_cmpeq_epi8(_mm_min_epu8(digits, _mm_set1_epi8(9)), digits)) != 0xFFFF) return false;
+    const __m128i tens = _mm_mullo_epi16(_mm_and_si128(digits, _mm_set1_epi16(0xFF)), _mm_set1_epi16(10));
+    const __m128i pairs = _mm_add_epi16(tens, _mm_srli_epi16(digits, 8));
+    const __m128i fours = _mm_madd_epi16(pairs, _mm_set1_epi32(1 << 16 | 100));
+    const __m128i eights = _mm_madd_epi16(_mm_packs_epi32(fours, fours), _mm_set1_epi32(1 << 16 | 10000));
+    *numbers = static_cast<uint64_t>(_mm_cvtsi128_si64(eights));
+#else
+    if ((other_than_digits(first) & first_mask) | (other_than_digits(second) & second_mask)) return false;
+    *numbers = eight_digits(first & first_mask) | eight_digits(second & second_mask) << 32;
+#endif
+    return true;
+}
+
+// The number that all of [pos, end) is, if it has a point and is long, as most numbers in rows do and are; false says
+// nothing, and leaves it to a reader that takes any number. `start` is where the reader's bytes begin.
+//
+// Where the end is known, the digits behind the point are three words that end there, whatever their count: no branch
+// depends on it, and none of the words waits for another.
+inline bool read_whole_decimal(const uint8_t *pos, const uint8_t *end, const uint8_t *start, double *number) {
+    const uint8_t *digits = pos + (*pos == '-');
+    ptrdiff_t length = end - digits;
+    if (length < 12 || end - start < most_fraction_digits + 4) return false;
+    // The exponent of a small number, as Python writes it.
+    long exponent = 0;
+    if (end[-4] == 'e' && end[-3] == '-') {
+        const unsigned tens = end[-2] - unsigned{'0'}, ones = end[-1] - unsigned{'0'};
+        if (tens > 9 || ones > 9) return false;
+        exponent = -static_cast<long>(10 * tens + ones);
+        length -= 4;
+    }
+    uint64_t whole, high, middle, low, high_mask, middle_mask, low_mask;
+    std::memcpy(&whole, digits, 8);
+    const uint64_t others = other_than_digits(whole);
+    if (others == 0) return false;
+    const int count = __builtin_ctzll(others) >> 3;
+    const ptrdiff_t fraction = length - count - 1;
+    if (count == 0 || digits[count] != '.' || (count > 1 && *digits == '0')) return false;
+    if (fraction < 1 || fraction > most_fraction_digits) return false;
+    const uint8_t *last = digits + length - 8;
+    std::memcpy(&high, last - 16, 8);
+    std::memcpy(&middle, last - 8, 8);
+    std::memcpy(&low, last, 8);
+    std::memcpy(&high_mask, fraction_masks.bytes + fraction, 8);
+    std::memcpy(&middle_mask, fraction_masks.bytes + fraction + 8, 8);
+    std::memcpy(&low_mask, fraction_masks.bytes + fraction + 16, 8);
+    const int shift = 64 - 8 * count;
+    uint64_t upper, lower;
+    if (!read_two_numbers(whole << shift, ~uint64_t{0} << shift, high, high_mask, &upper)) return false;
+    if (!read_two_numbers(middle, middle_mask, low, low_mask, &lower)) return false;
+    constexpr uint64_t half = 0xFFFFFFFFu;
+    const uint64_t value = (upper & half) * powers_of_ten.power[fraction] + (upper >> 32) * powers_of_ten.power[16] +
+                           (lower & half) * powers_of_ten.power[8] + (lower >> 32);
+    *number = nearest_double(value, exponent - fraction, count + fraction, pos, end);
+    return true;
 }
 
 }  // namespace histscan

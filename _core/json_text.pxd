@@ -35,6 +35,7 @@ cdef struct Token:
 
 cdef extern from "decimal.hpp" namespace "histscan" nogil:
     double not_a_number()
+    bint read_whole_decimal(byte_ptr pos, byte_ptr end, byte_ptr start, double* number)
     double infinity()
     byte_ptr take_digits(byte_ptr pos, byte_ptr end, byte_ptr start, uint64_t* digits)
     double nearest_double(uint64_t digits, long exponent, Py_ssize_t digit_count, byte_ptr pos, byte_ptr end)
@@ -204,3 +205,13 @@ cdef inline bint read_token(Cursor* cursor, Token* token) noexcept nogil:
         token.number = infinity()
         return read_literal(cursor, "Infinity", 8)
     return stop(cursor, JSON_VALUE_EXPECTED, cursor.pos)
+
+
+cdef inline bint read_whole_token(Cursor* cursor, Token* token) noexcept nogil:
+    """As `read_token`, where the value is likely to be all that is left: then most numbers are read faster."""
+    if begins_number(peek(cursor)) and read_whole_decimal(cursor.pos, cursor.end, cursor.start, &token.number):
+        token.kind = TOKEN_FLOAT64
+        token.begin = cursor.pos
+        token.end = cursor.pos = cursor.end
+        return True
+    return read_token(cursor, token)

@@ -7,7 +7,8 @@ from histscan._core.cursor cimport Cursor, byte_ptr
 from histscan._core.faults cimport raise_fault
 from histscan._core.json_string cimport ascii_object
 from histscan._core.json_text cimport (
-    TOKEN_FLOAT64, TOKEN_INT64, TOKEN_NULL, TOKEN_STRING, Token, read_token, skip_space,
+    TOKEN_FLOAT64, TOKEN_INT64, TOKEN_NULL, TOKEN_STRING, Token, read_token, read_whole_token,
+    skip_space,
 )
 from histscan._core.key_memory cimport KeyMemory
 
@@ -27,11 +28,8 @@ cdef int read_key(Cursor* cursor, JsonContext context, PyObject** key) except -2
 cdef int expect_end(Cursor* cursor) except -1
 
 
-cdef inline object decode_value(Cursor* cursor, JsonContext context):
-    """Takes one value; the cursor is past any white space. What most values are is decided here, inline."""
-    cdef Token token
-    if not read_token(cursor, &token):
-        raise_fault(cursor)
+cdef inline object value_object(Cursor* cursor, const Token* token, JsonContext context):
+    """The object of a token just read. What most values are is decided here, inline."""
     if token.kind == TOKEN_FLOAT64:
         return PyFloat_FromDouble(token.number)
     if token.kind == TOKEN_INT64:
@@ -40,14 +38,25 @@ cdef inline object decode_value(Cursor* cursor, JsonContext context):
         return None
     if token.kind == TOKEN_STRING and token.is_ascii:
         return ascii_object(token.begin, token.end - token.begin)
-    return token_object(cursor, &token, context)
+    return token_object(cursor, token, context)
+
+
+cdef inline object decode_value(Cursor* cursor, JsonContext context):
+    """Takes one value; the cursor is past any white space."""
+    cdef Token token
+    if not read_token(cursor, &token):
+        raise_fault(cursor)
+    return value_object(cursor, &token, context)
 
 
 cdef inline object decode_document(Cursor* cursor, JsonContext context):
     """Takes the one value that is all of the cursor's text, as `json.loads` does."""
+    cdef Token token
     cdef object value
     skip_space(cursor)
-    value = decode_value(cursor, context)
+    if not read_whole_token(cursor, &token):
+        raise_fault(cursor)
+    value = value_object(cursor, &token, context)
     if cursor.pos != cursor.end:
         expect_end(cursor)
     return value

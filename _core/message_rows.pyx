@@ -21,8 +21,8 @@ from histscan._core.json_value cimport JsonContext, decode_document
 from histscan._core.key_memory cimport NOT_REMEMBERED, KeyMemory, RememberedKey, RowShape
 from histscan._core.message_items cimport (
     ITEM_FAULT, ITEM_NONE, ITEM_ODD, ITEM_TAG, KEY_TAG, NESTED_KEY_TAG, RECORD_ITEM, TYPED_BOOLEAN, TYPED_JSON,
-    TYPED_NONE, TYPED_NUMBER, TYPED_TEXT, ItemFields, ItemKind, ItemSchema, read_item, read_item_fields,
-    take_json_tag,
+    TYPED_NONE, TYPED_NUMBER, TYPED_TEXT, ItemFields, ItemKind, ItemSchema, enter_known_item, read_item,
+    read_item_fields, take_json_tag,
 )
 from histscan._core.wire cimport read_length, read_tag, read_varint, skip_field
 
@@ -104,32 +104,34 @@ cdef class MessageRowDecoder:
         cdef dict row
         cdef Py_ssize_t count = <Py_ssize_t> self.shape.template_order.size()
         cdef Py_ssize_t position
+        # Nothing that runs amid a row changes these: this decoder is busy, and the keys of nested values are kept apart.
+        cdef const int32_t* order = self.shape.template_order.data()
+        cdef const RememberedKey* entries = self.items.entries.data()
         cdef const RememberedKey* entry
         cdef byte_ptr row_end = cursor.end
         cdef byte_ptr before
         cdef byte_ptr item_end = NULL
         cdef uint32_t tag = 0
-        cdef PyObject* key
         row = self.shape.start_row()
         if self.shape.template is None:
             self.decode_rest(cursor, row, 0)
             return row
         for position in range(count):
             before = cursor.pos
-            if peek(cursor) != ITEM_TAG:
-                break
-            cursor.pos += 1
-            if not read_length(cursor, &item_end):
-                raise_fault(cursor)
-            cursor.end = item_end
-            entry = &self.items.entries[self.shape.template_order[position]]
-            if not has_text(cursor, entry.text, entry.length):
-                break
-            cursor.pos += entry.length
-            if not (take_json_tag(cursor) and read_length(cursor, &cursor.end) and cursor.end == item_end):
-                break
-            key = entry.key
-            PyDict_SetItem(row, <object> key, decode_document(cursor, self.context))
+            entry = &entries[order[position]]
+            if not enter_known_item(cursor, entry.text, entry.length):
+                if peek(cursor) != ITEM_TAG:
+                    break
+                cursor.pos += 1
+                if not read_length(cursor, &item_end):
+                    raise_fault(cursor)
+                cursor.end = item_end
+                if not has_text(cursor, entry.text, entry.length):
+                    break
+                cursor.pos += entry.length
+                if not (take_json_tag(cursor) and read_length(cursor, &cursor.end) and cursor.end == item_end):
+                    break
+            PyDict_SetItem(row, <object> entry.key, decode_document(cursor, self.context))
             cursor.end = row_end
         else:
             # Behind the items of a HistoryRecord comes its step.

@@ -21,6 +21,7 @@ cdef class Page:
     # What the page is called in errors; whoever makes the page says it.
     cdef public object label
 
+    cdef object located_row(self, Py_ssize_t index)
     cdef object decode_row(self, Py_ssize_t index)
     cdef object decode_whole_row(self, Py_ssize_t index)
     cdef byte_ptr row_data(self, size_t index, size_t* length) noexcept nogil

@@ -33,11 +33,7 @@ cdef class Page:
         if index >= <Py_ssize_t> self.spans.size():
             self.raise_if_faulty()
             raise IndexError(index)
-        try:
-            return self.decode_row(index)
-        except HistoryDecodeError as error:
-            error.add_location(row=index)
-            raise
+        return self.located_row(index)
 
     def rows(self):
         """Decode every row.
@@ -49,9 +45,17 @@ cdef class Page:
             HistoryDecodeError: A row's bytes, or the page's, are malformed.
         """
         cdef Py_ssize_t index
-        cdef list rows = [self.row(index) for index in range(<Py_ssize_t> self.spans.size())]
+        cdef list rows = [self.located_row(index) for index in range(<Py_ssize_t> self.spans.size())]
         self.raise_if_faulty()
         return rows
+
+    cdef object located_row(self, Py_ssize_t index):
+        """The row at an index that the caller has checked, or an error that says which row it is of."""
+        try:
+            return self.decode_row(index)
+        except HistoryDecodeError as error:
+            error.add_location(row=index)
+            raise
 
     cdef object decode_row(self, Py_ssize_t index):
         """The row at an index that the caller has checked."""
