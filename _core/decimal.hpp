@@ -218,6 +218,9 @@ __attribute__((always_inline)) inline double nearest_double(uint64_t digits, lon
     return number;
 }
 
+// Shorter numbers gain nothing from being read in whole words.
+constexpr ptrdiff_t shortest_whole_decimal = 12;
+
 // As many zero bytes as ones of all bits: the 24 bytes from the n-th on are a mask for the last n of 24.
 struct FractionMasks {
     uint8_t bytes[2 * most_fraction_digits];
@@ -257,7 +260,7 @@ inline bool read_two_numbers(uint64_t first, uint64_t first_mask, uint64_t secon
 inline bool read_whole_decimal(const uint8_t *pos, const uint8_t *end, const uint8_t *start, double *number) {
     const uint8_t *digits = pos + (*pos == '-');
     ptrdiff_t length = end - digits;
-    if (length < 12 || end - start < most_fraction_digits + 4) return false;
+    if (length < shortest_whole_decimal || end - start < most_fraction_digits + 4) return false;
     // The exponent of a small number, as Python writes it.
     long exponent = 0;
     if (end[-4] == 'e' && end[-3] == '-') {
@@ -290,6 +293,29 @@ inline bool read_whole_decimal(const uint8_t *pos, const uint8_t *end, const uin
                            (lower & half) * powers_of_ten.power[8] + (lower >> 32);
     *number = nearest_double(value, exponent - fraction, count + fraction, pos, end);
     return true;
+}
+
+// Where the number at `pos` ends if it is amid other JSON: at the first comma, closing bracket or white space. `pos`
+// itself where that is not within 32 bytes, or these are not all the reader's.
+inline const uint8_t *find_number_end(const uint8_t *pos, const uint8_t *end) {
+#if defined(__SSE2__)
+    if (end - pos >= 32) {
+        const __m128i comma = _mm_set1_epi8(','), brackets = _mm_set1_epi8('}'), space = _mm_set1_epi8(' ');
+        uint32_t ends = 0;
+        for (int half = 0; half < 2; ++half) {
+            const __m128i text = _mm_loadu_si128(reinterpret_cast<const __m128i *>(pos + 16 * half));
+            // ']' and '}' differ in the bit that a space has.
+            const __m128i bracket = _mm_cmpeq_epi8(_mm_or_si128(text, space), brackets);
+            const __m128i blank = _mm_cmpeq_epi8(_mm_min_epu8(text, space), text);
+            const __m128i any = _mm_or_si128(_mm_or_si128(_mm_cmpeq_epi8(text, comma), bracket), blank);
+            ends |= static_cast<uint32_t>(_mm_movemask_epi8(any)) << (16 * half);
+        }
+        if (ends) return pos + __builtin_ctz(ends);
+    }
+#else
+    static_cast<void>(end);
+#endif
+    return pos;
 }
 
 }  // namespace histscan

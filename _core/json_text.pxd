@@ -36,6 +36,7 @@ cdef struct Token:
 cdef extern from "decimal.hpp" namespace "histscan" nogil:
     double not_a_number()
     bint read_whole_decimal(byte_ptr pos, byte_ptr end, byte_ptr start, double* number)
+    byte_ptr find_number_end(byte_ptr pos, byte_ptr end)
     double infinity()
     byte_ptr take_digits(byte_ptr pos, byte_ptr end, byte_ptr start, uint64_t* digits)
     double nearest_double(uint64_t digits, long exponent, Py_ssize_t digit_count, byte_ptr pos, byte_ptr end)
@@ -173,12 +174,21 @@ cdef inline bint read_string(Cursor* cursor, Token* token) noexcept nogil:
     return True
 
 
+cdef inline bint take_decimal(Cursor* cursor, byte_ptr end, Token* token) noexcept nogil:
+    """Takes a number that ends at `end` if it is an ordinary decimal; otherwise nothing, for `read_number` to do."""
+    if not read_whole_decimal(cursor.pos, end, cursor.start, &token.number):
+        return False
+    token.kind = TOKEN_FLOAT64
+    token.end = cursor.pos = end
+    return True
+
+
 cdef inline bint read_token(Cursor* cursor, Token* token) noexcept nogil:
     """Takes one scalar value, or stops at the bracket of a container. The cursor is past any white space."""
     cdef int byte = peek(cursor)
     token.begin = cursor.pos
     if begins_number(byte):
-        return read_number(cursor, token)
+        return take_decimal(cursor, find_number_end(cursor.pos, cursor.end), token) or read_number(cursor, token)
     if byte == c'"':
         return read_string(cursor, token)
     if byte == c'{':
@@ -209,9 +219,7 @@ cdef inline bint read_token(Cursor* cursor, Token* token) noexcept nogil:
 
 cdef inline bint read_whole_token(Cursor* cursor, Token* token) noexcept nogil:
     """As `read_token`, where the value is likely to be all that is left: then most numbers are read faster."""
-    if begins_number(peek(cursor)) and read_whole_decimal(cursor.pos, cursor.end, cursor.start, &token.number):
-        token.kind = TOKEN_FLOAT64
-        token.begin = cursor.pos
-        token.end = cursor.pos = cursor.end
-        return True
-    return read_token(cursor, token)
+    if not begins_number(peek(cursor)):
+        return read_token(cursor, token)
+    token.begin = cursor.pos
+    return take_decimal(cursor, cursor.end, token) or read_number(cursor, token)

@@ -7,7 +7,6 @@ more than once, unknown ones, typed values) goes through `decode_odd_item`.
 
 from cpython.dict cimport PyDict_SetItem
 from cpython.float cimport PyFloat_FromDouble
-from cpython.object cimport PyObject
 from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
@@ -104,7 +103,7 @@ cdef class MessageRowDecoder:
         cdef dict row
         cdef Py_ssize_t count = <Py_ssize_t> self.shape.template_order.size()
         cdef Py_ssize_t position
-        # Nothing that runs amid a row changes these: this decoder is busy, and the keys of nested values are kept apart.
+        # Nothing that runs amid a row changes these: this decoder is busy, and keys of nested values are kept apart.
         cdef const int32_t* order = self.shape.template_order.data()
         cdef const RememberedKey* entries = self.items.entries.data()
         cdef const RememberedKey* entry
