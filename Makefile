@@ -10,7 +10,7 @@ EXAMPLE = examples/lissajous-regression.wandb
 # Tools of the environment that call each other find each other.
 export PATH := $(abspath $(BIN)):$(PATH)
 
-.PHONY: run test lint bench sanitize setup dist clean
+.PHONY: run test test-matrix lint bench sanitize setup dist clean
 
 setup: $(STAMP)
 
@@ -22,10 +22,16 @@ $(STAMP): pyproject.toml setup.py $(wildcard _core/*.pyx _core/*.pxd _core/*.hpp
 run: setup
 	mkdir -p out
 	$(BIN)/histscan export $(EXAMPLE) -o out/history.jsonl
+	$(BIN)/histscan export $(EXAMPLE) -o out/history.parquet
+	$(BIN)/histscan plot $(EXAMPLE) -k loss -k validation.loss --smooth --log-y -o out/loss.png
 	$(BIN)/histscan info $(EXAMPLE)
 
 test: lint
 	$(BIN)/python -m pytest
+
+# install() with every release of wandb that it knows, each in a virtual environment of its own.
+test-matrix: setup
+	HISTSCAN_MATRIX=all $(BIN)/python -m pytest tests/test_install_releases.py
 
 lint: setup
 	$(BIN)/ruff check .

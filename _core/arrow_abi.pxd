@@ -8,9 +8,23 @@ from libcpp.vector cimport vector
 
 cdef extern from "arrow_abi.hpp" nogil:
     cdef struct ArrowSchema:
+        const char* format
+        const char* name
+        const char* metadata
+        int64_t n_children
+        ArrowSchema** children
+        ArrowSchema* dictionary
         void (*release)(ArrowSchema*) noexcept nogil
 
     cdef struct ArrowArray:
+        int64_t length
+        int64_t null_count
+        int64_t offset
+        int64_t n_buffers
+        int64_t n_children
+        const void** buffers
+        ArrowArray** children
+        ArrowArray* dictionary
         void (*release)(ArrowArray*) noexcept nogil
 
     cdef struct ArrowArrayStream:

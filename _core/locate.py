@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 
-__all__ = ["locate_item", "locate_value"]
+__all__ = ["locate_item", "locate_value", "member_path"]
 
 _PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _TOKEN = re.compile(rb'[\s]+|"(?:[^"\\]|\\.)*"?|[{}\[\],:]|[^\s{}\[\],:"]+', re.DOTALL)
@@ -14,6 +14,18 @@ _TOKEN = re.compile(rb'[\s]+|"(?:[^"\\]|\\.)*"?|[{}\[\],:]|[^\s{}\[\],:"]+', re.
 def _member(name: str) -> str:
     """Spells the step from an object to a member."""
     return f".{name}" if _PLAIN_NAME.fullmatch(name) else f"[{name!r}]"
+
+
+def member_path(name: str) -> str:
+    """Names the place of a key's value in a row.
+
+    Args:
+        name: The key.
+
+    Returns:
+        The JSONPath.
+    """
+    return "$" + _member(name)
 
 
 def _name(mark: bytes) -> str:

@@ -21,7 +21,7 @@ cdef enum:
 
 
 cdef inline bint read_varint(Cursor* cursor, uint64_t* value) noexcept nogil:
-    """Takes a varint of at most ten bytes."""
+    """Takes a varint of at most ten bytes; bits beyond the 64th are dropped, as protobuf's own runtimes do."""
     cdef byte_ptr pos = cursor.pos
     cdef int byte = byte_at(pos, cursor.end)
     cdef uint64_t result
@@ -36,7 +36,7 @@ cdef inline bint read_varint(Cursor* cursor, uint64_t* value) noexcept nogil:
         byte = byte_at(pos, cursor.end)
         if byte < 0:
             break
-        if shift == 63 and byte > 1:
+        if shift == 63 and byte >= 0x80:
             return stop(cursor, WIRE_VARINT_TOO_LONG, cursor.pos)
         result |= <uint64_t> (byte & 0x7F) << shift
         shift += 7

@@ -14,12 +14,16 @@ from typing import Any
 from benches.apart import can_measure_memory
 from benches.case import FULL, QUICK, Scale
 from benches.cases import CASES
+from benches.end_to_end import END_TO_END, end_to_end_as_json, format_end_to_end, measure_end_to_end
 from benches.memory import peak_memory
 from benches.outcome import CaseOutcome, StreamOutcome, as_json
 from benches.streaming import STREAMS, watch_stream
 from benches.table import format_table
 
 _ROOT = Path(__file__).resolve().parent.parent
+
+_ALL_END_TO_END = "end-to-end"
+_ROUNDS_END_TO_END = 3
 
 
 class _TimingError(Exception):
@@ -38,6 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     scale = QUICK if options.quick else FULL
     chosen = options.case or [*CASES, *STREAMS]
+    rounds = 1 if options.quick else _ROUNDS_END_TO_END
     with_memory = not options.no_memory
     if with_memory and not can_measure_memory():
         _say("this system does not tell a process's peak memory: measuring times alone")
@@ -45,16 +50,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         cases = _measure_cases([name for name in CASES if name in chosen], scale, with_memory=with_memory)
         streams = [_measure_stream(name, scale) for name in STREAMS if name in chosen and with_memory]
+        scans = [
+            measure_end_to_end(scan, rounds, _say)
+            for name, scan in END_TO_END.items()
+            if name in chosen or _ALL_END_TO_END in chosen
+        ]
     except _TimingError:
         return 1
-    print(format_table(cases, streams, scale))
+    if cases or streams:
+        print(format_table(cases, streams, scale))
+    if scans:
+        print(format_end_to_end(scans))
     if options.json is not None:
-        options.json.write_text(json.dumps(as_json(cases, streams), indent=2) + "\n", encoding="utf-8")
+        numbers = as_json(cases, streams) | {"end_to_end": end_to_end_as_json(scans)}
+        options.json.write_text(json.dumps(numbers, indent=2) + "\n", encoding="utf-8")
     return 0
 
 
 def _known_name(name: str) -> str:
-    if name not in CASES and name not in STREAMS:
+    if name not in {*CASES, *STREAMS, *END_TO_END, _ALL_END_TO_END}:
         raise argparse.ArgumentTypeError(f"there is no case {name!r}")
     return name
 
@@ -63,10 +77,12 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m benches",
         description=__doc__,
-        epilog=f"Cases: {', '.join([*CASES, *STREAMS])}. A ratio below what is asked for is marked, and the exit code "
-        "stays 0. The case `log` has the wandb client record its log once, which takes about a minute.",
+        epilog=f"Cases: {', '.join([*CASES, *STREAMS])}. Only if named, for they take minutes: "
+        f"{', '.join(END_TO_END)}, or {_ALL_END_TO_END} for all of these. A ratio below what is asked for is marked, "
+        "and the exit code stays 0. The case `log` has the wandb client record its log once, which takes about a "
+        "minute.",
     )
-    parser.add_argument("case", nargs="*", type=_known_name, metavar="case", help="what to measure; default: all")
+    parser.add_argument("case", nargs="*", type=_known_name, metavar="case", help="what to measure; see below")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all numbers to a file as well")
     parser.add_argument("--quick", action="store_true", help="small inputs and few rounds: a look, not a measurement")
     parser.add_argument("--no-memory", action="store_true", help="measure times alone")

@@ -16,7 +16,7 @@ import histscan
 from benches.case import Case, Contestant, Scale
 from benches.record_log import DEFAULT_DIRECTORY, recorded_log
 
-__all__ = ["LOG_CASES", "RecordedLog"]
+__all__ = ["LOG_CASES", "RecordedLog", "read_by_wandb", "recorded"]
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,8 @@ class RecordedLog:
     row_count: int
 
 
-def _recorded(scale: Scale) -> RecordedLog:
+def recorded(scale: Scale) -> RecordedLog:
+    """Returns a log with the rows of a scale, recorded if there is none yet."""
     return RecordedLog(recorded_log(DEFAULT_DIRECTORY, scale.log_rows), scale.log_rows)
 
 
@@ -40,7 +41,8 @@ def _scan(log: RecordedLog) -> Iterator[Any]:
     return iter(histscan.open(log.path).scan_history())
 
 
-def _read_by_wandb(log: RecordedLog) -> Iterator[Any]:
+def read_by_wandb(log: RecordedLog) -> Iterator[Any]:
+    """Reads the rows of a log with wandb's reader, its messages and ``json.loads``."""
     store = DataStore()
     store.open_for_scan(str(log.path))
     while (data := store.scan_data()) is not None:
@@ -67,8 +69,8 @@ LOG_CASES: tuple[Case[RecordedLog], ...] = (
     Case(
         "log",
         "rows of a .wandb log",
-        _recorded,
-        Contestant(f"wandb {wandb.__version__}, json", _read_by_wandb),
+        recorded,
+        Contestant(f"wandb {wandb.__version__}, json", read_by_wandb),
         Contestant("histscan", _scan),
         floor=12.0,
         rounds=3,

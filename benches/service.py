@@ -16,7 +16,7 @@ from benches.case import Case, Contestant, Scale
 from benches.clock import CLOCK
 from benches.data import RUN, Pages, Row, encoded, mixed_rows, plain_rows, service_page, shuffled
 
-__all__ = ["SERVICE_CASES"]
+__all__ = ["SERVICE_CASES", "WANDB_SCAN", "plain_answers"]
 
 
 class _MemoryService(ServiceApi):  # type: ignore[misc]
@@ -54,7 +54,8 @@ def _scan(scan_class: Any, answers: Pages) -> Iterator[Any]:
     return iter(scan_class(_MemoryService(answers), RUN, 0, answers.row_count, page_size=answers.page_rows))
 
 
-def _plain(scale: Scale) -> Pages:
+def plain_answers(scale: Scale) -> Pages:
+    """Makes the answers of a service that has plain rows."""
     return encoded(scale, plain_rows, _answer)
 
 
@@ -66,11 +67,14 @@ def _mixed(scale: Scale) -> Pages:
     return encoded(scale, mixed_rows, _answer)
 
 
-_PEER = Contestant(f"wandb {wandb.__version__}", partial(_scan, WandbBetaHistoryScan))
+WANDB_SCAN = partial(_scan, WandbBetaHistoryScan)
+"""Scans such answers with wandb's own class."""
+
+_PEER = Contestant(f"wandb {wandb.__version__}", WANDB_SCAN)
 _OURS = Contestant("histscan", partial(_scan, histscan.BetaHistoryScan))
 
 SERVICE_CASES: tuple[Case[Pages], ...] = (
-    Case("service", "BetaHistoryScan, keys in one order", _plain, _PEER, _OURS, floor=20.0, rounds=9),
+    Case("service", "BetaHistoryScan, keys in one order", plain_answers, _PEER, _OURS, floor=20.0, rounds=9),
     Case(
         "service-shuffled",
         "BetaHistoryScan, keys in random order",

@@ -22,20 +22,14 @@ sys.exit(main.main())
 
 
 @dataclass
-class ServerProcess:
+class Server:
     """A running server.
 
     Attributes:
         url: Its address, as `WANDB_BASE_URL` takes it.
-        process: The process.
-        printed: The lines on its standard output so far.
-        complaints: The lines on its standard error so far.
     """
 
     url: str
-    process: subprocess.Popen[str]
-    printed: list[str] = field(default_factory=list)
-    complaints: list[str] = field(default_factory=list)
 
     def query(self, query: str, variables: Mapping[str, Any] | None = None, **options: Any) -> Any:
         """Ask in GraphQL and return the answer's `data`; fail if it has errors."""
@@ -59,6 +53,21 @@ class ServerProcess:
         """Start counting anew."""
         options.setdefault("timeout", 30)
         requests.delete(f"{self.url}/traffic", **options).raise_for_status()
+
+
+@dataclass
+class ServerProcess(Server):
+    """A server, and the process that it runs in.
+
+    Attributes:
+        process: The process.
+        printed: The lines on its standard output so far.
+        complaints: The lines on its standard error so far.
+    """
+
+    process: subprocess.Popen[str]
+    printed: list[str] = field(default_factory=list)
+    complaints: list[str] = field(default_factory=list)
 
 
 @contextlib.contextmanager

@@ -91,6 +91,7 @@ def test_values_dumped_by_python(row: dict[str, Any]) -> None:
 UNKNOWN_FIELDS = {
     "varint": wire.varint_field(7, 300),
     "varint of ten bytes": wire.varint_field(7, -1),
+    "varint beyond 64 bits": wire.tag(7, wire.VARINT) + b"\xff" * 9 + b"\x7f",
     "varint made long": wire.tag(7, wire.VARINT) + wire.varint(1, length=10),
     "fixed64": wire.fixed64_field(2, 1.5),
     "fixed32": wire.fixed32_field(3, 7),

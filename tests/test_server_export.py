@@ -27,12 +27,12 @@ KEY = RunKey("e", "p", "r")
 
 
 def cells(path: Path) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = history_table(histscan.open(path)).to_pylist()
+    rows: list[dict[str, Any]] = history_table(histscan.LogRun(path)).to_pylist()
     return rows
 
 
 def test_columns_of_one_leaf_come_before_structs() -> None:
-    schema = history_table(histscan.open(EXAMPLE)).schema
+    schema = history_table(histscan.LogRun(EXAMPLE)).schema
     assert schema.names[0] == "_step"
     assert schema.field("_step").type == pyarrow.int64()
     kinds = [pyarrow.types.is_struct(field.type) for field in schema]
@@ -83,7 +83,7 @@ def exporter(folder: Path, **settings: Any) -> Exporter:
 
 def export(folder: Path, *, has_ended: bool = True, **settings: Any) -> Any:
     version = FileVersion.of(EXAMPLE)
-    return exporter(folder, **settings).export(histscan.open(EXAMPLE), version, has_ended=has_ended)
+    return exporter(folder, **settings).export(histscan.LogRun(EXAMPLE), version, has_ended=has_ended)
 
 
 def test_files_of_so_many_rows(tmp_path: Path) -> None:
@@ -114,7 +114,7 @@ def test_which_runs_are_exported(tmp_path: Path) -> None:
 
 
 def test_a_version_is_exported_once(tmp_path: Path) -> None:
-    run = histscan.open(EXAMPLE)
+    run = histscan.LogRun(EXAMPLE)
     made = exporter(tmp_path)
     version = FileVersion.of(EXAMPLE)
     first = made.export(run, version, has_ended=True)
@@ -126,7 +126,7 @@ def test_a_run_without_rows(tmp_path: Path) -> None:
     path = tmp_path / "run-empty.wandb"
     path.write_bytes(LOG.read_bytes()[:7])
     with pytest.warns(histscan.LogTruncatedWarning):
-        table = history_table(histscan.open(path))
+        table = history_table(histscan.LogRun(path))
     assert table.schema.names == ["_step"]
     assert len(table) == 0
 
@@ -161,7 +161,7 @@ def test_files_are_read_in_the_order_of_their_steps(write: Write) -> None:
     assert rows_of(run, "_step") == [{"_step": 0}, {"_step": 2}, {"_step": 10}, {"_step": 11}]
     details = run.details()
     assert (details.last_step, details.row_count, details.state) == (11, 4, "finished")
-    assert details.summary == {"_step": 11, "x": 1.5, "y": "b"}
+    assert details.summary == {"_step": 11, "x": 1.5, "y": "a"}
     assert details.key_types == {"_step": "number", "x": "number", "y": "string"}
     assert run.export().files == [earlier, later]
 
@@ -187,5 +187,5 @@ def test_files_that_are_no_history(write: Write, tmp_path: Path) -> None:
         served(write(x=[1]))
     foreign = tmp_path / "foreign.parquet"
     foreign.write_bytes(b"x" * 100)
-    with pytest.raises(HistoryError, match="not a Parquet file"):
+    with pytest.raises(HistoryError, match="no Parquet file"):
         served(foreign)

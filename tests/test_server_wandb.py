@@ -124,7 +124,7 @@ def asked(server: ServerProcess) -> Asked:
 
 
 def log_of(run: str) -> histscan.LogRun:
-    return histscan.open(EXAMPLE if run == LISSAJOUS else DATA / "default-encoding.wandb")
+    return histscan.LogRun(EXAMPLE if run == LISSAJOUS else DATA / "default-encoding.wandb")
 
 
 def same(value: Any, other: Any) -> bool:

@@ -16,16 +16,20 @@ if TYPE_CHECKING:
         HistoryDecodeError,
         HistoryError,
         HistoryRequestError,
+        InstallError,
         LogCorruptWarning,
         LogFormatError,
         LogTruncatedWarning,
         ResponseShapeError,
         RunNotFoundError,
+        WandbMissingError,
     )
     from histscan.history import BetaHistoryScan, HistoryScan, SampledHistoryScan
+    from histscan.installation import install, installed, uninstall
     from histscan.log_scan import LogScan
+    from histscan.opening import open_run as open  # noqa: A004 - reads well as histscan.open
+    from histscan.parquet_run import ParquetRun, ParquetScan
     from histscan.run import LogRun
-    from histscan.run import open_run as open  # noqa: A004 - reads well as histscan.open
     from histscan.sources.client import Client
 
 __version__ = "0.1.0"
@@ -39,15 +43,22 @@ __all__ = [
     "HistoryError",
     "HistoryRequestError",
     "HistoryScan",
+    "InstallError",
     "LogCorruptWarning",
     "LogFormatError",
     "LogRun",
     "LogScan",
     "LogTruncatedWarning",
+    "ParquetRun",
+    "ParquetScan",
     "ResponseShapeError",
     "RunNotFoundError",
     "SampledHistoryScan",
+    "WandbMissingError",
+    "install",
+    "installed",
     "open",
+    "uninstall",
 ]
 
 # Where each public name is defined, and under what name if not its own.
@@ -60,15 +71,22 @@ _HOMES = {
     "HistoryError": "histscan.errors",
     "HistoryRequestError": "histscan.errors",
     "HistoryScan": "histscan.history",
+    "InstallError": "histscan.errors",
     "LogCorruptWarning": "histscan.errors",
     "LogFormatError": "histscan.errors",
     "LogRun": "histscan.run",
     "LogScan": "histscan.log_scan",
     "LogTruncatedWarning": "histscan.errors",
+    "ParquetRun": "histscan.parquet_run",
+    "ParquetScan": "histscan.parquet_run",
     "ResponseShapeError": "histscan.errors",
     "RunNotFoundError": "histscan.errors",
     "SampledHistoryScan": "histscan.history",
-    "open": "histscan.run:open_run",
+    "WandbMissingError": "histscan.errors",
+    "install": "histscan.installation",
+    "installed": "histscan.installation",
+    "open": "histscan.opening:open_run",
+    "uninstall": "histscan.installation",
 }
 
 

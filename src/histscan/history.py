@@ -26,6 +26,7 @@ from histscan.sources.graphql import HISTORY_PAGE, SAMPLED_HISTORY_PAGE, GraphQL
 from histscan.sources.origins import comes_from
 from histscan.sources.service import (
     HistoryService,
+    Turns,
     end_scan,
     end_scan_when_collected,
     page_bytes,
@@ -274,15 +275,17 @@ class BetaHistoryScan(PagedScan):
         except HistoryError as error:
             self._add_location(error)
             raise
-        end_scan_when_collected(self, type(self).cleanup, service_api, self._scan_request_id)
+        self._turns = Turns()
+        end_scan_when_collected(self, self._turns, type(self).cleanup, service_api, self._scan_request_id)
 
     def _page_source(self) -> PageSource:
-        service, request_id, run = self._service_api, self._scan_request_id, self._run_path()
+        service, request_id, run, turns = self._service_api, self._scan_request_id, self._run_path(), self._turns
         converts = self._convert_history_row_to_dict is not BetaHistoryScan._convert_history_row_to_dict
 
         def fetch(window: Window) -> Page | list[Any]:
             try:
-                answer = read_page(service, request_id, window.first, window.stop)
+                with turns.take():
+                    answer = read_page(service, request_id, window.first, window.stop)
                 return list(_parsed(answer).history_rows) if converts else ProtobufPage(page_bytes(answer))
             except HistoryError as error:
                 error.add_location(run=run, page=window.label)

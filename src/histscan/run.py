@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from histscan._core.arrow_stream import ArrowStream
     from histscan._core.page import Page
 
-__all__ = ["LogRun", "open_run"]
+__all__ = ["LogRun"]
 
 # The numbers of fields in wandb's `Record`.
 _SUMMARY_FIELD = 3
@@ -220,21 +220,3 @@ class LogRun(ColumnExports):
 
     def __repr__(self) -> str:
         return f"<LogRun {'/'.join(part for part in self.path if part)} in {str(self.file)!r}>"
-
-
-def open_run(path: str | os.PathLike[str], *, on_corrupt: str = "raise") -> LogRun:
-    """Opens a recorded run; ``histscan.open`` is this function.
-
-    Args:
-        path: A ``.wandb`` file, or the folder of one run (``wandb/offline-run-…``).
-        on_corrupt: ``"raise"`` ends a scan at corrupt bytes with an error; ``"skip"`` warns and goes on.
-
-    Returns:
-        The run.
-
-    Raises:
-        FileNotFoundError: There is no such file, or no log in the folder.
-        HistoryError: The folder holds several runs.
-        LogFormatError: The file is empty, or no wandb log.
-    """
-    return LogRun(path, on_corrupt=on_corrupt)

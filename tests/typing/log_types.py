@@ -1,4 +1,4 @@
-"""Types of runs and scans of `.wandb` files, for mypy to check; never run."""
+"""Types of runs and scans of `.wandb` and Parquet files, for mypy to check; never run."""
 
 from __future__ import annotations
 
@@ -9,9 +9,19 @@ from typing_extensions import assert_type
 
 import histscan
 
-run = histscan.open("wandb/offline-run-20260131_120000-abc")
-assert_type(run, histscan.LogRun)
-assert_type(histscan.open(Path("run.wandb"), on_corrupt="skip"), histscan.LogRun)
+assert_type(histscan.open(Path("run.wandb"), on_corrupt="skip"), histscan.LogRun | histscan.ParquetRun)
+opened = histscan.open(["history/0.parquet", Path("history/1.parquet")])
+assert_type(opened.scan_history(["loss"]), histscan.LogScan | histscan.ParquetScan)
+assert_type(opened.file, Path)
+assert_type(opened.summary, dict[str, Any])
+for row in opened.scan_history():
+    assert_type(row, dict[str, Any])
+
+exported = histscan.ParquetRun("history/*.parquet")
+assert_type(exported.files, list[Path])
+assert_type(next(exported.scan_history(min_step=3)), dict[str, Any])
+
+run = histscan.LogRun("wandb/offline-run-20260131_120000-abc")
 assert_type(run.file, Path)
 assert_type(run.entity, str)
 assert_type(run.project, str)

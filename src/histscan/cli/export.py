@@ -11,19 +11,20 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from histscan.atomic import atomic_output, is_replaceable
 from histscan.cli.comma_separated import write_csv
+from histscan.cli.export_outcome import ExportOutcome
 from histscan.cli.failures import SUCCEEDED, UsageError, warn
-from histscan.cli.figures import file_size, plural
 from histscan.cli.json_lines import add_nonfinite, write_json_lines
 from histscan.cli.run_argument import add_keys, add_run, add_steps, open_run, scan
 from histscan.cli.scan_watch import ScanWatch
+from histscan.cli.table_export import TABLE_FORMATS, add_table_options, check_table_options, write_table
 from histscan.progress_bar import ProgressBar
 
 if TYPE_CHECKING:
-    from histscan.run import LogRun
+    from histscan.cli.run_argument import AnyRun, AnyScan
 
 __all__ = ["declare", "run"]
 
-FORMATS = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv"}
+FORMATS = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", **TABLE_FORMATS}
 STDOUT = "-"
 
 DESCRIPTION = """\
@@ -31,15 +32,17 @@ Write a run's history to a file, one row for each step that was logged.
 
 JSON Lines (.jsonl, .ndjson) has every row as it was logged. CSV has a column
 for each key: nested keys have dotted columns (validation.loss), lists are JSON,
-and what a row lacks is empty. The history streams: memory stays the same however
-long the run is. The file appears when it is complete; until then, one that was
-there before stays as it is.
+and what a row lacks is empty. Parquet (.parquet) and Arrow (.arrow, .feather) have
+a typed column for each key, and need pyarrow. The history streams: memory stays
+the same however long the run is. The file appears when it is complete; until then,
+one that was there before stays as it is.
 """
 
 EXAMPLES = """\
 examples:
   histscan export wandb/offline-run-20260131_120000-abc -o history.jsonl
   histscan export run-abc.wandb -o history.csv -k loss -k validation.accuracy
+  histscan export run-abc.wandb -o history.parquet --nested flatten
   histscan export run-abc.wandb -o late.csv --min-step 90_000
   histscan export run-abc.wandb -o - --format jsonl | jq .loss
 """
@@ -66,6 +69,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
     add_keys(parser)
     add_steps(parser)
     add_nonfinite(parser)
+    add_table_options(parser)
     parser.add_argument("-q", "--quiet", action="store_true", help="show neither progress nor summary")
 
 
@@ -84,25 +88,23 @@ def run(arguments: argparse.Namespace) -> int:
         OSError: A file cannot be read or written.
     """
     file_format = _format(arguments.output, arguments.format)
+    goal = None if arguments.output == STDOUT else Path(arguments.output)
+    check_table_options(arguments, file_format, goal)
     opened = open_run(arguments)
     rows = scan(opened, arguments.keys, arguments.min_step, arguments.max_step)
-    goal = None if arguments.output == STDOUT else Path(arguments.output)
     started = time.perf_counter()
-    with ProgressBar(rows.size, wanted=not arguments.quiet and not _shows_rows(goal)) as bar:
-        watch = ScanWatch(rows, bar)
-        if goal is None:
-            columns = _write(watch, sys.stdout.buffer, file_format, arguments, None)
-            sys.stdout.buffer.flush()
-        else:
-            _refuse_log(goal, opened)
-            with atomic_output(goal) as output:
-                folder = goal.absolute().parent if is_replaceable(goal) else None
-                columns = _write(watch, output, file_format, arguments, folder)
-    if not watch.rows:
+    if goal is None:
+        outcome = _write(opened, rows, sys.stdout.buffer, file_format, arguments, None)
+        sys.stdout.buffer.flush()
+    else:
+        _refuse_input(goal, opened)
+        with atomic_output(goal) as output:
+            outcome = _write(opened, rows, output, file_format, arguments, goal)
+    if not outcome.rows:
         warn(_why_empty(opened, arguments))
     if not arguments.quiet:
-        summary = _summary(watch, columns, goal, time.perf_counter() - started)
-        print(summary, file=sys.stderr if _shows_rows(goal) or goal is None else sys.stdout)
+        summary = outcome.summary(goal, time.perf_counter() - started)
+        print(summary, file=sys.stderr if goal is None else sys.stdout)
     return SUCCEEDED
 
 
@@ -119,39 +121,39 @@ def _format(output: str, asked_for: str | None) -> str:
     return known
 
 
-def _refuse_log(goal: Path, opened: LogRun) -> None:
-    if goal.exists() and os.path.samefile(goal, opened.file):
-        raise UsageError(f"{goal} is the log itself: write to another file")
-
-
-def _shows_rows(goal: Path | None) -> bool:
-    """Tells whether the rows go to a terminal, where a progress bar would end up among them."""
-    return goal is None and sys.stdout.isatty()
+def _refuse_input(goal: Path, opened: AnyRun) -> None:
+    files: list[Path] | None = getattr(opened, "files", None)
+    if goal.exists() and any(os.path.samefile(goal, file) for file in files or [opened.file]):
+        raise UsageError(f"{goal} is the {'input' if files else 'log'} itself: write to another file")
 
 
 def _write(
-    watch: ScanWatch, output: BinaryIO, file_format: str, arguments: argparse.Namespace, folder: Path | None
-) -> int | None:
-    """Writes the rows; returns the number of columns, if there are any."""
-    if file_format == "csv":
-        return write_csv(watch, output, keys=arguments.keys or (), folder=folder)
-    write_json_lines(watch, output, nonfinite=arguments.nan)
-    return None
+    opened: AnyRun,
+    rows: AnyScan,
+    output: BinaryIO,
+    file_format: str,
+    arguments: argparse.Namespace,
+    goal: Path | None,
+) -> ExportOutcome:
+    """Writes the rows, and shows how far it is."""
+    # A bar on a terminal would end up among rows that go there.
+    show_progress = not arguments.quiet and not (goal is None and sys.stdout.isatty())
+    if file_format in TABLE_FORMATS.values():
+        return write_table(
+            opened, rows, output, file_format=file_format, arguments=arguments, show_progress=show_progress
+        )
+    columns: int | None = None
+    with ProgressBar(rows.size, wanted=show_progress) as bar:
+        watch = ScanWatch(rows, bar)
+        if file_format == "csv":
+            folder = None if goal is None or not is_replaceable(goal) else goal.absolute().parent
+            columns = write_csv(watch, output, keys=arguments.keys or (), folder=folder)
+        else:
+            write_json_lines(watch, output, nonfinite=arguments.nan)
+    return ExportOutcome(watch.rows, len(watch.keys), columns, watch.first_step, watch.last_step)
 
 
-def _summary(watch: ScanWatch, columns: int | None, goal: Path | None, seconds: float) -> str:
-    facts = [plural(watch.rows, "row"), plural(len(watch.keys), "key")]
-    if columns is not None:
-        facts.append(plural(columns, "column"))
-    if watch.last_step is not None:
-        facts.append(f"steps {watch.first_step} to {watch.last_step}")
-    if goal is not None and goal.is_file():
-        facts.append(file_size(goal.stat().st_size))
-    speed = f"{watch.rows / seconds:,.0f} rows/s" if seconds > 0 else "at once"
-    return f"{goal or 'standard output'}: {', '.join(facts)}; {seconds:.2f} s, {speed}"
-
-
-def _why_empty(opened: LogRun, arguments: argparse.Namespace) -> str:
+def _why_empty(opened: AnyRun, arguments: argparse.Namespace) -> str:
     if opened.lastHistoryStep < 0:
         return "the run has no history: there are no rows"
     if arguments.keys:

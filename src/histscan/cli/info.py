@@ -17,7 +17,7 @@ from histscan.cli.table import GAP, clip, render, table_width, terminal_width, t
 from histscan.progress_bar import ProgressBar
 
 if TYPE_CHECKING:
-    from histscan.run import LogRun
+    from histscan.cli.run_argument import AnyRun
 
 __all__ = ["declare", "run"]
 
@@ -77,7 +77,7 @@ def run(arguments: argparse.Namespace) -> int:
     return SUCCEEDED
 
 
-def gather(opened: LogRun) -> HistoryStatistics:
+def gather(opened: AnyRun) -> HistoryStatistics:
     """Reads a run's history through.
 
     Args:
@@ -100,7 +100,7 @@ def gather(opened: LogRun) -> HistoryStatistics:
     return statistics
 
 
-def as_json(opened: LogRun, statistics: HistoryStatistics) -> dict[str, Any]:
+def as_json(opened: AnyRun, statistics: HistoryStatistics) -> dict[str, Any]:
     """Describes a run for programs."""
     columns = list(statistics.items())
     names = unique_names(column for column, _ in columns)
@@ -131,7 +131,7 @@ def as_json(opened: LogRun, statistics: HistoryStatistics) -> dict[str, Any]:
     }
 
 
-def header(opened: LogRun, statistics: HistoryStatistics) -> list[str]:
+def header(opened: AnyRun, statistics: HistoryStatistics) -> list[str]:
     """Describes a run in a few lines."""
     rows = plural(statistics.rows, "row")
     if statistics.last_step is not None:

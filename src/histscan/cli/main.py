@@ -9,30 +9,33 @@ import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-from histscan.cli import export, head, info, serve
+from histscan.cli import export, head, info, plot, run_script, serve
 from histscan.cli.failures import UsageError, run_guarded
 
 __all__ = ["build_parser", "main"]
 
 COMMANDS = {
-    "export": (export, "write a run's history to a file: JSON Lines or CSV"),
+    "export": (export, "write a run's history to a file: JSON Lines, CSV, Parquet or Arrow"),
     "head": (head, "show the first rows of a run's history"),
     "info": (info, "show what a run is, and which keys its history has"),
+    "plot": (plot, "draw curves of a run's history as a picture"),
+    "run": (run_script, "run a script that uses wandb, with histscan reading its history"),
     "serve": (serve, "serve recorded runs as a W&B server, for the real wandb client"),
 }
 
 DESCRIPTION = """\
 Read the history of Weights & Biases runs, fast.
 
-A run is given as its .wandb file or the folder that holds it; no server and no
-account is needed.
+A run is given as its .wandb file or the folder that holds it, or as the Parquet
+files of its history; no server and no account is needed.
 """
 
 EPILOG = """\
 examples:
   histscan info wandb/offline-run-20260131_120000-abc
   histscan head run-abc.wandb -k loss -k validation.accuracy
-  histscan export run-abc.wandb -o history.csv
+  histscan export run-abc.wandb -o history.parquet
+  histscan plot run-abc.wandb -k loss -k validation.loss --smooth -o loss.png
 
 `histscan COMMAND --help` tells more about a command. The exit code is 0 on
 success, 1 if something went wrong, 2 if the command line makes no sense.
@@ -89,8 +92,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit code: 0 on success, 1 if something went wrong, 2 if the command line makes no sense, 130 after Ctrl-C.
     """
-    _prepare_output()
     typed = sys.argv[1:] if arguments is None else arguments
+    if typed[:1] == ["run"]:
+        # What follows is the script's, and so is the process: nothing of this command may stand around it.
+        return run_script.run_command(typed[1:])
+    _prepare_output()
 
     def run_command() -> int:
         parsed = build_parser().parse_args(typed)

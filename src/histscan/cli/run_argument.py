@@ -11,15 +11,23 @@ from histscan.errors import HistoryDecodeError
 
 if TYPE_CHECKING:
     from histscan.log_scan import LogScan
+    from histscan.parquet_run import ParquetRun, ParquetScan
     from histscan.run import LogRun
 
+    AnyRun = LogRun | ParquetRun
+    AnyScan = LogScan | ParquetScan
 
 STEP = "_step"
 
 
 def add_run(parser: argparse.ArgumentParser) -> None:
     """Declares the run, and what to do where its log is corrupt."""
-    parser.add_argument("path", metavar="PATH", help="a .wandb file, or the folder of a run (wandb/offline-run-…)")
+    parser.add_argument(
+        "path",
+        metavar="PATH",
+        help="a .wandb file, or the folder of a run (wandb/offline-run-…); or a history's .parquet file, or a "
+        "folder or a quoted pattern of several",
+    )
     parser.add_argument(
         "--skip-corrupt",
         action="store_true",
@@ -67,7 +75,7 @@ def count(text: str) -> int:
     return number
 
 
-def open_run(arguments: argparse.Namespace) -> LogRun:
+def open_run(arguments: argparse.Namespace) -> AnyRun:
     """Opens the run that the command line names.
 
     Args:
@@ -79,6 +87,7 @@ def open_run(arguments: argparse.Namespace) -> LogRun:
     Raises:
         OSError: There is no such file.
         HistoryError: The file is no log.
+        UsageError: The files are Parquet, and pyarrow is not installed.
     """
     import histscan
 
@@ -87,9 +96,11 @@ def open_run(arguments: argparse.Namespace) -> LogRun:
     except HistoryDecodeError as error:
         error.add_location(run=arguments.path)
         raise
+    except ImportError as error:
+        raise UsageError(str(error)) from error
 
 
-def scan(run: LogRun, keys: Sequence[str] | None, min_step: int = 0, max_step: int | None = None) -> LogScan:
+def scan(run: AnyRun, keys: Sequence[str] | None, min_step: int = 0, max_step: int | None = None) -> AnyScan:
     """Scans what the command line asks for.
 
     Args:

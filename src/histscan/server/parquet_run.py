@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import base64
-import math
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import date, datetime, time, timezone
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 from histscan.errors import HistoryError
+from histscan.parquet_run import ParquetRun
 from histscan.server.history_rows import HistoryRows, RowCache
 from histscan.server.row_texts import json_literal, strict_json
 from histscan.server.served_run import STEP, Export, FileVersion, RunDescription, RunDetails, RunKey, ServedRun
 
 __all__ = ["ServedExport"]
-
-BATCH_ROWS = 10_000
 
 
 class ServedExport(ServedRun):
@@ -39,29 +36,13 @@ class ServedExport(ServedRun):
         super().__init__(key)
         self._cache = cache
         try:
-            import pyarrow
-            import pyarrow.parquet as parquet
+            run = ParquetRun(paths)
         except ImportError as error:
             raise HistoryError("Parquet files need pyarrow: pip install 'histscan[arrow]'") from error
-        bounds = []
-        self._types: dict[str, str] = {}
-        self._row_count = 0
-        for path in paths:
-            try:
-                with parquet.ParquetFile(path) as file:
-                    schema = file.schema_arrow
-                    steps = file.read([STEP]).column(STEP) if STEP in schema.names else None
-            except pyarrow.ArrowException as error:
-                raise HistoryError(f"not a Parquet file: {error}", run=str(path)) from error
-            if steps is None:
-                raise HistoryError(f"no exported history: it has no column {STEP}", run=str(path))
-            self._types.update({field.name: _type_name(field.type) for field in schema})
-            self._row_count += len(steps)
-            known = [step for step in steps.to_pylist() if step is not None]
-            bounds.append((min(known, default=math.inf), max(known, default=-1), path))
-        bounds.sort()
-        self._paths = [path for _, _, path in bounds]
-        self._last_step = int(max((last for _, last, _ in bounds), default=-1))
+        self._paths = run.files_by_step
+        self._types = {field.name: _type_name(field.type) for schema in run.schemas for field in schema}
+        self._row_count = run.rows
+        self._last_step = run.lastHistoryStep
         self._summary: Mapping[str, Any] | None = None
         self._lock = threading.Lock()
 
@@ -74,10 +55,7 @@ class ServedExport(ServedRun):
         """Says what has become of the run; see `ServedRun.details`."""
         with self._lock:
             if self._summary is None:
-                summary: dict[str, Any] = {}
-                for row in self._rows():
-                    summary.update(row)
-                self._summary = summary
+                self._summary = ParquetRun(self._paths).summary
         ended = max(FileVersion.of(path).modified for path in self._paths)
         return RunDetails(
             state="finished",
@@ -95,54 +73,21 @@ class ServedExport(ServedRun):
         return self._cache.get((self._paths[0], keys, versions), lambda: HistoryRows(self._texts(keys)))
 
     def _texts(self, keys: tuple[str, ...] | None) -> Iterator[tuple[int, bytes]]:
-        for row in self._rows():
-            if keys is None:
+        # Opened anew: files may have been replaced since the server looked at them first.
+        run = ParquetRun(self._paths)
+        if keys is None:
+            for row in run.scan_history():
                 yield row[STEP], json_literal(row)
-                continue
-            chosen = {key: found[0] for key in keys if (found := _find(row, key))}
-            if len(chosen) == len(set(keys)):
-                yield row[STEP], strict_json(chosen)
-
-    def _rows(self) -> Iterator[dict[str, Any]]:
-        """Yields the rows that have a step, without the cells that have no value."""
-        import pyarrow.parquet as parquet
-
-        for path in self._paths:
-            with parquet.ParquetFile(path) as file:
-                for batch in file.iter_batches(BATCH_ROWS):
-                    for cells in batch.to_pylist():
-                        row = _as_json(cells)
-                        if STEP in row:
-                            row[STEP] = int(row[STEP])
-                            yield row
+            return
+        for row in run.scan_history([*keys, STEP]):
+            step = row[STEP]
+            if STEP not in keys:
+                del row[STEP]
+            yield step, strict_json(row)
 
     def export(self) -> Export:
         """The files themselves."""
         return Export(self._paths, live_from=None)
-
-
-def _find(row: Mapping[str, Any], key: str) -> list[Any]:
-    """The value of a key, which may be dotted to reach into nested values; empty where there is none."""
-    if key in row:
-        return [row[key]]
-    for place, character in enumerate(key):
-        inner = row.get(key[:place]) if character == "." else None
-        if isinstance(inner, dict) and (found := _find(inner, key[place + 1 :])):
-            return found
-    return []
-
-
-def _as_json(value: Any) -> Any:
-    """The value as it would be in a log: without what is null in structs, and of JSON's types."""
-    if isinstance(value, dict):
-        return {key: _as_json(item) for key, item in value.items() if item is not None}
-    if isinstance(value, list):
-        return [_as_json(item) for item in value]
-    if isinstance(value, bytes):
-        return base64.b64encode(value).decode()
-    if isinstance(value, date | time):
-        return value.isoformat()
-    return value if value is None or isinstance(value, bool | int | float | str) else str(value)
 
 
 def _type_name(kind: Any) -> str:

@@ -14,7 +14,7 @@ from histscan.errors import (
 )
 from histscan.sources.answers import describe_errors, one_line
 from histscan.sources.origins import comes_from
-from histscan.sources.wandb_client import ReadyPage, page_client
+from histscan.sources.wandb_client import ReadyPage, execute_for_page
 
 if TYPE_CHECKING:
     from gql import GraphQLRequest
@@ -205,7 +205,7 @@ def _execute(
     if _is_wandbs(client):
         if not comes_from("wandb_graphql", document) and document is operation.document:
             document = operation.wandb_document
-        client = page_client(client, from_body)
+        return execute_for_page(client, document, variables, from_body)
     return client.execute(document, variable_values=variables)
 
 

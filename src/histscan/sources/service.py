@@ -7,15 +7,26 @@ any other object gets those of `histscan.proto`.
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
 
 from histscan.errors import HistoryRequestError, ResponseShapeError
+from histscan.sources.cancellation import current_cancellation
 from histscan.sources.cleanup import call_when_collected
 from histscan.sources.origins import comes_from
 
-__all__ = ["HistoryService", "end_scan", "end_scan_when_collected", "page_bytes", "read_page", "start_scan"]
+__all__ = [
+    "HistoryService",
+    "Turns",
+    "end_scan",
+    "end_scan_when_collected",
+    "page_bytes",
+    "read_page",
+    "start_scan",
+]
 
 
 class HistoryService(Protocol):
@@ -23,6 +34,47 @@ class HistoryService(Protocol):
 
     def send_api_request(self, request: Any, /) -> Any:
         """Answers an ``ApiRequest`` with an ``ApiResponse``, or a ``RawApiResponse``."""
+
+
+class Turns:
+    """Has the requests of one scan made one after the other, whichever threads make them.
+
+    wandb-core before 0.26.0 dies of two at once. There may be two: a request that nobody waits for any longer, since
+    the scan started over or was collected, can't be called off.
+    """
+
+    def __init__(self) -> None:
+        self._process = os.getpid()
+        self._lock = threading.Lock()
+
+    @contextlib.contextmanager
+    def take(self) -> Iterator[None]:
+        """Waits until no other thread is at it.
+
+        Yields:
+            Nothing; the next thread's turn is when the block ends.
+
+        Raises:
+            RequestCancelledError: The request was called off meanwhile.
+        """
+        if self._process != os.getpid():
+            # Forked: who held the lock is not here to give it back.
+            self._process, self._lock = os.getpid(), threading.Lock()
+        with self._lock:
+            cancellation = current_cancellation()
+            if cancellation is not None:
+                cancellation.check()
+            yield
+
+    def call(self, function: Callable[..., object], *arguments: Any) -> None:
+        """Calls a function when it is its turn.
+
+        Args:
+            function: What to call.
+            *arguments: Its arguments.
+        """
+        with self.take():
+            function(*arguments)
 
 
 def start_scan(
@@ -99,17 +151,18 @@ def end_scan(service: HistoryService, request_id: int) -> None:
 
 
 def end_scan_when_collected(
-    scan: object, cleanup: Callable[[Any, int], object], service: HistoryService, request_id: int
+    scan: object, turns: Turns, cleanup: Callable[[Any, int], object], service: HistoryService, request_id: int
 ) -> None:
     """Has a scan's resources freed once its object is collected, without making the collector wait.
 
     Args:
         scan: The scan object.
+        turns: Those of the scan's requests.
         cleanup: What to call with service and number, for instance `end_scan`; must not refer to the scan.
         service: The service.
         request_id: The scan's number.
     """
-    call_when_collected(scan, cleanup, service, request_id)
+    call_when_collected(scan, turns.call, cleanup, service, request_id)
 
 
 def _messages_for(service: HistoryService) -> Any:

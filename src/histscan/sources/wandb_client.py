@@ -2,7 +2,8 @@
 
 That client parses an answer as JSON to find rows in it that are JSON texts themselves. A copy of it, made for one page
 and sharing the original's connections, takes the page from the answer's bytes instead. An answer that is not a page in
-order takes the client's own way, and so ends in the client's own error.
+order takes the client's own way, and so ends in the client's own error. A client that somebody has subclassed, patched
+or put together from other parts is asked as it is: what stands between would not expect a page there.
 """
 
 from __future__ import annotations
@@ -12,13 +13,21 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from histscan.errors import HistoryError
+from histscan.sources.cancellation import Cancellation, RequestCancelledError, current_cancellation
 
 if TYPE_CHECKING:
     import requests
 
-__all__ = ["ReadyPage", "page_client"]
+__all__ = ["ReadyPage", "execute_for_page", "is_as_made"]
 
 _Page = TypeVar("_Page")
+
+# The parts of wandb's client, from the outside in; each hands on what the next one's `execute` returns.
+_PARTS = (
+    ("wandb.apis.public.api", "RetryingClient"),
+    ("wandb_gql.client", "Client"),
+    ("wandb.sdk.lib.gql_request", "GraphQLSession"),
+)
 
 
 class ReadyPage(Generic[_Page]):
@@ -32,34 +41,78 @@ class ReadyPage(Generic[_Page]):
         self.page = page
 
 
-def page_client(client: Any, from_body: Callable[[bytes], _Page]) -> Any:
-    """Copies wandb's client so that it returns pages.
+def execute_for_page(
+    client: Any, document: Any, variables: dict[str, Any], from_body: Callable[[bytes], _Page]
+) -> ReadyPage[_Page] | Any:
+    """Runs a query by wandb's client, and takes the page from the raw answer if that can be had.
 
     Args:
         client: wandb's ``RetryingClient``, or whatever stands in its place.
+        document: The query, as the client takes it.
+        variables: The query's variables.
         from_body: Makes a page of an answer's raw body.
 
     Returns:
-        A client whose ``execute`` returns a `ReadyPage`, or parsed data like the original's if the answer is no page.
-        The client itself if it is not built as wandb's is.
+        The page; or the parsed data that the client returns, if the answer is no page or the client not as wandb has
+        it. What the client raises passes unchanged.
     """
-    if not type(client).__module__.startswith("wandb."):
-        # A user's subclass may keep state that a copy would lose.
-        return client
-    gql_client: Any = getattr(client, "_client", None)
-    transport: Any = getattr(gql_client, "transport", None)
-    session = getattr(transport, "session", None)
-    if session is None or not _is_session_of_wandb(transport):
-        return client
-    transport = copy.copy(transport)
-    transport.session = _PageSession(session, from_body)
-    gql_client = copy.copy(gql_client)
-    gql_client.transport = transport
+    if not is_as_made(client):
+        return client.execute(document, variable_values=variables)
+    cancellation = current_cancellation()
+    # wandb's retries wait for minutes: a scan that is over must not have a thread waiting for that long.
+    waits = {} if cancellation is None else {"retry_cancel_event": _CancelEvent(cancellation)}
+    return _copy_for_page(client, from_body).execute(document, variable_values=variables, **waits)
+
+
+def is_as_made(client: Any) -> bool:
+    """Whether a client is wandb's, all of it.
+
+    Args:
+        client: Any object.
+    """
+    gql_client = getattr(client, "_client", None)
+    parts = zip((client, gql_client, getattr(gql_client, "transport", None)), _PARTS, strict=True)
+    return all(_is_untouched(part, name) for part, name in parts)
+
+
+def _copy_for_page(client: Any, from_body: Callable[[bytes], Any]) -> Any:
+    """Copies wandb's client so that it returns a `ReadyPage`."""
+    gql_client = copy.copy(client._client)
+    gql_client.transport = copy.copy(gql_client.transport)
+    gql_client.transport.session = _PageSession(gql_client.transport.session, from_body)
     client = copy.copy(client)
     client._client = gql_client
     # wandb keeps a wrapper here that calls the client which it was made for.
     client._execute_decorated = None
     return client
+
+
+def _is_untouched(part: object, name: tuple[str, str]) -> bool:
+    """Whether a part of a client is of the class of this name, with the `execute` that wandb wrote for it."""
+    kind = type(part)
+    if (kind.__module__, kind.__qualname__) != name or "execute" in vars(part):
+        return False
+    # Not the name that it says it has: a wrapper around it would copy that. Where its code is from can't be copied.
+    home = str(getattr(getattr(kind, "execute", None), "__globals__", {}).get("__name__"))
+    return home.partition(".")[0] in ("wandb", "wandb_gql")
+
+
+class _CancelEvent:
+    """What wandb's retries wait on, to be woken when the request is called off.
+
+    Args:
+        cancellation: What calls it off.
+    """
+
+    def __init__(self, cancellation: Cancellation) -> None:
+        self._cancellation = cancellation
+
+    def wait(self, timeout: float) -> bool:
+        try:
+            self._cancellation.pause(timeout)
+        except RequestCancelledError:
+            return True
+        return False
 
 
 class _PageSession(Generic[_Page]):
@@ -74,21 +127,28 @@ class _PageSession(Generic[_Page]):
         self._session = session
         self._from_body = from_body
 
-    def post(self, *arguments: Any, **options: Any) -> requests.Response:
-        response = self._session.post(*arguments, **options)
-        parse = response.json
-
-        def json() -> Any:
-            try:
-                page = self._from_body(response.content)
-            except HistoryError:
-                return parse()
-            return {"data": ReadyPage(page)}
-
-        response.json = json  # type: ignore[method-assign,assignment]
-        return response
+    def post(self, *arguments: Any, **options: Any) -> _PageResponse[_Page]:
+        return _PageResponse(self._session.post(*arguments, **options), self._from_body)
 
 
-def _is_session_of_wandb(transport: object) -> bool:
-    kind = type(transport)
-    return (kind.__module__, kind.__qualname__) == ("wandb.sdk.lib.gql_request", "GraphQLSession")
+class _PageResponse(Generic[_Page]):
+    """A response that says that its JSON is a page. The response itself is left alone: a session may keep it.
+
+    Args:
+        response: The response.
+        from_body: Makes a page of its body.
+    """
+
+    def __init__(self, response: requests.Response, from_body: Callable[[bytes], _Page]) -> None:
+        self._response = response
+        self._from_body = from_body
+
+    def raise_for_status(self) -> None:
+        self._response.raise_for_status()
+
+    def json(self) -> Any:
+        try:
+            page = self._from_body(self._response.content)
+        except HistoryError:
+            return self._response.json()
+        return {"data": ReadyPage(page)}

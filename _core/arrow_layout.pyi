@@ -1,0 +1,9 @@
+from collections.abc import Iterable, Sequence
+
+STEP: str
+
+class ArrowLayout:
+    missing: list[str]
+    def __init__(self, schema: object, *, keys: Sequence[str] | None = None, required: Iterable[str] = ()) -> None: ...
+    @property
+    def names(self) -> list[str]: ...

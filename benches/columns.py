@@ -1,0 +1,177 @@
+"""Histories as columns: pages and logs to Arrow tables, with one thread and with two."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from typing import Any
+
+import pandas
+import polars
+import pyarrow
+import pyarrow.json
+import wandb
+
+from benches.case import Case, Contestant, Scale
+from benches.data import Pages, Row, encoded, history_body, plain_rows, service_page, value_text
+from benches.logs import RecordedLog, read_by_wandb, recorded
+from benches.service import WANDB_SCAN, plain_answers
+from histscan import open as open_log
+from histscan._core.page import Page
+from histscan._core.pages import HistoryPage, ProtobufPage
+from histscan._core.scan import RowScan
+from histscan.frames import ColumnExports
+
+__all__ = ["COLUMN_CASES"]
+
+_THREE_KEYS = ["_step", "train/loss_00", "train/grad_norm_02"]
+
+
+class _PageScan(RowScan, ColumnExports):
+    """A scan of pages that are in memory."""
+
+    def __init__(self, page_class: Callable[[bytes], Page], pages: list[bytes]) -> None:
+        self._page_class = page_class
+        self._page_bytes = pages
+        super().__init__(0, len(pages))
+
+    def _load_next(self) -> None:
+        page = self._page_class(self._page_bytes[self.page_offset])
+        self.page_offset += 1
+        self._take_page(page)
+
+
+def _to_arrow(
+    page_class: Callable[[bytes], Page], inputs: Pages, *, keys: list[str] | None = None, threads: int = 1
+) -> Iterator[pyarrow.Table]:
+    yield _PageScan(page_class, inputs.pages).to_arrow(keys, threads=threads)
+
+
+def _rows_of_tables(tables: Iterable[pyarrow.Table]) -> Iterator[Row]:
+    """The tables' rows, with their keys in alphabetical order: columns are in one, and rows in another."""
+    for table in tables:
+        yield from table.select(sorted(table.column_names)).to_pylist()
+
+
+def _in_order(rows: Iterable[Row]) -> Iterator[Row]:
+    return (dict(sorted(row.items())) for row in rows)
+
+
+def _three_keys_of(tables: Iterable[pyarrow.Table]) -> Iterator[Row]:
+    return _rows_of_tables(table.select(_THREE_KEYS) for table in tables)
+
+
+def _read_ndjson(inputs: Pages) -> Iterator[pyarrow.Table]:
+    assert inputs.others is not None
+    yield polars.read_ndjson(io.BytesIO(inputs.others[0]))
+
+
+def _rows_of_frames(frames: Iterable[polars.DataFrame]) -> Iterator[Row]:
+    return _rows_of_tables(frame.to_arrow() for frame in frames)
+
+
+def _read_json(inputs: Pages) -> Iterator[pyarrow.Table]:
+    assert inputs.others is not None
+    options = pyarrow.json.ReadOptions(use_threads=False)
+    yield pyarrow.json.read_json(io.BytesIO(inputs.others[0]), read_options=options)
+
+
+def _joined_lines(encode: Callable[[list[Row]], bytes], scale: Scale) -> Pages:
+    """Pages, and all of their rows as lines of JSON."""
+    inputs = encoded(scale, plain_rows, encode)
+    lines = "\n".join(map(value_text, plain_rows(range(inputs.row_count)))).encode()
+    return Pages(inputs.pages, inputs.page_rows, [lines])
+
+
+def _both_forms(scale: Scale) -> Pages:
+    """The pages of a wandb service: in the envelope that its client takes them in, and plain."""
+    plain = encoded(scale, plain_rows, service_page)
+    return Pages(plain.pages, plain.page_rows, plain_answers(scale).pages)
+
+
+def _scan_by_wandb(inputs: Pages) -> Iterator[Row]:
+    assert inputs.others is not None
+    return WANDB_SCAN(Pages(inputs.others, inputs.page_rows))
+
+
+def _log_to_arrow(log: RecordedLog) -> Iterator[pyarrow.Table]:
+    yield open_log(log.path).to_arrow(threads=1)
+
+
+def _log_to_pandas_by_wandb(log: RecordedLog) -> Iterator[pandas.DataFrame]:
+    yield pandas.DataFrame(list(read_by_wandb(log)))
+
+
+def _rows_of_pandas(frames: Iterable[pandas.DataFrame]) -> Iterator[Row]:
+    for frame in frames:
+        yield from _in_order(frame.to_dict("records"))
+
+
+def _against_readers(kind: str, page_class: Callable[[bytes], Page], encode: Any) -> tuple[Case[Pages], ...]:
+    """Compares a kind of page with the two readers of JSON lines, all with one thread."""
+    ours = Contestant("histscan", partial(_to_arrow, page_class), _rows_of_tables)
+    inputs = partial(_joined_lines, encode)
+    return (
+        Case(
+            f"arrow-{kind}-polars",
+            f"{kind} pages to Arrow",
+            inputs,
+            Contestant(f"polars {polars.__version__}: lines", _read_ndjson, _rows_of_frames),
+            ours,
+            floor=3.0,
+            rounds=15,
+        ),
+        Case(
+            f"arrow-{kind}-pyarrow",
+            f"{kind} pages to Arrow",
+            inputs,
+            Contestant(f"pyarrow {pyarrow.__version__}: lines", _read_json, _rows_of_tables),
+            ours,
+            floor=5.0,
+            rounds=15,
+        ),
+    )
+
+
+COLUMN_CASES: tuple[Case[Any], ...] = (
+    Case(
+        "arrow-wandb",
+        "protobuf pages to Arrow",
+        _both_forms,
+        Contestant(f"wandb {wandb.__version__}: dicts", _scan_by_wandb, _in_order),
+        Contestant("histscan", partial(_to_arrow, ProtobufPage), _rows_of_tables),
+        floor=60.0,
+        rounds=7,
+    ),
+    *_against_readers("protobuf", ProtobufPage, service_page),
+    *_against_readers("graphql", HistoryPage, history_body),
+    Case(
+        "arrow-threads",
+        "protobuf pages to Arrow, two threads",
+        lambda scale: encoded(scale, plain_rows, service_page),
+        Contestant("one thread", partial(_to_arrow, ProtobufPage), _rows_of_tables),
+        Contestant("two threads", partial(_to_arrow, ProtobufPage, threads=2), _rows_of_tables),
+        floor=1.8,
+        rounds=31,
+    ),
+    Case(
+        "arrow-keys",
+        "3 of 23 keys to Arrow",
+        lambda scale: encoded(scale, plain_rows, service_page),
+        Contestant("all keys", partial(_to_arrow, ProtobufPage), _three_keys_of),
+        Contestant("3 keys", partial(_to_arrow, ProtobufPage, keys=_THREE_KEYS), _three_keys_of),
+        floor=3.0,
+        rounds=31,
+    ),
+    Case(
+        "arrow-log",
+        "a .wandb log to Arrow",
+        recorded,
+        Contestant(f"wandb {wandb.__version__}, json, pandas", _log_to_pandas_by_wandb, _rows_of_pandas),
+        Contestant("histscan", _log_to_arrow, _rows_of_tables),
+        floor=25.0,
+        rounds=3,
+    ),
+)
+"""Columns against dict rows, against readers of JSON lines, and against themselves."""

@@ -1,0 +1,117 @@
+"""Write a `.wandb` log of any size, by logging the rows of a recorded one over and over at ever higher steps.
+
+Run it from the root of the project, and measure what reading the log takes:
+
+    python -m benches.large_log build/bench-data/large.wandb --size 2000
+    /usr/bin/time -v histscan export build/bench-data/large.wandb -o out/large.parquet
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import struct
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import histscan
+from histscan._core.log_reader import BLOCK_SIZE, checksum
+from histscan.atomic import atomic_output
+from tests import wire
+
+__all__ = ["LogWriter", "write_large_log"]
+
+EXAMPLE = Path(__file__).resolve().parent.parent / "examples" / "lissajous-regression.wandb"
+
+
+class LogWriter:
+    """Lays records out as wandb does, in blocks of 32 KiB.
+
+    Args:
+        output: Where to write.
+
+    Attributes:
+        size: Bytes written.
+    """
+
+    def __init__(self, output: BinaryIO) -> None:
+        self._output = output
+        self.size = output.write(wire.LOG_HEADER)
+
+    def write(self, record: bytes) -> None:
+        """Writes a record, in several chunks where it does not fit the rest of a block."""
+        start, is_first, is_last = 0, True, False
+        while not is_last:
+            left = BLOCK_SIZE - self.size % BLOCK_SIZE
+            if left < wire.CHUNK_HEADER_SIZE:
+                self.size += self._output.write(bytes(left))
+                left = BLOCK_SIZE
+            # At the end of a block there may be room for the header of a first chunk alone.
+            data = record[start : start + left - wire.CHUNK_HEADER_SIZE]
+            start += len(data)
+            is_last = start == len(record)
+            kinds = (wire.FIRST, wire.FULL) if is_first else (wire.MIDDLE, wire.LAST)
+            kind = kinds[is_last]
+            self.size += self._output.write(struct.pack("<IHB", checksum(kind, data), len(data), kind) + data)
+            is_first = False
+
+
+def items_of(row: dict[str, Any], path: tuple[str, ...] = ()) -> Iterator[bytes]:
+    """The items of a row, as wandb records them: nested keys stand apart, and histograms are one value."""
+    for key, value in row.items():
+        if isinstance(value, dict) and value and "_type" not in value:
+            yield from items_of(value, (*path, key))
+        else:
+            yield wire.field(1, wire.item([*path, key], json.dumps(value, separators=(",", ":"))))
+
+
+def write_large_log(path: Path, source: Path, size: int) -> int:
+    """Writes a log.
+
+    Args:
+        path: The log.
+        source: The log whose rows are repeated.
+        size: Bytes that it should have at least.
+
+    Returns:
+        How many rows it has.
+    """
+    run = histscan.open(source)
+    rows = list(run.scan_history())
+    pieces = [b"".join(items_of({key: row[key] for key in row if key not in ("_step", "_runtime")})) for row in rows]
+    runtimes = [row["_runtime"] for row in rows]
+    number = 0
+    with atomic_output(path) as output:
+        writer = LogWriter(output)
+        writer.write(wire.run_record("large", entity="histscan", project="benches"))
+        while writer.size < size:
+            turn, index = divmod(number, len(rows))
+            own = [("_step", str(number)), ("_runtime", repr(turn * runtimes[-1] + runtimes[index]))]
+            items = b"".join(wire.field(1, wire.item([key], text)) for key, text in own)
+            step = wire.field(2, wire.varint_field(1, number))
+            writer.write(wire.field(wire.HISTORY, pieces[index] + items + step))
+            number += 1
+    return number
+
+
+def main() -> None:
+    """Write the log that the command line asks for."""
+    parser = argparse.ArgumentParser(
+        description="Write a large .wandb log by repeating the rows of a recorded one.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    parser.add_argument("path", type=Path, help="the log to write")
+    parser.add_argument("--size", type=float, default=2000, metavar="MB", help="how large it should get")
+    parser.add_argument("--source", type=Path, default=EXAMPLE, help="the log whose rows are repeated")
+    arguments = parser.parse_args()
+    started = time.perf_counter()
+    arguments.path.parent.mkdir(parents=True, exist_ok=True)
+    rows = write_large_log(arguments.path, arguments.source, int(arguments.size * 1e6))
+    size = arguments.path.stat().st_size / 1e6
+    print(f"{arguments.path}: {rows:,} rows, {size:,.1f} MB, after {time.perf_counter() - started:.1f} s")
+
+
+if __name__ == "__main__":
+    main()

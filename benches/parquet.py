@@ -1,0 +1,89 @@
+"""Reading a history that was exported to Parquet files."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow
+import pyarrow.parquet
+
+import histscan
+from benches.case import Case, Contestant, Scale
+from benches.data import Row, mixed_rows, plain_rows
+from benches.record_log import DEFAULT_DIRECTORY
+
+__all__ = ["PARQUET_CASES", "ParquetFiles"]
+
+_FILES = 4
+
+
+@dataclass(frozen=True)
+class ParquetFiles:
+    """An exported history.
+
+    Attributes:
+        paths: The files, in the order of their steps.
+        row_count: Rows in all of them.
+    """
+
+    paths: list[Path]
+    row_count: int
+
+
+def _written(name: str, rows: Callable[[Iterable[int]], Iterator[Row]]) -> Callable[[Scale], ParquetFiles]:
+    """Makes what returns the files of these rows, writing them when they are not there yet."""
+
+    def inputs(scale: Scale) -> ParquetFiles:
+        folder = DEFAULT_DIRECTORY / f"parquet-{name}-{scale.log_rows}"
+        paths = [folder / f"history-{number}.parquet" for number in range(_FILES)]
+        if not all(path.exists() for path in paths):
+            table = pyarrow.Table.from_pylist(list(rows(range(scale.log_rows))))
+            share = scale.log_rows // _FILES
+            folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(dir=folder) as workspace:
+                for number, path in enumerate(paths):
+                    written = Path(workspace, path.name)
+                    pyarrow.parquet.write_table(table.slice(number * share, share), written)
+                    written.replace(path)
+        return ParquetFiles(paths, scale.log_rows)
+
+    return inputs
+
+
+def _scan(files: ParquetFiles) -> Iterator[Any]:
+    return iter(histscan.open(files.paths).scan_history())
+
+
+def _read_by_pyarrow(files: ParquetFiles) -> Iterator[Any]:
+    for path in files.paths:
+        yield from pyarrow.parquet.read_table(path).to_pylist()
+
+
+def _without_nulls(rows: Iterable[Any]) -> Iterator[Any]:
+    """The rows without the cells that have no value, which pyarrow has as None."""
+    for row in rows:
+        yield {key: value for key, value in row.items() if value is not None}
+
+
+def _case(name: str, subject: str, rows: Callable[[Iterable[int]], Iterator[Row]]) -> Case[ParquetFiles]:
+    return Case(
+        name,
+        subject,
+        _written(name, rows),
+        Contestant(f"pyarrow {pyarrow.__version__} to_pylist", _read_by_pyarrow, _without_nulls),
+        Contestant("histscan", _scan),
+        floor=2.0,
+        rounds=7,
+    )
+
+
+PARQUET_CASES: tuple[Case[ParquetFiles], ...] = (
+    _case("parquet", "Parquet files → dict rows", plain_rows),
+    _case("parquet-mixed", "Parquet files → dict rows, text, NaN, structs, nulls", mixed_rows),
+)
+"""Four files with 23 columns, reading included on both sides. In the second case a row has two texts, a struct and a
+key that half of the rows lack."""

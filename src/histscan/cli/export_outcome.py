@@ -1,0 +1,51 @@
+"""What an export has written, and the line that says so."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from histscan.cli.figures import file_size, plural
+
+__all__ = ["ExportOutcome"]
+
+
+@dataclass(frozen=True)
+class ExportOutcome:
+    """What an export has written.
+
+    Attributes:
+        rows: How many rows.
+        keys: How many keys they have; None if it isn't known.
+        columns: How many columns the file has; None if it has none, or one for each key.
+        first_step: The step of the first row; None if there is none.
+        last_step: The step of the last row.
+    """
+
+    rows: int
+    keys: int | None
+    columns: int | None
+    first_step: float | None
+    last_step: float | None
+
+    def summary(self, goal: Path | None, seconds: float) -> str:
+        """Describes the export in one line.
+
+        Args:
+            goal: The file; None for standard output.
+            seconds: How long it took.
+
+        Returns:
+            ``history.csv: 5,000 rows, 14 keys, 33 columns, steps 0 to 4999, 1.2 MB; 0.05 s, 98,000 rows/s``.
+        """
+        facts = [plural(self.rows, "row")]
+        if self.keys is not None:
+            facts.append(plural(self.keys, "key"))
+        if self.columns is not None:
+            facts.append(plural(self.columns, "column"))
+        if self.last_step is not None:
+            facts.append(f"steps {self.first_step} to {self.last_step}")
+        if goal is not None and goal.is_file():
+            facts.append(file_size(goal.stat().st_size))
+        speed = f"{self.rows / seconds:,.0f} rows/s" if seconds > 0 else "at once"
+        return f"{goal or 'standard output'}: {', '.join(facts)}; {seconds:.2f} s, {speed}"

@@ -1,0 +1,284 @@
+"""The points of curves: read from a history, smoothed, and thinned out to what a picture can show.
+
+Absent and null are no points: a key that few rows have is a line through those. NaN and the infinities are points
+without a place, where a line has to break.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import pyarrow
+
+    from histscan.log_scan import LogScan
+    from histscan.parquet_run import ParquetScan
+
+__all__ = ["Curve", "CurveError", "Floats", "lone_points", "read_curves", "smooth", "thin_out", "thin_out_marks"]
+
+Floats = NDArray[np.float64]
+
+STEP = "_step"
+# Smoothing takes the width of the picture for this many units, as W&B does: so it looks the same for any run.
+_SMOOTHING_UNITS = 1_000.0
+_HIGHEST_WEIGHT = 0.999
+# First, last, lowest, highest, and a break of the line on either side.
+_POINTS_PER_COLUMN = 6
+_KEYS_SHOWN = 12
+_BLOCK = 65_536
+
+
+class CurveError(ValueError):
+    """A key gives no curve; says why, and which would."""
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A key's points, from left to right.
+
+    Attributes:
+        key: The key; nested ones are dotted.
+        x: Where the points are; finite, and never falling.
+        y: The values, among them NaN and infinities.
+    """
+
+    key: str
+    x: Floats
+    y: Floats
+
+
+def read_curves(scan: LogScan | ParquetScan, keys: Sequence[str], x_key: str = STEP) -> list[Curve]:
+    """Reads curves from a history; nothing but the keys that are asked for is decoded.
+
+    Args:
+        scan: A scan without keys of its own.
+        keys: The keys, one for each curve. Bools count as 0 and 1.
+        x_key: The key that is drawn to the right. Where it falls, the points are put in its order.
+
+    Returns:
+        The curves, in the order of the keys. A row without a finite `x_key` has no point.
+
+    Raises:
+        CurveError: A key is not in the history, or has something else than numbers.
+        HistoryError: A page or a row can't be read.
+    """
+    wanted = list(dict.fromkeys([x_key, *keys]))
+    table = scan.to_arrow(wanted)
+    x, has_x = _numbers(scan, table, x_key)
+    has_x &= np.isfinite(x)
+    curves = []
+    for key in dict.fromkeys(keys):
+        y, has_y = _numbers(scan, table, key)
+        here = has_x & has_y
+        if not here.any():
+            raise CurveError(f"no row that has {key!r} has a finite {x_key!r} to draw it at")
+        places, values = x[here], y[here]
+        if np.any(places[1:] < places[:-1]):
+            order = np.argsort(places, kind="stable")
+            places, values = places[order], values[order]
+        curves.append(Curve(key, places, values))
+    return curves
+
+
+def _numbers(scan: LogScan | ParquetScan, table: pyarrow.Table, key: str) -> tuple[Floats, NDArray[np.bool_]]:
+    """A column as floats, and which rows have one."""
+    import pyarrow.types as types
+
+    place = table.schema.names.index(key)
+    field, column = table.schema.field(place), table.column(place)
+    if column.null_count == len(column):
+        raise CurveError(_why_nothing(scan, key, len(column)))
+    kind = field.type
+    if isinstance(kind, types.lib.BaseExtensionType) or (field.metadata or {}).get(b"ARROW:extension:name"):
+        column = _json_numbers(scan, key, column)
+    elif types.is_string(kind) or types.is_list(kind):
+        raise CurveError(f"{key!r} is not numeric: its values are {'text' if types.is_string(kind) else 'lists'}")
+    elif types.is_boolean(kind):
+        column = column.cast("uint8")
+    present = np.asarray(column.is_valid().to_numpy(), dtype=np.bool_)
+    floats = column.cast("float64", safe=False).fill_null(float("nan"))
+    return np.asarray(floats.to_numpy(), dtype=np.float64), present
+
+
+def _json_numbers(scan: LogScan | ParquetScan, key: str, column: pyarrow.ChunkedArray) -> pyarrow.ChunkedArray:
+    """Makes floats of a column of JSON text, which mixed numbers become that no type holds exactly."""
+    import pyarrow
+
+    numbers: list[float | None] = []
+    for text in column.to_pylist():
+        value = None if text is None else json.loads(text)
+        if value in ("NaN", "Infinity", "-Infinity"):
+            value = float(value)
+        if isinstance(value, dict):
+            below = [name for name in _known_keys(scan) if name.startswith(f"{key}.")]
+            hint = f"; there is {_listed(below)}" if below else ""
+            raise CurveError(f"{key!r} is not numeric: its values are nested{hint}")
+        if value is not None and not isinstance(value, int | float):
+            raise CurveError(
+                f"{key!r} is not numeric: some of its values are {'lists' if type(value) is list else 'text'}"
+            )
+        numbers.append(None if value is None else _as_float(value))
+    return pyarrow.chunked_array([pyarrow.array(numbers, pyarrow.float64())])
+
+
+def _as_float(number: float) -> float:
+    try:
+        return float(number)
+    except OverflowError:
+        return float("inf") if number > 0 else float("-inf")
+
+
+def _why_nothing(scan: LogScan | ParquetScan, key: str, rows: int) -> str:
+    """Tells why a key has no value anywhere."""
+    if not rows:
+        return "there are no rows to draw"
+    known = _known_keys(scan)
+    if key in known:
+        return f"no row has a value of {key!r}: it is null throughout"
+    below = [name for name in known if name.startswith(f"{key}.")]
+    near = below or difflib.get_close_matches(key, known, n=3, cutoff=0.6)
+    if near:
+        return f"no row has {key!r}; there is {_listed(near)}"
+    return f"no row has {key!r}; the keys are {_listed(known)}"
+
+
+def _known_keys(scan: LogScan | ParquetScan) -> list[str]:
+    """All keys of the rows, nested ones dotted."""
+    import pyarrow
+
+    names = pyarrow.RecordBatchReader.from_stream(scan._batch_stream(None, "flatten", 65_536)).schema.names
+    return sorted(names)
+
+
+def _listed(keys: Sequence[str]) -> str:
+    rest = len(keys) - _KEYS_SHOWN
+    return ", ".join(keys[:_KEYS_SHOWN]) + (f" and {rest} more" if rest > 0 else "")
+
+
+def smooth(curve: Curve, weight: float) -> Curve:
+    """Averages a curve as W&B's line plots do by default: a moving average whose weights fade with the distance.
+
+    It is the "time weighted exponential moving average" of https://docs.wandb.ai/models/app/features/panels/line-plot/
+    smoothing. With w = min(sqrt(weight), 0.999) and d the distance of two points, of which the curve is 1,000 wide::
+
+        w[i] = w ** d(i, i - 1)
+        sum[i] = sum[i - 1] * w[i] + y[i]
+        count[i] = count[i - 1] * w[i] + 1
+        smooth[i] = sum[i] / count[i]
+
+    The division takes away the pull of the sum's beginning at zero. As the weights depend on the distance and not on
+    the number of points, keys that are logged every step and those that are logged every hundredth are smoothed alike.
+
+    Args:
+        curve: The curve.
+        weight: How smooth, from 0 (as it was) to 1.
+
+    Returns:
+        The smoothed curve. What has no place is not averaged in; it breaks the line as it did.
+    """
+    base = min(weight**0.5, _HIGHEST_WEIGHT)
+    if base <= 0 or len(curve.x) < 2:
+        return curve
+    places = (curve.x - curve.x[0]) * (_SMOOTHING_UNITS / ((curve.x[-1] - curve.x[0]) or 1.0))
+    averages = curve.y.copy()
+    total = count = last = 0.0
+    # Numbers of Python are many times larger than those of arrays, so there are only some of them at a time.
+    for start in range(0, len(places), _BLOCK):
+        here = start + np.flatnonzero(np.isfinite(curve.y[start : start + _BLOCK]))
+        block: list[float] = []
+        for place, value in zip(places[here].tolist(), curve.y[here].tolist(), strict=True):
+            fading = base ** (place - last)
+            last = place
+            total = total * fading + value
+            count = count * fading + 1.0
+            block.append(total / count)
+        averages[here] = block
+    return Curve(curve.key, curve.x, averages)
+
+
+def thin_out(curve: Curve, columns: int) -> Curve:
+    """Leaves out points that a picture can't show: at most six remain for each of its columns of pixels.
+
+    Of the points in a column, the first, the last, the lowest and the highest stay, which give the same line (as the
+    "M4" aggregation of Jugel et al., VLDB 2014). A point without a place stays where it is the first or the last one,
+    and breaks the line to the next column; a gap within a column is narrower than a pixel.
+
+    Args:
+        curve: The curve.
+        columns: How many pixels the picture is wide.
+
+    Returns:
+        The curve with the points that remain, in their order; the same one if it has few.
+    """
+    if len(curve.x) <= _POINTS_PER_COLUMN * columns:
+        return curve
+    starts = _column_starts(curve.x, columns)
+    counts = np.diff(starts, append=len(curve.x))
+    groups = np.repeat(np.arange(len(starts)), counts)
+    finite = np.isfinite(curve.y)
+    lowest = np.minimum.reduceat(np.where(finite, curve.y, np.inf), starts)[groups]
+    highest = np.maximum.reduceat(np.where(finite, curve.y, -np.inf), starts)[groups]
+    ends = np.append(starts[1:], len(curve.x)) - 1
+    kept = [
+        starts[~finite[starts]],
+        ends[~finite[ends]],
+        _first_of_each(np.flatnonzero(finite), groups),
+        _last_of_each(np.flatnonzero(finite), groups),
+        _first_of_each(np.flatnonzero(finite & (curve.y == lowest)), groups),
+        _first_of_each(np.flatnonzero(finite & (curve.y == highest)), groups),
+    ]
+    remaining = np.unique(np.concatenate(kept))
+    return Curve(curve.key, curve.x[remaining], curve.y[remaining])
+
+
+def thin_out_marks(places: Floats, columns: int) -> Floats:
+    """Leaves out marks that would cover each other.
+
+    Args:
+        places: Where they are, from left to right.
+        columns: How many pixels the picture is wide.
+
+    Returns:
+        The first one in each column.
+    """
+    return places if len(places) <= columns else places[_column_starts(places, columns)]
+
+
+def lone_points(curve: Curve) -> NDArray[np.bool_]:
+    """Finds the points that no line leads to, because it breaks on both sides of them.
+
+    Args:
+        curve: The curve.
+
+    Returns:
+        For each point, whether it is one.
+    """
+    finite = np.isfinite(curve.y)
+    lone: NDArray[np.bool_] = finite.copy()
+    lone[1:] &= ~finite[:-1]
+    lone[:-1] &= ~finite[1:]
+    return lone
+
+
+def _column_starts(x: Floats, columns: int) -> NDArray[np.intp]:
+    """The first point of each column of pixels that has one."""
+    # Halved, for the distance of two floats can be beyond all floats.
+    width = x[-1] / 2 - x[0] / 2
+    shares = (x / 2 - x[0] / 2) / width if width > 0 else np.zeros(len(x))
+    column = np.minimum((shares * columns).astype(np.int64), columns - 1)
+    return np.flatnonzero(np.diff(column, prepend=-1))
+
+
+def _first_of_each(places: NDArray[np.intp], groups: NDArray[np.intp]) -> NDArray[np.intp]:
+    return places[np.diff(groups[places], prepend=-1) > 0]
+
+
+def _last_of_each(places: NDArray[np.intp], groups: NDArray[np.intp]) -> NDArray[np.intp]:
+    return places[np.diff(groups[places], append=len(groups) + 1) > 0]

@@ -1,0 +1,358 @@
+"""Parquet files of a run's history: reading of them what a scan needs, row group by row group."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from histscan._core.arrow_batch import ArrowBatch
+from histscan._core.arrow_rows import ArrowPage, take_rows
+from histscan.errors import HistoryDecodeError, HistoryError
+
+__all__ = ["STEP", "ParquetSource", "RowGroup", "import_parquet", "is_json", "read_pages"]
+
+STEP = "_step"
+
+
+def import_parquet() -> Any:
+    """Imports pyarrow's reader, or says what to install.
+
+    Returns:
+        The module ``pyarrow.parquet``.
+
+    Raises:
+        ImportError: pyarrow is not installed.
+    """
+    try:
+        import pyarrow.parquet as parquet
+    except ImportError as error:
+        raise ImportError("Parquet files need pyarrow: pip install 'histscan[arrow]'") from error
+    return parquet
+
+
+@dataclass(frozen=True)
+class RowGroup:
+    """Part of a Parquet file.
+
+    Attributes:
+        index: Which one of the file's it is.
+        rows: How many rows it has.
+        first_step: Its lowest step.
+        last_step: Its highest step.
+    """
+
+    index: int
+    rows: int
+    first_step: int
+    last_step: int
+
+
+class ParquetSource:
+    """One Parquet file of a history, of which only the footer has been read.
+
+    Args:
+        name: What errors call it.
+        opener: Opens it, as a path or an object that pyarrow can read from at any place. It is called for each row
+            group that is read.
+        size: Its size in bytes, for progress.
+
+    Raises:
+        HistoryDecodeError: It is no Parquet file, or a damaged one.
+        HistoryError: It has no steps.
+        ImportError: pyarrow is not installed.
+        OSError: It can't be opened.
+    """
+
+    def __init__(self, name: str, opener: Callable[[], Any], size: int = 0) -> None:
+        self.name = name
+        self.size = size
+        self._opener = opener
+        self._metadata: Any = None
+        import_parquet()
+        import pyarrow
+
+        with self._open() as file:
+            self._metadata = file.metadata
+            self.schema = file.schema_arrow
+        if STEP not in self.schema.names:
+            raise HistoryError(f"no exported history: it has no column {STEP}", run=name)
+        kind = self.schema.field(STEP).type
+        if not (pyarrow.types.is_integer(kind) or pyarrow.types.is_floating(kind)):
+            raise HistoryError(f"no exported history: its column {STEP} is of type {kind}", run=name)
+
+    @classmethod
+    def of_file(cls, path: Path) -> ParquetSource:
+        """Makes the source that a file is.
+
+        Args:
+            path: The file.
+
+        Returns:
+            The source.
+        """
+        opened = path.stat()
+
+        def open_file() -> Any:
+            import pyarrow
+
+            now = path.stat()
+            if (now.st_size, now.st_mtime_ns) != (opened.st_size, opened.st_mtime_ns):
+                raise HistoryError("the file has changed since it was opened: open it again", run=str(path))
+            # Never mapped: a file that is cut short while it is read gives an error, not a signal.
+            return pyarrow.OSFile(str(path))
+
+        return cls(str(path), open_file, opened.st_size)
+
+    @property
+    def metadata(self) -> dict[bytes, bytes]:
+        """The file's own pairs of metadata."""
+        return self._metadata.metadata or {}
+
+    @property
+    def rows(self) -> int:
+        """How many rows the file has."""
+        return int(self._metadata.num_rows)
+
+    def _open(self) -> _OpenFile:
+        return _OpenFile(self.name, self._opener(), self._metadata)
+
+    @cached_property
+    def groups(self) -> list[RowGroup]:
+        """The row groups that have steps."""
+        groups = []
+        metadata = self._metadata
+        leaf = next(place for place in range(metadata.num_columns) if metadata.schema.column(place).path == STEP)
+        for index in range(metadata.num_row_groups):
+            group = metadata.row_group(index)
+            statistics = group.column(leaf).statistics
+            if statistics is not None and statistics.has_min_max and statistics.min <= statistics.max:
+                bounds: tuple[Any, Any] | None = (statistics.min, statistics.max)
+            else:
+                bounds = self._bounds(index)
+            if bounds is not None:
+                # Floats may be infinite; what kind of steps these are is for the reader of the rows to say.
+                first, last = (int(min(max(bound, -sys.maxsize), sys.maxsize)) for bound in bounds)
+                groups.append(RowGroup(index, group.num_rows, first, last))
+        return groups
+
+    def _bounds(self, index: int) -> tuple[Any, Any] | None:
+        """Looks at the steps themselves, where there are no statistics of them."""
+        import pyarrow.compute as compute
+
+        with self._open() as file:
+            steps = file.read_row_group(index, [STEP]).column(STEP)
+        if compute.any(compute.is_null(steps, nan_is_null=True)).as_py():
+            steps = steps.filter(compute.invert(compute.is_null(steps, nan_is_null=True)))
+        bounds = compute.min_max(steps).as_py()
+        return None if bounds["min"] is None else (bounds["min"], bounds["max"])
+
+    def column_of(self, key: str) -> str | None:
+        """Finds the column that a key means, or the member of a struct.
+
+        Args:
+            key: The key, which may be dotted to reach into structs and JSON text.
+
+        Returns:
+            Its path in the file; None where the file has none.
+        """
+        found = _find_below(self.schema, key.split("."))
+        return None if found is None else ".".join(found)
+
+    def read(
+        self, group: RowGroup, *, keys: Sequence[str] | None, required: Sequence[str], columns: Sequence[str] | None
+    ) -> list[ArrowBatch]:
+        """Reads a row group.
+
+        Args:
+            group: The row group.
+            keys: What rows are made of; None for all that is read.
+            required: The keys that a row must have to be one.
+            columns: The paths of the columns to read; None for all.
+
+        Returns:
+            Its batches.
+
+        Raises:
+            HistoryDecodeError: It is damaged, or has columns of a type that rows can't have.
+        """
+        page = f"row group {group.index}"
+        batches: list[ArrowBatch] = []
+        rows = 0
+        try:
+            with self._open() as file:
+                table = file.read_row_group(group.index, columns)
+            for source in table.to_batches():
+                batch = ArrowBatch(source, keys=keys, required=required)
+                batch.run, batch.page, batch.first_row, batch.source = self.name, page, rows, source
+                rows += len(batch)
+                batches.append(batch)
+        except HistoryDecodeError as error:
+            error.add_location(run=self.name, page=page)
+            raise
+        return batches
+
+
+class _OpenFile:
+    """A Parquet file while it is read; what pyarrow has to complain of becomes an error of ours."""
+
+    def __init__(self, name: str, source: Any, metadata: Any) -> None:
+        self._name = name
+        self._source = source
+        try:
+            with _Complaints(name, "it is no Parquet file, or not all of one"):
+                # Buffering ahead would read small columns that nobody asked for, too.
+                self._file = import_parquet().ParquetFile(source, metadata=metadata, pre_buffer=False)
+        except BaseException:
+            self._close_source()
+            raise
+
+    @property
+    def metadata(self) -> Any:
+        return self._file.metadata
+
+    @property
+    def schema_arrow(self) -> Any:
+        with _Complaints(self._name, "its schema can't be read"):
+            return self._file.schema_arrow
+
+    def read_row_group(self, index: int, columns: Sequence[str] | None) -> Any:
+        with _Complaints(self._name, "it is damaged", page=f"row group {index}"):
+            return self._file.read_row_group(index, columns=None if columns is None else list(columns))
+
+    def __enter__(self) -> _OpenFile:
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self._file.close()
+        self._close_source()
+
+    def _close_source(self) -> None:
+        # A path, which pyarrow opens and closes itself, is a source, too.
+        if hasattr(self._source, "close"):
+            self._source.close()
+
+
+class _Complaints:
+    """Makes errors of ours of pyarrow's."""
+
+    def __init__(self, name: str, reason: str, page: str | None = None) -> None:
+        self._name = name
+        self._reason = reason
+        self._page = page
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
+        import pyarrow
+
+        # A file that can't be read says so by an error number; pyarrow raises an OSError without for bad contents.
+        if isinstance(error, pyarrow.ArrowException) or (isinstance(error, OSError) and error.errno is None):
+            text = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise HistoryDecodeError(f"{self._reason}: {text}", run=self._name, page=self._page) from error
+
+
+def _find_below(fields: Any, names: list[str]) -> list[str] | None:
+    """Finds what dotted names mean, the longest first, as the rows' decoder does."""
+    import pyarrow
+
+    for length in range(len(names), 0, -1):
+        name = ".".join(names[:length])
+        places = [place for place, field in enumerate(fields) if field.name == name]
+        if not places:
+            continue
+        rest = names[length:]
+        field = fields[places[-1]] if isinstance(fields, list) else fields.field(places[-1])
+        if not rest or is_json(field):
+            return [name]
+        if pyarrow.types.is_struct(field.type):
+            below = _find_below([field.type.field(place) for place in range(field.type.num_fields)], rest)
+            if below is not None:
+                return [name, *below]
+    return None
+
+
+def is_json(field: Any) -> bool:
+    """Tells whether a field of a schema is JSON text.
+
+    Args:
+        field: The ``pyarrow.Field``.
+
+    Returns:
+        Whether it is of Arrow's extension type ``arrow.json``, whether or not this pyarrow knows it.
+    """
+    return (
+        getattr(field.type, "extension_name", None) == "arrow.json"
+        or (field.metadata or {}).get(b"ARROW:extension:name") == b"arrow.json"
+    )
+
+
+def read_pages(
+    sources: Sequence[ParquetSource],
+    *,
+    keys: Sequence[str] | None,
+    required: Sequence[str] = (),
+    columns: Iterable[str] | None = None,
+    min_step: int,
+    stop_step: int,
+    watch: Callable[[ParquetSource, RowGroup], object] | None = None,
+) -> Iterator[ArrowPage]:
+    """Reads rows in the order of their steps, whatever order and overlaps the files have.
+
+    A row group is read when the rows before its first step have been given, and kept until its last row has. Rows of
+    one step come in the order of the files, and within a file in its own; of those that are alike in all that is read
+    and come from different files, one is given.
+
+    Args:
+        sources: The files.
+        keys: What rows are made of, in this order; None for all columns that are read.
+        required: The keys that a row must have to be one.
+        columns: The keys whose columns are read, beside those of `keys` and `required`; None for all if there are no
+            `keys`.
+        min_step: First step, inclusive.
+        stop_step: Where to stop, exclusive.
+        watch: Is told of each row group that was read.
+
+    Yields:
+        Pages that have rows.
+
+    Raises:
+        HistoryDecodeError: A row group is damaged; all rows before its first step were given.
+    """
+    waiting: list[tuple[int, int, int, ArrowBatch]] = []
+    reads_all = keys is None and columns is None
+    wanted = list(dict.fromkeys([STEP, *(columns or ()), *(keys or ()), *required]))
+    groups: list[tuple[int, int, int, RowGroup]] = []
+    paths: list[list[str] | None] = []
+    for origin, source in enumerate(sources):
+        found = [source.column_of(key) for key in wanted]
+        paths.append(None if reads_all else [path for path in found if path is not None])
+        if all(source.column_of(key) is not None for key in required):
+            groups.extend(
+                (group.first_step, origin, group.index, group)
+                for group in source.groups
+                if group.first_step < stop_step and group.last_step >= min_step
+            )
+    groups.sort(key=lambda entry: entry[:3])
+    position = 0
+    while position < len(groups) or waiting:
+        while position < len(groups) and not any(
+            batch.next_step < groups[position][0] for *_, batch in waiting if batch.next_step is not None
+        ):
+            _, origin, index, group = groups[position]
+            position += 1
+            for batch in sources[origin].read(group, keys=keys, required=required, columns=paths[origin]):
+                batch.origin = origin
+                batch.order_by_step(min_step, stop_step)
+                waiting.append((origin, index, batch.first_row, batch))
+            if watch is not None:
+                watch(sources[origin], group)
+            waiting = sorted(entry for entry in waiting if entry[3].next_step is not None)
+        page = take_rows([batch for *_, batch in waiting], groups[position][0] if position < len(groups) else None)
+        waiting = [entry for entry in waiting if entry[3].next_step is not None]
+        if len(page):
+            yield page
