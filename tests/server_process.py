@@ -13,13 +13,6 @@ from typing import Any
 
 import requests
 
-_PROGRAM = """
-import sys
-from histscan.cli import main, serve
-main.COMMANDS.setdefault("serve", (serve, "serve recorded runs to the real wandb client"))
-sys.exit(main.main())
-"""
-
 
 @dataclass
 class Server:
@@ -83,7 +76,7 @@ def serving(*arguments: str | Path) -> Iterator[ServerProcess]:
     Raises:
         RuntimeError: If it does not start; the message carries what it printed.
     """
-    command = [sys.executable, "-c", _PROGRAM, "serve", *map(str, arguments), "--port", "0"]
+    command = [sys.executable, "-m", "histscan", "serve", *map(str, arguments), "--port", "0"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stdout is not None
     assert process.stderr is not None

@@ -27,7 +27,10 @@ DESCRIPTION = """\
 Read the history of Weights & Biases runs, fast.
 
 A run is given as its .wandb file or the folder that holds it, or as the Parquet
-files of its history; no server and no account is needed.
+files of its history; no server and no account is needed then. Or it is given as
+entity/project/run_id, and read from the W&B server that the environment variables
+WANDB_BASE_URL and WANDB_API_KEY name (https://api.wandb.ai, and the key in netrc,
+without them).
 """
 
 EPILOG = """\
@@ -35,6 +38,7 @@ examples:
   histscan info wandb/offline-run-20260131_120000-abc
   histscan head run-abc.wandb -k loss -k validation.accuracy
   histscan export run-abc.wandb -o history.parquet
+  histscan info my-team/my-project/1a2b3c4d
   histscan plot run-abc.wandb -k loss -k validation.loss --smooth -o loss.png
 
 `histscan COMMAND --help` tells more about a command. The exit code is 0 on

@@ -1,7 +1,8 @@
 """The classes that stand in for wandb's: those of `histscan.history` behind the constructors of each release.
 
-Each has the signature and the attributes of the class it replaces; the name is set so that whoever looks at
-``type(scan).__name__`` finds what wandb's documentation says.
+Each has the signature and the attributes of the class it replaces, and its name, so that whoever looks at
+``type(scan).__name__`` finds what wandb's documentation says. Beyond wandb's arguments each takes those of
+`PAGING_ARGUMENTS`; what holds without them is the class attribute `paging`, which install() sets.
 """
 
 from __future__ import annotations
@@ -9,9 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
-from histscan.history import BetaHistoryScan, HistoryScan, RunIdentity, SampledHistoryScan
+from histscan.history import BetaHistoryScan, HistoryScan, SampledHistoryScan
+from histscan.paging.paged_scan import PagedScan, RunIdentity
+from histscan.paging.prefetch import PageSource
+from histscan.paging.windows import Window
 from histscan.sources.graphql import HISTORY_PAGE, SAMPLED_HISTORY_PAGE, GraphQLClient, WandbDocument
 from histscan.sources.service_graphql import ServiceGraphQLClient
+from histscan.sources.wandb_client import is_as_made
 
 if TYPE_CHECKING:
     from histscan.sources.service import HistoryService
@@ -22,6 +27,7 @@ __all__ = [
     "ExclusiveSampledScan",
     "ExclusiveServiceScan",
     "GraphQLScan",
+    "KeywordBetaScan",
     "KeywordServiceScan",
     "SampledScan",
     "ServiceGraphQLScan",
@@ -64,22 +70,82 @@ def ends_with_max_step(scan_class: type) -> bool:
     return not issubclass(scan_class, _ExclusiveMaxStep)
 
 
+class _EndsAfterLastStep(PagedScan):
+    """Ends at an empty page, if that is beyond the run's last step.
+
+    ``Run.beta_scan_history`` takes any ``max_step`` as it is, and wandb's class ended at the first empty page in some
+    releases: whoever has asked for a billion steps is not to wait for a million empty pages.
+    """
+
+    _is_empty = False
+    _last_step: int | None = None
+
+    def _start_over(self) -> None:
+        super()._start_over()
+        self._last_step = None
+
+    def _show_page(self, page: Any, window: Window) -> None:
+        self._is_empty = not len(page)
+        super()._show_page(page, window)
+
+    def _load_next(self) -> None:
+        super()._load_next()
+        if self._is_empty and self.page_offset < self._stop_step:
+            if self._last_step is None:
+                self._last_step = self._ask_last_step()
+            if self._last_step < self.page_offset:
+                self._stop_fetching()
+                self.page_offset = self._stop_step
+
+    def _ask_last_step(self) -> int:
+        """Returns the run's last step, or one that no empty page is beyond if there is no telling.
+
+        It takes a request of its own, so it is made once: what a run grows by meanwhile is for the next time around.
+        """
+        try:
+            return int(self.run.lastHistoryStep)  # type: ignore[attr-defined]
+        except Exception:
+            # Wandb's class would not have asked: what goes wrong here is no reason to fail.
+            return self._stop_step
+
+
+class _FailsAsWandb(PagedScan):
+    """Has what goes wrong with a page raised as wandb's classes raise it, whoever is asked for the page."""
+
+    def _page_source(self) -> PageSource:
+        from wandb.apis.normalize import normalize_exceptions
+
+        source = super()._page_source()
+        return source._replace(fetch=normalize_exceptions(source.fetch))
+
+
+class _ThroughClient(_FailsAsWandb):
+    """Pages of GraphQL through wandb's client, or whatever a script has put in its place."""
+
+    client: Any
+
+    def _page_source(self) -> PageSource:
+        source = super()._page_source()
+        # Nobody has said that a client of theirs may be used by several threads at once.
+        return source if is_as_made(self.client) else source._replace(threads=1)
+
+
 @_named("HistoryScan")
-class GraphQLScan(HistoryScan):
+class GraphQLScan(_ThroughClient, HistoryScan):
     """``HistoryScan`` of 0.26.0 and 0.26.1."""
 
     QUERY: ClassVar[Any] = WandbDocument(HISTORY_PAGE)
 
 
 @_named("SampledHistoryScan")
-class SampledScan(SampledHistoryScan):
+class SampledScan(_ThroughClient, SampledHistoryScan):
     """``SampledHistoryScan`` of 0.26.0 and 0.26.1."""
 
     QUERY: ClassVar[Any] = WandbDocument(SAMPLED_HISTORY_PAGE)
 
 
 @_named("BetaHistoryScan")
-class ServiceScan(BetaHistoryScan):
+class ServiceScan(_EndsAfterLastStep, BetaHistoryScan):
     """``BetaHistoryScan`` of 0.26.0 and 0.26.1."""
 
 
@@ -93,13 +159,35 @@ class ExclusiveSampledScan(_ExclusiveMaxStep, SampledScan):
     """``SampledHistoryScan`` until 0.25.1."""
 
 
+def _one_by_one(paging: dict[str, Any]) -> dict[str, Any]:
+    """Has no page fetched ahead, whatever else is asked for.
+
+    wandb-core before 0.26.0 finds nothing at steps that it has read past: what is fetched ahead and then not used, as
+    when somebody moves the scan by hand, could not be fetched again.
+    """
+    return paging | {"prefetch": 0}
+
+
 @_named("BetaHistoryScan")
 class ExclusiveServiceScan(_ExclusiveMaxStep, ServiceScan):
     """``BetaHistoryScan`` of 0.25.1."""
 
+    def __init__(
+        self,
+        service_api: HistoryService,
+        run: RunIdentity,
+        min_step: int,
+        max_step: int,
+        keys: list[str] | None = None,
+        page_size: int = 1_000,
+        use_cache: bool = True,
+        **paging: Any,
+    ) -> None:
+        super().__init__(service_api, run, min_step, max_step, keys, page_size, use_cache, **_one_by_one(paging))
+
 
 @_named("BetaHistoryScan")
-class ApiScan(_ExclusiveMaxStep, BetaHistoryScan):
+class ApiScan(_ExclusiveMaxStep, _EndsAfterLastStep, BetaHistoryScan):
     """``BetaHistoryScan`` of 0.23.1 to 0.25.0, which asks by way of wandb's ``Api``."""
 
     def __init__(
@@ -111,24 +199,20 @@ class ApiScan(_ExclusiveMaxStep, BetaHistoryScan):
         keys: list[str] | None = None,
         page_size: int = 1_000,
         use_cache: bool = True,
+        **paging: Any,
     ) -> None:
         self._api = api
-        super().__init__(api, run, min_step, max_step, keys, page_size, use_cache)
+        super().__init__(api, run, min_step, max_step, keys, page_size, use_cache, **_one_by_one(paging))
 
 
-class _ThroughService:
-    """Pages of GraphQL through a wandb service, with errors as wandb's class raises them."""
+class _ThroughService(_FailsAsWandb):
+    """Pages of GraphQL through a wandb service."""
 
     _service_api: HistoryService
 
     def _page_client(self) -> GraphQLClient:
         client: Any = ServiceGraphQLClient(self._service_api)
         return client  # type: ignore[no-any-return]
-
-    def _load_next(self) -> None:
-        from wandb.apis.normalize import normalize_exceptions
-
-        normalize_exceptions(super()._load_next)()  # type: ignore[misc]
 
 
 @_named("HistoryScan")
@@ -146,8 +230,9 @@ class ServiceGraphQLScan(_ThroughService, HistoryScan):
         page_size: int = 1_000,
         *,
         service_api: HistoryService,
+        **paging: Any,
     ) -> None:
-        super().__init__(client, run, min_step, max_step, page_size)
+        super().__init__(client, run, min_step, max_step, page_size, **paging)
         self._service_api = service_api
 
 
@@ -167,8 +252,9 @@ class ServiceSampledScan(_ThroughService, SampledHistoryScan):
         page_size: int = 1_000,
         *,
         service_api: HistoryService,
+        **paging: Any,
     ) -> None:
-        super().__init__(client, run, keys, min_step, max_step, page_size)
+        super().__init__(client, run, keys, min_step, max_step, page_size, **paging)
         self._service_api = service_api
 
 
@@ -183,12 +269,13 @@ class _KeywordScan(BetaHistoryScan):
         keys: list[str] | None = None,
         page_size: int = 1_000,
         use_cache: bool = True,
+        **paging: Any,
     ) -> None:
-        super().__init__(service_api, run, min_step, max_step, keys, page_size, use_cache)
+        super().__init__(service_api, run, min_step, max_step, keys, page_size, use_cache, **paging)
 
 
 @_named("BetaHistoryScan")
-class KeywordBetaScan(_KeywordScan):
+class KeywordBetaScan(_EndsAfterLastStep, _KeywordScan):
     """``BetaHistoryScan`` of 0.27.0."""
 
 

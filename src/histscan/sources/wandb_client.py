@@ -30,6 +30,10 @@ _PARTS = (
 )
 
 
+# Bytes to read at once; more than most pages have.
+_PIECE = 1 << 20
+
+
 class ReadyPage(Generic[_Page]):
     """Stands for an answer's ``data``, where the page has been made of it.
 
@@ -89,12 +93,16 @@ def _copy_for_page(client: Any, from_body: Callable[[bytes], Any]) -> Any:
 
 def _is_untouched(part: object, name: tuple[str, str]) -> bool:
     """Whether a part of a client is of the class of this name, with the `execute` that wandb wrote for it."""
-    kind = type(part)
-    if (kind.__module__, kind.__qualname__) != name or "execute" in vars(part):
+    if not _is_named(part, *name) or "execute" in vars(part):
         return False
     # Not the name that it says it has: a wrapper around it would copy that. Where its code is from can't be copied.
-    home = str(getattr(getattr(kind, "execute", None), "__globals__", {}).get("__name__"))
+    home = str(getattr(getattr(type(part), "execute", None), "__globals__", {}).get("__name__"))
     return home.partition(".")[0] in ("wandb", "wandb_gql")
+
+
+def _is_named(thing: object, module: str, name: str) -> bool:
+    kind = type(thing)
+    return (kind.__module__, kind.__qualname__) == (module, name)
 
 
 class _CancelEvent:
@@ -128,7 +136,12 @@ class _PageSession(Generic[_Page]):
         self._from_body = from_body
 
     def post(self, *arguments: Any, **options: Any) -> _PageResponse[_Page]:
-        return _PageResponse(self._session.post(*arguments, **options), self._from_body)
+        if not _is_named(self._session, "requests.sessions", "Session"):
+            return _PageResponse(self._session.post(*arguments, **options), self._from_body)
+        response = self._session.post(*arguments, stream=True, **options)
+        # requests would read the body in pieces of 10 KiB, of which each has to wait for a turn among threads.
+        response._content = b"".join(response.iter_content(_PIECE))
+        return _PageResponse(response, self._from_body)
 
 
 class _PageResponse(Generic[_Page]):

@@ -1,0 +1,31 @@
+"""Where install() replaces wandb's classes, and what stands there."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from wandb.apis import public
+from wandb.apis.public import history as public_history
+
+NAMES = ("BetaHistoryScan", "HistoryScan", "SampledHistoryScan")
+
+Found = dict[tuple[str, str], Any]
+
+
+def found() -> Found:
+    """What stands in the places where the classes are looked up."""
+    return {
+        (module.__name__, name): getattr(module, name, None) for module in (public, public_history) for name in NAMES
+    }
+
+
+WANDBS = found()
+
+
+def is_installed() -> bool:
+    """Whether all classes are ours; fails if they are of both kinds."""
+    ours = {scan_class.__module__.startswith("histscan.") for scan_class in found().values()}
+    assert len(ours) == 1
+    if ours == {False}:
+        assert found() == WANDBS
+    return ours == {True}

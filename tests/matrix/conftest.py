@@ -1,0 +1,59 @@
+"""What the tests of the matrix have in common. They run with some release of wandb, whichever that is."""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import wandb
+
+from histscan.installation import uninstall
+from histscan.sources import cleanup
+from tests.matrix_runs import SERVERS, WORKSPACE, run_path
+from tests.server_process import Server
+
+Open = Callable[[str], Any]
+
+
+def pytest_report_header() -> str:
+    return f"wandb {wandb.__version__}"
+
+
+@pytest.fixture(autouse=True)
+def _no_credentials_of_this_machine() -> None:
+    """Nothing to hide here: the environment was made for these tests."""
+
+
+@pytest.fixture(autouse=True)
+def _nothing_left() -> Iterator[None]:
+    """Ends each test with wandb's own classes in place, and with its scans collected."""
+    yield
+    uninstall()
+    gc.collect()
+    assert cleanup.flush(timeout=10)
+
+
+@pytest.fixture
+def server(request: pytest.FixtureRequest) -> Server:
+    """The server that `open_run` opens runs of."""
+    return Server(json.loads(os.environ[SERVERS])[request.module.SERVER])
+
+
+@pytest.fixture(scope="module")
+def open_run(request: pytest.FixtureRequest) -> Iterator[Open]:
+    """Opens runs of one of the servers; `SERVER` of the test's module says which."""
+    name = request.module.SERVER
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("WANDB_BASE_URL", json.loads(os.environ[SERVERS])[name])
+        # wandb-core keeps the files that it downloads by the names of their runs.
+        patch.setenv("WANDB_CACHE_DIR", str(Path(os.environ[WORKSPACE]) / name))
+        # What was set up for another server ends, wandb-core with it.
+        wandb.teardown()
+        api = wandb.Api()
+        yield lambda run: api.run(run_path(run))
+        wandb.teardown()
