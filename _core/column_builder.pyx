@@ -172,21 +172,25 @@ cdef class ColumnBuilder:
         cdef bint is_json = isinstance(page, JsonPage)
         cdef ItemSchema schema = RECORD_ITEM if isinstance(page, LogPage) else PARQUET_ITEM
         cdef int added = 1
-        with nogil:
-            while index < end:
-                data = page.row_data(index, &length)
-                open_cursor(&cursor, data, length)
-                if page.spans[index].has_surrogates:
-                    added = 0
-                elif is_json:
-                    added = self.add_json_row(&cursor, row, row_limit)
-                else:
-                    added = self.add_item_row(&cursor, schema, row, row_limit)
-                if not added:
-                    break
-                index += 1
-                row += 1
-                self.chunk.row_count += 1
+        # Nothing is written to the builder and the chunk from row to row that has not changed: objects of two threads
+        # may share a cache line, and each write of one would cost the other a look into memory.
+        try:
+            with nogil:
+                while index < end:
+                    data = page.row_data(index, &length)
+                    open_cursor(&cursor, data, length)
+                    if page.spans[index].has_surrogates:
+                        added = 0
+                    elif is_json:
+                        added = self.add_json_row(&cursor, row, row_limit)
+                    else:
+                        added = self.add_item_row(&cursor, schema, row, row_limit)
+                    if not added:
+                        break
+                    index += 1
+                    row += 1
+        finally:
+            self.chunk.row_count = row
         if index < end:
             self.chunk.clear_row(row)
         return index
@@ -355,7 +359,8 @@ cdef class ColumnBuilder:
                 return 0
         cursor.pos += 1
         skip_space(cursor)
-        self.json_order.repeats = repeats
+        if self.json_order.repeats != repeats:
+            self.json_order.repeats = repeats
         return cursor.pos == cursor.end
 
     cdef int add_item_row(self, Cursor* cursor, ItemSchema schema, size_t row, size_t row_limit) except -1 nogil:
@@ -375,7 +380,8 @@ cdef class ColumnBuilder:
         cdef KeyTarget target
         cdef NestedItem nested
         cdef ItemKind kind
-        self.nested.clear()
+        if self.nested.size():
+            self.nested.clear()
         while True:
             cursor.end = row_end
             index = NOT_REMEMBERED
@@ -434,7 +440,8 @@ cdef class ColumnBuilder:
                 if put_document(&self.chunk.columns[target.column], row, row_limit, cursor) != 1:
                     return 0
             cursor.pos = item_end
-        self.item_order.repeats = repeats
+        if self.item_order.repeats != repeats:
+            self.item_order.repeats = repeats
         if self.nested.size():
             return self.add_nested(row, row_limit)
         return 1
