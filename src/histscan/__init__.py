@@ -10,6 +10,9 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from histscan.api.run import Run
+    from histscan.api.runs import Runs
+    from histscan.api.server_api import Api
     from histscan.errors import (
         GraphQLResponseError,
         HistoryDeadlineError,
@@ -35,6 +38,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "Api",
     "BetaHistoryScan",
     "Client",
     "GraphQLResponseError",
@@ -52,7 +56,9 @@ __all__ = [
     "ParquetRun",
     "ParquetScan",
     "ResponseShapeError",
+    "Run",
     "RunNotFoundError",
+    "Runs",
     "SampledHistoryScan",
     "WandbMissingError",
     "install",
@@ -63,6 +69,7 @@ __all__ = [
 
 # Where each public name is defined, and under what name if not its own.
 _HOMES = {
+    "Api": "histscan.api.server_api",
     "BetaHistoryScan": "histscan.history",
     "Client": "histscan.sources.client",
     "GraphQLResponseError": "histscan.errors",
@@ -80,7 +87,9 @@ _HOMES = {
     "ParquetRun": "histscan.parquet_run",
     "ParquetScan": "histscan.parquet_run",
     "ResponseShapeError": "histscan.errors",
+    "Run": "histscan.api.run",
     "RunNotFoundError": "histscan.errors",
+    "Runs": "histscan.api.runs",
     "SampledHistoryScan": "histscan.history",
     "WandbMissingError": "histscan.errors",
     "install": "histscan.installation",

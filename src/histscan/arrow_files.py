@@ -11,12 +11,18 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
 from histscan.column_passes import STEP, ColumnPasses, Watcher
 from histscan.log_scan import LogScan
+from histscan.parquet_run import ParquetScan
 
 if TYPE_CHECKING:
     import pyarrow
 
-    from histscan.parquet_run import ParquetRun, ParquetScan
+    from histscan.api.exported import ExportedScan
+    from histscan.api.run import Run
+    from histscan.paging.paged_scan import PagedScan
+    from histscan.parquet_run import ParquetRun
     from histscan.run import LogRun
+
+    AnyScan = LogScan | ParquetScan | PagedScan | ExportedScan
 
 __all__ = [
     "ARROW_COMPRESSIONS",
@@ -54,7 +60,7 @@ class WrittenTable:
     last_step: float | None
 
 
-def bytes_to_read(scan: LogScan | ParquetScan) -> int:
+def bytes_to_read(scan: AnyScan) -> int:
     """Tells how many bytes there are to read before a file is written.
 
     Args:
@@ -66,7 +72,7 @@ def bytes_to_read(scan: LogScan | ParquetScan) -> int:
     return 2 * scan.size if isinstance(scan, LogScan) else 0
 
 
-def run_metadata(run: LogRun | ParquetRun) -> dict[str, str]:
+def run_metadata(run: LogRun | ParquetRun | Run) -> dict[str, str]:
     """Describes a run for the metadata of a file.
 
     Args:
@@ -92,7 +98,7 @@ def run_metadata(run: LogRun | ParquetRun) -> dict[str, str]:
 
 
 def write_parquet(
-    scan: LogScan | ParquetScan,
+    scan: AnyScan,
     output: BinaryIO,
     *,
     nested: str = "json",
@@ -149,7 +155,7 @@ def write_parquet(
 
 
 def write_arrow(
-    scan: LogScan | ParquetScan,
+    scan: AnyScan,
     output: BinaryIO,
     *,
     nested: str = "json",
@@ -202,7 +208,7 @@ def _check(name: str, value: str, known: tuple[str, ...]) -> None:
 
 
 def _write(
-    scan: LogScan | ParquetScan,
+    scan: AnyScan,
     nested: str,
     metadata: Mapping[str, str] | None,
     watch: Watcher | None,
@@ -215,7 +221,7 @@ def _write(
     except ImportError as error:
         raise ImportError("Parquet and Arrow files need pyarrow: pip install 'histscan[arrow]'") from error
 
-    read = _read_log if isinstance(scan, LogScan) else _read_files
+    read = _read_log if isinstance(scan, LogScan) else _read_files if isinstance(scan, ParquetScan) else _read_pages
     schema, is_sorted, batches = read(scan, nested, watch)
     schema = schema.with_metadata(dict(metadata or {}) or None)
     steps = _StepRange()
@@ -252,21 +258,41 @@ def _read_log(scan: Any, nested: str, watch: Watcher | None) -> _Source:
 
 def _read_files(scan: Any, nested: str, watch: Watcher | None) -> _Source:
     """Reads Parquet files, which know their types and give their rows by the order of steps."""
+    schema, batches = _read_batches(scan, nested)
+    return schema, True, _watched(batches, watch)
+
+
+def _read_pages(scan: Any, nested: str, watch: Watcher | None) -> _Source:
+    """Reads the pages of a server, which has its own order of keys, and promises none of steps."""
+    import pyarrow
+
+    schema, batches = _read_batches(scan, nested)
+    if getattr(scan, "keys", None):
+        return schema, False, _watched(batches, watch)
+    # As in what is written of a log.
+    names = sorted(schema.names, key=lambda name: (name != STEP, name))
+    ordered = (batch.select(names) for batch in batches)
+    return pyarrow.schema([schema.field(name) for name in names]), False, _watched(ordered, watch)
+
+
+def _read_batches(scan: Any, nested: str) -> tuple[pyarrow.Schema, Iterator[pyarrow.RecordBatch]]:
     import pyarrow
 
     batches = scan.batches(rows=ROW_GROUP_ROWS, nested=nested)
     first = next(batches, None)
     schema = pyarrow.schema([(STEP, pyarrow.int64())]) if first is None else first.schema
+    return schema, chain([] if first is None else [first], batches)
 
-    def watched() -> Generator[pyarrow.RecordBatch, None, None]:
-        rows = 0
-        for batch in chain([] if first is None else [first], batches):
-            rows += batch.num_rows
-            if watch is not None:
-                watch(0, rows)
-            yield batch
 
-    return schema, True, watched()
+def _watched(
+    batches: Iterable[pyarrow.RecordBatch], watch: Watcher | None
+) -> Generator[pyarrow.RecordBatch, None, None]:
+    rows = 0
+    for batch in batches:
+        rows += batch.num_rows
+        if watch is not None:
+            watch(0, rows)
+        yield batch
 
 
 class _StepRange:

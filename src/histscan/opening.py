@@ -5,26 +5,43 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, overload
 
+from histscan.api.names import looks_like_name
+from histscan.errors import RunNotFoundError
 from histscan.run import LogRun
 from histscan.sources.parquet_files import means_parquet
 
 if TYPE_CHECKING:
+    from histscan.api.run import Run
     from histscan.parquet_run import ParquetRun
 
 __all__ = ["open_run"]
 
 
+@overload
+def open_run(
+    path: os.PathLike[str] | list[str | os.PathLike[str]], *, on_corrupt: str = "raise"
+) -> LogRun | ParquetRun: ...
+
+
+@overload
 def open_run(
     path: str | os.PathLike[str] | Iterable[str | os.PathLike[str]], *, on_corrupt: str = "raise"
-) -> LogRun | ParquetRun:
-    """Opens a recorded or exported run; ``histscan.open`` is this function.
+) -> LogRun | ParquetRun | Run: ...
+
+
+def open_run(
+    path: str | os.PathLike[str] | Iterable[str | os.PathLike[str]], *, on_corrupt: str = "raise"
+) -> LogRun | ParquetRun | Run:
+    """Opens a recorded or exported run, or one on a server; ``histscan.open`` is this function.
 
     Args:
         path: A ``.wandb`` file, or the folder of one run (``wandb/offline-run-…``). Or the Parquet files that a
             history was exported to: a ``.parquet`` file, a folder of them, a pattern (``"history/*.parquet"``), or a
-            list of these.
+            list of these. Or the name of a run on a W&B server, ``"entity/project/run_id"``, if no such file is
+            there: ``WANDB_BASE_URL`` and ``WANDB_API_KEY`` say where and with which key, and `histscan.Api` takes
+            others.
         on_corrupt: What to do in a damaged log: ``"raise"`` ends a scan there with an error; ``"skip"`` warns and
             goes on.
 
@@ -33,10 +50,20 @@ def open_run(
 
     Raises:
         FileNotFoundError: There is no such file, or none in the folder.
-        HistoryError: The folder holds several runs.
+        HistoryError: The folder holds several runs; or the server gives no answer.
         ImportError: The files are Parquet, and pyarrow is not installed.
         LogFormatError: The file is empty, or no wandb log.
+        RunNotFoundError: There is neither such a file nor such a run on the server.
     """
+    if isinstance(path, str) and looks_like_name(path) and not os.path.lexists(path):
+        from histscan.api.server_api import Api
+
+        api = Api()
+        try:
+            return api.run(path)
+        except RunNotFoundError as error:
+            error.reason = f"{error.reason} (asked was {api.client.base_url}, as there is no such file either)"
+            raise
     if isinstance(path, str | os.PathLike) and not means_parquet(Path(path)):
         return LogRun(path, on_corrupt=on_corrupt)
     from histscan.parquet_run import ParquetRun

@@ -45,7 +45,7 @@ assert_type(scan.max_step, int)
 for row in scan:
     assert_type(row, dict[str, Any])
 
-histscan.open(7)  # type: ignore[arg-type]
+histscan.open(7)  # type: ignore[call-overload]
 run.scan_history(keys="loss", step=3)  # type: ignore[call-arg, arg-type]
 run.id = "other"  # type: ignore[misc]
 scan.max_step = 7  # type: ignore[misc]

@@ -14,10 +14,9 @@ from histscan.cli.comma_separated import write_csv
 from histscan.cli.export_outcome import ExportOutcome
 from histscan.cli.failures import SUCCEEDED, UsageError, warn
 from histscan.cli.json_lines import add_nonfinite, write_json_lines
-from histscan.cli.run_argument import add_keys, add_run, add_steps, open_run, scan
-from histscan.cli.scan_watch import ScanWatch
+from histscan.cli.run_argument import add_keys, add_run, add_steps, is_file, open_run, scan
+from histscan.cli.scan_watch import ScanWatch, scan_bar
 from histscan.cli.table_export import TABLE_FORMATS, add_table_options, check_table_options, write_table
-from histscan.progress_bar import ProgressBar
 
 if TYPE_CHECKING:
     from histscan.cli.run_argument import AnyRun, AnyScan
@@ -45,6 +44,7 @@ examples:
   histscan export run-abc.wandb -o history.parquet --nested flatten
   histscan export run-abc.wandb -o late.csv --min-step 90_000
   histscan export run-abc.wandb -o - --format jsonl | jq .loss
+  histscan export my-team/my-project/1a2b3c4d -o history.parquet
 """
 
 
@@ -90,16 +90,18 @@ def run(arguments: argparse.Namespace) -> int:
     file_format = _format(arguments.output, arguments.format)
     goal = None if arguments.output == STDOUT else Path(arguments.output)
     check_table_options(arguments, file_format, goal)
+    # A bar on a terminal would end up among rows that go there.
+    show_progress = not arguments.quiet and not (goal is None and sys.stdout.isatty())
     opened = open_run(arguments)
-    rows = scan(opened, arguments.keys, arguments.min_step, arguments.max_step)
+    rows = scan(opened, arguments.keys, arguments.min_step, arguments.max_step, show_progress=show_progress)
     started = time.perf_counter()
     if goal is None:
-        outcome = _write(opened, rows, sys.stdout.buffer, file_format, arguments, None)
+        outcome = _write(opened, rows, sys.stdout.buffer, file_format, arguments, None, show_progress)
         sys.stdout.buffer.flush()
     else:
         _refuse_input(goal, opened)
         with atomic_output(goal) as output:
-            outcome = _write(opened, rows, output, file_format, arguments, goal)
+            outcome = _write(opened, rows, output, file_format, arguments, goal, show_progress)
     if not outcome.rows:
         warn(_why_empty(opened, arguments))
     if not arguments.quiet:
@@ -122,6 +124,8 @@ def _format(output: str, asked_for: str | None) -> str:
 
 
 def _refuse_input(goal: Path, opened: AnyRun) -> None:
+    if not is_file(opened):
+        return
     files: list[Path] | None = getattr(opened, "files", None)
     if goal.exists() and any(os.path.samefile(goal, file) for file in files or [opened.file]):
         raise UsageError(f"{goal} is the {'input' if files else 'log'} itself: write to another file")
@@ -134,16 +138,15 @@ def _write(
     file_format: str,
     arguments: argparse.Namespace,
     goal: Path | None,
+    show_progress: bool,
 ) -> ExportOutcome:
     """Writes the rows, and shows how far it is."""
-    # A bar on a terminal would end up among rows that go there.
-    show_progress = not arguments.quiet and not (goal is None and sys.stdout.isatty())
     if file_format in TABLE_FORMATS.values():
         return write_table(
             opened, rows, output, file_format=file_format, arguments=arguments, show_progress=show_progress
         )
     columns: int | None = None
-    with ProgressBar(rows.size, wanted=show_progress) as bar:
+    with scan_bar(rows, wanted=show_progress) as bar:
         watch = ScanWatch(rows, bar)
         if file_format == "csv":
             folder = None if goal is None or not is_replaceable(goal) else goal.absolute().parent

@@ -12,9 +12,9 @@ from histscan.cli.figures import file_size, plural, short_number
 from histscan.cli.flatten import column_name, unique_names
 from histscan.cli.json_lines import JsonLineEncoder, add_nonfinite
 from histscan.cli.key_statistics import HistoryStatistics, KeyStatistics
-from histscan.cli.run_argument import add_run, open_run, scan
+from histscan.cli.run_argument import add_run, is_file, open_run, scan
+from histscan.cli.scan_watch import bytes_read, scan_bar
 from histscan.cli.table import GAP, clip, render, table_width, terminal_width, text_width
-from histscan.progress_bar import ProgressBar
 
 if TYPE_CHECKING:
     from histscan.cli.run_argument import AnyRun
@@ -87,15 +87,15 @@ def gather(opened: AnyRun) -> HistoryStatistics:
         What its rows are like.
     """
     statistics = HistoryStatistics()
-    rows = scan(opened, None)
-    with ProgressBar(rows.size) as bar:
+    rows = scan(opened, None, show_progress=True)
+    with scan_bar(rows) as bar:
         batch: list[dict[str, Any]] = []
         for row in rows:
             batch.append(row)
             if len(batch) == BATCH_ROWS:
                 statistics.add(batch)
                 batch.clear()
-                bar.update(rows.bytes_read, statistics.rows)
+                bar.update(bytes_read(rows), statistics.rows)
         statistics.add(batch)
     return statistics
 
@@ -105,7 +105,7 @@ def as_json(opened: AnyRun, statistics: HistoryStatistics) -> dict[str, Any]:
     columns = list(statistics.items())
     names = unique_names(column for column, _ in columns)
     return {
-        "file": str(opened.file),
+        **({"file": str(opened.file)} if is_file(opened) else {"url": opened.url}),
         "entity": opened.entity,
         "project": opened.project,
         "id": opened.id,
@@ -136,10 +136,14 @@ def header(opened: AnyRun, statistics: HistoryStatistics) -> list[str]:
     rows = plural(statistics.rows, "row")
     if statistics.last_step is not None:
         rows += f", steps {statistics.first_step} to {statistics.last_step}"
+    if is_file(opened):
+        place = {"file": f"{opened.file} ({file_size(opened.file.stat().st_size)})"}
+    else:
+        place = {"state": opened.state, "url": opened.url}
     facts = {
         "run": "/".join(part for part in (opened.entity, opened.project, opened.id) if part),
         "name": opened.name,
-        "file": f"{opened.file} ({file_size(opened.file.stat().st_size)})",
+        **place,
         "history": rows,
         "config": plural(len(opened.config), "value"),
         "summary": plural(len(opened.summary), "value"),

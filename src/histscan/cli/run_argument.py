@@ -10,12 +10,19 @@ from histscan.cli.failures import UsageError
 from histscan.errors import HistoryDecodeError
 
 if TYPE_CHECKING:
+    from typing_extensions import TypeIs
+
+    from histscan.api.exported import ExportedScan
+    from histscan.api.run import Run
+    from histscan.api.scans import RunScan, RunScanOfKeys
     from histscan.log_scan import LogScan
     from histscan.parquet_run import ParquetRun, ParquetScan
     from histscan.run import LogRun
 
-    AnyRun = LogRun | ParquetRun
-    AnyScan = LogScan | ParquetScan
+    FileRun = LogRun | ParquetRun
+    AnyRun = FileRun | Run
+    FileScan = LogScan | ParquetScan
+    AnyScan = FileScan | RunScan | RunScanOfKeys | ExportedScan
 
 STEP = "_step"
 
@@ -26,7 +33,7 @@ def add_run(parser: argparse.ArgumentParser) -> None:
         "path",
         metavar="PATH",
         help="a .wandb file, or the folder of a run (wandb/offline-run-…); or a history's .parquet file, or a "
-        "folder or a quoted pattern of several",
+        "folder or a quoted pattern of several; or the name of a run on a W&B server (entity/project/run_id)",
     )
     parser.add_argument(
         "--skip-corrupt",
@@ -86,21 +93,41 @@ def open_run(arguments: argparse.Namespace) -> AnyRun:
 
     Raises:
         OSError: There is no such file.
-        HistoryError: The file is no log.
+        HistoryError: The file is no log; or the server knows no such run, or gives no answer.
         UsageError: The files are Parquet, and pyarrow is not installed.
     """
     import histscan
 
+    path: str = arguments.path
     try:
-        return histscan.open(arguments.path, on_corrupt="skip" if arguments.skip_corrupt else "raise")
+        return histscan.open(path, on_corrupt="skip" if arguments.skip_corrupt else "raise")
     except HistoryDecodeError as error:
-        error.add_location(run=arguments.path)
+        error.add_location(run=path)
         raise
     except ImportError as error:
         raise UsageError(str(error)) from error
 
 
-def scan(run: AnyRun, keys: Sequence[str] | None, min_step: int = 0, max_step: int | None = None) -> AnyScan:
+def is_file(run: AnyRun) -> TypeIs[FileRun]:
+    """Tells whether a run lies in files, and not on a server.
+
+    Args:
+        run: The run.
+
+    Returns:
+        Whether it does.
+    """
+    return hasattr(run, "file")
+
+
+def scan(
+    run: AnyRun,
+    keys: Sequence[str] | None,
+    min_step: int = 0,
+    max_step: int | None = None,
+    *,
+    show_progress: bool = False,
+) -> AnyScan:
     """Scans what the command line asks for.
 
     Args:
@@ -108,6 +135,7 @@ def scan(run: AnyRun, keys: Sequence[str] | None, min_step: int = 0, max_step: i
         keys: The keys asked for; the step is read along with them, first. None for all.
         min_step: First step, inclusive.
         max_step: Step to stop at, exclusive; None for the end.
+        show_progress: Whether the scan of a run on a server shows how far it is, as nobody else can tell.
 
     Returns:
         The scan.
@@ -120,4 +148,6 @@ def scan(run: AnyRun, keys: Sequence[str] | None, min_step: int = 0, max_step: i
             f"there is no step from {min_step} to before {max_step}: --max-step must be higher than --min-step"
         )
     wanted = [STEP, *(key for key in dict.fromkeys(keys) if key != STEP)] if keys else None
-    return run.scan_history(wanted, min_step=min_step, max_step=max_step)
+    if is_file(run):
+        return run.scan_history(wanted, min_step=min_step, max_step=max_step)
+    return run.scan_history(wanted, min_step=min_step, max_step=max_step, progress=show_progress)

@@ -3,29 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from histscan.cli.run_argument import STEP
 from histscan.progress_bar import ProgressBar
 
-__all__ = ["MeasuredScan", "ScanWatch"]
+if TYPE_CHECKING:
+    from histscan.cli.run_argument import AnyScan
+
+__all__ = ["ScanWatch", "bytes_read", "scan_bar"]
 
 REPORT_ROWS = 256
 
 
-class MeasuredScan(Protocol):
-    """A scan that knows how far it is."""
+def scan_bar(scan: AnyScan, *, wanted: bool = True) -> ProgressBar:
+    """Makes the progress bar of a scan of files.
 
-    @property
-    def bytes_read(self) -> int:
-        """How much has been read, in bytes."""
+    Args:
+        scan: The scan.
+        wanted: Whether to show anything at all.
 
-    @property
-    def size(self) -> int:
-        """How much there is to read; 0 if unknown."""
+    Returns:
+        The bar. One that stays hidden for a scan of a server's run, which counts steps and has a bar of its own.
+    """
+    return ProgressBar(getattr(scan, "size", 0), wanted=wanted and hasattr(scan, "size"))
 
-    def __iter__(self) -> Iterator[dict[str, Any]]:
-        """Starts over."""
+
+def bytes_read(scan: AnyScan) -> int:
+    """Tells how far a scan of files is.
+
+    Args:
+        scan: The scan.
+
+    Returns:
+        The bytes that were read; 0 of a scan of a server's run.
+    """
+    read: int = getattr(scan, "bytes_read", 0)
+    return read
 
 
 class ScanWatch:
@@ -42,7 +56,7 @@ class ScanWatch:
         last_step: The step of the last row.
     """
 
-    def __init__(self, scan: MeasuredScan, bar: ProgressBar) -> None:
+    def __init__(self, scan: AnyScan, bar: ProgressBar) -> None:
         self._scan = scan
         self._bar = bar
         self.rows = 0
@@ -60,7 +74,7 @@ class ScanWatch:
             if number == 1:
                 self.first_step = row.get(STEP)
             if not number % REPORT_ROWS:
-                self._bar.update(self._scan.bytes_read, number)
+                self._bar.update(bytes_read(self._scan), number)
             yield row
         self.rows = number
         self.last_step = row.get(STEP)

@@ -1,0 +1,95 @@
+"""How runs and projects on a server are named."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+from typing import NamedTuple
+
+__all__ = ["RunName", "looks_like_name", "parse_project", "parse_run"]
+
+# A file that isn't there is no reason to ask a server: what begins or ends as paths do is none of its names.
+_NAME = re.compile(r"(?![.~/])[^/\\*?\[\]]+/[^/\\*?\[\]]+/(runs/)?(?!offline-run-)[^/\\*?\[\]]+")
+_FILE_SUFFIXES = (".wandb", ".parquet")
+
+
+class RunName(NamedTuple):
+    """Which run is meant.
+
+    Attributes:
+        entity: The user or team.
+        project: The project's name.
+        id: The run's id.
+    """
+
+    entity: str
+    project: str
+    id: str
+
+
+def looks_like_name(text: str) -> bool:
+    """Tells whether a text that is no path of a file has the shape ``entity/project/run_id``.
+
+    Args:
+        text: What somebody wants to open.
+
+    Returns:
+        Whether it has; ``entity/project/runs/run_id``, as in addresses, is another way to write it.
+    """
+    return _NAME.fullmatch(text) is not None and not text.endswith(_FILE_SUFFIXES)
+
+
+def parse_run(path: str, default_entity: Callable[[], str]) -> RunName:
+    """Reads a run's path.
+
+    Args:
+        path: ``entity/project/run_id``, or that with ``runs/`` before the id, or with ``:`` for the last slash. Without
+            an entity, `default_entity` gives one; without a project, the environment variable ``WANDB_PROJECT`` does.
+        default_entity: Is called for the entity where it is needed.
+
+    Returns:
+        The name.
+
+    Raises:
+        ValueError: The path names no run.
+    """
+    if not isinstance(path, str):
+        raise ValueError(f"a run's path is text such as 'entity/project/run_id', not {path!r}")
+    parts = path.strip("/ ").split("/")
+    if len(parts) >= 3 and parts[-2] == "runs":
+        del parts[-2]
+    if len(parts) < 3 and ":" in parts[-1]:
+        parts[-1:] = parts[-1].split(":", 1)
+    parts = [part.strip() for part in parts]
+    if len(parts) == 1:
+        parts.insert(0, os.environ.get("WANDB_PROJECT", "").strip())
+    if not 2 <= len(parts) <= 3 or not all(parts):
+        raise ValueError(f"{path!r} names no run: write entity/project/run_id")
+    if len(parts) == 2:
+        parts.insert(0, default_entity())
+    return RunName(*parts)
+
+
+def parse_project(path: str | None, default_entity: Callable[[], str]) -> tuple[str, str]:
+    """Reads a project's path.
+
+    Args:
+        path: ``entity/project``. Without an entity, `default_entity` gives one; None means the project that the
+            environment variable ``WANDB_PROJECT`` names.
+        default_entity: Is called for the entity where it is needed.
+
+    Returns:
+        Entity and project.
+
+    Raises:
+        ValueError: The path names no project.
+    """
+    given = os.environ.get("WANDB_PROJECT", "uncategorized") if path is None else path
+    if not isinstance(given, str):
+        raise ValueError(f"a project's path is text such as 'entity/project', not {path!r}")
+    parts = [part.strip() for part in given.strip("/ ").split("/")]
+    if len(parts) > 2 or not all(parts):
+        raise ValueError(f"{path!r} names no project: write entity/project")
+    entity, project = parts if len(parts) == 2 else (default_entity(), parts[0])
+    return entity, project

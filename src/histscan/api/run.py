@@ -1,0 +1,362 @@
+"""A run on a W&B server."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import quote_plus
+
+from histscan._core.page import Page
+from histscan._core.pages import HistoryPage, SampledPage
+from histscan.api.names import RunName
+from histscan.api.scans import AnyKeyScan, RunScan, RunScanOfKeys
+from histscan.errors import HistoryError, ResponseShapeError
+from histscan.frames import ColumnExports
+from histscan.paging.options import ProgressOption, WindowOption
+from histscan.sources.graphql import Operation, request_page
+from histscan.sources.run_queries import DESCRIBE_RUN, LAST_STEP, SAMPLED_KEYS, SAMPLED_ROWS, ask_run, parse_object
+
+if TYPE_CHECKING:
+    import pandas
+
+    from histscan._core.arrow_stream import ArrowStream
+    from histscan.api.exported import ExportedHistory, ExportedScan
+    from histscan.sources.client import Client
+
+__all__ = ["Run", "SourceOption", "Summary"]
+
+SourceOption = Literal["pages", "parquet", "auto"]
+
+# What wandb keeps among the values of a config for itself.
+_INTERNAL_KEYS = frozenset({"_wandb", "wandb_version"})
+
+
+class Summary(dict[str, Any]):
+    """A run's summary: a dict, with the name that scripts written for wandb reach into its summary by."""
+
+    @property
+    def _json_dict(self) -> dict[str, Any]:
+        return self
+
+
+class Run(ColumnExports):
+    """A run on a W&B server, with the names that ``wandb.Api().run()`` gives things; nothing is ever written to it.
+
+    Made by `histscan.Api`, or by ``histscan.open("entity/project/run_id")``. What describes the run is as the server
+    said when it was asked; `refresh` asks again. The history and its last step are always asked for anew.
+
+    Args:
+        client: Asks the server.
+        name: Which run it is.
+        attributes: What the server has said of it; None if it was not asked yet.
+    """
+
+    def __init__(self, client: Client, name: RunName, attributes: Mapping[str, Any] | None = None) -> None:
+        self.client = client
+        self._name = name
+        self._attributes: dict[str, Any] = dict(attributes or {})
+        self._config: dict[str, Any] | None = None
+        self._summary: Summary | None = None
+
+    def load(self, force: bool = False) -> None:
+        """Asks the server for all that describes the run, unless it has said so already.
+
+        Args:
+            force: Ask in any case.
+
+        Raises:
+            HistoryRequestError: There is no answer.
+            RunNotFoundError: The server knows no such run, or the API key may not see it.
+        """
+        if force or "config" not in self._attributes:
+            self._attributes = dict(ask_run(self.client, DESCRIBE_RUN, *self._name))
+            self._config = self._summary = None
+
+    def refresh(self) -> None:
+        """Asks the server again for all that describes the run.
+
+        Raises:
+            HistoryRequestError: There is no answer.
+            RunNotFoundError: The run is gone.
+        """
+        self.load(force=True)
+
+    def _attribute(self, name: str) -> Any:
+        if name not in self._attributes:
+            self.load()
+        return self._attributes.get(name)
+
+    @property
+    def entity(self) -> str:
+        """The user or team that the run belongs to."""
+        return self._name.entity
+
+    @property
+    def project(self) -> str:
+        """The project's name."""
+        return self._name.project
+
+    @property
+    def id(self) -> str:
+        """The run's id."""
+        return self._name.id
+
+    @property
+    def path(self) -> list[str]:
+        """Entity, project and id."""
+        return list(self._name)
+
+    @property
+    def url(self) -> str:
+        """The address of the run's page, for a browser."""
+        entity, project, run = map(quote_plus, self._name)
+        return f"{_app_url(self.client.base_url)}/{entity}/{project}/runs/{run}"
+
+    @property
+    def name(self) -> str:
+        """The run's display name; its id if it was given none."""
+        return str(self._attribute("displayName") or self.id)
+
+    @property
+    def state(self) -> str:
+        """What the server takes the run to do: ``"running"``, ``"finished"``, ``"crashed"`` or another word."""
+        return str(self._attribute("state") or "")
+
+    @property
+    def created_at(self) -> str:
+        """When the run was started, as the server writes times: ``"2026-01-31T12:00:00Z"``."""
+        return str(self._attribute("createdAt") or "")
+
+    @property
+    def heartbeat_at(self) -> str:
+        """When the server last heard of the run; empty if it never did."""
+        return str(self._attribute("heartbeatAt") or "")
+
+    @property
+    def tags(self) -> list[str]:
+        """The run's tags."""
+        return [str(tag) for tag in self._attribute("tags") or ()]
+
+    @property
+    def group(self) -> str:
+        """The run's group; empty if it has none."""
+        return str(self._attribute("group") or "")
+
+    @property
+    def job_type(self) -> str:
+        """The run's job type; empty if it has none."""
+        return str(self._attribute("jobType") or "")
+
+    @property
+    def notes(self) -> str:
+        """The run's notes; empty if it has none."""
+        return str(self._attribute("notes") or "")
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The run's configuration, without what wandb keeps there for itself.
+
+        Raises:
+            ResponseShapeError: The server sent something else.
+        """
+        if self._config is None:
+            entries = parse_object(self._attribute("config"), "config")
+            # Each value is kept with a description beside it.
+            self._config = {
+                key: entry["value"] if isinstance(entry, dict) and "value" in entry else entry
+                for key, entry in entries.items()
+                if key not in _INTERNAL_KEYS
+            }
+        return self._config
+
+    @property
+    def summary(self) -> Summary:
+        """The run's summary.
+
+        Raises:
+            ResponseShapeError: The server sent something else.
+        """
+        if self._summary is None:
+            self._summary = Summary(parse_object(self._attribute("summaryMetrics"), "summaryMetrics"))
+        return self._summary
+
+    @property
+    def lastHistoryStep(self) -> int:  # noqa: N802 - wandb's name
+        """The highest step of the history so far; -1 without rows. Each look at it is a request.
+
+        Raises:
+            HistoryRequestError: There is no answer.
+            RunNotFoundError: The run is gone.
+        """
+        keys = parse_object(ask_run(self.client, LAST_STEP, *self._name).get("historyKeys"), "historyKeys")
+        last_step = keys.get("lastStep", -1)
+        if isinstance(last_step, bool) or not isinstance(last_step, int | float):
+            raise ResponseShapeError(f"`lastStep` in the server's answer is no number but {last_step!r}")
+        return int(last_step)
+
+    def scan_history(
+        self,
+        keys: list[str] | None = None,
+        page_size: int = 1000,
+        min_step: int | None = 0,
+        max_step: int | None = None,
+        any_key: bool = False,
+        *,
+        source: SourceOption = "pages",
+        prefetch: int | None = None,
+        window: WindowOption | None = None,
+        deadline: float | None = None,
+        progress: ProgressOption | None = None,
+    ) -> RunScan | RunScanOfKeys | ExportedScan:
+        """Scans the history, row by row, in the order of steps; pages are fetched ahead.
+
+        Args:
+            keys: Only rows that have all of these keys, and of them only these, as the server finds them; nested ones
+                are dotted (``"validation.loss"``). None, or none at all, for all rows with all their keys.
+            page_size: Steps of a request; where rows are few, one asks for more.
+            min_step: First step, inclusive.
+            max_step: Step to stop at, exclusive; None for the last step that there is now.
+            any_key: Rows that have any of the `keys`, not only those with all of them. Whole rows are fetched then.
+            source: ``"pages"`` of rows as they were logged. ``"parquet"`` reads the files that the server has exported
+                the history to, which is faster, and asks for pages of what is in none of them, or of all if there are
+                no files; what the rows are made of then is told by `histscan.ParquetRun`. ``"auto"`` does so where
+                nothing stands in the way, and else reads pages. With `any_key`, pages are read in any case.
+            prefetch: Pages fetched ahead; None for 8.
+            window: ``"fixed"`` for requests of `page_size` steps wherever rows are few; None for ``"adaptive"``.
+            deadline: Seconds that the caller may be kept waiting for one page, with all retries; None for any time.
+            progress: True for a progress bar on a terminal, or a function to be called with a `ScanProgress` for each
+                page. This and the three before it are about pages.
+
+        Returns:
+            An iterator over dicts, which ``iter()`` starts over. It has ``to_arrow()`` and the like, too.
+
+        Raises:
+            HistoryRequestError: The last step can't be asked for; or a page or file, while iterating.
+            ImportError: While iterating: files are to be read, and pyarrow is not installed.
+            RunNotFoundError: The run is gone.
+        """
+        if isinstance(keys, str) or (keys is not None and not all(isinstance(key, str) for key in keys)):
+            raise ValueError(f"keys must be a list of strings, not {keys!r}")
+        if source not in ("pages", "parquet", "auto"):
+            raise ValueError(f"source is 'pages', 'parquet' or 'auto', not {source!r}")
+        if any_key and not keys:
+            raise ValueError("any_key chooses rows by their keys: pass those as `keys`")
+        stop_step = self.lastHistoryStep + 1
+        if max_step is not None:
+            stop_step = min(stop_step, max_step)
+        paging: dict[str, Any] = {
+            "page_size": page_size,
+            "prefetch": prefetch,
+            "window": window,
+            "deadline": deadline,
+            "progress": progress,
+        }
+
+        def scan_pages(first: int) -> RunScan | RunScanOfKeys:
+            if not keys:
+                return RunScan(self.client, self, first, stop_step, **paging)
+            scan_class = AnyKeyScan if any_key else RunScanOfKeys
+            return scan_class(self.client, self, list(keys), first, stop_step, **paging)
+
+        first = 0 if min_step is None else min_step
+        if source == "pages" or any_key:
+            return scan_pages(first)
+        from histscan.api.exported import ExportedScan
+
+        find = self._fetch_exported if source == "parquet" else self._try_exported
+        return ExportedScan(
+            find, scan_pages, self._name, keys=list(keys) if keys else None, min_step=first, stop_step=stop_step
+        )
+
+    def _fetch_exported(self) -> ExportedHistory | None:
+        from histscan.api.exported import fetch_exported
+
+        return fetch_exported(self.client, self._name)
+
+    def _try_exported(self) -> ExportedHistory | None:
+        try:
+            return self._fetch_exported()
+        except (HistoryError, ImportError, OSError):
+            # Whatever it is: if it keeps pages from being read as well, these will say so.
+            return None
+
+    def history(
+        self, samples: int = 500, keys: list[str] | None = None, x_axis: str = "_step", pandas: bool = True
+    ) -> pandas.DataFrame | list[dict[str, Any]]:
+        """Asks for some rows of the history, spread evenly over it by the server.
+
+        Args:
+            samples: The most rows to ask for.
+            keys: Only rows that have all of these keys, and of them only these with `x_axis`; None for all.
+            x_axis: A key that rows of `keys` have to have, too.
+            pandas: Whether to make a frame of the rows.
+
+        Returns:
+            A ``pandas.DataFrame``, or a list of dicts.
+
+        Raises:
+            HistoryRequestError: There is no answer.
+            HistoryDecodeError: A row can't be read.
+            RunNotFoundError: The run is gone.
+            ImportError: A frame is wanted, and pandas is not installed.
+        """
+        if isinstance(keys, str) or (keys is not None and not all(isinstance(key, str) for key in keys)):
+            raise ValueError(f"keys must be a list of strings, not {keys!r}")
+        if samples < 1:
+            raise ValueError(f"samples must be at least 1, but is {samples}")
+        frame_of: Any = _import_pandas().DataFrame.from_records if pandas else list
+        if keys:
+            spec = {"keys": [x_axis, *(key for key in keys if key != x_axis)], "samples": samples}
+            return frame_of(self._ask_rows(SAMPLED_KEYS, SampledPage, spec=json.dumps(spec)))
+        return frame_of(self._ask_rows(SAMPLED_ROWS, HistoryPage, samples=samples))
+
+    def _ask_rows(
+        self, operation: Operation, page_class: Callable[[bytes], Page], **variables: Any
+    ) -> list[dict[str, Any]]:
+        def read(body: bytes) -> list[dict[str, Any]]:
+            return page_class(body).rows()
+
+        return request_page(
+            self.client,
+            operation,
+            operation.document,
+            {"entity": self.entity, "project": self.project, "run": self.id, **variables},
+            from_body=read,
+            from_run=lambda _: [],
+            run="/".join(self._name),
+            window="of samples",
+        )
+
+    def _pages(self) -> Iterator[Page | list[Any]]:
+        return self.scan_history()._pages()
+
+    def _add_location(self, error: HistoryError) -> None:
+        error.add_location(run="/".join(self._name))
+
+    def _batch_stream(self, keys: Sequence[str] | None, nested: str, rows: int) -> ArrowStream:
+        return self.scan_history()._batch_stream(keys, nested, rows)
+
+    def __repr__(self) -> str:
+        return f"<Run {'/'.join(self._name)} on {self.client.base_url}>"
+
+
+def _app_url(base_url: str) -> str:
+    """The address of a server's pages, which is that of its API but for the name that this has."""
+    given = os.environ.get("WANDB_APP_URL", "").strip().rstrip("/")
+    if given:
+        return given
+    if "://api.wandb." in base_url and "://api.wandb.test" not in base_url:
+        return base_url.replace("://api.", "://", 1)
+    return base_url.replace("://api.", "://app.", 1)
+
+
+def _import_pandas() -> Any:
+    try:
+        import pandas
+    except ImportError as error:
+        raise ImportError(
+            "history() makes a pandas frame: pip install 'histscan[pandas]', or pass pandas=False"
+        ) from error
+    return pandas

@@ -1,0 +1,115 @@
+"""A W&B server, as ``wandb.Api()`` presents it to those who read runs."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any
+
+from histscan.api.names import parse_project, parse_run
+from histscan.api.run import Run
+from histscan.api.runs import Runs
+from histscan.errors import HistoryRequestError
+from histscan.sources.client import Client
+from histscan.sources.run_queries import VIEWER
+
+__all__ = ["Api"]
+
+
+class Api:
+    """Finds runs on a W&B server by name; needs no wandb, and only ever reads.
+
+    Args:
+        base_url: The server's address. Default: ``WANDB_BASE_URL``, or else ``https://api.wandb.ai``.
+        api_key: The API key. Default: ``WANDB_API_KEY``, or else the host's password in netrc; without any, requests
+            are sent anonymously. It goes to the server's own address and nowhere else, and is never shown.
+        timeout: Seconds to wait for a connection, and for each further part of an answer.
+        retries: How many times a failed request is sent again.
+        allow_http: Whether ``base_url`` may be a plain http address of another machine, where the key can be read on
+            the way. This machine's own addresses are always allowed.
+
+    Attributes:
+        client: Asks the server; it may be used for queries of one's own.
+
+    Raises:
+        HistoryRequestError: The address or the key cannot be used.
+    """
+
+    def __init__(
+        self,
+        base_url: str | None = None,
+        api_key: str | None = None,
+        timeout: float = 30.0,
+        *,
+        retries: int = 4,
+        allow_http: bool = False,
+    ) -> None:
+        self.client = Client(base_url, api_key, timeout, retries=retries, allow_http=allow_http)
+
+    @cached_property
+    def default_entity(self) -> str:
+        """Whose runs are meant where a path does not say: ``WANDB_ENTITY``, or else the API key's owner.
+
+        Raises:
+            HistoryRequestError: There is no answer, or the server knows no owner.
+        """
+        named = os.environ.get("WANDB_ENTITY", "").strip()
+        if named:
+            return named
+        viewer = self.client.execute(VIEWER.document).get("viewer")
+        entity = viewer.get("entity") if isinstance(viewer, Mapping) else None
+        if not entity:
+            raise HistoryRequestError(
+                f"{self.client.base_url} does not say whose runs are meant: write entity/project/run_id, "
+                "set WANDB_ENTITY, or check the API key"
+            )
+        return str(entity)
+
+    def run(self, path: str) -> Run:
+        """Finds a run.
+
+        Args:
+            path: ``entity/project/run_id``; also ``entity/project/runs/run_id`` and ``entity/project:run_id``.
+                Without an entity, `default_entity` is meant; without a project, that of ``WANDB_PROJECT``.
+
+        Returns:
+            The run, which has been found on the server.
+
+        Raises:
+            HistoryRequestError: There is no answer.
+            RunNotFoundError: The server knows no such run, or the API key may not see it.
+            ValueError: The path names no run.
+        """
+        run = Run(self.client, parse_run(path, lambda: self.default_entity))
+        run.load()
+        return run
+
+    def runs(
+        self,
+        path: str | None = None,
+        filters: Mapping[str, Any] | None = None,
+        order: str = "+created_at",
+        per_page: int = 50,
+    ) -> Runs:
+        """Lists the runs of a project.
+
+        Args:
+            path: ``entity/project``. Without an entity, `default_entity` is meant; None is the project of
+                ``WANDB_PROJECT``.
+            filters: What the runs have to be like, in MongoDB's language: ``{"state": "finished"}``,
+                ``{"config.batch_size": {"$gte": 32}}``, ``{"display_name": {"$regex": "^base"}}``. None for all.
+            order: What to sort by: ``"created_at"``, ``"heartbeat_at"``, ``"config.….value"`` or
+                ``"summary_metrics.…"``; with ``-`` before it the highest come first, with ``+`` the lowest.
+            per_page: Runs of a request.
+
+        Returns:
+            The runs, which are asked for when they are iterated over.
+
+        Raises:
+            ValueError: The path names no project.
+        """
+        return Runs(self.client, *parse_project(path, lambda: self.default_entity), filters, order, per_page)
+
+    def __repr__(self) -> str:
+        return f"<histscan.Api of {self.client!r}>"
