@@ -12,6 +12,7 @@ from time import perf_counter
 import wandb
 
 import histscan
+from tests.wandb_client import leave
 
 
 def main() -> None:
@@ -40,3 +41,4 @@ def main() -> None:
 
 if __name__ == "__main__":
     main()
+    leave()

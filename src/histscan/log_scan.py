@@ -47,9 +47,11 @@ def read_pages(path: Path, reader: LogReader, limit: int | None = None) -> Gener
         if reader.is_finished:
             break
     if reader.corrupt_at:
+        count = len(reader.corrupt_at)
         places = ", ".join(map(str, reader.corrupt_at[:5])) + (", …" if len(reader.corrupt_at) > 5 else "")
         warnings.warn(
-            f"{path}: {len(reader.corrupt_at)} corrupt parts were passed over (at byte {places}); rows may be missing",
+            f"{path}: {count} corrupt part{'s were' if count > 1 else ' was'} passed over (at byte {places}); "
+            "rows may be missing",
             LogCorruptWarning,
             stacklevel=2,
         )
