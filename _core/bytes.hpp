@@ -20,6 +20,9 @@ inline uint64_t load_word(const uint8_t *pos) {
     return word;
 }
 
+// Begins to fetch the byte at `pos`, which need not be readable, into the cache.
+inline void prefetch(const uint8_t *pos) { __builtin_prefetch(pos); }
+
 // The first byte that ends or complicates a JSON string: a quote, a backslash, a control character or a byte
 // beyond ASCII. `end` if there is none.
 inline const uint8_t *find_string_special(const uint8_t *pos, const uint8_t *end) {
@@ -63,6 +66,44 @@ inline const uint8_t *find_string_end(const uint8_t *pos, const uint8_t *end) {
         if (*pos == '"' || *pos == '\\' || *pos < 0x20) return pos;
     }
     return end;
+}
+
+// Where the string ends whose opening quote is just before `pos`: its closing quote. Null if another byte than a quote
+// stands behind one of its backslashes, if a control character is in it, or if it does not end: then it is not plain,
+// and for `unescape_string`.
+inline const uint8_t *find_plain_string_end(const uint8_t *pos, const uint8_t *end) {
+#if defined(__SSE2__)
+    const __m128i quote = _mm_set1_epi8('"');
+    const __m128i backslash = _mm_set1_epi8('\\');
+    const __m128i highest_control = _mm_set1_epi8(0x1f);
+    while (end - pos >= 64) {
+        // All is well as long as the quotes are where the bytes before are backslashes, and nowhere else.
+        __m128i lowest = highest_control, differences[4];
+        for (int part = 0; part < 4; ++part) {
+            const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i *>(pos + 16 * part));
+            const __m128i before = _mm_loadu_si128(reinterpret_cast<const __m128i *>(pos + 16 * part - 1));
+            differences[part] = _mm_xor_si128(_mm_cmpeq_epi8(bytes, quote), _mm_cmpeq_epi8(before, backslash));
+            lowest = part ? _mm_min_epu8(lowest, bytes) : bytes;
+        }
+        const __m128i any = _mm_or_si128(_mm_or_si128(differences[0], differences[1]), _mm_or_si128(differences[2], differences[3]));
+        const __m128i control = _mm_cmpeq_epi8(_mm_min_epu8(lowest, highest_control), lowest);
+        if (_mm_movemask_epi8(_mm_or_si128(any, control))) {
+            for (int part = 0; part < 4; ++part) {
+                const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i *>(pos + 16 * part));
+                const __m128i controls = _mm_cmpeq_epi8(_mm_min_epu8(bytes, highest_control), bytes);
+                const int mask = _mm_movemask_epi8(_mm_or_si128(differences[part], controls));
+                const uint8_t *found = pos + 16 * part + (mask ? __builtin_ctz(mask) : 0);
+                if (mask) return *found == '"' ? found : nullptr;
+            }
+        }
+        pos += 64;
+    }
+#endif
+    for (; pos < end; ++pos) {
+        const bool is_escaped = pos[-1] == '\\';
+        if (*pos < 0x20 || (*pos == '"') != is_escaped) return *pos == '"' ? pos : nullptr;
+    }
+    return nullptr;
 }
 
 // Copies [pos, end) to `out` up to the first quote, backslash or control character, and returns where that is.
@@ -133,6 +174,36 @@ inline bool same_bytes(const uint8_t *left, const uint8_t *right, size_t length)
         if (left[offset] != right[offset]) return false;
     }
     return true;
+}
+
+// The first bytes of a text that is looked for again and again, for comparing them all at once, whatever their count.
+struct TextHead {
+    uint8_t bytes[32];
+    uint32_t beyond;  // a bit for each of the bytes that is behind the text's end
+};
+
+inline TextHead head_of(const uint8_t *text, size_t length) {
+    TextHead head{};
+    std::memcpy(head.bytes, text, length < 32 ? length : 32);
+    if (length < 32) head.beyond = ~uint32_t{0} << length;
+    return head;
+}
+
+// True if [pos, end) begins with the `length` bytes at `text`, whose head is `head`.
+inline bool begins_with(const uint8_t *pos, const uint8_t *end, const uint8_t *text, size_t length, const TextHead &head) {
+    const size_t left = static_cast<size_t>(end - pos);
+#if defined(__SSE2__)
+    if (left >= 32) {
+        const auto same = [pos, &head](int place) {
+            const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i *>(pos + place));
+            const __m128i wanted = _mm_loadu_si128(reinterpret_cast<const __m128i *>(head.bytes + place));
+            return static_cast<uint32_t>(_mm_movemask_epi8(_mm_cmpeq_epi8(bytes, wanted)));
+        };
+        if ((same(0) | same(16) << 16 | head.beyond) != ~uint32_t{0}) return false;
+        return length <= 32 || (length <= left && std::memcmp(pos + 32, text + 32, length - 32) == 0);
+    }
+#endif
+    return length <= left && same_bytes(pos, text, length);
 }
 
 // The first byte of [pos, end) that is not part of well-formed UTF-8 (RFC 3629: no surrogates, no over-long

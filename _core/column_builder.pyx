@@ -5,28 +5,26 @@ twice) is left to the decoder of dict rows, which raises what there is to raise;
 one. So columns hold what dict rows hold, and fail where they fail.
 """
 
-import json
-
 from libc.stdint cimport int32_t, uint64_t
-from libcpp.string cimport string
 
 from histscan._core.column_cells cimport (
-    CELL_JSON, CELL_NULL, FACT_JSON, Column, is_sound_text, put_document, put_value, reach_row, text_bits,
+    CELL_JSON, CELL_NULL, FACT_JSON, Column, is_sound_text, put_document, put_number, put_token, reach_row, text_bits,
 )
 from histscan._core.column_chunk cimport ColumnChunk
-from histscan._core.cursor cimport Cursor, byte_ptr, has_text, hash_bytes, open_cursor, peek
+from histscan._core.column_keys cimport OBJECT_COLUMN, SHARED_COLUMN, SKIPPED_COLUMN, ColumnKeys, KeyTarget, note_key
+from histscan._core.cursor cimport Cursor, byte_ptr, hash_bytes, open_cursor, peek
 from histscan._core.graphql_page cimport JsonPage
 from histscan._core.item_selection cimport ItemSelection
+from histscan._core.json_quoted cimport read_quoted_token, skip_quoted_key, skip_quoted_value, unquote
 from histscan._core.json_skip cimport skip_key, skip_value
-from histscan._core.json_text cimport skip_space
-from histscan._core.key_memory cimport NOT_REMEMBERED, KeyMemory, RememberedKey
+from histscan._core.json_text cimport Token, find_number_end, read_token, skip_space
+from histscan._core.key_memory cimport NOT_REMEMBERED, RememberedKey, has_key
 from histscan._core.log_page cimport LogPage
 from histscan._core.message_items cimport (
     ITEM_NONE, ITEM_PLAIN, ITEM_TAG, PARQUET_ITEM, RECORD_ITEM, ItemKind, ItemSchema, enter_known_item, read_item,
-    take_json_tag,
+    skip_known_item, take_json_tag,
 )
-from histscan._core.message_rows cimport MessageRowDecoder
-from histscan._core.nested_items cimport NestedItem, NestedPath, is_tree, write_object
+from histscan._core.nested_items cimport NestedItem, is_tree, write_object
 from histscan._core.page cimport Page
 from histscan._core.wire cimport read_length
 
@@ -37,17 +35,6 @@ cdef enum:
     TEXT_LIMIT = 1 << 29
 
 
-cdef inline bint note_key(TargetOrder* keys, size_t position, int32_t index) except -1 nogil:
-    """Notes which key stands at `position`; says whether it is the one that stood there in the row before."""
-    if position == keys.order.size():
-        keys.order.push_back(index)
-        return False
-    if keys.order[position] == index:
-        return True
-    keys.order[position] = index
-    return False
-
-
 cdef class ColumnBuilder:
     """Collects the rows of pages as columns.
 
@@ -55,33 +42,23 @@ cdef class ColumnBuilder:
         keys: Only these keys become columns, in this order, and the others' values stay unread; None for all.
             Nested keys of a ``.wandb`` log may be dotted.
         flatten: Nested values become columns with dotted names, instead of one column of JSON text.
+        expected_rows: How many rows will be added, where that is known: each column gets room for them at once. Not
+            for counts that somebody claims; these rows have to be in memory.
     """
 
     def __cinit__(self, *args, **kwargs):
         self._start_chunk()
 
-    def __init__(self, keys=None, *, bint flatten=False):
+    def __init__(self, keys=None, *, bint flatten=False, size_t expected_rows=0):
         self.flatten = flatten
+        self.expected_rows = expected_rows
         self.selection = None if keys is None else ItemSelection(keys)
-        self.record_keys = MessageRowDecoder(RECORD_ITEM)
-        self.parquet_keys = MessageRowDecoder(PARQUET_ITEM)
         self._start_chunk()
 
     def _start_chunk(self):
         """Begins with no rows, and with the columns that were asked for."""
         self.chunk = ColumnChunk()
-        self.json_order.targets.clear()
-        self.item_order.targets.clear()
-        self.json_order.order.clear()
-        self.item_order.order.clear()
-        self.json_keys = KeyMemory()
-        self.items = KeyMemory()
-        self.paths.clear()
-        self.seen_paths = {}
-        self.parent_paths = set()
-        if self.selection is not None and not self.flatten:
-            for key in self.selection.keys:
-                self.chunk.column_named(key)
+        self.keys = ColumnKeys(self.chunk, self.selection, self.flatten)
 
     @property
     def row_count(self):
@@ -168,7 +145,7 @@ cdef class ColumnBuilder:
         cdef byte_ptr data
         cdef Py_ssize_t index = first
         cdef size_t row = self.chunk.row_count
-        cdef size_t row_limit = row + (end - first)
+        cdef size_t row_limit = max(row + (end - first), self.expected_rows)
         cdef bint is_json = isinstance(page, JsonPage)
         cdef ItemSchema schema = RECORD_ITEM if isinstance(page, LogPage) else PARQUET_ITEM
         cdef int added = 1
@@ -182,7 +159,7 @@ cdef class ColumnBuilder:
                     if page.spans[index].has_surrogates:
                         added = 0
                     elif is_json:
-                        added = self.add_json_row(&cursor, row, row_limit)
+                        added = self.add_json_row(&cursor, page.spans[index].is_quoted, row, row_limit)
                     else:
                         added = self.add_item_row(&cursor, schema, row, row_limit)
                     if not added:
@@ -195,114 +172,22 @@ cdef class ColumnBuilder:
             self.chunk.clear_row(row)
         return index
 
-    cdef KeyTarget resolve(self, object key, bint is_item) except *:
-        """The column of a key, or of a path of keys, and what the path is within it."""
-        cdef KeyTarget target
-        cdef tuple path = key if type(key) is tuple else (key,)
-        cdef tuple places
-        cdef object column = path[0]
-        cdef tuple below = path[1:]
-        target.path = -1
-        if self.selection is not None:
-            places = self.selection.resolve(key)
-            if not places:
-                if not self.leads_to_wanted(path):
-                    target.column = SKIPPED_COLUMN
-                else:
-                    # An item that is no object may still replace nested ones that were asked for.
-                    target.column = SHARED_COLUMN if is_item else OBJECT_COLUMN
-                return target
-            if len(places) > 1 or self.leads_to_wanted(path):
-                target.column = SHARED_COLUMN
-                return target
-            column = self.selection.keys[places[0][0]]
-            below = places[0][1]
-        if is_item and self.has_overlap(path):
-            target.column = SHARED_COLUMN
-            return target
-        if self.flatten and below:
-            column = ".".join((column, *below))
-            below = ()
-        target.column = self.chunk.column_named(column)
-        if below:
-            target.path = self.add_path(target.column, below)
-        return target
-
-    cdef int32_t add_path(self, int32_t column, tuple below) except -1:
-        """Makes it known where in its column a nested item belongs."""
-        cdef NestedPath path
-        path.column = column
-        for name in below:
-            path.names.push_back(<string> json.dumps(name, ensure_ascii=False).encode())
-        self.paths.push_back(path)
-        return <int32_t> self.paths.size() - 1
-
-    cdef bint leads_to_wanted(self, tuple path) except -1:
-        """Whether an object under this path may hold a key that was asked for by its dotted name."""
-        cdef str prefix = ".".join(path) + "."
-        return any(wanted.startswith(prefix) for wanted in self.selection.keys)
-
-    cdef bint has_overlap(self, tuple path) except -1:
-        """Whether a path of names goes on from another one that was seen, or another from it.
-
-        Which of the two a row has at last depends on their order, so rows with either take care from now on.
-        """
-        cdef Py_ssize_t depth
-        cdef int32_t index
-        cdef bint overlaps = path in self.parent_paths
-        for depth in range(1, len(path)):
-            overlaps |= path[:depth] in self.seen_paths
-            self.parent_paths.add(path[:depth])
-        if overlaps:
-            for other, index in self.seen_paths.items():
-                if other == path[:len(other)] or path == other[:len(path)]:
-                    self.item_order.targets[index].column = SHARED_COLUMN
-                    self.item_order.targets[index].path = -1
-        return overlaps
-
-    cdef int32_t remember_json_key(self, byte_ptr begin, byte_ptr end, uint64_t hash) except -2:
-        """Makes a key of a JSON row known that was passed over from `begin` to `end`; -1 if it can't be."""
-        cdef int32_t index
-        cdef object key
-        try:
-            key = json.loads((<char*> begin)[:end - begin].decode().rstrip().rstrip(":"))
-        except ValueError:
-            return -1
-        index = self.json_keys.remember(begin, end - begin, hash, key)
-        if index != NOT_REMEMBERED:
-            self.json_order.targets.push_back(self.resolve(key, False))
-        return index
-
-    cdef int32_t remember_item_key(
-        self, Cursor* cursor, ItemSchema schema, byte_ptr begin, byte_ptr end, uint64_t hash
-    ) except -2:
-        """Makes the key of an item known that is spelt from `begin` to `end`; -1 if it can't be."""
-        cdef int32_t index
-        cdef KeyTarget target
-        cdef MessageRowDecoder decoder = self.record_keys if schema == RECORD_ITEM else self.parquet_keys
-        cdef object key
-        try:
-            key = decoder.item_key(cursor, begin, end)
-        except ValueError:
-            return -1
-        index = self.items.remember(begin, end - begin, hash, key)
-        if index != NOT_REMEMBERED:
-            target = self.resolve(key, True)
-            self.item_order.targets.push_back(target)
-            self.seen_paths[key if type(key) is tuple else (key,)] = index
-        return index
-
-    cdef int add_json_row(self, Cursor* cursor, size_t row, size_t row_limit) except -1 nogil:
-        """Adds a row that is JSON text; 0 where it needs care."""
+    cdef int add_json_row(self, Cursor* cursor, bint is_quoted, size_t row, size_t row_limit) except -1 nogil:
+        """Adds a row that is JSON text, quoted or not; 0 where it needs care."""
         cdef byte_ptr begin
         cdef const RememberedKey* entry
-        cdef const int32_t* guess = self.json_order.order.data()
-        cdef const int32_t* guess_end = guess + (self.json_order.order.size() if self.json_order.repeats else 0)
+        cdef const int32_t* guess = self.keys.json_order.order.data()
+        cdef const int32_t* guess_end = guess
         cdef size_t position = 0
         cdef uint64_t hash
         cdef int32_t index
         cdef bint repeats = True
         cdef KeyTarget target
+        cdef Column* column
+        cdef Token token
+        cdef int byte
+        if self.keys.json_order.repeats:
+            guess_end += self.keys.json_order.order.size()
         skip_space(cursor)
         if peek(cursor) != c'{':
             return 0
@@ -312,8 +197,8 @@ cdef class ColumnBuilder:
             while True:
                 index = NOT_REMEMBERED
                 if guess < guess_end:
-                    entry = &self.json_keys.entries[guess[0]]
-                    if has_text(cursor, entry.text, entry.length):
+                    entry = &self.keys.json_keys.entries[guess[0]]
+                    if has_key(cursor, entry):
                         cursor.pos += entry.length
                         index = guess[0]
                         guess += 1
@@ -324,43 +209,56 @@ cdef class ColumnBuilder:
                         guess_end = guess
                 if index == NOT_REMEMBERED:
                     begin = cursor.pos
-                    if not skip_key(cursor):
+                    if not (skip_quoted_key(cursor) if is_quoted else skip_key(cursor)):
                         return 0
                     hash = hash_bytes(begin, cursor.pos - begin)
-                    index = self.json_keys.find(begin, cursor.pos - begin, hash)
+                    index = self.keys.json_keys.find(begin, cursor.pos - begin, hash)
                     if index == NOT_REMEMBERED:
                         if self.flatten and peek(cursor) == c'{':
                             # A key that only ever holds objects is no column of its own.
                             return 0
                         with gil:
-                            index = self.remember_json_key(begin, cursor.pos, hash)
+                            index = self.keys.remember_json_key(begin, cursor.pos, hash, is_quoted)
                         if index == NOT_REMEMBERED:
                             return 0
-                    repeats &= note_key(&self.json_order, position, index)
-                target = self.json_order.targets[index]
-                if target.column < 0:
-                    if target.column == SHARED_COLUMN or (target.column == OBJECT_COLUMN and peek(cursor) == c'{'):
+                    repeats &= note_key(&self.keys.json_order, position, index)
+                target = self.keys.json_order.targets[index]
+                column = NULL
+                if target.column >= 0:
+                    column = &self.chunk.columns[target.column]
+                    reach_row(column, row, row_limit)
+                if column == NULL or not put_number(column, row, cursor, find_number_end(cursor.pos, cursor.end)):
+                    byte = peek(cursor)
+                    if target.column == SHARED_COLUMN:
                         return 0
-                    if not skip_value(cursor):
+                    if byte == c'{' and (target.column == OBJECT_COLUMN or (self.flatten and column != NULL)):
                         return 0
-                elif self.flatten and peek(cursor) == c'{':
-                    return 0
-                elif put_value(&self.chunk.columns[target.column], row, row_limit, cursor) != 1:
-                    return 0
+                    if is_quoted and (byte == c'{' or byte == c'['):
+                        if not unquote(cursor, self.unquoted):
+                            return 0
+                        is_quoted = False
+                    if column == NULL:
+                        if not (skip_quoted_value(cursor) if is_quoted else skip_value(cursor)):
+                            return 0
+                    else:
+                        if not (read_quoted_token(cursor, &token) if is_quoted else read_token(cursor, &token)):
+                            return 0
+                        if put_token(column, row, cursor, &token) != 1:
+                            return 0
                 position += 1
                 if peek(cursor) != c',':
                     skip_space(cursor)
                     if peek(cursor) != c',':
                         break
                 cursor.pos += 1
-                if peek(cursor) != c'"':
+                if peek(cursor) <= c' ':
                     skip_space(cursor)
             if peek(cursor) != c'}':
                 return 0
         cursor.pos += 1
         skip_space(cursor)
-        if self.json_order.repeats != repeats:
-            self.json_order.repeats = repeats
+        if self.keys.json_order.repeats != repeats:
+            self.keys.json_order.repeats = repeats
         return cursor.pos == cursor.end
 
     cdef int add_item_row(self, Cursor* cursor, ItemSchema schema, size_t row, size_t row_limit) except -1 nogil:
@@ -371,8 +269,8 @@ cdef class ColumnBuilder:
         cdef byte_ptr item_end = NULL
         cdef const RememberedKey* entry
         # The keys that the row before brought, as far as they are worth a guess; none where they come in any order.
-        cdef const int32_t* guess = self.item_order.order.data()
-        cdef const int32_t* guess_end = guess + (self.item_order.order.size() if self.item_order.repeats else 0)
+        cdef const int32_t* guess = self.keys.item_order.order.data()
+        cdef const int32_t* guess_end = guess
         cdef size_t position = 0
         cdef uint64_t hash
         cdef int32_t index
@@ -380,13 +278,22 @@ cdef class ColumnBuilder:
         cdef KeyTarget target
         cdef NestedItem nested
         cdef ItemKind kind
+        if self.keys.item_order.repeats:
+            guess_end += self.keys.item_order.order.size()
         if self.nested.size():
             self.nested.clear()
         while True:
             cursor.end = row_end
+            # Where only some keys are asked for, most items are not wanted.
+            while guess < guess_end and self.keys.item_order.targets[guess[0]].column == SKIPPED_COLUMN:
+                entry = &self.keys.items.entries[guess[0]]
+                if not skip_known_item(cursor, entry):
+                    break
+                guess += 1
+                position += 1
             index = NOT_REMEMBERED
-            entry = &self.items.entries[guess[0]] if guess < guess_end else NULL
-            if entry != NULL and enter_known_item(cursor, entry.text, entry.length):
+            entry = &self.keys.items.entries[guess[0]] if guess < guess_end else NULL
+            if entry != NULL and enter_known_item(cursor, entry):
                 item_end = cursor.end
                 index = guess[0]
                 guess += 1
@@ -396,7 +303,7 @@ cdef class ColumnBuilder:
                 if not read_length(cursor, &item_end):
                     return 0
                 cursor.end = item_end
-                if has_text(cursor, entry.text, entry.length):
+                if has_key(cursor, entry):
                     cursor.pos += entry.length
                     if not (take_json_tag(cursor) and read_length(cursor, &cursor.end) and cursor.end == item_end):
                         return 0
@@ -414,17 +321,17 @@ cdef class ColumnBuilder:
                     return 0
                 item_end = cursor.end
                 hash = hash_bytes(begin, keys_end - begin)
-                index = self.items.find(begin, keys_end - begin, hash)
+                index = self.keys.items.find(begin, keys_end - begin, hash)
                 if index == NOT_REMEMBERED:
                     if self.flatten and peek(cursor) == c'{':
                         return 0
                     with gil:
-                        index = self.remember_item_key(cursor, schema, begin, keys_end, hash)
+                        index = self.keys.remember_item_key(cursor, schema, begin, keys_end, hash)
                     if index == NOT_REMEMBERED:
                         return 0
-                repeats &= note_key(&self.item_order, position, index)
+                repeats &= note_key(&self.keys.item_order, position, index)
             position += 1
-            target = self.item_order.targets[index]
+            target = self.keys.item_order.targets[index]
             if target.path >= 0:
                 # Decided at the row's end, when all that belongs together is there.
                 nested.path = target.path
@@ -440,8 +347,8 @@ cdef class ColumnBuilder:
                 if put_document(&self.chunk.columns[target.column], row, row_limit, cursor) != 1:
                     return 0
             cursor.pos = item_end
-        if self.item_order.repeats != repeats:
-            self.item_order.repeats = repeats
+        if self.keys.item_order.repeats != repeats:
+            self.keys.item_order.repeats = repeats
         if self.nested.size():
             return self.add_nested(row, row_limit)
         return 1
@@ -456,16 +363,16 @@ cdef class ColumnBuilder:
             open_cursor(&value, self.nested[index].begin, self.nested[index].end - self.nested[index].begin)
             if not is_sound_value(&value):
                 return 0
-        if not is_tree(self.paths, self.nested):
+        if not is_tree(self.keys.paths, self.nested):
             return 0
         index = 0
         while index < self.nested.size():
-            column = &self.chunk.columns[self.paths[self.nested[index].path].column]
+            column = &self.chunk.columns[self.keys.paths[self.nested[index].path].column]
             reach_row(column, row, row_limit)
             if column.tags[row] != CELL_NULL:
                 return 0
             offset = column.text.size()
-            index = write_object(self.paths, self.nested, index, column.text)
+            index = write_object(self.keys.paths, self.nested, index, column.text)
             column.bits[row] = text_bits(offset, column.text.size() - offset)
             column.tags[row] = CELL_JSON
             column.facts |= FACT_JSON

@@ -14,7 +14,7 @@ from histscan._core.json_skip cimport skip_value
 from histscan._core.json_string cimport code_unit_at, unescape_string
 from histscan._core.json_text cimport (
     TOKEN_ARRAY, TOKEN_BIG_INTEGER, TOKEN_FALSE, TOKEN_FLOAT64, TOKEN_INT64, TOKEN_NULL, TOKEN_STRING, TOKEN_TRUE,
-    Token, read_token, read_whole_token, skip_space,
+    Token, read_token, read_whole_decimal, read_whole_integer, read_whole_token, skip_space,
 )
 
 cdef enum CellTag:
@@ -205,7 +205,11 @@ cdef inline int put_container(Column* column, size_t row, Cursor* cursor, bint i
 
 
 cdef inline int put_token(Column* column, size_t row, Cursor* cursor, const Token* token) except -1 nogil:
-    """Makes a cell of a token just read, in a row that the column has reached; otherwise as `put_value`."""
+    """Makes a cell of a token just read, in a row that the column has reached.
+
+    Of a container, takes the rest. Returns 1, or 0 where the value is malformed or out of the ordinary: then the row is
+    the careful decoder's.
+    """
     cdef uint64_t number
     if token.kind == TOKEN_FLOAT64:
         memcpy(&column.bits[row], &token.number, sizeof(double))
@@ -237,20 +241,37 @@ cdef inline int put_token(Column* column, size_t row, Cursor* cursor, const Toke
     return 1
 
 
-cdef inline int put_value(Column* column, size_t row, size_t row_limit, Cursor* cursor) except -1 nogil:
-    """Takes a JSON value and makes a cell of it.
+cdef inline bint put_number(Column* column, size_t row, Cursor* cursor, byte_ptr end) noexcept nogil:
+    """Takes a number that ends at `end` and makes a cell of it, if it is such a one as most are; otherwise nothing.
+
+    The cell's row is one that the column has reached. Another reader takes what is left.
+    """
+    cdef double number
+    cdef int64_t integer
+    if read_whole_decimal(cursor.pos, end, cursor.start, &number):
+        memcpy(&column.bits[row], &number, sizeof(double))
+        column.tags[row] = CELL_FLOAT64
+        column.facts |= FACT_FLOAT64
+    elif read_whole_integer(cursor.pos, end, cursor.start, &integer):
+        column.bits[row] = <uint64_t> integer
+        column.tags[row] = CELL_INT64
+        # It is too short to be one that a double doesn't hold.
+        column.facts |= FACT_INT64 | (FACT_NEGATIVE if integer < 0 else 0)
+    else:
+        return False
+    cursor.pos = end
+    return True
+
+
+cdef inline int put_document(Column* column, size_t row, size_t row_limit, Cursor* cursor) except -1 nogil:
+    """Takes a JSON value that is all of the cursor's text, and makes a cell of it.
 
     Returns 1, or 0 where the value is malformed or out of the ordinary: then the row is the careful decoder's.
     """
     cdef Token token
     reach_row(column, row, row_limit)
-    return read_token(cursor, &token) and put_token(column, row, cursor, &token)
-
-
-cdef inline int put_document(Column* column, size_t row, size_t row_limit, Cursor* cursor) except -1 nogil:
-    """As `put_value`, for a value that is all of the cursor's text."""
-    cdef Token token
-    reach_row(column, row, row_limit)
+    if put_number(column, row, cursor, cursor.end):
+        return 1
     skip_space(cursor)
     if not read_whole_token(cursor, &token) or put_token(column, row, cursor, &token) != 1:
         return 0

@@ -252,15 +252,59 @@ inline bool read_two_numbers(uint64_t first, uint64_t first_mask, uint64_t secon
     return true;
 }
 
-// The number that all of [pos, end) is, if it has a point and is long, as most numbers in rows do and are; false says
-// nothing, and leaves it to a reader that takes any number. `start` is where the reader's bytes begin.
+// The number [pos, end), of which the first `leading_count` digits have been read as `leading`; `digits` is where the
+// others begin, `length` how many bytes are left up to the exponent, and at least eight of them may be read.
 //
 // Where the end is known, the digits behind the point are three words that end there, whatever their count: no branch
 // depends on it, and none of the words waits for another.
+__attribute__((always_inline)) inline bool read_decimal_words(uint64_t leading, int leading_count, const uint8_t *digits, ptrdiff_t length, long exponent, const uint8_t *pos, const uint8_t *end, double *number) {
+    uint64_t whole, high, middle, low, high_mask, middle_mask, low_mask;
+    std::memcpy(&whole, digits, 8);
+    const uint64_t others = other_than_digits(whole);
+    if (others == 0) return false;
+    const int count = __builtin_ctzll(others) >> 3;
+    const ptrdiff_t fraction = length - count - 1;
+    if (digits[count] != '.' || (leading_count == 0 && (count == 0 || (count > 1 && *digits == '0')))) return false;
+    if (fraction < 1 || count + fraction > most_fraction_digits) return false;
+    const uint8_t *last = digits + length - 8;
+    std::memcpy(&high, last - 16, 8);
+    std::memcpy(&middle, last - 8, 8);
+    std::memcpy(&low, last, 8);
+    std::memcpy(&high_mask, fraction_masks.bytes + fraction, 8);
+    std::memcpy(&middle_mask, fraction_masks.bytes + fraction + 8, 8);
+    std::memcpy(&low_mask, fraction_masks.bytes + fraction + 16, 8);
+    // In two steps: no digits at all would be a shift by 64.
+    const int shift = 56 - 8 * count;
+    uint64_t upper, lower;
+    if (!read_two_numbers(whole << shift << 8, ~uint64_t{0} << shift << 8, high, high_mask, &upper)) return false;
+    if (!read_two_numbers(middle, middle_mask, low, low_mask, &lower)) return false;
+    constexpr uint64_t half = 0xFFFFFFFFu;
+    const uint64_t value = leading * powers_of_ten.power[count + fraction] +
+                           (upper & half) * powers_of_ten.power[fraction] +
+                           (upper >> 32) * powers_of_ten.power[16] + (lower & half) * powers_of_ten.power[8] +
+                           (lower >> 32);
+    *number = nearest_double(value, exponent - fraction, leading_count + count + fraction, pos, end);
+    return true;
+}
+
+// As `read_whole_decimal`, for numbers whose first eight digits are before the point: seconds since 1970, most of all.
+__attribute__((noinline)) inline bool read_large_decimal(const uint8_t *digits, ptrdiff_t length, const uint8_t *pos, const uint8_t *end, double *number) {
+    uint64_t leading;
+    std::memcpy(&leading, digits, 8);
+    if (length < 16 || *digits == '0') return false;
+    return read_decimal_words(eight_digits(leading), 8, digits + 8, length - 8, 0, pos, end, number);
+}
+
+// The number that all of [pos, end) is, if it has a point and is long, as most numbers in rows do and are; false says
+// nothing, and leaves it to a reader that takes any number. `start` is where the reader's bytes begin. They may be any
+// bytes, and none at all.
 inline bool read_whole_decimal(const uint8_t *pos, const uint8_t *end, const uint8_t *start, double *number) {
+    if (end - pos < shortest_whole_decimal || end - start < most_fraction_digits + 4) return false;
     const uint8_t *digits = pos + (*pos == '-');
     ptrdiff_t length = end - digits;
-    if (length < shortest_whole_decimal || end - start < most_fraction_digits + 4) return false;
+    uint64_t whole;
+    std::memcpy(&whole, digits, 8);
+    if (other_than_digits(whole) == 0) return read_large_decimal(digits, length, pos, end, number);
     // The exponent of a small number, as Python writes it.
     long exponent = 0;
     if (end[-4] == 'e' && end[-3] == '-') {
@@ -269,45 +313,35 @@ inline bool read_whole_decimal(const uint8_t *pos, const uint8_t *end, const uin
         exponent = -static_cast<long>(10 * tens + ones);
         length -= 4;
     }
-    uint64_t whole, high, middle, low, high_mask, middle_mask, low_mask;
-    std::memcpy(&whole, digits, 8);
-    const uint64_t others = other_than_digits(whole);
-    if (others == 0) return false;
-    const int count = __builtin_ctzll(others) >> 3;
-    const ptrdiff_t fraction = length - count - 1;
-    if (count == 0 || digits[count] != '.' || (count > 1 && *digits == '0')) return false;
-    if (fraction < 1 || fraction > most_fraction_digits) return false;
-    const uint8_t *last = digits + length - 8;
-    std::memcpy(&high, last - 16, 8);
-    std::memcpy(&middle, last - 8, 8);
-    std::memcpy(&low, last, 8);
-    std::memcpy(&high_mask, fraction_masks.bytes + fraction, 8);
-    std::memcpy(&middle_mask, fraction_masks.bytes + fraction + 8, 8);
-    std::memcpy(&low_mask, fraction_masks.bytes + fraction + 16, 8);
-    const int shift = 64 - 8 * count;
-    uint64_t upper, lower;
-    if (!read_two_numbers(whole << shift, ~uint64_t{0} << shift, high, high_mask, &upper)) return false;
-    if (!read_two_numbers(middle, middle_mask, low, low_mask, &lower)) return false;
-    constexpr uint64_t half = 0xFFFFFFFFu;
-    const uint64_t value = (upper & half) * powers_of_ten.power[fraction] + (upper >> 32) * powers_of_ten.power[16] +
-                           (lower & half) * powers_of_ten.power[8] + (lower >> 32);
-    *number = nearest_double(value, exponent - fraction, count + fraction, pos, end);
+    return read_decimal_words(0, 0, digits, length, exponent, pos, end, number);
+}
+
+// The integer that all of [pos, end) is, if it has up to eight digits, as the numbers of steps and samples do; false
+// says nothing. `start` is where the reader's bytes begin. They may be any bytes, and none at all.
+inline bool read_whole_integer(const uint8_t *pos, const uint8_t *end, const uint8_t *start, int64_t *integer) {
+    if (pos == end || end - pos > 9 || end - start < 8) return false;
+    const bool negative = *pos == '-';
+    const ptrdiff_t length = end - pos - negative;
+    if (length < 1 || length > 8) return false;
+    const int shift = static_cast<int>(64 - 8 * length);
+    uint64_t word;
+    std::memcpy(&word, end - 8, 8);
+    if (other_than_digits(word) >> shift || (length > 1 && pos[negative] == '0')) return false;
+    const int64_t value = static_cast<int64_t>(eight_digits(word >> shift << shift));
+    *integer = negative ? -value : value;
     return true;
 }
 
-// Where the number at `pos` ends if it is amid other JSON: at the first comma, closing bracket or white space. `pos`
-// itself where that is not within 32 bytes, or these are not all the reader's.
+// Where the number at `pos` ends if it is amid other JSON, and what has to follow it does so at once: at the first comma
+// or closing brace. `pos` itself where that is not within 32 bytes, or these are not all the reader's.
 inline const uint8_t *find_number_end(const uint8_t *pos, const uint8_t *end) {
 #if defined(__SSE2__)
     if (end - pos >= 32) {
-        const __m128i comma = _mm_set1_epi8(','), brackets = _mm_set1_epi8('}'), space = _mm_set1_epi8(' ');
+        const __m128i comma = _mm_set1_epi8(','), brace = _mm_set1_epi8('}');
         uint32_t ends = 0;
         for (int half = 0; half < 2; ++half) {
             const __m128i text = _mm_loadu_si128(reinterpret_cast<const __m128i *>(pos + 16 * half));
-            // ']' and '}' differ in the bit that a space has.
-            const __m128i bracket = _mm_cmpeq_epi8(_mm_or_si128(text, space), brackets);
-            const __m128i blank = _mm_cmpeq_epi8(_mm_min_epu8(text, space), text);
-            const __m128i any = _mm_or_si128(_mm_or_si128(_mm_cmpeq_epi8(text, comma), bracket), blank);
+            const __m128i any = _mm_or_si128(_mm_cmpeq_epi8(text, comma), _mm_cmpeq_epi8(text, brace));
             ends |= static_cast<uint32_t>(_mm_movemask_epi8(any)) << (16 * half);
         }
         if (ends) return pos + __builtin_ctz(ends);

@@ -17,7 +17,10 @@ cdef class JsonPage(Page):
 
 
 cdef class HistoryPage(JsonPage):
-    cdef vector[uint8_t] text       # the rows' texts one behind the other, out of their strings
+    cdef uint8_t* text      # the texts of rows that can't be read where they stand, one behind the other; NULL if none
+
+    cdef int take_text(self, Cursor* cursor, uint8_t** out, RowSpan* span) except -1 nogil
+    cdef object decode_quoted(self, RowSpan span, uint8_t* text)
 
 
 cdef class SampledPage(JsonPage):

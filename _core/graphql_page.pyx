@@ -5,12 +5,15 @@ A body is `{"data": {"project": {"run": {FIELD: rows}}}}`; `history` gives rows 
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
+from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_DECREF
 from libc.stdint cimport uint8_t
+from libc.stdlib cimport free, malloc
 
 from histscan._core.cursor cimport (
-    JSON_COMMA_EXPECTED, JSON_UTF8_INVALID, Cursor, byte_ptr, find_invalid_utf8, open_cursor, peek, stop,
+    JSON_COMMA_EXPECTED, JSON_UTF8_INVALID, Cursor, byte_ptr, find_invalid_utf8, find_plain_string_end, open_cursor,
+    peek, stop,
 )
 from histscan._core.faults cimport raise_fault, raise_too_deep
 from histscan._core.json_rows cimport JsonRowDecoder
@@ -23,6 +26,11 @@ from histscan._core.page cimport Page, RowSpan
 from histscan._core.locate import locate_value
 
 from histscan.errors import GraphQLResponseError, HistoryDecodeError, ResponseShapeError, RunNotFoundError
+
+
+cdef enum:
+    # Rows up to this many bytes are taken out of their strings on the stack.
+    STACK_ROW_LENGTH = 8192
 
 
 cdef extern from "Python.h":
@@ -196,15 +204,17 @@ cdef class HistoryPage(JsonPage):
     def __init__(self, bytes body not None):
         self.read_body(body, "history")
 
+    def __dealloc__(self):
+        free(self.text)
+
     cdef int index_body_rows(self, Cursor* cursor) except -1:
-        cdef uint8_t* out
-        cdef uint8_t* row_end
+        cdef uint8_t* out = NULL
         cdef byte_ptr row_begin
+        cdef byte_ptr row_end
         cdef RowSpan span
-        cdef byte_ptr invalid = NULL
-        # No row's text is longer than what it was written as.
-        self.text.resize(cursor.end - cursor.pos)
-        out = self.text.data()
+        # The member may have been there before.
+        free(self.text)
+        self.text = NULL
         cursor.pos += 1
         with nogil:
             skip_space(cursor)
@@ -212,21 +222,17 @@ cdef class HistoryPage(JsonPage):
                 cursor.pos += 1
                 return 0
             while peek(cursor) == c'"':
-                row_begin = cursor.pos
-                cursor.pos += 1
-                span.has_surrogates = False
-                row_end = unescape_string(cursor, out, &span.has_surrogates)
-                if row_end == NULL:
+                row_begin = cursor.pos + 1
+                row_end = find_plain_string_end(row_begin, cursor.end)
+                if row_end != NULL:
+                    span.has_surrogates = False
+                    span.is_quoted = True
+                    span.begin = row_begin - cursor.start
+                    span.end = row_end - cursor.start
+                    cursor.pos = row_end + 1
+                elif not self.take_text(cursor, &out, &span):
                     break
-                if span.has_surrogates:
-                    invalid = find_invalid_utf8(row_begin, cursor.pos)
-                    if invalid != cursor.pos:
-                        stop(cursor, JSON_UTF8_INVALID, invalid)
-                        break
-                span.begin = out - self.text.data()
-                span.end = row_end - self.text.data()
                 self.spans.push_back(span)
-                out = row_end
                 skip_space(cursor)
                 if peek(cursor) == c']':
                     cursor.pos += 1
@@ -243,12 +249,60 @@ cdef class HistoryPage(JsonPage):
             raise_fault(cursor)
         raise ResponseShapeError("a row of `history` is not a string", row=<Py_ssize_t> self.spans.size())
 
+    cdef int take_text(self, Cursor* cursor, uint8_t** out, RowSpan* span) except -1 nogil:
+        """Takes a row's string, and writes its text to `out`, behind those of the rows before."""
+        cdef byte_ptr begin = cursor.pos
+        cdef byte_ptr invalid
+        cdef uint8_t* text_end
+        if self.text == NULL:
+            # No row's text is longer than what it was written as, so this is enough for all that follow.
+            self.text = out[0] = <uint8_t*> malloc(cursor.end - cursor.pos)
+            if self.text == NULL:
+                with gil:
+                    raise MemoryError()
+        cursor.pos += 1
+        span.has_surrogates = False
+        span.is_quoted = False
+        text_end = unescape_string(cursor, out[0], &span.has_surrogates)
+        if text_end == NULL:
+            return 0
+        if span.has_surrogates:
+            invalid = find_invalid_utf8(begin, cursor.pos)
+            if invalid != cursor.pos:
+                return stop(cursor, JSON_UTF8_INVALID, invalid)
+        span.begin = out[0] - self.text
+        span.end = text_end - self.text
+        out[0] = text_end
+        return 1
+
     cdef object decode_row(self, Py_ssize_t index):
-        return self.decode_span(self.text.data(), self.spans[index])
+        cdef RowSpan span = self.spans[index]
+        cdef uint8_t[STACK_ROW_LENGTH] short_text
+        cdef uint8_t* text
+        if not span.is_quoted:
+            return self.decode_span(self.text, span)
+        # The string's closing quote is taken with it, and asks for room.
+        if span.end - span.begin < STACK_ROW_LENGTH:
+            return self.decode_quoted(span, short_text)
+        text = <uint8_t*> PyMem_Malloc(span.end - span.begin + 1)
+        if text == NULL:
+            raise MemoryError()
+        try:
+            return self.decode_quoted(span, text)
+        finally:
+            PyMem_Free(text)
+
+    cdef object decode_quoted(self, RowSpan span, uint8_t* text):
+        """The row at `span` of the body; `text` has room for it and its closing quote."""
+        cdef Cursor string
+        open_cursor(&string, self.data + span.begin, span.end - span.begin + 1)
+        span.begin = 0
+        span.end = unescape_string(&string, text, &span.has_surrogates) - text
+        return self.decode_span(text, span)
 
     cdef byte_ptr row_data(self, size_t index, size_t* length) noexcept nogil:
         length[0] = self.spans[index].end - self.spans[index].begin
-        return self.text.data() + self.spans[index].begin
+        return (self.data if self.spans[index].is_quoted else self.text) + self.spans[index].begin
 
 
 cdef class SampledPage(JsonPage):
@@ -276,6 +330,7 @@ cdef class SampledPage(JsonPage):
             raise ResponseShapeError("`sampledHistory` is not a list with a list of rows for each spec")
         cursor.pos += 1
         span.has_surrogates = False
+        span.is_quoted = False
         with nogil:
             skip_space(cursor)
             whole = peek(cursor) == c']'
@@ -337,6 +392,7 @@ cdef class TextPage(JsonPage):
             if not isinstance(row, str):
                 raise ResponseShapeError(f"a row of `history` is not a string but {type(row).__name__}", row=index)
             span.has_surrogates = False
+            span.is_quoted = False
             try:
                 # Of an ASCII str these are its own bytes; of any other, a copy that the str keeps.
                 data = <byte_ptr> PyUnicode_AsUTF8AndSize(row, &length)

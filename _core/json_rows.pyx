@@ -5,11 +5,11 @@ from cpython.object cimport PyObject
 from cpython.ref cimport Py_DECREF
 from libc.stdint cimport int32_t
 
-from histscan._core.cursor cimport JSON_COMMA_EXPECTED, Cursor, byte_ptr, has_text, peek, stop
+from histscan._core.cursor cimport JSON_COMMA_EXPECTED, Cursor, byte_ptr, peek, stop
 from histscan._core.faults cimport raise_fault
 from histscan._core.json_text cimport skip_space
 from histscan._core.json_value cimport JsonContext, decode_value, expect_end, read_key
-from histscan._core.key_memory cimport RememberedKey, RowShape
+from histscan._core.key_memory cimport RememberedKey, RowShape, has_key
 
 
 cdef inline bint take_key(Cursor* cursor, int separator, const RememberedKey* entry) noexcept nogil:
@@ -20,7 +20,7 @@ cdef inline bint take_key(Cursor* cursor, int separator, const RememberedKey* en
     cursor.pos += 1
     if peek(cursor) != c'"':
         skip_space(cursor)
-    if not has_text(cursor, entry.text, entry.length):
+    if not has_key(cursor, entry):
         cursor.pos = before
         return False
     cursor.pos += entry.length

@@ -12,8 +12,8 @@ from histscan._core.cursor cimport (
 from histscan._core.json_text cimport Token, is_digit, read_literal, read_string, read_token, skip_space
 
 cdef enum:
-    SKIP_DEPTH_LIMIT = 8192
-    SKIP_DEPTH_WORDS = 128      # SKIP_DEPTH_LIMIT / 64
+    SKIP_DEPTH_LIMIT = 16384    # CPython decodes up to 10,000 levels, 3.13 the most of all
+    SKIP_DEPTH_WORDS = 256      # SKIP_DEPTH_LIMIT / 64
 
 
 cdef inline bint skip_number(Cursor* cursor) noexcept nogil:

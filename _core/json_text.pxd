@@ -36,6 +36,7 @@ cdef struct Token:
 cdef extern from "decimal.hpp" namespace "histscan" nogil:
     double not_a_number()
     bint read_whole_decimal(byte_ptr pos, byte_ptr end, byte_ptr start, double* number)
+    bint read_whole_integer(byte_ptr pos, byte_ptr end, byte_ptr start, int64_t* integer)
     byte_ptr find_number_end(byte_ptr pos, byte_ptr end)
     double infinity()
     byte_ptr take_digits(byte_ptr pos, byte_ptr end, byte_ptr start, uint64_t* digits)
@@ -174,11 +175,14 @@ cdef inline bint read_string(Cursor* cursor, Token* token) noexcept nogil:
     return True
 
 
-cdef inline bint take_decimal(Cursor* cursor, byte_ptr end, Token* token) noexcept nogil:
-    """Takes a number that ends at `end` if it is an ordinary decimal; otherwise nothing, for `read_number` to do."""
-    if not read_whole_decimal(cursor.pos, end, cursor.start, &token.number):
+cdef inline bint take_number(Cursor* cursor, byte_ptr end, Token* token) noexcept nogil:
+    """Takes a number that ends at `end` if it is an ordinary one; otherwise nothing, for `read_number` to do."""
+    if read_whole_decimal(cursor.pos, end, cursor.start, &token.number):
+        token.kind = TOKEN_FLOAT64
+    elif read_whole_integer(cursor.pos, end, cursor.start, &token.integer):
+        token.kind = TOKEN_INT64
+    else:
         return False
-    token.kind = TOKEN_FLOAT64
     token.end = cursor.pos = end
     return True
 
@@ -188,7 +192,7 @@ cdef inline bint read_token(Cursor* cursor, Token* token) noexcept nogil:
     cdef int byte = peek(cursor)
     token.begin = cursor.pos
     if begins_number(byte):
-        return take_decimal(cursor, find_number_end(cursor.pos, cursor.end), token) or read_number(cursor, token)
+        return take_number(cursor, find_number_end(cursor.pos, cursor.end), token) or read_number(cursor, token)
     if byte == c'"':
         return read_string(cursor, token)
     if byte == c'{':
@@ -222,4 +226,4 @@ cdef inline bint read_whole_token(Cursor* cursor, Token* token) noexcept nogil:
     if not begins_number(peek(cursor)):
         return read_token(cursor, token)
     token.begin = cursor.pos
-    return take_decimal(cursor, cursor.end, token) or read_number(cursor, token)
+    return take_number(cursor, cursor.end, token) or read_number(cursor, token)

@@ -5,7 +5,13 @@ from libc.stddef cimport size_t
 from libc.stdint cimport int32_t, uint64_t
 from libcpp.vector cimport vector
 
-from histscan._core.cursor cimport byte_ptr, same_bytes
+from histscan._core.cursor cimport Cursor, byte_ptr, same_bytes
+
+cdef extern from "bytes.hpp" namespace "histscan" nogil:
+    cdef struct TextHead:
+        pass
+    TextHead head_of(byte_ptr text, size_t length)
+    bint begins_with(byte_ptr pos, byte_ptr end, byte_ptr text, size_t length, const TextHead& head)
 
 cdef enum:
     NOT_REMEMBERED = -1
@@ -23,7 +29,13 @@ cdef struct RememberedKey:
     byte_ptr text       # as it stands in the row: quotes and colon, or tag and length, included
     size_t length       # of text
     uint64_t hash       # of text
+    TextHead head       # of text
     PyObject* key       # what the row's dict is given; owned by KeyMemory.owners
+
+
+cdef inline bint has_key(const Cursor* cursor, const RememberedKey* key) noexcept nogil:
+    """Whether the next bytes are those that the key is written in; takes nothing."""
+    return begins_with(cursor.pos, cursor.end, key.text, key.length, key.head)
 
 
 cdef class KeyMemory:

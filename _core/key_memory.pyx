@@ -75,6 +75,7 @@ cdef class KeyMemory:
         entry.text = <byte_ptr> PyBytes_AS_STRING(owner)
         entry.length = length
         entry.hash = hash
+        entry.head = head_of(entry.text, length)
         entry.key = <PyObject*> key
         self.entries.push_back(entry)
         self.slots[slot] = index

@@ -7,7 +7,8 @@ their message, and hold items alike.
 from libc.stddef cimport size_t
 from libc.stdint cimport uint32_t
 
-from histscan._core.cursor cimport WIRE_UTF8_INVALID, Cursor, byte_ptr, find_invalid_utf8, peek, same_bytes, stop
+from histscan._core.cursor cimport WIRE_UTF8_INVALID, Cursor, byte_ptr, find_invalid_utf8, peek, stop
+from histscan._core.key_memory cimport RememberedKey, begins_with
 from histscan._core.wire cimport (
     WIRE_BYTES, WIRE_FIXED64, WIRE_VARINT, read_length, read_tag, skip_field,
 )
@@ -50,25 +51,38 @@ cdef inline bint take_json_tag(Cursor* cursor) noexcept nogil:
     return False
 
 
-cdef inline bint enter_known_item(Cursor* cursor, byte_ptr keys, size_t length) noexcept nogil:
-    """Goes to the value of the next item, if its key fields are the `length` bytes `keys` and all lengths are short.
+cdef inline bint enter_known_item(Cursor* cursor, const RememberedKey* key) noexcept nogil:
+    """Goes to the value of the next item, if its key fields are those of `key` and all lengths are short.
 
     Then the cursor may read just the value's JSON; otherwise nothing is taken, and another reader has to look. What
     an ordinary item is made of is compared here in one go: tag, length, key fields, tag and length of `value_json`.
     """
     cdef byte_ptr pos = cursor.pos
-    cdef size_t left = cursor.end - pos
+    cdef byte_ptr end = cursor.end
+    cdef byte_ptr keys_end
     cdef size_t json_length
-    if left < 5 or length > left - 5 or pos[0] != ITEM_TAG:
+    # An item begins with two bytes before its key fields, and has three between them and the value.
+    if end - pos < 5 or pos[0] != ITEM_TAG or not begins_with(pos + 2, end - 3, key.text, key.length, key.head):
         return False
+    keys_end = pos + 2 + key.length
     # A longer length begins with a byte from 0x80 on. Where the lengths don't agree, the difference may wrap around.
-    json_length = <size_t> pos[1] - length - 3
-    if pos[1] >= 0x80 or pos[4 + length] != json_length or json_length > left - 5 - length:
+    json_length = <size_t> pos[1] - key.length - 3
+    if keys_end[0] != 0x82 or keys_end[1] != 0x01 or keys_end[2] != json_length or pos[1] >= 0x80:
         return False
-    if pos[2 + length] != 0x82 or pos[3 + length] != 0x01 or not same_bytes(pos + 2, keys, length):
+    if json_length > <size_t> (end - keys_end) - 3:
         return False
-    cursor.pos = pos + 5 + length
+    cursor.pos = keys_end + 3
     cursor.end = cursor.pos + json_length
+    return True
+
+
+cdef inline bint skip_known_item(Cursor* cursor, const RememberedKey* key) noexcept nogil:
+    """Passes over the item that `enter_known_item` would enter; nothing otherwise."""
+    cdef byte_ptr row_end = cursor.end
+    if not enter_known_item(cursor, key):
+        return False
+    cursor.pos = cursor.end
+    cursor.end = row_end
     return True
 
 

@@ -11,13 +11,13 @@ from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
 from histscan._core.cursor cimport (
-    JSON_EMPTY, WIRE_TRUNCATED, WIRE_UTF8_INVALID, Cursor, byte_ptr, find_invalid_utf8, has_text, hash_bytes,
+    JSON_EMPTY, WIRE_TRUNCATED, WIRE_UTF8_INVALID, Cursor, byte_ptr, find_invalid_utf8, hash_bytes,
     open_cursor, peek, stop,
 )
 from histscan._core.faults cimport raise_fault
 from histscan._core.json_string cimport utf8_object
 from histscan._core.json_value cimport JsonContext, decode_document
-from histscan._core.key_memory cimport NOT_REMEMBERED, KeyMemory, RememberedKey, RowShape
+from histscan._core.key_memory cimport NOT_REMEMBERED, KeyMemory, RememberedKey, RowShape, has_key
 from histscan._core.message_items cimport (
     ITEM_FAULT, ITEM_NONE, ITEM_ODD, ITEM_TAG, KEY_TAG, NESTED_KEY_TAG, RECORD_ITEM, TYPED_BOOLEAN, TYPED_JSON,
     TYPED_NONE, TYPED_NUMBER, TYPED_TEXT, ItemFields, ItemKind, ItemSchema, enter_known_item, read_item,
@@ -118,14 +118,14 @@ cdef class MessageRowDecoder:
         for position in range(count):
             before = cursor.pos
             entry = &entries[order[position]]
-            if not enter_known_item(cursor, entry.text, entry.length):
+            if not enter_known_item(cursor, entry):
                 if peek(cursor) != ITEM_TAG:
                     break
                 cursor.pos += 1
                 if not read_length(cursor, &item_end):
                     raise_fault(cursor)
                 cursor.end = item_end
-                if not has_text(cursor, entry.text, entry.length):
+                if not has_key(cursor, entry):
                     break
                 cursor.pos += entry.length
                 if not (take_json_tag(cursor) and read_length(cursor, &cursor.end) and cursor.end == item_end):

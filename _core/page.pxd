@@ -9,7 +9,8 @@ from histscan._core.cursor cimport Cursor, Fault, byte_ptr
 cdef struct RowSpan:
     Py_ssize_t begin
     Py_ssize_t end
-    bint has_surrogates     # the row's text holds lone surrogates (GraphQL bodies only)
+    bint has_surrogates     # the row's text holds lone surrogates, or for another reason takes care to read
+    bint is_quoted          # of JSON pages only: the text stands in a string as `json_quoted` reads it, quote behind
 
 
 cdef class Page:

@@ -3,7 +3,7 @@
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from libc.stdint cimport uint32_t
 
-from histscan._core.cursor cimport Cursor, byte_ptr, open_cursor
+from histscan._core.cursor cimport Cursor, byte_ptr, open_cursor, prefetch
 from histscan._core.faults cimport raise_too_deep
 from histscan._core.message_items cimport PARQUET_ITEM
 from histscan._core.message_rows cimport MessageRowDecoder
@@ -16,6 +16,8 @@ from histscan.errors import HistoryDecodeError
 
 cdef enum:
     ROW_TAG = 1 << 3 | WIRE_BYTES
+    # How many rows ahead the index asks for.
+    PREFETCHED_ROWS = 4
 
 
 cdef class ProtobufPage(Page):
@@ -30,6 +32,7 @@ cdef class ProtobufPage(Page):
         cdef RowSpan span
         cdef uint32_t tag
         cdef byte_ptr row_end
+        cdef Py_ssize_t ahead
         self.owner = data
         self.data = <const unsigned char*> PyBytes_AS_STRING(data)
         open_cursor(&cursor, self.data, PyBytes_GET_SIZE(data))
@@ -44,6 +47,11 @@ cdef class ProtobufPage(Page):
                     span.begin = cursor.pos - cursor.start
                     span.end = row_end - cursor.start
                     self.spans.push_back(span)
+                    # Each row says where the next one is, so without a guess each would be waited for: rows are about
+                    # as long as the one before.
+                    ahead = PREFETCHED_ROWS * (row_end - cursor.pos)
+                    if ahead < cursor.end - row_end:
+                        prefetch(row_end + ahead)
                     cursor.pos = row_end
                 elif not skip_field(&cursor, tag):
                     break

@@ -29,7 +29,7 @@ __all__ = ["DEFAULT_BATCH_ROWS", "ColumnExports", "build_chunks", "build_chunks_
 
 DEFAULT_BATCH_ROWS = 65_536
 
-_PAGES_PER_TASK = 8
+_PAGES_PER_TASK = 4
 """Pages that a thread builds one chunk of: enough to learn the keys' order once for many rows."""
 
 
@@ -103,7 +103,7 @@ def build_chunks(
 
 def _build_one(pages: list[Page | list[Any]], keys: Sequence[str] | None, flatten: bool) -> ColumnChunk:
     """Builds one chunk of some pages."""
-    builder = ColumnBuilder(keys, flatten=flatten)
+    builder = ColumnBuilder(keys, flatten=flatten, expected_rows=sum(map(len, pages)))
     for page in pages:
         _add(builder, page, 0, None)
     return builder.take_chunk()
