@@ -12,7 +12,8 @@ from libcpp.vector cimport vector
 
 from histscan._core.arrow_abi cimport ArrayBuffers
 from histscan._core.column_cells cimport (
-    CELL_FALSE, CELL_FLOAT64, CELL_INT64, CELL_JSON, CELL_NULL, CELL_TEXT, CELL_TRUE, CELL_UINT64, Column,
+    CELL_FALSE, CELL_FLOAT64, CELL_INT64, CELL_JSON, CELL_NULL, CELL_TEXT, CELL_TRUE, CELL_UINT64, FACT_INT64,
+    FACT_NUMBER_TEXT, FACT_WIDE_INT64, Column,
 )
 from histscan._core.cursor cimport Cursor, byte_ptr, open_cursor, peek
 from histscan._core.json_text cimport (
@@ -89,6 +90,9 @@ cdef int fill_floats(Column* column, size_t row_count, ArrayBuffers* out) except
     cdef size_t row
     cdef uint8_t tag
     cdef byte_ptr text
+    # Most columns have nothing else than floats.
+    if not column.facts & (FACT_INT64 | FACT_WIDE_INT64 | FACT_NUMBER_TEXT):
+        row_count = 0
     for row in range(row_count):
         tag = column.tags[row]
         if tag == CELL_INT64:

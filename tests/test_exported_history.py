@@ -281,6 +281,11 @@ class TestDownload:
             next(backend.scan())
         assert "secret" not in f"{caught.value} {caught.value.__context__!r}"
         assert list(cache.iterdir()) == []
+        scan = backend.scan()
+        for _ in range(2):
+            # Asked again, it has not come to the end of it.
+            with pytest.raises(histscan.HistoryRequestError, match="could not be read from"):
+                next(scan)
         backend.files["/one"] = whole
         assert backend.rows() == "fffppppppp"
 

@@ -19,6 +19,7 @@ from histscan._core.page import Page
 from histscan._core.scan import RowScan
 from histscan.errors import HistoryDecodeError, HistoryError, LogCorruptWarning, LogTruncatedWarning
 from histscan.frames import ColumnExports, build_chunks
+from histscan.page_stream import PageStream
 from histscan.sources.wandb_log import read_windows
 
 __all__ = ["UNBOUNDED", "LogScan", "read_pages"]
@@ -109,7 +110,7 @@ class LogScan(RowScan, ColumnExports):
     def _start_over(self) -> None:
         super()._start_over()
         self._reader = LogReader(skip_corrupt=self._skip_corrupt)
-        self._page_source = read_pages(self.path, self._reader, self._limit)
+        self._page_source = PageStream(read_pages(self.path, self._reader, self._limit))
 
     def _anew(self) -> LogScan:
         """The same scan with a state of its own."""
@@ -159,7 +160,7 @@ class LogScan(RowScan, ColumnExports):
 
     def _load_next(self) -> None:
         try:
-            page = next(self._page_source, None)
+            page = self._page_source.take()
         except HistoryDecodeError as error:
             self._add_location(error)
             raise

@@ -15,6 +15,7 @@ from histscan._core.scan import RowScan
 from histscan.errors import HistoryDecodeError, HistoryError
 from histscan.frames import ColumnExports
 from histscan.log_scan import UNBOUNDED
+from histscan.page_stream import PageStream
 from histscan.parquet_columns import ColumnPlan, TableStream
 from histscan.sources.parquet import ParquetSource, RowGroup, read_pages
 from histscan.sources.parquet_files import PARQUET_SUFFIX, find_parquet
@@ -258,7 +259,7 @@ class ParquetScan(RowScan, ColumnExports):
         super()._start_over()
         self.bytes_read = 0
         keys = self.keys or None
-        self._page_source = self._read_pages(keys=keys, watch=self._note_read)
+        self._page_source = PageStream(self._read_pages(keys=keys, watch=self._note_read))
 
     def _note_read(self, source: ParquetSource, group: RowGroup) -> None:
         self.bytes_read += _share(source, group)
@@ -273,7 +274,7 @@ class ParquetScan(RowScan, ColumnExports):
         )
 
     def _load_next(self) -> None:
-        page = next(self._page_source, None)
+        page = self._page_source.take()
         if page is None:
             self.page_offset = self._stop_step
             self._take_rows([])

@@ -13,6 +13,7 @@ from histscan._core.scan import RowScan
 from histscan.api.names import RunName
 from histscan.errors import GraphQLResponseError, HistoryError, ResponseShapeError
 from histscan.frames import ColumnExports
+from histscan.page_stream import PageStream
 from histscan.paging.paged_scan import PagedScan
 from histscan.parquet_run import ParquetScan
 from histscan.sources.exported_files import cache_folder, fetch_file
@@ -106,7 +107,7 @@ class ExportedScan(RowScan, ColumnExports):
         self._find = find
         self._make_tail = make_tail
         self._path = "/".join(name)
-        self._page_source: Generator[Page | list[Any], None, None] | None = None
+        self._page_source: PageStream | None = None
         super().__init__(min_step, stop_step)
 
     @cached_property
@@ -124,7 +125,7 @@ class ExportedScan(RowScan, ColumnExports):
         super()._start_over()
         if self._page_source is not None:
             self._page_source.close()
-        self._page_source = self._read_pages()
+        self._page_source = PageStream(self._read_pages())
 
     def _read_pages(self) -> Generator[Page | list[Any], None, None]:
         first = self.min_step
@@ -135,7 +136,7 @@ class ExportedScan(RowScan, ColumnExports):
             yield from self._make_tail(first)._pages()
 
     def _load_next(self) -> None:
-        page = None if self._page_source is None else next(self._page_source, None)
+        page = None if self._page_source is None else self._page_source.take()
         if page is None:
             self.page_offset = self._stop_step
             self._take_rows([])
