@@ -24,6 +24,8 @@ __all__ = ["HistoryTransport"]
 
 # Connections kept open to the server; more threads than this share them at the price of reconnecting.
 _POOL_SIZE = 16
+# Bytes of an answer that are read at a time.
+_PIECE = 1 << 20
 
 
 class _OwnHostAuth(AuthBase):
@@ -145,9 +147,16 @@ class HistoryTransport(RequestsHTTPTransport):
             RequestCancelledError: The request was called off before it was sent.
         """
         assert self.session is not None
-        arguments = self._prepare_request(request, extra_args={"timeout": self._timeout})
+        arguments = self._prepare_request(request, extra_args={"timeout": self._timeout, "stream": True})
         try:
-            return self.session.post(self.url, **arguments)
+            response = self.session.post(self.url, **arguments)
+            try:
+                # requests would read the body in pieces of 10 KiB, of which each has to wait for a turn among threads.
+                response._content = b"".join(response.iter_content(_PIECE))
+            except BaseException:
+                response.close()
+                raise
+            return response
         finally:
             cancellation = current_cancellation()
             if cancellation is not None:
