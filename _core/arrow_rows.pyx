@@ -42,6 +42,9 @@ cdef class ArrowPage(Page):
 
     Args:
         batches: The batches; the page has all rows of each, one batch after the other.
+
+    Attributes:
+        last_step: The highest step of its rows, as `take_rows` found it; None without rows.
     """
 
     def __cinit__(self, *args, **kwargs):
@@ -203,4 +206,6 @@ def take_rows(batches, stop_step=None):
         if several and first < page.spans.size() and page.repeats_row(first, row.batch, row.row):
             continue
         page.add_row(row.batch, row.row)
+    if merged.size():
+        page.last_step = merged.back().step
     return page

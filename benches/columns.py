@@ -155,7 +155,7 @@ COLUMN_CASES: tuple[Case[Any], ...] = (
         Contestant("one thread", partial(_to_arrow, ProtobufPage), _rows_of_tables),
         Contestant("two threads", partial(_to_arrow, ProtobufPage, threads=2), _rows_of_tables),
         floor=1.8,
-        rounds=15,
+        rounds=31,
     ),
     Case(
         "arrow-keys",

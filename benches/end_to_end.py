@@ -42,6 +42,8 @@ class EndToEnd:
         apart: Steps from one row to the next.
         server: What the server is told besides the run.
         floor: The ratio that must be reached.
+        source: Where histscan takes rows from.
+        frame: Whether columns are made: a pandas frame of wandb's rows, an Arrow table by histscan.
     """
 
     name: str
@@ -51,6 +53,13 @@ class EndToEnd:
     apart: int
     server: Sequence[str]
     floor: float
+    source: str = "pages"
+    frame: bool = False
+
+    @property
+    def our_options(self) -> list[str]:
+        """What the client of our side is told."""
+        return ["--install", f"--source={self.source}"]
 
     @property
     def run_id(self) -> str:
@@ -89,6 +98,20 @@ class EndToEndOutcome:
 
 _SCANS = (
     EndToEnd("wandb-core", "100,000 rows x 23, wandb-core", "0.31.0", 100_000, 1, ["--export=all"], 3.0),
+    EndToEnd(
+        "exported", "100,000 rows x 23, source='parquet'", "0.31.0", 100_000, 1, ["--export=all"], 10.0, "parquet"
+    ),
+    EndToEnd(
+        "exported-arrow",
+        "the same, Arrow / pandas",
+        "0.31.0",
+        100_000,
+        1,
+        ["--export=all"],
+        30.0,
+        "parquet",
+        frame=True,
+    ),
     EndToEnd("http", "100,000 rows x 23, GraphQL", "0.26.1", 100_000, 1, [], 2.5),
     EndToEnd("http-50ms", "100 pages, GraphQL, 50 ms latency", "0.26.1", 100_000, 1, ["--latency=50ms"], 6.0),
     EndToEnd("sparse-20ms", "1,000 rows in 1,000,000 steps, 20 ms", "0.26.1", 1_000, 1_000, ["--latency=20ms"], 20.0),
@@ -112,12 +135,12 @@ def measure_end_to_end(scan: EndToEnd, rounds: int, say: Callable[[str], None]) 
         AssertionError: The rows of both sides differ.
         RuntimeError: The client failed.
     """
-    python = python_of(scan.release)
+    python = python_of(scan.release, "pandas" if scan.frame else "arrow")
     say(f"{scan.name}: comparing …")
     with serving(_written_log(scan), *scan.server) as server:
         # What the server makes of the log when it is first asked is made by now.
         stock = _pass(python, server, scan, "--digest")
-        ours = _pass(python, server, scan, "--digest", "--install")
+        ours = _pass(python, server, scan, "--digest", *scan.our_options)
         if (stock["rows"], stock["digest"]) != (ours["rows"], ours["digest"]) or stock["rows"] != scan.rows:
             raise AssertionError(f"{scan.name}: {stock} differs from {ours}")
         if stock["class"].startswith("histscan") or not ours["class"].startswith("histscan"):
@@ -130,7 +153,7 @@ def measure_end_to_end(scan: EndToEnd, rounds: int, say: Callable[[str], None]) 
             stock_seconds.append(_pass(python, server, scan)["seconds"])
             stock_requests = sum(server.traffic()["operations"].values())
             server.forget_traffic()
-            our_seconds.append(_pass(python, server, scan, "--install")["seconds"])
+            our_seconds.append(_pass(python, server, scan, *scan.our_options)["seconds"])
             our_requests = sum(server.traffic()["operations"].values())
     return EndToEndOutcome(scan, median(stock_seconds), median(our_seconds), stock_requests, our_requests)
 
@@ -139,7 +162,10 @@ def _pass(python: Path, server: ServerProcess, scan: EndToEnd, *options: str) ->
     with tempfile.TemporaryDirectory(prefix="histscan-bench-") as workspace:
         environment = client_environment(server.url, Path(workspace))
         environment["PYTHONPATH"] = str(ROOT / "src")
+        environment["HISTSCAN_CACHE_DIR"] = workspace
         command = [str(python), "-m", "benches.real_client", f"{_ENTITY}/{_PROJECT}/{scan.run_id}", *options]
+        if scan.frame:
+            command.append("--frame")
         finished = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     if finished.returncode != 0:
         raise RuntimeError(f"{scan.name}: the client failed:\n{finished.stderr}")

@@ -7,7 +7,9 @@ import gc
 import hashlib
 import json
 from collections import deque
+from collections.abc import Iterable
 from time import perf_counter
+from typing import Any
 
 import wandb
 
@@ -20,23 +22,53 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("run", help="the run's path")
     parser.add_argument("--install", action="store_true", help="scan with histscan installed")
-    parser.add_argument("--digest", action="store_true", help="go through the rows and tell them by a digest")
+    parser.add_argument("--source", default="pages", help="where histscan takes rows from")
+    parser.add_argument("--frame", action="store_true", help="make columns: a pandas frame, or histscan's Arrow table")
+    parser.add_argument("--digest", action="store_true", help="tell the rows by a digest, whole numbers as floats")
     arguments = parser.parse_args()
     run = wandb.Api().run(arguments.run)
     if arguments.install:
-        histscan.install()
+        histscan.install(source=arguments.source)
+    if arguments.frame and not arguments.install:
+        import pandas
     gc.collect()
     started = perf_counter()
     scan = run.scan_history()
-    if arguments.digest:
-        digest = hashlib.sha256()
-        count = 0
-        for count, row in enumerate(scan, 1):  # noqa: B007 - it is printed below
-            digest.update(repr(row).encode())
-        print(json.dumps({"rows": count, "digest": digest.hexdigest(), "class": type(scan).__module__}))
+    found: Any = None
+    if arguments.frame:
+        found = scan.to_arrow() if arguments.install else pandas.DataFrame(scan)
+    elif arguments.digest:
+        found = scan
     else:
         deque(scan, maxlen=0)
-        print(json.dumps({"seconds": perf_counter() - started}))
+    seconds = perf_counter() - started
+    if arguments.digest:
+        print(json.dumps({**_digest(_rows(found)), "class": type(scan).__module__}))
+    else:
+        print(json.dumps({"seconds": seconds}))
+
+
+def _rows(found: Any) -> Iterable[dict[str, Any]]:
+    """The rows of a scan, of a pandas frame, or of an Arrow table."""
+    if hasattr(found, "to_pylist"):
+        found = found.to_pylist()
+    elif hasattr(found, "to_dict"):
+        found = found.to_dict("records")
+    rows: Iterable[dict[str, Any]] = found
+    return rows
+
+
+def _digest(rows: Iterable[dict[str, Any]]) -> dict[str, Any]:
+    digest = hashlib.sha256()
+    count = 0
+    for count, row in enumerate(rows, 1):  # noqa: B007 - it is returned
+        digest.update(repr({key: _exported(row[key]) for key in row}).encode())
+    return {"rows": count, "digest": digest.hexdigest()}
+
+
+def _exported(value: Any) -> Any:
+    """The value as a Parquet file has it: wandb-core makes a whole number of 1.0, which it can't tell from 1."""
+    return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
 if __name__ == "__main__":

@@ -40,6 +40,7 @@ leave(int(pytest.main(sys.argv[1:])))
 # What each server is told besides its runs. `failing` fails each second time that it is asked for a page.
 _SERVED: Mapping[str, Sequence[str]] = {
     "complete": ["--export", "all", "--export-rows", "1000"],
+    "unexported": ["--export", "none"],
     "behind": ["--export", "all", "--live-rows", "400"],
     "failing": [
         "--export=all",
@@ -51,18 +52,19 @@ _SERVED: Mapping[str, Sequence[str]] = {
 }
 
 
-def python_of(release: str) -> Path:
+def python_of(release: str, extra: str = "arrow") -> Path:
     """Return the interpreter of an environment that has a release of wandb, and all that histscan needs beside it.
 
     Args:
         release: The release.
+        extra: The extra of histscan's that is to be there, too; each has an environment of its own.
 
     Raises:
         subprocess.CalledProcessError: If the environment can't be made.
     """
-    folder = ROOT / ".venvs" / f"wandb-{release}"
+    folder = ROOT / ".venvs" / (f"wandb-{release}" if extra == "arrow" else f"wandb-{release}-{extra}")
     python = folder / "bin" / "python"
-    wanted = "\n".join([f"Python {sys.version}", f"wandb=={release}", "pytest>=8", *_requirements()])
+    wanted = "\n".join([f"Python {sys.version}", f"wandb=={release}", "pytest>=8", *_requirements(extra)])
     stamp = folder / ".requirements"
     folder.parent.mkdir(exist_ok=True)
     with (folder.parent / ".lock").open("w") as lock:
@@ -75,8 +77,14 @@ def python_of(release: str) -> Path:
     return python
 
 
-def _requirements() -> list[str]:
-    return [requirement for requirement in requires("histscan") or [] if "extra ==" not in requirement]
+def _requirements(extra: str) -> list[str]:
+    """What histscan needs with one of its extras."""
+    wanted = []
+    for requirement in requires("histscan") or []:
+        specifier, _, marker = requirement.partition(";")
+        if not marker or marker.strip().replace("'", '"') == f'extra == "{extra}"':
+            wanted.append(specifier.strip())
+    return wanted
 
 
 @contextlib.contextmanager

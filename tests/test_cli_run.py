@@ -26,7 +26,11 @@ Outcome = tuple[int, str, str]
 WITHOUT_WANDB = """
 import sys, types
 
-sys.modules["histscan.installation"] = types.SimpleNamespace(install=lambda: None)
+def install(source):
+    if source != "pages":
+        print(f"rows from {source}")
+
+sys.modules["histscan.installation"] = types.SimpleNamespace(install=install)
 """
 
 
@@ -268,6 +272,9 @@ def test_a_compiled_script(tmp_path: Path) -> None:
         (["-m", "no_such_package.module"], "there is no module named no_such_package.module"),
         (["folder"], "can't find a __main__.py in 'folder'"),
         (["-v", "script.py"], "-v is no option of `histscan run`"),
+        (["--source"], "--source is one of pages, parquet, auto, not ''"),
+        (["--source=files", "script.py"], "--source is one of pages, parquet, auto, not 'files'"),
+        (["--source", "parquet"], "name a script to run"),
     ],
     ids=str,
 )
@@ -277,6 +284,23 @@ def test_what_makes_no_sense_is_said_in_a_line(tmp_path: Path, arguments: list[s
     assert (code, printed) == (2, "")
     assert complaints.startswith(f"histscan: error: {complaint}")
     assert len(complaints.splitlines()) == 1
+
+
+@pytest.mark.parametrize("option", [["--source", "parquet"], ["--source=parquet"]], ids=str)
+@pytest.mark.parametrize("target", [["script.py"], ["-m", "script"]], ids=str)
+def test_where_rows_come_from(tmp_path: Path, option: list[str], target: list[str]) -> None:
+    write(tmp_path / "script.py", "import sys; print(sys.argv[1:])\n")
+    found = outcome(BY_COMMAND, *option, *target, "--source", "mine", folder=tmp_path)
+    assert found == (0, "rows from parquet\n['--source', 'mine']\n", "")
+
+
+def test_without_pyarrow_it_says_what_to_install(tmp_path: Path) -> None:
+    script = write(tmp_path / "script.py", "print('never')\n")
+    program = "import sys; sys.modules['pyarrow'] = None; from histscan.cli.main import main; sys.exit(main())"
+    found = outcome(
+        [sys.executable, "-c", program, "run", "--source=parquet", str(script)], folder=tmp_path, with_wandb=True
+    )
+    assert found == (2, "", "histscan: error: Parquet files need pyarrow: pip install 'histscan[arrow]'\n")
 
 
 def test_without_wandb_it_says_what_to_install(tmp_path: Path) -> None:
@@ -293,7 +317,7 @@ def test_without_wandb_it_says_what_to_install(tmp_path: Path) -> None:
 def test_help_tells_of_it(tmp_path: Path) -> None:
     code, printed, _ = outcome(BY_COMMAND, "--help", folder=tmp_path)
     assert code == 0
-    assert printed.startswith("usage: histscan run SCRIPT")
+    assert printed.startswith("usage: histscan run [--source SOURCE] SCRIPT")
     code, printed, _ = outcome(COMMANDS["module"][:-1], "--help", folder=tmp_path)
     assert code == 0
     assert "run       run a script" in printed

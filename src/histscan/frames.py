@@ -10,7 +10,6 @@ import os
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from histscan._core.arrow_stream import ArrowStream
@@ -29,7 +28,7 @@ __all__ = ["DEFAULT_BATCH_ROWS", "ColumnExports", "build_chunks", "build_chunks_
 
 DEFAULT_BATCH_ROWS = 65_536
 
-_PAGES_PER_TASK = 4
+_PAGES_PER_TASK = 8
 """Pages that a thread builds one chunk of: enough to learn the keys' order once for many rows."""
 
 
@@ -109,16 +108,26 @@ def _build_one(pages: list[Page | list[Any]], keys: Sequence[str] | None, flatte
     return builder.take_chunk()
 
 
+def _build_here(pages: list[Page | list[Any]], keys: Sequence[str] | None, flatten: bool) -> Future[ColumnChunk]:
+    """Builds one chunk of some pages right now; it fails when its turn comes."""
+    future: Future[ColumnChunk] = Future()
+    try:
+        future.set_result(_build_one(pages, keys, flatten))
+    except Exception as error:
+        future.set_exception(error)
+    return future
+
+
 def build_chunks_in_threads(
     pages: Iterable[Page | list[Any]], *, keys: Sequence[str] | None, flatten: bool, threads: int
 ) -> Iterator[ColumnChunk]:
-    """Builds columns in several threads; pages are fetched in the caller's.
+    """Builds columns in several threads, of which the caller's is one; it fetches the pages, too.
 
     Args:
         pages: The scan's pages.
         keys: The keys to make columns of; None for all.
         flatten: Nested values become columns with dotted names.
-        threads: How many threads.
+        threads: How many threads; at least 2.
 
     Yields:
         Chunks in the order of the pages; one even where there are no rows, as `build_chunks`.
@@ -131,20 +140,30 @@ def build_chunks_in_threads(
     is_first = True
     source = iter(pages)
     try:
-        with ThreadPoolExecutor(threads, thread_name_prefix="histscan-columns") as pool:
-            while failure is None:
-                group: list[Page | list[Any]] = []
-                try:
-                    group.extend(islice(source, _PAGES_PER_TASK))
-                except Exception as error:
-                    # Raised once the pages before it have had their turn: they may fail, too.
-                    failure = error
-                if not group:
+        with ThreadPoolExecutor(threads - 1, thread_name_prefix="histscan-columns") as pool:
+            in_hand: deque[Page | list[Any]] = deque()
+            has_ended = False
+            while True:
+                while not has_ended and len(in_hand) < threads * _PAGES_PER_TASK:
+                    try:
+                        in_hand.append(next(source))
+                    except StopIteration:
+                        has_ended = True
+                    except Exception as error:
+                        # Raised once the pages before it have had their turn: they may fail, too.
+                        failure, has_ended = error, True
+                if not in_hand:
                     break
                 is_first = False
-                waiting.append(pool.submit(_build_one, group, keys, flatten))
-                # Pages that nobody has come to yet would only pile up.
-                while len(waiting) > 2 * threads:
+                # The last tasks are small, so that all threads are ready at about the same time.
+                size = -(-len(in_hand) // (2 * threads)) if has_ended else _PAGES_PER_TASK
+                group = [in_hand.popleft() for _ in range(min(size, len(in_hand)))]
+                # The others have enough to do until this thread is back: then it is one of them.
+                if sum(not future.done() for future in waiting) >= 2 * (threads - 1):
+                    waiting.append(_build_here(group, keys, flatten))
+                else:
+                    waiting.append(pool.submit(_build_one, group, keys, flatten))
+                while waiting and waiting[0].done():
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()

@@ -250,6 +250,8 @@ class BetaHistoryScan(PagedScan):
         HistoryError: The service reports an error, or answers with something else than history.
     """
 
+    _scan_request_id: int | None = None
+
     def __init__(
         self,
         service_api: HistoryService,
@@ -268,18 +270,30 @@ class BetaHistoryScan(PagedScan):
         super().__init__(run, min_step, max_step, page_size, self.paging.but(prefetch, window, deadline, progress))
         self.keys = keys
         self._service_api = service_api
+        self._use_cache = use_cache
+        self._turns = Turns()
+        self._prepare()
+
+    def _prepare(self) -> None:
+        """Has the service get the history ready. A subclass may put it off until a page is asked for."""
+        run = self.run
         try:
             self._scan_request_id = start_scan(
-                service_api, entity=run.entity, project=run.project, run_id=run.id, keys=keys, use_cache=use_cache
+                self._service_api,
+                entity=run.entity,
+                project=run.project,
+                run_id=run.id,
+                keys=self.keys,
+                use_cache=self._use_cache,
             )
         except HistoryError as error:
             self._add_location(error)
             raise
-        self._turns = Turns()
-        end_scan_when_collected(self, self._turns, type(self).cleanup, service_api, self._scan_request_id)
+        end_scan_when_collected(self, self._turns, type(self).cleanup, self._service_api, self._scan_request_id)
 
     def _page_source(self) -> PageSource:
-        service, request_id, run, turns = self._service_api, self._scan_request_id, self._run_path(), self._turns
+        service, run, turns = self._service_api, self._run_path(), self._turns
+        request_id: Any = self._scan_request_id
         converts = self._convert_history_row_to_dict is not BetaHistoryScan._convert_history_row_to_dict
 
         def fetch(window: Window) -> Page | list[Any]:

@@ -7,10 +7,19 @@ import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import ModuleType
+from typing import NamedTuple
 
 from histscan.errors import InstallError
 from histscan.history import BetaHistoryScan
-from histscan.installing.releases import Places, describe, find_places, find_stand_ins, load_wandb
+from histscan.installing.exports import ReadsExports
+from histscan.installing.releases import (
+    Places,
+    check_exports,
+    describe,
+    find_places,
+    find_stand_ins,
+    load_wandb,
+)
 from histscan.paging.options import (
     PIPELINED_GRAPHQL,
     PIPELINED_SERVICE,
@@ -18,9 +27,26 @@ from histscan.paging.options import (
     ProgressOption,
     WindowOption,
 )
-from histscan.paging.paged_scan import PagedScan
+from histscan.sources.parquet import import_parquet
+from histscan.sources.source_option import SourceOption, check_source
 
 __all__ = ["install", "installed", "uninstall"]
+
+
+class _ClassOptions(NamedTuple):
+    """What a class of ours has its scans do.
+
+    Attributes:
+        paging: How they go through pages.
+        source: Where their rows come from.
+    """
+
+    paging: PagingOptions
+    source: SourceOption
+
+    def give_to(self, scan_class: type[ReadsExports]) -> None:
+        """Sets the options of a class."""
+        scan_class.paging, scan_class.source = self
 
 
 @dataclass(frozen=True)
@@ -33,12 +59,12 @@ class _Installation:
     """
 
     wandbs: Places
-    ours: Mapping[tuple[ModuleType, str], type[PagedScan]]
+    ours: Mapping[tuple[ModuleType, str], type[ReadsExports]]
 
     @property
-    def paging(self) -> Mapping[type[PagedScan], PagingOptions]:
+    def options(self) -> Mapping[type[ReadsExports], _ClassOptions]:
         """The options of our classes."""
-        return {scan_class: scan_class.paging for scan_class in self.ours.values()}
+        return {scan_class: _ClassOptions(scan_class.paging, scan_class.source) for scan_class in self.ours.values()}
 
 
 _lock = threading.RLock()
@@ -53,6 +79,7 @@ def install(
     window: WindowOption | None = None,
     deadline: float | None = None,
     progress: ProgressOption | None = None,
+    source: SourceOption = "pages",
 ) -> None:
     """Has the wandb client scan history with histscan: ``run.scan_history()`` and its like, in unchanged scripts.
 
@@ -70,18 +97,25 @@ def install(
             on the windows.
         deadline: Seconds that the script may be kept waiting for one page, with all retries. Default: any time.
         progress: True for a progress bar on a terminal, or a function to be called with a `ScanProgress` for each page.
+        source: ``"pages"`` of rows, as wandb's classes ask for them. ``"parquet"`` reads the files that the server has
+            exported a run's history to, which is faster, and asks for pages of what is in none of them, or of all if
+            there are none. Rows are then as `histscan.ParquetRun` has them: whole numbers of columns of floats stay
+            floats, what has no value is absent instead of None, and rows of ``keys=`` are those that have all of them,
+            whichever way the release reads history. ``"auto"`` does so where nothing stands in the way, and else reads
+            pages. Files are fetched without an API key, and kept as `histscan.Api` keeps them.
 
     Raises:
         WandbMissingError: wandb is not installed; also an ``ImportError``.
+        ImportError: `source` is ``"parquet"``, and pyarrow is not installed.
         InstallError: The installed release is not like any that is known, or something else has replaced its classes.
             Nothing was changed.
         ValueError: An option is out of its range.
     """
     global _is_wanted
-    paging = _Paging(prefetch, window, deadline, progress)
+    options = _Options(prefetch, window, deadline, progress, source)
     load_wandb()
     with _lock:
-        _put_in_place(paging)
+        _put_in_place(options)
         _is_wanted = True
 
 
@@ -107,6 +141,7 @@ def installed(
     window: WindowOption | None = None,
     deadline: float | None = None,
     progress: ProgressOption | None = None,
+    source: SourceOption = "pages",
 ) -> Iterator[None]:
     """Has histscan's classes in place while a block runs; what was there before it is there after it.
 
@@ -117,21 +152,23 @@ def installed(
         window: As for `install`.
         deadline: As for `install`.
         progress: As for `install`.
+        source: As for `install`.
 
     Yields:
         Nothing.
 
     Raises:
+        ImportError: As `install`.
         WandbMissingError: As `install`.
         InstallError: As `install`; at the end of the block as `uninstall`.
         ValueError: As `install`.
     """
     global _blocks
-    paging = _Paging(prefetch, window, deadline, progress)
+    options = _Options(prefetch, window, deadline, progress, source)
     load_wandb()
     with _lock:
-        before = {} if _installation is None else _installation.paging
-        _put_in_place(paging)
+        before = {} if _installation is None else _installation.options
+        _put_in_place(options)
         _blocks += 1
     try:
         yield
@@ -141,11 +178,11 @@ def installed(
             if not _blocks and not _is_wanted:
                 _put_back()
             else:
-                for scan_class, options in before.items():
-                    scan_class.paging = options
+                for scan_class, earlier in before.items():
+                    earlier.give_to(scan_class)
 
 
-class _Paging:
+class _Options:
     """The options of install(), for whichever classes there will be."""
 
     def __init__(
@@ -154,31 +191,36 @@ class _Paging:
         window: WindowOption | None,
         deadline: float | None,
         progress: ProgressOption | None,
+        source: SourceOption,
     ) -> None:
         self._graphql = PIPELINED_GRAPHQL.but(prefetch, window, deadline, progress)
         self._service = PIPELINED_SERVICE.but(prefetch, window or "fixed", deadline, progress)
+        self._source = check_source(source)
+        if source == "parquet":
+            import_parquet()
 
-    def of(self, scan_class: type) -> PagingOptions:
-        return self._service if issubclass(scan_class, BetaHistoryScan) else self._graphql
+    def set(self, installation: _Installation) -> None:
+        """Sets the options of our classes."""
+        classes = set(installation.ours.values())
+        if self._source == "parquet":
+            check_exports(classes)
+        for scan_class in classes:
+            paging = self._service if issubclass(scan_class, BetaHistoryScan) else self._graphql
+            _ClassOptions(paging, self._source).give_to(scan_class)
 
 
-def _put_in_place(paging: _Paging) -> None:
+def _put_in_place(options: _Options) -> None:
     global _installation
     if _installation is None:
         wandbs = find_places()
         stand_ins = find_stand_ins(wandbs)
         found = _Installation(wandbs, {(module, name): stand_ins[name] for module, name in wandbs})
-        _set_paging(found, paging)
+        options.set(found)
         _set(found.ours)
         _installation = found
     else:
         _check_in_place(_installation)
-        _set_paging(_installation, paging)
-
-
-def _set_paging(installation: _Installation, paging: _Paging) -> None:
-    for scan_class in installation.ours.values():
-        scan_class.paging = paging.of(scan_class)
+        options.set(_installation)
 
 
 def _put_back() -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Sequence
-from functools import cached_property
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -17,13 +17,19 @@ from histscan.page_stream import PageStream
 from histscan.paging.paged_scan import PagedScan
 from histscan.parquet_run import ParquetScan
 from histscan.sources.exported_files import cache_folder, fetch_file
+from histscan.sources.graphql import Operation, run_of
 from histscan.sources.parquet import ParquetSource, import_parquet
-from histscan.sources.run_queries import EXPORTED_FILES, ask_run
+from histscan.sources.run_queries import EXPORTED_FILES
 
 if TYPE_CHECKING:
     from histscan.sources.client import Client
 
-__all__ = ["ExportedHistory", "ExportedScan", "fetch_exported"]
+__all__ = ["Ask", "ExportedHistory", "ExportedScan", "fetch_exported", "fetch_exported_by", "fetch_if_possible"]
+
+Ask = Callable[[Operation, dict[str, Any]], Any]
+"""Runs an operation with its variables, and returns the ``data`` of the answer."""
+
+_DOWNLOADS_AT_ONCE = 4
 
 
 class ExportedHistory(NamedTuple):
@@ -53,29 +59,87 @@ def fetch_exported(client: Client, name: RunName) -> ExportedHistory | None:
         ImportError: pyarrow is not installed.
         OSError: The cache can't be written.
     """
+    return fetch_exported_by(
+        lambda operation, variables: client.execute(operation.document, variables),
+        name,
+        # A server on this machine, or one that is trusted without https, has its files there, too.
+        allow_http=client.base_url.startswith("http:"),
+        timeout=client.timeout,
+    )
+
+
+def fetch_exported_by(
+    ask: Ask,
+    name: RunName,
+    *,
+    allow_http: bool,
+    timeout: float = 30.0,
+    reuse: bool = True,
+) -> ExportedHistory | None:
+    """Fetches the files that a run's history was exported to, whoever asks the server for their addresses.
+
+    Args:
+        ask: Asks the server; raises a `GraphQLResponseError` where it refuses the query.
+        name: The run.
+        allow_http: Whether the files may be had by plain http.
+        timeout: Seconds to wait for a connection, and for each further part of a file.
+        reuse: Whether a file may come from the cache.
+
+    Returns:
+        The files; None if the server has none.
+
+    Raises:
+        HistoryError: A file can't be had or read, or the answer is of another kind. What `ask` raises passes unchanged.
+        ImportError: pyarrow is not installed.
+        OSError: The cache can't be written.
+    """
     import_parquet()
     try:
-        answer = ask_run(client, EXPORTED_FILES, *name).get("parquetHistory")
+        run = run_of(ask(EXPORTED_FILES, {"entity": name.entity, "project": name.project, "run": name.id}))
     except GraphQLResponseError:
         # So does a server that knows of no exports answer.
         return None
-    if answer is None:
-        return None
-    try:
-        urls = [str(url) for url in answer["parquetUrls"]]
-        live = [int(row["_step"]) for row in answer["liveData"]]
-    except (KeyError, TypeError, ValueError):
-        raise ResponseShapeError("`parquetHistory` in the server's answer is of another shape") from None
+    except HistoryError as error:
+        error.add_location(run="/".join(name))
+        raise
+    urls, live = _read_answer(run.get("parquetHistory"))
     if not urls:
         return None
-    # A server on this machine, or one that is trusted without https, has its files there, too.
-    allow_http = client.base_url.startswith("http:")
     folder = cache_folder()
-    sources = [
-        ParquetSource.of_file(fetch_file(url, folder, allow_http=allow_http, timeout=client.timeout)) for url in urls
-    ]
+
+    def fetch(url: str) -> ParquetSource:
+        return ParquetSource.of_file(fetch_file(url, folder, allow_http=allow_http, timeout=timeout, reuse=reuse))
+
+    with ThreadPoolExecutor(min(len(urls), _DOWNLOADS_AT_ONCE), "histscan-download") as pool:
+        sources = list(pool.map(fetch, urls))
     last_step = max((group.last_step for source in sources for group in source.groups), default=-1)
     return ExportedHistory(sources, min([last_step + 1, *live]))
+
+
+def fetch_if_possible(fetch: Callable[[], ExportedHistory | None]) -> ExportedHistory | None:
+    """Fetches exported files where nothing stands in the way: pages can be read instead.
+
+    Args:
+        fetch: Fetches them.
+
+    Returns:
+        The files; None if there are none, or they can't be had.
+    """
+    try:
+        return fetch()
+    except Exception:
+        # Whatever it is, of whichever client: if it keeps pages from being read as well, these will say so.
+        return None
+
+
+def _read_answer(exports: Mapping[str, Any] | None) -> tuple[list[str], list[int]]:
+    """Returns the addresses of the files, and the steps that are in none of them."""
+    if exports is None:
+        return [], []
+    try:
+        return [str(url) for url in exports["parquetUrls"]], [int(row["_step"]) for row in exports["liveData"]]
+    except (KeyError, TypeError, ValueError):
+        raise ResponseShapeError("`parquetHistory` in the server's answer is of another shape") from None
 
 
 class ExportedScan(RowScan, ColumnExports):
@@ -85,8 +149,9 @@ class ExportedScan(RowScan, ColumnExports):
     one place only.
 
     Args:
-        find: Finds the files; called once. None from it means that there are none.
-        make_tail: Makes the scan of the server's pages from a step on.
+        find: Finds the files that the columns of some keys, or all, can be read from; None from it means that there
+            are none. It is called once, and again for keys that were not among those before.
+        make_tail: Makes the scan of the server's pages, from a step on to before another one.
         name: The run.
         keys: Only rows that have all of these, and of them only these; None for all rows as they are.
         min_step: First step, inclusive.
@@ -95,8 +160,8 @@ class ExportedScan(RowScan, ColumnExports):
 
     def __init__(
         self,
-        find: Callable[[], ExportedHistory | None],
-        make_tail: Callable[[int], PagedScan],
+        find: Callable[[Sequence[str] | None], ExportedHistory | None],
+        make_tail: Callable[[int, int], PagedScan],
         name: RunName,
         *,
         keys: list[str] | None,
@@ -106,49 +171,85 @@ class ExportedScan(RowScan, ColumnExports):
         self.keys = keys
         self._find = find
         self._make_tail = make_tail
-        self._path = "/".join(name)
-        self._page_source: PageStream | None = None
+        self._name = name
+        self._found: dict[frozenset[str] | None, ExportedHistory | None] = {}
+        self._stream_of_pages: PageStream | None = None
         super().__init__(min_step, stop_step)
 
-    @cached_property
-    def _exported(self) -> ParquetScan | None:
+    def history(self, keys: Sequence[str] | None = None) -> ExportedHistory | None:
+        """Finds what there is in files; asks the server the first time.
+
+        Args:
+            keys: The columns that are wanted beside those of the scan's own keys; None for those of the rows.
+
+        Returns:
+            The files; None if there are none.
+
+        Raises:
+            Exception: What finding them raises; it is tried again the next time.
+        """
+        wanted = self.keys if keys is None else [*keys, *(self.keys or ())]
+        for read, found in self._found.items():
+            if found is None or read is None or (wanted is not None and read.issuperset(wanted)):
+                return found
+        history = self._find(wanted)
+        self._found[None if wanted is None else frozenset(wanted)] = history
+        return history
+
+    def _file_scan(self, keys: Sequence[str] | None = None, first: int | None = None) -> ParquetScan | None:
         """The part of the scan that is in files."""
-        history = self._find()
+        history = self.history(keys)
         if history is None:
             return None
-        stop_step = min(history.stop_step, self._stop_step)
         return ParquetScan(
-            history.sources, keys=self.keys, min_step=self.min_step, stop_step=stop_step, path=Path(self._path)
+            history.sources,
+            keys=self.keys,
+            min_step=self.min_step if first is None else first,
+            stop_step=min(history.stop_step, self._stop_step),
+            path=Path("/".join(self._name)),
         )
 
     def _start_over(self) -> None:
         super()._start_over()
-        if self._page_source is not None:
-            self._page_source.close()
-        self._page_source = PageStream(self._read_pages())
+        if self._stream_of_pages is not None:
+            self._stream_of_pages.close()
+        self._stream_of_pages = PageStream(self.read_pages(self.min_step))
 
-    def _read_pages(self) -> Generator[Page | list[Any], None, None]:
-        first = self.min_step
-        if self._exported is not None:
-            yield from self._exported._pages()
-            first = max(first, self._exported._stop_step)
+    def read_pages(self, first: int) -> Generator[tuple[int, Page | list[Any]], None, None]:
+        """Reads pages, whatever else of this scan is being read.
+
+        Args:
+            first: The first step.
+
+        Yields:
+            The step that the rows after the page begin at or after, and the page: an `ArrowPage` of what is in files,
+            and then what the scan of the rest has.
+        """
+        files = self._file_scan(first=first)
+        if files is not None:
+            for page in files._pages():
+                if isinstance(page, ArrowPage) and page.last_step is not None:
+                    # Rows of one step are never in two pages.
+                    first = page.last_step + 1
+                    yield first, page
+            first = max(first, files._stop_step)
         if first < self._stop_step:
-            yield from self._make_tail(first)._pages()
+            tail = self._make_tail(first, self._stop_step)
+            for page in tail._pages():
+                yield tail.page_offset, page
 
     def _load_next(self) -> None:
-        page = None if self._page_source is None else self._page_source.take()
-        if page is None:
-            self.page_offset = self._stop_step
-            self._take_rows([])
-        elif isinstance(page, Page):
+        found = None if self._stream_of_pages is None else self._stream_of_pages.take()
+        self.page_offset, page = (self._stop_step, []) if found is None else found
+        if isinstance(page, Page):
             self._take_page(page)
         else:
             self._take_rows(page)
 
     def _pages(self) -> Iterator[Page | list[Any]]:
-        source = self._read_pages()
+        source = self.read_pages(self.min_step)
         try:
-            for page in source:
+            for _, page in source:
                 # Builders of columns know nothing of those of files.
                 yield page.rows() if isinstance(page, ArrowPage) else page
         finally:
@@ -157,18 +258,18 @@ class ExportedScan(RowScan, ColumnExports):
     def _column_keys(self, keys: Sequence[str] | None) -> Sequence[str] | None:
         return super()._column_keys(self.keys if keys is None else keys)
 
-    def _is_all_exported(self) -> bool:
-        return self._exported is not None and self._exported._stop_step >= self._stop_step
+    def _whole_file_scan(self, keys: Sequence[str] | None) -> ParquetScan | None:
+        """The scan of the files, if there is nothing in the range that is not in them."""
+        files = self._file_scan(keys)
+        return files if files is not None and files._stop_step >= self._stop_step else None
 
     def _stream(self, keys: Sequence[str] | None = None, nested: str = "json", threads: int | None = None) -> Any:
-        if self._exported is not None and self._is_all_exported():
-            return self._exported._stream(keys, nested, threads)
-        return super()._stream(keys, nested, threads)
+        files = self._whole_file_scan(keys)
+        return super()._stream(keys, nested, threads) if files is None else files._stream(keys, nested, threads)
 
     def _batch_stream(self, keys: Sequence[str] | None, nested: str, rows: int) -> Any:
-        if self._exported is not None and self._is_all_exported():
-            return self._exported._batch_stream(keys, nested, rows)
-        return super()._batch_stream(keys, nested, rows)
+        files = self._whole_file_scan(keys)
+        return super()._batch_stream(keys, nested, rows) if files is None else files._batch_stream(keys, nested, rows)
 
     def _add_location(self, error: HistoryError) -> None:
-        error.add_location(run=self._path)
+        error.add_location(run="/".join(self._name))

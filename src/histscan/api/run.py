@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote_plus
 
 from histscan._core.page import Page
@@ -17,6 +17,7 @@ from histscan.frames import ColumnExports
 from histscan.paging.options import ProgressOption, WindowOption
 from histscan.sources.graphql import Operation, request_page
 from histscan.sources.run_queries import DESCRIBE_RUN, LAST_STEP, SAMPLED_KEYS, SAMPLED_ROWS, ask_run, parse_object
+from histscan.sources.source_option import SourceOption, check_source
 
 if TYPE_CHECKING:
     import pandas
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
     from histscan.sources.client import Client
 
 __all__ = ["Run", "SourceOption", "Summary"]
-
-SourceOption = Literal["pages", "parquet", "auto"]
 
 # What wandb keeps among the values of a config for itself.
 _INTERNAL_KEYS = frozenset({"_wandb", "wandb_version"})
@@ -239,8 +238,7 @@ class Run(ColumnExports):
         """
         if isinstance(keys, str) or (keys is not None and not all(isinstance(key, str) for key in keys)):
             raise ValueError(f"keys must be a list of strings, not {keys!r}")
-        if source not in ("pages", "parquet", "auto"):
-            raise ValueError(f"source is 'pages', 'parquet' or 'auto', not {source!r}")
+        check_source(source)
         if any_key and not keys:
             raise ValueError("any_key chooses rows by their keys: pass those as `keys`")
         stop_step = self.lastHistoryStep + 1
@@ -254,7 +252,7 @@ class Run(ColumnExports):
             "progress": progress,
         }
 
-        def scan_pages(first: int) -> RunScan | RunScanOfKeys:
+        def scan_pages(first: int, stop_step: int) -> RunScan | RunScanOfKeys:
             if not keys:
                 return RunScan(self.client, self, first, stop_step, **paging)
             scan_class = AnyKeyScan if any_key else RunScanOfKeys
@@ -262,7 +260,7 @@ class Run(ColumnExports):
 
         first = 0 if min_step is None else min_step
         if source == "pages" or any_key:
-            return scan_pages(first)
+            return scan_pages(first, stop_step)
         from histscan.api.exported import ExportedScan
 
         find = self._fetch_exported if source == "parquet" else self._try_exported
@@ -270,17 +268,15 @@ class Run(ColumnExports):
             find, scan_pages, self._name, keys=list(keys) if keys else None, min_step=first, stop_step=stop_step
         )
 
-    def _fetch_exported(self) -> ExportedHistory | None:
+    def _fetch_exported(self, _keys: Sequence[str] | None) -> ExportedHistory | None:
         from histscan.api.exported import fetch_exported
 
         return fetch_exported(self.client, self._name)
 
-    def _try_exported(self) -> ExportedHistory | None:
-        try:
-            return self._fetch_exported()
-        except (HistoryError, ImportError, OSError):
-            # Whatever it is: if it keeps pages from being read as well, these will say so.
-            return None
+    def _try_exported(self, keys: Sequence[str] | None) -> ExportedHistory | None:
+        from histscan.api.exported import fetch_if_possible
+
+        return fetch_if_possible(lambda: self._fetch_exported(keys))
 
     def history(
         self, samples: int = 500, keys: list[str] | None = None, x_axis: str = "_step", pandas: bool = True

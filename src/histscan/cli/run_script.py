@@ -19,20 +19,28 @@ from typing import Any, NamedTuple
 
 from histscan.cli.failures import FAILED, MISUSED, SUCCEEDED, UsageError, printable
 from histscan.errors import HistoryError
+from histscan.sources.source_option import SOURCES, SourceOption
 
 __all__ = ["declare", "run", "run_command"]
 
 USAGE = """\
-usage: histscan run SCRIPT [ARGUMENT ...]
-       histscan run -m MODULE [ARGUMENT ...]
+usage: histscan run [--source SOURCE] SCRIPT [ARGUMENT ...]
+       histscan run [--source SOURCE] -m MODULE [ARGUMENT ...]
 
 Run a script that uses wandb, and needs no change for it, with histscan reading
 the history of its runs: what `import histscan; histscan.install()` on its first
 line would do. SCRIPT may be anything that Python runs: a file, or a folder or
 zip file with a __main__.py.
 
+options:
+  --source {pages,parquet,auto}
+                 where rows come from: pages, as wandb asks for them (default);
+                 the Parquet files that the server has exported a history to, and
+                 pages of the rest; or such files where they can be had
+
 examples:
   histscan run plot_losses.py --project vision
+  histscan run --source parquet plot_losses.py
   histscan run -m analysis.report
 
 Processes that the script starts are on their own, unless they are forked.
@@ -46,11 +54,13 @@ class _Target(NamedTuple):
         name: Path of a script, or name of a module.
         is_module: Whether it is a module.
         arguments: The arguments for it.
+        source: Where rows come from, as install() takes it.
     """
 
     name: str
     is_module: bool
     arguments: Sequence[str]
+    source: SourceOption
 
 
 def declare(parser: argparse.ArgumentParser) -> None:
@@ -99,6 +109,12 @@ def run_command(arguments: Sequence[str]) -> int:
 
 def _read_target(arguments: Sequence[str]) -> _Target:
     see = "(see `histscan run --help`)"
+    source: Any = "pages"
+    while arguments and arguments[0].partition("=")[0] == "--source":
+        _, is_joined, source = arguments[0].partition("=")
+        source, arguments = (source, arguments[1:]) if is_joined else ("".join(arguments[1:2]), arguments[2:])
+        if source not in SOURCES:
+            raise UsageError(f"--source is one of {', '.join(SOURCES)}, not {source!r} {see}")
     if not arguments:
         raise UsageError(f"name a script to run {see}")
     first, rest = arguments[0], arguments[1:]
@@ -107,10 +123,10 @@ def _read_target(arguments: Sequence[str]) -> _Target:
         name, rest = (first[2:], rest) if first != "-m" else (rest[0] if rest else "", rest[1:])
         if not name:
             raise UsageError(f"-m needs the name of a module {see}")
-        return _Target(name, True, rest)
+        return _Target(name, True, rest, source)
     if first.startswith("-"):
         raise UsageError(f"{first} is no option of `histscan run`: options of the script come after it {see}")
-    return _Target(first, False, rest)
+    return _Target(first, False, rest, source)
 
 
 def _prepare(target: _Target) -> Callable[[], object]:
@@ -119,19 +135,28 @@ def _prepare(target: _Target) -> Callable[[], object]:
         sys.argv = ["-m", *target.arguments]
         if not _is_isolated():
             sys.path[:1] = [os.getcwd()]
-        _install()
+        _install(target.source)
         return _module_program(target.name)
     sys.argv = [target.name, *target.arguments]
     path = os.path.abspath(target.name)
     program = _package_program(target.name, path) or _file_program(target.name, path)
-    _install()
+    _install(target.source)
     return program
 
 
-def _install() -> None:
+def _install(source: SourceOption) -> None:
+    from histscan.errors import WandbMissingError
     from histscan.installation import install
 
-    install()
+    try:
+        install(source=source)
+    except WandbMissingError:
+        raise
+    except ImportError as error:
+        # pyarrow, without which no files can be read; anything else that is missing has a traceback of its own.
+        if source != "parquet" or "pyarrow" not in str(error):
+            raise
+        raise UsageError(str(error)) from error
 
 
 def _is_isolated() -> bool:

@@ -10,25 +10,25 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import inspect
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from types import ModuleType
 from typing import Any
 
 from histscan.errors import InstallError, WandbMissingError
 from histscan.history import BetaHistoryScan
 from histscan.installing import scans
+from histscan.installing.exports import ReadsExports
 from histscan.installing.messages import find_difference
 from histscan.paging.options import PAGING_ARGUMENTS
-from histscan.paging.paged_scan import PagedScan
 
-__all__ = ["Places", "describe", "find_places", "find_stand_ins", "load_wandb"]
+__all__ = ["Places", "check_exports", "describe", "find_places", "find_stand_ins", "load_wandb"]
 
 # Module and attribute, and what is to be found there.
 Places = Mapping[tuple[ModuleType, str], type]
 
 _HISTORY = "wandb.apis.public.history"
 
-_FAMILIES: tuple[Mapping[str, type[PagedScan]], ...] = (
+_FAMILIES: tuple[Mapping[str, type[ReadsExports]], ...] = (
     {  # until 0.23.0
         "HistoryScan": scans.ExclusiveGraphQLScan,
         "SampledHistoryScan": scans.ExclusiveSampledScan,
@@ -107,7 +107,7 @@ def find_places() -> Places:
     return places
 
 
-def find_stand_ins(places: Places) -> Mapping[str, type[PagedScan]]:
+def find_stand_ins(places: Places) -> Mapping[str, type[ReadsExports]]:
     """Finds the classes of ours that fit the installed release.
 
     Args:
@@ -133,6 +133,27 @@ def find_stand_ins(places: Places) -> Mapping[str, type[PagedScan]]:
     except _DifferenceError as difference:
         raise _refusal(str(difference)) from None
     return family
+
+
+def check_exports(stand_ins: Iterable[type[ReadsExports]]) -> None:
+    """Sees that the installed release has a way to ask for exported files.
+
+    Args:
+        stand_ins: The classes of ours that fit the release.
+
+    Raises:
+        InstallError: It has none that is known.
+    """
+    if not any(issubclass(ours, scans.KeywordServiceScan) for ours in stand_ins):
+        # Releases whose other classes ask GraphQL: that they can has been seen to.
+        return
+    try:
+        _member("wandb.apis.public.service_api", "ServiceApi", "execute_graphql")
+        found = find_difference(graphql=True)
+        if found is not None:
+            raise _DifferenceError(found)
+    except _DifferenceError as difference:
+        raise _refusal(f"exported files can't be asked for, as {difference}") from None
 
 
 def describe(thing: object) -> str:

@@ -11,7 +11,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from histscan.history import BetaHistoryScan, HistoryScan, SampledHistoryScan
-from histscan.paging.paged_scan import PagedScan, RunIdentity
+from histscan.installing.exports import ReadsExports
+from histscan.paging.paged_scan import RunIdentity
 from histscan.paging.prefetch import PageSource
 from histscan.paging.windows import Window
 from histscan.sources.graphql import HISTORY_PAGE, SAMPLED_HISTORY_PAGE, GraphQLClient, WandbDocument
@@ -70,7 +71,44 @@ def ends_with_max_step(scan_class: type) -> bool:
     return not issubclass(scan_class, _ExclusiveMaxStep)
 
 
-class _EndsAfterLastStep(PagedScan):
+class _OfKeys(ReadsExports):
+    """Rows of some keys through GraphQL."""
+
+    keys: list[str]
+
+    def _exported_keys(self) -> list[str] | None:
+        return list(self.keys) if isinstance(self.keys, list) else []
+
+
+class _ThroughCore(ReadsExports, BetaHistoryScan):
+    """Pages from a wandb service, which downloads files itself as soon as it is told of a scan."""
+
+    def _exports_client(self) -> Any:
+        if hasattr(type(self._service_api), "execute_graphql"):
+            return ServiceGraphQLClient(self._service_api)
+        return getattr(self.run, "client", None)
+
+    def _exported_keys(self) -> list[str] | None:
+        # As the service has it: all keys without any, and the step first if it is not among them.
+        if not self.keys:
+            return None
+        return list(self.keys) if "_step" in self.keys else ["_step", *self.keys]
+
+    def _uses_cache(self) -> bool:
+        return self._use_cache
+
+    def _prepare(self) -> None:
+        if not self._reads_files():
+            super()._prepare()
+
+    def _page_source(self) -> PageSource:
+        if self._scan_request_id is None:
+            # There are no files, so it is asked after all.
+            super()._prepare()
+        return super()._page_source()
+
+
+class _EndsAfterLastStep(ReadsExports):
     """Ends at an empty page, if that is beyond the run's last step.
 
     ``Run.beta_scan_history`` takes any ``max_step`` as it is, and wandb's class ended at the first empty page in some
@@ -97,6 +135,9 @@ class _EndsAfterLastStep(PagedScan):
                 self._stop_fetching()
                 self.page_offset = self._stop_step
 
+    def _exported_stop_step(self) -> int:
+        return min(self._stop_step, self._ask_last_step() + 1)
+
     def _ask_last_step(self) -> int:
         """Returns the run's last step, or one that no empty page is beyond if there is no telling.
 
@@ -109,8 +150,14 @@ class _EndsAfterLastStep(PagedScan):
             return self._stop_step
 
 
-class _FailsAsWandb(PagedScan):
+class _FailsAsWandb(ReadsExports):
     """Has what goes wrong with a page raised as wandb's classes raise it, whoever is asked for the page."""
+
+    def _load_exported(self) -> bool:
+        from wandb.apis.normalize import normalize_exceptions
+
+        loaded: bool = normalize_exceptions(super()._load_exported)()
+        return loaded
 
     def _page_source(self) -> PageSource:
         from wandb.apis.normalize import normalize_exceptions
@@ -123,6 +170,9 @@ class _ThroughClient(_FailsAsWandb):
     """Pages of GraphQL through wandb's client, or whatever a script has put in its place."""
 
     client: Any
+
+    def _exports_client(self) -> Any:
+        return self.client
 
     def _page_source(self) -> PageSource:
         source = super()._page_source()
@@ -138,14 +188,14 @@ class GraphQLScan(_ThroughClient, HistoryScan):
 
 
 @_named("SampledHistoryScan")
-class SampledScan(_ThroughClient, SampledHistoryScan):
+class SampledScan(_OfKeys, _ThroughClient, SampledHistoryScan):
     """``SampledHistoryScan`` of 0.26.0 and 0.26.1."""
 
     QUERY: ClassVar[Any] = WandbDocument(SAMPLED_HISTORY_PAGE)
 
 
 @_named("BetaHistoryScan")
-class ServiceScan(_EndsAfterLastStep, BetaHistoryScan):
+class ServiceScan(_EndsAfterLastStep, _ThroughCore):
     """``BetaHistoryScan`` of 0.26.0 and 0.26.1."""
 
 
@@ -187,7 +237,7 @@ class ExclusiveServiceScan(_ExclusiveMaxStep, ServiceScan):
 
 
 @_named("BetaHistoryScan")
-class ApiScan(_ExclusiveMaxStep, _EndsAfterLastStep, BetaHistoryScan):
+class ApiScan(_ExclusiveMaxStep, _EndsAfterLastStep, _ThroughCore):
     """``BetaHistoryScan`` of 0.23.1 to 0.25.0, which asks by way of wandb's ``Api``."""
 
     def __init__(
@@ -209,6 +259,9 @@ class _ThroughService(_FailsAsWandb):
     """Pages of GraphQL through a wandb service."""
 
     _service_api: HistoryService
+
+    def _exports_client(self) -> Any:
+        return ServiceGraphQLClient(self._service_api)
 
     def _page_client(self) -> GraphQLClient:
         client: Any = ServiceGraphQLClient(self._service_api)
@@ -237,7 +290,7 @@ class ServiceGraphQLScan(_ThroughService, HistoryScan):
 
 
 @_named("SampledHistoryScan")
-class ServiceSampledScan(_ThroughService, SampledHistoryScan):
+class ServiceSampledScan(_OfKeys, _ThroughService, SampledHistoryScan):
     """``SampledHistoryScan`` of 0.27.0."""
 
     QUERY: ClassVar[Any] = SAMPLED_HISTORY_PAGE.text
@@ -258,7 +311,7 @@ class ServiceSampledScan(_ThroughService, SampledHistoryScan):
         self._service_api = service_api
 
 
-class _KeywordScan(BetaHistoryScan):
+class _KeywordScan(_ThroughCore):
     def __init__(
         self,
         run: RunIdentity,

@@ -7,14 +7,14 @@ from typing import Any, ClassVar, Protocol
 
 from histscan._core.page import Page
 from histscan._core.scan import RowScan
-from histscan.errors import GraphQLResponseError, HistoryDeadlineError, HistoryError
+from histscan.errors import HistoryDeadlineError, HistoryError
 from histscan.frames import ColumnExports
 from histscan.paging.options import PagingOptions
 from histscan.paging.prefetch import PageFetcher, PageSource, PageTimeoutError
 from histscan.paging.progress import ProgressReporter
 from histscan.paging.windows import Window, Windows, make_windows
 from histscan.sources.cancellation import RequestCancelledError
-from histscan.sources.origins import comes_from
+from histscan.sources.graphql import is_refusal
 
 __all__ = ["PagedScan", "RunIdentity"]
 
@@ -134,7 +134,7 @@ class PagedScan(RowScan, ColumnExports):
                 ) from None
             except BaseException as error:
                 self._stop_fetching()
-                if not _is_refusal(error) or not windows.accepts_refusal(window):
+                if not is_refusal(error) or not windows.accepts_refusal(window):
                     if self._progress is not None:
                         self._progress.close()
                     raise
@@ -196,10 +196,3 @@ class PagedScan(RowScan, ColumnExports):
 
     def _add_location(self, error: HistoryError) -> None:
         error.add_location(run=self._run_path(), page=self._window or None)
-
-
-def _is_refusal(error: BaseException) -> bool:
-    """Whether a server has refused a query, rather than failed to answer."""
-    if isinstance(error, GraphQLResponseError):
-        return True
-    return comes_from("wandb", error) and not comes_from("requests", getattr(error, "exc", None))

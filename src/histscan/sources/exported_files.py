@@ -42,7 +42,9 @@ def cache_folder() -> Path:
     return (Path(users) if os.path.isabs(users) else Path.home() / ".cache") / "histscan"
 
 
-def fetch_file(url: str, folder: Path, *, allow_http: bool = False, timeout: float = 30.0, retries: int = 4) -> Path:
+def fetch_file(
+    url: str, folder: Path, *, allow_http: bool = False, timeout: float = 30.0, retries: int = 4, reuse: bool = True
+) -> Path:
     """Downloads a file, unless the very version that the server has is in the cache.
 
     Args:
@@ -51,6 +53,7 @@ def fetch_file(url: str, folder: Path, *, allow_http: bool = False, timeout: flo
         allow_http: Whether the address may be one of plain http.
         timeout: Seconds to wait for a connection, and for each further part of the file.
         retries: How many times a failed request is sent again.
+        reuse: Whether a file that is in the cache may stay; False downloads it again.
 
     Returns:
         The file in the cache, complete. Its name is made of digits and letters, whatever the address is.
@@ -78,7 +81,7 @@ def fetch_file(url: str, folder: Path, *, allow_http: bool = False, timeout: flo
                     timeout=timeout,
                 ) as response:
                     if response.status_code == requests.codes.ok:
-                        return _keep(response, folder, parts)
+                        return _keep(response, folder, parts, reuse)
                     wait = policy.wait_after_status(attempt, response.status_code, response.headers)
                     failure = f"answered HTTP {response.status_code}"
             except (requests.RequestException, _CutShortError) as error:
@@ -108,7 +111,7 @@ def _check_address(url: str, allow_http: bool) -> SplitResult:
     return parts
 
 
-def _keep(response: requests.Response, folder: Path, parts: SplitResult) -> Path:
+def _keep(response: requests.Response, folder: Path, parts: SplitResult, reuse: bool) -> Path:
     """Returns the version in the cache that an answer begins to send, or stores the rest of the answer as that."""
     tag = response.headers.get("ETag") or response.headers.get("Last-Modified") or ""
     length = response.headers.get("Content-Length", "")
@@ -118,7 +121,7 @@ def _keep(response: requests.Response, folder: Path, parts: SplitResult) -> Path
     path = folder / f"{address[:32]}-{version[:16]}.parquet"
     with suppress(FileNotFoundError):
         # A file without a tag could be any version; one of another size was not written by us.
-        if tag and size is not None and path.stat().st_size == size:
+        if reuse and tag and size is not None and path.stat().st_size == size:
             return path
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     with atomic_output(path) as output:

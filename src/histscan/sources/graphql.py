@@ -27,7 +27,9 @@ __all__ = [
     "GraphQLClient",
     "Operation",
     "WandbDocument",
+    "is_refusal",
     "request_page",
+    "run_of",
 ]
 
 _Page = TypeVar("_Page")
@@ -156,7 +158,7 @@ def request_page(
                 return from_body(client.execute_raw(document, variables))
             answer = _execute(client, operation, document, variables, from_body)
             # From wandb's client it may be the page already.
-            return answer.page if isinstance(answer, ReadyPage) else from_run(_run_of(answer))
+            return answer.page if isinstance(answer, ReadyPage) else from_run(run_of(answer))
         except HistoryError as error:
             if _is_ours(client):
                 error.reason = client.conceal_key(error.reason)
@@ -179,6 +181,17 @@ def request_page(
             raise
         failure.add_location(run=run, page=window)
         raise failure from error
+
+
+def is_refusal(error: BaseException) -> bool:
+    """Tells whether an exception is of a server that has refused a query, rather than failed to answer.
+
+    Args:
+        error: What a client of any kind has raised.
+    """
+    if isinstance(error, GraphQLResponseError):
+        return True
+    return comes_from("wandb", error) and not comes_from("requests", getattr(error, "exc", None))
 
 
 def _is_ours(client: object) -> TypeGuard[Client]:
@@ -209,8 +222,16 @@ def _execute(
     return client.execute(document, variable_values=variables)
 
 
-def _run_of(data: Any) -> Mapping[str, Any]:
-    """Returns the ``run`` object of a parsed answer."""
+def run_of(data: Any) -> Mapping[str, Any]:
+    """Returns the ``run`` object of a parsed answer.
+
+    Args:
+        data: The answer's ``data``.
+
+    Raises:
+        ResponseShapeError: It has none.
+        RunNotFoundError: It says that there is no such project or run.
+    """
     found: Any = data
     for name in ("project", "run"):
         if not isinstance(found, Mapping) or name not in found:

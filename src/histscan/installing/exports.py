@@ -1,0 +1,215 @@
+"""Installed scans that take rows from the files that a server has exported, where install() was told so.
+
+Who is asked for the files' addresses is wandb's own client, or the service that a scan has: so no API key is handled
+here, and none goes anywhere that wandb would not send it to. The files are fetched without it, as `histscan.Api` does.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import Any, ClassVar
+
+from histscan._core.page import Page
+from histscan.api.exported import Ask, ExportedHistory, ExportedScan, fetch_exported_by, fetch_if_possible
+from histscan.api.names import RunName
+from histscan.errors import GraphQLResponseError, HistoryError, ResponseShapeError
+from histscan.history import HistoryScan, SampledHistoryScan
+from histscan.page_stream import PageStream
+from histscan.paging.paged_scan import PagedScan
+from histscan.sources.graphql import HISTORY_PAGE, SAMPLED_HISTORY_PAGE, Operation, is_refusal
+from histscan.sources.service_graphql import ServiceGraphQLClient
+from histscan.sources.source_option import SourceOption
+from histscan.sources.wandb_client import is_as_made
+
+__all__ = ["ReadsExports"]
+
+
+class ReadsExports(PagedScan):
+    """Reads the files that the run's history was exported to, and pages where there are none.
+
+    Attributes:
+        source: Where the rows of scans made from now on come from: ``"pages"``, ``"parquet"`` or ``"auto"``, as
+            `histscan.install` has it.
+    """
+
+    source: ClassVar[SourceOption] = "pages"
+
+    _source: SourceOption | None = None
+    _exported: ExportedScan | None = None
+    _exported_pages: PageStream | None = None
+    _read_from = _read_to = 0
+
+    # What subclasses have to say
+
+    def _exports_client(self) -> Any:
+        """What answers GraphQL: wandb's client, or a `ServiceGraphQLClient`; None where the release has neither."""
+        raise NotImplementedError
+
+    def _exported_keys(self) -> list[str] | None:
+        """The keys of each row; None for all, and an empty list where it is for the server to say what that means."""
+        return None
+
+    def _uses_cache(self) -> bool:
+        """Whether files may come from the cache."""
+        return True
+
+    def _exported_stop_step(self) -> int:
+        """Where to stop, exclusive."""
+        return self._stop_step
+
+    # Rows
+
+    def _reads_files(self) -> bool:
+        """Whether files are looked for; what the class said when the scan was made holds for good."""
+        if self._source is None:
+            self._source = self.source
+        return self._source != "pages"
+
+    def _start_over(self) -> None:
+        self._reads_files()
+        super()._start_over()
+        self._close_exported_pages()
+
+    def _load_next(self) -> None:
+        if not self._load_exported():
+            super()._load_next()
+
+    def _load_exported(self) -> bool:
+        """Makes the next page the current one, if there are files."""
+        pages = self._exported_pages
+        if pages is None or (self.page_offset, self._stop_step) != (self._read_from, self._read_to):
+            # Somebody may have moved the scan on by hand.
+            self._close_exported_pages()
+            exported = self._exported_scan()
+            if exported is None:
+                return False
+            pages = self._exported_pages = PageStream(exported.read_pages(self.page_offset))
+            self._read_to = self._stop_step
+        found = pages.take()
+        page: Page | list[Any]
+        self.page_offset, page = (self._stop_step, []) if found is None else found
+        self._read_from = self.page_offset
+        if isinstance(page, Page):
+            self._take_page(page)
+        else:
+            self._take_rows(page)
+        if self._progress is not None:
+            step = min(self.page_offset, self._stop_step)
+            self._progress.add_page(len(page), self.min_step, step, self._stop_step)
+        return True
+
+    def _exported_scan(self) -> ExportedScan | None:
+        """The scan that reads the files, and what is in none of them; None if there are no files."""
+        if not self._reads_files():
+            return None
+        if self._exported is None:
+            client, keys = self._exports_client(), self._exported_keys()
+            is_clear = keys is None or (keys and all(isinstance(key, str) for key in keys))
+            if client is None or not is_clear:
+                self._source = "pages"
+                return None
+            name = RunName(self.run.entity, self.run.project, self.run.id)
+            find = partial(_find, client, name, _has_plain_http(self.run), self._uses_cache(), self._source == "auto")
+            tail = partial(_make_tail, client, self.run, keys, self.page_size, self._tail_paging(client))
+            self._exported = ExportedScan(
+                find, tail, name, keys=keys, min_step=self.min_step, stop_step=self._stop_step
+            )
+        if self._exported.history() is None:
+            return None
+        self._exported._stop_step = self._exported_stop_step()
+        return self._exported
+
+    def _tail_paging(self, client: object) -> dict[str, Any]:
+        options = self._options
+        # Nobody has said that a client of theirs may be used by several threads at once.
+        shares = isinstance(client, ServiceGraphQLClient) or is_as_made(client)
+        ahead = options.prefetch if shares else min(options.prefetch, 1)
+        return {"prefetch": ahead, "window": options.window, "deadline": options.deadline, "progress": False}
+
+    def _close_exported_pages(self) -> None:
+        pages, self._exported_pages = self._exported_pages, None
+        if pages is not None:
+            pages.close()
+
+    # Columns
+
+    def _pages(self) -> Iterator[Page | list[Any]]:
+        exported = self._exported_scan()
+        yield from super()._pages() if exported is None else exported._pages()
+
+    def _stream(self, keys: Sequence[str] | None = None, nested: str = "json", threads: int | None = None) -> Any:
+        exported = self._exported_scan()
+        if exported is None:
+            return super()._stream(keys, nested, threads)
+        return exported._stream(keys, nested, threads)
+
+    def _batch_stream(self, keys: Sequence[str] | None, nested: str, rows: int) -> Any:
+        exported = self._exported_scan()
+        if exported is None:
+            return super()._batch_stream(keys, nested, rows)
+        return exported._batch_stream(keys, nested, rows)
+
+
+def _find(
+    client: Any, name: RunName, allow_http: bool, reuse: bool, is_optional: bool, _keys: Sequence[str] | None
+) -> ExportedHistory | None:
+    """Finds the files of a run."""
+
+    def fetch() -> ExportedHistory | None:
+        return fetch_exported_by(_ask_by(client), name, allow_http=allow_http, reuse=reuse)
+
+    return fetch_if_possible(fetch) if is_optional else fetch()
+
+
+def _ask_by(client: Any) -> Ask:
+    """What asks wandb's client, or a service."""
+
+    def ask(operation: Operation, variables: dict[str, Any]) -> Any:
+        try:
+            if isinstance(client, ServiceGraphQLClient):
+                return json.loads(client.execute_raw(operation.text, variables))["data"]
+            return _as_wandb_fails(client.execute)(operation.wandb_document, variable_values=variables)
+        except HistoryError:
+            raise
+        except (KeyError, TypeError, ValueError) as error:
+            raise ResponseShapeError(f"the server's answer is not that of a GraphQL server: {error}") from None
+        except Exception as error:
+            if is_refusal(error):
+                raise GraphQLResponseError(f"the server answered with errors: {error}") from error
+            raise
+
+    return ask
+
+
+def _as_wandb_fails(execute: Callable[..., Any]) -> Callable[..., Any]:
+    from wandb.apis.normalize import normalize_exceptions
+
+    decorated: Callable[..., Any] = normalize_exceptions(execute)
+    return decorated
+
+
+def _make_tail(
+    client: Any, run: Any, keys: list[str] | None, page_size: int, paging: dict[str, Any], first: int, stop_step: int
+) -> PagedScan:
+    """Makes the scan of what is in no file."""
+    by_service = isinstance(client, ServiceGraphQLClient)
+    if keys is None:
+        scan_class = _ServicePages if by_service else HistoryScan
+        return scan_class(client, run, first, stop_step, page_size, **paging)
+    scan_class_of_keys = _ServicePagesOfKeys if by_service else SampledHistoryScan
+    return scan_class_of_keys(client, run, keys, first, stop_step, page_size, **paging)
+
+
+class _ServicePages(HistoryScan):
+    QUERY: ClassVar[Any] = HISTORY_PAGE.text
+
+
+class _ServicePagesOfKeys(SampledHistoryScan):
+    QUERY: ClassVar[Any] = SAMPLED_HISTORY_PAGE.text
+
+
+def _has_plain_http(run: Any) -> bool:
+    """Whether the server of a run is one that is trusted without https: then so are its files."""
+    return str(getattr(run, "url", "")).startswith("http:")

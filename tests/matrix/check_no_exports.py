@@ -1,0 +1,29 @@
+"""Exported files are asked for of a server that has none: pages are read instead, by the way that the release has."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from histscan.installation import installed
+from tests.matrix.conftest import Open
+from tests.matrix.outcomes import outcome
+from tests.server_process import Server
+
+SERVER = "unexported"
+
+
+@pytest.mark.parametrize("source", ["parquet", "auto"])
+@pytest.mark.parametrize("arguments", [{}, {"keys": ["_step", "loss"]}, {"min_step": 100, "max_step": 300}])
+def test_pages_are_read_instead(open_run: Open, server: Server, source: Any, arguments: dict[str, Any]) -> None:
+    run = open_run("mixed")
+    with installed():
+        expected = outcome(run, "scan_history", arguments, any_order=True)
+    assert len(expected.rows) >= 200
+    assert not expected.error
+    server.forget_traffic()
+    with installed(source=source):
+        found = outcome(run, "scan_history", arguments, any_order=True)
+    assert found == expected
+    assert server.traffic()["operations"]["ExportedFiles"] == 1
