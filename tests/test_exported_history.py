@@ -16,8 +16,9 @@ import pytest
 
 import histscan
 from histscan.api.exported import ExportedScan
-from histscan.sources import exported_files
+from histscan.sources import exported_requests
 from histscan.sources.exported_files import cache_folder, fetch_file
+from histscan.sources.exported_requests import FileRequests
 from tests.export_backend import KEY, Backend, parquet
 from tests.graphql_server import Answer, Received, json_answer
 from tests.graphql_server import serving as serving_answers
@@ -35,7 +36,7 @@ FILE_NAME = re.compile(r"[0-9a-f]{32}-[0-9a-f]{16}\.parquet")
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A cache of each test's own, and no waiting for servers that fail."""
     monkeypatch.setenv("HISTSCAN_CACHE_DIR", str(tmp_path / "cache"))
-    monkeypatch.setattr(exported_files, "pause", lambda _: None)
+    monkeypatch.setattr(exported_requests, "pause", lambda _: None)
     return tmp_path / "cache"
 
 
@@ -252,7 +253,7 @@ class TestDownload:
     )
     def test_addresses_that_are_not_asked(self, cache: Path, url: str) -> None:
         with pytest.raises(histscan.HistoryRequestError) as caught:
-            fetch_file(url, cache)
+            fetch_file(FileRequests(url), cache)
         assert "secret" not in str(caught.value)
         assert "u:p" not in str(caught.value)
 

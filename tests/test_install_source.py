@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import sys
 import warnings
 import weakref
@@ -24,7 +25,7 @@ from histscan.errors import HistoryRequestError, InstallError, ResponseShapeErro
 from histscan.installation import install, installed, uninstall
 from histscan.installing import exports, releases, scans
 from histscan.installing.scans import KeywordServiceScan
-from histscan.sources import exported_files
+from histscan.sources import exported_requests
 from tests.export_backend import Backend, parquet
 from tests.fake_service import FakeService
 from tests.graphql_server import Answer, json_answer, serving
@@ -38,7 +39,7 @@ SERVICE_ROWS = [(step, [("_step", str(step)), ("a", f'"core {step}"')]) for step
 def _nothing_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A cache of each test's own, no waiting for servers that fail, and wandb's classes in the end."""
     monkeypatch.setenv("HISTSCAN_CACHE_DIR", str(tmp_path / "cache"))
-    monkeypatch.setattr(exported_files, "pause", lambda _: None)
+    monkeypatch.setattr(exported_requests, "pause", lambda _: None)
     yield
     uninstall()
     assert not is_installed()
@@ -211,7 +212,7 @@ class TestRows:
                 backend.server.received.clear()
                 assert origins(made.service_scan(use_cache=use_cache)) == "fffppppppp"
                 assert len(backend.downloads) == 1
-                (kept,) = (Path(exported_files.cache_folder())).iterdir()
+                (kept,) = Path(os.environ["HISTSCAN_CACHE_DIR"]).iterdir()
                 # What came from the cache is not what would be there if it had been downloaded.
                 if use_cache:
                     stamp = kept.stat().st_mtime_ns

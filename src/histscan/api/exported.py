@@ -17,6 +17,8 @@ from histscan.page_stream import PageStream
 from histscan.paging.paged_scan import PagedScan
 from histscan.parquet_run import ParquetScan
 from histscan.sources.exported_files import cache_folder, fetch_file
+from histscan.sources.exported_ranges import open_by_ranges
+from histscan.sources.exported_requests import FileRequests
 from histscan.sources.graphql import Operation, run_of
 from histscan.sources.parquet import ParquetSource, import_parquet
 from histscan.sources.run_queries import EXPORTED_FILES
@@ -44,12 +46,13 @@ class ExportedHistory(NamedTuple):
     stop_step: int
 
 
-def fetch_exported(client: Client, name: RunName) -> ExportedHistory | None:
+def fetch_exported(client: Client, name: RunName, keys: Sequence[str] | None = None) -> ExportedHistory | None:
     """Fetches the files that a run's history was exported to.
 
     Args:
         client: Asks the server.
         name: The run.
+        keys: The keys that are to be read; None for all.
 
     Returns:
         The files; None if the server has none.
@@ -62,6 +65,7 @@ def fetch_exported(client: Client, name: RunName) -> ExportedHistory | None:
     return fetch_exported_by(
         lambda operation, variables: client.execute(operation.document, variables),
         name,
+        keys,
         # A server on this machine, or one that is trusted without https, has its files there, too.
         allow_http=client.base_url.startswith("http:"),
         timeout=client.timeout,
@@ -71,6 +75,7 @@ def fetch_exported(client: Client, name: RunName) -> ExportedHistory | None:
 def fetch_exported_by(
     ask: Ask,
     name: RunName,
+    keys: Sequence[str] | None = None,
     *,
     allow_http: bool,
     timeout: float = 30.0,
@@ -81,6 +86,7 @@ def fetch_exported_by(
     Args:
         ask: Asks the server; raises a `GraphQLResponseError` where it refuses the query.
         name: The run.
+        keys: The keys that are to be read; None for all. Of large files, only the columns of a few are fetched.
         allow_http: Whether the files may be had by plain http.
         timeout: Seconds to wait for a connection, and for each further part of a file.
         reuse: Whether a file may come from the cache.
@@ -108,7 +114,9 @@ def fetch_exported_by(
     folder = cache_folder()
 
     def fetch(url: str) -> ParquetSource:
-        return ParquetSource.of_file(fetch_file(url, folder, allow_http=allow_http, timeout=timeout, reuse=reuse))
+        requests = FileRequests(url, allow_http=allow_http, timeout=timeout)
+        source = None if keys is None or not reuse else open_by_ranges(requests, folder, keys=keys)
+        return ParquetSource.of_file(fetch_file(requests, folder, reuse=reuse)) if source is None else source
 
     with ThreadPoolExecutor(min(len(urls), _DOWNLOADS_AT_ONCE), "histscan-download") as pool:
         sources = list(pool.map(fetch, urls))

@@ -268,10 +268,10 @@ class Run(ColumnExports):
             find, scan_pages, self._name, keys=list(keys) if keys else None, min_step=first, stop_step=stop_step
         )
 
-    def _fetch_exported(self, _keys: Sequence[str] | None) -> ExportedHistory | None:
+    def _fetch_exported(self, keys: Sequence[str] | None) -> ExportedHistory | None:
         from histscan.api.exported import fetch_exported
 
-        return fetch_exported(self.client, self._name)
+        return fetch_exported(self.client, self._name, keys)
 
     def _try_exported(self, keys: Sequence[str] | None) -> ExportedHistory | None:
         from histscan.api.exported import fetch_if_possible

@@ -153,12 +153,12 @@ class ReadsExports(PagedScan):
 
 
 def _find(
-    client: Any, name: RunName, allow_http: bool, reuse: bool, is_optional: bool, _keys: Sequence[str] | None
+    client: Any, name: RunName, allow_http: bool, reuse: bool, is_optional: bool, keys: Sequence[str] | None
 ) -> ExportedHistory | None:
     """Finds the files of a run."""
 
     def fetch() -> ExportedHistory | None:
-        return fetch_exported_by(_ask_by(client), name, allow_http=allow_http, reuse=reuse)
+        return fetch_exported_by(_ask_by(client), name, keys, allow_http=allow_http, reuse=reuse)
 
     return fetch_if_possible(fetch) if is_optional else fetch()
 

@@ -1,8 +1,4 @@
-"""Files of exported histories: downloaded from the addresses that a server gives out, and kept in a cache.
-
-Whoever has such an address may read the file, so it is treated as a secret: no error tells more of it than its host.
-The API key is not sent along, for these hosts are not the one that it belongs to.
-"""
+"""Files of exported histories: downloaded from the addresses that a server gives out, and kept in a cache."""
 
 from __future__ import annotations
 
@@ -12,18 +8,18 @@ import time
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult
 
 from histscan.atomic import atomic_output
-from histscan.errors import HistoryRequestError
-from histscan.sources.retry import RetryPolicy, pause
+from histscan.sources.exported_requests import CutShortError, FileRequests
 
 if TYPE_CHECKING:
     import requests
 
-__all__ = ["cache_folder", "fetch_file"]
+__all__ = ["FileVersion", "cache_folder", "fetch_file"]
 
 _PART_SIZE = 1 << 20
+_OK = 200
 # Another process may still read an older version of a file.
 _OLD_VERSIONS_STAY = 24 * 3600.0
 
@@ -42,99 +38,91 @@ def cache_folder() -> Path:
     return (Path(users) if os.path.isabs(users) else Path.home() / ".cache") / "histscan"
 
 
-def fetch_file(
-    url: str, folder: Path, *, allow_http: bool = False, timeout: float = 30.0, retries: int = 4, reuse: bool = True
-) -> Path:
+class FileVersion:
+    """One version of a file, and where the cache has it.
+
+    Args:
+        parts: The parts of the file's address.
+        headers: Those of an answer that has the file, or part of it.
+        size: The file's size in bytes; None if the server does not tell.
+
+    Attributes:
+        tag: What the server calls the version; empty if it does not tell: then it could be any.
+        size: The file's size.
+    """
+
+    def __init__(self, parts: SplitResult, headers: requests.structures.CaseInsensitiveDict[str], size: int | None):
+        self.tag = headers.get("ETag") or headers.get("Last-Modified") or ""
+        self.size = size
+        address = f"{parts.scheme}://{parts.netloc}{parts.path}".encode(errors="surrogatepass")
+        self._address = hashlib.sha256(address).hexdigest()[:32]
+        self._version = hashlib.sha256(f"{self.tag}\n{size}".encode()).hexdigest()[:16]
+
+    def path_in(self, folder: Path) -> Path:
+        """Returns where the version is or will be; the name is made of digits and letters, whatever the address is.
+
+        Args:
+            folder: The cache.
+        """
+        return folder / f"{self._address}-{self._version}.parquet"
+
+    def find_in(self, folder: Path) -> Path | None:
+        """Returns the file in the cache, if this very version is there.
+
+        Args:
+            folder: The cache.
+        """
+        path = self.path_in(folder)
+        with suppress(FileNotFoundError):
+            # One of another size was not written by us.
+            if self.tag and self.size is not None and path.stat().st_size == self.size:
+                return path
+        return None
+
+    def remove_older(self, folder: Path) -> None:
+        """Removes what the cache has of versions that nobody reads any longer.
+
+        Args:
+            folder: The cache.
+        """
+        limit = time.time() - _OLD_VERSIONS_STAY
+        newest = self.path_in(folder)
+        for path in folder.glob(f"{self._address}-*.parquet"):
+            with suppress(OSError):
+                if path != newest and path.stat().st_mtime < limit:
+                    path.unlink()
+
+
+def fetch_file(file_requests: FileRequests, folder: Path, *, reuse: bool = True) -> Path:
     """Downloads a file, unless the very version that the server has is in the cache.
 
     Args:
-        url: The file's address, which is signed: its query is different each time it is given out.
+        file_requests: Asks for the file.
         folder: The cache.
-        allow_http: Whether the address may be one of plain http.
-        timeout: Seconds to wait for a connection, and for each further part of the file.
-        retries: How many times a failed request is sent again.
         reuse: Whether a file that is in the cache may stay; False downloads it again.
 
     Returns:
-        The file in the cache, complete. Its name is made of digits and letters, whatever the address is.
+        The file in the cache, complete.
 
     Raises:
-        HistoryRequestError: The address can't be used, or the file not be had.
+        HistoryRequestError: The file can't be had.
         OSError: The cache can't be written.
     """
-    import requests
 
-    parts = _check_address(url, allow_http)
-    policy = RetryPolicy(retries=retries)
-    attempt = 0
-    with requests.Session() as session:
-        while True:
-            try:
-                with session.get(
-                    url,
-                    # Without anything in this place, a password for the host would be looked up in netrc.
-                    auth=lambda request: request,
-                    # The size that is announced is that of the file.
-                    headers={"Accept-Encoding": "identity"},
-                    allow_redirects=False,
-                    stream=True,
-                    timeout=timeout,
-                ) as response:
-                    if response.status_code == requests.codes.ok:
-                        return _keep(response, folder, parts, reuse)
-                    wait = policy.wait_after_status(attempt, response.status_code, response.headers)
-                    failure = f"answered HTTP {response.status_code}"
-            except (requests.RequestException, _CutShortError) as error:
-                # What requests says may have the address in it, so the error is not kept as a cause either.
-                wait = policy.wait_after_failure(attempt)
-                failure = f"could not be read from ({type(error).__name__})"
-            if wait is None:
-                raise HistoryRequestError(f"{parts.hostname}, which has the exported history, {failure}")
-            pause(wait)
-            attempt += 1
+    def keep(response: requests.Response) -> Path:
+        length = response.headers.get("Content-Length", "")
+        size = int(length) if length.isdecimal() else None
+        version = FileVersion(file_requests.parts, response.headers, size)
+        found = version.find_in(folder) if reuse else None
+        if found is not None:
+            return found
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        path = version.path_in(folder)
+        with atomic_output(path) as output:
+            written = sum(output.write(part) for part in response.iter_content(_PART_SIZE))
+            if size is not None and written != size:
+                raise CutShortError
+        version.remove_older(folder)
+        return path
 
-
-class _CutShortError(Exception):
-    """A file ended before its announced size."""
-
-
-def _check_address(url: str, allow_http: bool) -> SplitResult:
-    try:
-        parts = urlsplit(url)
-        is_usable = bool(parts.hostname) and parts.username is None and parts.password is None
-    except ValueError:
-        is_usable = False
-    if not is_usable or parts.scheme not in ("https", "http"):
-        raise HistoryRequestError("the address of an exported file is none of https")
-    if parts.scheme == "http" and not allow_http:
-        raise HistoryRequestError(f"the exported file on {parts.hostname} is not to be had by https")
-    return parts
-
-
-def _keep(response: requests.Response, folder: Path, parts: SplitResult, reuse: bool) -> Path:
-    """Returns the version in the cache that an answer begins to send, or stores the rest of the answer as that."""
-    tag = response.headers.get("ETag") or response.headers.get("Last-Modified") or ""
-    length = response.headers.get("Content-Length", "")
-    size = int(length) if length.isdecimal() else None
-    address = hashlib.sha256(f"{parts.scheme}://{parts.netloc}{parts.path}".encode(errors="surrogatepass")).hexdigest()
-    version = hashlib.sha256(f"{tag}\n{size}".encode()).hexdigest()
-    path = folder / f"{address[:32]}-{version[:16]}.parquet"
-    with suppress(FileNotFoundError):
-        # A file without a tag could be any version; one of another size was not written by us.
-        if reuse and tag and size is not None and path.stat().st_size == size:
-            return path
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with atomic_output(path) as output:
-        written = sum(output.write(part) for part in response.iter_content(_PART_SIZE))
-        if size is not None and written != size:
-            raise _CutShortError
-    _remove_older_versions(folder, address[:32], path)
-    return path
-
-
-def _remove_older_versions(folder: Path, address: str, newest: Path) -> None:
-    limit = time.time() - _OLD_VERSIONS_STAY
-    for path in folder.glob(f"{address}-*.parquet"):
-        with suppress(OSError):
-            if path != newest and path.stat().st_mtime < limit:
-                path.unlink()
+    return file_requests.get({}, (_OK,), keep)

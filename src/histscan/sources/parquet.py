@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -161,6 +161,30 @@ class ParquetSource:
         """
         found = _find_below(self.schema, key.split("."))
         return None if found is None else ".".join(found)
+
+    def byte_ranges(self, columns: Container[str]) -> list[list[tuple[int, int]]]:
+        """Tells where in the file columns lie.
+
+        Args:
+            columns: Their paths, as `column_of` finds them.
+
+        Returns:
+            For each row group, first byte and end of each of these columns and of what is in them. These are the
+            footer's claims: they may lie anywhere.
+        """
+        found = []
+        for index in range(self._metadata.num_row_groups):
+            group = self._metadata.row_group(index)
+            places = []
+            for leaf in map(group.column, range(group.num_columns)):
+                names = leaf.path_in_schema.split(".")
+                if any(".".join(names[:length]) in columns for length in range(1, len(names) + 1)):
+                    begin = leaf.data_page_offset
+                    if leaf.has_dictionary_page and 0 < leaf.dictionary_page_offset < begin:
+                        begin = leaf.dictionary_page_offset
+                    places.append((begin, begin + leaf.total_compressed_size))
+            found.append(places)
+        return found
 
     def read(
         self, group: RowGroup, *, keys: Sequence[str] | None, required: Sequence[str], columns: Sequence[str] | None
