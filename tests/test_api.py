@@ -14,6 +14,7 @@ import pytest
 
 import histscan
 from histscan.api.names import looks_like_name, parse_project, parse_run
+from histscan.sources.source_option import SOURCES
 from tests.graphql_server import Answer, GraphQLServer, Received, data_answer
 from tests.server_process import ServerProcess, serving
 from tests.wandb_client import Question, _plain, ask_wandb
@@ -133,17 +134,18 @@ class TestAgainstWandb:
     @pytest.mark.parametrize("run", [LISSAJOUS, ODD])
     def test_rows(self, api: histscan.Api, asked: dict[tuple[str, ...], Any], run: str) -> None:
         found = api.run(run)
-        rows = list(found.scan_history())
+        rows = list(found.scan_history(source="pages"))
         assert same(rows, asked[run, "scan"])
         assert same(rows, list(log_of(run).scan_history()))
-        assert same(list(found.scan_history(None, 7, 3, 40)), asked[run, "range"])
-        assert same(list(found.scan_history(keys=[], min_step=None)), rows)
+        assert same(list(found.scan_history(None, 7, 3, 40, source="pages")), asked[run, "range"])
+        assert same(list(found.scan_history(keys=[], min_step=None, source="pages")), rows)
 
     @pytest.mark.parametrize("keys", [KEYS, NESTED_KEYS])
     def test_rows_of_keys(self, api: histscan.Api, asked: dict[tuple[str, ...], Any], keys: list[str]) -> None:
-        rows = list(api.run(LISSAJOUS).scan_history(keys, page_size=600))
-        assert same(rows, asked["keys", keys[1]])
-        assert same(rows, list(log_of(LISSAJOUS).scan_history(keys)))
+        for source in SOURCES:
+            rows = list(api.run(LISSAJOUS).scan_history(keys, page_size=600, source=source))
+            assert same(rows, asked["keys", keys[1]])
+            assert same(rows, list(log_of(LISSAJOUS).scan_history(keys)))
 
     @pytest.mark.parametrize("label", FRAMES)
     def test_frames_of_samples(self, api: histscan.Api, asked: dict[tuple[str, ...], Any], label: str) -> None:
@@ -209,13 +211,18 @@ class TestScans:
 
     def test_columns(self, api: histscan.Api) -> None:
         found, log = api.run(LISSAJOUS), log_of(LISSAJOUS)
-        assert_same_tables(found.to_arrow(), log.to_arrow())
+        assert_same_tables(found.scan_history(source="pages").to_arrow(), log.to_arrow())
+        # From files: nested values come behind the others, and their members in the order of their names.
+        plain = [field.name for field in log.to_arrow().schema if "json" not in str(field.type)]
+        assert_same_tables(found.to_arrow(plain), log.to_arrow(plain))
+        assert sorted(found.to_arrow().column_names) == sorted(log.to_arrow().column_names)
         assert found.to_polars(["_step", "loss"]).equals(log.to_polars(["_step", "loss"]))
         assert found.to_pandas(["validation.r2.x"]).equals(log.to_pandas(["validation.r2.x"]))
         assert [batch.num_rows for batch in found.batches(rows=2_000)] == [2_000, 2_000, 1_000]
         import pyarrow
 
-        assert_same_tables(pyarrow.table(found), log.to_arrow())
+        assert_same_tables(pyarrow.table(found), found.to_arrow())
+        assert_same_tables(pyarrow.table(found.scan_history(source="pages")), log.to_arrow())
         table = found.scan_history(["_step", "no such key"]).to_arrow()
         assert (table.num_rows, table.column_names) == (0, ["_step", "no such key"])
 
@@ -239,9 +246,14 @@ class TestScans:
         assert asked_for[-5:] == [(first, first + 1_000) for first in range(0, 5_000, 1_000)]
 
     def test_progress(self, api: histscan.Api) -> None:
-        told: list[Any] = []
-        assert len(list(api.run(LISSAJOUS).scan_history(page_size=1_000, progress=told.append))) == 5_000
-        assert (told[-1].step, told[-1].stop_step, told[-1].rows) == (5_000, 5_000, 5_000)
+        for source in SOURCES:
+            told: list[Any] = []
+            scan = api.run(LISSAJOUS).scan_history(page_size=1_000, source=source, progress=told.append)
+            for _ in range(2):
+                assert len(list(scan)) == 5_000
+                assert (told[-1].step, told[-1].stop_step, told[-1].rows) == (5_000, 5_000, 5_000)
+                assert told[-1].pages == len(told)
+                told.clear()
 
     def test_arguments_that_make_no_sense(self, api: histscan.Api) -> None:
         found = api.run(LISSAJOUS)
@@ -488,7 +500,7 @@ class TestOpen:
             sys.modules["wandb"] = None
             import histscan
             run = histscan.Api({server.url!r}, {KEY!r}).run({LISSAJOUS!r})
-            assert len(list(run.scan_history(["_step", "loss"]))) == 5000
+            assert len(list(run.scan_history(["_step", "loss"], source="pages"))) == 5000
             assert len(run.history(7, pandas=False)) == 7
             assert not any(name in sys.modules for name in ("wandb.apis", "pandas", "pyarrow"))
         """

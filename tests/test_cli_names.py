@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 import histscan
-from histscan.cli.failures import FAILED
+from histscan.cli.failures import FAILED, MISUSED
 from histscan.cli.main import main
 from tests.server_process import ServerProcess, serving
 
@@ -54,7 +54,6 @@ def outputs(capsysbinary: pytest.CaptureFixture[bytes], *arguments: str) -> tupl
         ("head", "RUN", "-n", "3", "--json", "--min-step", "4998"),
         ("head", "RUN", "-k", "loss", "-k", "validation.r2.x", "-n", "4"),
         ("export", "RUN", "-q", "-o", "-", "--format", "jsonl", "-k", "loss"),
-        ("export", "RUN", "-q", "-o", "-", "--format", "jsonl", "--min-step", "100", "--max-step", "120"),
         ("export", "RUN", "-q", "-o", "-", "--format", "csv", "-k", "loss", "-k", "gradient.norm"),
     ],
 )
@@ -62,6 +61,40 @@ def test_rows(capsysbinary: pytest.CaptureFixture[bytes], arguments: tuple[str, 
     named, logged = outputs(capsysbinary, *arguments)
     assert named == logged
     assert named.count(b"\n") >= 2
+
+
+@pytest.mark.parametrize("source", [[], ["--source", "auto"], ["--source", "parquet"], ["--source", "pages"]], ids=str)
+def test_whole_rows_by_source(capsys: pytest.CaptureFixture[str], source: list[str]) -> None:
+    steps = ["--min-step", "100", "--max-step", "120"]
+    assert main(["export", NAME, "-q", "-o", "-", "--format", "jsonl", *steps, *source]) == 0
+    named = capsys.readouterr().out
+    assert main(["export", str(EXAMPLE), "-q", "-o", "-", "--format", "jsonl", *steps]) == 0
+    logged = capsys.readouterr().out
+    assert named.count("\n") == 20
+    # Files have their own order of keys.
+    assert (named == logged) == ("pages" in source)
+    assert [in_order(json.loads(line)) for line in named.splitlines()] == [
+        in_order(json.loads(line)) for line in logged.splitlines()
+    ]
+
+
+@pytest.mark.parametrize(
+    "command", [["export", "-o", "x.jsonl"], ["info"], ["plot", "-k", "loss", "-o", "x.png"]], ids=str
+)
+def test_a_file_has_no_other_source(capsys: pytest.CaptureFixture[str], command: list[str]) -> None:
+    assert main([command[0], str(EXAMPLE), *command[1:], "--source", "pages"]) == MISUSED
+    assert "--source is for runs on a server, and" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", [["export", "-o", "x.jsonl"], ["info"]], ids=str)
+def test_pyarrow_is_missing(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, command: list[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
+    assert main([command[0], NAME, *command[1:]]) == 0
+    capsys.readouterr()
+    assert main([command[0], NAME, *command[1:], "--source", "parquet"]) == MISUSED
+    assert capsys.readouterr().err == "histscan: error: Parquet files need pyarrow: pip install 'histscan[arrow]'\n"
 
 
 def in_order(value: Any) -> Any:
@@ -142,6 +175,7 @@ def test_progress_on_a_terminal(tmp_path: Path, name: str) -> None:
         os.close(reader)
         os.close(terminal)
     assert process.returncode == 0
-    assert "% " in shown
+    # How much there is in files of columns is not known before they are read.
+    assert "% " in shown or name.endswith(".parquet")
     assert "rows/s" in shown
     assert (tmp_path / name).exists()

@@ -69,8 +69,9 @@ class TestAgainstLog:
     @pytest.mark.parametrize("keys", [None, KEYS, NESTED_KEYS, ["validation.r2.x"]])
     def test_rows(self, run: histscan.Run, keys: list[str] | None) -> None:
         expected = list(histscan.LogRun(EXAMPLE).scan_history(keys))
-        for source in ("parquet", "auto"):
-            scan = run.scan_history(keys, source=source)
+        ways: list[dict[str, Any]] = [{"source": "parquet"}, {"source": "auto"}, {}]
+        for options in ways:
+            scan = run.scan_history(keys, **options)
             assert isinstance(scan, ExportedScan)
             assert_same_rows(scan, expected)
             assert_same_rows(scan, expected)
@@ -213,7 +214,9 @@ class TestDownload:
         assert "secret" not in f"{error!r} {error} {error.__cause__!r} {error.__context__!r}"
         assert len(backend.downloads) == (5 if status == 503 else 1)
         assert not cache.exists()
-        assert backend.rows("auto") == "p" * 10
+        with pytest.warns(histscan.ExportWarning, match=f"answered HTTP {status}") as warned:
+            assert backend.rows("auto") == "p" * 10
+        assert "secret" not in str(warned[0].message)
 
     def test_failure_that_passes(self, backend: Backend) -> None:
         def respond(request: Received) -> Answer:
@@ -242,7 +245,8 @@ class TestDownload:
         backend.files["/one"] = Answer(b"<html>hello</html>")
         with pytest.raises(histscan.HistoryDecodeError, match="no Parquet file"):
             next(backend.scan())
-        assert backend.rows("auto") == "p" * 10
+        with pytest.warns(histscan.ExportWarning, match="no Parquet file"):
+            assert backend.rows("auto") == "p" * 10
 
     @pytest.mark.parametrize(
         "url",

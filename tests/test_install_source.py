@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import os
 import sys
-import warnings
 import weakref
 from collections.abc import Iterator
 from pathlib import Path
@@ -275,9 +274,8 @@ class TestErrors:
                 next(of_service)
         backend.files = {"/one": Answer(parquet(range(3)))}
         assert origins(scan) == "fffppppppp"
-        with warnings.catch_warnings(), installed(source="auto"):
-            warnings.simplefilter("ignore")
-            backend.files = {"/one": Answer(b"secret", 403)}
+        backend.files = {"/one": Answer(b"secret", 403)}
+        with installed(source="auto"), pytest.warns(histscan.ExportWarning, match="answered HTTP 403"):
             assert origins(made.graphql()) == "p" * 10
 
     def test_answer_of_another_shape(self, made: Scans, backend: Backend) -> None:

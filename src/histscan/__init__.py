@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from histscan.api.runs import Runs
     from histscan.api.server_api import Api
     from histscan.errors import (
+        ExportWarning,
         GraphQLResponseError,
         HistoryDeadlineError,
         HistoryDecodeError,
@@ -41,6 +42,7 @@ __all__ = [
     "Api",
     "BetaHistoryScan",
     "Client",
+    "ExportWarning",
     "GraphQLResponseError",
     "HistoryDeadlineError",
     "HistoryDecodeError",
@@ -72,6 +74,7 @@ _HOMES = {
     "Api": "histscan.api.server_api",
     "BetaHistoryScan": "histscan.history",
     "Client": "histscan.sources.client",
+    "ExportWarning": "histscan.errors",
     "GraphQLResponseError": "histscan.errors",
     "HistoryDeadlineError": "histscan.errors",
     "HistoryDecodeError": "histscan.errors",

@@ -7,6 +7,7 @@ package, so that the compiled core and every layer above it can raise the same c
 from __future__ import annotations
 
 __all__ = [
+    "ExportWarning",
     "GraphQLResponseError",
     "HistoryDeadlineError",
     "HistoryDecodeError",
@@ -113,6 +114,10 @@ class LogTruncatedWarning(UserWarning):
 
 class LogCorruptWarning(UserWarning):
     """Corrupt parts of a ``.wandb`` file were passed over, as asked; rows may be missing."""
+
+
+class ExportWarning(UserWarning):
+    """The files that a server has exported a history to can't be had: pages of rows were read instead."""
 
 
 class HistoryRequestError(HistoryError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -11,10 +12,12 @@ from histscan._core.arrow_rows import ArrowPage
 from histscan._core.page import Page
 from histscan._core.scan import RowScan
 from histscan.api.names import RunName
-from histscan.errors import GraphQLResponseError, HistoryError, ResponseShapeError
+from histscan.errors import ExportWarning, GraphQLResponseError, HistoryError, ResponseShapeError
 from histscan.frames import ColumnExports
 from histscan.page_stream import PageStream
+from histscan.paging.options import ProgressOption
 from histscan.paging.paged_scan import PagedScan
+from histscan.paging.progress import ProgressReporter
 from histscan.parquet_run import ParquetScan
 from histscan.sources.exported_files import cache_folder, fetch_file
 from histscan.sources.exported_ranges import open_by_ranges
@@ -26,7 +29,7 @@ from histscan.sources.run_queries import EXPORTED_FILES
 if TYPE_CHECKING:
     from histscan.sources.client import Client
 
-__all__ = ["Ask", "ExportedHistory", "ExportedScan", "fetch_exported", "fetch_exported_by", "fetch_if_possible"]
+__all__ = ["Ask", "ExportedHistory", "ExportedScan", "fetch_exported", "fetch_exported_by"]
 
 Ask = Callable[[Operation, dict[str, Any]], Any]
 """Runs an operation with its variables, and returns the ``data`` of the answer."""
@@ -46,13 +49,16 @@ class ExportedHistory(NamedTuple):
     stop_step: int
 
 
-def fetch_exported(client: Client, name: RunName, keys: Sequence[str] | None = None) -> ExportedHistory | None:
+def fetch_exported(
+    client: Client, name: RunName, keys: Sequence[str] | None = None, *, is_optional: bool = False
+) -> ExportedHistory | None:
     """Fetches the files that a run's history was exported to.
 
     Args:
         client: Asks the server.
         name: The run.
-        keys: The keys that are to be read; None for all.
+        keys: As for `fetch_exported_by`, and so what follows.
+        is_optional: Whether to do without files that can't be had.
 
     Returns:
         The files; None if the server has none.
@@ -66,6 +72,7 @@ def fetch_exported(client: Client, name: RunName, keys: Sequence[str] | None = N
         lambda operation, variables: client.execute(operation.document, variables),
         name,
         keys,
+        is_optional=is_optional,
         # A server on this machine, or one that is trusted without https, has its files there, too.
         allow_http=client.base_url.startswith("http:"),
         timeout=client.timeout,
@@ -77,6 +84,7 @@ def fetch_exported_by(
     name: RunName,
     keys: Sequence[str] | None = None,
     *,
+    is_optional: bool = False,
     allow_http: bool,
     timeout: float = 30.0,
     reuse: bool = True,
@@ -87,6 +95,7 @@ def fetch_exported_by(
         ask: Asks the server; raises a `GraphQLResponseError` where it refuses the query.
         name: The run.
         keys: The keys that are to be read; None for all. Of large files, only the columns of a few are fetched.
+        is_optional: Whether to do without files that can't be had, for whatever reason: pages can be read instead.
         allow_http: Whether the files may be had by plain http.
         timeout: Seconds to wait for a connection, and for each further part of a file.
         reuse: Whether a file may come from the cache.
@@ -98,17 +107,18 @@ def fetch_exported_by(
         HistoryError: A file can't be had or read, or the answer is of another kind. What `ask` raises passes unchanged.
         ImportError: pyarrow is not installed.
         OSError: The cache can't be written.
+
+    Warns:
+        ExportWarning: There are files that can't be had, but are optional.
     """
-    import_parquet()
     try:
-        run = run_of(ask(EXPORTED_FILES, {"entity": name.entity, "project": name.project, "run": name.id}))
-    except GraphQLResponseError:
-        # So does a server that knows of no exports answer.
+        import_parquet()
+        urls, live = _ask_for_files(ask, name)
+    except Exception:
+        if not is_optional:
+            raise
+        # What keeps pages from being read as well, these will say.
         return None
-    except HistoryError as error:
-        error.add_location(run="/".join(name))
-        raise
-    urls, live = _read_answer(run.get("parquetHistory"))
     if not urls:
         return None
     folder = cache_folder()
@@ -118,26 +128,29 @@ def fetch_exported_by(
         source = None if keys is None or not reuse else open_by_ranges(requests, folder, keys=keys)
         return ParquetSource.of_file(fetch_file(requests, folder, reuse=reuse)) if source is None else source
 
-    with ThreadPoolExecutor(min(len(urls), _DOWNLOADS_AT_ONCE), "histscan-download") as pool:
-        sources = list(pool.map(fetch, urls))
-    last_step = max((group.last_step for source in sources for group in source.groups), default=-1)
+    try:
+        with ThreadPoolExecutor(min(len(urls), _DOWNLOADS_AT_ONCE), "histscan-download") as pool:
+            sources = list(pool.map(fetch, urls))
+        last_step = max((group.last_step for source in sources for group in source.groups), default=-1)
+    except (HistoryError, OSError) as error:
+        if not is_optional:
+            raise
+        warnings.warn(f"pages are read instead of the files that there are: {error}", ExportWarning, stacklevel=2)
+        return None
     return ExportedHistory(sources, min([last_step + 1, *live]))
 
 
-def fetch_if_possible(fetch: Callable[[], ExportedHistory | None]) -> ExportedHistory | None:
-    """Fetches exported files where nothing stands in the way: pages can be read instead.
-
-    Args:
-        fetch: Fetches them.
-
-    Returns:
-        The files; None if there are none, or they can't be had.
-    """
+def _ask_for_files(ask: Ask, name: RunName) -> tuple[list[str], list[int]]:
+    """Asks for the addresses of the files, and the steps that are in none of them."""
     try:
-        return fetch()
-    except Exception:
-        # Whatever it is, of whichever client: if it keeps pages from being read as well, these will say so.
-        return None
+        run = run_of(ask(EXPORTED_FILES, {"entity": name.entity, "project": name.project, "run": name.id}))
+        return _read_answer(run.get("parquetHistory"))
+    except GraphQLResponseError:
+        # So does a server that knows of no exports answer.
+        return [], []
+    except HistoryError as error:
+        error.add_location(run="/".join(name))
+        raise
 
 
 def _read_answer(exports: Mapping[str, Any] | None) -> tuple[list[str], list[int]]:
@@ -164,6 +177,7 @@ class ExportedScan(RowScan, ColumnExports):
         keys: Only rows that have all of these, and of them only these; None for all rows as they are.
         min_step: First step, inclusive.
         stop_step: Step to stop at, exclusive.
+        progress: True for a progress bar on a terminal, or a function to be called with a `ScanProgress` for each page.
     """
 
     def __init__(
@@ -175,8 +189,10 @@ class ExportedScan(RowScan, ColumnExports):
         keys: list[str] | None,
         min_step: int,
         stop_step: int,
+        progress: ProgressOption = False,
     ) -> None:
         self.keys = keys
+        self._progress = ProgressReporter(progress) if progress is not False else None
         self._find = find
         self._make_tail = make_tail
         self._name = name
@@ -219,6 +235,8 @@ class ExportedScan(RowScan, ColumnExports):
 
     def _start_over(self) -> None:
         super()._start_over()
+        if self._progress is not None:
+            self._progress.start_over()
         if self._stream_of_pages is not None:
             self._stream_of_pages.close()
         self._stream_of_pages = PageStream(self.read_pages(self.min_step))
@@ -253,15 +271,25 @@ class ExportedScan(RowScan, ColumnExports):
             self._take_page(page)
         else:
             self._take_rows(page)
+        self._note_progress(self.page_offset, page)
 
     def _pages(self) -> Iterator[Page | list[Any]]:
         source = self.read_pages(self.min_step)
+        if self._progress is not None:
+            self._progress.start_over()
         try:
-            for _, page in source:
+            for step, page in source:
+                self._note_progress(step, page)
                 # Builders of columns know nothing of those of files.
                 yield page.rows() if isinstance(page, ArrowPage) else page
         finally:
             source.close()
+            if self._progress is not None:
+                self._progress.close()
+
+    def _note_progress(self, step: int, page: Page | list[Any]) -> None:
+        if self._progress is not None and len(page):
+            self._progress.add_page(len(page), self.min_step, min(step, self._stop_step), self._stop_step)
 
     def _column_keys(self, keys: Sequence[str] | None) -> Sequence[str] | None:
         return super()._column_keys(self.keys if keys is None else keys)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote_plus
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     import pandas
 
     from histscan._core.arrow_stream import ArrowStream
-    from histscan.api.exported import ExportedHistory, ExportedScan
+    from histscan.api.exported import ExportedScan
     from histscan.sources.client import Client
 
 __all__ = ["Run", "SourceOption", "Summary"]
@@ -203,7 +204,7 @@ class Run(ColumnExports):
         max_step: int | None = None,
         any_key: bool = False,
         *,
-        source: SourceOption = "pages",
+        source: SourceOption = "auto",
         prefetch: int | None = None,
         window: WindowOption | None = None,
         deadline: float | None = None,
@@ -218,23 +219,28 @@ class Run(ColumnExports):
             min_step: First step, inclusive.
             max_step: Step to stop at, exclusive; None for the last step that there is now.
             any_key: Rows that have any of the `keys`, not only those with all of them. Whole rows are fetched then.
-            source: ``"pages"`` of rows as they were logged. ``"parquet"`` reads the files that the server has exported
-                the history to, which is faster, and asks for pages of what is in none of them, or of all if there are
-                no files; what the rows are made of then is told by `histscan.ParquetRun`. ``"auto"`` does so where
-                nothing stands in the way, and else reads pages. With `any_key`, pages are read in any case.
+            source: ``"auto"`` reads the Parquet files that the server has exported the history to, if there are any and
+                they can be had, which is faster, and asks for pages of what is in none of them. Rows are then made as
+                `histscan.ParquetRun` tells: columns of floats have whole numbers as floats, and what has no value is
+                absent. ``"pages"`` has the server give all rows, as they were logged; that is less work where but a
+                few rows are wanted. ``"parquet"`` is as ``"auto"``, but fails if there are files that can't be had.
+                With `any_key`, pages are read in any case.
             prefetch: Pages fetched ahead; None for 8.
             window: ``"fixed"`` for requests of `page_size` steps wherever rows are few; None for ``"adaptive"``.
             deadline: Seconds that the caller may be kept waiting for one page, with all retries; None for any time.
             progress: True for a progress bar on a terminal, or a function to be called with a `ScanProgress` for each
-                page. This and the three before it are about pages.
+                page. The three before it are about pages from the server.
 
         Returns:
             An iterator over dicts, which ``iter()`` starts over. It has ``to_arrow()`` and the like, too.
 
         Raises:
             HistoryRequestError: The last step can't be asked for; or a page or file, while iterating.
-            ImportError: While iterating: files are to be read, and pyarrow is not installed.
+            ImportError: While iterating: `source` is ``"parquet"``, and pyarrow is not installed.
             RunNotFoundError: The run is gone.
+
+        Warns:
+            ExportWarning: While iterating: there are files that can't be had, so pages are read.
         """
         if isinstance(keys, str) or (keys is not None and not all(isinstance(key, str) for key in keys)):
             raise ValueError(f"keys must be a list of strings, not {keys!r}")
@@ -249,34 +255,28 @@ class Run(ColumnExports):
             "prefetch": prefetch,
             "window": window,
             "deadline": deadline,
-            "progress": progress,
         }
 
-        def scan_pages(first: int, stop_step: int) -> RunScan | RunScanOfKeys:
+        def scan_pages(first: int, stop_step: int, progress: ProgressOption | None = False) -> RunScan | RunScanOfKeys:
             if not keys:
-                return RunScan(self.client, self, first, stop_step, **paging)
+                return RunScan(self.client, self, first, stop_step, **paging, progress=progress)
             scan_class = AnyKeyScan if any_key else RunScanOfKeys
-            return scan_class(self.client, self, list(keys), first, stop_step, **paging)
+            return scan_class(self.client, self, list(keys), first, stop_step, **paging, progress=progress)
 
         first = 0 if min_step is None else min_step
         if source == "pages" or any_key:
-            return scan_pages(first, stop_step)
-        from histscan.api.exported import ExportedScan
+            return scan_pages(first, stop_step, progress)
+        from histscan.api.exported import ExportedScan, fetch_exported
 
-        find = self._fetch_exported if source == "parquet" else self._try_exported
         return ExportedScan(
-            find, scan_pages, self._name, keys=list(keys) if keys else None, min_step=first, stop_step=stop_step
+            partial(fetch_exported, self.client, self._name, is_optional=source == "auto"),
+            scan_pages,
+            self._name,
+            keys=list(keys) if keys else None,
+            min_step=first,
+            stop_step=stop_step,
+            progress=False if progress is None else progress,
         )
-
-    def _fetch_exported(self, keys: Sequence[str] | None) -> ExportedHistory | None:
-        from histscan.api.exported import fetch_exported
-
-        return fetch_exported(self.client, self._name, keys)
-
-    def _try_exported(self, keys: Sequence[str] | None) -> ExportedHistory | None:
-        from histscan.api.exported import fetch_if_possible
-
-        return fetch_if_possible(lambda: self._fetch_exported(keys))
 
     def history(
         self, samples: int = 500, keys: list[str] | None = None, x_axis: str = "_step", pandas: bool = True
@@ -330,6 +330,9 @@ class Run(ColumnExports):
 
     def _add_location(self, error: HistoryError) -> None:
         error.add_location(run="/".join(self._name))
+
+    def _stream(self, keys: Sequence[str] | None = None, nested: str = "json", threads: int | None = None) -> Any:
+        return self.scan_history()._stream(keys, nested, threads)
 
     def _batch_stream(self, keys: Sequence[str] | None, nested: str, rows: int) -> ArrowStream:
         return self.scan_history()._batch_stream(keys, nested, rows)

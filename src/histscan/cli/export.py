@@ -14,7 +14,7 @@ from histscan.cli.comma_separated import write_csv
 from histscan.cli.export_outcome import ExportOutcome
 from histscan.cli.failures import SUCCEEDED, UsageError, warn
 from histscan.cli.json_lines import add_nonfinite, write_json_lines
-from histscan.cli.run_argument import add_keys, add_run, add_steps, is_file, open_run, scan
+from histscan.cli.run_argument import add_keys, add_run, add_source, add_steps, is_file, open_run, scan
 from histscan.cli.scan_watch import ScanWatch, scan_bar
 from histscan.cli.table_export import TABLE_FORMATS, add_table_options, check_table_options, write_table
 
@@ -68,6 +68,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
     )
     add_keys(parser)
     add_steps(parser)
+    add_source(parser)
     add_nonfinite(parser)
     add_table_options(parser)
     parser.add_argument("-q", "--quiet", action="store_true", help="show neither progress nor summary")
@@ -93,7 +94,14 @@ def run(arguments: argparse.Namespace) -> int:
     # A bar on a terminal would end up among rows that go there.
     show_progress = not arguments.quiet and not (goal is None and sys.stdout.isatty())
     opened = open_run(arguments)
-    rows = scan(opened, arguments.keys, arguments.min_step, arguments.max_step, show_progress=show_progress)
+    rows = scan(
+        opened,
+        arguments.keys,
+        arguments.min_step,
+        arguments.max_step,
+        source=arguments.source,
+        show_progress=show_progress,
+    )
     started = time.perf_counter()
     if goal is None:
         outcome = _write(opened, rows, sys.stdout.buffer, file_format, arguments, None, show_progress)

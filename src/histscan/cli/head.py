@@ -62,7 +62,11 @@ def run(arguments: argparse.Namespace) -> int:
         HistoryError: The history cannot be read.
         OSError: The file cannot be read.
     """
-    rows = islice(scan(open_run(arguments), arguments.keys, arguments.min_step, arguments.max_step), arguments.rows)
+    # Few rows are wanted, for which no server's whole files are to be fetched.
+    rows = islice(
+        scan(open_run(arguments), arguments.keys, arguments.min_step, arguments.max_step, source="pages"),
+        arguments.rows,
+    )
     if arguments.json:
         write_json_lines(rows, sys.stdout.buffer, nonfinite=arguments.nan)
         sys.stdout.buffer.flush()

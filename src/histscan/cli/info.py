@@ -12,12 +12,13 @@ from histscan.cli.figures import file_size, plural, short_number
 from histscan.cli.flatten import column_name, unique_names
 from histscan.cli.json_lines import JsonLineEncoder, add_nonfinite
 from histscan.cli.key_statistics import HistoryStatistics, KeyStatistics
-from histscan.cli.run_argument import add_run, is_file, open_run, scan
+from histscan.cli.run_argument import add_run, add_source, is_file, open_run, scan
 from histscan.cli.scan_watch import bytes_read, scan_bar
 from histscan.cli.table import GAP, clip, render, table_width, terminal_width, text_width
 
 if TYPE_CHECKING:
     from histscan.cli.run_argument import AnyRun
+    from histscan.sources.source_option import SourceOption
 
 __all__ = ["declare", "run"]
 
@@ -48,6 +49,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
     """
     parser.description, parser.epilog = DESCRIPTION, EXAMPLES
     add_run(parser)
+    add_source(parser)
     parser.add_argument(
         "--json", action="store_true", help="one JSON object, with numbers in full and the config and summary"
     )
@@ -68,7 +70,7 @@ def run(arguments: argparse.Namespace) -> int:
         OSError: The file cannot be read.
     """
     opened = open_run(arguments)
-    statistics = gather(opened)
+    statistics = gather(opened, arguments.source)
     if arguments.json:
         sys.stdout.buffer.write(JsonLineEncoder(arguments.nan).encode(as_json(opened, statistics)))
         sys.stdout.buffer.flush()
@@ -77,17 +79,18 @@ def run(arguments: argparse.Namespace) -> int:
     return SUCCEEDED
 
 
-def gather(opened: AnyRun) -> HistoryStatistics:
+def gather(opened: AnyRun, source: SourceOption | None) -> HistoryStatistics:
     """Reads a run's history through.
 
     Args:
         opened: The run.
+        source: Where the rows of a run on a server come from.
 
     Returns:
         What its rows are like.
     """
     statistics = HistoryStatistics()
-    rows = scan(opened, None, show_progress=True)
+    rows = scan(opened, None, source=source, show_progress=True)
     with scan_bar(rows) as bar:
         batch: list[dict[str, Any]] = []
         for row in rows:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from histscan.atomic import atomic_output
 from histscan.cli.failures import SUCCEEDED, UsageError, warn
 from histscan.cli.figures import file_size, plural
-from histscan.cli.run_argument import STEP, add_run, add_steps, open_run, scan
+from histscan.cli.run_argument import STEP, add_run, add_source, add_steps, open_run, scan
 
 if TYPE_CHECKING:
     from histscan.plotting.curves import Curve
@@ -78,6 +78,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--log-y", action="store_true", help="a logarithmic axis of values")
     add_steps(parser)
+    add_source(parser)
     parser.add_argument("--title", metavar="TEXT", help="what stands above the curves (default: the run's name)")
     parser.add_argument(
         "--size",
@@ -153,7 +154,7 @@ def run(arguments: argparse.Namespace) -> int:
     except ImportError as error:
         raise UsageError(f"`histscan plot` needs {error.name}: pip install 'histscan[plot]'") from error
     opened = open_run(arguments)
-    rows = scan(opened, None, arguments.min_step, arguments.max_step)
+    rows = scan(opened, None, arguments.min_step, arguments.max_step, source=arguments.source)
     try:
         curves = read_curves(rows, arguments.keys, arguments.x)
     except CurveError as error:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from histscan.cli.failures import UsageError
 from histscan.errors import HistoryDecodeError
+from histscan.sources.source_option import SOURCES, SourceOption
 
 if TYPE_CHECKING:
     from typing_extensions import TypeIs
@@ -39,6 +40,17 @@ def add_run(parser: argparse.ArgumentParser) -> None:
         "--skip-corrupt",
         action="store_true",
         help="pass over corrupt parts of the log with a warning, instead of ending there with an error",
+    )
+
+
+def add_source(parser: argparse.ArgumentParser) -> None:
+    """Declares where the rows of a run on a server come from."""
+    parser.add_argument(
+        "--source",
+        choices=SOURCES,
+        help="where the rows of a run on a server come from: the Parquet files that it has exported the history to, "
+        "and pages of the rest (parquet); pages of rows as they were logged (pages); or files if they can be had "
+        "(auto, the default)",
     )
 
 
@@ -86,7 +98,7 @@ def open_run(arguments: argparse.Namespace) -> AnyRun:
     """Opens the run that the command line names.
 
     Args:
-        arguments: The parsed command line, with what `add_run` declares.
+        arguments: The parsed command line, with what `add_run` declares, and `add_source`.
 
     Returns:
         The run.
@@ -94,13 +106,16 @@ def open_run(arguments: argparse.Namespace) -> AnyRun:
     Raises:
         OSError: There is no such file.
         HistoryError: The file is no log; or the server knows no such run, or gives no answer.
-        UsageError: The files are Parquet, and pyarrow is not installed.
+        UsageError: The files are Parquet, and pyarrow is not installed; or a source is chosen for a file.
     """
     import histscan
 
     path: str = arguments.path
     try:
-        return histscan.open(path, on_corrupt="skip" if arguments.skip_corrupt else "raise")
+        opened = histscan.open(path, on_corrupt="skip" if arguments.skip_corrupt else "raise")
+        if getattr(arguments, "source", None) is not None and is_file(opened):
+            raise UsageError(f"--source is for runs on a server, and {path!r} is a file here")
+        return opened
     except HistoryDecodeError as error:
         error.add_location(run=path)
         raise
@@ -126,6 +141,7 @@ def scan(
     min_step: int = 0,
     max_step: int | None = None,
     *,
+    source: SourceOption | None = None,
     show_progress: bool = False,
 ) -> AnyScan:
     """Scans what the command line asks for.
@@ -135,13 +151,14 @@ def scan(
         keys: The keys asked for; the step is read along with them, first. None for all.
         min_step: First step, inclusive.
         max_step: Step to stop at, exclusive; None for the end.
+        source: Where the rows of a run on a server come from; None for ``"auto"``.
         show_progress: Whether the scan of a run on a server shows how far it is, as nobody else can tell.
 
     Returns:
         The scan.
 
     Raises:
-        UsageError: No step can be in the range.
+        UsageError: No step can be in the range; or files are to be read, and pyarrow is not installed.
     """
     if max_step is not None and max_step <= min_step:
         raise UsageError(
@@ -150,4 +167,13 @@ def scan(
     wanted = [STEP, *(key for key in dict.fromkeys(keys) if key != STEP)] if keys else None
     if is_file(run):
         return run.scan_history(wanted, min_step=min_step, max_step=max_step)
-    return run.scan_history(wanted, min_step=min_step, max_step=max_step, progress=show_progress)
+    if source == "parquet":
+        from histscan.sources.parquet import import_parquet
+
+        try:
+            import_parquet()
+        except ImportError as error:
+            raise UsageError(str(error)) from error
+    return run.scan_history(
+        wanted, min_step=min_step, max_step=max_step, source=source or "auto", progress=show_progress
+    )

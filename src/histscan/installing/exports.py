@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any, ClassVar
 
 from histscan._core.page import Page
-from histscan.api.exported import Ask, ExportedHistory, ExportedScan, fetch_exported_by, fetch_if_possible
+from histscan.api.exported import Ask, ExportedHistory, ExportedScan, fetch_exported_by
 from histscan.api.names import RunName
 from histscan.errors import GraphQLResponseError, HistoryError, ResponseShapeError
 from histscan.history import HistoryScan, SampledHistoryScan
@@ -156,11 +156,7 @@ def _find(
     client: Any, name: RunName, allow_http: bool, reuse: bool, is_optional: bool, keys: Sequence[str] | None
 ) -> ExportedHistory | None:
     """Finds the files of a run."""
-
-    def fetch() -> ExportedHistory | None:
-        return fetch_exported_by(_ask_by(client), name, keys, allow_http=allow_http, reuse=reuse)
-
-    return fetch_if_possible(fetch) if is_optional else fetch()
+    return fetch_exported_by(_ask_by(client), name, keys, is_optional=is_optional, allow_http=allow_http, reuse=reuse)
 
 
 def _ask_by(client: Any) -> Ask:

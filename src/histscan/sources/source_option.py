@@ -9,7 +9,7 @@ __all__ = ["SOURCES", "SourceOption", "check_source"]
 SourceOption = Literal["pages", "parquet", "auto"]
 """Pages of rows as they were logged; or exported files, and pages of the rest; or such files where they can be had."""
 
-SOURCES: tuple[str, ...] = get_args(SourceOption)
+SOURCES: tuple[SourceOption, ...] = get_args(SourceOption)
 
 
 def check_source(source: SourceOption) -> SourceOption:
