@@ -127,7 +127,7 @@ def build_chunks_in_threads(
         pages: The scan's pages.
         keys: The keys to make columns of; None for all.
         flatten: Nested values become columns with dotted names.
-        threads: How many threads; at least 2.
+        threads: How many threads.
 
     Yields:
         Chunks in the order of the pages; one even where there are no rows, as `build_chunks`.
@@ -140,7 +140,7 @@ def build_chunks_in_threads(
     is_first = True
     source = iter(pages)
     try:
-        with ThreadPoolExecutor(threads - 1, thread_name_prefix="histscan-columns") as pool:
+        with ThreadPoolExecutor(max(1, threads - 1), thread_name_prefix="histscan-columns") as pool:
             in_hand: deque[Page | list[Any]] = deque()
             has_ended = False
             while True:
