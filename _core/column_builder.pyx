@@ -22,7 +22,7 @@ from histscan._core.key_memory cimport NOT_REMEMBERED, RememberedKey, has_key
 from histscan._core.log_page cimport LogPage
 from histscan._core.message_items cimport (
     ITEM_NONE, ITEM_PLAIN, ITEM_TAG, PARQUET_ITEM, RECORD_ITEM, ItemKind, ItemSchema, enter_known_item, read_item,
-    skip_known_item, take_json_tag,
+    known_item_end, take_json_tag,
 )
 from histscan._core.nested_items cimport NestedItem, is_tree, write_object
 from histscan._core.page cimport Page
@@ -285,10 +285,12 @@ cdef class ColumnBuilder:
         while True:
             cursor.end = row_end
             # Where only some keys are asked for, most items are not wanted.
+            item_end = cursor.pos
             while guess < guess_end and self.keys.item_order.targets[guess[0]].column == SKIPPED_COLUMN:
-                entry = &self.keys.items.entries[guess[0]]
-                if not skip_known_item(cursor, entry):
+                item_end = known_item_end(item_end, row_end, &self.keys.items.entries[guess[0]])
+                if item_end == NULL:
                     break
+                cursor.pos = item_end
                 guess += 1
                 position += 1
             index = NOT_REMEMBERED

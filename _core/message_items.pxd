@@ -51,38 +51,35 @@ cdef inline bint take_json_tag(Cursor* cursor) noexcept nogil:
     return False
 
 
-cdef inline bint enter_known_item(Cursor* cursor, const RememberedKey* key) noexcept nogil:
-    """Goes to the value of the next item, if its key fields are those of `key` and all lengths are short.
+cdef inline byte_ptr known_item_end(byte_ptr pos, byte_ptr end, const RememberedKey* key) noexcept nogil:
+    """The end of the item at `pos`, if its key fields are those of `key` and all lengths are short; else NULL.
 
-    Then the cursor may read just the value's JSON; otherwise nothing is taken, and another reader has to look. What
-    an ordinary item is made of is compared here in one go: tag, length, key fields, tag and length of `value_json`.
+    What an ordinary item is made of is compared here in one go: tag, length, key fields, tag and length of
+    `value_json`, which begins three bytes behind the key fields.
     """
-    cdef byte_ptr pos = cursor.pos
-    cdef byte_ptr end = cursor.end
     cdef byte_ptr keys_end
-    cdef size_t json_length
+    cdef size_t length
     # An item begins with two bytes before its key fields, and has three between them and the value.
     if end - pos < 5 or pos[0] != ITEM_TAG or not begins_with(pos + 2, end - 3, key.text, key.length, key.head):
-        return False
+        return NULL
     keys_end = pos + 2 + key.length
-    # A longer length begins with a byte from 0x80 on. Where the lengths don't agree, the difference may wrap around.
-    json_length = <size_t> pos[1] - key.length - 3
-    if keys_end[0] != 0x82 or keys_end[1] != 0x01 or keys_end[2] != json_length or pos[1] >= 0x80:
-        return False
-    if json_length > <size_t> (end - keys_end) - 3:
-        return False
-    cursor.pos = keys_end + 3
-    cursor.end = cursor.pos + json_length
-    return True
+    length = pos[1]
+    # A longer length begins with a byte from 0x80 on. Where the lengths don't agree, the difference wraps around.
+    if keys_end[0] != 0x82 or keys_end[1] != 0x01 or keys_end[2] != length - key.length - 3 or length >= 0x80:
+        return NULL
+    return pos + 2 + length if length <= <size_t> (end - pos) - 2 else NULL
 
 
-cdef inline bint skip_known_item(Cursor* cursor, const RememberedKey* key) noexcept nogil:
-    """Passes over the item that `enter_known_item` would enter; nothing otherwise."""
-    cdef byte_ptr row_end = cursor.end
-    if not enter_known_item(cursor, key):
+cdef inline bint enter_known_item(Cursor* cursor, const RememberedKey* key) noexcept nogil:
+    """Goes to the value of the next item, if that is `known_item_end`'s kind; nothing is taken otherwise.
+
+    Then the cursor may read just the value's JSON; else another reader has to look.
+    """
+    cdef byte_ptr item_end = known_item_end(cursor.pos, cursor.end, key)
+    if item_end == NULL:
         return False
-    cursor.pos = cursor.end
-    cursor.end = row_end
+    cursor.pos += key.length + 5
+    cursor.end = item_end
     return True
 
 
