@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from histscan.installation import installed
 from tests.matrix.conftest import Open
 from tests.matrix.outcomes import ASKS_SERVICE, METHODS, Outcome, outcome, steps_of
 from tests.matrix_runs import SERVERS, STEPS
+from tests.server_process import Server
 
 SERVER = "failing"
 
@@ -24,6 +26,10 @@ _SAMPLED_PAGE = "query SampledHistoryPage { viewer { id } }"
 def next_page_succeeds() -> None:
     """Asks the server until it fails: it fails each second time."""
     url = json.loads(os.environ[SERVERS])[SERVER]
+    # Requests that a scan before has called off may still arrive.
+    asked = None
+    while asked != (asked := Server(url).traffic()["operations"]):
+        time.sleep(0.1)
     for query in (_PAGE, _SAMPLED_PAGE):
         for _ in range(2):
             answer = requests.post(f"{url}/graphql", json={"query": query}, timeout=30)
