@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import os
 import re
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -217,6 +218,31 @@ class TestDownload:
         with pytest.warns(histscan.ExportWarning, match=f"answered HTTP {status}") as warned:
             assert backend.rows("auto") == "p" * 10
         assert "secret" not in str(warned[0].message)
+
+    def test_nobody_waits_for_the_other_files(self, backend: Backend, cache: Path) -> None:
+        released, answered = threading.Event(), threading.Event()
+
+        def respond(request: Received) -> Answer:
+            if not request.path.startswith("/slow"):
+                return backend.respond(request)
+            released.wait(timeout=60)
+            answered.set()
+            return Answer(parquet(range(3)), headers={"ETag": '"1"'})
+
+        backend.files = {"/one": Answer(b"", 404), "/slow": Answer(b"")}
+        backend.server.respond = respond
+        try:
+            with pytest.raises(histscan.HistoryRequestError, match="answered HTTP 404"):
+                next(backend.scan())
+            assert not answered.is_set()
+        finally:
+            released.set()
+        assert answered.wait(timeout=60)
+        # What came of it too late is dropped.
+        for thread in threading.enumerate():
+            if thread.name.startswith("histscan-download"):
+                thread.join(timeout=60)
+        assert not cache.exists() or list(cache.iterdir()) == []
 
     def test_failure_that_passes(self, backend: Backend) -> None:
         def respond(request: Received) -> Answer:

@@ -19,6 +19,7 @@ from histscan.paging.options import ProgressOption
 from histscan.paging.paged_scan import PagedScan
 from histscan.paging.progress import ProgressReporter
 from histscan.parquet_run import ParquetScan
+from histscan.sources.cancellation import Cancellation
 from histscan.sources.exported_files import cache_folder, fetch_file
 from histscan.sources.exported_ranges import open_by_ranges
 from histscan.sources.exported_requests import FileRequests
@@ -123,14 +124,13 @@ def fetch_exported_by(
         return None
     folder = cache_folder()
 
-    def fetch(url: str) -> ParquetSource:
+    def open_file(url: str) -> ParquetSource:
         requests = FileRequests(url, allow_http=allow_http, timeout=timeout)
         source = None if keys is None or not reuse else open_by_ranges(requests, folder, keys=keys)
         return ParquetSource.of_file(fetch_file(requests, folder, reuse=reuse)) if source is None else source
 
     try:
-        with ThreadPoolExecutor(min(len(urls), _DOWNLOADS_AT_ONCE), "histscan-download") as pool:
-            sources = list(pool.map(fetch, urls))
+        sources = _all_at_once(open_file, urls)
         last_step = max((group.last_step for source in sources for group in source.groups), default=-1)
     except (HistoryError, OSError) as error:
         if not is_optional:
@@ -138,6 +138,23 @@ def fetch_exported_by(
         warnings.warn(f"pages are read instead of the files that there are: {error}", ExportWarning, stacklevel=2)
         return None
     return ExportedHistory(sources, min([last_step + 1, *live]))
+
+
+def _all_at_once(open_file: Callable[[str], ParquetSource], urls: Sequence[str]) -> list[ParquetSource]:
+    """Opens files, several at a time; where one fails, or somebody loses patience, nobody waits for the others."""
+    cancellations = [Cancellation() for _ in urls]
+
+    def open_unless_cancelled(url: str, cancellation: Cancellation) -> ParquetSource:
+        with cancellation:
+            return open_file(url)
+
+    pool = ThreadPoolExecutor(min(len(urls), _DOWNLOADS_AT_ONCE), "histscan-download")
+    try:
+        return list(pool.map(open_unless_cancelled, urls, cancellations))
+    finally:
+        for cancellation in cancellations:
+            cancellation.cancel()
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _ask_for_files(ask: Ask, name: RunName) -> tuple[list[str], list[int]]:

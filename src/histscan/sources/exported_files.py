@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 __all__ = ["FileVersion", "cache_folder", "fetch_file"]
 
-_PART_SIZE = 1 << 20
 _OK = 200
 # Another process may still read an older version of a file.
 _OLD_VERSIONS_STAY = 24 * 3600.0
@@ -119,7 +118,7 @@ def fetch_file(file_requests: FileRequests, folder: Path, *, reuse: bool = True)
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         path = version.path_in(folder)
         with atomic_output(path) as output:
-            written = sum(output.write(part) for part in response.iter_content(_PART_SIZE))
+            written = sum(output.write(part) for part in file_requests.read(response))
             if size is not None and written != size:
                 raise CutShortError
         version.remove_older(folder)

@@ -11,7 +11,7 @@ import io
 import re
 import threading
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -37,7 +37,6 @@ _SMALLEST_SIZE = 4 << 20
 _LARGEST_SHARE = 0.5
 # What lies between wanted columns is fetched too, up to this: it takes less time than another request.
 _LARGEST_GAP = 256 << 10
-_PART_SIZE = 1 << 20
 _MAGIC = b"PAR1"
 _CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18})")
 
@@ -103,7 +102,8 @@ def _fetch_tail(file_requests: FileRequests) -> _Tail | None:
         begin, stop, size = _range_of(response)
         if stop != size or begin != max(0, size - _TAIL):
             raise CutShortError
-        return _Tail(FileVersion(file_requests.parts, response.headers, size), size, _read(response, stop - begin))
+        data = _read(file_requests.read(response), stop - begin)
+        return _Tail(FileVersion(file_requests.parts, response.headers, size), size, data)
 
     return file_requests.get({"Range": f"bytes=-{_TAIL}"}, (_OK, _PARTIAL, _UNSATISFIABLE), take)
 
@@ -171,7 +171,7 @@ class _RemoteFile:
                 return None
             if found[:2] != (begin, stop):
                 raise CutShortError
-            return _read(response, stop - begin)
+            return _read(self._requests.read(response), stop - begin)
 
         headers = {"Range": f"bytes={begin}-{stop - 1}"}
         data = self._requests.get(headers, (_OK, _PARTIAL, _UNSATISFIABLE), take)
@@ -244,10 +244,10 @@ def _range_of(response: requests.Response) -> tuple[int, int, int]:
     return first, last + 1, size
 
 
-def _read(response: requests.Response, length: int) -> bytes:
+def _read(parts: Iterator[bytes], length: int) -> bytes:
     """Reads the body of an answer, which has to be of this length."""
     data = bytearray()
-    for part in response.iter_content(_PART_SIZE):
+    for part in parts:
         data += part
         if len(data) > length:
             break

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import os
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import SplitResult, urlsplit
 
 from histscan.errors import HistoryRequestError
+from histscan.sources.cancellation import current_cancellation
 from histscan.sources.retry import RetryPolicy, pause
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 __all__ = ["CutShortError", "FileRequests"]
 
 _Taken = TypeVar("_Taken")
+
+_PART_SIZE = 1 << 20
 
 
 class CutShortError(Exception):
@@ -70,11 +73,13 @@ class FileRequests:
 
         Raises:
             HistoryRequestError: There is no such answer.
+            RequestCancelledError: Nobody waits for it any longer.
         """
         import requests
 
         attempt = 0
         while True:
+            _check_cancelled()
             try:
                 with self._session().get(
                     self._url,
@@ -99,6 +104,22 @@ class FileRequests:
             pause(wait)
             attempt += 1
 
+    def read(self, response: requests.Response) -> Iterator[bytes]:
+        """Reads the body of an answer.
+
+        Args:
+            response: The answer.
+
+        Yields:
+            Its parts.
+
+        Raises:
+            RequestCancelledError: Nobody waits for it any longer.
+        """
+        for part in response.iter_content(_PART_SIZE):
+            _check_cancelled()
+            yield part
+
     def _session(self) -> requests.Session:
         session = self._sessions.get(os.getpid())
         if session is None:
@@ -108,6 +129,12 @@ class FileRequests:
             session = self._sessions.setdefault(os.getpid(), requests.Session())
             weakref.finalize(self, session.close)
         return session
+
+
+def _check_cancelled() -> None:
+    cancellation = current_cancellation()
+    if cancellation is not None:
+        cancellation.check()
 
 
 def _check_address(url: str, allow_http: bool) -> SplitResult:
