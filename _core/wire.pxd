@@ -47,16 +47,21 @@ cdef inline bint read_varint(Cursor* cursor, uint64_t* value) noexcept nogil:
     return True
 
 
-cdef inline bint read_tag(Cursor* cursor, uint32_t* tag) noexcept nogil:
-    """Takes a field's tag, `field << 3 | wire type`; field 0 and anything beyond 32 bits are invalid."""
+cdef inline bint read_tag_from(Cursor* cursor, uint32_t lowest, uint32_t* tag) noexcept nogil:
+    """Takes a field's tag, `field << 3 | wire type`, which must not be below `lowest` or beyond 32 bits."""
     cdef byte_ptr pos = cursor.pos
     cdef uint64_t value
     if not read_varint(cursor, &value):
         return False
-    if value > 0xFFFFFFFFULL or value < 8 or cursor.pos - pos > 5:
+    if value > 0xFFFFFFFFULL or value < lowest or cursor.pos - pos > 5:
         return stop(cursor, WIRE_TAG_INVALID, pos)
     tag[0] = <uint32_t> value
     return True
+
+
+cdef inline bint read_tag(Cursor* cursor, uint32_t* tag) noexcept nogil:
+    """Takes the tag of a message's field; there is no field 0."""
+    return read_tag_from(cursor, 1 << 3, tag)
 
 
 cdef inline bint read_length(Cursor* cursor, byte_ptr* field_end) noexcept nogil:
@@ -119,5 +124,6 @@ cdef inline bint skip_field(Cursor* cursor, uint32_t tag) noexcept nogil:
             return False
         if depth == 0:
             return True
-        if not read_tag(cursor, &tag):
+        # Within groups that they pass over, protobuf's own runtimes mind no field 0.
+        if not read_tag_from(cursor, 0, &tag):
             return False

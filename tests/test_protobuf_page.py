@@ -201,6 +201,29 @@ def test_malformed_items(item: tuple[str, bytes]) -> None:
         assert page.row(before + 1) == {"a": 1}
 
 
+FIELD_0 = {
+    "varint": wire.varint_field(0, 1),
+    "fixed64": wire.fixed64_field(0, 1.0),
+    "fixed32": wire.fixed32_field(0, 1),
+    "bytes": wire.field(0, "x"),
+    "group": wire.group(0, wire.varint_field(0, 0)),
+    "end": wire.tag(0, wire.GROUP_END),
+    "no wire type": wire.tag(0, 6),
+}
+
+
+@pytest.mark.parametrize("name", FIELD_0)
+def test_field_0_is_minded_outside_of_groups_alone(name: str) -> None:
+    usual, field = wire.page([[("a", "1")]]), FIELD_0[name]
+    assert not check_page(usual + field)
+    assert not check_page(wire.field(1, wire.field(1, wire.item("a", "1")) + field))
+    for number in (1, 2, 16):
+        group = wire.group(number, wire.varint_field(3, 1) + field)
+        assert check_page(usual + group) == (name not in ("end", "no wire type"))
+        check_page(wire.field(1, wire.field(1, group + wire.item("a", "1"))))
+        check_page(wire.field(1, group + wire.field(1, wire.item("a", "1"))))
+
+
 @pytest.mark.parametrize("depth", [1, 50, 90, 95, 96, 97, 98, 99, 100, 101, 102, 200, 10_000])
 def test_groups_as_deep_as_protobuf_goes(depth: int) -> None:
     """Unbalanced groups never pass. How deep balanced ones may be is counted from the message they are in."""
