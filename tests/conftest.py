@@ -8,6 +8,16 @@ import pytest
 
 from tests.graphql_server import Answer, GraphQLServer, serving
 
+try:
+    from hypothesis import HealthCheck, settings
+except ImportError:
+    # The environments of the matrix do without.
+    pass
+else:
+    # How long an example takes says how busy the machine is. What time things take is measured in benches/.
+    settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    settings.load_profile("untimed")
+
 
 @pytest.fixture
 def server() -> Iterator[GraphQLServer]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pyarrow
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from histscan import HistoryDecodeError
@@ -154,7 +154,6 @@ def tables(draw: st.DrawFn) -> Any:
 
 
 @given(tables())
-@settings(deadline=None)
 def test_any_table(table: Any) -> None:
     assert same(rows_of(table), expected_rows(table))
 

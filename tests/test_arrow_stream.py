@@ -353,7 +353,8 @@ def test_buffers_are_handed_over() -> None:
     before = pa.total_allocated_bytes()
     table = pa.RecordBatchReader.from_stream(stream).read_all()
     assert table.nbytes > 500_000
-    assert pa.total_allocated_bytes() == before
+    # It may be less: what other tests have left is freed at any time.
+    assert pa.total_allocated_bytes() <= before
     for column in table.columns:
         for buffer in column.chunk(0).buffers():
             if buffer is not None:

@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import histscan
@@ -77,7 +77,6 @@ def write_pairs(path: Path, rows: Sequence[Pairs]) -> Path:
     return write_run(path, records)
 
 
-@settings(deadline=None)
 @given(data=st.data())
 @files
 def test_file_reads_back_as_the_scan(kind: str, data: st.DataObject, tmp_path_factory: pytest.TempPathFactory) -> None:

@@ -196,13 +196,13 @@ def test_corpus_of_texts_as_rows() -> None:
 
 
 @given(edited(json_texts))
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 def test_edited_texts(text: str) -> None:
     check_text(text)
 
 
 @given(edited(object_texts), st.integers(1, 3))
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 def test_edited_rows(text: str, batch_rows: int) -> None:
     for encoding in TEXT_ENCODINGS:
         if encoding.takes(text):

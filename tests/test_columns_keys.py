@@ -116,7 +116,7 @@ wanted = st.lists(
 @given(
     st.lists(st.dictionaries(names, leaves, max_size=4).map(lambda row: [*row.items()]), min_size=1, max_size=5), wanted
 )
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_keys_of_rows_of_any_kind(rows: list[Pairs], keys: list[str]) -> None:
     for make in ENCODINGS.values():
         check_keys(make(rows), keys)
@@ -126,7 +126,7 @@ def test_keys_of_rows_of_any_kind(rows: list[Pairs], keys: list[str]) -> None:
     st.lists(st.lists(st.tuples(st.lists(names, min_size=1, max_size=3), leaves), max_size=5), min_size=1, max_size=4),
     wanted,
 )
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=250)
 def test_keys_of_nested_items(rows: list[list[tuple[list[str], str]]], keys: list[str]) -> None:
     # Of paths that lead into each other, values that were replaced count for the type.
     check_keys(log_page(wire.write_log(wire.history_record(row) for row in rows * 2)), keys, types=False)
@@ -234,7 +234,7 @@ flat_values = st.recursive(
 
 
 @given(st.lists(st.dictionaries(flat_names, flat_values, max_size=4).map(lambda row: [*row.items()]), max_size=5))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_nested_values_as_columns_of_their_own(rows: list[Pairs]) -> None:
     for make in ENCODINGS.values():
         table = build_table([make(rows)], flatten=True)
@@ -249,7 +249,7 @@ def test_nested_values_as_columns_of_their_own(rows: list[Pairs]) -> None:
 
 
 @given(st.lists(st.lists(st.tuples(st.lists(flat_names, min_size=1, max_size=3), flat_values), max_size=5), max_size=4))
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=250)
 def test_nested_items_as_columns_of_their_own(rows: list[list[tuple[list[str], str]]]) -> None:
     page = log_page(wire.write_log(wire.history_record(row) for row in rows * 2))
     table = build_table([page], flatten=True)

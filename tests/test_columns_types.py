@@ -141,7 +141,7 @@ def same_tables(one: Any, two: Any) -> bool:
 
 
 @given(column_rows(), st.sampled_from(list(ENCODINGS)))
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 def test_the_same_however_it_is_cut(rows: list[Pairs], encoding: str) -> None:
     if not takes(encoding, rows):
         return
@@ -155,7 +155,7 @@ def test_the_same_however_it_is_cut(rows: list[Pairs], encoding: str) -> None:
 
 
 @given(column_texts, st.randoms(use_true_random=False))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_the_same_in_whatever_order_the_rows_come(texts: list[str], order: random.Random) -> None:
     rows: list[Pairs] = [[("a", text)] for text in [*texts, "null"]]
     expected = types_of(build_table([ENCODINGS["text"](rows)]))

@@ -44,7 +44,7 @@ READABLE = [text for text in CORPUS if is_json(text)]
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
 @given(rows=column_rows())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_rows_come_back(encoding: str, rows: list[Pairs]) -> None:
     if takes(encoding, rows):
         page = ENCODINGS[encoding](rows)
@@ -54,7 +54,7 @@ def test_rows_come_back(encoding: str, rows: list[Pairs]) -> None:
 
 
 @given(column_rows(max_columns=3), st.lists(st.sampled_from(list(ENCODINGS)), min_size=4, max_size=4))
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 def test_pages_of_all_kinds_in_one_scan(rows: list[Pairs], encodings: list[str]) -> None:
     parts = in_parts(rows, 1 + len(rows) // 4)
     pages: list[Page | list[Any]] = [
@@ -66,7 +66,7 @@ def test_pages_of_all_kinds_in_one_scan(rows: list[Pairs], encodings: list[str])
 
 
 @given(st.lists(st.dictionaries(column_names, json_values, max_size=4), max_size=6))
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 def test_dict_rows_come_back(rows: list[dict[str, Any]]) -> None:
     # Of the many NaNs that a float can be, JSON has one.
     rows = json.loads(json.dumps(rows))
@@ -154,7 +154,7 @@ _paths = st.lists(_names, min_size=1, max_size=4)
 
 
 @given(st.lists(st.lists(st.tuples(_paths, _leaves), max_size=6), min_size=1, max_size=5))
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=250)
 def test_nested_items_of_logs_come_back(rows: list[list[tuple[list[str], str]]]) -> None:
     # NUL is a name within a column here, never a column's own.
     rows = [[(path, text) for path, text in row if path[0] != "\0"] for row in rows]

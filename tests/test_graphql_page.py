@@ -60,7 +60,7 @@ def test_members_of_no_interest_are_passed_over(kind: str, extra: dict[str, Any]
 
 @pytest.mark.parametrize("kind", KINDS)
 @given(options=dump_options, extra=json_values)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_bodies_of_any_style(kind: str, options: dict[str, Any], extra: Any) -> None:
     options["ensure_ascii"] = True
     body = json.dumps({"extensions": extra, **answer(kind), "more": {"more": extra}}, **options).encode()
@@ -272,7 +272,7 @@ FAILURES: dict[str, tuple[type[HistoryError], ...]] = {
 
 @pytest.mark.parametrize("kind", KINDS)
 @given(data=st.data())
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 def test_edited_bodies(kind: str, data: st.DataObject) -> None:
     """Refused if and only if `json.loads` refuses; never a row that is not there."""
     parsed = {"a": [1], "errors": [], "data": {"project": {"run": {"x": {}, kind: rows_member(kind)}, "y": 2}}}

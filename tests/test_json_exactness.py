@@ -98,31 +98,31 @@ def test_corpus_as_plain_objects() -> None:
 
 
 @given(written_texts)
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=250)
 def test_texts_written_by_hand(text: str) -> None:
     check_everywhere(text)
 
 
 @given(dumped_texts)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_texts_written_by_python(text: str) -> None:
     check_everywhere(text)
 
 
 @given(edited(json_texts))
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 def test_edited_texts(text: str) -> None:
     check_everywhere(text)
 
 
 @given(st.text('{}[],:"\\ /-+.0123456789eEtrufalsnINity\t\x00\x80é\ud800', max_size=12))
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 def test_noise(text: str) -> None:
     check_everywhere(text)
 
 
 @given(st.lists(number_texts, min_size=1, max_size=30))
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 def test_numbers(texts: list[str]) -> None:
     valid = [text for text in texts if is_json(text)]
     for encoding in (TEXT, PROTOBUF, SAMPLED):
@@ -131,7 +131,7 @@ def test_numbers(texts: list[str]) -> None:
 
 
 @given(st.integers(1, 2**64 - 1), st.integers(-360, 330), st.integers(0, 20))
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=1000)
 def test_doubles_of_any_size(digits: int, exponent: int, point: int) -> None:
     whole = str(digits)
     texts = [f"{whole}e{exponent}", f"-{whole}E{exponent:+}", f"{whole[:1]}.{whole[1:] or '0'}e{exponent}"]
@@ -140,7 +140,7 @@ def test_doubles_of_any_size(digits: int, exponent: int, point: int) -> None:
 
 
 @given(st.integers(2**52, 2**53 - 1), st.integers(-60, 60), st.sampled_from([-1, 0, 1]), st.booleans())
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 def test_half_way_between_two_doubles(mantissa: int, power: int, nudge: int, with_point: bool) -> None:
     # The exact decimal digits of mantissa + 1/2, scaled by a power of two, and those of its neighbours.
     numerator = (2 * mantissa + 1) << max(power, 0)

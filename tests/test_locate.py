@@ -73,7 +73,7 @@ plain_values = st.recursive(
 
 
 @given(plain_values, st.sampled_from([None, 1]), st.booleans(), st.data())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_places_in_any_value(value: Any, indent: int | None, ensure_ascii: bool, data: st.DataObject) -> None:
     marked, path = put_mark(value, data)
     text = json.dumps(marked, indent=indent, ensure_ascii=ensure_ascii).replace(f'"{MARK}"', MARK).encode()
@@ -83,14 +83,14 @@ def test_places_in_any_value(value: Any, indent: int | None, ensure_ascii: bool,
 
 
 @given(st.binary(max_size=60), st.integers(-1, 70))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_any_bytes_have_a_place(noise: bytes, byte: int) -> None:
     for path in (locate_value(noise, byte), locate_item(noise, byte), locate_item(wire.field(1, noise), byte)):
         assert path.startswith("$")
 
 
 @given(json_values, spaces, st.integers(0, 400))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_sound_text_has_places_too(value: Any, space: str, byte: int) -> None:
     assert locate_value((space + json.dumps(value)).encode(), byte).startswith("$")
 

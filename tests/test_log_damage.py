@@ -263,7 +263,7 @@ def test_reading_ends_at_corruption() -> None:
 
 
 @given(st.binary(max_size=200), st.booleans())
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 def test_noise_behind_the_header(noise: bytes, skip_corrupt: bool) -> None:
     reading = read_log(wire.LOG_HEADER + noise, skip_corrupt=skip_corrupt)
     assert reading.rows == []
@@ -276,7 +276,7 @@ messages = st.lists(st.one_of(st.binary(max_size=20), st.sampled_from(step_rows(
 
 
 @given(messages, st.booleans())
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 def test_noise_with_the_right_checksum(records: list[bytes], skip_corrupt: bool) -> None:
     reading = read_log(wire.write_log(records), skip_corrupt=skip_corrupt)
     assert all(isinstance(row, dict) for row in reading.rows)

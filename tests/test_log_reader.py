@@ -73,7 +73,7 @@ def test_steps_of_recordings() -> None:
 
 
 @given(st.lists(st.lists(log_items, max_size=6), max_size=8))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_nested_keys(rows: list[list[tuple[str | list[str], str]]]) -> None:
     log = wire.write_log(wire.history_record(row, step) for step, row in enumerate(rows))
     assert fingerprint(read_log(log).rows) == fingerprint(log_oracle.rows_by_wandb(log))
@@ -107,7 +107,7 @@ def test_records_at_the_end_of_a_block(left: int, size: int, tmp_path: Path) -> 
 
 
 @given(st.lists(st.integers(0, 40_000), max_size=12), st.integers(1, 4))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_records_of_any_size(sizes: list[int], blocks: int) -> None:
     log = wire.write_log(record for step, size in enumerate(sizes) for record in step_rows([step], size=size))
     reading = read_log(log, blocks=blocks)

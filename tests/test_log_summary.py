@@ -86,7 +86,7 @@ changes = st.tuples(st.sampled_from(["update", "update", "remove"]), paths, st.s
 
 
 @given(st.lists(st.lists(changes, max_size=3), max_size=12))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_updates_and_removals_fold_in_their_order(steps: list[list[tuple[str, str | tuple[str, ...], str]]]) -> None:
     records = [
         wire.update_record(

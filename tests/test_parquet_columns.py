@@ -10,7 +10,7 @@ from typing import Any
 import polars
 import pyarrow
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import histscan
@@ -189,7 +189,6 @@ def histories(draw: st.DrawFn) -> list[Any]:
 
 
 @given(histories(), st.integers(1, 6), st.booleans())
-@settings(deadline=None)
 def test_any_columns_hold_what_rows_hold(tables: list[Any], group_rows: int, flatten: bool) -> None:
     with tempfile.TemporaryDirectory() as folder:
         for number, table in enumerate(tables):

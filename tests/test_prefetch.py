@@ -9,7 +9,7 @@ from typing import Any
 import gql
 import pytest
 from gql.transport.requests import RequestsHTTPTransport
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from histscan.errors import HistoryDeadlineError, HistoryDecodeError, HistoryRequestError
@@ -99,7 +99,6 @@ MAKES = pytest.mark.parametrize("make", [history_scan, sampled_scan])
 
 
 @MAKES
-@settings(deadline=None)
 @given(arrival=arrivals())
 def test_rows_come_in_order_whatever_the_order_of_the_answers(make: Make, arrival: tuple[int, list[list[int]]]) -> None:
     prefetch, orders = arrival
@@ -120,7 +119,6 @@ def test_rows_come_in_order_whatever_the_order_of_the_answers(make: Make, arriva
 
 
 @MAKES
-@settings(deadline=None)
 @given(prefetch=st.integers(1, 5), failing=st.integers(0, 9), malformed=st.integers(0, 99))
 def test_an_error_comes_where_it_would_without_prefetching(
     make: Make, prefetch: int, failing: int, malformed: int

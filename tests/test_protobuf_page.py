@@ -63,7 +63,7 @@ def test_the_oracle_is_the_c_implementation() -> None:
 
 
 @given(st.lists(st.lists(st.tuples(st.text(max_size=8), value_texts), max_size=3), max_size=4))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_pages_of_wandbs_classes(rows: list[list[tuple[str, str]]]) -> None:
     response = wandb_api_pb2.RunHistoryResponse(
         history_rows=[
@@ -80,7 +80,7 @@ def test_pages_of_wandbs_classes(rows: list[list[tuple[str, str]]]) -> None:
 
 
 @given(st.dictionaries(st.text(max_size=30), json_values, max_size=8))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_values_dumped_by_python(row: dict[str, Any]) -> None:
     items = [(key, json.dumps(value)) for key, value in row.items()]
     data = wire.page([items] * 3)
@@ -314,13 +314,13 @@ some_pages = st.one_of(
 
 
 @given(some_pages)
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 def test_fields_of_any_kind(data: bytes) -> None:
     check_page(data)
 
 
 @given(some_pages, st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255)), min_size=1, max_size=3))
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 def test_changed_bytes(data: bytes, changes: list[tuple[float, int]]) -> None:
     changed = bytearray(data)
     for where, byte in changes:
@@ -330,7 +330,7 @@ def test_changed_bytes(data: bytes, changes: list[tuple[float, int]]) -> None:
 
 
 @given(st.binary(max_size=60))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_noise(data: bytes) -> None:
     check_page(data)
 

@@ -92,7 +92,7 @@ def changing_rows(draw: st.DrawFn) -> list[list[tuple[str, str]]]:
 
 
 @given(changing_rows(), st.lists(st.sampled_from(STYLES), min_size=1, max_size=4))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_rows_of_changing_shapes(rows: list[list[tuple[str, str]]], styles: list[tuple[str, str, str, str]]) -> None:
     check_shapes(rows, styles)
 

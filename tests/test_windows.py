@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from wandb.errors import CommError
 from wandb.sdk.lib.service.service_connection import WandbApiFailedError
@@ -71,7 +71,6 @@ def densities(draw: st.DrawFn) -> tuple[list[int], int]:
 
 
 @MAKES
-@settings(deadline=None)
 @given(
     run=densities(),
     page_size=st.integers(1, 40),
@@ -136,7 +135,6 @@ def test_each_answer_may_have_a_row_for_each_step(prefetch: int) -> None:
     assert max(widths) == WIDEST * 100
 
 
-@settings(deadline=None)
 @given(run=densities(), page_size=st.integers(1, 40), prefetch=st.integers(0, 6))
 def test_what_a_scan_asks_for_is_bounded(run: tuple[list[int], int], page_size: int, prefetch: int) -> None:
     steps, stop = run
