@@ -68,8 +68,7 @@ cdef class ArrowPage(Page):
         cdef RowSpan span
         span.begin = row
         span.end = batch
-        # There is no text to read without the GIL: so a builder of columns asks for the row itself.
-        span.has_surrogates = True
+        span.has_surrogates = False
         self.spans.push_back(span)
         return 0
 

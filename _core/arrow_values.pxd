@@ -39,13 +39,16 @@ cdef class ArrowValues:
     cdef int read_array(self, int32_t node, const ArrowArray* array, int64_t needed) except -1
     cdef str path_of(self, int32_t node)
     cdef int64_t shift_of(self, int32_t node) noexcept
-    cdef bint is_null(self, int32_t place, int64_t index) noexcept
+    cdef bint is_null(self, int32_t place, int64_t index) noexcept nogil
     cdef int64_t read_integer(self, int32_t node, int64_t index) noexcept nogil
     cdef double read_float(self, int32_t node, int64_t index) noexcept nogil
+    cdef int64_t read_time(self, int32_t place, int64_t index) noexcept nogil
+    cdef size_t write_time(self, int32_t place, int64_t index, char* text) noexcept nogil
+    cdef bint find_extent(self, int32_t place, int64_t index, int64_t* begin, int64_t* end) noexcept nogil
     cdef object decode_value(self, int32_t place, int64_t index)
     cdef object decode_item(self, int32_t node, int64_t index)
-    cdef object decode_time(self, const ArrowNode* node, int64_t count)
-    cdef object decode_extent(self, const ArrowNode* node, const ArrowColumn* column, int64_t index)
+    cdef object decode_time(self, int32_t place, int64_t index)
+    cdef object decode_extent(self, int32_t place, int64_t index)
     cdef object decode_dictionary(self, int32_t place, int64_t index)
     cdef dict decode_struct(self, int32_t place, int64_t index)
     cdef list decode_list(self, int32_t node, int64_t begin, int64_t end)

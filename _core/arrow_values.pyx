@@ -253,48 +253,66 @@ cdef class ArrowValues:
         if kind == ARROW_BOOL:
             return bit_at(column.values, index)
         if ARROW_TEXT <= kind <= ARROW_LARGE_JSON:
-            return self.decode_extent(node, column, index)
+            return self.decode_extent(place, index)
         if kind == ARROW_STRUCT:
             return self.decode_struct(place, index)
         if kind == ARROW_FIXED_LIST:
             return self.decode_list(node.first_child, index * node.fixed_size, (index + 1) * node.fixed_size)
         if kind == ARROW_LIST or kind == ARROW_LARGE_LIST:
-            return self.decode_extent(node, column, index)
+            return self.decode_extent(place, index)
         if kind == ARROW_FIXED_BINARY:
             content = PyBytes_FromStringAndSize(<char*> column.values + index * node.fixed_size, node.fixed_size)
             return b2a_base64(content, newline=False).decode()
-        if kind == ARROW_DATE_DAYS or kind == ARROW_TIME32:
-            return self.decode_time(node, load_int32(column.values, index))
-        return self.decode_time(node, load_int64(column.values, index))
+        return self.decode_time(place, index)
 
-    cdef object decode_time(self, const ArrowNode* node, int64_t count):
-        """ISO 8601 text of a date or a time."""
-        cdef char[128] text
-        cdef size_t length
+    cdef int64_t read_time(self, int32_t place, int64_t index) noexcept nogil:
+        """A date or a time in its own units, by its place in the buffer."""
+        cdef ArrowKind kind = self.layout.nodes[place].kind
+        if kind == ARROW_DATE_DAYS or kind == ARROW_TIME32:
+            return load_int32(self.columns[place].values, index)
+        return load_int64(self.columns[place].values, index)
+
+    cdef size_t write_time(self, int32_t place, int64_t index, char* text) noexcept nogil:
+        """Writes a date or a time as ISO 8601 text, `ISO_TEXT_SIZE` bytes at most; 0 where there is no such time."""
+        cdef const ArrowNode* node = &self.layout.nodes[place]
+        cdef int64_t count = self.read_time(place, index)
         if node.kind == ARROW_DATE_DAYS:
-            length = write_date(count, text)
-        elif node.kind == ARROW_DATE_MILLISECONDS:
-            length = write_date(floor_divide(count, 86_400_000), text)
-        elif node.kind == ARROW_TIMESTAMP:
-            length = write_timestamp(count, node.per_second, node.has_zone, text)
+            return write_date(count, text)
+        if node.kind == ARROW_DATE_MILLISECONDS:
+            return write_date(floor_divide(count, 86_400_000), text)
+        if node.kind == ARROW_TIMESTAMP:
+            return write_timestamp(count, node.per_second, node.has_zone, text)
+        return write_time_of_day(count, node.per_second, text)
+
+    cdef bint find_extent(self, int32_t place, int64_t index, int64_t* begin, int64_t* end) noexcept nogil:
+        """The offsets that a value lies between, by its place in the buffer; whether they are possible."""
+        cdef ArrowKind kind = self.layout.nodes[place].kind
+        cdef const ArrowColumn* column = &self.columns[place]
+        if kind == ARROW_TEXT or kind == ARROW_BINARY or kind == ARROW_JSON or kind == ARROW_LIST:
+            begin[0] = load_int32(column.values, index)
+            end[0] = load_int32(column.values, index + 1)
         else:
-            length = write_time_of_day(count, node.per_second, text)
-            if length == 0:
-                raise HistoryDecodeError("the time is none of a day")
+            begin[0] = load_int64(column.values, index)
+            end[0] = load_int64(column.values, index + 1)
+        return column.first_end <= begin[0] <= end[0] <= column.last_end
+
+    cdef object decode_time(self, int32_t place, int64_t index):
+        """ISO 8601 text of a date or a time."""
+        cdef char[ISO_TEXT_SIZE] text
+        cdef size_t length = self.write_time(place, index, text)
+        if length == 0:
+            raise HistoryDecodeError("the time is none of a day")
         return text[:length].decode("ascii")
 
-    cdef object decode_extent(self, const ArrowNode* node, const ArrowColumn* column, int64_t index):
+    cdef object decode_extent(self, int32_t place, int64_t index):
         """A value that lies between two offsets: text, bytes, JSON or a list."""
+        cdef const ArrowNode* node = &self.layout.nodes[place]
+        cdef const ArrowColumn* column = &self.columns[place]
         cdef Cursor cursor
-        cdef int64_t begin, end
+        cdef int64_t begin = 0
+        cdef int64_t end = 0
         cdef const char* text = ""
-        if node.kind in (ARROW_TEXT, ARROW_BINARY, ARROW_JSON, ARROW_LIST):
-            begin = load_int32(column.values, index)
-            end = load_int32(column.values, index + 1)
-        else:
-            begin = load_int64(column.values, index)
-            end = load_int64(column.values, index + 1)
-        if not column.first_end <= begin <= end <= column.last_end:
+        if not self.find_extent(place, index, &begin, &end):
             raise HistoryDecodeError(f"the value lies between the offsets {begin} and {end}, which is impossible")
         if node.kind == ARROW_LIST or node.kind == ARROW_LARGE_LIST:
             return self.decode_list(node.first_child, begin, end)
@@ -342,7 +360,7 @@ cdef class ArrowValues:
                 PyDict_SetItem(members, <object> self.layout.nodes[child].name, value)
         return members
 
-    cdef bint is_null(self, int32_t place, int64_t index) noexcept:
+    cdef bint is_null(self, int32_t place, int64_t index) noexcept nogil:
         """Whether the value at an index is null, in the array or in its dictionary."""
         cdef const ArrowNode* node = &self.layout.nodes[place]
         cdef const ArrowColumn* column = &self.columns[place]

@@ -7,8 +7,11 @@ one. So columns hold what dict rows hold, and fail where they fail.
 
 from libc.stdint cimport int32_t, uint64_t
 
+from histscan._core.arrow_cells cimport add_arrow_rows
+from histscan._core.arrow_rows cimport ArrowPage
 from histscan._core.column_cells cimport (
-    CELL_JSON, CELL_NULL, FACT_JSON, Column, is_sound_text, put_document, put_number, put_token, reach_row, text_bits,
+    CELL_JSON, CELL_NULL, FACT_JSON, Column, check_text, is_sound_text, put_document, put_number, put_token, reach_row,
+    text_bits,
 )
 from histscan._core.column_chunk cimport ColumnChunk
 from histscan._core.column_keys cimport OBJECT_COLUMN, SHARED_COLUMN, SKIPPED_COLUMN, ColumnKeys, KeyTarget, note_key
@@ -104,19 +107,25 @@ cdef class ColumnBuilder:
         cdef Py_ssize_t row = max(first, 0)
         cdef Py_ssize_t page_end = <Py_ssize_t> page.spans.size()
         cdef Py_ssize_t end = page_end if limit is None else min(page_end, row + <Py_ssize_t> limit)
+        # How much further on a row is in the page than in the chunk.
+        cdef Py_ssize_t ahead = row - self.chunk.row_count
+        cdef list readers = [None] * len((<ArrowPage> page).sources) if isinstance(page, ArrowPage) else None
         if self.busy:
             raise RuntimeError("another thread is adding a page to these columns; give each thread a builder")
         self.busy = True
         try:
             while row < end:
-                row = self.add_plain_rows(page, row, end)
+                if readers is None:
+                    row = self.add_plain_rows(page, row, end)
+                else:
+                    row = add_arrow_rows(<ArrowPage> page, readers, self.chunk, self.selection, self.flatten, row, end)
                 if row < end:
-                    try:
-                        self.add_careful_row(page.decode_whole_row(row))
-                    except HistoryError as error:
-                        error.add_location(row=row)
-                        raise
+                    self.add_careful_row(page.decode_whole_row(row))
                     row += 1
+        except HistoryError as error:
+            error.add_location(row=self.chunk.row_count + ahead)
+            raise
+        else:
             if row == page_end:
                 page.raise_if_faulty()
             return row
@@ -375,6 +384,7 @@ cdef class ColumnBuilder:
                 return 0
             offset = column.text.size()
             index = write_object(self.keys.paths, self.nested, index, column.text)
+            check_text(column, 0)
             column.bits[row] = text_bits(offset, column.text.size() - offset)
             column.tags[row] = CELL_JSON
             column.facts |= FACT_JSON

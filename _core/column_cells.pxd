@@ -9,13 +9,19 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 from libcpp.vector cimport vector
 
-from histscan._core.cursor cimport Cursor, byte_ptr, find_invalid_utf8, has_text, open_cursor, peek
+from histscan._core.cursor cimport (
+    COLUMN_TEXT_TOO_LONG, Cursor, byte_ptr, find_invalid_utf8, has_text, open_cursor, peek,
+)
+from histscan._core.faults cimport raise_fault_at
 from histscan._core.json_skip cimport skip_value
 from histscan._core.json_string cimport code_unit_at, unescape_string
 from histscan._core.json_text cimport (
     TOKEN_ARRAY, TOKEN_BIG_INTEGER, TOKEN_FALSE, TOKEN_FLOAT64, TOKEN_INT64, TOKEN_NULL, TOKEN_STRING, TOKEN_TRUE,
     Token, read_token, read_whole_decimal, read_whole_integer, read_whole_token, skip_space,
 )
+
+cdef enum:
+    TEXT_CAPACITY = 0x7FFFFFFF      # of a column in a chunk: Arrow's offsets are 32 bits wide, with a sign
 
 cdef enum CellTag:
     CELL_NULL = 0       # null, or the row has no such key
@@ -51,8 +57,16 @@ cdef struct Column:
 
 
 cdef inline uint64_t text_bits(size_t offset, size_t length) noexcept nogil:
-    """Where a cell's text is. Both fit in 32 bits: a chunk is ended long before."""
+    """Where a cell's text is. Both fit in 32 bits: `check_text` sees to that."""
     return <uint64_t> offset << 32 | <uint64_t> length
+
+
+cdef inline int check_text(const Column* column, size_t more) except -1 nogil:
+    """Raises if the column's text and `more` bytes are more than a chunk can have, which takes a page of that size."""
+    if more > TEXT_CAPACITY or column.text.size() > TEXT_CAPACITY - more:
+        with gil:
+            raise_fault_at(COLUMN_TEXT_TOO_LONG, -1)
+    return 0
 
 
 cdef inline bint fits_double(int64_t value) noexcept nogil:
@@ -158,9 +172,46 @@ cdef inline int reach_row(Column* column, size_t row, size_t row_limit) except -
 cdef inline int put_text(Column* column, size_t row, CellTag tag, byte_ptr begin, byte_ptr end) except -1 nogil:
     """Copies text into the column and makes a cell of it."""
     cdef size_t offset = column.text.size()
+    check_text(column, end - begin)
     column.text.insert(column.text.end(), begin, end)
     column.bits[row] = text_bits(offset, end - begin)
     column.tags[row] = tag
+    return 0
+
+
+cdef inline void put_double(Column* column, size_t row, double number) noexcept nogil:
+    """Makes a cell of a float; here as in the next ones, the row is one that the column has reached."""
+    memcpy(&column.bits[row], &number, sizeof(double))
+    column.tags[row] = CELL_FLOAT64
+    column.facts |= FACT_FLOAT64
+
+
+cdef inline void put_int64(Column* column, size_t row, int64_t number) noexcept nogil:
+    """Makes a cell of an integer."""
+    column.bits[row] = <uint64_t> number
+    column.tags[row] = CELL_INT64
+    column.facts |= FACT_INT64 if fits_double(number) else FACT_WIDE_INT64
+    if number < 0:
+        column.facts |= FACT_NEGATIVE
+
+
+cdef inline void put_uint64(Column* column, size_t row, uint64_t number) noexcept nogil:
+    """Makes a cell of an integer beyond int64."""
+    column.bits[row] = number
+    column.tags[row] = CELL_UINT64
+    column.facts |= FACT_UINT64
+
+
+cdef inline void put_bool(Column* column, size_t row, bint value) noexcept nogil:
+    """Makes a cell of a bool."""
+    column.tags[row] = CELL_TRUE if value else CELL_FALSE
+    column.facts |= FACT_BOOL
+
+
+cdef inline int put_utf8(Column* column, size_t row, byte_ptr begin, byte_ptr end) except -1 nogil:
+    """Makes a cell of text that is valid UTF-8, and has no escapes."""
+    put_text(column, row, CELL_TEXT, begin, end)
+    column.facts |= FACT_NUMBER_TEXT if is_number_text(begin, end) else FACT_TEXT
     return 0
 
 
@@ -173,12 +224,12 @@ cdef inline int put_string(Column* column, size_t row, const Token* token) excep
     if not token.has_escapes:
         if not token.is_ascii and find_invalid_utf8(token.begin, token.end) != token.end:
             return 0
-        put_text(column, row, CELL_TEXT, token.begin, token.end)
-        column.facts |= FACT_NUMBER_TEXT if is_number_text(token.begin, token.end) else FACT_TEXT
+        put_utf8(column, row, token.begin, token.end)
         return 1
     if find_invalid_utf8(token.begin, token.end) != token.end:
         return 0
     offset = column.text.size()
+    check_text(column, token.end - token.begin + 1)
     column.text.resize(offset + <size_t> (token.end - token.begin) + 1)
     open_cursor(&text, token.begin, token.end - token.begin + 1)
     text_end = unescape_string(&text, column.text.data() + offset, &has_surrogates)
@@ -212,27 +263,18 @@ cdef inline int put_token(Column* column, size_t row, Cursor* cursor, const Toke
     """
     cdef uint64_t number
     if token.kind == TOKEN_FLOAT64:
-        memcpy(&column.bits[row], &token.number, sizeof(double))
-        column.tags[row] = CELL_FLOAT64
-        column.facts |= FACT_FLOAT64
+        put_double(column, row, token.number)
     elif token.kind == TOKEN_INT64:
-        column.bits[row] = <uint64_t> token.integer
-        column.tags[row] = CELL_INT64
-        column.facts |= FACT_INT64 if fits_double(token.integer) else FACT_WIDE_INT64
-        if token.integer < 0:
-            column.facts |= FACT_NEGATIVE
+        put_int64(column, row, token.integer)
     elif token.kind == TOKEN_STRING:
         return put_string(column, row, token)
     elif token.kind == TOKEN_NULL:
         column.tags[row] = CELL_NULL
     elif token.kind == TOKEN_TRUE or token.kind == TOKEN_FALSE:
-        column.tags[row] = CELL_TRUE if token.kind == TOKEN_TRUE else CELL_FALSE
-        column.facts |= FACT_BOOL
+        put_bool(column, row, token.kind == TOKEN_TRUE)
     elif token.kind == TOKEN_BIG_INTEGER:
         if read_uint64(token.begin, token.end, &number):
-            column.bits[row] = number
-            column.tags[row] = CELL_UINT64
-            column.facts |= FACT_UINT64
+            put_uint64(column, row, number)
         else:
             put_text(column, row, CELL_JSON, token.begin, token.end)
             column.facts |= FACT_JSON
@@ -249,9 +291,7 @@ cdef inline bint put_number(Column* column, size_t row, Cursor* cursor, byte_ptr
     cdef double number
     cdef int64_t integer
     if read_whole_decimal(cursor.pos, end, cursor.start, &number):
-        memcpy(&column.bits[row], &number, sizeof(double))
-        column.tags[row] = CELL_FLOAT64
-        column.facts |= FACT_FLOAT64
+        put_double(column, row, number)
     elif read_whole_integer(cursor.pos, end, cursor.start, &integer):
         column.bits[row] = <uint64_t> integer
         column.tags[row] = CELL_INT64

@@ -3,13 +3,11 @@
 import json
 
 from libc.stddef cimport size_t
-from libc.stdint cimport int32_t, int64_t, uint64_t
-from libc.string cimport memcpy
+from libc.stdint cimport int32_t
 
 from histscan._core.column_cells cimport (
-    CELL_FALSE, CELL_FLOAT64, CELL_INT64, CELL_JSON, CELL_NULL, CELL_TEXT, CELL_TRUE, CELL_UINT64, FACT_BOOL,
-    FACT_FLOAT64, FACT_INT64, FACT_JSON, FACT_NEGATIVE, FACT_NUMBER_TEXT, FACT_TEXT, FACT_UINT64, FACT_WIDE_INT64,
-    Column, fits_double, is_number_text, list_facts, put_text, reach_row,
+    CELL_JSON, CELL_NULL, FACT_JSON, Column, list_facts, put_bool, put_double, put_int64, put_text, put_uint64,
+    put_utf8, reach_row,
 )
 from histscan._core.cursor cimport JSON_TOO_DEEP, byte_ptr
 from histscan._core.faults cimport raise_fault_at
@@ -57,39 +55,25 @@ cdef class ColumnChunk:
     cdef int put_object(self, str name, object value, size_t row) except -1:
         """Makes one cell of a Python value."""
         cdef Column* column = &self.columns[self.column_named(name)]
-        cdef double number
         cdef bytes text
         reach_row(column, row, row + 1)
         if value is None:
             column.tags[row] = CELL_NULL
         elif type(value) is bool:
-            column.tags[row] = CELL_TRUE if value else CELL_FALSE
-            column.facts |= FACT_BOOL
+            put_bool(column, row, value)
         elif type(value) is float:
-            number = value
-            memcpy(&column.bits[row], &number, sizeof(double))
-            column.tags[row] = CELL_FLOAT64
-            column.facts |= FACT_FLOAT64
+            put_double(column, row, value)
         elif type(value) is int and -0x8000000000000000 <= value <= 0x7FFFFFFFFFFFFFFF:
-            column.bits[row] = <uint64_t> <int64_t> value
-            column.tags[row] = CELL_INT64
-            column.facts |= FACT_INT64 if fits_double(value) else FACT_WIDE_INT64
-            if value < 0:
-                column.facts |= FACT_NEGATIVE
+            put_int64(column, row, value)
         elif type(value) is int and 0 < value <= 0xFFFFFFFFFFFFFFFF:
-            column.bits[row] = <uint64_t> value
-            column.tags[row] = CELL_UINT64
-            column.facts |= FACT_UINT64
+            put_uint64(column, row, value)
         else:
             try:
                 text = value.encode() if type(value) is str else None
             except UnicodeEncodeError:
                 text = None
             if text is not None:
-                put_text(column, row, CELL_TEXT, <byte_ptr> <char*> text, <byte_ptr> <char*> text + len(text))
-                column.facts |= FACT_NUMBER_TEXT if is_number_text(
-                    <byte_ptr> <char*> text, <byte_ptr> <char*> text + len(text)
-                ) else FACT_TEXT
+                put_utf8(column, row, <byte_ptr> <char*> text, <byte_ptr> <char*> text + len(text))
             else:
                 try:
                     text = json.dumps(value).encode()

@@ -19,13 +19,7 @@ from histscan._core.cursor cimport Cursor, byte_ptr, open_cursor, peek
 from histscan._core.json_text cimport (
     TOKEN_FLOAT64, TOKEN_INT64, TOKEN_NULL, Token, infinity, not_a_number, read_token, skip_space,
 )
-
-cdef extern from "json_write.hpp" namespace "histscan" nogil:
-    void write_int64(int64_t number, vector[uint8_t]& out) except +
-    void write_uint64(uint64_t number, vector[uint8_t]& out) except +
-    void write_double(double number, vector[uint8_t]& out) except +
-    void write_string(byte_ptr text, size_t length, vector[uint8_t]& out) except +
-    void write_literal(const char* literal, vector[uint8_t]& out) except +
+from histscan._core.json_write cimport write_double, write_int64, write_literal, write_string, write_uint64
 
 cdef extern from "<utility>" namespace "std" nogil:
     unique_ptr[ArrayBuffers] move(unique_ptr[ArrayBuffers])

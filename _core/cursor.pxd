@@ -47,6 +47,7 @@ cdef enum Fault:
     LOG_CHUNK_ORDER_WRONG
     LOG_RECORD_INVALID
     LOG_ZEROS
+    COLUMN_TEXT_TOO_LONG
 
 
 cdef struct Cursor:

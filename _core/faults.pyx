@@ -1,11 +1,11 @@
 """The words for each fault, and the exceptions made of them."""
 
 from histscan._core.cursor cimport (
-    JSON_COLON_EXPECTED, JSON_COMMA_EXPECTED, JSON_CONTROL_CHARACTER, JSON_EMPTY, JSON_ESCAPE_INVALID,
-    JSON_KEY_EXPECTED, JSON_STRING_UNTERMINATED, JSON_TOO_DEEP, JSON_TRAILING_DATA, JSON_UTF8_INVALID,
-    JSON_VALUE_EXPECTED, LOG_CHECKSUM_WRONG, LOG_CHUNK_ORDER_WRONG, LOG_CHUNK_TOO_LONG, LOG_CHUNK_TYPE_UNKNOWN,
-    LOG_RECORD_INVALID, LOG_ZEROS, WIRE_GROUP_INVALID, WIRE_LENGTH_TOO_LONG, WIRE_TAG_INVALID, WIRE_TRUNCATED,
-    WIRE_UTF8_INVALID, WIRE_VARINT_TOO_LONG, Cursor, Fault, stop,
+    COLUMN_TEXT_TOO_LONG, JSON_COLON_EXPECTED, JSON_COMMA_EXPECTED, JSON_CONTROL_CHARACTER, JSON_EMPTY,
+    JSON_ESCAPE_INVALID, JSON_KEY_EXPECTED, JSON_STRING_UNTERMINATED, JSON_TOO_DEEP, JSON_TRAILING_DATA,
+    JSON_UTF8_INVALID, JSON_VALUE_EXPECTED, LOG_CHECKSUM_WRONG, LOG_CHUNK_ORDER_WRONG, LOG_CHUNK_TOO_LONG,
+    LOG_CHUNK_TYPE_UNKNOWN, LOG_RECORD_INVALID, LOG_ZEROS, WIRE_GROUP_INVALID, WIRE_LENGTH_TOO_LONG,
+    WIRE_TAG_INVALID, WIRE_TRUNCATED, WIRE_UTF8_INVALID, WIRE_VARINT_TOO_LONG, Cursor, Fault, stop,
 )
 
 from histscan.errors import HistoryDecodeError
@@ -34,6 +34,7 @@ cdef dict FAULT_REASONS = {
     LOG_CHUNK_ORDER_WRONG: "the log is corrupt: a chunk begins or goes on with a record where none can",
     LOG_RECORD_INVALID: "the log is corrupt: a record whose checksum is right is not a protobuf message",
     LOG_ZEROS: "the log is corrupt: zeros stand where something was written, and more follows behind them",
+    COLUMN_TEXT_TOO_LONG: "one page has more than 2 GiB of text for one column: ask for smaller pages, or other keys",
 }
 
 
@@ -43,8 +44,8 @@ cdef str fault_reason(Fault fault):
 
 
 cdef int raise_fault_at(Fault fault, Py_ssize_t byte) except -1:
-    """Raises the exception for `fault` at offset `byte`."""
-    raise HistoryDecodeError(FAULT_REASONS[fault], byte=byte)
+    """Raises the exception for `fault` at offset `byte`; a negative one is none."""
+    raise HistoryDecodeError(FAULT_REASONS[fault], byte=None if byte < 0 else byte)
 
 
 cdef int raise_fault(const Cursor* cursor) except -1:

@@ -16,6 +16,7 @@ from histscan import HistoryDecodeError
 from histscan._core.arrow_batch import ArrowBatch
 from histscan._core.arrow_input import read_batches
 from histscan._core.arrow_rows import ArrowPage, take_rows
+from histscan._core.column_builder import ColumnBuilder
 from tests.arrow_samples import Tampered, expected_rows
 
 
@@ -33,6 +34,12 @@ class TestMalformedValues:
             page.rows()
         assert caught.value.row == row
         assert caught.value.path == "$['the column']"
+        # Columns end where rows do, with the same words.
+        builder = ColumnBuilder()
+        with pytest.raises(HistoryDecodeError) as of_columns:
+            builder.add_page(page)
+        assert str(of_columns.value) == str(caught.value)
+        assert builder.row_count == row
 
     def text(self, *texts: bytes) -> Any:
         return pyarrow.array(texts, pyarrow.binary()).view(pyarrow.string())
@@ -153,13 +160,20 @@ def test_any_offsets(offsets: list[int], array: Any) -> None:
     """Whatever lies between the first offset and a sound last one, nothing outside of the buffer is read."""
     offsets[0], offsets[3] = 0, 3
     (batch,) = table_of(array).to_batches()
-    rises = 0 <= offsets[1] <= 3 and offsets[2] <= 3
-    page = ArrowPage([ArrowBatch(Tampered(batch, put_offsets(*offsets)))])
-    if rises:
+    # It keeps the buffer of the offsets.
+    tampered = Tampered(batch, put_offsets(*offsets))
+    page = ArrowPage([ArrowBatch(tampered)])
+    if 0 <= offsets[1] <= 3:
         assert page.row(0)["column"] in (["abc"[: offsets[1]], [1, 2, 3][: offsets[1]]])
+    # The row between is null, whatever its offsets say.
+    if 0 <= offsets[1] <= 3 and 0 <= offsets[2] <= 3:
+        assert ColumnBuilder().add_page(page) == len(page.rows()) == 3
     else:
-        with pytest.raises(HistoryDecodeError, match=r"at `\$\.column`"):
+        with pytest.raises(HistoryDecodeError, match=r"at `\$\.column`") as of_rows:
             page.rows()
+        with pytest.raises(HistoryDecodeError) as of_columns:
+            ColumnBuilder().add_page(page)
+        assert str(of_columns.value) == str(of_rows.value)
 
 
 def test_batch_is_taken_over_once() -> None:

@@ -297,8 +297,7 @@ class ExportedScan(RowScan, ColumnExports):
         try:
             for step, page in source:
                 self._note_progress(step, page)
-                # Builders of columns know nothing of those of files.
-                yield page.rows() if isinstance(page, ArrowPage) else page
+                yield page
         finally:
             source.close()
             if self._progress is not None:

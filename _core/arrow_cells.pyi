@@ -1,0 +1,10 @@
+from histscan._core.arrow_batch import ArrowBatch
+from histscan._core.column_chunk import ColumnChunk
+from histscan._core.item_selection import ItemSelection
+
+class ArrowCells:
+    @property
+    def needs_care(self) -> bool: ...
+    def __init__(
+        self, batch: ArrowBatch, chunk: ColumnChunk, selection: ItemSelection | None, flatten: bool
+    ) -> None: ...
