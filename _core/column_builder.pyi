@@ -7,7 +7,14 @@ from histscan._core.column_chunk import ColumnChunk
 from histscan._core.page import Page
 
 class ColumnBuilder:
-    def __init__(self, keys: Sequence[str] | None = None, *, flatten: bool = False, expected_rows: int = 0) -> None: ...
+    def __init__(
+        self,
+        keys: Sequence[str] | None = None,
+        *,
+        flatten: bool = False,
+        expected_rows: int = 0,
+        expected_columns: int = 0,
+    ) -> None: ...
     @property
     def flatten(self) -> bool: ...
     @property

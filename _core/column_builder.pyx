@@ -36,6 +36,8 @@ from histscan.errors import HistoryError, ResponseShapeError
 cdef enum:
     # A chunk is ended when the text of one of its columns has grown to this: Arrow's offsets are 32 bits wide.
     TEXT_LIMIT = 1 << 29
+    # Room that is made for columns which are only expected, in cells: it may be in vain.
+    SPARE_CELLS = 1 << 22
 
 
 cdef class ColumnBuilder:
@@ -47,16 +49,21 @@ cdef class ColumnBuilder:
         flatten: Nested values become columns with dotted names, instead of one column of JSON text.
         expected_rows: How many rows will be added, where that is known: each column gets room for them at once. Not
             for counts that somebody claims; these rows have to be in memory.
+        expected_columns: How many columns there will be, where that can be guessed. Room for them is made at once, in
+            the memory of the thread that makes the builder; one that fills them and ends gives its own memory back,
+            which the next one would have to ask for anew.
     """
 
     def __cinit__(self, *args, **kwargs):
         self._start_chunk()
 
-    def __init__(self, keys=None, *, bint flatten=False, size_t expected_rows=0):
+    def __init__(self, keys=None, *, bint flatten=False, size_t expected_rows=0, size_t expected_columns=0):
         self.flatten = flatten
         self.expected_rows = expected_rows
         self.selection = None if keys is None else ItemSelection(keys)
         self._start_chunk()
+        if expected_rows:
+            self.chunk.make_room(min(expected_columns, SPARE_CELLS // expected_rows), expected_rows)
 
     def _start_chunk(self):
         """Begins with no rows, and with the columns that were asked for."""
@@ -87,6 +94,7 @@ cdef class ColumnBuilder:
         if self.busy:
             raise RuntimeError("another thread is adding a page to these columns")
         self._start_chunk()
+        chunk.spare.clear()
         return chunk
 
     def add_page(self, Page page not None, Py_ssize_t first=0, limit=None):

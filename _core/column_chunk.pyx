@@ -39,6 +39,15 @@ cdef class ColumnChunk:
                 self.columns[index].tags[row] = CELL_NULL
         return 0
 
+    cdef int make_room(self, size_t column_count, size_t row_count) except -1:
+        """Has buffers ready for columns that will be there; they come from the calling thread's memory."""
+        cdef size_t index
+        self.spare.resize(column_count)
+        for index in range(column_count):
+            self.spare[index].tags.reserve(row_count)
+            self.spare[index].bits.reserve(row_count)
+        return 0
+
     cdef int32_t column_named(self, str name) except -2:
         """The index of a column, which is made if there is none of the name."""
         cdef int32_t index
@@ -48,6 +57,10 @@ cdef class ColumnChunk:
         index = <int32_t> self.columns.size()
         self.columns.resize(index + 1)
         self.columns[index].facts = 0
+        if not self.spare.empty():
+            self.columns[index].tags.swap(self.spare.back().tags)
+            self.columns[index].bits.swap(self.spare.back().bits)
+            self.spare.pop_back()
         self.names.append(name)
         self.index_of[name] = index
         return index

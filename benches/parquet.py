@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -81,9 +82,42 @@ def _case(name: str, subject: str, rows: Callable[[Iterable[int]], Iterator[Row]
     )
 
 
+def _to_arrow(files: ParquetFiles) -> Iterator[pyarrow.Table]:
+    yield histscan.open(files.paths).to_arrow()
+
+
+def _to_arrow_by_pyarrow(files: ParquetFiles) -> Iterator[pyarrow.Table]:
+    """Reads everything, and makes JSON text of structs."""
+    table = pyarrow.concat_tables(map(pyarrow.parquet.read_table, files.paths))
+    for place, field in enumerate(table.schema):
+        if pyarrow.types.is_struct(field.type):
+            texts = [None if cell is None else json.dumps(cell) for cell in table.column(place).to_pylist()]
+            table = table.set_column(place, field.name, pyarrow.array(texts, pyarrow.string()))
+    yield table
+
+
+def _rows_of_tables(tables: Iterable[pyarrow.Table]) -> Iterator[Any]:
+    """The tables' rows, with what is JSON text of objects read."""
+    for table in tables:
+        for row in _without_nulls(table.to_pylist()):
+            yield {
+                key: json.loads(cell) if isinstance(cell, str) and cell.startswith("{") else cell
+                for key, cell in row.items()
+            }
+
+
 PARQUET_CASES: tuple[Case[ParquetFiles], ...] = (
     _case("parquet", "Parquet files → dict rows", plain_rows),
     _case("parquet-mixed", "Parquet files → dict rows, text, NaN, structs, nulls", mixed_rows),
+    Case(
+        "parquet-arrow",
+        "Parquet files → Arrow, structs as JSON text",
+        _written("parquet-mixed", mixed_rows),
+        Contestant(f"pyarrow {pyarrow.__version__}, json", _to_arrow_by_pyarrow, _rows_of_tables),
+        Contestant("histscan", _to_arrow, _rows_of_tables),
+        floor=2.0,
+        rounds=7,
+    ),
 )
-"""Four files with 23 columns, reading included on both sides. In the second case a row has two texts, a struct and a
-key that half of the rows lack."""
+"""Four files with 23 columns, reading included on both sides. In the mixed rows there are two texts, a struct and a key
+that half of the rows lack."""

@@ -19,10 +19,8 @@ from histscan._core.arrow_rows import ArrowPage, take_rows
 from histscan._core.column_builder import ColumnBuilder
 from histscan._core.pages import TextPage
 from tests.arrow_samples import SAMPLES, expected_rows, tables
-from tests.column_rows import build_table, check_table, in_parts, rows_of, table_of
+from tests.column_rows import build_table, check_table, in_parts, rows_of
 from tests.json_corpus import fingerprint
-
-MIB = 2**20
 
 
 def page_of(table: Any) -> ArrowPage:
@@ -153,28 +151,6 @@ def test_types_are_those_of_all_pages() -> None:
         1, None, {"b": 2**63 - 1}, "x",
     ]  # fmt: skip
     assert table.column("c").to_pylist() == [None, None, 0.5, 2.0]
-
-
-def long_texts(count: int) -> Any:
-    """A page of rows with 64 MiB of text each, which is in memory once."""
-    texts = pyarrow.DictionaryArray.from_arrays(pyarrow.array([0] * count), pyarrow.array(["x" * (64 * MIB)]))
-    return page_of(pyarrow.table({"number": range(count), "text": texts}))
-
-
-@pytest.mark.parametrize(
-    "make_page", [long_texts, lambda count: TextPage(['{"text":"' + "x" * 64 * MIB + '"}'] * count)]
-)
-def test_more_text_than_a_column_can_have(make_page: Any) -> None:
-    builder = ColumnBuilder()
-    with pytest.raises(HistoryDecodeError, match=r"more than 2 GiB of text for one column.*\(row 31\)"):
-        builder.add_page(make_page(40))
-    assert builder.is_full
-    assert builder.row_count == 31
-    table = table_of([builder.take_chunk()])
-    assert table.num_rows == 31
-    assert table.column("text")[30].as_buffer().size == 64 * MIB
-    builder.add_page(make_page(2), 1)
-    assert table_of([builder.take_chunk()]).num_rows == 1
 
 
 @pytest.mark.parametrize("name", ["json", "text", "list"])

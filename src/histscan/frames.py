@@ -100,19 +100,23 @@ def build_chunks(
         yield builder.take_chunk()
 
 
-def _build_one(pages: list[Page | list[Any]], keys: Sequence[str] | None, flatten: bool) -> ColumnChunk:
-    """Builds one chunk of some pages."""
-    builder = ColumnBuilder(keys, flatten=flatten, expected_rows=sum(map(len, pages)))
+def _build(builder: ColumnBuilder, pages: list[Page | list[Any]]) -> list[ColumnChunk]:
+    """Builds columns of some pages: one chunk, unless there is so much text that it takes several."""
+    chunks = []
     for page in pages:
         _add(builder, page, 0, None)
-    return builder.take_chunk()
+        if builder.is_full:
+            chunks.append(builder.take_chunk())
+    if builder.row_count or not chunks:
+        chunks.append(builder.take_chunk())
+    return chunks
 
 
-def _build_here(pages: list[Page | list[Any]], keys: Sequence[str] | None, flatten: bool) -> Future[ColumnChunk]:
-    """Builds one chunk of some pages right now; it fails when its turn comes."""
-    future: Future[ColumnChunk] = Future()
+def _build_here(builder: ColumnBuilder, pages: list[Page | list[Any]]) -> Future[list[ColumnChunk]]:
+    """Builds columns of some pages right now; it fails when its turn comes."""
+    future: Future[list[ColumnChunk]] = Future()
     try:
-        future.set_result(_build_one(pages, keys, flatten))
+        future.set_result(_build(builder, pages))
     except Exception as error:
         future.set_exception(error)
     return future
@@ -135,9 +139,10 @@ def build_chunks_in_threads(
     Raises:
         HistoryError: A page can't be read; of several, the first in the scan's order.
     """
-    waiting: deque[Future[ColumnChunk]] = deque()
+    waiting: deque[Future[list[ColumnChunk]]] = deque()
     failure: Exception | None = None
     is_first = True
+    columns = 0
     source = iter(pages)
     try:
         with ThreadPoolExecutor(max(1, threads - 1), thread_name_prefix="histscan-columns") as pool:
@@ -158,21 +163,25 @@ def build_chunks_in_threads(
                 # The last tasks are small, so that all threads are ready at about the same time.
                 size = -(-len(in_hand) // (2 * threads)) if has_ended else _PAGES_PER_TASK
                 group = [in_hand.popleft() for _ in range(min(size, len(in_hand)))]
+                rows = sum(map(len, group))
+                builder = ColumnBuilder(keys, flatten=flatten, expected_rows=rows, expected_columns=columns)
                 # The others have enough to do until this thread is back: then it is one of them.
                 if sum(not future.done() for future in waiting) >= 2 * (threads - 1):
-                    waiting.append(_build_here(group, keys, flatten))
+                    waiting.append(_build_here(builder, group))
                 else:
-                    waiting.append(pool.submit(_build_one, group, keys, flatten))
+                    waiting.append(pool.submit(_build, builder, group))
                 while waiting and waiting[0].done():
-                    yield waiting.popleft().result()
+                    for chunk in waiting.popleft().result():
+                        columns = len(chunk.names)
+                        yield chunk
             while waiting:
-                yield waiting.popleft().result()
+                yield from waiting.popleft().result()
     finally:
         _end(source)
     if failure is not None:
         raise failure
     if is_first:
-        yield _build_one([], keys, flatten)
+        yield ColumnBuilder(keys, flatten=flatten).take_chunk()
 
 
 class ColumnExports:

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 __all__ = ["ColumnPlan", "TableStream"]
 
+_ROWS_AT_ONCE = 8192
+"""Rows after which it is looked how much text there is."""
+
 PageReader = Callable[..., Iterator[ArrowPage]]
 
 
@@ -90,7 +93,7 @@ class ColumnPlan:
         for table in self._tables():
             pieces.append(self._plain_columns(table))
             if self._others:
-                chunks.append(self._chunk(table))
+                chunks.extend(self._chunks(table))
         plain = pyarrow.concat_tables(pieces) if pieces else self._plain_schema.empty_table()
         if not self._others:
             return plain
@@ -112,7 +115,7 @@ class ColumnPlan:
             if not self._others:
                 yield plain
                 continue
-            others = pyarrow.table(ArrowStream(self._other_formats, [self._chunk(table)]))
+            others = pyarrow.table(ArrowStream(self._other_formats, self._chunks(table)))
             yield self._joined(plain, others)
 
     @cached_property
@@ -138,7 +141,7 @@ class ColumnPlan:
         def chunks() -> Iterator[ColumnChunk]:
             try:
                 for table in self._tables(self._others):
-                    yield self._chunk(table)
+                    yield from self._chunks(table)
             except HistoryError:
                 # The pass that makes the columns raises it, behind the rows before it.
                 return
@@ -193,20 +196,28 @@ class ColumnPlan:
             return table.select([])
         return pyarrow.Table.from_arrays(columns, schema=self._plain_schema)
 
-    def _chunk(self, table: pyarrow.Table) -> ColumnChunk:
-        """The other columns of a piece."""
+    def _chunks(self, table: pyarrow.Table) -> list[ColumnChunk]:
+        """The other columns of a piece: one chunk, unless there is so much text that it takes several."""
         builder = ColumnBuilder(None if self._flatten and self._all else self._others, flatten=self._flatten)
         wanted = {key.split(".")[0] for key in self._others} | set(self._others)
         names = [
             name for name in table.schema.names if name in wanted or any(key.startswith(f"{name}.") for key in wanted)
         ]
+        chunks = []
         rows = 0
         for batch in table.select(names).to_batches():
-            builder.add_page(ArrowPage([ArrowBatch(batch)]))
+            page = ArrowPage([ArrowBatch(batch)])
+            first = 0
+            while first < len(page):
+                first = builder.add_page(page, first, _ROWS_AT_ONCE)
+                if builder.is_full:
+                    chunks.append(builder.take_chunk())
             rows += batch.num_rows
         # Without a column a table has no batches.
         builder.add_rows({} for _ in range(len(table) - rows))
-        return builder.take_chunk()
+        if builder.row_count or not chunks:
+            chunks.append(builder.take_chunk())
+        return chunks
 
     def _joined(self, plain: pyarrow.Table, others: pyarrow.Table) -> pyarrow.Table:
         """Puts the columns side by side, in the order of the keys."""
