@@ -15,6 +15,8 @@ import pyarrow as pa
 import pytest
 
 import histscan
+from histscan._core.arrow_input import read_batches
+from histscan._core.arrow_rows import ArrowPage
 from histscan._core.column_builder import ColumnBuilder
 from histscan._core.column_chunk import ColumnChunk
 from histscan._core.page import Page
@@ -72,6 +74,28 @@ def test_builders_side_by_side(encoding: str) -> None:
         for page in pages:
             builder.add_page(page)
         return table_of([builder.take_chunk()])
+
+    for table in run_together(build, build, build):
+        assert table.combine_chunks().equals(expected.combine_chunks())
+
+
+@pytest.mark.parametrize("takes_care", [False, True])
+def test_pages_of_arrow_side_by_side(takes_care: bool) -> None:
+    columns = {
+        "_step": pa.array(range(2_000)),
+        "sparse": pa.array([step if step % 3 else None for step in range(2_000)]),
+        "word": pa.array([f"word {step % 7}" for step in range(2_000)]).dictionary_encode(),
+        "nested": pa.array([{"a": step, "b": [step / 4, None]} for step in range(2_000)]),
+    }
+    if takes_care:
+        # Bytes are left to the decoder of rows.
+        columns["bytes"] = pa.array([bytes([step % 256]) for step in range(2_000)])
+    (batch,) = read_batches(pa.table(columns))
+    pages = [ArrowPage([batch]) for _ in range(4)]
+    expected = build_table([page.rows() for page in pages])
+
+    def build() -> Any:
+        return build_table(pages)
 
     for table in run_together(build, build, build):
         assert table.combine_chunks().equals(expected.combine_chunks())
