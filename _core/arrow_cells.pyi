@@ -1,3 +1,7 @@
+"""Values of an Arrow record batch, written straight into columns."""
+
+from typing_extensions import Self
+
 from histscan._core.arrow_batch import ArrowBatch
 from histscan._core.column_chunk import ColumnChunk
 from histscan._core.item_selection import ItemSelection
@@ -5,6 +9,4 @@ from histscan._core.item_selection import ItemSelection
 class ArrowCells:
     @property
     def needs_care(self) -> bool: ...
-    def __init__(
-        self, batch: ArrowBatch, chunk: ColumnChunk, selection: ItemSelection | None, flatten: bool
-    ) -> None: ...
+    def __new__(cls, batch: ArrowBatch, chunk: ColumnChunk, selection: ItemSelection | None, flatten: bool) -> Self: ...
