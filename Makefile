@@ -26,8 +26,9 @@ run: setup
 	$(BIN)/histscan plot $(EXAMPLE) -k loss -k validation.loss --smooth --log-y -o out/loss.png
 	$(BIN)/histscan info $(EXAMPLE)
 
+# A module's tests share what they set up, so each module stays in one process.
 test: lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 # install() with every release of wandb that it knows, each in a virtual environment of its own.
 test-matrix: setup
