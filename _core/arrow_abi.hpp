@@ -13,6 +13,8 @@
 #include <string>
 #include <vector>
 
+#include "cell_bits.hpp"
+
 #ifndef ARROW_C_DATA_INTERFACE
 #define ARROW_C_DATA_INTERFACE
 
@@ -65,7 +67,7 @@ namespace histscan {
 // The buffers of one array, of whatever type; those that the type has no use for stay empty.
 struct ArrayBuffers {
     std::vector<uint8_t> validity;  // a bit for each value, or nothing where none is null
-    std::vector<uint64_t> values;   // of fixed-width types
+    CellBits values;                // of fixed-width types
     std::vector<uint8_t> bits;      // of bools
     std::vector<int32_t> offsets;   // of text and lists
     std::vector<uint8_t> text;

@@ -1,9 +1,11 @@
 """Arrow's C data and stream interfaces, and how columns are handed out through them."""
 
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint8_t
 from libcpp.memory cimport unique_ptr
 from libcpp.string cimport string
 from libcpp.vector cimport vector
+
+from histscan._core.cell_bits cimport CellBits
 
 
 cdef extern from "arrow_abi.hpp" nogil:
@@ -40,7 +42,7 @@ cdef extern from "arrow_abi.hpp" namespace "histscan" nogil:
     cdef cppclass ArrayBuffers:
         ArrayBuffers() except +
         vector[uint8_t] validity    # a bit for each value; filled in only where one is null
-        vector[uint64_t] values     # of int64, uint64 and float64
+        CellBits values             # of int64, uint64 and float64
         vector[uint8_t] bits        # of bools
         vector[int32_t] offsets     # of text and lists
         vector[uint8_t] text

@@ -14,9 +14,11 @@ from histscan._core.column_cells cimport (
     text_bits,
 )
 from histscan._core.column_chunk cimport ColumnChunk
-from histscan._core.column_keys cimport OBJECT_COLUMN, SHARED_COLUMN, SKIPPED_COLUMN, ColumnKeys, KeyTarget, note_key
+from histscan._core.column_keys cimport OBJECT_COLUMN, SHARED_COLUMN, ColumnKeys, KeyTarget, note_key
 from histscan._core.cursor cimport Cursor, byte_ptr, hash_bytes, open_cursor, peek
 from histscan._core.graphql_page cimport JsonPage
+from histscan._core.expected_items cimport add_expected_items
+from histscan._core.expected_members cimport add_expected_members
 from histscan._core.item_selection cimport ItemSelection
 from histscan._core.json_quoted cimport read_quoted_token, skip_quoted_key, skip_quoted_value, unquote
 from histscan._core.json_skip cimport skip_key, skip_value
@@ -24,12 +26,10 @@ from histscan._core.json_text cimport Token, find_number_end, read_token, skip_s
 from histscan._core.key_memory cimport NOT_REMEMBERED, RememberedKey, has_key
 from histscan._core.log_page cimport LogPage
 from histscan._core.message_items cimport (
-    ITEM_NONE, ITEM_PLAIN, ITEM_TAG, PARQUET_ITEM, RECORD_ITEM, ItemKind, ItemSchema, enter_known_item, read_item,
-    known_item_end, take_json_tag,
+    ITEM_NONE, ITEM_PLAIN, PARQUET_ITEM, RECORD_ITEM, ItemKind, ItemSchema, enter_item_of, read_item,
 )
 from histscan._core.nested_items cimport NestedItem, is_tree, write_object
 from histscan._core.page cimport Page
-from histscan._core.wire cimport read_length
 
 from histscan.errors import HistoryError, ResponseShapeError
 
@@ -192,10 +192,12 @@ cdef class ColumnBuilder:
     cdef int add_json_row(self, Cursor* cursor, bint is_quoted, size_t row, size_t row_limit) except -1 nogil:
         """Adds a row that is JSON text, quoted or not; 0 where it needs care."""
         cdef byte_ptr begin
+        cdef byte_ptr number_end
         cdef const RememberedKey* entry
         cdef const int32_t* guess = self.keys.json_order.order.data()
         cdef const int32_t* guess_end = guess
         cdef size_t position = 0
+        cdef size_t taken
         cdef uint64_t hash
         cdef int32_t index
         cdef bint repeats = True
@@ -213,6 +215,13 @@ cdef class ColumnBuilder:
         if peek(cursor) != c'}':
             while True:
                 index = NOT_REMEMBERED
+                if guess < guess_end:
+                    taken = add_expected_members(
+                        cursor, self.keys.json_keys.entries.data(), self.keys.json_order.targets.data(), guess,
+                        guess_end - guess, self.chunk.columns.data(), row,
+                    )
+                    position += taken
+                    guess += taken
                 if guess < guess_end:
                     entry = &self.keys.json_keys.entries[guess[0]]
                     if has_key(cursor, entry):
@@ -244,7 +253,10 @@ cdef class ColumnBuilder:
                 if target.column >= 0:
                     column = &self.chunk.columns[target.column]
                     reach_row(column, row, row_limit)
-                if column == NULL or not put_number(column, row, cursor, find_number_end(cursor.pos, cursor.end)):
+                number_end = find_number_end(cursor.pos, cursor.end)
+                if column != NULL and put_number(column, row, cursor.pos, number_end, cursor.start):
+                    cursor.pos = number_end
+                else:
                     byte = peek(cursor)
                     if target.column == SHARED_COLUMN:
                         return 0
@@ -284,10 +296,8 @@ cdef class ColumnBuilder:
         cdef byte_ptr begin = NULL
         cdef byte_ptr keys_end = NULL
         cdef byte_ptr item_end = NULL
-        cdef const RememberedKey* entry
-        # The keys that the row before brought, as far as they are worth a guess; none where they come in any order.
-        cdef const int32_t* guess = self.keys.item_order.order.data()
-        cdef const int32_t* guess_end = guess
+        # How many items are expected to come: those of the row before, where rows bring them in one order.
+        cdef size_t expected_count = self.keys.expected_items.size()
         cdef size_t position = 0
         cdef uint64_t hash
         cdef int32_t index
@@ -295,43 +305,23 @@ cdef class ColumnBuilder:
         cdef KeyTarget target
         cdef NestedItem nested
         cdef ItemKind kind
-        if self.keys.item_order.repeats:
-            guess_end += self.keys.item_order.order.size()
         if self.nested.size():
             self.nested.clear()
         while True:
             cursor.end = row_end
-            # Where only some keys are asked for, most items are not wanted.
-            item_end = cursor.pos
-            while guess < guess_end and self.keys.item_order.targets[guess[0]].column == SKIPPED_COLUMN:
-                item_end = known_item_end(item_end, row_end, &self.keys.items.entries[guess[0]])
-                if item_end == NULL:
-                    break
-                cursor.pos = item_end
-                guess += 1
-                position += 1
             index = NOT_REMEMBERED
-            entry = &self.keys.items.entries[guess[0]] if guess < guess_end else NULL
-            if entry != NULL and enter_known_item(cursor, entry):
-                item_end = cursor.end
-                index = guess[0]
-                guess += 1
-            elif entry != NULL and peek(cursor) == ITEM_TAG:
-                begin = cursor.pos
-                cursor.pos += 1
-                if not read_length(cursor, &item_end):
-                    return 0
-                cursor.end = item_end
-                if has_key(cursor, entry):
-                    cursor.pos += entry.length
-                    if not (take_json_tag(cursor) and read_length(cursor, &cursor.end) and cursor.end == item_end):
-                        return 0
-                    index = guess[0]
-                    guess += 1
+            if position < expected_count:
+                position += add_expected_items(
+                    cursor, &self.keys.expected_items[position], expected_count - position, self.chunk.columns.data(),
+                    row,
+                )
+            if position < expected_count:
+                index = self.keys.item_order.order[position]
+                if enter_item_of(cursor, &self.keys.items.entries[index]):
+                    item_end = cursor.end
                 else:
-                    guess_end = guess
-                    cursor.pos = begin
-                    cursor.end = row_end
+                    index = NOT_REMEMBERED
+                    expected_count = 0
             if index == NOT_REMEMBERED:
                 kind = read_item(cursor, row_end, schema == RECORD_ITEM, &begin, &keys_end)
                 if kind == ITEM_NONE:
@@ -366,8 +356,7 @@ cdef class ColumnBuilder:
                 if put_document(&self.chunk.columns[target.column], row, row_limit, cursor) != 1:
                     return 0
             cursor.pos = item_end
-        if self.keys.item_order.repeats != repeats:
-            self.keys.item_order.repeats = repeats
+        self.keys.note_item_order(repeats)
         if self.nested.size():
             return self.add_nested(row, row_limit)
         return 1

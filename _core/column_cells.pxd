@@ -9,6 +9,7 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 from libcpp.vector cimport vector
 
+from histscan._core.cell_bits cimport CellBits
 from histscan._core.cursor cimport (
     COLUMN_TEXT_TOO_LONG, Cursor, byte_ptr, find_invalid_utf8, has_text, open_cursor, peek,
 )
@@ -51,7 +52,7 @@ cdef enum ColumnFact:
 
 cdef struct Column:
     vector[uint8_t] tags        # a CellTag for each row; rows behind its end are null
-    vector[uint64_t] bits
+    CellBits bits               # of each row; those of a null cell mean nothing
     vector[uint8_t] text        # what CELL_TEXT and CELL_JSON refer to
     uint32_t facts              # of ColumnFact
 
@@ -283,23 +284,23 @@ cdef inline int put_token(Column* column, size_t row, Cursor* cursor, const Toke
     return 1
 
 
-cdef inline bint put_number(Column* column, size_t row, Cursor* cursor, byte_ptr end) noexcept nogil:
-    """Takes a number that ends at `end` and makes a cell of it, if it is such a one as most are; otherwise nothing.
+cdef inline bint put_number(Column* column, size_t row, byte_ptr begin, byte_ptr end, byte_ptr start) noexcept nogil:
+    """Makes a cell of the number that all of [begin, end) is, if it is such a one as most are; otherwise nothing.
 
-    The cell's row is one that the column has reached. Another reader takes what is left.
+    The cell's row is one that the column has reached, and `start` is where the reader's bytes begin. Another reader
+    takes what is left.
     """
     cdef double number
     cdef int64_t integer
-    if read_whole_decimal(cursor.pos, end, cursor.start, &number):
+    if read_whole_decimal(begin, end, start, &number):
         put_double(column, row, number)
-    elif read_whole_integer(cursor.pos, end, cursor.start, &integer):
+    elif read_whole_integer(begin, end, start, &integer):
         column.bits[row] = <uint64_t> integer
         column.tags[row] = CELL_INT64
         # It is too short to be one that a double doesn't hold.
         column.facts |= FACT_INT64 | (FACT_NEGATIVE if integer < 0 else 0)
     else:
         return False
-    cursor.pos = end
     return True
 
 
@@ -310,7 +311,7 @@ cdef inline int put_document(Column* column, size_t row, size_t row_limit, Curso
     """
     cdef Token token
     reach_row(column, row, row_limit)
-    if put_number(column, row, cursor, cursor.end):
+    if put_number(column, row, cursor.pos, cursor.end, cursor.start):
         return 1
     skip_space(cursor)
     if not read_whole_token(cursor, &token) or put_token(column, row, cursor, &token) != 1:

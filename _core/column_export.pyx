@@ -6,7 +6,7 @@ twice.
 
 from libc.stddef cimport size_t
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
-from libc.string cimport memcpy
+from libc.string cimport memchr, memcpy
 from libcpp.memory cimport unique_ptr
 from libcpp.vector cimport vector
 
@@ -49,14 +49,16 @@ cdef int fill_validity(const uint8_t* tags, size_t row_count, ArrayBuffers* out)
     """Sets the bit of each row that is not null, and counts the others."""
     cdef size_t row
     cdef size_t present = 0
+    out.length = <int64_t> row_count
+    out.null_count = 0
+    # Most columns have no null at all, which is found out much faster than how many there are.
+    if row_count == 0 or memchr(tags, CELL_NULL, row_count) == NULL:
+        return 0
+    out.validity.assign((row_count + 7) // 8, 0)
     for row in range(row_count):
         present += tags[row] != CELL_NULL
-    out.length = <int64_t> row_count
+        out.validity[row >> 3] |= (tags[row] != CELL_NULL) << (row & 7)
     out.null_count = <int64_t> (row_count - present)
-    if present != row_count:
-        out.validity.assign((row_count + 7) // 8, 0)
-        for row in range(row_count):
-            out.validity[row >> 3] |= (tags[row] != CELL_NULL) << (row & 7)
     return 0
 
 
@@ -98,6 +100,15 @@ cdef int fill_floats(Column* column, size_t row_count, ArrayBuffers* out) except
             else:
                 column.bits[row] = bits_of(-infinity() if text[0] == c'-' else infinity())
     out.values.swap(column.bits)
+    return 0
+
+
+cdef int clear_nulls(Column* column, size_t row_count) except -1 nogil:
+    """Gives the bits of null cells a value: they may be whatever the memory held before."""
+    cdef size_t row
+    for row in range(row_count):
+        if column.tags[row] == CELL_NULL:
+            column.bits[row] = 0
     return 0
 
 
@@ -216,6 +227,8 @@ cdef int fill_buffers(
     column.bits.resize(row_count)
     out.format = c'u' if format == c'j' else format
     fill_validity(column.tags.data(), row_count, out)
+    if out.null_count:
+        clear_nulls(column, row_count)
     if format == c'g':
         fill_floats(column, row_count, out)
     elif format == c'l' or format == c'L':

@@ -6,6 +6,7 @@ from libcpp.vector cimport vector
 
 from histscan._core.column_chunk cimport ColumnChunk
 from histscan._core.cursor cimport Cursor, byte_ptr
+from histscan._core.expected_items cimport ExpectedItem
 from histscan._core.item_selection cimport ItemSelection
 from histscan._core.key_memory cimport KeyMemory
 from histscan._core.message_items cimport ItemSchema
@@ -50,6 +51,7 @@ cdef class ColumnKeys:
     cdef TargetOrder json_order
     cdef KeyMemory items                # keys of message items, as the bytes of the fields that spell them
     cdef TargetOrder item_order
+    cdef vector[ExpectedItem] expected_items    # of the latest row, if it had the keys of the one before; else none
     cdef MessageRowDecoder record_keys  # spells keys of `.wandb` items out
     cdef MessageRowDecoder parquet_keys     # and those of ParquetHistoryItem
     cdef vector[NestedPath] paths       # where in their columns nested items belong
@@ -60,6 +62,7 @@ cdef class ColumnKeys:
     cdef int32_t remember_item_key(
         self, Cursor* cursor, ItemSchema schema, byte_ptr begin, byte_ptr end, uint64_t hash
     ) except -2
+    cdef int note_item_order(self, bint repeats) except -1 nogil
     cdef KeyTarget resolve(self, object key, bint is_item) except *
     cdef int32_t add_path(self, int32_t column, tuple below) except -1
     cdef bint leads_to_wanted(self, tuple path) except -1

@@ -7,9 +7,10 @@ from libcpp.string cimport string
 
 from histscan._core.column_chunk cimport ColumnChunk
 from histscan._core.cursor cimport Cursor, byte_ptr
+from histscan._core.expected_items cimport OTHER_ITEM, UNREAD_ITEM, expect_item
 from histscan._core.item_selection cimport ItemSelection
-from histscan._core.key_memory cimport NOT_REMEMBERED, KeyMemory
-from histscan._core.message_items cimport PARQUET_ITEM, RECORD_ITEM, ItemSchema
+from histscan._core.key_memory cimport NOT_REMEMBERED, KeyMemory, RememberedKey
+from histscan._core.message_items cimport ITEM_TAG, PARQUET_ITEM, RECORD_ITEM, ItemSchema
 from histscan._core.message_rows cimport MessageRowDecoder
 from histscan._core.nested_items cimport NestedPath
 
@@ -61,10 +62,35 @@ cdef class ColumnKeys:
             return -1
         index = self.items.remember(begin, end - begin, hash, key)
         if index != NOT_REMEMBERED:
+            # What is expected was said of the targets as they were; a key that overlaps with others changes theirs.
+            self.note_item_order(False)
             target = self.resolve(key, True)
             self.item_order.targets.push_back(target)
             self.seen_paths[key if type(key) is tuple else (key,)] = index
         return index
+
+    cdef int note_item_order(self, bint repeats) except -1 nogil:
+        """Says of a row whether its items came in the order of the row before: then the next row's are expected."""
+        cdef const RememberedKey* key
+        cdef KeyTarget target
+        cdef int32_t column
+        cdef size_t position
+        if self.item_order.repeats == repeats:
+            return 0
+        self.item_order.repeats = repeats
+        self.expected_items.clear()
+        if not repeats:
+            return 0
+        for position in range(self.item_order.order.size()):
+            key = &self.items.entries[self.item_order.order[position]]
+            target = self.item_order.targets[self.item_order.order[position]]
+            column = target.column
+            if column == SKIPPED_COLUMN:
+                column = UNREAD_ITEM
+            elif column < 0 or target.path >= 0:
+                column = OTHER_ITEM
+            self.expected_items.push_back(expect_item(key.text, key.length, ITEM_TAG, column))
+        return 0
 
     cdef KeyTarget resolve(self, object key, bint is_item) except *:
         """The column of a key, or of a path of keys, and what the path is within it."""

@@ -128,6 +128,18 @@ inline uint64_t word_at(const uint8_t *pos, const uint8_t *end, const uint8_t *s
     return word;
 }
 
+// Where the decimal digits at `pos` end.
+inline const uint8_t *skip_digits(const uint8_t *pos, const uint8_t *end) {
+    for (; end - pos >= 8; pos += 8) {
+        uint64_t word;
+        std::memcpy(&word, pos, 8);
+        const uint64_t others = other_than_digits(word);
+        if (others) return pos + (__builtin_ctzll(others) >> 3);
+    }
+    while (pos < end && *pos >= '0' && *pos <= '9') ++pos;
+    return pos;
+}
+
 // Appends the decimal digits at `pos` to `digits` (modulo 2^64), and returns where they end.
 inline const uint8_t *take_digits(const uint8_t *pos, const uint8_t *end, const uint8_t *start, uint64_t *digits) {
     for (;;) {
@@ -350,6 +362,42 @@ inline const uint8_t *find_number_end(const uint8_t *pos, const uint8_t *end) {
     static_cast<void>(end);
 #endif
     return pos;
+}
+
+// Where the number at `pos` ends, if it is such a one as most are and a comma follows; `pos` itself says nothing.
+//
+// Where the next member begins depends on the comma alone: what stands before it is looked at, but not waited for.
+inline const uint8_t *skip_plain_number(const uint8_t *pos, const uint8_t *end) {
+#if defined(__SSE2__)
+    if (end - pos < 32) return pos;
+    const __m128i comma = _mm_set1_epi8(','), zero = _mm_set1_epi8('0'), nine = _mm_set1_epi8(9);
+    uint32_t commas = 0, digits = 0;
+    for (int half = 0; half < 2; ++half) {
+        const __m128i text = _mm_loadu_si128(reinterpret_cast<const __m128i *>(pos + 16 * half));
+        const __m128i values = _mm_sub_epi8(text, zero);
+        commas |= static_cast<uint32_t>(_mm_movemask_epi8(_mm_cmpeq_epi8(text, comma))) << (16 * half);
+        digits |= static_cast<uint32_t>(_mm_movemask_epi8(_mm_cmpeq_epi8(_mm_min_epu8(values, nine), values))) << (16 * half);
+    }
+    if (commas == 0) return pos;
+    const int length = __builtin_ctz(commas);
+    const int first = *pos == '-';
+    // A bit for each byte behind the sign that is no digit.
+    uint32_t others = ~digits & ((uint32_t{1} << length) - 1) & ~static_cast<uint32_t>(first);
+    int last = length;
+    if (others & (others - 1)) {
+        // A point, and the exponent of a small number, as Python writes it.
+        if (length < 5 || pos[length - 4] != 'e' || pos[length - 3] != '-' || others >> (length - 2)) return pos;
+        last = length - 4;
+        others &= (uint32_t{1} << last) - 1;
+        if (others & (others - 1)) return pos;
+    }
+    const int point = others ? __builtin_ctz(others) : last;
+    if (point == first || (point > first + 1 && pos[first] == '0')) return pos;
+    return others == 0 || (pos[point] == '.' && point + 1 < last) ? pos + length : pos;
+#else
+    static_cast<void>(end);
+    return pos;
+#endif
 }
 
 }  // namespace histscan

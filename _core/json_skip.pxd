@@ -9,7 +9,7 @@ from histscan._core.cursor cimport (
     JSON_COLON_EXPECTED, JSON_COMMA_EXPECTED, JSON_KEY_EXPECTED, JSON_TOO_DEEP, JSON_VALUE_EXPECTED, Cursor, byte_at,
     byte_ptr, peek, stop,
 )
-from histscan._core.json_text cimport Token, is_digit, read_literal, read_string, read_token, skip_space
+from histscan._core.json_text cimport Token, is_digit, read_literal, read_string, read_token, skip_digits, skip_space
 
 cdef enum:
     SKIP_DEPTH_LIMIT = 16384    # CPython decodes up to 10,000 levels, 3.13 the most of all
@@ -28,24 +28,21 @@ cdef inline bint skip_number(Cursor* cursor) noexcept nogil:
     if byte_at(pos, end) == c'0':
         pos += 1
     elif is_digit(byte_at(pos, end)):
-        while is_digit(byte_at(pos, end)):
-            pos += 1
+        pos = skip_digits(pos, end)
     else:
         return stop(cursor, JSON_VALUE_EXPECTED, pos)
     if byte_at(pos, end) == c'.':
         pos += 1
         if not is_digit(byte_at(pos, end)):
             return stop(cursor, JSON_VALUE_EXPECTED, pos)
-        while is_digit(byte_at(pos, end)):
-            pos += 1
+        pos = skip_digits(pos, end)
     if byte_at(pos, end) == c'e' or byte_at(pos, end) == c'E':
         pos += 1
         if byte_at(pos, end) == c'-' or byte_at(pos, end) == c'+':
             pos += 1
         if not is_digit(byte_at(pos, end)):
             return stop(cursor, JSON_VALUE_EXPECTED, pos)
-        while is_digit(byte_at(pos, end)):
-            pos += 1
+        pos = skip_digits(pos, end)
     cursor.pos = pos
     return True
 

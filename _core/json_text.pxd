@@ -38,7 +38,9 @@ cdef extern from "decimal.hpp" namespace "histscan" nogil:
     bint read_whole_decimal(byte_ptr pos, byte_ptr end, byte_ptr start, double* number)
     bint read_whole_integer(byte_ptr pos, byte_ptr end, byte_ptr start, int64_t* integer)
     byte_ptr find_number_end(byte_ptr pos, byte_ptr end)
+    byte_ptr skip_plain_number(byte_ptr pos, byte_ptr end)
     double infinity()
+    byte_ptr skip_digits(byte_ptr pos, byte_ptr end)
     byte_ptr take_digits(byte_ptr pos, byte_ptr end, byte_ptr start, uint64_t* digits)
     double nearest_double(uint64_t digits, long exponent, Py_ssize_t digit_count, byte_ptr pos, byte_ptr end)
 

@@ -8,7 +8,7 @@ from libc.stddef cimport size_t
 from libc.stdint cimport uint32_t
 
 from histscan._core.cursor cimport WIRE_UTF8_INVALID, Cursor, byte_ptr, find_invalid_utf8, peek, stop
-from histscan._core.key_memory cimport RememberedKey, begins_with
+from histscan._core.key_memory cimport RememberedKey, begins_with, has_key
 from histscan._core.wire cimport (
     WIRE_BYTES, WIRE_FIXED64, WIRE_VARINT, read_length, read_tag, skip_field,
 )
@@ -51,36 +51,48 @@ cdef inline bint take_json_tag(Cursor* cursor) noexcept nogil:
     return False
 
 
-cdef inline byte_ptr known_item_end(byte_ptr pos, byte_ptr end, const RememberedKey* key) noexcept nogil:
-    """The end of the item at `pos`, if its key fields are those of `key` and all lengths are short; else NULL.
+cdef inline bint enter_known_item(Cursor* cursor, const RememberedKey* key) noexcept nogil:
+    """Goes to the value of the next item, if its key fields are those of `key` and all lengths are short.
 
     What an ordinary item is made of is compared here in one go: tag, length, key fields, tag and length of
-    `value_json`, which begins three bytes behind the key fields.
+    `value_json`. Then the cursor may read just the value's JSON; else nothing is taken, and another reader has to look.
     """
+    cdef byte_ptr pos = cursor.pos
     cdef byte_ptr keys_end
     cdef size_t length
     # An item begins with two bytes before its key fields, and has three between them and the value.
-    if end - pos < 5 or pos[0] != ITEM_TAG or not begins_with(pos + 2, end - 3, key.text, key.length, key.head):
-        return NULL
+    if cursor.end - pos < 5 or pos[0] != ITEM_TAG:
+        return False
+    if not begins_with(pos + 2, cursor.end - 3, key.text, key.length, key.head):
+        return False
     keys_end = pos + 2 + key.length
     length = pos[1]
     # A longer length begins with a byte from 0x80 on. Where the lengths don't agree, the difference wraps around.
     if keys_end[0] != 0x82 or keys_end[1] != 0x01 or keys_end[2] != length - key.length - 3 or length >= 0x80:
-        return NULL
-    return pos + 2 + length if length <= <size_t> (end - pos) - 2 else NULL
-
-
-cdef inline bint enter_known_item(Cursor* cursor, const RememberedKey* key) noexcept nogil:
-    """Goes to the value of the next item, if that is `known_item_end`'s kind; nothing is taken otherwise.
-
-    Then the cursor may read just the value's JSON; else another reader has to look.
-    """
-    cdef byte_ptr item_end = known_item_end(cursor.pos, cursor.end, key)
-    if item_end == NULL:
         return False
-    cursor.pos += key.length + 5
-    cursor.end = item_end
+    if not length <= <size_t> (cursor.end - pos) - 2:
+        return False
+    cursor.pos = keys_end + 3
+    cursor.end = pos + 2 + length
     return True
+
+
+cdef inline bint enter_item_of(Cursor* cursor, const RememberedKey* key) noexcept nogil:
+    """As `enter_known_item`, with lengths of any size."""
+    cdef byte_ptr begin = cursor.pos
+    cdef byte_ptr end = cursor.end
+    cdef byte_ptr item_end
+    if peek(cursor) == ITEM_TAG:
+        cursor.pos += 1
+        if read_length(cursor, &item_end):
+            cursor.end = item_end
+            if has_key(cursor, key):
+                cursor.pos += key.length
+                if take_json_tag(cursor) and read_length(cursor, &cursor.end) and cursor.end == item_end:
+                    return True
+    cursor.pos = begin
+    cursor.end = end
+    return False
 
 
 cdef inline bint skip_keys(Cursor* cursor, bint nested) noexcept nogil:
