@@ -17,8 +17,9 @@ from histscan._core.log_page import LogPage
 from histscan._core.log_reader import LogReader
 from histscan._core.page import Page
 from histscan._core.scan import RowScan
+from histscan.column_chunks import build_chunks
 from histscan.errors import HistoryDecodeError, HistoryError, LogCorruptWarning, LogTruncatedWarning
-from histscan.frames import ColumnExports, build_chunks
+from histscan.frames import ColumnExports
 from histscan.page_stream import PageStream
 from histscan.sources.wandb_log import read_windows
 

@@ -16,8 +16,9 @@ from google.protobuf.unknown_fields import UnknownFieldSet
 from histscan._core.column_types import merge_columns
 from histscan._core.log_page import LogPage
 from histscan._core.log_reader import LogReader
+from histscan.column_chunks import build_chunks
 from histscan.errors import HistoryDecodeError
-from histscan.frames import DEFAULT_BATCH_ROWS, build_chunks
+from histscan.frames import DEFAULT_BATCH_ROWS
 from histscan.log_scan import read_pages
 
 if TYPE_CHECKING:
