@@ -13,7 +13,7 @@
 #include <string>
 #include <vector>
 
-#include "cell_bits.hpp"
+#include "pooled_vectors.hpp"
 
 #ifndef ARROW_C_DATA_INTERFACE
 #define ARROW_C_DATA_INTERFACE

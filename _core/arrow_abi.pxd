@@ -5,7 +5,7 @@ from libcpp.memory cimport unique_ptr
 from libcpp.string cimport string
 from libcpp.vector cimport vector
 
-from histscan._core.cell_bits cimport CellBits
+from histscan._core.pooled_vectors cimport CellBits
 
 
 cdef extern from "arrow_abi.hpp" nogil:

@@ -19,6 +19,7 @@ from histscan._core.arrow_layout cimport (
 )
 from histscan._core.arrow_rows cimport ArrowPage
 from histscan._core.arrow_values cimport bit_at
+from histscan._core.buffer_pool cimport shared_pool, use_pool
 from histscan._core.column_cells cimport (
     CELL_JSON, FACT_JSON, Column, check_text, is_sound_text, list_facts, put_bool, put_document, put_double,
     put_int64, put_uint64, put_utf8, reach_row, text_bits,
@@ -29,6 +30,8 @@ from histscan._core.item_selection cimport ItemSelection
 from histscan._core.json_skip cimport skip_value
 from histscan._core.json_text cimport skip_space
 from histscan._core.json_write cimport write_double, write_int64, write_literal, write_string, write_uint64
+
+use_pool(shared_pool())
 
 cdef extern from "iso_time.hpp" namespace "histscan" nogil:
     const size_t ISO_TEXT_SIZE

@@ -6,6 +6,7 @@ from libcpp.vector cimport vector
 
 from histscan._core.arrow_batch cimport ArrowBatch
 from histscan._core.arrow_layout cimport ArrowTarget
+from histscan._core.buffer_pool cimport shared_pool, use_pool
 from histscan._core.page cimport Page, RowSpan
 
 from histscan.errors import HistoryDecodeError
@@ -17,6 +18,8 @@ cdef struct MergedRow:
     int64_t row
     Py_ssize_t batch
 
+
+use_pool(shared_pool())
 
 cdef extern from "arrow_values.hpp" namespace "histscan" nogil:
     void sort_by_step(vector[MergedRow]& rows) except +
@@ -107,7 +110,9 @@ cdef class ArrowPage(Page):
         cdef Py_ssize_t first = 0
         cdef Py_ssize_t count = 0
         cdef list found = []
-        for span in self.spans:
+        cdef size_t index
+        for index in range(self.spans.size()):
+            span = self.spans[index]
             if span.end == batch and span.begin == first + count:
                 count += 1
                 continue

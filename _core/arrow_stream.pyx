@@ -15,10 +15,13 @@ from libcpp.vector cimport vector
 from histscan._core.arrow_abi cimport (
     ArrayBuffers, ArrowArray, ArrowArrayStream, ArrowSchema, export_batch, make_column_schema, make_schema,
 )
+from histscan._core.buffer_pool cimport shared_pool, use_pool
 from histscan._core.column_chunk cimport ColumnChunk
 from histscan._core.column_export cimport fill_buffers, fill_nulls
 
 from histscan._core.column_types import JSON_FORMAT
+
+use_pool(shared_pool())
 
 
 cdef str arrow_name(str name):

@@ -9,6 +9,7 @@ from libc.stdint cimport int32_t, uint64_t
 
 from histscan._core.arrow_cells cimport add_arrow_rows
 from histscan._core.arrow_rows cimport ArrowPage
+from histscan._core.buffer_pool cimport shared_pool, use_pool
 from histscan._core.column_cells cimport (
     CELL_JSON, CELL_NULL, FACT_JSON, Column, check_text, is_sound_text, put_document, put_number, put_token, reach_row,
     text_bits,
@@ -32,6 +33,8 @@ from histscan._core.nested_items cimport NestedItem, is_tree, write_object
 from histscan._core.page cimport Page
 
 from histscan.errors import HistoryError, ResponseShapeError
+
+use_pool(shared_pool())
 
 cdef enum:
     # A chunk is ended when the text of one of its columns has grown to this: Arrow's offsets are 32 bits wide.

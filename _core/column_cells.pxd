@@ -9,7 +9,7 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 from libcpp.vector cimport vector
 
-from histscan._core.cell_bits cimport CellBits
+from histscan._core.pooled_vectors cimport CellBits, PooledVector
 from histscan._core.cursor cimport (
     COLUMN_TEXT_TOO_LONG, Cursor, byte_ptr, find_invalid_utf8, has_text, open_cursor, peek,
 )
@@ -51,7 +51,7 @@ cdef enum ColumnFact:
 
 
 cdef struct Column:
-    vector[uint8_t] tags        # a CellTag for each row; rows behind its end are null
+    PooledVector[uint8_t] tags  # a CellTag for each row; rows behind its end are null
     CellBits bits               # of each row; those of a null cell mean nothing
     vector[uint8_t] text        # what CELL_TEXT and CELL_JSON refer to
     uint32_t facts              # of ColumnFact
@@ -161,10 +161,13 @@ cdef inline uint32_t list_facts(byte_ptr begin, byte_ptr end) noexcept nogil:
 
 cdef inline int reach_row(Column* column, size_t row, size_t row_limit) except -1 nogil:
     """Makes room for a cell; `row_limit` is how many rows the chunk will have at least."""
+    cdef size_t room = column.bits.capacity()
     if column.tags.size() <= row:
-        if column.bits.capacity() < row_limit:
-            column.bits.reserve(row_limit + row_limit // 2)
-            column.tags.reserve(row_limit + row_limit // 2)
+        if room < row_limit:
+            # Where there have been more rows than were foreseen, there will be more yet.
+            room = row_limit + row_limit // 2 if room else row_limit
+            column.bits.reserve(room)
+            column.tags.reserve(room)
         column.bits.resize(row_limit)
         column.tags.resize(row_limit)
     return 0

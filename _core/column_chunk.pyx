@@ -5,12 +5,15 @@ import json
 from libc.stddef cimport size_t
 from libc.stdint cimport int32_t
 
+from histscan._core.buffer_pool cimport shared_pool, use_pool
 from histscan._core.column_cells cimport (
     CELL_JSON, CELL_NULL, FACT_JSON, Column, list_facts, put_bool, put_double, put_int64, put_text, put_uint64,
     put_utf8, reach_row,
 )
 from histscan._core.cursor cimport JSON_TOO_DEEP, byte_ptr
 from histscan._core.faults cimport raise_fault_at
+
+use_pool(shared_pool())
 
 
 cdef class ColumnChunk:

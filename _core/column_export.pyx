@@ -11,6 +11,8 @@ from libcpp.memory cimport unique_ptr
 from libcpp.vector cimport vector
 
 from histscan._core.arrow_abi cimport ArrayBuffers
+from histscan._core.buffer_pool cimport shared_pool, use_pool
+from histscan._core.pooled_vectors cimport PooledVector
 from histscan._core.column_cells cimport (
     CELL_FALSE, CELL_FLOAT64, CELL_INT64, CELL_JSON, CELL_NULL, CELL_TEXT, CELL_TRUE, CELL_UINT64, FACT_INT64,
     FACT_NUMBER_TEXT, FACT_WIDE_INT64, Column,
@@ -20,6 +22,8 @@ from histscan._core.json_text cimport (
     TOKEN_FLOAT64, TOKEN_INT64, TOKEN_NULL, Token, infinity, not_a_number, read_token, skip_space,
 )
 from histscan._core.json_write cimport write_double, write_int64, write_literal, write_string, write_uint64
+
+use_pool(shared_pool())
 
 cdef extern from "<utility>" namespace "std" nogil:
     unique_ptr[ArrayBuffers] move(unique_ptr[ArrayBuffers])
@@ -183,7 +187,7 @@ cdef int fill_lists(Column* column, size_t row_count, char item_format, ArrayBuf
     """Reads the lists' text, which is well-formed and of numbers and nulls, into the buffers of their items."""
     cdef unique_ptr[ArrayBuffers] owned = unique_ptr[ArrayBuffers](new ArrayBuffers())
     cdef ArrayBuffers* items = owned.get()
-    cdef vector[uint8_t] tags
+    cdef PooledVector[uint8_t] tags
     cdef Cursor text
     cdef Token token
     cdef uint64_t bits

@@ -11,6 +11,7 @@ from cpython.ref cimport Py_DECREF
 from libc.stdint cimport uint8_t
 from libc.stdlib cimport free, malloc
 
+from histscan._core.buffer_pool cimport shared_pool, use_pool
 from histscan._core.cursor cimport (
     JSON_COMMA_EXPECTED, JSON_UTF8_INVALID, Cursor, byte_ptr, find_invalid_utf8, find_plain_string_end, open_cursor,
     peek, stop,
@@ -27,6 +28,8 @@ from histscan._core.locate import locate_value
 
 from histscan.errors import GraphQLResponseError, HistoryDecodeError, ResponseShapeError, RunNotFoundError
 
+
+use_pool(shared_pool())
 
 cdef enum:
     # Rows up to this many bytes are taken out of their strings on the stack.

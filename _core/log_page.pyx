@@ -71,8 +71,10 @@ cdef class LogPage(Page):
         cdef int64_t lowest = 0
         cdef int64_t highest = 0
         cdef bint found = False
+        cdef size_t index
         with nogil:
-            for span in self.spans:
+            for index in range(self.spans.size()):
+                span = self.spans[index]
                 open_cursor(&cursor, self.span_data(span), span.end - span.begin)
                 if read_step(&cursor, &step):
                     lowest = step if not found or step < lowest else lowest

@@ -1,8 +1,7 @@
 """Pages: raw bytes and where their rows are."""
 
-from libcpp.vector cimport vector
-
 from histscan._core.cursor cimport Cursor, Fault, byte_ptr
+from histscan._core.pooled_vectors cimport PooledVector
 
 
 # Where a row's bytes are, as offsets from the start of the page's bytes.
@@ -16,7 +15,7 @@ cdef struct RowSpan:
 cdef class Page:
     cdef object owner           # keeps the bytes alive that the spans point into
     cdef const unsigned char* data
-    cdef vector[RowSpan] spans
+    cdef PooledVector[RowSpan] spans
     cdef Fault fault            # what ended the index early; every row before it is there
     cdef Py_ssize_t fault_byte  # where, as an offset into the page
     # What the page is called in errors; whoever makes the page says it.

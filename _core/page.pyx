@@ -1,9 +1,12 @@
 """What every page has: rows found once, decoded when asked for."""
 
+from histscan._core.buffer_pool cimport shared_pool, use_pool
 from histscan._core.cursor cimport NO_FAULT, Cursor, byte_ptr
 from histscan._core.faults cimport raise_fault_at
 
 from histscan.errors import HistoryDecodeError
+
+use_pool(shared_pool())
 
 
 cdef class Page:

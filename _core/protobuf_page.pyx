@@ -3,6 +3,7 @@
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from libc.stdint cimport uint32_t
 
+from histscan._core.buffer_pool cimport shared_pool, use_pool
 from histscan._core.cursor cimport Cursor, byte_ptr, open_cursor, prefetch
 from histscan._core.faults cimport raise_too_deep
 from histscan._core.message_items cimport PARQUET_ITEM
@@ -13,6 +14,8 @@ from histscan._core.wire cimport WIRE_BYTES, read_length, read_tag, skip_field
 from histscan._core.locate import locate_item
 
 from histscan.errors import HistoryDecodeError
+
+use_pool(shared_pool())
 
 cdef enum:
     ROW_TAG = 1 << 3 | WIRE_BYTES

@@ -11,7 +11,7 @@ import pytest
 
 from histscan._core.page import Page
 from histscan._core.pages import TextPage
-from histscan.column_chunks import build_chunks_in_threads, build_some_chunks
+from histscan.column_chunks import build_chunks_in_threads
 from histscan.errors import HistoryDecodeError
 from tests.column_rows import table_of
 
@@ -68,7 +68,7 @@ def test_chunks_depend_on_the_pages_alone(threads: int, count: int) -> None:
 def test_one_thread_starts_no_other() -> None:
     source = Source(20)
     before = threading.active_count()
-    for _ in build_some_chunks(source.pages(), keys=None, flatten=False, threads=1):
+    for _ in build_chunks_in_threads(source.pages(), keys=None, flatten=False, threads=1):
         assert threading.active_count() == before
 
 

@@ -14,7 +14,7 @@ from histscan._core.column_builder import ColumnBuilder
 from histscan._core.column_types import JSON_FORMAT, column_format, merge_columns
 from histscan._core.page import Page
 from histscan._core.pages import TextPage
-from histscan.column_chunks import build_chunks, build_some_chunks
+from histscan.column_chunks import build_chunks, build_chunks_in_threads
 from tests.column_rows import (
     ENCODINGS,
     FLOAT_LISTS,
@@ -131,7 +131,7 @@ def test_types(texts: list[str], type_name: str) -> None:
 
 
 def build_in_threads(pages: list[Page], threads: int) -> Any:
-    return table_of(list(build_some_chunks(pages, keys=None, flatten=False, threads=threads)))
+    return table_of(list(build_chunks_in_threads(pages, keys=None, flatten=False, threads=threads)))
 
 
 def same_tables(one: Any, two: Any) -> bool:

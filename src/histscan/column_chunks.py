@@ -18,7 +18,7 @@ from histscan._core.column_chunk import ColumnChunk
 from histscan._core.page import Page
 from histscan.errors import HistoryError
 
-__all__ = ["build_chunks", "build_chunks_in_threads", "build_some_chunks", "default_threads"]
+__all__ = ["build_chunks", "build_chunks_in_threads", "default_threads"]
 
 _PAGES_PER_GROUP = 8
 """Pages that a thread builds one chunk of: enough to learn the keys' order once for many rows."""
@@ -60,7 +60,7 @@ def build_chunks(
         for page in source:
             if is_first and not builder.row_count:
                 # Room for some pages that are like the first one.
-                room = min(rows, _PAGES_PER_GROUP * len(page))
+                room = min(rows, 2 * _PAGES_PER_GROUP * len(page))
                 builder = ColumnBuilder(keys, flatten=flatten, expected_rows=room)
             first = 0
             while True:
@@ -81,15 +81,6 @@ def build_chunks(
         yield builder.take_chunk()
 
 
-def build_some_chunks(
-    pages: Iterable[Page | list[Any]], *, keys: Sequence[str] | None, flatten: bool, threads: int
-) -> Iterator[ColumnChunk]:
-    """Builds columns with as many threads as there are to be; otherwise as `build_chunks_in_threads`."""
-    if threads > 1:
-        return build_chunks_in_threads(pages, keys=keys, flatten=flatten, threads=threads)
-    return build_chunks(pages, keys=keys, flatten=flatten, rows=_ROWS_PER_CHUNK)
-
-
 def build_chunks_in_threads(
     pages: Iterable[Page | list[Any]], *, keys: Sequence[str] | None, flatten: bool, threads: int
 ) -> Iterator[ColumnChunk]:
@@ -99,7 +90,7 @@ def build_chunks_in_threads(
         pages: The scan's pages.
         keys: The keys to make columns of; None for all.
         flatten: Nested values become columns with dotted names.
-        threads: How many threads, two or more.
+        threads: How many threads; one alone builds each page as it comes.
 
     Yields:
         Chunks in the order of the pages; one even where there are no rows, as `build_chunks`. How many rows each has
@@ -108,6 +99,9 @@ def build_chunks_in_threads(
     Raises:
         HistoryError: A page can't be read; of several, the first in the scan's order.
     """
+    if threads <= 1:
+        yield from build_chunks(pages, keys=keys, flatten=flatten, rows=_ROWS_PER_CHUNK)
+        return
     groups = _PageGroups(iter(pages), threads)
     waiting: deque[_GroupTask] = deque()
     # One for each thread, and as many for when they are done with it before this one is back from its own.

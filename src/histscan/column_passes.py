@@ -17,7 +17,7 @@ from histscan._core.column_chunk import ColumnChunk
 from histscan._core.column_types import column_format
 from histscan._core.page import Page
 from histscan._core.scan import RowScan
-from histscan.column_chunks import build_some_chunks, default_threads
+from histscan.column_chunks import build_chunks_in_threads, default_threads
 from histscan.errors import HistoryError, LogCorruptWarning, LogTruncatedWarning
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ class ColumnPasses:
 
     def _chunks(self, bytes_before: int) -> Iterator[ColumnChunk]:
         try:
-            yield from build_some_chunks(
+            yield from build_chunks_in_threads(
                 self._pages(bytes_before), keys=self._scan.keys or None, flatten=self._flatten, threads=self._threads
             )
         except HistoryError as error:

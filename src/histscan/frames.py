@@ -13,7 +13,7 @@ from histscan._core.arrow_stream import ArrowStream
 from histscan._core.column_chunk import ColumnChunk
 from histscan._core.column_types import merge_columns
 from histscan._core.page import Page
-from histscan.column_chunks import build_chunks, build_some_chunks, default_threads
+from histscan.column_chunks import build_chunks, build_chunks_in_threads, default_threads
 from histscan.errors import HistoryError
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class ColumnExports:
         wanted, flatten = self._column_keys(keys), self._flatten(nested)
         threads = default_threads() if threads is None else threads
         try:
-            chunks = list(build_some_chunks(self._pages(), keys=wanted, flatten=flatten, threads=threads))
+            chunks = list(build_chunks_in_threads(self._pages(), keys=wanted, flatten=flatten, threads=threads))
         except HistoryError as error:
             self._add_location(error)
             raise

@@ -1,0 +1,115 @@
+// Memory of columns that nobody needs any more, kept for the next columns.
+//
+// A scan's buffers go to its consumer, who gives them back all at once. The C library then returns them to the system,
+// and the next scan has to be given, and the system to clear, every page of them anew: a tenth of the time that it takes
+// to fill them, and more where several threads ask for pages at once.
+
+#ifndef HISTSCAN_BUFFER_POOL_HPP
+#define HISTSCAN_BUFFER_POOL_HPP
+
+#include <atomic>
+#include <cstddef>
+#include <new>
+
+namespace histscan {
+
+// Buffers of these sizes are kept: powers of two, and half as much again, in bytes.
+constexpr size_t smallest_pooled = size_t{1} << 12, largest_pooled = size_t{1} << 22;
+// Altogether no more than this is kept, in bytes.
+constexpr size_t pool_capacity = size_t{32} << 20;
+
+constexpr int pool_class_count = 2 * (22 - 12) + 1;
+
+// The class of buffers that have room for so many bytes; -1 where none is kept of the size.
+inline int pool_class(size_t size) {
+    if (size < smallest_pooled || size > largest_pooled) return -1;
+    int index = 0;
+    for (size_t room = smallest_pooled; room < size; index += 2, room <<= 1) {
+        if (size <= room + room / 2) return index + 1;
+    }
+    return index;
+}
+
+// How many bytes a buffer of a class has.
+constexpr size_t pool_class_size(int index) {
+    const size_t power = smallest_pooled << (index / 2);
+    return index % 2 ? power + power / 2 : power;
+}
+
+// Any thread may take and give. None ever waits: one that finds the pool in use does without it, and so does a process
+// that was forked while another thread had it in use.
+class BufferPool {
+   public:
+    // A buffer of the class, or null.
+    void *take(int index) noexcept {
+        if (in_use_.test_and_set(std::memory_order_acquire)) return nullptr;
+        Spare *spare = spares_[index];
+        if (spare) {
+            spares_[index] = spare->next;
+            size_ -= pool_class_size(index);
+        }
+        in_use_.clear(std::memory_order_release);
+        return spare;
+    }
+
+    // Keeps a buffer of the class, if there is room for it or for one of another class less; says whether it did.
+    bool give(void *buffer, int index) noexcept {
+        if (in_use_.test_and_set(std::memory_order_acquire)) return false;
+        // What is given back now is likely to be asked for next.
+        for (int other = 0; other < pool_class_count && !has_room(index); ++other) {
+            while (other != index && spares_[other] && !has_room(index)) drop(other);
+        }
+        const bool is_kept = has_room(index);
+        if (is_kept) {
+            spares_[index] = ::new (buffer) Spare{spares_[index]};
+            size_ += pool_class_size(index);
+        }
+        in_use_.clear(std::memory_order_release);
+        return is_kept;
+    }
+
+    // How many bytes are kept.
+    size_t size() const noexcept { return size_; }
+
+   private:
+    struct Spare {
+        Spare *next;
+    };
+
+    bool has_room(int index) const noexcept { return size_ + pool_class_size(index) <= pool_capacity; }
+
+    // Frees a buffer of the class; there has to be one.
+    void drop(int index) noexcept {
+        Spare *spare = spares_[index];
+        spares_[index] = spare->next;
+        size_ -= pool_class_size(index);
+        ::operator delete(spare);
+    }
+
+    std::atomic_flag in_use_ = ATOMIC_FLAG_INIT;
+    Spare *spares_[pool_class_count] = {};
+    std::atomic<size_t> size_{0};
+};
+
+// Each extension module has a pointer of its own to the one pool, and does without one until it is told.
+static BufferPool *known_pool = nullptr;
+
+inline void use_pool(BufferPool *pool) { known_pool = pool; }
+
+// Memory for `size` bytes. Whether there is a pool makes no difference to how much it is: any module may give it back.
+inline void *take_buffer(size_t size) {
+    const int index = pool_class(size);
+    if (index < 0) return ::operator new(size);
+    void *buffer = known_pool ? known_pool->take(index) : nullptr;
+    return buffer ? buffer : ::operator new(pool_class_size(index));
+}
+
+// Gives back what `take_buffer` gave for the same size.
+inline void give_buffer(void *buffer, size_t size) noexcept {
+    const int index = pool_class(size);
+    if (index < 0 || !known_pool || !known_pool->give(buffer, index)) ::operator delete(buffer);
+}
+
+}  // namespace histscan
+
+#endif
