@@ -17,9 +17,9 @@ from histscan._core.column_cells cimport (
 from histscan._core.column_chunk cimport ColumnChunk
 from histscan._core.column_keys cimport OBJECT_COLUMN, SHARED_COLUMN, ColumnKeys, KeyTarget, note_key
 from histscan._core.cursor cimport Cursor, byte_ptr, hash_bytes, open_cursor, peek
-from histscan._core.graphql_page cimport JsonPage
 from histscan._core.expected_items cimport add_expected_items
 from histscan._core.expected_members cimport add_expected_members
+from histscan._core.graphql_page cimport JsonPage
 from histscan._core.item_selection cimport ItemSelection
 from histscan._core.json_quoted cimport read_quoted_token, skip_quoted_key, skip_quoted_value, unquote
 from histscan._core.json_skip cimport skip_key, skip_value
