@@ -86,6 +86,7 @@ inline const uint8_t *expected_item_end(const uint8_t *pos, const uint8_t *end, 
     return length <= end - pos - bytes_before_key ? pos + bytes_before_key + length : nullptr;
 }
 
+// Where the value of the item at `pos` begins, of which `expected_item_end` has found the end.
 inline const uint8_t *expected_value(const uint8_t *pos, const ExpectedItem &item) {
     return pos + bytes_before_key + item.key_length + bytes_before_value;
 }

@@ -8,8 +8,6 @@ cdef extern from "pooled_vectors.hpp" namespace "histscan" nogil:
     cdef cppclass PooledVector[Element]:
         Element& operator[](size_t)
         Element* data()
-        Element& back()
-        bint empty()
         size_t size()
         void clear()
         void reserve(size_t) except +

@@ -21,8 +21,6 @@ cdef enum:
     ROW_TAG = 1 << 3 | WIRE_BYTES
     # How many rows ahead the index asks for.
     PREFETCHED_ROWS = 12
-    # For so many rows at most room is made before they are seen.
-    ROOM_LIMIT = 4096
 
 
 cdef class ProtobufPage(Page):
@@ -51,10 +49,6 @@ cdef class ProtobufPage(Page):
                         break
                     span.begin = cursor.pos - cursor.start
                     span.end = row_end - cursor.start
-                    if self.spans.empty():
-                        # Rows are about as long as the first one. A guess that is wrong costs little: room, or a copy.
-                        ahead = (cursor.end - cursor.start) // (row_end - cursor.start)
-                        self.spans.reserve(min(ahead + ahead // 8, ROOM_LIMIT))
                     self.spans.push_back(span)
                     # Each row says where the next one is, so without a guess each would be waited for: rows are about
                     # as long as those before.

@@ -167,6 +167,15 @@ COLUMN_CASES: tuple[Case[Any], ...] = (
         rounds=31,
     ),
     Case(
+        "arrow-graphql-keys",
+        "3 of 23 keys to Arrow, graphql",
+        lambda scale: encoded(scale, plain_rows, history_body),
+        Contestant("all keys", partial(_to_arrow, HistoryPage), _three_keys_of),
+        Contestant("3 keys", partial(_to_arrow, HistoryPage, keys=_THREE_KEYS), _three_keys_of),
+        floor=None,
+        rounds=31,
+    ),
+    Case(
         "arrow-log",
         "a .wandb log to Arrow",
         recorded,
