@@ -6,6 +6,7 @@ one. So columns hold what dict rows hold, and fail where they fail.
 """
 
 from libc.stdint cimport int32_t, uint64_t
+from libcpp cimport bool as cpp_bool
 
 from histscan._core.arrow_cells cimport add_arrow_rows
 from histscan._core.arrow_rows cimport ArrowPage
@@ -161,8 +162,6 @@ cdef class ColumnBuilder:
     cdef Py_ssize_t add_plain_rows(self, Page page, Py_ssize_t first, Py_ssize_t end) except -1:
         """Adds rows from `first` up to `end`, and returns the first one that needs care, or `end`."""
         cdef Cursor cursor
-        cdef size_t length = 0
-        cdef byte_ptr data
         cdef Py_ssize_t index = first
         cdef size_t row = self.chunk.row_count
         cdef size_t row_limit = max(row + (end - first), self.expected_rows)
@@ -174,8 +173,7 @@ cdef class ColumnBuilder:
         try:
             with nogil:
                 while index < end:
-                    data = page.row_data(index, &length)
-                    open_cursor(&cursor, data, length)
+                    page.open_row(index, &cursor)
                     if page.spans[index].has_surrogates:
                         added = 0
                     elif is_json:
@@ -197,19 +195,18 @@ cdef class ColumnBuilder:
         cdef byte_ptr begin
         cdef byte_ptr number_end
         cdef const RememberedKey* entry
-        cdef const int32_t* guess = self.keys.json_order.order.data()
-        cdef const int32_t* guess_end = guess
+        # How many members are expected to come: those of the row before, where rows bring them in one order.
+        cdef size_t expected_count = self.keys.expected_members.size()
+        cdef bint can_put = self.keys.can_put_members(row)
         cdef size_t position = 0
-        cdef size_t taken
         cdef uint64_t hash
         cdef int32_t index
         cdef bint repeats = True
+        cdef cpp_bool is_closed = False
         cdef KeyTarget target
         cdef Column* column
         cdef Token token
         cdef int byte
-        if self.keys.json_order.repeats:
-            guess_end += self.keys.json_order.order.size()
         skip_space(cursor)
         if peek(cursor) != c'{':
             return 0
@@ -218,24 +215,23 @@ cdef class ColumnBuilder:
         if peek(cursor) != c'}':
             while True:
                 index = NOT_REMEMBERED
-                if guess < guess_end:
-                    taken = add_expected_members(
-                        cursor, self.keys.json_keys.entries.data(), self.keys.json_order.targets.data(), guess,
-                        guess_end - guess, self.chunk.columns.data(), row,
+                if can_put and position < expected_count:
+                    position += add_expected_members(
+                        &cursor.pos, cursor.end, cursor.start, &self.keys.expected_members[position],
+                        expected_count - position, row, &is_closed,
                     )
-                    position += taken
-                    guess += taken
-                if guess < guess_end:
-                    entry = &self.keys.json_keys.entries[guess[0]]
+                    if is_closed:
+                        break
+                if position < expected_count:
+                    entry = &self.keys.json_keys.entries[self.keys.json_order.order[position]]
                     if has_key(cursor, entry):
                         cursor.pos += entry.length
-                        index = guess[0]
-                        guess += 1
+                        index = self.keys.json_order.order[position]
                         if peek(cursor) <= c' ':
                             # The key was remembered from where no white space followed it.
                             skip_space(cursor)
                     else:
-                        guess_end = guess
+                        expected_count = 0
                 if index == NOT_REMEMBERED:
                     begin = cursor.pos
                     if not (skip_quoted_key(cursor) if is_quoted else skip_key(cursor)):
@@ -289,8 +285,7 @@ cdef class ColumnBuilder:
                 return 0
         cursor.pos += 1
         skip_space(cursor)
-        if self.keys.json_order.repeats != repeats:
-            self.keys.json_order.repeats = repeats
+        self.keys.note_json_order(repeats)
         return cursor.pos == cursor.end
 
     cdef int add_item_row(self, Cursor* cursor, ItemSchema schema, size_t row, size_t row_limit) except -1 nogil:
@@ -301,6 +296,7 @@ cdef class ColumnBuilder:
         cdef byte_ptr item_end = NULL
         # How many items are expected to come: those of the row before, where rows bring them in one order.
         cdef size_t expected_count = self.keys.expected_items.size()
+        cdef bint can_put = self.keys.can_put_items(row)
         cdef size_t position = 0
         cdef uint64_t hash
         cdef int32_t index
@@ -313,10 +309,10 @@ cdef class ColumnBuilder:
         while True:
             cursor.end = row_end
             index = NOT_REMEMBERED
-            if position < expected_count:
+            if can_put and position < expected_count:
                 position += add_expected_items(
-                    cursor, &self.keys.expected_items[position], expected_count - position, self.chunk.columns.data(),
-                    row,
+                    &cursor.pos, cursor.end, cursor.start, &self.keys.expected_items[position],
+                    expected_count - position, row,
                 )
             if position < expected_count:
                 index = self.keys.item_order.order[position]

@@ -18,43 +18,43 @@ from histscan._core.json_skip cimport skip_value
 from histscan._core.json_string cimport code_unit_at, unescape_string
 from histscan._core.json_text cimport (
     TOKEN_ARRAY, TOKEN_BIG_INTEGER, TOKEN_FALSE, TOKEN_FLOAT64, TOKEN_INT64, TOKEN_NULL, TOKEN_STRING, TOKEN_TRUE,
-    Token, read_token, read_whole_decimal, read_whole_integer, read_whole_token, skip_space,
+    NOT_PLAIN, PLAIN_DOUBLE, PlainNumber, Token, read_plain_number, read_token, read_whole_token, skip_space,
 )
 
 cdef enum:
     TEXT_CAPACITY = 0x7FFFFFFF      # of a column in a chunk: Arrow's offsets are 32 bits wide, with a sign
 
-cdef enum CellTag:
-    CELL_NULL = 0       # null, or the row has no such key
-    CELL_FALSE = 1
-    CELL_TRUE = 2
-    CELL_INT64 = 3      # the bits are an int64
-    CELL_UINT64 = 4     # the bits are a uint64 beyond int64
-    CELL_FLOAT64 = 5    # the bits are a double's
-    CELL_TEXT = 6       # the bits are where the text is: UTF-8, escapes resolved
-    CELL_JSON = 7       # the same, for JSON text: containers, integers beyond uint64, strings that are not UTF-8
+cdef extern from "column.hpp" namespace "histscan" nogil:
+    cdef enum CellTag:
+        CELL_NULL       # null, or the row has no such key
+        CELL_FALSE
+        CELL_TRUE
+        CELL_INT64      # the bits are an int64
+        CELL_UINT64     # the bits are a uint64 beyond int64
+        CELL_FLOAT64    # the bits are a double's
+        CELL_TEXT       # the bits are where the text is: UTF-8, escapes resolved
+        CELL_JSON       # the same, for JSON text: containers, integers beyond uint64, strings that are not UTF-8
 
-cdef enum ColumnFact:
-    FACT_BOOL = 1 << 0
-    FACT_INT64 = 1 << 1             # an integer that a double holds exactly
-    FACT_WIDE_INT64 = 1 << 2        # one that it doesn't
-    FACT_UINT64 = 1 << 3            # an integer beyond int64
-    FACT_NEGATIVE = 1 << 4          # a negative integer
-    FACT_FLOAT64 = 1 << 5
-    FACT_TEXT = 1 << 6
-    FACT_NUMBER_TEXT = 1 << 7       # "NaN", "Infinity" or "-Infinity" in quotes
-    FACT_LIST = 1 << 8              # a list of numbers and nulls, perhaps empty
-    FACT_LIST_INT64 = 1 << 9        # of them, lists with an integer that a double holds exactly
-    FACT_LIST_WIDE_INT64 = 1 << 10  # with one that it doesn't
-    FACT_LIST_FLOAT64 = 1 << 11     # with a float
-    FACT_JSON = 1 << 12             # anything else
+    cdef enum ColumnFact:
+        FACT_BOOL
+        FACT_INT64              # an integer that a double holds exactly
+        FACT_WIDE_INT64         # one that it doesn't
+        FACT_UINT64             # an integer beyond int64
+        FACT_NEGATIVE           # a negative integer
+        FACT_FLOAT64
+        FACT_TEXT
+        FACT_NUMBER_TEXT        # "NaN", "Infinity" or "-Infinity" in quotes
+        FACT_LIST               # a list of numbers and nulls, perhaps empty
+        FACT_LIST_INT64         # of them, lists with an integer that a double holds exactly
+        FACT_LIST_WIDE_INT64    # with one that it doesn't
+        FACT_LIST_FLOAT64       # with a float
+        FACT_JSON               # anything else
 
-
-cdef struct Column:
-    PooledVector[uint8_t] tags  # a CellTag for each row; rows behind its end are null
-    CellBits bits               # of each row; those of a null cell mean nothing
-    vector[uint8_t] text        # what CELL_TEXT and CELL_JSON refer to
-    uint32_t facts              # of ColumnFact
+    cdef cppclass Column:
+        PooledVector[uint8_t] tags  # a CellTag for each row; rows behind its end are null
+        CellBits bits               # of each row; those of a null cell mean nothing
+        vector[uint8_t] text        # what CELL_TEXT and CELL_JSON refer to
+        uint32_t facts              # of ColumnFact
 
 
 cdef inline uint64_t text_bits(size_t offset, size_t length) noexcept nogil:
@@ -293,17 +293,17 @@ cdef inline bint put_number(Column* column, size_t row, byte_ptr begin, byte_ptr
     The cell's row is one that the column has reached, and `start` is where the reader's bytes begin. Another reader
     takes what is left.
     """
-    cdef double number
-    cdef int64_t integer
-    if read_whole_decimal(begin, end, start, &number):
-        put_double(column, row, number)
-    elif read_whole_integer(begin, end, start, &integer):
-        column.bits[row] = <uint64_t> integer
-        column.tags[row] = CELL_INT64
-        # It is too short to be one that a double doesn't hold.
-        column.facts |= FACT_INT64 | (FACT_NEGATIVE if integer < 0 else 0)
-    else:
+    cdef PlainNumber number = read_plain_number(begin, end, start)
+    if number.kind == NOT_PLAIN:
         return False
+    if number.kind == PLAIN_DOUBLE:
+        column.tags[row] = CELL_FLOAT64
+        column.facts |= FACT_FLOAT64
+    else:
+        column.tags[row] = CELL_INT64
+        # A plain integer is one that a double holds.
+        column.facts |= FACT_INT64 | (FACT_NEGATIVE if <int64_t> number.bits < 0 else 0)
+    column.bits[row] = number.bits
     return True
 
 

@@ -7,6 +7,7 @@ from libcpp.vector cimport vector
 from histscan._core.column_chunk cimport ColumnChunk
 from histscan._core.cursor cimport Cursor, byte_ptr
 from histscan._core.expected_items cimport ExpectedItem
+from histscan._core.expected_members cimport ExpectedMember
 from histscan._core.item_selection cimport ItemSelection
 from histscan._core.key_memory cimport KeyMemory
 from histscan._core.message_items cimport ItemSchema
@@ -49,9 +50,12 @@ cdef class ColumnKeys:
     cdef bint flatten                   # nested values become columns with dotted names, instead of JSON text
     cdef KeyMemory json_keys            # keys of JSON rows, as written from the opening quote to the value
     cdef TargetOrder json_order
+    cdef vector[ExpectedMember] expected_members    # of the latest row, if it had the keys of the one before; else none
+    cdef size_t member_rows             # how many rows can be put where these point
     cdef KeyMemory items                # keys of message items, as the bytes of the fields that spell them
     cdef TargetOrder item_order
-    cdef vector[ExpectedItem] expected_items    # of the latest row, if it had the keys of the one before; else none
+    cdef vector[ExpectedItem] expected_items    # the same of rows that are items
+    cdef size_t item_rows
     cdef MessageRowDecoder record_keys  # spells keys of `.wandb` items out
     cdef MessageRowDecoder parquet_keys     # and those of ParquetHistoryItem
     cdef vector[NestedPath] paths       # where in their columns nested items belong
@@ -62,6 +66,9 @@ cdef class ColumnKeys:
     cdef int32_t remember_item_key(
         self, Cursor* cursor, ItemSchema schema, byte_ptr begin, byte_ptr end, uint64_t hash
     ) except -2
+    cdef bint can_put_members(self, size_t row) noexcept nogil
+    cdef bint can_put_items(self, size_t row) noexcept nogil
+    cdef int note_json_order(self, bint repeats) except -1 nogil
     cdef int note_item_order(self, bint repeats) except -1 nogil
     cdef KeyTarget resolve(self, object key, bint is_item) except *
     cdef int32_t add_path(self, int32_t column, tuple below) except -1

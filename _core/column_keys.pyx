@@ -7,12 +7,21 @@ from libcpp.string cimport string
 
 from histscan._core.column_chunk cimport ColumnChunk
 from histscan._core.cursor cimport Cursor, byte_ptr
-from histscan._core.expected_items cimport OTHER_ITEM, UNREAD_ITEM, expect_item
+from histscan._core.expected_items cimport expect_item
+from histscan._core.expected_keys cimport OTHER_COLUMN, UNREAD_COLUMN, point_to_cells
+from histscan._core.expected_members cimport expect_member
 from histscan._core.item_selection cimport ItemSelection
 from histscan._core.key_memory cimport NOT_REMEMBERED, KeyMemory, RememberedKey
 from histscan._core.message_items cimport ITEM_TAG, PARQUET_ITEM, RECORD_ITEM, ItemSchema
 from histscan._core.message_rows cimport MessageRowDecoder
 from histscan._core.nested_items cimport NestedPath
+
+
+cdef int32_t expected_column(KeyTarget target) noexcept nogil:
+    """Where the value of an expected key goes, in the terms of those who read it."""
+    if target.column == SKIPPED_COLUMN:
+        return UNREAD_COLUMN
+    return OTHER_COLUMN if target.column < 0 or target.path >= 0 else target.column
 
 
 cdef class ColumnKeys:
@@ -45,6 +54,7 @@ cdef class ColumnKeys:
             return -1
         index = self.json_keys.remember(begin, end - begin, hash, key)
         if index != NOT_REMEMBERED:
+            self.note_json_order(False)
             self.json_order.targets.push_back(self.resolve(key, False))
         return index
 
@@ -69,27 +79,50 @@ cdef class ColumnKeys:
             self.seen_paths[key if type(key) is tuple else (key,)] = index
         return index
 
-    cdef int note_item_order(self, bint repeats) except -1 nogil:
-        """Says of a row whether its items came in the order of the row before: then the next row's are expected."""
+    cdef bint can_put_members(self, size_t row) noexcept nogil:
+        """Whether all columns that expected members belong to have reached a row."""
+        if row >= self.member_rows:
+            self.member_rows = point_to_cells(self.expected_members, self.chunk.columns)
+        return row < self.member_rows
+
+    cdef bint can_put_items(self, size_t row) noexcept nogil:
+        """Whether all columns that expected items belong to have reached a row."""
+        if row >= self.item_rows:
+            self.item_rows = point_to_cells(self.expected_items, self.chunk.columns)
+        return row < self.item_rows
+
+    cdef int note_json_order(self, bint repeats) except -1 nogil:
+        """Says of a row whether its keys came in the order of the row before: then the next row's are expected."""
         cdef const RememberedKey* key
-        cdef KeyTarget target
-        cdef int32_t column
-        cdef size_t position
+        cdef int32_t index
+        if self.json_order.repeats == repeats:
+            return 0
+        self.json_order.repeats = repeats
+        self.expected_members.clear()
+        self.member_rows = 0
+        if repeats:
+            for index in self.json_order.order:
+                key = &self.json_keys.entries[index]
+                self.expected_members.push_back(
+                    expect_member(key.text, key.length, expected_column(self.json_order.targets[index]))
+                )
+        return 0
+
+    cdef int note_item_order(self, bint repeats) except -1 nogil:
+        """Says the same of a row of items."""
+        cdef const RememberedKey* key
+        cdef int32_t index
         if self.item_order.repeats == repeats:
             return 0
         self.item_order.repeats = repeats
         self.expected_items.clear()
-        if not repeats:
-            return 0
-        for position in range(self.item_order.order.size()):
-            key = &self.items.entries[self.item_order.order[position]]
-            target = self.item_order.targets[self.item_order.order[position]]
-            column = target.column
-            if column == SKIPPED_COLUMN:
-                column = UNREAD_ITEM
-            elif column < 0 or target.path >= 0:
-                column = OTHER_ITEM
-            self.expected_items.push_back(expect_item(key.text, key.length, ITEM_TAG, column))
+        self.item_rows = 0
+        if repeats:
+            for index in self.item_order.order:
+                key = &self.items.entries[index]
+                self.expected_items.push_back(
+                    expect_item(key.text, key.length, ITEM_TAG, expected_column(self.item_order.targets[index]))
+                )
         return 0
 
     cdef KeyTarget resolve(self, object key, bint is_item) except *:

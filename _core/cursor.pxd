@@ -67,6 +67,12 @@ cdef inline void open_cursor(Cursor* cursor, byte_ptr start, size_t length) noex
     cursor.fault_at = start
 
 
+cdef inline void open_cursor_within(Cursor* cursor, byte_ptr start, size_t begin, size_t end) noexcept nogil:
+    """Points `cursor` at some of the bytes from `start` on; the caller keeps all of them alive."""
+    open_cursor(cursor, start, end)
+    cursor.pos += begin
+
+
 cdef inline bint stop(Cursor* cursor, Fault fault, byte_ptr at) noexcept nogil:
     """Notes the fault; returns False for the reader to pass on."""
     cursor.fault = fault

@@ -186,6 +186,9 @@ inline double read_double(const uint8_t *pos, const uint8_t *end) {
     return number;
 }
 
+// The exponent of the highest bit of 10^`exponent`: floor(exponent * log2(10)), in fixed point.
+constexpr long binary_exponent(long exponent) { return (217706 * exponent) >> 16; }
+
 // The double nearest `digits` * 10^`exponent`, with the sign of the JSON number [pos, end) that they were read from.
 // `digit_count` says how many digits were written: more than 19 that count don't fit in `digits`.
 __attribute__((always_inline)) inline double nearest_double(uint64_t digits, long exponent, ptrdiff_t digit_count, const uint8_t *pos, const uint8_t *end) {
@@ -211,9 +214,9 @@ __attribute__((always_inline)) inline double nearest_double(uint64_t digits, lon
     if (low == ~uint64_t{0} && (exponent < -27 || exponent > 55)) return read_double(pos, end);
     const int upper_bit = static_cast<int>(high >> 63);
     uint64_t mantissa = high >> (upper_bit + 9);
-    // floor(exponent * log2(10)) + 63, in fixed point; and the bias of a double's exponent.
-    long binary_exponent = ((217706 * exponent) >> 16) + 63 + upper_bit - shift + 1023;
-    if (binary_exponent <= 0 || binary_exponent >= 0x7FE) return read_double(pos, end);
+    // And the bias of a double's exponent.
+    long double_exponent = binary_exponent(exponent) + 63 + upper_bit - shift + 1023;
+    if (double_exponent <= 0 || double_exponent >= 0x7FE) return read_double(pos, end);
     // Exactly half way between two doubles goes to the even one; only here can the product be exact.
     if (low <= 1 && exponent >= -4 && exponent <= 23 && (mantissa & 3) == 1 && mantissa << (upper_bit + 9) == high) {
         mantissa &= ~uint64_t{1};
@@ -221,9 +224,9 @@ __attribute__((always_inline)) inline double nearest_double(uint64_t digits, lon
     mantissa = (mantissa + (mantissa & 1)) >> 1;
     if (mantissa >= uint64_t{1} << 53) {
         mantissa = uint64_t{1} << 52;
-        ++binary_exponent;
+        ++double_exponent;
     }
-    const uint64_t bits = (mantissa & ~(uint64_t{1} << 52)) | static_cast<uint64_t>(binary_exponent) << 52 |
+    const uint64_t bits = (mantissa & ~(uint64_t{1} << 52)) | static_cast<uint64_t>(double_exponent) << 52 |
                           static_cast<uint64_t>(negative) << 63;
     double number;
     std::memcpy(&number, &bits, sizeof number);
@@ -342,62 +345,6 @@ inline bool read_whole_integer(const uint8_t *pos, const uint8_t *end, const uin
     const int64_t value = static_cast<int64_t>(eight_digits(word >> shift << shift));
     *integer = negative ? -value : value;
     return true;
-}
-
-// Where the number at `pos` ends if it is amid other JSON, and what has to follow it does so at once: at the first comma
-// or closing brace. `pos` itself where that is not within 32 bytes, or these are not all the reader's.
-inline const uint8_t *find_number_end(const uint8_t *pos, const uint8_t *end) {
-#if defined(__SSE2__)
-    if (end - pos >= 32) {
-        const __m128i comma = _mm_set1_epi8(','), brace = _mm_set1_epi8('}');
-        uint32_t ends = 0;
-        for (int half = 0; half < 2; ++half) {
-            const __m128i text = _mm_loadu_si128(reinterpret_cast<const __m128i *>(pos + 16 * half));
-            const __m128i any = _mm_or_si128(_mm_cmpeq_epi8(text, comma), _mm_cmpeq_epi8(text, brace));
-            ends |= static_cast<uint32_t>(_mm_movemask_epi8(any)) << (16 * half);
-        }
-        if (ends) return pos + __builtin_ctz(ends);
-    }
-#else
-    static_cast<void>(end);
-#endif
-    return pos;
-}
-
-// Where the number at `pos` ends, if it is such a one as most are and a comma follows; `pos` itself says nothing.
-//
-// Where the next member begins depends on the comma alone: what stands before it is looked at, but not waited for.
-inline const uint8_t *skip_plain_number(const uint8_t *pos, const uint8_t *end) {
-#if defined(__SSE2__)
-    if (end - pos < 32) return pos;
-    const __m128i comma = _mm_set1_epi8(','), zero = _mm_set1_epi8('0'), nine = _mm_set1_epi8(9);
-    uint32_t commas = 0, digits = 0;
-    for (int half = 0; half < 2; ++half) {
-        const __m128i text = _mm_loadu_si128(reinterpret_cast<const __m128i *>(pos + 16 * half));
-        const __m128i values = _mm_sub_epi8(text, zero);
-        commas |= static_cast<uint32_t>(_mm_movemask_epi8(_mm_cmpeq_epi8(text, comma))) << (16 * half);
-        digits |= static_cast<uint32_t>(_mm_movemask_epi8(_mm_cmpeq_epi8(_mm_min_epu8(values, nine), values))) << (16 * half);
-    }
-    if (commas == 0) return pos;
-    const int length = __builtin_ctz(commas);
-    const int first = *pos == '-';
-    // A bit for each byte behind the sign that is no digit.
-    uint32_t others = ~digits & ((uint32_t{1} << length) - 1) & ~static_cast<uint32_t>(first);
-    int last = length;
-    if (others & (others - 1)) {
-        // A point, and the exponent of a small number, as Python writes it.
-        if (length < 5 || pos[length - 4] != 'e' || pos[length - 3] != '-' || others >> (length - 2)) return pos;
-        last = length - 4;
-        others &= (uint32_t{1} << last) - 1;
-        if (others & (others - 1)) return pos;
-    }
-    const int point = others ? __builtin_ctz(others) : last;
-    if (point == first || (point > first + 1 && pos[first] == '0')) return pos;
-    return others == 0 || (pos[point] == '.' && point + 1 < last) ? pos + length : pos;
-#else
-    static_cast<void>(end);
-    return pos;
-#endif
 }
 
 }  // namespace histscan

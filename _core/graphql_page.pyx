@@ -14,7 +14,7 @@ from libc.stdlib cimport free, malloc
 from histscan._core.buffer_pool cimport shared_pool, use_pool
 from histscan._core.cursor cimport (
     JSON_COMMA_EXPECTED, JSON_UTF8_INVALID, Cursor, byte_ptr, find_invalid_utf8, find_plain_string_end, open_cursor,
-    peek, stop,
+    open_cursor_within, peek, stop,
 )
 from histscan._core.faults cimport raise_fault, raise_too_deep
 from histscan._core.json_rows cimport JsonRowDecoder
@@ -303,9 +303,9 @@ cdef class HistoryPage(JsonPage):
         span.end = unescape_string(&string, text, &span.has_surrogates) - text
         return self.decode_span(text, span)
 
-    cdef byte_ptr row_data(self, size_t index, size_t* length) noexcept nogil:
-        length[0] = self.spans[index].end - self.spans[index].begin
-        return (self.data if self.spans[index].is_quoted else self.text) + self.spans[index].begin
+    cdef void open_row(self, size_t index, Cursor* cursor) noexcept nogil:
+        cdef RowSpan span = self.spans[index]
+        open_cursor_within(cursor, self.data if span.is_quoted else self.text, span.begin, span.end)
 
 
 cdef class SampledPage(JsonPage):
@@ -413,6 +413,5 @@ cdef class TextPage(JsonPage):
     cdef object decode_row(self, Py_ssize_t index):
         return self.decode_span(self.texts[index], self.spans[index])
 
-    cdef byte_ptr row_data(self, size_t index, size_t* length) noexcept nogil:
-        length[0] = self.spans[index].end
-        return self.texts[index]
+    cdef void open_row(self, size_t index, Cursor* cursor) noexcept nogil:
+        open_cursor(cursor, self.texts[index], self.spans[index].end)

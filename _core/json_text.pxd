@@ -5,6 +5,7 @@
 """
 
 from libc.stdint cimport int64_t, uint64_t
+from libc.string cimport memcpy
 
 from histscan._core.cursor cimport (
     JSON_CONTROL_CHARACTER, JSON_STRING_UNTERMINATED, JSON_VALUE_EXPECTED, Cursor, byte_at, byte_ptr, find_string_end,
@@ -35,14 +36,24 @@ cdef struct Token:
 
 cdef extern from "decimal.hpp" namespace "histscan" nogil:
     double not_a_number()
-    bint read_whole_decimal(byte_ptr pos, byte_ptr end, byte_ptr start, double* number)
-    bint read_whole_integer(byte_ptr pos, byte_ptr end, byte_ptr start, int64_t* integer)
-    byte_ptr find_number_end(byte_ptr pos, byte_ptr end)
-    byte_ptr skip_plain_number(byte_ptr pos, byte_ptr end)
     double infinity()
     byte_ptr skip_digits(byte_ptr pos, byte_ptr end)
     byte_ptr take_digits(byte_ptr pos, byte_ptr end, byte_ptr start, uint64_t* digits)
     double nearest_double(uint64_t digits, long exponent, Py_ssize_t digit_count, byte_ptr pos, byte_ptr end)
+
+
+cdef extern from "plain_number.hpp" namespace "histscan" nogil:
+    cdef enum PlainKind:
+        NOT_PLAIN       # for a reader that takes any number, or none
+        PLAIN_INTEGER   # the bits are an int64 that a double holds exactly
+        PLAIN_DOUBLE    # the bits are a double's
+
+    cdef struct PlainNumber:
+        uint64_t bits
+        PlainKind kind
+
+    byte_ptr find_number_end(byte_ptr pos, byte_ptr end)
+    PlainNumber read_plain_number(byte_ptr pos, byte_ptr end, byte_ptr start)
 
 
 cdef inline void skip_space(Cursor* cursor) noexcept nogil:
@@ -179,10 +190,13 @@ cdef inline bint read_string(Cursor* cursor, Token* token) noexcept nogil:
 
 cdef inline bint take_number(Cursor* cursor, byte_ptr end, Token* token) noexcept nogil:
     """Takes a number that ends at `end` if it is an ordinary one; otherwise nothing, for `read_number` to do."""
-    if read_whole_decimal(cursor.pos, end, cursor.start, &token.number):
+    cdef PlainNumber number = read_plain_number(cursor.pos, end, cursor.start)
+    if number.kind == PLAIN_DOUBLE:
         token.kind = TOKEN_FLOAT64
-    elif read_whole_integer(cursor.pos, end, cursor.start, &token.integer):
+        memcpy(&token.number, &number.bits, sizeof(double))
+    elif number.kind == PLAIN_INTEGER:
         token.kind = TOKEN_INT64
+        token.integer = <int64_t> number.bits
     else:
         return False
     token.end = cursor.pos = end

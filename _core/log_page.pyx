@@ -3,7 +3,7 @@
 from cpython.bytes cimport PyBytes_FromStringAndSize
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
-from histscan._core.cursor cimport NO_FAULT, Cursor, byte_ptr, open_cursor
+from histscan._core.cursor cimport NO_FAULT, Cursor, byte_ptr, open_cursor, open_cursor_within
 from histscan._core.faults cimport fault_reason, raise_too_deep
 from histscan._core.item_selection cimport ItemSelection
 from histscan._core.message_items cimport RECORD_ITEM
@@ -179,9 +179,14 @@ cdef class LogPage(Page):
             error.add_location(path=path)
             raise
 
-    cdef byte_ptr row_data(self, size_t index, size_t* length) noexcept nogil:
-        length[0] = self.spans[index].end - self.spans[index].begin
-        return self.span_data(self.spans[index])
+    cdef void open_row(self, size_t index, Cursor* cursor) noexcept nogil:
+        cdef RowSpan span = self.spans[index]
+        if span.begin < self.window_length:
+            open_cursor_within(cursor, self.data, span.begin, span.end)
+        else:
+            open_cursor_within(
+                cursor, self.joined.data(), span.begin - self.window_length, span.end - self.window_length
+            )
 
     cdef int use_decoder_of(self, Page previous) except -1:
         if self.decoder is None and isinstance(previous, LogPage):

@@ -1,6 +1,6 @@
 """Pages: raw bytes and where their rows are."""
 
-from histscan._core.cursor cimport Cursor, Fault, byte_ptr
+from histscan._core.cursor cimport Cursor, Fault
 from histscan._core.pooled_vectors cimport PooledVector
 
 
@@ -24,7 +24,7 @@ cdef class Page:
     cdef object located_row(self, Py_ssize_t index)
     cdef object decode_row(self, Py_ssize_t index)
     cdef object decode_whole_row(self, Py_ssize_t index)
-    cdef byte_ptr row_data(self, size_t index, size_t* length) noexcept nogil
+    cdef void open_row(self, size_t index, Cursor* cursor) noexcept nogil
     cdef int use_decoder_of(self, Page previous) except -1
     cdef int note_fault(self, const Cursor* cursor) except -1
     cdef int raise_if_faulty(self) except -1

@@ -1,7 +1,7 @@
 """What every page has: rows found once, decoded when asked for."""
 
 from histscan._core.buffer_pool cimport shared_pool, use_pool
-from histscan._core.cursor cimport NO_FAULT, Cursor, byte_ptr
+from histscan._core.cursor cimport NO_FAULT, Cursor, open_cursor_within
 from histscan._core.faults cimport raise_fault_at
 
 from histscan.errors import HistoryDecodeError
@@ -68,10 +68,12 @@ cdef class Page:
         """The row with all its keys, where `decode_row` leaves out some that nobody asked for."""
         return self.decode_row(index)
 
-    cdef byte_ptr row_data(self, size_t index, size_t* length) noexcept nogil:
-        """The bytes of the row at an index that the caller has checked, for reading without the GIL."""
-        length[0] = self.spans[index].end - self.spans[index].begin
-        return self.data + self.spans[index].begin
+    cdef void open_row(self, size_t index, Cursor* cursor) noexcept nogil:
+        """Points a cursor at the row at an index that the caller has checked, for reading without the GIL.
+
+        The cursor starts where the bytes do that lead up to the row: readers of numbers look at what is before them.
+        """
+        open_cursor_within(cursor, self.data, self.spans[index].begin, self.spans[index].end)
 
     cdef int use_decoder_of(self, Page previous) except -1:
         """Goes on with what the page before has learnt of the rows' keys, if it is of the same kind."""

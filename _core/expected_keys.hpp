@@ -1,0 +1,137 @@
+// Rows that bring the keys of the row before in the same order: what comes next is known before it is read.
+//
+// A key and what surrounds it are compared at once, whatever their length: the first bytes in one vector or two, of which
+// those that are not known in advance don't count.
+
+#ifndef HISTSCAN_EXPECTED_KEYS_HPP
+#define HISTSCAN_EXPECTED_KEYS_HPP
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "bytes.hpp"
+#include "column.hpp"
+#include "plain_number.hpp"
+#include "wide_vectors.hpp"
+
+namespace histscan {
+
+// The first bytes of what is expected.
+struct ExpectedHead {
+    alignas(32) uint8_t bytes[32];
+    uint32_t unknown;  // a bit for each of the bytes that is not known in advance
+};
+
+constexpr ptrdiff_t expected_head_size = sizeof ExpectedHead::bytes;
+
+// Values of expected keys that become no cells as they are read.
+constexpr int32_t unread_column = -1;  // nobody asked for them
+constexpr int32_t other_column = -2;   // they are for another reader
+
+// Where the values of an expected key go.
+struct ExpectedCells {
+    int32_t column;    // an index, or one of the two above
+    uint8_t *tags;     // of the column, and so on: of as many rows as `point_to_cells` has said
+    uint64_t *bits;
+    uint32_t *facts;
+
+    void put(size_t row, PlainNumber number) const {
+        if (number.kind == PLAIN_DOUBLE) {
+            tags[row] = CELL_FLOAT64;
+            *facts |= FACT_FLOAT64;
+        } else {
+            tags[row] = CELL_INT64;
+            // A plain integer is one that a double holds.
+            *facts |= FACT_INT64 | (static_cast<int64_t>(number.bits) < 0 ? FACT_NEGATIVE : 0);
+        }
+        bits[row] = number.bits;
+    }
+};
+
+// Looks up where the cells of all that is expected are now, and returns how many rows can be put there: those that all of
+// the columns have reached. They stay where they are until a column is made to reach one more, or a new column is made.
+template <typename Expected>
+size_t point_to_cells(std::vector<Expected> &expected, std::vector<Column> &columns) {
+    size_t row_count = static_cast<size_t>(-1);
+    for (Expected &one : expected) {
+        if (one.cells.column < 0) continue;
+        Column &column = columns[static_cast<size_t>(one.cells.column)];
+        one.cells.tags = column.tags.data();
+        one.cells.bits = column.bits.data();
+        one.cells.facts = &column.facts;
+        if (column.tags.size() < row_count) row_count = column.tags.size();
+    }
+    return row_count;
+}
+
+// Whether two keys of the same length, 8 bytes or more, are the same from the byte at `place` on. Not by a function that is
+// called, as std::memcmp is: vectors would not stay in registers.
+__attribute__((always_inline)) inline bool has_same_rest(const uint8_t *left, const uint8_t *right, ptrdiff_t length, ptrdiff_t place) {
+    constexpr ptrdiff_t word_size = 8;
+    for (; place < length; place += word_size) {
+        const ptrdiff_t from = place < length - word_size ? place : length - word_size;
+        if (load_word(left + from) != load_word(right + from)) return false;
+    }
+    return true;
+}
+
+// What a row's reader needs of vectors, with what every processor has.
+struct NarrowVectors {
+    // Whether the bytes at `pos`, of which there are 32, are the expected ones.
+    bool begins_with(const uint8_t *pos, const ExpectedHead &head) const {
+#if defined(__SSE2__)
+        const auto same = [pos, &head](int place) {
+            const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i *>(pos + place));
+            const __m128i wanted = _mm_load_si128(reinterpret_cast<const __m128i *>(head.bytes + place));
+            return static_cast<uint32_t>(_mm_movemask_epi8(_mm_cmpeq_epi8(bytes, wanted)));
+        };
+        return (same(0) | same(16) << 16 | head.unknown) == ~uint32_t{0};
+#else
+        uint32_t differences = 0;
+        for (int place = 0; place < expected_head_size; ++place) {
+            differences |= static_cast<uint32_t>(pos[place] != head.bytes[place]) << place;
+        }
+        return (differences & ~head.unknown) == 0;
+#endif
+    }
+
+    PlainNumber read_number(const uint8_t *pos, const uint8_t *end, const uint8_t *start) const {
+        return read_plain_number_narrow(pos, end, start);
+    }
+    ptrdiff_t length_of_number(const uint8_t *pos, const uint8_t *end, const uint8_t *) const {
+        return find_number_end(pos, end) - pos;
+    }
+    ptrdiff_t length_of_plain_number(const uint8_t *pos, const uint8_t *end) const { return plain_number_length(pos, end); }
+};
+
+#if HISTSCAN_HAS_WIDE_VECTORS
+
+// The same with vectors of 32 bytes.
+class WideVectors {
+public:
+    HISTSCAN_WIDE WideVectors() : vectors() {}
+
+    HISTSCAN_WIDE bool begins_with(const uint8_t *pos, const ExpectedHead &head) const {
+        const __m256i wanted = _mm256_load_si256(reinterpret_cast<const __m256i *>(head.bytes));
+        return (bits_of(_mm256_cmpeq_epi8(load_wide(pos), wanted)) | head.unknown) == ~uint32_t{0};
+    }
+    HISTSCAN_WIDE PlainNumber read_number(const uint8_t *pos, const uint8_t *end, const uint8_t *start) const {
+        return read_plain_number_wide(pos, end, start, vectors);
+    }
+    HISTSCAN_WIDE ptrdiff_t length_of_number(const uint8_t *pos, const uint8_t *end, const uint8_t *start) const {
+        return number_length(pos, end, start, vectors);
+    }
+    HISTSCAN_WIDE ptrdiff_t length_of_plain_number(const uint8_t *pos, const uint8_t *end) const {
+        return plain_number_length_wide(pos, end, vectors);
+    }
+
+private:
+    NumberVectors vectors;
+};
+
+#endif
+
+}  // namespace histscan
+
+#endif
