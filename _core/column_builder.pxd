@@ -10,7 +10,8 @@ from histscan._core.cursor cimport Cursor
 from histscan._core.item_selection cimport ItemSelection
 from histscan._core.message_items cimport ItemSchema
 from histscan._core.nested_items cimport NestedItem
-from histscan._core.page cimport Page
+from histscan._core.page cimport Page, RowSpan
+from histscan._core.protobuf_page cimport ProtobufPage
 
 
 cdef class ColumnBuilder:
@@ -24,9 +25,15 @@ cdef class ColumnBuilder:
     cdef bint busy                      # a thread is adding a page
 
     cdef int add_json_row(self, Cursor* cursor, bint is_quoted, size_t row, size_t row_limit) except -1 nogil
-    cdef int add_item_row(self, Cursor* cursor, ItemSchema schema, size_t row, size_t row_limit) except -1 nogil
+    cdef int add_item_rows(
+        self, Page page, const RowSpan* spans, size_t count, ItemSchema schema, size_t* row, size_t row_limit
+    ) except -1 nogil
+    cdef int add_item_row(
+        self, Cursor* cursor, ItemSchema schema, size_t row, size_t row_limit, size_t position
+    ) except -1 nogil
     cdef int add_nested(self, size_t row, size_t row_limit) except -1 nogil
     cdef Py_ssize_t add_plain_rows(self, Page page, Py_ssize_t first, Py_ssize_t end) except -1
+    cdef Py_ssize_t add_found_rows(self, ProtobufPage page, Py_ssize_t limit, bint* is_whole) except -1
     cdef int add_careful_row(self, object row) except -1
     cdef int put_member(self, object key, object value, size_t row) except -1
     cdef int put_flattened(self, str name, object value, size_t row) except -1

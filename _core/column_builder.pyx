@@ -5,6 +5,8 @@ twice) is left to the decoder of dict rows, which raises what there is to raise;
 one. So columns hold what dict rows hold, and fail where they fail.
 """
 
+import sys
+
 from libc.stdint cimport int32_t, uint64_t
 from libcpp cimport bool as cpp_bool
 
@@ -18,7 +20,7 @@ from histscan._core.column_cells cimport (
 from histscan._core.column_chunk cimport ColumnChunk
 from histscan._core.column_keys cimport OBJECT_COLUMN, SHARED_COLUMN, ColumnKeys, KeyTarget, note_key
 from histscan._core.cursor cimport Cursor, byte_ptr, hash_bytes, open_cursor, peek
-from histscan._core.expected_items cimport add_expected_items
+from histscan._core.expected_items cimport AddedRows, add_expected_items, add_expected_rows
 from histscan._core.expected_members cimport add_expected_members
 from histscan._core.graphql_page cimport JsonPage
 from histscan._core.item_selection cimport ItemSelection
@@ -31,7 +33,8 @@ from histscan._core.message_items cimport (
     ITEM_NONE, ITEM_PLAIN, PARQUET_ITEM, RECORD_ITEM, ItemKind, ItemSchema, enter_item_of, read_item,
 )
 from histscan._core.nested_items cimport NestedItem, is_tree, write_object
-from histscan._core.page cimport Page
+from histscan._core.page cimport Page, RowSpan
+from histscan._core.protobuf_page cimport ProtobufPage, find_row
 
 from histscan.errors import HistoryError, ResponseShapeError
 
@@ -40,6 +43,8 @@ use_pool(shared_pool())
 cdef enum:
     # A chunk is ended when the text of one of its columns has grown to this: Arrow's offsets are 32 bits wide.
     TEXT_LIMIT = 1 << 29
+    # Room that columns get for more rows where nobody knows how many there will be.
+    UNCOUNTED_ROWS = 256
     # Room that is made for columns which are only expected, in cells: it may be in vain.
     SPARE_CELLS = 1 << 22
 
@@ -117,8 +122,10 @@ cdef class ColumnBuilder:
             RuntimeError: Another thread is adding a page to this builder.
         """
         cdef Py_ssize_t row = max(first, 0)
-        cdef Py_ssize_t page_end = <Py_ssize_t> page.spans.size()
-        cdef Py_ssize_t end = page_end if limit is None else min(page_end, row + <Py_ssize_t> limit)
+        cdef Py_ssize_t stop = sys.maxsize if limit is None else min(row + limit, sys.maxsize)
+        cdef Py_ssize_t page_end
+        cdef Py_ssize_t end
+        cdef bint is_whole = False
         # How much further on a row is in the page than in the chunk.
         cdef Py_ssize_t ahead = row - self.chunk.row_count
         cdef list readers = [None] * len((<ArrowPage> page).sources) if isinstance(page, ArrowPage) else None
@@ -126,6 +133,13 @@ cdef class ColumnBuilder:
             raise RuntimeError("another thread is adding a page to these columns; give each thread a builder")
         self.busy = True
         try:
+            if row == 0 and not page.is_indexed:
+                row = self.add_found_rows(<ProtobufPage> page, stop, &is_whole)
+                if is_whole:
+                    return row
+            page.index()
+            page_end = <Py_ssize_t> page.spans.size()
+            end = min(page_end, stop)
             while row < end:
                 if readers is None:
                     row = self.add_plain_rows(page, row, end)
@@ -165,30 +179,86 @@ cdef class ColumnBuilder:
         cdef Py_ssize_t index = first
         cdef size_t row = self.chunk.row_count
         cdef size_t row_limit = max(row + (end - first), self.expected_rows)
-        cdef bint is_json = isinstance(page, JsonPage)
         cdef ItemSchema schema = RECORD_ITEM if isinstance(page, LogPage) else PARQUET_ITEM
-        cdef int added = 1
         # Nothing is written to the builder and the chunk from row to row that has not changed: objects of two threads
         # may share a cache line, and each write of one would cost the other a look into memory.
         try:
-            with nogil:
-                while index < end:
-                    page.open_row(index, &cursor)
-                    if page.spans[index].has_surrogates:
-                        added = 0
-                    elif is_json:
-                        added = self.add_json_row(&cursor, page.spans[index].is_quoted, row, row_limit)
-                    else:
-                        added = self.add_item_row(&cursor, schema, row, row_limit)
-                    if not added:
-                        break
-                    index += 1
-                    row += 1
+            if isinstance(page, JsonPage):
+                with nogil:
+                    while index < end and not page.spans[index].has_surrogates:
+                        page.open_row(index, &cursor)
+                        if not self.add_json_row(&cursor, page.spans[index].is_quoted, row, row_limit):
+                            break
+                        index += 1
+                        row += 1
+            else:
+                with nogil:
+                    self.add_item_rows(page, page.spans.data() + first, end - first, schema, &row, row_limit)
         finally:
+            index = first + <Py_ssize_t> (row - self.chunk.row_count)
             self.chunk.row_count = row
         if index < end:
             self.chunk.clear_row(row)
         return index
+
+    cdef Py_ssize_t add_found_rows(self, ProtobufPage page, Py_ssize_t limit, bint* is_whole) except -1:
+        """Adds rows of a page as they are found, `limit` of them at most, and returns how many.
+
+        `is_whole` becomes whether these are all that is in the page. Otherwise the next row needs care, or is beyond
+        the limit, or a fault is there instead of it.
+        """
+        cdef RowSpan span
+        cdef Cursor rest
+        cdef Cursor cursor
+        cdef size_t begin = self.chunk.row_count
+        cdef size_t row = begin
+        cdef size_t stop = begin + <size_t> limit
+        cdef AddedRows added
+        cdef bint is_added = True
+        page.open_all(&rest)
+        try:
+            with nogil:
+                # Each row is read as soon as it is found: then where the next one begins is in the cache.
+                while is_added and row < stop:
+                    added.position = 0
+                    added.next = NULL
+                    if self.keys.has_plain_items and self.keys.can_put_items(row):
+                        added = add_expected_rows(
+                            &rest.pos, rest.end, rest.start, self.keys.expected_items.data(),
+                            self.keys.expected_items.size(), row, min(stop, self.keys.item_rows),
+                        )
+                        row += added.row_count
+                        if row == stop:
+                            break
+                    if not find_row(&rest, &span):
+                        break
+                    page.open_span(span, &cursor)
+                    if added.next != NULL:
+                        cursor.pos = added.next
+                    is_added = self.add_item_row(
+                        &cursor, PARQUET_ITEM, row, max(row + UNCOUNTED_ROWS, self.expected_rows), added.position
+                    )
+                    row += is_added
+        finally:
+            self.chunk.row_count = row
+        if not is_added:
+            self.chunk.clear_row(row)
+        is_whole[0] = is_added and rest.pos == rest.end and not rest.fault
+        return row - begin
+
+    cdef int add_item_rows(
+        self, Page page, const RowSpan* spans, size_t count, ItemSchema schema, size_t* row, size_t row_limit
+    ) except -1 nogil:
+        """Adds rows that are messages of items up to the first one that needs care, and moves `row` on."""
+        cdef Cursor cursor
+        cdef size_t index = 0
+        while index < count and not spans[index].has_surrogates:
+            page.open_span(spans[index], &cursor)
+            if not self.add_item_row(&cursor, schema, row[0], row_limit, 0):
+                break
+            index += 1
+            row[0] += 1
+        return 0
 
     cdef int add_json_row(self, Cursor* cursor, bint is_quoted, size_t row, size_t row_limit) except -1 nogil:
         """Adds a row that is JSON text, quoted or not; 0 where it needs care."""
@@ -288,8 +358,13 @@ cdef class ColumnBuilder:
         self.keys.note_json_order(repeats)
         return cursor.pos == cursor.end
 
-    cdef int add_item_row(self, Cursor* cursor, ItemSchema schema, size_t row, size_t row_limit) except -1 nogil:
-        """Adds a row that is a message of items; 0 where it needs care."""
+    cdef int add_item_row(
+        self, Cursor* cursor, ItemSchema schema, size_t row, size_t row_limit, size_t position
+    ) except -1 nogil:
+        """Adds a row that is a message of items, or the rest of one; 0 where it needs care.
+
+        The cursor is at the item at `position`; those before it were the expected ones, and have been added.
+        """
         cdef byte_ptr row_end = cursor.end
         cdef byte_ptr begin = NULL
         cdef byte_ptr keys_end = NULL
@@ -297,7 +372,6 @@ cdef class ColumnBuilder:
         # How many items are expected to come: those of the row before, where rows bring them in one order.
         cdef size_t expected_count = self.keys.expected_items.size()
         cdef bint can_put = self.keys.can_put_items(row)
-        cdef size_t position = 0
         cdef uint64_t hash
         cdef int32_t index
         cdef bint repeats = True

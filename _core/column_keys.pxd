@@ -56,6 +56,7 @@ cdef class ColumnKeys:
     cdef TargetOrder item_order
     cdef vector[ExpectedItem] expected_items    # the same of rows that are items
     cdef size_t item_rows
+    cdef bint has_plain_items           # there are some, and none of them is for another reader
     cdef MessageRowDecoder record_keys  # spells keys of `.wandb` items out
     cdef MessageRowDecoder parquet_keys     # and those of ParquetHistoryItem
     cdef vector[NestedPath] paths       # where in their columns nested items belong

@@ -112,17 +112,20 @@ cdef class ColumnKeys:
         """Says the same of a row of items."""
         cdef const RememberedKey* key
         cdef int32_t index
+        cdef int32_t column
         if self.item_order.repeats == repeats:
             return 0
         self.item_order.repeats = repeats
         self.expected_items.clear()
         self.item_rows = 0
+        self.has_plain_items = False
         if repeats:
+            self.has_plain_items = not self.item_order.order.empty()
             for index in self.item_order.order:
                 key = &self.items.entries[index]
-                self.expected_items.push_back(
-                    expect_item(key.text, key.length, ITEM_TAG, expected_column(self.item_order.targets[index]))
-                )
+                column = expected_column(self.item_order.targets[index])
+                self.has_plain_items &= column != OTHER_COLUMN
+                self.expected_items.push_back(expect_item(key.text, key.length, ITEM_TAG, column))
         return 0
 
     cdef KeyTarget resolve(self, object key, bint is_item) except *:
@@ -170,7 +173,11 @@ cdef class ColumnKeys:
     cdef bint leads_to_wanted(self, tuple path) except -1:
         """Whether an object under this path may hold a key that was asked for by its dotted name."""
         cdef str prefix = ".".join(path) + "."
-        return any(wanted.startswith(prefix) for wanted in self.selection.keys)
+        cdef str wanted
+        for wanted in self.selection.keys:
+            if wanted.startswith(prefix):
+                return True
+        return False
 
     cdef bint has_overlap(self, tuple path) except -1:
         """Whether a path of names goes on from another one that was seen, or another from it.

@@ -36,16 +36,16 @@ struct ExpectedCells {
     uint64_t *bits;
     uint32_t *facts;
 
-    void put(size_t row, PlainNumber number) const {
-        if (number.kind == PLAIN_DOUBLE) {
+    // Notes what is in a cell whose bits have been written.
+    void note(size_t row, PlainKind kind) const {
+        if (kind == PLAIN_DOUBLE) {
             tags[row] = CELL_FLOAT64;
             *facts |= FACT_FLOAT64;
         } else {
             tags[row] = CELL_INT64;
             // A plain integer is one that a double holds.
-            *facts |= FACT_INT64 | (static_cast<int64_t>(number.bits) < 0 ? FACT_NEGATIVE : 0);
+            *facts |= FACT_INT64 | (static_cast<int64_t>(bits[row]) < 0 ? FACT_NEGATIVE : 0);
         }
-        bits[row] = number.bits;
     }
 };
 
@@ -78,6 +78,9 @@ __attribute__((always_inline)) inline bool has_same_rest(const uint8_t *left, co
 
 // What a row's reader needs of vectors, with what every processor has.
 struct NarrowVectors {
+    // How many bytes have to be the reader's before those that are taken.
+    static constexpr ptrdiff_t reach = 32;
+
     // Whether the bytes at `pos`, of which there are 32, are the expected ones.
     bool begins_with(const uint8_t *pos, const ExpectedHead &head) const {
 #if defined(__SSE2__)
@@ -96,8 +99,10 @@ struct NarrowVectors {
 #endif
     }
 
-    PlainNumber read_number(const uint8_t *pos, const uint8_t *end, const uint8_t *start) const {
-        return read_plain_number_narrow(pos, end, start);
+    PlainKind read_number(const uint8_t *pos, const uint8_t *end, uint64_t *bits) const {
+        const PlainNumber number = read_plain_number_narrow(pos, end, end - reach);
+        if (number.kind != NOT_PLAIN) *bits = number.bits;
+        return number.kind;
     }
     ptrdiff_t length_of_number(const uint8_t *pos, const uint8_t *end, const uint8_t *) const {
         return find_number_end(pos, end) - pos;
@@ -110,24 +115,26 @@ struct NarrowVectors {
 // The same with vectors of 32 bytes.
 class WideVectors {
 public:
-    HISTSCAN_WIDE WideVectors() : vectors() {}
+    static constexpr ptrdiff_t reach = wide_number_reach;
+
+    WideVectors() : tables(opaque_tables()) {}
 
     HISTSCAN_WIDE bool begins_with(const uint8_t *pos, const ExpectedHead &head) const {
         const __m256i wanted = _mm256_load_si256(reinterpret_cast<const __m256i *>(head.bytes));
         return (bits_of(_mm256_cmpeq_epi8(load_wide(pos), wanted)) | head.unknown) == ~uint32_t{0};
     }
-    HISTSCAN_WIDE PlainNumber read_number(const uint8_t *pos, const uint8_t *end, const uint8_t *start) const {
-        return read_plain_number_wide(pos, end, start, vectors);
+    HISTSCAN_WIDE PlainKind read_number(const uint8_t *pos, const uint8_t *end, uint64_t *bits) const {
+        return read_plain_number_wide(pos, end, tables, bits);
     }
     HISTSCAN_WIDE ptrdiff_t length_of_number(const uint8_t *pos, const uint8_t *end, const uint8_t *start) const {
-        return number_length(pos, end, start, vectors);
+        return number_length(pos, end, start, tables);
     }
     HISTSCAN_WIDE ptrdiff_t length_of_plain_number(const uint8_t *pos, const uint8_t *end) const {
-        return plain_number_length_wide(pos, end, vectors);
+        return plain_number_length_wide(pos, end, tables);
     }
 
 private:
-    NumberVectors vectors;
+    const NumberTables &tables;
 };
 
 #endif

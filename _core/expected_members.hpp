@@ -44,6 +44,7 @@ __attribute__((always_inline)) inline size_t add_members(const Vectors &vectors,
     const uint8_t *pos = *next;
     const ExpectedMember *member = expected;
     *is_closed = false;
+    if (pos - start < Vectors::reach) return 0;
     while (member < expected + count) {
         if (!begins_expected_member(vectors, pos, end, *member)) {
             if (pos == end || !is_space(*pos)) break;
@@ -54,9 +55,9 @@ __attribute__((always_inline)) inline size_t add_members(const Vectors &vectors,
         if (member->cells.column >= 0) {
             const uint8_t *value_end = value + vectors.length_of_number(value, end, start);
             if (value_end == value) break;
-            const PlainNumber number = vectors.read_number(value, value_end, start);
-            if (number.kind == NOT_PLAIN) break;
-            member->cells.put(row, number);
+            const PlainKind kind = vectors.read_number(value, value_end, member->cells.bits + row);
+            if (kind == NOT_PLAIN) break;
+            member->cells.note(row, kind);
             pos = value_end;
             ++member;
             if (*pos == '}') {
@@ -78,7 +79,7 @@ __attribute__((always_inline)) inline size_t add_members(const Vectors &vectors,
 
 #if HISTSCAN_HAS_WIDE_VECTORS
 
-HISTSCAN_WIDE __attribute__((flatten)) inline size_t add_members_wide(const uint8_t **next, const uint8_t *end, const uint8_t *start, const ExpectedMember *expected, size_t count, size_t row, bool *is_closed) {
+HISTSCAN_WIDE inline size_t add_members_wide(const uint8_t **next, const uint8_t *end, const uint8_t *start, const ExpectedMember *expected, size_t count, size_t row, bool *is_closed) {
     return add_members(WideVectors(), next, end, start, expected, count, row, is_closed);
 }
 

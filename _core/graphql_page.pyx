@@ -303,8 +303,7 @@ cdef class HistoryPage(JsonPage):
         span.end = unescape_string(&string, text, &span.has_surrogates) - text
         return self.decode_span(text, span)
 
-    cdef void open_row(self, size_t index, Cursor* cursor) noexcept nogil:
-        cdef RowSpan span = self.spans[index]
+    cdef void open_span(self, RowSpan span, Cursor* cursor) noexcept nogil:
         open_cursor_within(cursor, self.data if span.is_quoted else self.text, span.begin, span.end)
 
 

@@ -179,8 +179,7 @@ cdef class LogPage(Page):
             error.add_location(path=path)
             raise
 
-    cdef void open_row(self, size_t index, Cursor* cursor) noexcept nogil:
-        cdef RowSpan span = self.spans[index]
+    cdef void open_span(self, RowSpan span, Cursor* cursor) noexcept nogil:
         if span.begin < self.window_length:
             open_cursor_within(cursor, self.data, span.begin, span.end)
         else:

@@ -1,4 +1,8 @@
-"""What every page has: rows found once, decoded when asked for."""
+"""What every page has: rows found once, decoded when asked for.
+
+Of some pages the rows are found only when they are needed: whoever wants to know where rows are, or how many, calls
+`index` before, with the GIL.
+"""
 
 from histscan._core.buffer_pool cimport shared_pool, use_pool
 from histscan._core.cursor cimport NO_FAULT, Cursor, open_cursor_within
@@ -14,9 +18,19 @@ cdef class Page:
 
     def __cinit__(self):
         self.fault = NO_FAULT
+        self.is_indexed = True
 
     def __len__(self):
+        self.index()
         return <Py_ssize_t> self.spans.size()
+
+    def guess_length(self):
+        """About how many rows there are, for making room: likely not fewer, but nobody vouches for that.
+
+        Returns:
+            A number of rows.
+        """
+        return len(self)
 
     def row(self, Py_ssize_t index):
         """Decode one row.
@@ -33,6 +47,7 @@ cdef class Page:
         """
         if index < 0:
             raise IndexError(index)
+        self.index()
         if index >= <Py_ssize_t> self.spans.size():
             self.raise_if_faulty()
             raise IndexError(index)
@@ -48,6 +63,7 @@ cdef class Page:
             HistoryDecodeError: A row's bytes, or the page's, are malformed.
         """
         cdef Py_ssize_t index
+        self.index()
         cdef list rows = [self.located_row(index) for index in range(<Py_ssize_t> self.spans.size())]
         self.raise_if_faulty()
         return rows
@@ -68,12 +84,20 @@ cdef class Page:
         """The row with all its keys, where `decode_row` leaves out some that nobody asked for."""
         return self.decode_row(index)
 
-    cdef void open_row(self, size_t index, Cursor* cursor) noexcept nogil:
-        """Points a cursor at the row at an index that the caller has checked, for reading without the GIL.
+    cdef int index(self) except -1:
+        """Makes sure that the spans are those of all rows."""
+        return 0
+
+    cdef void open_span(self, RowSpan span, Cursor* cursor) noexcept nogil:
+        """Points a cursor at the row that a span is of, for reading without the GIL.
 
         The cursor starts where the bytes do that lead up to the row: readers of numbers look at what is before them.
         """
-        open_cursor_within(cursor, self.data, self.spans[index].begin, self.spans[index].end)
+        open_cursor_within(cursor, self.data, span.begin, span.end)
+
+    cdef void open_row(self, size_t index, Cursor* cursor) noexcept nogil:
+        """Points a cursor at the row at an index that the caller has checked."""
+        self.open_span(self.spans[index], cursor)
 
     cdef int use_decoder_of(self, Page previous) except -1:
         """Goes on with what the page before has learnt of the rows' keys, if it is of the same kind."""

@@ -40,23 +40,8 @@ inline PlainNumber read_plain_number_narrow(const uint8_t *pos, const uint8_t *e
 
 constexpr ptrdiff_t wide_vector_size = 32;
 
-// As many zero bytes as ones of four set bits: the 32 bytes from the n-th on leave of the last n of 32 ASCII digits their
-// values, and of all other bytes nothing.
-struct DigitMasks {
-    uint8_t bytes[2 * wide_vector_size];
-
-    constexpr DigitMasks() : bytes{} {
-        for (ptrdiff_t place = wide_vector_size; place < 2 * wide_vector_size; ++place) bytes[place] = 0x0F;
-    }
-};
-
-inline constexpr DigitMasks digit_masks{};
-
-HISTSCAN_WIDE inline __m256i last_digits(ptrdiff_t count) { return load_wide(digit_masks.bytes + count); }
-
-// 10^-n, for n from 0 to 130: as in `powers_of_five`, and the exponent of a double whose mantissa is a 64-bit integer with
-// its highest bit set, times that power, where the product of the two needs no shift: less one, as the mantissa's highest
-// bit is added to it.
+// 10^-n: as in `powers_of_five`, and the exponent of a double whose mantissa is a 64-bit integer with its highest bit set,
+// times that power, where the product of the two needs no shift: less one, as the mantissa's highest bit is added to it.
 struct NegativePower {
     uint64_t high, low;
     int64_t exponent;
@@ -65,41 +50,65 @@ struct NegativePower {
 
 constexpr int lowest_normal_power = -130;
 
-struct NegativePowers {
-    NegativePower power[1 - lowest_normal_power];
+// All that is needed to read a plain number, in one place: it takes one register to know where.
+struct NumberTables {
+    alignas(32) uint8_t comma[32];
+    alignas(32) uint8_t brace[32];
+    // Of `other_bits`: what makes a zero the lowest number with a sign, and what becomes of a nine.
+    alignas(32) uint8_t lowest[32];
+    alignas(32) uint8_t nine[32];
+    // What pairs, fours, eights and sixteens of digits are joined with.
+    alignas(32) uint8_t tens[32];
+    alignas(32) uint16_t hundreds[16];
+    alignas(32) uint16_t ten_thousands[16];
+    alignas(32) uint64_t hundred_millions[4];
+    // As many zero bytes as ones of four set bits: the 32 bytes from the n-th on leave of the last n of 32 ASCII digits
+    // their values, and of all other bytes nothing.
+    alignas(32) uint8_t digit_masks[2 * wide_vector_size];
+    NegativePower powers[1 - lowest_normal_power];
 
-    constexpr NegativePowers() : power{} {
+    constexpr NumberTables() : comma{}, brace{}, lowest{}, nine{}, tens{}, hundreds{}, ten_thousands{}, hundred_millions{}, digit_masks{}, powers{} {
+        for (int place = 0; place < 32; ++place) {
+            comma[place] = ',';
+            brace[place] = '}';
+            lowest[place] = 0x80 - '0';
+            nine[place] = 0x80 + 9;
+            tens[place] = place % 2 ? 1 : 10;
+            digit_masks[wide_vector_size + place] = 0x0F;
+        }
+        for (int place = 0; place < 16; ++place) {
+            hundreds[place] = place % 2 ? 1 : 100;
+            ten_thousands[place] = place % 2 ? 1 : 10000;
+        }
+        for (uint64_t &one : hundred_millions) one = 100000000;
         for (int q = 0; q >= lowest_normal_power; --q) {
             const Power &five = powers_of_five.power[q - smallest_power];
-            power[-q] = {five.high, five.low, binary_exponent(q) + 63 + 1023 - 1, 0};
+            powers[-q] = {five.high, five.low, binary_exponent(q) + 63 + 1023 - 1, 0};
         }
     }
 };
 
-inline constexpr NegativePowers negative_powers{};
+inline constexpr NumberTables number_tables{};
 
-// What the functions below compare and multiply with. Whoever calls them in a loop makes one before it.
-struct NumberVectors {
-    __m256i comma, brace, lowest, nine;  // of `other_bits`: what makes a zero the lowest number with a sign, and what becomes of a nine
-    __m256i tens, hundreds, ten_thousands, hundred_millions;
+// Where the tables are. If the compiler knew what is in them, it would make the vectors anew for each number, in three
+// steps each.
+inline const NumberTables &opaque_tables() {
+    const NumberTables *tables = &number_tables;
+    __asm__("" : "+r"(tables));
+    return *tables;
+}
 
-    // If the compiler knew what is in these vectors, it would rather make them anew for each number, in three steps each.
-    HISTSCAN_WIDE __attribute__((always_inline)) NumberVectors()
-        : comma(_mm256_set1_epi8(',')),
-          brace(_mm256_set1_epi8('}')),
-          lowest(_mm256_set1_epi8(static_cast<char>(0x80 - '0'))),
-          nine(_mm256_set1_epi8(static_cast<char>(0x80 + 9))),
-          tens(_mm256_set1_epi16(1 << 8 | 10)),
-          hundreds(_mm256_set1_epi32(1 << 16 | 100)),
-          ten_thousands(_mm256_set1_epi32(1 << 16 | 10000)),
-          hundred_millions(_mm256_set1_epi64x(100000000)) {
-        __asm__("" : "+x"(comma), "+x"(brace), "+x"(lowest), "+x"(nine), "+x"(tens), "+x"(hundreds), "+x"(ten_thousands), "+x"(hundred_millions));
-    }
-};
+HISTSCAN_WIDE inline __m256i vector_of(const void *aligned) {
+    return _mm256_load_si256(static_cast<const __m256i *>(aligned));
+}
 
 // A bit for each of 32 bytes that is no ASCII digit.
-HISTSCAN_WIDE inline uint32_t other_bits(__m256i text, const NumberVectors &vectors) {
-    return bits_of(_mm256_cmpgt_epi8(_mm256_add_epi8(text, vectors.lowest), vectors.nine));
+HISTSCAN_WIDE inline uint32_t other_bits(__m256i text, const NumberTables &tables) {
+    return bits_of(_mm256_cmpgt_epi8(_mm256_add_epi8(text, vector_of(tables.lowest)), vector_of(tables.nine)));
+}
+
+HISTSCAN_WIDE inline __m256i last_digits(ptrdiff_t count, const NumberTables &tables) {
+    return load_wide(tables.digit_masks + count);
 }
 
 // The numbers that are written by the first and the last sixteen of 32 digits.
@@ -107,89 +116,111 @@ struct Halves {
     uint64_t upper, lower;
 };
 
-HISTSCAN_WIDE __attribute__((always_inline)) inline Halves join_digits(__m256i digits, const NumberVectors &vectors) {
-    const __m256i pairs = _mm256_maddubs_epi16(digits, vectors.tens);
-    const __m256i fours = _mm256_madd_epi16(pairs, vectors.hundreds);
-    const __m256i eights = _mm256_madd_epi16(_mm256_packus_epi32(fours, fours), vectors.ten_thousands);
-    const __m256i sixteens = _mm256_add_epi64(_mm256_mul_epu32(eights, vectors.hundred_millions), _mm256_srli_epi64(eights, 32));
+HISTSCAN_WIDE __attribute__((always_inline)) inline Halves join_digits(__m256i digits, const NumberTables &tables) {
+    const __m256i pairs = _mm256_maddubs_epi16(digits, vector_of(tables.tens));
+    const __m256i fours = _mm256_madd_epi16(pairs, vector_of(tables.hundreds));
+    const __m256i eights = _mm256_madd_epi16(_mm256_packus_epi32(fours, fours), vector_of(tables.ten_thousands));
+    const __m256i upper_eights = _mm256_mul_epu32(eights, vector_of(tables.hundred_millions));
+    const __m256i sixteens = _mm256_add_epi64(upper_eights, _mm256_srli_epi64(eights, 32));
     return {static_cast<uint64_t>(_mm_cvtsi128_si64(_mm256_castsi256_si128(sixteens))),
             static_cast<uint64_t>(_mm_cvtsi128_si64(_mm256_extracti128_si256(sixteens, 1)))};
 }
 
-// The double nearest `digits` * 10^-`decimals`, which is negative if `negative` is 1, as in `nearest_double`; not a plain
-// number where the rounding needs another look. `digits` are below 10^19, and `decimals` are at most 130, so that the
-// double is a normal one.
-HISTSCAN_WIDE __attribute__((always_inline)) inline PlainNumber nearest_normal_double(uint64_t digits, ptrdiff_t decimals, uint64_t negative) {
-    const uint64_t shift = _lzcnt_u64(digits);
-    const uint64_t factor = digits << (shift & 63);
-    const NegativePower &power = negative_powers.power[decimals];
-    unsigned long long high, below;
-    uint64_t low = _mulx_u64(factor, power.high, &high);
-    if (__builtin_expect(((high + 1) & 0x1FF) == 0, false)) {
-        static_cast<void>(_mulx_u64(factor, power.low, &below));
-        low += below;
-        high += low < below;
-    }
-    // All ones may have been a carry short; and 0 or 1 may be half way between two doubles, or come of no digits.
-    if (__builtin_expect(low + 1 <= 2, false)) return {negative << 63, digits ? NOT_PLAIN : PLAIN_DOUBLE};
+// The bits of a double: `high` is the upper half of a product as in `nearest_double`, whose exponent is `exponent` if it
+// needs no shift. The mantissa's highest bit, and what rounding may carry beyond it, add to the exponent.
+inline uint64_t rounded_bits(uint64_t high, uint64_t exponent, uint64_t negative) {
     const uint64_t upper_bit = high >> 63;
     const uint64_t mantissa = high >> (upper_bit + 9);
-    const uint64_t exponent = static_cast<uint64_t>(power.exponent) + upper_bit - shift;
-    // The mantissa's highest bit, and what rounding may carry beyond it, add to the exponent.
-    return {((mantissa + 1) >> 1) + (exponent << 52) + (negative << 63), PLAIN_DOUBLE};
+    return ((mantissa + 1) >> 1) + ((exponent + upper_bit) << 52) + (negative << 63);
 }
 
-HISTSCAN_WIDE PlainNumber read_small_number(const uint8_t *pos, const uint8_t *end, const uint8_t *start, const NumberVectors &vectors);
+// As `nearest_normal_double`, where the upper half of a power was not enough, or the product ends like one half way between
+// two doubles.
+HISTSCAN_WIDE __attribute__((noinline)) inline PlainKind nearest_rare_double(uint64_t digits, ptrdiff_t decimals, uint64_t negative, uint64_t *bits) {
+    if (digits == 0) {
+        *bits = negative << 63;
+        return PLAIN_DOUBLE;
+    }
+    const NegativePower &power = number_tables.powers[decimals];
+    const uint64_t shift = _lzcnt_u64(digits);
+    unsigned long long high, below;
+    uint64_t low = _mulx_u64(digits << shift, power.high, &high);
+    static_cast<void>(_mulx_u64(digits << shift, power.low, &below));
+    low += below;
+    high += low < below;
+    if (low + 1 <= 2) return NOT_PLAIN;
+    *bits = rounded_bits(high, static_cast<uint64_t>(power.exponent) - shift, negative);
+    return PLAIN_DOUBLE;
+}
 
-// As `read_plain_number`. `exponent` is what is written behind `end` without its sign, or 0; only then may one be within.
-HISTSCAN_WIDE __attribute__((always_inline)) inline PlainNumber read_digits(const uint8_t *pos, const uint8_t *end, const uint8_t *start, ptrdiff_t exponent, const NumberVectors &vectors) {
-    const PlainNumber other{0, NOT_PLAIN};
+// The bits of the double nearest `digits` * 10^-`decimals`, which is negative if `negative` is 1, as in `nearest_double`;
+// not a plain number where the rounding needs another look. `digits` are below 10^19, and `decimals` are at most 130, so
+// that the double is a normal one.
+HISTSCAN_WIDE __attribute__((always_inline)) inline PlainKind nearest_normal_double(uint64_t digits, ptrdiff_t decimals, uint64_t negative, const NumberTables &tables, uint64_t *bits) {
+    const uint64_t shift = _lzcnt_u64(digits);
+    const NegativePower &power = tables.powers[decimals];
+    unsigned long long high;
+    // Of no digits, the product is 0 whatever the shift.
+    const uint64_t low = _mulx_u64(digits << (shift & 63), power.high, &high);
+    if (__builtin_expect(((high + 1) & 0x1FF) == 0 || low + 1 <= 2, false)) {
+        return nearest_rare_double(digits, decimals, negative, bits);
+    }
+    *bits = rounded_bits(high, static_cast<uint64_t>(power.exponent) - shift, negative);
+    return PLAIN_DOUBLE;
+}
+
+HISTSCAN_WIDE PlainKind read_small_number(const uint8_t *pos, const uint8_t *end, const NumberTables &tables, uint64_t *bits);
+
+// As `read_plain_number`, where 33 bytes before `end` are the reader's. `exponent` is what is written behind `end` without
+// its sign, or 0; only then may one be within.
+HISTSCAN_WIDE __attribute__((always_inline)) inline PlainKind read_digits(const uint8_t *pos, const uint8_t *end, ptrdiff_t exponent, const NumberTables &tables, uint64_t *bits) {
     const ptrdiff_t length = end - pos;
-    if (length >= wide_vector_size || end - start <= wide_vector_size) return other;
+    if (length >= wide_vector_size) return NOT_PLAIN;
     const uint8_t *last = end - wide_vector_size;
     const __m256i text = load_wide(last);
     const bool negative = *pos == '-';
     const uint8_t *digits = pos + negative;
     const ptrdiff_t count = length - negative;
-    if (count <= 0) return other;
+    if (count <= 0) return NOT_PLAIN;
     // A bit for each byte behind the sign that is no digit.
-    const uint32_t others = other_bits(text, vectors) >> (wide_vector_size - count);
+    const uint32_t others = other_bits(text, tables) >> (wide_vector_size - count);
     if (others == 0) {
-        if (exponent != 0 || count > 15 || (count > 1 && *digits == '0')) return other;
-        const uint64_t value = join_digits(_mm256_and_si256(text, last_digits(count)), vectors).lower;
-        return {negative ? -value : value, PLAIN_INTEGER};
+        if (exponent != 0 || count > 15 || (count > 1 && *digits == '0')) return NOT_PLAIN;
+        const uint64_t value = join_digits(_mm256_and_si256(text, last_digits(count, tables)), tables).lower;
+        *bits = negative ? -value : value;
+        return PLAIN_INTEGER;
     }
-    if (others & (others - 1)) return exponent ? other : read_small_number(pos, end, start, vectors);
+    if (others & (others - 1)) return exponent ? NOT_PLAIN : read_small_number(pos, end, tables, bits);
     const ptrdiff_t point = __builtin_ctz(others);
     const ptrdiff_t fraction = count - 1 - point;
     // Whether a digit stands before the point, or several, can't be guessed.
     const int has_needless_zero = (point > 1) & (*digits == '0');
-    if (point == 0 || fraction == 0 || digits[point] != '.' || has_needless_zero) return other;
+    if (point == 0 || fraction == 0 || digits[point] != '.' || has_needless_zero) return NOT_PLAIN;
     // The digits before the point move up to where it is.
-    const __m256i behind_point = last_digits(fraction);
+    const __m256i behind_point = last_digits(fraction, tables);
     const __m256i joined = _mm256_or_si256(_mm256_and_si256(behind_point, text), _mm256_andnot_si256(behind_point, load_wide(last - 1)));
-    const Halves value = join_digits(_mm256_and_si256(joined, last_digits(count - 1)), vectors);
+    const Halves value = join_digits(_mm256_and_si256(joined, last_digits(count - 1, tables)), tables);
     // More than three digits that count above the last sixteen may not fit in 64 bits.
-    if (value.upper > 999) return other;
-    return nearest_normal_double(value.upper * 10000000000000000u + value.lower, exponent + fraction, negative);
+    if (value.upper > 999) return NOT_PLAIN;
+    return nearest_normal_double(value.upper * 10000000000000000u + value.lower, exponent + fraction, negative, tables, bits);
 }
 
-// As `read_plain_number`, for numbers with an exponent as Python writes that of a small one.
-HISTSCAN_WIDE __attribute__((noinline)) inline PlainNumber read_small_number(const uint8_t *pos, const uint8_t *end, const uint8_t *start, const NumberVectors &vectors) {
-    const PlainNumber other{0, NOT_PLAIN};
-    if (end - pos < 5 || end[-4] != 'e' || end[-3] != '-') return other;
+// As `read_digits`, for numbers with an exponent as Python writes that of a small one, which has four bytes: so many more
+// have to be the reader's.
+HISTSCAN_WIDE __attribute__((noinline)) inline PlainKind read_small_number(const uint8_t *pos, const uint8_t *end, const NumberTables &tables, uint64_t *bits) {
+    if (end - pos < 5 || end[-4] != 'e' || end[-3] != '-') return NOT_PLAIN;
     const unsigned tens = end[-2] - unsigned{'0'}, ones = end[-1] - unsigned{'0'};
-    if (tens > 9 || ones > 9 || tens + ones == 0) return other;
-    return read_digits(pos, end - 4, start, 10 * tens + ones, vectors);
+    if (tens > 9 || ones > 9 || tens + ones == 0) return NOT_PLAIN;
+    return read_digits(pos, end - 4, 10 * tens + ones, tables, bits);
 }
 
-// As `read_plain_number`, in one vector. It takes all registers there are, so it leaves those of a loop alone.
-HISTSCAN_WIDE __attribute__((always_inline)) inline PlainNumber read_plain_number_wide(const uint8_t *pos, const uint8_t *end, const uint8_t *start, const NumberVectors &vectors) {
-    return read_digits(pos, end, start, 0, vectors);
-}
+// How many bytes have to be the reader's before the end of a number for `read_plain_number_wide`.
+constexpr ptrdiff_t wide_number_reach = wide_vector_size + 1 + 4;
 
-HISTSCAN_WIDE inline PlainNumber read_one_number_wide(const uint8_t *pos, const uint8_t *end, const uint8_t *start) {
-    return read_plain_number_wide(pos, end, start, NumberVectors());
+// As `read_plain_number`, in one vector; `wide_number_reach` says what has to be there. It takes most registers that there
+// are, and is called, so that those of a loop around it stay what they are.
+HISTSCAN_WIDE __attribute__((noinline)) inline PlainKind read_plain_number_wide(const uint8_t *pos, const uint8_t *end, const NumberTables &tables, uint64_t *bits) {
+    return read_digits(pos, end, 0, tables, bits);
 }
 
 #endif
@@ -199,8 +230,9 @@ HISTSCAN_WIDE inline PlainNumber read_one_number_wide(const uint8_t *pos, const 
 // be any bytes, and none at all.
 inline PlainNumber read_plain_number(const uint8_t *pos, const uint8_t *end, const uint8_t *start) {
 #if HISTSCAN_HAS_WIDE_VECTORS
-    if (wide_vectors) {
-        const PlainNumber number = read_one_number_wide(pos, end, start);
+    if (wide_vectors && end - start >= wide_number_reach) {
+        PlainNumber number;
+        number.kind = read_plain_number_wide(pos, end, number_tables, &number.bits);
         if (number.kind != NOT_PLAIN) return number;
     }
 #endif
@@ -274,12 +306,12 @@ inline ptrdiff_t plain_number_length(const uint8_t *pos, const uint8_t *end) {
 
 // How many bytes from `pos` on are before the first comma or closing brace; 0 where `find_number_end` would say nothing.
 // Near the end of the reader's bytes, too, if there are 32 of them.
-HISTSCAN_WIDE inline ptrdiff_t number_length(const uint8_t *pos, const uint8_t *end, const uint8_t *start, const NumberVectors &vectors) {
+HISTSCAN_WIDE inline ptrdiff_t number_length(const uint8_t *pos, const uint8_t *end, const uint8_t *start, const NumberTables &tables) {
     const ptrdiff_t left = end - pos;
     const bool is_near_end = left < wide_vector_size;
     if (is_near_end && (left < 1 || end - start < wide_vector_size)) return 0;
     const __m256i text = load_wide(is_near_end ? end - wide_vector_size : pos);
-    const __m256i any = _mm256_or_si256(_mm256_cmpeq_epi8(text, vectors.comma), _mm256_cmpeq_epi8(text, vectors.brace));
+    const __m256i any = _mm256_or_si256(_mm256_cmpeq_epi8(text, vector_of(tables.comma)), _mm256_cmpeq_epi8(text, vector_of(tables.brace)));
     const uint32_t ends = bits_of(any) >> (is_near_end ? wide_vector_size - left : 0);
     return ends ? __builtin_ctz(ends) : 0;
 }
@@ -290,13 +322,13 @@ __attribute__((noinline)) inline bool is_plain_small_number(const uint8_t *pos, 
 }
 
 // As `plain_number_length`.
-HISTSCAN_WIDE inline ptrdiff_t plain_number_length_wide(const uint8_t *pos, const uint8_t *end, const NumberVectors &vectors) {
+HISTSCAN_WIDE inline ptrdiff_t plain_number_length_wide(const uint8_t *pos, const uint8_t *end, const NumberTables &tables) {
     if (end - pos < wide_vector_size) return 0;
     const __m256i text = load_wide(pos);
-    const uint32_t commas = bits_of(_mm256_cmpeq_epi8(text, vectors.comma));
+    const uint32_t commas = bits_of(_mm256_cmpeq_epi8(text, vector_of(tables.comma)));
     if (commas == 0) return 0;
     const auto length = static_cast<unsigned>(__builtin_ctz(commas));
-    const uint32_t all_others = other_bits(text, vectors);
+    const uint32_t all_others = other_bits(text, tables);
     const bool negative = *pos == '-';
     const uint8_t *first = pos + negative;
     const unsigned count = length - negative;

@@ -1,15 +1,14 @@
 """Pages in protobuf: `RunHistoryResponse`, whose field 1 repeats `HistoryRow`."""
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
-from libc.stdint cimport uint32_t
 
 from histscan._core.buffer_pool cimport shared_pool, use_pool
-from histscan._core.cursor cimport Cursor, byte_ptr, open_cursor, prefetch
+from histscan._core.cursor cimport Cursor, open_cursor, prefetch
 from histscan._core.faults cimport raise_too_deep
 from histscan._core.message_items cimport PARQUET_ITEM
 from histscan._core.message_rows cimport MessageRowDecoder
 from histscan._core.page cimport Page, RowSpan
-from histscan._core.wire cimport WIRE_BYTES, read_length, read_tag, skip_field
+from histscan._core.pooled_vectors cimport PooledVector
 
 from histscan._core.locate import locate_item
 
@@ -18,9 +17,10 @@ from histscan.errors import HistoryDecodeError
 use_pool(shared_pool())
 
 cdef enum:
-    ROW_TAG = 1 << 3 | WIRE_BYTES
     # How many rows ahead the index asks for.
     PREFETCHED_ROWS = 12
+    # How many rows tell how long the others are.
+    GUESSED_FROM = 8
 
 
 cdef class ProtobufPage(Page):
@@ -31,35 +31,54 @@ cdef class ProtobufPage(Page):
     """
 
     def __init__(self, bytes data not None):
-        cdef Cursor cursor
-        cdef RowSpan span
-        cdef uint32_t tag
-        cdef byte_ptr row_end
-        cdef Py_ssize_t ahead
         self.owner = data
         self.data = <const unsigned char*> PyBytes_AS_STRING(data)
-        open_cursor(&cursor, self.data, PyBytes_GET_SIZE(data))
-        span.has_surrogates = False
+        # Columns are built of rows as they are found: most pages need no index.
+        self.is_indexed = False
+
+    cdef void open_all(self, Cursor* cursor) noexcept:
+        """Points a cursor at the page's bytes, for `find_row`."""
+        open_cursor(cursor, self.data, PyBytes_GET_SIZE(self.owner))
+
+    def guess_length(self):
+        cdef Cursor cursor
+        cdef RowSpan span
+        cdef Py_ssize_t found = 0
+        cdef Py_ssize_t guess
+        if self.is_indexed:
+            return len(self)
+        self.open_all(&cursor)
+        while found < GUESSED_FROM and find_row(&cursor, &span):
+            found += 1
+        if found < GUESSED_FROM:
+            return found
+        # Rows are about as long as the first ones; where they are somewhat shorter, there is still room for them.
+        guess = found * (cursor.end - cursor.start) // (cursor.pos - cursor.start)
+        return guess + guess // 8
+
+    cdef int index(self) except -1:
+        cdef Cursor cursor
+        cdef RowSpan span
+        cdef Py_ssize_t ahead
+        cdef PooledVector[RowSpan] spans
+        if self.is_indexed:
+            return 0
+        self.open_all(&cursor)
         with nogil:
-            while cursor.pos < cursor.end:
-                if not read_tag(&cursor, &tag):
-                    break
-                if tag == ROW_TAG:
-                    if not read_length(&cursor, &row_end):
-                        break
-                    span.begin = cursor.pos - cursor.start
-                    span.end = row_end - cursor.start
-                    self.spans.push_back(span)
-                    # Each row says where the next one is, so without a guess each would be waited for: rows are about
-                    # as long as those before.
-                    ahead = PREFETCHED_ROWS * (row_end - cursor.start) // <Py_ssize_t> self.spans.size()
-                    if ahead < cursor.end - row_end:
-                        prefetch(row_end + ahead)
-                    cursor.pos = row_end
-                elif not skip_field(&cursor, tag):
-                    break
-        if cursor.pos < cursor.end or cursor.fault:
-            self.note_fault(&cursor)
+            while find_row(&cursor, &span):
+                spans.push_back(span)
+                # Each row says where the next one is, so without a guess each would be waited for: rows are about as
+                # long as those before.
+                ahead = PREFETCHED_ROWS * span.end // <Py_ssize_t> spans.size()
+                if ahead < cursor.end - cursor.pos:
+                    prefetch(cursor.pos + ahead)
+        # Another thread may have been faster.
+        if not self.is_indexed:
+            self.spans.swap(spans)
+            if cursor.fault:
+                self.note_fault(&cursor)
+            self.is_indexed = True
+        return 0
 
     cdef object decode_row(self, Py_ssize_t index):
         cdef Cursor cursor

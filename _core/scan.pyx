@@ -103,6 +103,9 @@ cdef class RowScan:
                     error.add_location(row=index)
                     self._add_location(error)
                     raise
+            elif not page.is_indexed:
+                page.index()
+                continue
             elif page.fault:
                 try:
                     page.raise_if_faulty()
@@ -171,11 +174,9 @@ cdef class RowScan:
             while self.page_offset < self._stop_step:
                 self._load_next()
                 if self.row_list is None:
-                    self.scan_offset = <Py_ssize_t> self.page.spans.size()
                     self.page.label = self._page_label()
                     yield self.page
                 else:
-                    self.scan_offset = len(self.row_list)
                     yield self.row_list
                 if self.restarts != restarts:
                     raise RuntimeError("this scan was started over while it was being read as columns")

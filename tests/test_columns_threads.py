@@ -135,7 +135,7 @@ def check_chunk(chunk: ColumnChunk, rows: int) -> None:
 
 
 def test_one_builder_refuses_a_second_thread() -> None:
-    pages = [wide_page(0, 6_000), wide_page(6_000, 6_000)]
+    pages = [wide_page(0, 60_000), wide_page(60_000, 6_000)]
     dicts = [{f"key{index}": step for index in range(5)} for step in range(2_000)]
     refused = 0
     for second in ("page", "rows", "chunk"):
@@ -151,7 +151,7 @@ def test_one_builder_refuses_a_second_thread() -> None:
             errors = [answer for answer in answers if isinstance(answer, Exception)]
             assert all(type(error) is RuntimeError and "another thread" in str(error) for error in errors)
             refused += len(errors)
-            added = (0 if answers[0] in errors else 6_000) + (0 if answers[1] in errors else sizes[second])
+            added = (0 if answers[0] in errors else 60_000) + (0 if answers[1] in errors else sizes[second])
             if second == "chunk" and not errors:
                 # Taken before or behind the page: nothing is lost either way.
                 check_both(answers[1], builder.take_chunk(), added)
@@ -168,7 +168,7 @@ def check_both(first: ColumnChunk, second: ColumnChunk, rows: int) -> None:
 
 def test_many_threads_at_one_builder() -> None:
     builder = ColumnBuilder()
-    page = wide_page(0, 2_000)
+    page = wide_page(0, 10_000)
     refused = 0
     added = 0
     lock = threading.Lock()
@@ -188,7 +188,7 @@ def test_many_threads_at_one_builder() -> None:
     assert run_together(*[add] * 6) == [None] * 6
     assert refused + added == 120
     assert refused
-    check_chunk(builder.take_chunk(), added * 2_000)
+    check_chunk(builder.take_chunk(), added * 10_000)
 
 
 def test_a_refused_builder_is_as_good_as_before() -> None:

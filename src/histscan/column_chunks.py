@@ -28,6 +28,9 @@ _PAGES_PER_FIRST_GROUP = 2
 _ROWS_PER_CHUNK = 8_192
 """Rows of a chunk where nobody says how many: columns of so many are large, but not yet slow to come by."""
 
+_CELLS_PER_CHUNK = 196_608
+"""Of fewer columns than it takes for so many cells, a chunk has more rows: each chunk learns the keys anew."""
+
 
 def default_threads() -> int:
     """How many threads build columns where the caller does not say: one for each core, four at most."""
@@ -60,7 +63,7 @@ def build_chunks(
         for page in source:
             if is_first and not builder.row_count:
                 # Room for some pages that are like the first one.
-                room = min(rows, 2 * _PAGES_PER_GROUP * len(page))
+                room = min(rows, 2 * _PAGES_PER_GROUP * _likely_rows(page))
                 builder = ColumnBuilder(keys, flatten=flatten, expected_rows=room)
             first = 0
             while True:
@@ -77,6 +80,37 @@ def build_chunks(
         raise
     finally:
         _end(source)
+    if builder.row_count or is_first:
+        yield builder.take_chunk()
+
+
+def _build_whole_pages(
+    pages: Iterable[Page | list[Any]], *, keys: Sequence[str] | None, flatten: bool
+) -> Iterator[ColumnChunk]:
+    """Builds chunks of as many whole pages as have about the rows that a chunk should have; else as `build_chunks`."""
+    rows = max(_ROWS_PER_CHUNK, _CELLS_PER_CHUNK // len(keys) if keys else 0)
+    builder: ColumnBuilder | None = None
+    is_first = True
+    source = iter(pages)
+    try:
+        for page in source:
+            if builder is None:
+                room = min(rows, 2 * _PAGES_PER_GROUP * _likely_rows(page))
+                builder = ColumnBuilder(keys, flatten=flatten, expected_rows=room)
+            before = builder.row_count
+            _add(builder, page, 0, None)
+            # A page more, like this one, would be too much.
+            if 2 * builder.row_count - before > rows or builder.is_full:
+                yield builder.take_chunk()
+                is_first = False
+    except HistoryError:
+        if builder is not None and builder.row_count:
+            yield builder.take_chunk()
+        raise
+    finally:
+        _end(source)
+    if builder is None:
+        builder = ColumnBuilder(keys, flatten=flatten)
     if builder.row_count or is_first:
         yield builder.take_chunk()
 
@@ -100,7 +134,7 @@ def build_chunks_in_threads(
         HistoryError: A page can't be read; of several, the first in the scan's order.
     """
     if threads <= 1:
-        yield from build_chunks(pages, keys=keys, flatten=flatten, rows=_ROWS_PER_CHUNK)
+        yield from _build_whole_pages(pages, keys=keys, flatten=flatten)
         return
     groups = _PageGroups(iter(pages), threads)
     waiting: deque[_GroupTask] = deque()
@@ -117,7 +151,7 @@ def build_chunks_in_threads(
                     break
                 columns = columns or _count_columns(group[0], keys, flatten)
                 builder = ColumnBuilder(
-                    keys, flatten=flatten, expected_rows=sum(map(len, group)), expected_columns=columns
+                    keys, flatten=flatten, expected_rows=sum(map(_likely_rows, group)), expected_columns=columns
                 )
                 task = _GroupTask(builder, group)
                 waiting.append(task)
@@ -233,6 +267,11 @@ class _GroupTask:
             HistoryError: A page can't be read.
         """
         return self._chunks.result()
+
+
+def _likely_rows(page: Page | list[Any]) -> int:
+    """How many rows of a page to make room for before they are seen: not many, however many a page claims to have."""
+    return min(page.guess_length() if isinstance(page, Page) else len(page), _ROWS_PER_CHUNK)
 
 
 def _count_columns(page: Page | list[Any], keys: Sequence[str] | None, flatten: bool) -> int:
