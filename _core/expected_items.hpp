@@ -58,7 +58,7 @@ inline ExpectedItem expect_item(const uint8_t *key, size_t key_length, uint8_t t
 }
 
 // Whether the known bytes of the item at `pos` that are behind its head, if there are any, are the expected ones.
-__attribute__((always_inline)) inline bool has_expected_rest(const uint8_t *pos, const ExpectedItem &item) {
+HISTSCAN_INLINE bool has_expected_rest(const uint8_t *pos, const ExpectedItem &item) {
     if (item.value_offset - 1 <= expected_head_size) return true;
     const uint8_t *key = pos + bytes_before_key, *key_end = key + item.key_length;
     return key_end[0] == 0x82 && key_end[1] == 0x01 &&
@@ -74,7 +74,9 @@ struct AddedRows {
 
 // Takes items of one row; returns where it stopped, and `item` is then the one that would be next.
 template <typename Vectors>
-__attribute__((always_inline)) inline const uint8_t *add_items(const Vectors &vectors, const uint8_t *pos, const uint8_t *end, const ExpectedItem **item, const ExpectedItem *last, size_t row) {
+HISTSCAN_INLINE const uint8_t *add_items(
+    const Vectors &vectors, const uint8_t *pos, const uint8_t *end, const ExpectedItem **item,
+    const ExpectedItem *last, size_t row) {
     ptrdiff_t left = end - pos;
     const ExpectedItem *one = *item;
     for (; one != last; ++one) {
@@ -102,7 +104,9 @@ __attribute__((always_inline)) inline const uint8_t *add_items(const Vectors &ve
 }
 
 template <typename Vectors>
-__attribute__((always_inline)) inline size_t add_some_items(const Vectors &vectors, const uint8_t **next, const uint8_t *end, const uint8_t *start, const ExpectedItem *expected, size_t count, size_t row) {
+HISTSCAN_INLINE size_t add_some_items(
+    const Vectors &vectors, const uint8_t **next, const uint8_t *end, const uint8_t *start,
+    const ExpectedItem *expected, size_t count, size_t row) {
     if (*next - start < Vectors::reach) return 0;
     const ExpectedItem *item = expected;
     *next = add_items(vectors, *next, end, &item, expected + count, row);
@@ -110,7 +114,9 @@ __attribute__((always_inline)) inline size_t add_some_items(const Vectors &vecto
 }
 
 template <typename Vectors>
-__attribute__((always_inline)) inline AddedRows add_rows(const Vectors &vectors, const uint8_t **rest, const uint8_t *end, const uint8_t *start, const ExpectedItem *expected, size_t count, size_t row, size_t stop) {
+HISTSCAN_INLINE AddedRows add_rows(
+    const Vectors &vectors, const uint8_t **rest, const uint8_t *end, const uint8_t *start,
+    const ExpectedItem *expected, size_t count, size_t row, size_t stop) {
     const uint8_t *pos = *rest;
     const size_t first = row;
     AddedRows added{0, 0, nullptr};
@@ -140,11 +146,15 @@ __attribute__((always_inline)) inline AddedRows add_rows(const Vectors &vectors,
 
 #if HISTSCAN_HAS_WIDE_VECTORS
 
-HISTSCAN_WIDE inline size_t add_some_items_wide(const uint8_t **next, const uint8_t *end, const uint8_t *start, const ExpectedItem *expected, size_t count, size_t row) {
+HISTSCAN_WIDE inline size_t add_some_items_wide(
+    const uint8_t **next, const uint8_t *end, const uint8_t *start, const ExpectedItem *expected, size_t count,
+    size_t row) {
     return add_some_items(WideVectors(), next, end, start, expected, count, row);
 }
 
-HISTSCAN_WIDE inline AddedRows add_rows_wide(const uint8_t **rest, const uint8_t *end, const uint8_t *start, const ExpectedItem *expected, size_t count, size_t row, size_t stop) {
+HISTSCAN_WIDE inline AddedRows add_rows_wide(
+    const uint8_t **rest, const uint8_t *end, const uint8_t *start, const ExpectedItem *expected, size_t count,
+    size_t row, size_t stop) {
     return add_rows(WideVectors(), rest, end, start, expected, count, row, stop);
 }
 
@@ -154,7 +164,9 @@ HISTSCAN_WIDE inline AddedRows add_rows_wide(const uint8_t **rest, const uint8_t
 // `next` behind them. [next, end) are a row's bytes, of a reader whose bytes begin at `start`.
 //
 // The numbers become cells: `row` is one of those that `point_to_cells` has said can be put.
-inline size_t add_expected_items(const uint8_t **next, const uint8_t *end, const uint8_t *start, const ExpectedItem *expected, size_t count, size_t row) {
+inline size_t add_expected_items(
+    const uint8_t **next, const uint8_t *end, const uint8_t *start, const ExpectedItem *expected, size_t count,
+    size_t row) {
 #if HISTSCAN_HAS_WIDE_VECTORS
     if (wide_vectors) return add_some_items_wide(next, end, start, expected, count, row);
 #endif
@@ -162,9 +174,11 @@ inline size_t add_expected_items(const uint8_t **next, const uint8_t *end, const
 }
 
 // Takes rows of a page, [rest, end), up to the row before `stop`, as long as they are made of the expected items; moves
-// `rest` behind them. The page's bytes begin at `start`, and all rows before `stop` are such as `point_to_cells` has said
-// can be put. Whatever is not a row, or is one with a long length, is left.
-inline AddedRows add_expected_rows(const uint8_t **rest, const uint8_t *end, const uint8_t *start, const ExpectedItem *expected, size_t count, size_t row, size_t stop) {
+// `rest` behind them. The page's bytes begin at `start`, and all rows before `stop` are such as `point_to_cells` has
+// said can be put. Whatever is not a row, or is one with a long length, is left.
+inline AddedRows add_expected_rows(
+    const uint8_t **rest, const uint8_t *end, const uint8_t *start, const ExpectedItem *expected, size_t count,
+    size_t row, size_t stop) {
 #if HISTSCAN_HAS_WIDE_VECTORS
     if (wide_vectors) return add_rows_wide(rest, end, start, expected, count, row, stop);
 #endif

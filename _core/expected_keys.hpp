@@ -1,7 +1,7 @@
 // Rows that bring the keys of the row before in the same order: what comes next is known before it is read.
 //
-// A key and what surrounds it are compared at once, whatever their length: the first bytes in one vector or two, of which
-// those that are not known in advance don't count.
+// A key and what surrounds it are compared at once, whatever their length: the first bytes in one vector or two, of
+// which those that are not known in advance don't count.
 
 #ifndef HISTSCAN_EXPECTED_KEYS_HPP
 #define HISTSCAN_EXPECTED_KEYS_HPP
@@ -49,8 +49,9 @@ struct ExpectedCells {
     }
 };
 
-// Looks up where the cells of all that is expected are now, and returns how many rows can be put there: those that all of
-// the columns have reached. They stay where they are until a column is made to reach one more, or a new column is made.
+// Looks up where the cells of all that is expected are now, and returns how many rows can be put there: those that all
+// of the columns have reached. They stay where they are until a column is made to reach one more, or a new column is
+// made.
 template <typename Expected>
 size_t point_to_cells(std::vector<Expected> &expected, std::vector<Column> &columns) {
     size_t row_count = static_cast<size_t>(-1);
@@ -65,9 +66,9 @@ size_t point_to_cells(std::vector<Expected> &expected, std::vector<Column> &colu
     return row_count;
 }
 
-// Whether two keys of the same length, 8 bytes or more, are the same from the byte at `place` on. Not by a function that is
-// called, as std::memcmp is: vectors would not stay in registers.
-__attribute__((always_inline)) inline bool has_same_rest(const uint8_t *left, const uint8_t *right, ptrdiff_t length, ptrdiff_t place) {
+// Whether two keys of the same length, 8 bytes or more, are the same from the byte at `place` on. Not by a function
+// that is called, as std::memcmp is: vectors would not stay in registers.
+HISTSCAN_INLINE bool has_same_rest(const uint8_t *left, const uint8_t *right, ptrdiff_t length, ptrdiff_t place) {
     constexpr ptrdiff_t word_size = 8;
     for (; place < length; place += word_size) {
         const ptrdiff_t from = place < length - word_size ? place : length - word_size;
@@ -107,7 +108,9 @@ struct NarrowVectors {
     ptrdiff_t length_of_number(const uint8_t *pos, const uint8_t *end, const uint8_t *) const {
         return find_number_end(pos, end) - pos;
     }
-    ptrdiff_t length_of_plain_number(const uint8_t *pos, const uint8_t *end) const { return plain_number_length(pos, end); }
+    ptrdiff_t length_of_plain_number(const uint8_t *pos, const uint8_t *end) const {
+        return plain_number_length(pos, end);
+    }
 };
 
 #if HISTSCAN_HAS_WIDE_VECTORS

@@ -30,7 +30,8 @@ inline ExpectedMember expect_member(const uint8_t *key, size_t key_length, int32
 
 // Whether [pos, end) begins with the member's key; false if another reader has to look.
 template <typename Vectors>
-__attribute__((always_inline)) inline bool begins_expected_member(const Vectors &vectors, const uint8_t *pos, const uint8_t *end, const ExpectedMember &member) {
+HISTSCAN_INLINE bool begins_expected_member(
+    const Vectors &vectors, const uint8_t *pos, const uint8_t *end, const ExpectedMember &member) {
     constexpr ptrdiff_t compared = expected_head_size;
     if (end - pos < compared || !vectors.begins_with(pos, member.head)) return false;
     if (member.key_length <= compared) return true;
@@ -40,7 +41,9 @@ __attribute__((always_inline)) inline bool begins_expected_member(const Vectors 
 inline bool is_space(uint8_t byte) { return byte == ' ' || byte == '\n' || byte == '\t' || byte == '\r'; }
 
 template <typename Vectors>
-__attribute__((always_inline)) inline size_t add_members(const Vectors &vectors, const uint8_t **next, const uint8_t *end, const uint8_t *start, const ExpectedMember *expected, size_t count, size_t row, bool *is_closed) {
+HISTSCAN_INLINE size_t add_members(
+    const Vectors &vectors, const uint8_t **next, const uint8_t *end, const uint8_t *start,
+    const ExpectedMember *expected, size_t count, size_t row, bool *is_closed) {
     const uint8_t *pos = *next;
     const ExpectedMember *member = expected;
     *is_closed = false;
@@ -65,7 +68,8 @@ __attribute__((always_inline)) inline size_t add_members(const Vectors &vectors,
                 break;
             }
         } else {
-            const ptrdiff_t length = member->cells.column == unread_column ? vectors.length_of_plain_number(value, end) : 0;
+            if (member->cells.column == other_column) break;
+            const ptrdiff_t length = vectors.length_of_plain_number(value, end);
             if (length == 0) break;
             pos = value + length;
             ++member;
@@ -79,7 +83,9 @@ __attribute__((always_inline)) inline size_t add_members(const Vectors &vectors,
 
 #if HISTSCAN_HAS_WIDE_VECTORS
 
-HISTSCAN_WIDE inline size_t add_members_wide(const uint8_t **next, const uint8_t *end, const uint8_t *start, const ExpectedMember *expected, size_t count, size_t row, bool *is_closed) {
+HISTSCAN_WIDE inline size_t add_members_wide(
+    const uint8_t **next, const uint8_t *end, const uint8_t *start, const ExpectedMember *expected, size_t count,
+    size_t row, bool *is_closed) {
     return add_members(WideVectors(), next, end, start, expected, count, row, is_closed);
 }
 
@@ -88,10 +94,12 @@ HISTSCAN_WIDE inline size_t add_members_wide(const uint8_t **next, const uint8_t
 // Takes members as long as they have the expected keys and are plain numbers; returns how many it took. [next, end) are
 // a row's bytes from a key on, of a reader whose bytes begin at `start`.
 //
-// `next` is moved to the key that follows the last member taken, behind a comma and white space; or, and then `is_closed` is true, to the
-// object's closing brace. The numbers that are asked for become cells: `row` is one of
+// `next` is moved to the key that follows the last member taken, behind a comma and white space; or, and then
+// `is_closed` is true, to the object's closing brace. The numbers that are asked for become cells: `row` is one of
 // those that `point_to_cells` has said can be put.
-inline size_t add_expected_members(const uint8_t **next, const uint8_t *end, const uint8_t *start, const ExpectedMember *expected, size_t count, size_t row, bool *is_closed) {
+inline size_t add_expected_members(
+    const uint8_t **next, const uint8_t *end, const uint8_t *start, const ExpectedMember *expected, size_t count,
+    size_t row, bool *is_closed) {
 #if HISTSCAN_HAS_WIDE_VECTORS
     if (wide_vectors) return add_members_wide(next, end, start, expected, count, row, is_closed);
 #endif

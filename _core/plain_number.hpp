@@ -40,8 +40,9 @@ inline PlainNumber read_plain_number_narrow(const uint8_t *pos, const uint8_t *e
 
 constexpr ptrdiff_t wide_vector_size = 32;
 
-// 10^-n: as in `powers_of_five`, and the exponent of a double whose mantissa is a 64-bit integer with its highest bit set,
-// times that power, where the product of the two needs no shift: less one, as the mantissa's highest bit is added to it.
+// 10^-n: as in `powers_of_five`, and the exponent of a double whose mantissa is a 64-bit integer with its highest bit
+// set, times that power, where the product of the two needs no shift: less one, as the mantissa's highest bit is added
+// to it.
 struct NegativePower {
     uint64_t high, low;
     int64_t exponent;
@@ -67,7 +68,9 @@ struct NumberTables {
     alignas(32) uint8_t digit_masks[2 * wide_vector_size];
     NegativePower powers[1 - lowest_normal_power];
 
-    constexpr NumberTables() : comma{}, brace{}, lowest{}, nine{}, tens{}, hundreds{}, ten_thousands{}, hundred_millions{}, digit_masks{}, powers{} {
+    constexpr NumberTables()
+        : comma{}, brace{}, lowest{}, nine{}, tens{}, hundreds{}, ten_thousands{}, hundred_millions{}, digit_masks{},
+          powers{} {
         for (int place = 0; place < 32; ++place) {
             comma[place] = ',';
             brace[place] = '}';
@@ -116,7 +119,7 @@ struct Halves {
     uint64_t upper, lower;
 };
 
-HISTSCAN_WIDE __attribute__((always_inline)) inline Halves join_digits(__m256i digits, const NumberTables &tables) {
+HISTSCAN_WIDE HISTSCAN_INLINE Halves join_digits(__m256i digits, const NumberTables &tables) {
     const __m256i pairs = _mm256_maddubs_epi16(digits, vector_of(tables.tens));
     const __m256i fours = _mm256_madd_epi16(pairs, vector_of(tables.hundreds));
     const __m256i eights = _mm256_madd_epi16(_mm256_packus_epi32(fours, fours), vector_of(tables.ten_thousands));
@@ -126,17 +129,18 @@ HISTSCAN_WIDE __attribute__((always_inline)) inline Halves join_digits(__m256i d
             static_cast<uint64_t>(_mm_cvtsi128_si64(_mm256_extracti128_si256(sixteens, 1)))};
 }
 
-// The bits of a double: `high` is the upper half of a product as in `nearest_double`, whose exponent is `exponent` if it
-// needs no shift. The mantissa's highest bit, and what rounding may carry beyond it, add to the exponent.
+// The bits of a double: `high` is the upper half of a product as in `nearest_double`, whose exponent is `exponent` if
+// it needs no shift. The mantissa's highest bit, and what rounding may carry beyond it, add to the exponent.
 inline uint64_t rounded_bits(uint64_t high, uint64_t exponent, uint64_t negative) {
     const uint64_t upper_bit = high >> 63;
     const uint64_t mantissa = high >> (upper_bit + 9);
     return ((mantissa + 1) >> 1) + ((exponent + upper_bit) << 52) + (negative << 63);
 }
 
-// As `nearest_normal_double`, where the upper half of a power was not enough, or the product ends like one half way between
-// two doubles.
-HISTSCAN_WIDE __attribute__((noinline)) inline PlainKind nearest_rare_double(uint64_t digits, ptrdiff_t decimals, uint64_t negative, uint64_t *bits) {
+// As `nearest_normal_double`, where the upper half of a power was not enough, or the product ends like one half way
+// between two doubles.
+HISTSCAN_WIDE HISTSCAN_CALLED PlainKind nearest_rare_double(
+    uint64_t digits, ptrdiff_t decimals, uint64_t negative, uint64_t *bits) {
     if (digits == 0) {
         *bits = negative << 63;
         return PLAIN_DOUBLE;
@@ -153,10 +157,11 @@ HISTSCAN_WIDE __attribute__((noinline)) inline PlainKind nearest_rare_double(uin
     return PLAIN_DOUBLE;
 }
 
-// The bits of the double nearest `digits` * 10^-`decimals`, which is negative if `negative` is 1, as in `nearest_double`;
-// not a plain number where the rounding needs another look. `digits` are below 10^19, and `decimals` are at most 130, so
-// that the double is a normal one.
-HISTSCAN_WIDE __attribute__((always_inline)) inline PlainKind nearest_normal_double(uint64_t digits, ptrdiff_t decimals, uint64_t negative, const NumberTables &tables, uint64_t *bits) {
+// The bits of the double nearest `digits` * 10^-`decimals`, which is negative if `negative` is 1, as in
+// `nearest_double`; not a plain number where the rounding needs another look. `digits` are below 10^19, and `decimals`
+// are at most 130, so that the double is a normal one.
+HISTSCAN_WIDE HISTSCAN_INLINE PlainKind nearest_normal_double(
+    uint64_t digits, ptrdiff_t decimals, uint64_t negative, const NumberTables &tables, uint64_t *bits) {
     const uint64_t shift = _lzcnt_u64(digits);
     const NegativePower &power = tables.powers[decimals];
     unsigned long long high;
@@ -169,11 +174,13 @@ HISTSCAN_WIDE __attribute__((always_inline)) inline PlainKind nearest_normal_dou
     return PLAIN_DOUBLE;
 }
 
-HISTSCAN_WIDE PlainKind read_small_number(const uint8_t *pos, const uint8_t *end, const NumberTables &tables, uint64_t *bits);
+HISTSCAN_WIDE PlainKind read_small_number(
+    const uint8_t *pos, const uint8_t *end, const NumberTables &tables, uint64_t *bits);
 
-// As `read_plain_number`, where 33 bytes before `end` are the reader's. `exponent` is what is written behind `end` without
-// its sign, or 0; only then may one be within.
-HISTSCAN_WIDE __attribute__((always_inline)) inline PlainKind read_digits(const uint8_t *pos, const uint8_t *end, ptrdiff_t exponent, const NumberTables &tables, uint64_t *bits) {
+// As `read_plain_number`, where 33 bytes before `end` are the reader's. `exponent` is what is written behind `end`
+// without its sign, or 0; only then may one be within.
+HISTSCAN_WIDE HISTSCAN_INLINE PlainKind read_digits(
+    const uint8_t *pos, const uint8_t *end, ptrdiff_t exponent, const NumberTables &tables, uint64_t *bits) {
     const ptrdiff_t length = end - pos;
     if (length >= wide_vector_size) return NOT_PLAIN;
     const uint8_t *last = end - wide_vector_size;
@@ -198,16 +205,19 @@ HISTSCAN_WIDE __attribute__((always_inline)) inline PlainKind read_digits(const 
     if (point == 0 || fraction == 0 || digits[point] != '.' || has_needless_zero) return NOT_PLAIN;
     // The digits before the point move up to where it is.
     const __m256i behind_point = last_digits(fraction, tables);
-    const __m256i joined = _mm256_or_si256(_mm256_and_si256(behind_point, text), _mm256_andnot_si256(behind_point, load_wide(last - 1)));
+    const __m256i moved = _mm256_andnot_si256(behind_point, load_wide(last - 1));
+    const __m256i joined = _mm256_or_si256(_mm256_and_si256(behind_point, text), moved);
     const Halves value = join_digits(_mm256_and_si256(joined, last_digits(count - 1, tables)), tables);
     // More than three digits that count above the last sixteen may not fit in 64 bits.
     if (value.upper > 999) return NOT_PLAIN;
-    return nearest_normal_double(value.upper * 10000000000000000u + value.lower, exponent + fraction, negative, tables, bits);
+    const uint64_t all_digits = value.upper * 10000000000000000u + value.lower;
+    return nearest_normal_double(all_digits, exponent + fraction, negative, tables, bits);
 }
 
-// As `read_digits`, for numbers with an exponent as Python writes that of a small one, which has four bytes: so many more
-// have to be the reader's.
-HISTSCAN_WIDE __attribute__((noinline)) inline PlainKind read_small_number(const uint8_t *pos, const uint8_t *end, const NumberTables &tables, uint64_t *bits) {
+// As `read_digits`, for numbers with an exponent as Python writes that of a small one, which has four bytes: so many
+// more have to be the reader's.
+HISTSCAN_WIDE HISTSCAN_CALLED PlainKind read_small_number(
+    const uint8_t *pos, const uint8_t *end, const NumberTables &tables, uint64_t *bits) {
     if (end - pos < 5 || end[-4] != 'e' || end[-3] != '-') return NOT_PLAIN;
     const unsigned tens = end[-2] - unsigned{'0'}, ones = end[-1] - unsigned{'0'};
     if (tens > 9 || ones > 9 || tens + ones == 0) return NOT_PLAIN;
@@ -217,17 +227,18 @@ HISTSCAN_WIDE __attribute__((noinline)) inline PlainKind read_small_number(const
 // How many bytes have to be the reader's before the end of a number for `read_plain_number_wide`.
 constexpr ptrdiff_t wide_number_reach = wide_vector_size + 1 + 4;
 
-// As `read_plain_number`, in one vector; `wide_number_reach` says what has to be there. It takes most registers that there
-// are, and is called, so that those of a loop around it stay what they are.
-HISTSCAN_WIDE __attribute__((noinline)) inline PlainKind read_plain_number_wide(const uint8_t *pos, const uint8_t *end, const NumberTables &tables, uint64_t *bits) {
+// As `read_plain_number`, in one vector; `wide_number_reach` says what has to be there. It takes most registers that
+// there are, and is called, so that those of a loop around it stay what they are.
+HISTSCAN_WIDE HISTSCAN_CALLED PlainKind read_plain_number_wide(
+    const uint8_t *pos, const uint8_t *end, const NumberTables &tables, uint64_t *bits) {
     return read_digits(pos, end, 0, tables, bits);
 }
 
 #endif
 
-// The number that all of [pos, end) is, if it is such a one as most are: an integer of a few digits, or a decimal number
-// with a point, and perhaps with an exponent as Python writes it. `start` is where the reader's bytes begin. They may
-// be any bytes, and none at all.
+// The number that all of [pos, end) is, if it is such a one as most are: an integer of a few digits, or a decimal
+// number with a point, and perhaps with an exponent as Python writes it. `start` is where the reader's bytes begin.
+// They may be any bytes, and none at all.
 inline PlainNumber read_plain_number(const uint8_t *pos, const uint8_t *end, const uint8_t *start) {
 #if HISTSCAN_HAS_WIDE_VECTORS
     if (wide_vectors && end - start >= wide_number_reach) {
@@ -239,8 +250,8 @@ inline PlainNumber read_plain_number(const uint8_t *pos, const uint8_t *end, con
     return read_plain_number_narrow(pos, end, start);
 }
 
-// Where the number at `pos` ends if it is amid other JSON, and what has to follow it does so at once: at the first comma
-// or closing brace. `pos` itself where that is not within 32 bytes, or these are not all the reader's.
+// Where the number at `pos` ends if it is amid other JSON, and what has to follow it does so at once: at the first
+// comma or closing brace. `pos` itself where that is not within 32 bytes, or these are not all the reader's.
 inline const uint8_t *find_number_end(const uint8_t *pos, const uint8_t *end) {
 #if defined(__SSE2__)
     if (end - pos >= 32) {
@@ -291,7 +302,8 @@ inline ptrdiff_t plain_number_length(const uint8_t *pos, const uint8_t *end) {
         const __m128i text = _mm_loadu_si128(reinterpret_cast<const __m128i *>(pos + 16 * half));
         const __m128i values = _mm_sub_epi8(text, zero);
         commas |= static_cast<uint32_t>(_mm_movemask_epi8(_mm_cmpeq_epi8(text, comma))) << (16 * half);
-        digits |= static_cast<uint32_t>(_mm_movemask_epi8(_mm_cmpeq_epi8(_mm_min_epu8(values, nine), values))) << (16 * half);
+        const __m128i are_digits = _mm_cmpeq_epi8(_mm_min_epu8(values, nine), values);
+        digits |= static_cast<uint32_t>(_mm_movemask_epi8(are_digits)) << (16 * half);
     }
     if (commas == 0) return 0;
     const int length = __builtin_ctz(commas);
@@ -304,25 +316,28 @@ inline ptrdiff_t plain_number_length(const uint8_t *pos, const uint8_t *end) {
 
 #if HISTSCAN_HAS_WIDE_VECTORS
 
-// How many bytes from `pos` on are before the first comma or closing brace; 0 where `find_number_end` would say nothing.
-// Near the end of the reader's bytes, too, if there are 32 of them.
-HISTSCAN_WIDE inline ptrdiff_t number_length(const uint8_t *pos, const uint8_t *end, const uint8_t *start, const NumberTables &tables) {
+// How many bytes from `pos` on are before the first comma or closing brace; 0 where `find_number_end` would say
+// nothing. Near the end of the reader's bytes, too, if there are 32 of them.
+HISTSCAN_WIDE inline ptrdiff_t number_length(
+    const uint8_t *pos, const uint8_t *end, const uint8_t *start, const NumberTables &tables) {
     const ptrdiff_t left = end - pos;
     const bool is_near_end = left < wide_vector_size;
     if (is_near_end && (left < 1 || end - start < wide_vector_size)) return 0;
     const __m256i text = load_wide(is_near_end ? end - wide_vector_size : pos);
-    const __m256i any = _mm256_or_si256(_mm256_cmpeq_epi8(text, vector_of(tables.comma)), _mm256_cmpeq_epi8(text, vector_of(tables.brace)));
-    const uint32_t ends = bits_of(any) >> (is_near_end ? wide_vector_size - left : 0);
+    const __m256i commas = _mm256_cmpeq_epi8(text, vector_of(tables.comma));
+    const __m256i braces = _mm256_cmpeq_epi8(text, vector_of(tables.brace));
+    const uint32_t ends = bits_of(_mm256_or_si256(commas, braces)) >> (is_near_end ? wide_vector_size - left : 0);
     return ends ? __builtin_ctz(ends) : 0;
 }
 
 // Numbers with an exponent are few: their code is not to be in a loop's way.
-__attribute__((noinline)) inline bool is_plain_small_number(const uint8_t *pos, int length, uint32_t digits) {
+HISTSCAN_CALLED bool is_plain_small_number(const uint8_t *pos, int length, uint32_t digits) {
     return is_plain_number(pos, length, digits);
 }
 
 // As `plain_number_length`.
-HISTSCAN_WIDE inline ptrdiff_t plain_number_length_wide(const uint8_t *pos, const uint8_t *end, const NumberTables &tables) {
+HISTSCAN_WIDE inline ptrdiff_t plain_number_length_wide(
+    const uint8_t *pos, const uint8_t *end, const NumberTables &tables) {
     if (end - pos < wide_vector_size) return 0;
     const __m256i text = load_wide(pos);
     const uint32_t commas = bits_of(_mm256_cmpeq_epi8(text, vector_of(tables.comma)));
