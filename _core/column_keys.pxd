@@ -4,6 +4,7 @@ from libc.stddef cimport size_t
 from libc.stdint cimport int32_t, uint64_t
 from libcpp.vector cimport vector
 
+from histscan._core.column_cells cimport Column
 from histscan._core.column_chunk cimport ColumnChunk
 from histscan._core.cursor cimport Cursor, byte_ptr
 from histscan._core.expected_items cimport ExpectedItem
@@ -51,11 +52,13 @@ cdef class ColumnKeys:
     cdef KeyMemory json_keys            # keys of JSON rows, as written from the opening quote to the value
     cdef TargetOrder json_order
     cdef vector[ExpectedMember] expected_members    # of the latest row, if it had the keys of the one before; else none
-    cdef size_t member_rows             # how many rows can be put where these point
+    cdef size_t member_rows             # how many rows can be put where these point, and
+    cdef const Column* member_columns   # where the columns were when that was found out
     cdef KeyMemory items                # keys of message items, as the bytes of the fields that spell them
     cdef TargetOrder item_order
     cdef vector[ExpectedItem] expected_items    # the same of rows that are items
     cdef size_t item_rows
+    cdef const Column* item_columns
     cdef bint has_plain_items           # there are some, and none of them is for another reader
     cdef MessageRowDecoder record_keys  # spells keys of `.wandb` items out
     cdef MessageRowDecoder parquet_keys     # and those of ParquetHistoryItem

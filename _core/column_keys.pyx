@@ -80,15 +80,18 @@ cdef class ColumnKeys:
         return index
 
     cdef bint can_put_members(self, size_t row) noexcept nogil:
-        """Whether all columns that expected members belong to have reached a row."""
-        if row >= self.member_rows:
+        """Whether all columns that expected members belong to have reached a row; the members then know where it is."""
+        # Rows that take care make columns, too: then all may have moved.
+        if row >= self.member_rows or self.member_columns != self.chunk.columns.data():
             self.member_rows = point_to_cells(self.expected_members, self.chunk.columns)
+            self.member_columns = self.chunk.columns.data()
         return row < self.member_rows
 
     cdef bint can_put_items(self, size_t row) noexcept nogil:
-        """Whether all columns that expected items belong to have reached a row."""
-        if row >= self.item_rows:
+        """The same for expected items."""
+        if row >= self.item_rows or self.item_columns != self.chunk.columns.data():
             self.item_rows = point_to_cells(self.expected_items, self.chunk.columns)
+            self.item_columns = self.chunk.columns.data()
         return row < self.item_rows
 
     cdef int note_json_order(self, bint repeats) except -1 nogil:

@@ -50,6 +50,24 @@ def check_protobuf(rows: Sequence[Pairs], keys: Sequence[str] | None = None) -> 
         check_values(build_table(pages, keys), expected)
 
 
+@pytest.mark.parametrize("encoding", ["protobuf", "graphql", "texts"])
+def test_rows_that_repeat_go_on_behind_one_that_brings_columns_and_takes_care(encoding: str) -> None:
+    """New columns may move the others, whose cells are put without a look at where their column is."""
+    for new in (1, 5, 50, 500):
+        # What the columns are is seen only behind the row in the middle.
+        keys = [letter * 24 for letter in "abcde"]
+        rows = repeated(keys, ["7"], 20) + repeated(keys, ["0.25", "1.5", "-7"], 20)
+        # A lone surrogate takes care, before anybody sees that there are new keys.
+        rows[20] = [(keys[0], '"\\ud800"'), *((f"new {index}", "1") for index in range(new)), (keys[2], "7")]
+        texts = ["{" + ",".join(f'"{key}":{text}' for key, text in row) + "}" for row in rows]
+        makers: dict[str, Page] = {
+            "protobuf": ProtobufPage(wire.page(rows)),
+            "graphql": HistoryPage(history_body(texts)),
+            "texts": TextPage(texts),
+        }
+        check_values(build_table([makers[encoding]]), rows_of_pairs(rows))
+
+
 @pytest.mark.parametrize("length", LENGTHS)
 def test_keys_of_every_length(length: int) -> None:
     keys = [letter * length for letter in "abc"]
