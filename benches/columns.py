@@ -6,6 +6,7 @@ import io
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import partial
+from threading import Thread
 from typing import Any
 
 import pandas
@@ -19,6 +20,10 @@ from benches.data import Pages, Row, encoded, history_body, plain_rows, service_
 from benches.logs import RecordedLog, read_by_wandb, recorded
 from benches.service import WANDB_SCAN, plain_answers
 from histscan import open as open_log
+from histscan._core.arrow_stream import ArrowStream
+from histscan._core.column_builder import ColumnBuilder
+from histscan._core.column_chunk import ColumnChunk
+from histscan._core.column_types import merge_columns
 from histscan._core.page import Page
 from histscan._core.pages import HistoryPage, ProtobufPage
 from histscan._core.scan import RowScan
@@ -47,6 +52,33 @@ def _to_arrow(
     page_class: Callable[[bytes], Page], inputs: Pages, *, keys: list[str] | None = None, threads: int = 1
 ) -> Iterator[pyarrow.Table]:
     yield _PageScan(page_class, inputs.pages).to_arrow(keys, threads=threads)
+
+
+def _build_apart(inputs: Pages, *, threads: int) -> Iterator[list[ColumnChunk]]:
+    """Builds columns of as many parts of the pages as there are threads, each thread its own, and nothing beside that."""
+    size = -(-len(inputs.pages) // threads)
+    parts = [inputs.pages[first : first + size] for first in range(0, len(inputs.pages), size)]
+    built: list[list[ColumnChunk]] = [[] for _ in parts]
+
+    def build(part: list[bytes], chunks: list[ColumnChunk]) -> None:
+        builder = ColumnBuilder(expected_rows=8_192)
+        for count, page in enumerate(part, 1):
+            builder.add_page(ProtobufPage(page))
+            if count % 8 == 0 or count == len(part):
+                chunks.append(builder.take_chunk())
+
+    workers = [Thread(target=build, args=task) for task in zip(parts[1:], built[1:], strict=True)]
+    for worker in workers:
+        worker.start()
+    build(parts[0], built[0])
+    for worker in workers:
+        worker.join()
+    yield [chunk for chunks in built for chunk in chunks]
+
+
+def _rows_of_chunks(parts: Iterable[list[ColumnChunk]]) -> Iterator[Row]:
+    streams = (ArrowStream(merge_columns(chunks), chunks) for chunks in parts)
+    return _rows_of_tables(pyarrow.RecordBatchReader.from_stream(stream).read_all() for stream in streams)
 
 
 def _rows_of_tables(tables: Iterable[pyarrow.Table]) -> Iterator[Row]:
@@ -154,6 +186,15 @@ COLUMN_CASES: tuple[Case[Any], ...] = (
         lambda scale: encoded(replace(scale, pages=10 * scale.pages), plain_rows, service_page),
         Contestant("one thread", partial(_to_arrow, ProtobufPage), _rows_of_tables),
         Contestant("two threads", partial(_to_arrow, ProtobufPage, threads=2), _rows_of_tables),
+        floor=1.8,
+        rounds=31,
+    ),
+    Case(
+        "columns-threads",
+        "columns of protobuf pages, each thread its own pages",
+        lambda scale: encoded(replace(scale, pages=10 * scale.pages), plain_rows, service_page),
+        Contestant("one thread", partial(_build_apart, threads=1), _rows_of_chunks),
+        Contestant("two threads", partial(_build_apart, threads=2), _rows_of_chunks),
         floor=1.8,
         rounds=31,
     ),
