@@ -55,7 +55,7 @@ def _to_arrow(
 
 
 def _build_apart(inputs: Pages, *, threads: int) -> Iterator[list[ColumnChunk]]:
-    """Builds columns of as many parts of the pages as there are threads, each thread its own, and nothing beside that."""
+    """Builds columns of as many parts of the pages as there are threads, each thread its own; nothing beside that."""
     size = -(-len(inputs.pages) // threads)
     parts = [inputs.pages[first : first + size] for first in range(0, len(inputs.pages), size)]
     built: list[list[ColumnChunk]] = [[] for _ in parts]
