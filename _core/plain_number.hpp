@@ -182,13 +182,13 @@ HISTSCAN_WIDE PlainKind read_small_number(
 HISTSCAN_WIDE HISTSCAN_INLINE PlainKind read_digits(
     const uint8_t *pos, const uint8_t *end, ptrdiff_t exponent, const NumberTables &tables, uint64_t *bits) {
     const ptrdiff_t length = end - pos;
-    if (length >= wide_vector_size) return NOT_PLAIN;
+    if (length < 1 || length >= wide_vector_size) return NOT_PLAIN;
     const uint8_t *last = end - wide_vector_size;
     const __m256i text = load_wide(last);
     const bool negative = *pos == '-';
     const uint8_t *digits = pos + negative;
     const ptrdiff_t count = length - negative;
-    if (count <= 0) return NOT_PLAIN;
+    if (count == 0) return NOT_PLAIN;
     // A bit for each byte behind the sign that is no digit.
     const uint32_t others = other_bits(text, tables) >> (wide_vector_size - count);
     if (others == 0) {
