@@ -176,34 +176,42 @@ inline bool same_bytes(const uint8_t *left, const uint8_t *right, size_t length)
     return true;
 }
 
-// The first bytes of a text that is looked for again and again, for comparing them all at once, whatever their count.
+// The first bytes of what is looked for again and again, for comparing them all at once, whatever their count.
 struct TextHead {
-    uint8_t bytes[32];
-    uint32_t beyond;  // a bit for each of the bytes that is behind the text's end
+    alignas(32) uint8_t bytes[32];
+    uint32_t unknown;  // a bit for each of the bytes that may be any: those behind a text's end, most of all
 };
 
 inline TextHead head_of(const uint8_t *text, size_t length) {
     TextHead head{};
     std::memcpy(head.bytes, text, length < 32 ? length : 32);
-    if (length < 32) head.beyond = ~uint32_t{0} << length;
+    if (length < 32) head.unknown = ~uint32_t{0} << length;
     return head;
 }
 
-// True if [pos, end) begins with the `length` bytes at `text`, whose head is `head`.
-inline bool begins_with(const uint8_t *pos, const uint8_t *end, const uint8_t *text, size_t length, const TextHead &head) {
-    const size_t left = static_cast<size_t>(end - pos);
+// Whether the 32 bytes at `pos` are those of the head.
+inline bool has_head(const uint8_t *pos, const TextHead &head) {
 #if defined(__SSE2__)
-    if (left >= 32) {
-        const auto same = [pos, &head](int place) {
-            const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i *>(pos + place));
-            const __m128i wanted = _mm_loadu_si128(reinterpret_cast<const __m128i *>(head.bytes + place));
-            return static_cast<uint32_t>(_mm_movemask_epi8(_mm_cmpeq_epi8(bytes, wanted)));
-        };
-        if ((same(0) | same(16) << 16 | head.beyond) != ~uint32_t{0}) return false;
-        return length <= 32 || (length <= left && std::memcmp(pos + 32, text + 32, length - 32) == 0);
-    }
+    const auto same = [pos, &head](int place) {
+        const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i *>(pos + place));
+        const __m128i wanted = _mm_loadu_si128(reinterpret_cast<const __m128i *>(head.bytes + place));
+        return static_cast<uint32_t>(_mm_movemask_epi8(_mm_cmpeq_epi8(bytes, wanted)));
+    };
+    return (same(0) | same(16) << 16 | head.unknown) == ~uint32_t{0};
+#else
+    uint32_t differences = 0;
+    for (int place = 0; place < 32; ++place) differences |= static_cast<uint32_t>(pos[place] != head.bytes[place]) << place;
+    return (differences & ~head.unknown) == 0;
 #endif
-    return length <= left && same_bytes(pos, text, length);
+}
+
+// True if [pos, end) begins with the `length` bytes at `text`, whose head is `head`.
+inline bool begins_with(
+    const uint8_t *pos, const uint8_t *end, const uint8_t *text, size_t length, const TextHead &head) {
+    const size_t left = static_cast<size_t>(end - pos);
+    if (left < 32) return length <= left && same_bytes(pos, text, length);
+    if (!has_head(pos, head)) return false;
+    return length <= 32 || (length <= left && std::memcmp(pos + 32, text + 32, length - 32) == 0);
 }
 
 // The first byte of [pos, end) that is not part of well-formed UTF-8 (RFC 3629: no surrogates, no over-long

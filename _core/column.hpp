@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "plain_number.hpp"
 #include "pooled_vectors.hpp"
 
 namespace histscan {
@@ -44,6 +45,18 @@ struct Column {
     std::vector<uint8_t> text;
     uint32_t facts;
 };
+
+// Says of a cell that it has a plain number of these bits.
+inline void note_plain_number(uint8_t &tag, uint32_t &facts, PlainKind kind, uint64_t bits) {
+    if (kind == PLAIN_DOUBLE) {
+        tag = CELL_FLOAT64;
+        facts |= FACT_FLOAT64;
+    } else {
+        tag = CELL_INT64;
+        // A plain integer is one that a double holds.
+        facts |= FACT_INT64 | (static_cast<int64_t>(bits) < 0 ? FACT_NEGATIVE : 0);
+    }
+}
 
 }  // namespace histscan
 

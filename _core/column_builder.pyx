@@ -14,7 +14,7 @@ from histscan._core.arrow_cells cimport add_arrow_rows
 from histscan._core.arrow_rows cimport ArrowPage
 from histscan._core.buffer_pool cimport shared_pool, use_pool
 from histscan._core.column_cells cimport (
-    CELL_JSON, CELL_NULL, FACT_JSON, Column, check_text, is_sound_text, put_document, put_number, put_token, reach_row,
+    CELL_JSON, CELL_NULL, FACT_JSON, Column, check_text, is_sound_value, put_document, put_number, put_token, reach_row,
     text_bits,
 )
 from histscan._core.column_chunk cimport ColumnChunk
@@ -23,7 +23,7 @@ from histscan._core.cursor cimport Cursor, byte_ptr, hash_bytes, open_cursor, pe
 from histscan._core.expected_items cimport AddedRows, add_expected_items, add_expected_rows
 from histscan._core.expected_members cimport add_expected_members
 from histscan._core.graphql_page cimport JsonPage
-from histscan._core.item_selection cimport ItemSelection
+from histscan._core.item_selection cimport MISSING, ItemSelection, find_below
 from histscan._core.json_quoted cimport read_quoted_token, skip_quoted_key, skip_quoted_value, unquote
 from histscan._core.json_skip cimport skip_key, skip_value
 from histscan._core.json_text cimport Token, find_number_end, read_token, skip_space
@@ -496,29 +496,3 @@ cdef class ColumnBuilder:
         for key, below in (<dict> value).items():
             self.put_flattened(f"{name}.{key}", below, row)
         return 0
-
-cdef object MISSING = object()
-
-
-cdef object find_below(object value, str dotted):
-    """What is nested in a value under a dotted name, whose parts may have dots themselves; MISSING if nothing is."""
-    cdef object found
-    if type(value) is not dict:
-        return MISSING
-    if dotted in value:
-        return (<dict> value)[dotted]
-    for name, below in (<dict> value).items():
-        if dotted.startswith(f"{name}."):
-            found = find_below(below, dotted[len(name) + 1:])
-            if found is not MISSING:
-                return found
-    return MISSING
-
-
-cdef bint is_sound_value(Cursor* value) noexcept nogil:
-    """Whether the text is one JSON value whose strings are UTF-8 without surrogates."""
-    skip_space(value)
-    if not skip_value(value):
-        return False
-    skip_space(value)
-    return value.pos == value.end and is_sound_text(value.start, value.end)

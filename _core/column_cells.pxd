@@ -18,7 +18,7 @@ from histscan._core.json_skip cimport skip_value
 from histscan._core.json_string cimport code_unit_at, unescape_string
 from histscan._core.json_text cimport (
     TOKEN_ARRAY, TOKEN_BIG_INTEGER, TOKEN_FALSE, TOKEN_FLOAT64, TOKEN_INT64, TOKEN_NULL, TOKEN_STRING, TOKEN_TRUE,
-    NOT_PLAIN, PLAIN_DOUBLE, PlainNumber, Token, read_plain_number, read_token, read_whole_token, skip_space,
+    NOT_PLAIN, PlainKind, PlainNumber, Token, read_plain_number, read_token, read_whole_token, skip_space,
 )
 
 cdef enum:
@@ -55,6 +55,8 @@ cdef extern from "column.hpp" namespace "histscan" nogil:
         CellBits bits               # of each row; those of a null cell mean nothing
         vector[uint8_t] text        # what CELL_TEXT and CELL_JSON refer to
         uint32_t facts              # of ColumnFact
+
+    void note_plain_number(uint8_t& tag, uint32_t& facts, PlainKind kind, uint64_t bits)
 
 
 cdef inline uint64_t text_bits(size_t offset, size_t length) noexcept nogil:
@@ -131,6 +133,15 @@ cdef inline bint is_sound_text(byte_ptr begin, byte_ptr end) noexcept nogil:
         else:
             return False
     return True
+
+
+cdef inline bint is_sound_value(Cursor* value) noexcept nogil:
+    """Whether the text is one JSON value whose strings are UTF-8 without surrogates."""
+    skip_space(value)
+    if not skip_value(value):
+        return False
+    skip_space(value)
+    return value.pos == value.end and is_sound_text(value.start, value.end)
 
 
 cdef inline uint32_t list_facts(byte_ptr begin, byte_ptr end) noexcept nogil:
@@ -296,13 +307,7 @@ cdef inline bint put_number(Column* column, size_t row, byte_ptr begin, byte_ptr
     cdef PlainNumber number = read_plain_number(begin, end, start)
     if number.kind == NOT_PLAIN:
         return False
-    if number.kind == PLAIN_DOUBLE:
-        column.tags[row] = CELL_FLOAT64
-        column.facts |= FACT_FLOAT64
-    else:
-        column.tags[row] = CELL_INT64
-        # A plain integer is one that a double holds.
-        column.facts |= FACT_INT64 | (FACT_NEGATIVE if <int64_t> number.bits < 0 else 0)
+    note_plain_number(column.tags[row], column.facts, number.kind, number.bits)
     column.bits[row] = number.bits
     return True
 

@@ -15,7 +15,7 @@
 namespace histscan {
 
 struct ExpectedItem {
-    ExpectedHead head;
+    TextHead head;
     ExpectedCells cells;
     const uint8_t *key;      // the key fields; whoever expects the item keeps them alive
     ptrdiff_t key_length;

@@ -17,13 +17,7 @@
 
 namespace histscan {
 
-// The first bytes of what is expected.
-struct ExpectedHead {
-    alignas(32) uint8_t bytes[32];
-    uint32_t unknown;  // a bit for each of the bytes that is not known in advance
-};
-
-constexpr ptrdiff_t expected_head_size = sizeof ExpectedHead::bytes;
+constexpr ptrdiff_t expected_head_size = sizeof TextHead::bytes;
 
 // Values of expected keys that become no cells as they are read.
 constexpr int32_t unread_column = -1;  // nobody asked for them
@@ -37,16 +31,7 @@ struct ExpectedCells {
     uint32_t *facts;
 
     // Notes what is in a cell whose bits have been written.
-    void note(size_t row, PlainKind kind) const {
-        if (kind == PLAIN_DOUBLE) {
-            tags[row] = CELL_FLOAT64;
-            *facts |= FACT_FLOAT64;
-        } else {
-            tags[row] = CELL_INT64;
-            // A plain integer is one that a double holds.
-            *facts |= FACT_INT64 | (static_cast<int64_t>(bits[row]) < 0 ? FACT_NEGATIVE : 0);
-        }
-    }
+    void note(size_t row, PlainKind kind) const { note_plain_number(tags[row], *facts, kind, bits[row]); }
 };
 
 // Looks up where the cells of all that is expected are now, and returns how many rows can be put there: those that all
@@ -83,22 +68,7 @@ struct NarrowVectors {
     static constexpr ptrdiff_t reach = 32;
 
     // Whether the bytes at `pos`, of which there are 32, are the expected ones.
-    bool begins_with(const uint8_t *pos, const ExpectedHead &head) const {
-#if defined(__SSE2__)
-        const auto same = [pos, &head](int place) {
-            const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i *>(pos + place));
-            const __m128i wanted = _mm_load_si128(reinterpret_cast<const __m128i *>(head.bytes + place));
-            return static_cast<uint32_t>(_mm_movemask_epi8(_mm_cmpeq_epi8(bytes, wanted)));
-        };
-        return (same(0) | same(16) << 16 | head.unknown) == ~uint32_t{0};
-#else
-        uint32_t differences = 0;
-        for (int place = 0; place < expected_head_size; ++place) {
-            differences |= static_cast<uint32_t>(pos[place] != head.bytes[place]) << place;
-        }
-        return (differences & ~head.unknown) == 0;
-#endif
-    }
+    bool begins_with(const uint8_t *pos, const TextHead &head) const { return has_head(pos, head); }
 
     PlainKind read_number(const uint8_t *pos, const uint8_t *end, uint64_t *bits) const {
         const PlainNumber number = read_plain_number_narrow(pos, end, end - reach);
@@ -122,9 +92,8 @@ public:
 
     WideVectors() : tables(opaque_tables()) {}
 
-    HISTSCAN_WIDE bool begins_with(const uint8_t *pos, const ExpectedHead &head) const {
-        const __m256i wanted = _mm256_load_si256(reinterpret_cast<const __m256i *>(head.bytes));
-        return (bits_of(_mm256_cmpeq_epi8(load_wide(pos), wanted)) | head.unknown) == ~uint32_t{0};
+    HISTSCAN_WIDE bool begins_with(const uint8_t *pos, const TextHead &head) const {
+        return (bits_of(_mm256_cmpeq_epi8(load_wide(pos), load_wide(head.bytes))) | head.unknown) == ~uint32_t{0};
     }
     HISTSCAN_WIDE PlainKind read_number(const uint8_t *pos, const uint8_t *end, uint64_t *bits) const {
         return read_plain_number_wide(pos, end, tables, bits);

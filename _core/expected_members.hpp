@@ -5,14 +5,13 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 
 #include "expected_keys.hpp"
 
 namespace histscan {
 
 struct ExpectedMember {
-    ExpectedHead head;
+    TextHead head;
     ExpectedCells cells;
     const uint8_t *key;    // as written, from the opening quote to the value; whoever expects the member keeps it alive
     ptrdiff_t key_length;
@@ -20,8 +19,7 @@ struct ExpectedMember {
 
 inline ExpectedMember expect_member(const uint8_t *key, size_t key_length, int32_t column) {
     ExpectedMember member{};
-    std::memcpy(member.head.bytes, key, key_length < expected_head_size ? key_length : expected_head_size);
-    if (key_length < expected_head_size) member.head.unknown = ~uint32_t{0} << key_length;
+    member.head = head_of(key, key_length);
     member.key = key;
     member.key_length = static_cast<ptrdiff_t>(key_length);
     member.cells.column = column;

@@ -17,3 +17,8 @@ cdef class ItemSelection:
     cdef tuple places_of_item(self, Cursor* cursor, ItemKind kind, byte_ptr begin, byte_ptr keys_end)
     cdef bint has_all(self, Cursor* cursor) except -1
     cdef dict decode_row(self, Cursor* cursor)
+
+
+cdef object MISSING     # what `find_below` gives where nothing is; None is a value
+
+cdef object find_below(object value, str dotted)

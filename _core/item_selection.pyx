@@ -113,3 +113,21 @@ cdef class ItemSelection:
                     else:
                         row[self.keys[slot]] = value
             cursor.pos = item_end
+
+
+MISSING = object()
+
+
+cdef object find_below(object value, str dotted):
+    """What is nested in a value under a dotted name, whose parts may have dots themselves; MISSING if nothing is."""
+    cdef object found
+    if type(value) is not dict:
+        return MISSING
+    if dotted in value:
+        return (<dict> value)[dotted]
+    for name, below in (<dict> value).items():
+        if dotted.startswith(f"{name}."):
+            found = find_below(below, dotted[len(name) + 1:])
+            if found is not MISSING:
+                return found
+    return MISSING
