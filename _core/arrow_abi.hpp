@@ -83,6 +83,9 @@ struct ArrayOwner {
     const void *pointers[3] = {nullptr, nullptr, nullptr};
     std::vector<ArrowArray> children;
     std::vector<ArrowArray *> child_pointers;
+    // Of a batch's column, the memory that this is in: it goes with the last of them that is released. Null where the
+    // owner has memory of its own.
+    std::shared_ptr<std::vector<ArrayOwner>> block;
 };
 
 inline void release_array(ArrowArray *array) {
@@ -92,11 +95,16 @@ inline void release_array(ArrowArray *array) {
         if (child.release) child.release(&child);
     }
     array->release = nullptr;
-    delete owner;
+    if (!owner->block) {
+        delete owner;
+        return;
+    }
+    owner->buffers = ArrayBuffers();
+    const std::shared_ptr<std::vector<ArrayOwner>> block = std::move(owner->block);
 }
 
-// Points `out` at what `owner` holds, and makes it the owner's owner.
-inline void export_owner(std::unique_ptr<ArrayOwner> owner, int64_t buffer_count, ArrowArray *out) {
+// Points `out` at what `owner` holds; to release it is to give that up.
+inline void point_to_owner(ArrayOwner *owner, int64_t buffer_count, ArrowArray *out) {
     std::memset(out, 0, sizeof *out);
     for (ArrowArray &child : owner->children) owner->child_pointers.push_back(&child);
     out->length = owner->buffers.length;
@@ -106,14 +114,13 @@ inline void export_owner(std::unique_ptr<ArrayOwner> owner, int64_t buffer_count
     out->buffers = owner->pointers;
     out->children = owner->children.empty() ? nullptr : owner->child_pointers.data();
     out->release = release_array;
-    out->private_data = owner.release();
+    out->private_data = owner;
 }
 
-// Moves the buffers into an array of their type.
-inline void export_array(ArrayBuffers &&buffers, ArrowArray *out) {
+// Moves the buffers to their owner, and into an array of their type.
+inline void export_array(ArrayBuffers &&buffers, ArrayOwner *owner, ArrowArray *out) {
     // Arrow wants no null pointer where it wants a buffer, not even for an array of no length.
     static const uint64_t nothing = 0;
-    auto owner = std::make_unique<ArrayOwner>();
     std::unique_ptr<ArrayBuffers> items = std::move(buffers.items);
     owner->buffers = std::move(buffers);
     const ArrayBuffers &held = owner->buffers;
@@ -134,12 +141,13 @@ inline void export_array(ArrayBuffers &&buffers, ArrowArray *out) {
         case '+':
             owner->pointers[1] = held.offsets.data();
             owner->children.resize(1);
-            export_array(std::move(*items), &owner->children[0]);
+            owner->child_pointers.reserve(1);
+            export_array(std::move(*items), new ArrayOwner(), &owner->children[0]);
             break;
         default:
             owner->pointers[1] = held.values.empty() ? static_cast<const void *>(&nothing) : held.values.data();
     }
-    export_owner(std::move(owner), buffer_count, out);
+    point_to_owner(owner, buffer_count, out);
 }
 
 // Moves the columns into a struct array, which is how the interface hands over a record batch.
@@ -147,8 +155,14 @@ inline void export_batch(std::vector<ArrayBuffers> &columns, int64_t length, Arr
     auto owner = std::make_unique<ArrayOwner>();
     owner->buffers.length = length;
     owner->children.resize(columns.size());
-    for (size_t index = 0; index < columns.size(); ++index) export_array(std::move(columns[index]), &owner->children[index]);
-    export_owner(std::move(owner), 1, out);
+    owner->child_pointers.reserve(columns.size());
+    const auto block = std::make_shared<std::vector<ArrayOwner>>(columns.size());
+    for (size_t index = 0; index < columns.size(); ++index) {
+        ArrayOwner &column = (*block)[index];
+        export_array(std::move(columns[index]), &column, &owner->children[index]);
+        column.block = block;
+    }
+    point_to_owner(owner.release(), 1, out);
 }
 
 // What an exported schema owns.

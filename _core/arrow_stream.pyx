@@ -98,8 +98,14 @@ cdef class ArrowStream:
     """
 
     def __init__(self, dict columns not None, chunks):
-        self.columns = columns
+        # A copy, so that it goes on being what the formats are of.
+        self.columns = columns.copy()
         self.chunks = iter(chunks)
+        self.formats.clear()
+        self.item_formats.clear()
+        for column_format in columns.values():
+            self.formats.push_back(<char> (<int> ord(column_format[0])))
+            self.item_formats.push_back(<char> (<int> ord(column_format[len(column_format) - 1])))
         self.error = None
 
     def __arrow_c_schema__(self):
@@ -146,26 +152,24 @@ cdef class ArrowStream:
         """Fills in a record batch with the chunk's rows, and uses the chunk up."""
         cdef vector[ArrayBuffers] arrays
         cdef vector[Py_ssize_t] places
-        cdef vector[char] formats
-        cdef vector[char] item_formats
         cdef Py_ssize_t place
         cdef size_t index
-        cdef dict known = {name: index for index, name in enumerate(chunk.names)}
-        for name, column_format in self.columns.items():
-            places.push_back(<Py_ssize_t> known.get(name, -1))
-            formats.push_back(<char> (<int> ord(column_format[0])))
-            item_formats.push_back(<char> (<int> ord(column_format[len(column_format) - 1])))
+        cdef char format
+        chunk.use_up()
+        for name in self.columns:
+            places.push_back(<Py_ssize_t> chunk.index_of.get(name, -1))
         arrays.resize(places.size())
         with nogil:
             for index in range(places.size()):
                 place = places[index]
-                if place >= 0 and formats[index] != c'n':
+                format = self.formats[index]
+                if place >= 0 and format != c'n':
                     fill_buffers(
-                        &chunk.columns[place], chunk.row_count, formats[index], item_formats[index], &arrays[index]
+                        &chunk.columns[place], chunk.row_count, format, self.item_formats[index], &arrays[index]
                     )
                 else:
-                    fill_nulls(chunk.row_count, c'u' if formats[index] == c'j' else formats[index], &arrays[index])
-                    if formats[index] == c'+':
-                        arrays[index].items.get().format = item_formats[index]
+                    fill_nulls(chunk.row_count, c'u' if format == c'j' else format, &arrays[index])
+                    if format == c'+':
+                        arrays[index].items.get().format = self.item_formats[index]
             export_batch(arrays, chunk.row_count, out)
         return 0

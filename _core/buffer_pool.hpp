@@ -16,7 +16,7 @@ namespace histscan {
 // Buffers of these sizes are kept: powers of two, and half as much again, in bytes.
 constexpr size_t smallest_pooled = size_t{1} << 12, largest_pooled = size_t{1} << 22;
 // Altogether no more than this is kept, in bytes.
-constexpr size_t pool_capacity = size_t{32} << 20;
+constexpr size_t pool_capacity = size_t{64} << 20;
 
 constexpr int pool_class_count = 2 * (22 - 12) + 1;
 

@@ -13,6 +13,6 @@ def spare_bytes():
     """How much memory is kept for columns to come.
 
     Returns:
-        Bytes; 32 MiB at most.
+        Bytes; 64 MiB at most.
     """
     return pool.size()

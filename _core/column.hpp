@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <vector>
 
 #include "plain_number.hpp"
@@ -43,6 +44,9 @@ struct Column {
     PooledVector<uint8_t> tags;
     CellBits bits;
     std::vector<uint8_t> text;
+    // Both by `complete_column`.
+    std::vector<uint8_t> validity;
+    size_t null_count = 0;
     uint32_t facts;
 };
 
@@ -55,6 +59,32 @@ inline void note_plain_number(uint8_t &tag, uint32_t &facts, PlainKind kind, uin
         tag = CELL_INT64;
         // A plain integer is one that a double holds.
         facts |= FACT_INT64 | (static_cast<int64_t>(bits) < 0 ? FACT_NEGATIVE : 0);
+    }
+}
+
+// Sets the bit of each cell that is not null, if any is; returns how many are.
+inline size_t fill_validity(const uint8_t *tags, size_t count, std::vector<uint8_t> &validity) {
+    // Most columns have no null at all, which is found out much faster than how many there are.
+    if (count == 0 || std::memchr(tags, CELL_NULL, count) == nullptr) return 0;
+    size_t null_count = 0;
+    validity.assign((count + 7) / 8, 0);
+    for (size_t index = 0; index < count; ++index) {
+        const bool is_null = tags[index] == CELL_NULL;
+        null_count += is_null;
+        validity[index >> 3] |= static_cast<uint8_t>(!is_null << (index & 7));
+    }
+    return null_count;
+}
+
+// Gives a column a cell for each of its chunk's rows, and finds those that are null.
+inline void complete_column(Column &column, size_t row_count) {
+    column.tags.resize(row_count);
+    column.bits.resize(row_count);
+    column.null_count = fill_validity(column.tags.data(), row_count, column.validity);
+    if (column.null_count == 0) return;
+    // Their bits may be whatever the memory held before.
+    for (size_t row = 0; row < row_count; ++row) {
+        if (column.tags[row] == CELL_NULL) column.bits[row] = 0;
     }
 }
 

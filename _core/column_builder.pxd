@@ -11,7 +11,6 @@ from histscan._core.item_selection cimport ItemSelection
 from histscan._core.message_items cimport ItemSchema
 from histscan._core.nested_items cimport NestedItem
 from histscan._core.page cimport Page, RowSpan
-from histscan._core.protobuf_page cimport ProtobufPage
 
 
 cdef class ColumnBuilder:
@@ -33,7 +32,5 @@ cdef class ColumnBuilder:
     ) except -1 nogil
     cdef int add_nested(self, size_t row, size_t row_limit) except -1 nogil
     cdef Py_ssize_t add_plain_rows(self, Page page, Py_ssize_t first, Py_ssize_t end) except -1
-    cdef Py_ssize_t add_found_rows(self, ProtobufPage page, Py_ssize_t limit, bint* is_whole) except -1
-    cdef int add_careful_row(self, object row) except -1
-    cdef int put_member(self, object key, object value, size_t row) except -1
-    cdef int put_flattened(self, str name, object value, size_t row) except -1
+    cdef tuple add_found_pages(self, tuple pages, size_t limit)
+    cdef int find_and_add_rows(self, Cursor* rest, size_t* row_count, size_t stop) except -1 nogil

@@ -9,6 +9,7 @@ import sys
 
 from libc.stdint cimport int32_t, uint64_t
 from libcpp cimport bool as cpp_bool
+from libcpp.vector cimport vector
 
 from histscan._core.arrow_cells cimport add_arrow_rows
 from histscan._core.arrow_rows cimport ArrowPage
@@ -19,11 +20,12 @@ from histscan._core.column_cells cimport (
 )
 from histscan._core.column_chunk cimport ColumnChunk
 from histscan._core.column_keys cimport OBJECT_COLUMN, SHARED_COLUMN, ColumnKeys, KeyTarget, note_key
-from histscan._core.cursor cimport Cursor, byte_ptr, hash_bytes, open_cursor, peek
+from histscan._core.column_objects cimport add_object_row
+from histscan._core.cursor cimport Cursor, byte_ptr, hash_bytes, open_cursor, open_cursor_within, peek
 from histscan._core.expected_items cimport AddedRows, add_expected_items, add_expected_rows
 from histscan._core.expected_members cimport add_expected_members
 from histscan._core.graphql_page cimport JsonPage
-from histscan._core.item_selection cimport MISSING, ItemSelection, find_below
+from histscan._core.item_selection cimport ItemSelection
 from histscan._core.json_quoted cimport read_quoted_token, skip_quoted_key, skip_quoted_value, unquote
 from histscan._core.json_skip cimport skip_key, skip_value
 from histscan._core.json_text cimport Token, find_number_end, read_token, skip_space
@@ -36,17 +38,13 @@ from histscan._core.nested_items cimport NestedItem, is_tree, write_object
 from histscan._core.page cimport Page, RowSpan
 from histscan._core.protobuf_page cimport ProtobufPage, find_row
 
-from histscan.errors import HistoryError, ResponseShapeError
+from histscan.errors import HistoryError
 
 use_pool(shared_pool())
 
 cdef enum:
-    # A chunk is ended when the text of one of its columns has grown to this: Arrow's offsets are 32 bits wide.
-    TEXT_LIMIT = 1 << 29
     # Room that columns get for more rows where nobody knows how many there will be.
     UNCOUNTED_ROWS = 256
-    # Room that is made for columns which are only expected, in cells: it may be in vain.
-    SPARE_CELLS = 1 << 22
 
 
 cdef class ColumnBuilder:
@@ -58,21 +56,16 @@ cdef class ColumnBuilder:
         flatten: Nested values become columns with dotted names, instead of one column of JSON text.
         expected_rows: How many rows will be added, where that is known: each column gets room for them at once. Not
             for counts that somebody claims; these rows have to be in memory.
-        expected_columns: How many columns there will be, where that can be guessed. Room for them is made at once, in
-            the memory of the thread that makes the builder; one that fills them and ends gives its own memory back,
-            which the next one would have to ask for anew.
     """
 
     def __cinit__(self, *args, **kwargs):
         self._start_chunk()
 
-    def __init__(self, keys=None, *, bint flatten=False, size_t expected_rows=0, size_t expected_columns=0):
+    def __init__(self, keys=None, *, bint flatten=False, size_t expected_rows=0):
         self.flatten = flatten
         self.expected_rows = expected_rows
         self.selection = None if keys is None else ItemSelection(keys)
         self._start_chunk()
-        if expected_rows:
-            self.chunk.make_room(min(expected_columns, SPARE_CELLS // expected_rows), expected_rows)
 
     def _start_chunk(self):
         """Begins with no rows, and with the columns that were asked for."""
@@ -87,11 +80,7 @@ cdef class ColumnBuilder:
     @property
     def is_full(self):
         """Whether the chunk should be taken before more is added."""
-        cdef size_t index
-        for index in range(self.chunk.columns.size()):
-            if self.chunk.columns[index].text.size() >= TEXT_LIMIT:
-                return True
-        return False
+        return self.chunk.is_full()
 
     def take_chunk(self):
         """Hand over what was built, and start anew.
@@ -103,7 +92,8 @@ cdef class ColumnBuilder:
         if self.busy:
             raise RuntimeError("another thread is adding a page to these columns")
         self._start_chunk()
-        chunk.spare.clear()
+        with nogil:
+            chunk.complete()
         return chunk
 
     def add_page(self, Page page not None, Py_ssize_t first=0, limit=None):
@@ -125,7 +115,6 @@ cdef class ColumnBuilder:
         cdef Py_ssize_t stop = sys.maxsize if limit is None else min(row + limit, sys.maxsize)
         cdef Py_ssize_t page_end
         cdef Py_ssize_t end
-        cdef bint is_whole = False
         # How much further on a row is in the page than in the chunk.
         cdef Py_ssize_t ahead = row - self.chunk.row_count
         cdef list readers = [None] * len((<ArrowPage> page).sources) if isinstance(page, ArrowPage) else None
@@ -134,8 +123,9 @@ cdef class ColumnBuilder:
         self.busy = True
         try:
             if row == 0 and not page.is_indexed:
-                row = self.add_found_rows(<ProtobufPage> page, stop, &is_whole)
-                if is_whole:
+                whole_pages, _ = self.add_found_pages((page,), stop)
+                row = self.chunk.row_count + ahead
+                if whole_pages:
                     return row
             page.index()
             page_end = <Py_ssize_t> page.spans.size()
@@ -146,7 +136,7 @@ cdef class ColumnBuilder:
                 else:
                     row = add_arrow_rows(<ArrowPage> page, readers, self.chunk, self.selection, self.flatten, row, end)
                 if row < end:
-                    self.add_careful_row(page.decode_whole_row(row))
+                    add_object_row(self.chunk, self.selection, self.flatten, page.decode_whole_row(row))
                     row += 1
         except HistoryError as error:
             error.add_location(row=self.chunk.row_count + ahead)
@@ -155,6 +145,31 @@ cdef class ColumnBuilder:
             if row == page_end:
                 page.raise_if_faulty()
             return row
+        finally:
+            self.busy = False
+
+    def add_whole_pages(self, pages):
+        """Add the first ones of some pages in one go: those of protobuf, up to a row that needs care.
+
+        The GIL is not asked for between pages, so that threads which build different ones don't wait for each other.
+
+        Args:
+            pages: Any pages; lists of dict rows are not added.
+
+        Returns:
+            How many of them were added, and how many rows of the next one. That one is for `add_page`, unless the
+            chunk is full.
+
+        Raises:
+            HistoryDecodeError: A row is malformed; all rows before have been added.
+            RuntimeError: Another thread is adding a page to this builder.
+        """
+        if self.busy:
+            raise RuntimeError("another thread is adding a page to these columns; give each thread a builder")
+        self.busy = True
+        try:
+            # In a tuple, from which nobody can take a page meanwhile: its bytes would go with it.
+            return self.add_found_pages(tuple(pages), sys.maxsize)
         finally:
             self.busy = False
 
@@ -169,7 +184,7 @@ cdef class ColumnBuilder:
         self.busy = True
         try:
             for row in rows:
-                self.add_careful_row(row)
+                add_object_row(self.chunk, self.selection, self.flatten, row)
         finally:
             self.busy = False
 
@@ -201,50 +216,72 @@ cdef class ColumnBuilder:
             self.chunk.clear_row(row)
         return index
 
-    cdef Py_ssize_t add_found_rows(self, ProtobufPage page, Py_ssize_t limit, bint* is_whole) except -1:
-        """Adds rows of a page as they are found, `limit` of them at most, and returns how many.
+    cdef tuple add_found_pages(self, tuple pages, size_t limit):
+        """Adds rows of pages as they are found, `limit` of them at most, up to a page that isn't one to find rows in.
 
-        `is_whole` becomes whether these are all that is in the page. Otherwise the next row needs care, or is beyond
-        the limit, or a fault is there instead of it.
+        Returns how many pages are whole in the chunk, and how many rows of the next one are: the row behind them needs
+        care, or is beyond the limit, or a fault is there instead of it; or the chunk is full.
         """
-        cdef RowSpan span
-        cdef Cursor rest
-        cdef Cursor cursor
-        cdef size_t begin = self.chunk.row_count
-        cdef size_t row = begin
-        cdef size_t stop = begin + <size_t> limit
-        cdef AddedRows added
-        cdef bint is_added = True
-        page.open_all(&rest)
+        cdef vector[Cursor] rests
+        cdef size_t row = self.chunk.row_count
+        cdef size_t begin = row
+        cdef size_t stop = row + limit
+        cdef size_t index = 0
+        for page in pages:
+            if not isinstance(page, ProtobufPage) or (<ProtobufPage> page).is_indexed:
+                break
+            rests.emplace_back()
+            (<ProtobufPage> page).open_all(&rests.back())
         try:
             with nogil:
-                # Each row is read as soon as it is found: then where the next one begins is in the cache.
-                while is_added and row < stop:
-                    added.position = 0
-                    added.next = NULL
-                    if self.keys.has_plain_items and self.keys.can_put_items(row):
-                        added = add_expected_rows(
-                            &rest.pos, rest.end, rest.start, self.keys.expected_items.data(),
-                            self.keys.expected_items.size(), row, min(stop, self.keys.item_rows),
-                        )
-                        row += added.row_count
-                        if row == stop:
-                            break
-                    if not find_row(&rest, &span):
-                        break
-                    page.open_span(span, &cursor)
-                    if added.next != NULL:
-                        cursor.pos = added.next
-                    is_added = self.add_item_row(
-                        &cursor, PARQUET_ITEM, row, max(row + UNCOUNTED_ROWS, self.expected_rows), added.position
-                    )
-                    row += is_added
+                while (
+                    index < rests.size() and not self.chunk.is_full()
+                    and self.find_and_add_rows(&rests[index], &row, stop)
+                ):
+                    index += 1
+                    begin = row
+        except HistoryError as error:
+            error.add_location(page=pages[index].label, row=row - begin)
+            raise
         finally:
             self.chunk.row_count = row
-        if not is_added:
-            self.chunk.clear_row(row)
-        is_whole[0] = is_added and rest.pos == rest.end and not rest.fault
-        return row - begin
+        return index, row - begin
+
+    cdef int find_and_add_rows(self, Cursor* rest, size_t* row_count, size_t stop) except -1 nogil:
+        """Adds rows of a page from where its cursor is, until the chunk has `stop`; `row_count` counts along.
+
+        Returns whether these are all that is left of the page; -1 is for exceptions alone.
+        """
+        cdef RowSpan span
+        cdef Cursor cursor
+        cdef AddedRows added
+        cdef size_t row = row_count[0]
+        # Each row is read as soon as it is found: then where the next one begins is in the cache.
+        while row < stop:
+            added.position = 0
+            added.next = NULL
+            if self.keys.has_plain_items and self.keys.can_put_items(row):
+                added = add_expected_rows(
+                    &rest.pos, rest.end, rest.start, self.keys.expected_items.data(), self.keys.expected_items.size(),
+                    row, min(stop, self.keys.item_rows),
+                )
+                row += added.row_count
+                row_count[0] = row
+                if row == stop:
+                    break
+            if not find_row(rest, &span):
+                break
+            open_cursor_within(&cursor, rest.start, span.begin, span.end)
+            if added.next != NULL:
+                cursor.pos = added.next
+            if not self.add_item_row(
+                &cursor, PARQUET_ITEM, row, max(row + UNCOUNTED_ROWS, self.expected_rows), added.position
+            ):
+                self.chunk.clear_row(row)
+                return False
+            row += 1
+            row_count[0] = row
+        return rest.pos == rest.end and not rest.fault
 
     cdef int add_item_rows(
         self, Page page, const RowSpan* spans, size_t count, ItemSchema schema, size_t* row, size_t row_limit
@@ -459,40 +496,3 @@ cdef class ColumnBuilder:
             column.tags[row] = CELL_JSON
             column.facts |= FACT_JSON
         return 1
-
-    cdef int add_careful_row(self, object row) except -1:
-        """Adds a row that was decoded to Python objects."""
-        cdef size_t index = self.chunk.row_count
-        if not isinstance(row, dict):
-            raise ResponseShapeError(f"a row is {type(row).__name__}, not an object: it has no columns")
-        for key, value in (<dict> row).items():
-            self.put_member(key, value, index)
-        self.chunk.row_count += 1
-        return 0
-
-    cdef int put_member(self, object key, object value, size_t row) except -1:
-        """Makes cells of a member of a row; of a nested one, several if nested values are flattened."""
-        if self.selection is None:
-            return self.put_flattened(key, value, row) if self.flatten else self.chunk.put_object(key, value, row)
-        for wanted in self.selection.keys:
-            found = MISSING
-            if wanted == key:
-                found = value
-            elif wanted.startswith(f"{key}."):
-                # A dotted key that was asked for leads into the value.
-                found = find_below(value, wanted[len(key) + 1:])
-            if found is MISSING:
-                continue
-            if self.flatten:
-                self.put_flattened(wanted, found, row)
-            else:
-                self.chunk.put_object(wanted, found, row)
-        return 0
-
-    cdef int put_flattened(self, str name, object value, size_t row) except -1:
-        """Makes cells of a value and all that is nested in it; only an empty dict stays one cell."""
-        if type(value) is not dict or not value:
-            return self.chunk.put_object(name, value, row)
-        for key, below in (<dict> value).items():
-            self.put_flattened(f"{name}.{key}", below, row)
-        return 0

@@ -54,8 +54,12 @@ cdef extern from "column.hpp" namespace "histscan" nogil:
         PooledVector[uint8_t] tags  # a CellTag for each row; rows behind its end are null
         CellBits bits               # of each row; those of a null cell mean nothing
         vector[uint8_t] text        # what CELL_TEXT and CELL_JSON refer to
+        vector[uint8_t] validity    # once the chunk is complete: a bit for each row, if any is null
+        size_t null_count           # once the chunk is complete
         uint32_t facts              # of ColumnFact
 
+    size_t fill_validity(const uint8_t* tags, size_t count, vector[uint8_t]& validity) except +
+    void complete_column(Column& column, size_t row_count) except +
     void note_plain_number(uint8_t& tag, uint32_t& facts, PlainKind kind, uint64_t bits)
 
 

@@ -9,12 +9,14 @@ from histscan._core.column_cells cimport Column
 
 cdef class ColumnChunk:
     cdef vector[Column] columns
-    cdef vector[Column] spare           # columns without a name yet, which have room for rows
     cdef readonly list names            # of the columns, in the order in which they first appeared
     cdef dict index_of                  # column indexes by name
     cdef readonly Py_ssize_t row_count
+    cdef bint is_used_up                # the columns' buffers were handed over
 
-    cdef int make_room(self, size_t column_count, size_t row_count) except -1
     cdef int32_t column_named(self, str name) except -2
     cdef int put_object(self, str name, object value, size_t row) except -1
-    cdef int clear_row(self, size_t row) except -1
+    cdef int clear_row(self, size_t row) noexcept nogil
+    cdef bint is_full(self) noexcept nogil
+    cdef int complete(self) except -1 nogil
+    cdef int use_up(self) except -1

@@ -7,13 +7,18 @@ from libc.stdint cimport int32_t
 
 from histscan._core.buffer_pool cimport shared_pool, use_pool
 from histscan._core.column_cells cimport (
-    CELL_JSON, CELL_NULL, FACT_JSON, Column, list_facts, put_bool, put_double, put_int64, put_text, put_uint64,
-    put_utf8, reach_row,
+    CELL_JSON, CELL_NULL, FACT_JSON, Column, complete_column, list_facts, put_bool, put_double, put_int64, put_text,
+    put_uint64, put_utf8, reach_row,
 )
 from histscan._core.cursor cimport JSON_TOO_DEEP, byte_ptr
 from histscan._core.faults cimport raise_fault_at
 
 use_pool(shared_pool())
+
+
+cdef enum:
+    # A chunk is ended when the text of one of its columns has grown to this: Arrow's offsets are 32 bits wide.
+    TEXT_LIMIT = 1 << 29
 
 
 cdef class ColumnChunk:
@@ -34,7 +39,7 @@ cdef class ColumnChunk:
         """
         return [self.columns[index].facts for index in range(len(self.names))]
 
-    cdef int clear_row(self, size_t row) except -1:
+    cdef int clear_row(self, size_t row) noexcept nogil:
         """Takes back the cells of a row that was not finished."""
         cdef size_t index
         for index in range(self.columns.size()):
@@ -42,13 +47,26 @@ cdef class ColumnChunk:
                 self.columns[index].tags[row] = CELL_NULL
         return 0
 
-    cdef int make_room(self, size_t column_count, size_t row_count) except -1:
-        """Has buffers ready for columns that will be there; they come from the calling thread's memory."""
+    cdef bint is_full(self) noexcept nogil:
+        """Whether a column has so much text that the chunk should end."""
         cdef size_t index
-        self.spare.resize(column_count)
-        for index in range(column_count):
-            self.spare[index].tags.reserve(row_count)
-            self.spare[index].bits.reserve(row_count)
+        for index in range(self.columns.size()):
+            if self.columns[index].text.size() >= TEXT_LIMIT:
+                return True
+        return False
+
+    cdef int complete(self) except -1 nogil:
+        """Gives every column a cell for each row, and says which are null; none may be added afterwards."""
+        cdef size_t index
+        for index in range(self.columns.size()):
+            complete_column(self.columns[index], <size_t> self.row_count)
+        return 0
+
+    cdef int use_up(self) except -1:
+        """Says that the columns' buffers are about to be handed over, which can be done once."""
+        if self.is_used_up:
+            raise RuntimeError("the columns of this chunk were handed over before")
+        self.is_used_up = True
         return 0
 
     cdef int32_t column_named(self, str name) except -2:
@@ -60,10 +78,6 @@ cdef class ColumnChunk:
         index = <int32_t> self.columns.size()
         self.columns.resize(index + 1)
         self.columns[index].facts = 0
-        if not self.spare.empty():
-            self.columns[index].tags.swap(self.spare.back().tags)
-            self.columns[index].bits.swap(self.spare.back().bits)
-            self.spare.pop_back()
         self.names.append(name)
         self.index_of[name] = index
         return index

@@ -6,7 +6,7 @@ twice.
 
 from libc.stddef cimport size_t
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
-from libc.string cimport memchr, memcpy
+from libc.string cimport memcpy
 from libcpp.memory cimport unique_ptr
 from libcpp.vector cimport vector
 
@@ -15,7 +15,7 @@ from histscan._core.buffer_pool cimport shared_pool, use_pool
 from histscan._core.pooled_vectors cimport PooledVector
 from histscan._core.column_cells cimport (
     CELL_FALSE, CELL_FLOAT64, CELL_INT64, CELL_JSON, CELL_NULL, CELL_TEXT, CELL_TRUE, CELL_UINT64, FACT_INT64,
-    FACT_NUMBER_TEXT, FACT_WIDE_INT64, Column,
+    FACT_NUMBER_TEXT, FACT_WIDE_INT64, Column, fill_validity,
 )
 from histscan._core.cursor cimport Cursor, byte_ptr, open_cursor, peek
 from histscan._core.json_text cimport (
@@ -47,23 +47,6 @@ cdef inline uint64_t bits_of(double number) noexcept nogil:
     cdef uint64_t bits
     memcpy(&bits, &number, sizeof(double))
     return bits
-
-
-cdef int fill_validity(const uint8_t* tags, size_t row_count, ArrayBuffers* out) except -1 nogil:
-    """Sets the bit of each row that is not null, and counts the others."""
-    cdef size_t row
-    cdef size_t present = 0
-    out.length = <int64_t> row_count
-    out.null_count = 0
-    # Most columns have no null at all, which is found out much faster than how many there are.
-    if row_count == 0 or memchr(tags, CELL_NULL, row_count) == NULL:
-        return 0
-    out.validity.assign((row_count + 7) // 8, 0)
-    for row in range(row_count):
-        present += tags[row] != CELL_NULL
-        out.validity[row >> 3] |= (tags[row] != CELL_NULL) << (row & 7)
-    out.null_count = <int64_t> (row_count - present)
-    return 0
 
 
 cdef int fill_nulls(size_t row_count, char format, ArrayBuffers* out) except -1 nogil:
@@ -104,15 +87,6 @@ cdef int fill_floats(Column* column, size_t row_count, ArrayBuffers* out) except
             else:
                 column.bits[row] = bits_of(-infinity() if text[0] == c'-' else infinity())
     out.values.swap(column.bits)
-    return 0
-
-
-cdef int clear_nulls(Column* column, size_t row_count) except -1 nogil:
-    """Gives the bits of null cells a value: they may be whatever the memory held before."""
-    cdef size_t row
-    for row in range(row_count):
-        if column.tags[row] == CELL_NULL:
-            column.bits[row] = 0
     return 0
 
 
@@ -214,7 +188,8 @@ cdef int fill_lists(Column* column, size_t row_count, char item_format, ArrayBuf
                 text.pos += 1
                 skip_space(&text)
     out.offsets[row_count] = <int32_t> items.values.size()
-    fill_validity(tags.data(), tags.size(), items)
+    items.length = <int64_t> tags.size()
+    items.null_count = <int64_t> fill_validity(tags.data(), tags.size(), items.validity)
     out.items = move(owned)
     return 0
 
@@ -227,12 +202,10 @@ cdef int fill_buffers(
     `format` is the first character of Arrow's format string, or `j` for JSON text; `item_format` is that of a list's
     items. The format has to be one that `column_types.column_format` gives for the column's facts, or for more.
     """
-    column.tags.resize(row_count)
-    column.bits.resize(row_count)
     out.format = c'u' if format == c'j' else format
-    fill_validity(column.tags.data(), row_count, out)
-    if out.null_count:
-        clear_nulls(column, row_count)
+    out.length = <int64_t> row_count
+    out.null_count = <int64_t> column.null_count
+    out.validity.swap(column.validity)
     if format == c'g':
         fill_floats(column, row_count, out)
     elif format == c'l' or format == c'L':

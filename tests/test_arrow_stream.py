@@ -287,11 +287,28 @@ def test_things_that_are_no_chunks() -> None:
 
 def test_a_format_that_is_none_of_arrows() -> None:
     for columns in ({"a": ""}, {"a": 1}, {1: "l"}):
-        stream = ArrowStream(columns, [])  # type: ignore[arg-type]
-        with pytest.raises(Exception):  # noqa: B017, PT011 - whatever pyarrow makes of it
-            read_stream(stream)
+        with pytest.raises(Exception):  # noqa: B017, PT011 - ours, or whatever pyarrow makes of it
+            read_stream(ArrowStream(columns, []))  # type: ignore[arg-type]
         with pytest.raises(Exception):  # noqa: B017, PT011
-            pa.schema(stream)
+            pa.schema(ArrowStream(columns, []))  # type: ignore[arg-type]
+
+
+def test_the_columns_stay_what_they_were() -> None:
+    columns = {"a": "l"}
+    builder = ColumnBuilder()
+    builder.add_rows([{"a": 1, "b": 2.5}])
+    stream = ArrowStream(columns, [builder.take_chunk()])
+    columns.update(b="g", c="+lg")
+    assert read_stream(stream).to_pydict() == {"a": [1]}
+
+
+def test_a_chunk_is_handed_over_once() -> None:
+    builder = ColumnBuilder()
+    builder.add_rows([{"a": 1}, {}])
+    chunk = builder.take_chunk()
+    assert read_stream(ArrowStream({"a": "l"}, [chunk])).to_pydict() == {"a": [1, None]}
+    with pytest.raises(Exception, match="handed over before"):
+        read_stream(ArrowStream({"a": "l"}, [chunk]))
 
 
 def test_a_stream_that_was_never_begun() -> None:

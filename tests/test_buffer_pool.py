@@ -16,7 +16,7 @@ from tests import wire
 from tests.column_rows import build_table
 
 MIB = 2**20
-LIMIT = 32 * MIB
+LIMIT = 64 * MIB
 
 
 def number_page(rows: int, columns: int = 8) -> ProtobufPage:
@@ -39,7 +39,7 @@ def test_memory_is_kept_when_a_table_is_given_up_and_used_again() -> None:
 def fill_pool(rows: int) -> None:
     """Gives more memory back than is kept, in buffers for so many rows."""
     page = number_page(rows)
-    tables = [build_table([page] * (100_000 // rows), rows=rows) for _ in range(8)]
+    tables = [build_table([page] * (100_000 // rows), rows=rows) for _ in range(16)]
     assert sum(table.nbytes for table in tables) > 1.5 * LIMIT
     del tables
     gc.collect()

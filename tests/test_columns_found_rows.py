@@ -7,10 +7,12 @@ import random
 import pytest
 
 from histscan._core.column_builder import ColumnBuilder
-from histscan._core.pages import ProtobufPage
+from histscan._core.page import Page
+from histscan._core.pages import ProtobufPage, TextPage
+from histscan.column_threads import _build, build_chunks_in_threads
 from histscan.errors import HistoryDecodeError
 from tests import wire
-from tests.column_rows import Pairs, table_of
+from tests.column_rows import Pairs, build_table, table_of
 
 LENGTHS = [1, 60, 127, 128, 200, 16_383, 16_384, 40_000]
 """Of rows, about: those at which a row's length takes another byte."""
@@ -97,3 +99,99 @@ def test_guesses_of_how_many_rows_there_are() -> None:
     assert 1_000 <= page.guess_length() <= 1_300
     assert len(page) == page.guess_length() == 1_000
     assert ProtobufPage(b"\x0a\xff").guess_length() == 0
+
+
+def page_of(first: int, count: int, *, odd: int | None = None) -> bytes:
+    """A page of numbered rows; the one at `odd` has a value that needs care."""
+    return wire.page(
+        [
+            [("step", str(first + row)), ("value", '"\\ud800"' if row == odd else f"{first + row}.5")]
+            for row in range(count)
+        ]
+    )
+
+
+def add_in_one_go(pages: list[Page]) -> tuple[int, int, list[dict[str, object]]]:
+    builder = ColumnBuilder()
+    whole, rows = builder.add_whole_pages(pages)
+    table: list[dict[str, object]] = table_of([builder.take_chunk()]).to_pylist()
+    return whole, rows, table
+
+
+@pytest.mark.parametrize("lengths", [[], [0], [1], [3, 0, 5], [0, 0, 40], [7] * 12])
+def test_whole_pages_in_one_go(lengths: list[int]) -> None:
+    pages: list[Page] = [ProtobufPage(page_of(100 * place, count)) for place, count in enumerate(lengths)]
+    whole, rows, table = add_in_one_go(pages)
+    assert (whole, rows) == (len(pages), 0)
+    assert table == [row for page in pages for row in page.rows()]
+
+
+@pytest.mark.parametrize("odd", [0, 1, 5, 9])
+@pytest.mark.parametrize("place", [0, 1, 3])
+def test_whole_pages_up_to_a_row_that_needs_care(place: int, odd: int) -> None:
+    pages: list[Page] = [
+        ProtobufPage(page_of(10 * index, 10, odd=odd if index == place else None)) for index in range(4)
+    ]
+    whole, rows, table = add_in_one_go(pages)
+    assert (whole, rows) == (place, odd)
+    assert table == [{"step": step, "value": step + 0.5} for step in range(10 * place + odd)]
+    builder = ColumnBuilder()
+    assert builder.add_whole_pages(iter(pages)) == (place, odd)
+    assert builder.add_page(pages[place], odd) == 10
+    assert builder.add_whole_pages(pages[place + 1 :]) == (3 - place, 0)
+    assert table_of([builder.take_chunk()]).equals(build_table(pages))
+
+
+@pytest.mark.parametrize("other", [TextPage(['{"step":9}']), ProtobufPage(page_of(9, 1))])
+def test_whole_pages_up_to_one_of_another_kind_or_one_that_has_an_index(other: Page) -> None:
+    len(other)
+    pages: list[Page] = [ProtobufPage(page_of(0, 3)), other, ProtobufPage(page_of(4, 3))]
+    assert add_in_one_go(pages)[:2] == (1, 0)
+    assert add_in_one_go(pages[1:])[:2] == (0, 0)
+
+
+def test_whole_pages_up_to_one_that_ends_early() -> None:
+    good, bad = page_of(0, 4), page_of(4, 4)
+    ends = [len(page_of(4, count)) for count in range(5)]
+    for cut in range(len(bad) + 1):
+        page = ProtobufPage(bad[:cut])
+        page.label = "steps 4 to 8"
+        pages: list[Page] = [ProtobufPage(good), page, ProtobufPage(good)]
+        before = max(count for count, end in enumerate(ends) if end <= cut)
+        whole, rows, table = add_in_one_go(pages)
+        assert (whole, rows) == ((3, 0) if cut in ends else (1, before))
+        assert [row["step"] for row in table][: 4 + before] == list(range(4 + before))
+        if cut not in ends:
+            with pytest.raises(HistoryDecodeError, match=rf"page steps 4 to 8, row {before}\b"):
+                list(build_chunks_in_threads(pages, keys=None, flatten=False, threads=2))
+
+
+def test_whole_pages_until_there_is_too_much_text() -> None:
+    data = wire.page([[("text", '"' + "x" * (100 * 2**20) + '"')]])
+    pages: list[Page] = [ProtobufPage(data) for _ in range(9)]
+    builder = ColumnBuilder()
+    assert builder.add_whole_pages(pages) == (6, 0)
+    assert builder.is_full
+    assert builder.add_whole_pages(pages[6:]) == (0, 0)
+    builder.take_chunk()
+    assert builder.add_whole_pages(pages[6:]) == (3, 0)
+
+
+def test_a_row_that_needs_care_behind_too_much_text() -> None:
+    text = '"' + "x" * (64 * 2**20) + '"'
+    rows = [[("step", str(step)), ("text", text)] for step in range(9)]
+    data = wire.page([*rows, [("step", "9"), ("text", '"\\ud800"')], [("step", "10")]])
+    pages: list[Page | list[object]] = [ProtobufPage(data), ProtobufPage(page_of(11, 2))]
+    chunks = _build(pages, ["step", "text"], False)
+    assert [len(chunk) for chunk in chunks] == [11, 2]
+    assert table_of(chunks).column("step").to_pylist() == list(range(13))
+
+
+def test_whole_pages_are_pages() -> None:
+    for pages in ([None], [b""], None, 7):
+        builder = ColumnBuilder()
+        if isinstance(pages, list):
+            assert builder.add_whole_pages(pages) == (0, 0)  # type: ignore[arg-type]
+        else:
+            with pytest.raises(TypeError):
+                builder.add_whole_pages(pages)  # type: ignore[arg-type]

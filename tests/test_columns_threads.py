@@ -138,15 +138,16 @@ def test_one_builder_refuses_a_second_thread() -> None:
     pages = [wide_page(0, 60_000), wide_page(60_000, 6_000)]
     dicts = [{f"key{index}": step for index in range(5)} for step in range(2_000)]
     refused = 0
-    for second in ("page", "rows", "chunk"):
+    for second in ("page", "pages", "rows", "chunk"):
         for _ in range(5):
             builder = ColumnBuilder()
             tasks: dict[str, Callable[[], Any]] = {
                 "page": partial(builder.add_page, pages[1]),
+                "pages": partial(builder.add_whole_pages, pages[1:]),
                 "rows": partial(builder.add_rows, dicts),
                 "chunk": builder.take_chunk,
             }
-            sizes = {"page": 6_000, "rows": 2_000, "chunk": 0}
+            sizes = {"page": 6_000, "pages": 6_000, "rows": 2_000, "chunk": 0}
             answers = run_together(partial(builder.add_page, pages[0]), tasks[second])
             errors = [answer for answer in answers if isinstance(answer, Exception)]
             assert all(type(error) is RuntimeError and "another thread" in str(error) for error in errors)

@@ -17,7 +17,7 @@ from histscan._core.column_chunk import ColumnChunk
 from histscan._core.column_types import column_format
 from histscan._core.page import Page
 from histscan._core.scan import RowScan
-from histscan.column_chunks import build_chunks_in_threads, default_threads
+from histscan.column_threads import build_chunks_in_threads, default_threads
 from histscan.errors import HistoryError, LogCorruptWarning, LogTruncatedWarning
 
 if TYPE_CHECKING:

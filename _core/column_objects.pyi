@@ -1,0 +1,1 @@
+"""Rows of Python objects as cells."""
