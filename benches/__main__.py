@@ -94,18 +94,18 @@ def _measure_cases(names: Sequence[str], scale: Scale, *, with_memory: bool) -> 
     outcomes = []
     for name in names:
         case = CASES[name]
-        peer_seconds, our_seconds = timings[name]
+        peer_rounds, our_rounds = timings[name]
         peer_peak = our_peak = None
         if with_memory:
             _say(f"memory of {name} …")
             inputs = case.inputs(scale)
             peer_peak, our_peak = peak_memory(case, "peer", inputs), peak_memory(case, "ours", inputs)
-        outcomes.append(CaseOutcome(case, peer_seconds, our_seconds, peer_peak, our_peak))
+        outcomes.append(CaseOutcome(case, peer_rounds, our_rounds, peer_peak, our_peak))
     return outcomes
 
 
-def _take_timings(names: Sequence[str], scale: Scale) -> dict[str, tuple[float, float]]:
-    """Returns the medians of the peer and of ours, in seconds, for each case."""
+def _take_timings(names: Sequence[str], scale: Scale) -> dict[str, tuple[list[float], list[float]]]:
+    """Returns the rounds of the peer and of ours, in seconds, for each case."""
     if not names:
         return {}
     _say(f"timing {len(names)} cases …")
@@ -119,7 +119,7 @@ def _take_timings(names: Sequence[str], scale: Scale) -> dict[str, tuple[float, 
             raise _TimingError
         benchmarks: list[dict[str, Any]] = json.loads(report.read_bytes())["benchmarks"]
     return {
-        benchmark["extra_info"]["case"]: (benchmark["extra_info"]["peer_median"], benchmark["stats"]["median"])
+        benchmark["extra_info"]["case"]: (benchmark["extra_info"]["peer_rounds"], benchmark["stats"]["data"])
         for benchmark in benchmarks
     }
 

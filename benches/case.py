@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import gc
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
+from statistics import median
 from typing import Any, Generic, Protocol, TypeVar
 
 from benches.clock import CLOCK
@@ -90,6 +91,8 @@ class Case(Generic[InputsT]):
         ours: What we measure.
         floor: The ratio of the peer's time to ours that must be reached; None where none is asked for.
         rounds: How often each side is timed.
+        estimate: Makes one time of a side's rounds: their median; or ``min``, the best one, where the rest says more
+            about who else was at work than about the code.
     """
 
     name: str
@@ -99,6 +102,7 @@ class Case(Generic[InputsT]):
     ours: Contestant[InputsT]
     floor: float | None
     rounds: int
+    estimate: Callable[[Sequence[float]], float] = median
 
     def contestant(self, side: str) -> Contestant[InputsT]:
         """Returns one of the two, ``"peer"`` or ``"ours"``."""

@@ -117,6 +117,12 @@ def _joined_lines(encode: Callable[[list[Row]], bytes], scale: Scale) -> Pages:
     return Pages(inputs.pages, inputs.page_rows, [lines])
 
 
+def _pages_for_threads(scale: Scale) -> Pages:
+    """As much as keeps two cores busy for some time. How long both of them are ours nobody knows: there are many rounds
+    of these cases, and the best ones count."""
+    return encoded(replace(scale, pages=20 * scale.pages), plain_rows, service_page)
+
+
 def _both_forms(scale: Scale) -> Pages:
     """The pages of a wandb service: in the envelope that its client takes them in, and plain."""
     plain = encoded(scale, plain_rows, service_page)
@@ -182,21 +188,22 @@ COLUMN_CASES: tuple[Case[Any], ...] = (
     Case(
         "arrow-threads",
         "protobuf pages to Arrow, two threads",
-        # As much as keeps two cores busy for longer than it takes to wake them.
-        lambda scale: encoded(replace(scale, pages=10 * scale.pages), plain_rows, service_page),
+        _pages_for_threads,
         Contestant("one thread", partial(_to_arrow, ProtobufPage), _rows_of_tables),
         Contestant("two threads", partial(_to_arrow, ProtobufPage, threads=2), _rows_of_tables),
         floor=1.8,
-        rounds=31,
+        rounds=101,
+        estimate=min,
     ),
     Case(
         "columns-threads",
         "columns of protobuf pages, each thread its own pages",
-        lambda scale: encoded(replace(scale, pages=10 * scale.pages), plain_rows, service_page),
+        _pages_for_threads,
         Contestant("one thread", partial(_build_apart, threads=1), _rows_of_chunks),
         Contestant("two threads", partial(_build_apart, threads=2), _rows_of_chunks),
         floor=1.8,
-        rounds=31,
+        rounds=101,
+        estimate=min,
     ),
     Case(
         "arrow-keys",

@@ -6,6 +6,7 @@ import platform
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
+from statistics import median
 from typing import Any
 
 from benches.case import Case
@@ -22,17 +23,32 @@ class CaseOutcome:
 
     Attributes:
         case: The case.
-        peer_seconds: The median of the peer's rounds.
-        our_seconds: The median of ours.
+        peer_rounds: The seconds that each of the peer's rounds took.
+        our_rounds: The seconds of ours.
         peer_peak: The peer's peak memory beyond its input, in bytes; None if not measured.
         our_peak: Ours.
     """
 
     case: Case[Any]
-    peer_seconds: float
-    our_seconds: float
+    peer_rounds: Sequence[float]
+    our_rounds: Sequence[float]
     peer_peak: int | None
     our_peak: int | None
+
+    @property
+    def peer_seconds(self) -> float:
+        """What the peer's rounds are counted as."""
+        return self.case.estimate(self.peer_rounds)
+
+    @property
+    def our_seconds(self) -> float:
+        """What our rounds are counted as."""
+        return self.case.estimate(self.our_rounds)
+
+    @property
+    def ratio_of_medians(self) -> float:
+        """How many times the median of the peer's rounds is that of ours: the ratio, where these are what counts."""
+        return median(self.peer_rounds) / median(self.our_rounds)
 
     @property
     def ratio(self) -> float:
@@ -73,6 +89,7 @@ def as_json(cases: Sequence[CaseOutcome], streams: Sequence[StreamOutcome]) -> d
                 "peer_seconds": outcome.peer_seconds,
                 "our_seconds": outcome.our_seconds,
                 "ratio": outcome.ratio,
+                "ratio_of_medians": outcome.ratio_of_medians,
                 "floor": outcome.case.floor,
                 "is_below_floor": outcome.is_below_floor,
                 "peer_peak_bytes": outcome.peer_peak,

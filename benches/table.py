@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from statistics import median
 
 from benches.case import Scale
 from benches.outcome import CaseOutcome, StreamOutcome
@@ -15,7 +16,8 @@ _LEFT_ALIGNED = (0, 1, 2, 9)
 
 _LEGEND = """\
 ratio    median time of the peer over the median of ours; both did their rounds in turn, in one process, after their
-         rows had been found equal. A pass is {pages} pages of {page_rows:,} rows, or the whole log of {log_rows:,}.
+         rows had been found equal. Where it says so, the best round of each instead. A pass is {pages} pages of
+         {page_rows:,} rows, or the whole log of {log_rows:,}.
 MB       by how much resident memory rose at its peak during one pass, in a process of its own, above what it was with
          the input in memory.
 stream   resident memory of a process that scans {streamed_rows:,} rows: after the first three pages (peer) and at its
@@ -62,8 +64,15 @@ def _case_cells(outcome: CaseOutcome) -> tuple[str, ...]:
         "" if case.floor is None else f"{case.floor:.3g}x",
         _megabytes(outcome.peer_peak),
         _megabytes(outcome.our_peak),
-        "← below" if outcome.is_below_floor else "",
+        " ".join(_remarks(outcome)),
     )
+
+
+def _remarks(outcome: CaseOutcome) -> Iterator[str]:
+    if outcome.is_below_floor:
+        yield "← below"
+    if outcome.case.estimate is not median:
+        yield f"(best rounds; medians: {outcome.ratio_of_medians:.2f}x)"
 
 
 def _stream_cells(outcome: StreamOutcome) -> tuple[str, ...]:
