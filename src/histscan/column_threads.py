@@ -111,12 +111,13 @@ class _PageGroups:
     def take(self) -> list[Page | list[Any]] | None:
         """Fetches pages, and returns the next group; None behind the last one."""
         if not self._size:
+            self._fetch(1)
+            if not self._in_hand:
+                return None
+            self._largest = max(1, min(_PAGES_PER_GROUP, ROWS_PER_CHUNK // max(1, likely_rows(self._in_hand[0]))))
             # The other threads should not have to wait until there is much in hand.
-            self._size = _PAGES_PER_FIRST_GROUP
+            self._size = min(self._largest, _PAGES_PER_FIRST_GROUP)
             self._fetch(self._size)
-            if self._in_hand:
-                rows = max(1, likely_rows(self._in_hand[0]))
-                self._largest = max(1, min(_PAGES_PER_GROUP, ROWS_PER_CHUNK // rows))
         else:
             self._size = min(self._largest, 2 * self._size)
             # It has to be known in time that the end is near.
