@@ -47,7 +47,7 @@ bench: setup
 SANITIZERS ?= address,undefined
 SANITIZED  := .venvs/sanitize
 CORE_TESTS := $(wildcard tests/test_json_*.py tests/test_row_*.py tests/test_protobuf_*.py tests/test_graphql_*.py \
-	tests/test_log_*.py tests/test_column_chunks.py tests/test_columns_*.py tests/test_buffer_pool.py tests/test_arrow_*.py \
+	tests/test_log_*.py tests/test_column_threads.py tests/test_columns_*.py tests/test_buffer_pool.py tests/test_arrow_*.py \
 	tests/test_locate.py)
 sanitize:
 	test -x $(SANITIZED)/bin/python || $(PYTHON) -m venv $(SANITIZED)

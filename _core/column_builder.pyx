@@ -260,10 +260,10 @@ cdef class ColumnBuilder:
         while row < stop:
             added.position = 0
             added.next = NULL
-            if self.keys.has_plain_items and self.keys.can_put_items(row):
+            if self.keys.has_plain_items and self.keys.expected_items.can_put(row, self.chunk.columns):
                 added = add_expected_rows(
-                    &rest.pos, rest.end, rest.start, self.keys.expected_items.data(), self.keys.expected_items.size(),
-                    row, min(stop, self.keys.item_rows),
+                    &rest.pos, rest.end, rest.start, self.keys.expected_items.keys.data(),
+                    self.keys.expected_items.keys.size(), row, min(stop, self.keys.expected_items.row_count),
                 )
                 row += added.row_count
                 row_count[0] = row
@@ -303,8 +303,8 @@ cdef class ColumnBuilder:
         cdef byte_ptr number_end
         cdef const RememberedKey* entry
         # How many members are expected to come: those of the row before, where rows bring them in one order.
-        cdef size_t expected_count = self.keys.expected_members.size()
-        cdef bint can_put = self.keys.can_put_members(row)
+        cdef size_t expected_count = self.keys.expected_members.keys.size()
+        cdef bint can_put = self.keys.expected_members.can_put(row, self.chunk.columns)
         cdef size_t position = 0
         cdef uint64_t hash
         cdef int32_t index
@@ -324,7 +324,7 @@ cdef class ColumnBuilder:
                 index = NOT_REMEMBERED
                 if can_put and position < expected_count:
                     position += add_expected_members(
-                        &cursor.pos, cursor.end, cursor.start, &self.keys.expected_members[position],
+                        &cursor.pos, cursor.end, cursor.start, &self.keys.expected_members.keys[position],
                         expected_count - position, row, &is_closed,
                     )
                     if is_closed:
@@ -407,8 +407,8 @@ cdef class ColumnBuilder:
         cdef byte_ptr keys_end = NULL
         cdef byte_ptr item_end = NULL
         # How many items are expected to come: those of the row before, where rows bring them in one order.
-        cdef size_t expected_count = self.keys.expected_items.size()
-        cdef bint can_put = self.keys.can_put_items(row)
+        cdef size_t expected_count = self.keys.expected_items.keys.size()
+        cdef bint can_put = self.keys.expected_items.can_put(row, self.chunk.columns)
         cdef uint64_t hash
         cdef int32_t index
         cdef bint repeats = True
@@ -422,7 +422,7 @@ cdef class ColumnBuilder:
             index = NOT_REMEMBERED
             if can_put and position < expected_count:
                 position += add_expected_items(
-                    &cursor.pos, cursor.end, cursor.start, &self.keys.expected_items[position],
+                    &cursor.pos, cursor.end, cursor.start, &self.keys.expected_items.keys[position],
                     expected_count - position, row,
                 )
             if position < expected_count:

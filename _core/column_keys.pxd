@@ -4,10 +4,10 @@ from libc.stddef cimport size_t
 from libc.stdint cimport int32_t, uint64_t
 from libcpp.vector cimport vector
 
-from histscan._core.column_cells cimport Column
 from histscan._core.column_chunk cimport ColumnChunk
 from histscan._core.cursor cimport Cursor, byte_ptr
 from histscan._core.expected_items cimport ExpectedItem
+from histscan._core.expected_keys cimport ExpectedRow
 from histscan._core.expected_members cimport ExpectedMember
 from histscan._core.item_selection cimport ItemSelection
 from histscan._core.key_memory cimport KeyMemory
@@ -51,14 +51,10 @@ cdef class ColumnKeys:
     cdef bint flatten                   # nested values become columns with dotted names, instead of JSON text
     cdef KeyMemory json_keys            # keys of JSON rows, as written from the opening quote to the value
     cdef TargetOrder json_order
-    cdef vector[ExpectedMember] expected_members    # of the latest row, if it had the keys of the one before; else none
-    cdef size_t member_rows             # how many rows can be put where these point, and
-    cdef const Column* member_columns   # where the columns were when that was found out
+    cdef ExpectedRow[ExpectedMember] expected_members   # of the latest row, if it had the keys of the one before
     cdef KeyMemory items                # keys of message items, as the bytes of the fields that spell them
     cdef TargetOrder item_order
-    cdef vector[ExpectedItem] expected_items    # the same of rows that are items
-    cdef size_t item_rows
-    cdef const Column* item_columns
+    cdef ExpectedRow[ExpectedItem] expected_items       # the same of rows that are items
     cdef bint has_plain_items           # there are some, and none of them is for another reader
     cdef MessageRowDecoder record_keys  # spells keys of `.wandb` items out
     cdef MessageRowDecoder parquet_keys     # and those of ParquetHistoryItem
@@ -70,8 +66,6 @@ cdef class ColumnKeys:
     cdef int32_t remember_item_key(
         self, Cursor* cursor, ItemSchema schema, byte_ptr begin, byte_ptr end, uint64_t hash
     ) except -2
-    cdef bint can_put_members(self, size_t row) noexcept nogil
-    cdef bint can_put_items(self, size_t row) noexcept nogil
     cdef int note_json_order(self, bint repeats) except -1 nogil
     cdef int note_item_order(self, bint repeats) except -1 nogil
     cdef KeyTarget resolve(self, object key, bint is_item) except *

@@ -8,7 +8,7 @@ from libcpp.string cimport string
 from histscan._core.column_chunk cimport ColumnChunk
 from histscan._core.cursor cimport Cursor, byte_ptr
 from histscan._core.expected_items cimport expect_item
-from histscan._core.expected_keys cimport OTHER_COLUMN, UNREAD_COLUMN, point_to_cells
+from histscan._core.expected_keys cimport OTHER_COLUMN, UNREAD_COLUMN
 from histscan._core.expected_members cimport expect_member
 from histscan._core.item_selection cimport ItemSelection
 from histscan._core.key_memory cimport NOT_REMEMBERED, KeyMemory, RememberedKey
@@ -79,21 +79,6 @@ cdef class ColumnKeys:
             self.seen_paths[key if type(key) is tuple else (key,)] = index
         return index
 
-    cdef bint can_put_members(self, size_t row) noexcept nogil:
-        """Whether all columns that expected members belong to have reached a row; the members then know where it is."""
-        # Rows that take care make columns, too: then all may have moved.
-        if row >= self.member_rows or self.member_columns != self.chunk.columns.data():
-            self.member_rows = point_to_cells(self.expected_members, self.chunk.columns)
-            self.member_columns = self.chunk.columns.data()
-        return row < self.member_rows
-
-    cdef bint can_put_items(self, size_t row) noexcept nogil:
-        """The same for expected items."""
-        if row >= self.item_rows or self.item_columns != self.chunk.columns.data():
-            self.item_rows = point_to_cells(self.expected_items, self.chunk.columns)
-            self.item_columns = self.chunk.columns.data()
-        return row < self.item_rows
-
     cdef int note_json_order(self, bint repeats) except -1 nogil:
         """Says of a row whether its keys came in the order of the row before: then the next row's are expected."""
         cdef const RememberedKey* key
@@ -101,12 +86,11 @@ cdef class ColumnKeys:
         if self.json_order.repeats == repeats:
             return 0
         self.json_order.repeats = repeats
-        self.expected_members.clear()
-        self.member_rows = 0
+        self.expected_members.forget()
         if repeats:
             for index in self.json_order.order:
                 key = &self.json_keys.entries[index]
-                self.expected_members.push_back(
+                self.expected_members.keys.push_back(
                     expect_member(key.text, key.length, expected_column(self.json_order.targets[index]))
                 )
         return 0
@@ -119,8 +103,7 @@ cdef class ColumnKeys:
         if self.item_order.repeats == repeats:
             return 0
         self.item_order.repeats = repeats
-        self.expected_items.clear()
-        self.item_rows = 0
+        self.expected_items.forget()
         self.has_plain_items = False
         if repeats:
             self.has_plain_items = not self.item_order.order.empty()
@@ -128,7 +111,7 @@ cdef class ColumnKeys:
                 key = &self.items.entries[index]
                 column = expected_column(self.item_order.targets[index])
                 self.has_plain_items &= column != OTHER_COLUMN
-                self.expected_items.push_back(expect_item(key.text, key.length, ITEM_TAG, column))
+                self.expected_items.keys.push_back(expect_item(key.text, key.length, ITEM_TAG, column))
         return 0
 
     cdef KeyTarget resolve(self, object key, bint is_item) except *:

@@ -51,6 +51,28 @@ size_t point_to_cells(std::vector<Expected> &expected, std::vector<Column> &colu
     return row_count;
 }
 
+// What the next row is expected to bring, one after the other; nothing, where that is not known.
+template <typename Expected>
+struct ExpectedRow {
+    std::vector<Expected> keys;
+    size_t row_count = 0;             // how many rows can be put where the keys' cells are, and
+    const Column *columns = nullptr;  // where the columns were when that was found out
+
+    // Whether all columns that the keys belong to have reached a row; the keys then know where it is.
+    bool can_put(size_t row, std::vector<Column> &all_columns) {
+        // Rows that take care make columns, too: then all may have moved.
+        if (row >= row_count || columns != all_columns.data()) {
+            row_count = point_to_cells(keys, all_columns);
+            columns = all_columns.data();
+        }
+        return row < row_count;
+    }
+    void forget() {
+        keys.clear();
+        row_count = 0;
+    }
+};
+
 // Whether two keys of the same length, 8 bytes or more, are the same from the byte at `place` on. Not by a function
 // that is called, as std::memcmp is: vectors would not stay in registers.
 HISTSCAN_INLINE bool has_same_rest(const uint8_t *left, const uint8_t *right, ptrdiff_t length, ptrdiff_t place) {

@@ -11,6 +11,11 @@ cdef extern from "expected_keys.hpp" namespace "histscan" nogil:
     const int32_t UNREAD_COLUMN "histscan::unread_column"    # nobody asked for them
     const int32_t OTHER_COLUMN "histscan::other_column"      # they are for another reader
 
-    # Looks up where the cells are now, and returns how many rows can be put there: true until a column is made to reach
-    # one more, or a new column is made.
-    size_t point_to_cells[Expected](vector[Expected]& expected, vector[Column]& columns)
+    # What the next row is expected to bring, one after the other; nothing, where that is not known.
+    cdef cppclass ExpectedRow[Expected]:
+        vector[Expected] keys
+        size_t row_count        # how many rows can be put, as `can_put` has found out
+
+        # Whether all columns that the keys belong to have reached a row; the keys then know where it is.
+        bint can_put(size_t row, vector[Column]& columns)
+        void forget()
