@@ -17,7 +17,7 @@ _LEFT_ALIGNED = (0, 1, 2, 9)
 _LEGEND = """\
 ratio    median time of the peer over the median of ours; both did their rounds in turn, in one process, after their
          rows had been found equal. Where it says so, the best round of each instead. A pass is {pages} pages of
-         {page_rows:,} rows, or the whole log of {log_rows:,}.
+         {page_rows:,} rows (20 times as many for threads), or the whole log of {log_rows:,}.
 MB       by how much resident memory rose at its peak during one pass, in a process of its own, above what it was with
          the input in memory.
 stream   resident memory of a process that scans {streamed_rows:,} rows: after the first three pages (peer) and at its
