@@ -17,7 +17,7 @@ import histscan.column_threads
 from histscan._core.column_chunk import ColumnChunk
 from histscan._core.page import Page
 from histscan._core.pages import ProtobufPage, TextPage
-from histscan.column_threads import build_chunks_in_threads
+from histscan.column_threads import _GroupTask, build_chunks_in_threads
 from histscan.errors import HistoryDecodeError
 from tests import wire
 from tests.column_rows import table_of
@@ -55,6 +55,7 @@ class Builds:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.at_work = 0
+        self.count = 0
         self.threads: set[int] = set()
         self.interrupted: int | None = None
         self._lock = threading.Lock()
@@ -66,6 +67,7 @@ class Builds:
             raise KeyboardInterrupt
         with self._lock:
             self.at_work += 1
+            self.count += 1
             self.threads.add(threading.get_ident())
         try:
             time.sleep(0.0005)
@@ -198,6 +200,32 @@ def test_whoever_gives_up_early_ends_the_work(builds: Builds) -> None:
     next(chunks)
     chunks.close()  # type: ignore[attr-defined]
     assert source.is_closed
+    assert builds.at_work == 0
+    before = builds.count
+    time.sleep(0.05)
+    assert builds.count == before
+
+
+def test_an_interrupt_just_before_the_caller_builds(monkeypatch: pytest.MonkeyPatch, builds: Builds) -> None:
+    run = _GroupTask.run
+
+    def interrupted(task: _GroupTask) -> bool:
+        if threading.current_thread() is caller:
+            # As if it came when nobody else may begin any more, but nothing has.
+            task._begun.acquire(blocking=False)
+            raise KeyboardInterrupt
+        return run(task)
+
+    def scan() -> None:
+        with pytest.raises(KeyboardInterrupt):
+            list(build_chunks_in_threads(Source(500).pages(), keys=None, flatten=False, threads=3))
+        ended.set()
+
+    monkeypatch.setattr(_GroupTask, "run", interrupted)
+    ended = threading.Event()
+    caller = threading.Thread(target=scan, daemon=True)
+    caller.start()
+    assert ended.wait(60)
     assert builds.at_work == 0
 
 

@@ -66,10 +66,7 @@ def build_chunks_in_threads(
                     break
                 task = _GroupTask(group, keys, flatten)
                 waiting.append(task)
-                # Where no thread can be started (there are too many, or the interpreter is about to end), this one
-                # builds all.
-                with suppress(RuntimeError):
-                    others.submit(task.run)
+                task.offer(others)
             if not waiting:
                 break
             # Whoever is free takes the first group that nobody has begun with: so all are ready at about the same time.
@@ -79,7 +76,8 @@ def build_chunks_in_threads(
                 is_first = False
                 yield chunk
     finally:
-        for task in waiting:
+        begun = [task for task in waiting if not task.withdraw()]
+        for task in begun:
             task.end()
         groups.end()
     if groups.failure is not None:
@@ -160,6 +158,7 @@ class _GroupTask:
         self._flatten = flatten
         self._begun = Lock()
         self._chunks: Future[list[ColumnChunk]] = Future()
+        self._offer: Future[bool] | None = None
 
     @property
     def has_begun(self) -> bool:
@@ -183,10 +182,20 @@ class _GroupTask:
             self._pages = []
         return True
 
+    def offer(self, others: ThreadPoolExecutor) -> None:
+        """Has one of the other threads begin with it, unless the caller is first."""
+        # Where no thread can be started (there are too many, or the interpreter is about to end), the caller is.
+        with suppress(RuntimeError):
+            self._offer = others.submit(self.run)
+
+    def withdraw(self) -> bool:
+        """Has no thread begin with it any more; says whether none had."""
+        return self._begun.acquire(blocking=False)
+
     def end(self) -> None:
-        """Has no thread begin with it any more, and waits for one that has begun."""
-        if not self._begun.acquire(blocking=False):
-            wait([self._chunks])
+        """Waits for another thread that has begun with it; not for the caller, which may have been interrupted."""
+        if self._offer is not None and not self._offer.cancel():
+            wait([self._offer])
 
     def chunks(self) -> list[ColumnChunk]:
         """Waits for the chunks.
