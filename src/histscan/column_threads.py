@@ -123,7 +123,7 @@ class _PageGroups:
         size = self._size
         if self._has_ended:
             # What is left for each thread, in two or three groups: so none is long at work when the others are done.
-            size = min(size, max(2, -(-2 * len(self._in_hand) // (3 * self._threads))))
+            size = min(size, -(-2 * len(self._in_hand) // (3 * self._threads)))
         group = [self._in_hand.popleft() for _ in range(min(size, len(self._in_hand)))]
         return group or None
 
