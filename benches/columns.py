@@ -27,9 +27,12 @@ from histscan._core.column_types import merge_columns
 from histscan._core.page import Page
 from histscan._core.pages import HistoryPage, ProtobufPage
 from histscan._core.scan import RowScan
+from histscan.column_chunks import ROWS_PER_CHUNK
 from histscan.frames import ColumnExports
 
 __all__ = ["COLUMN_CASES"]
+
+_PAGES_AT_ONCE = 16
 
 _THREE_KEYS = ["_step", "train/loss_00", "train/grad_norm_02"]
 
@@ -61,11 +64,10 @@ def _build_apart(inputs: Pages, *, threads: int) -> Iterator[list[ColumnChunk]]:
     built: list[list[ColumnChunk]] = [[] for _ in parts]
 
     def build(part: list[bytes], chunks: list[ColumnChunk]) -> None:
-        builder = ColumnBuilder(expected_rows=8_192)
-        for count, page in enumerate(part, 1):
-            builder.add_page(ProtobufPage(page))
-            if count % 8 == 0 or count == len(part):
-                chunks.append(builder.take_chunk())
+        builder = ColumnBuilder(expected_rows=ROWS_PER_CHUNK)
+        for first in range(0, len(part), _PAGES_AT_ONCE):
+            builder.add_whole_pages([ProtobufPage(page) for page in part[first : first + _PAGES_AT_ONCE]])
+            chunks.append(builder.take_chunk())
 
     workers = [Thread(target=build, args=task) for task in zip(parts[1:], built[1:], strict=True)]
     for worker in workers:
