@@ -21,8 +21,10 @@ cdef class ColumnBuilder:
     cdef ColumnKeys keys                # of the chunk's rows
     cdef vector[NestedItem] nested      # of the row at hand: the nested items
     cdef vector[uint8_t] unquoted       # of the row at hand: its text from the first value on that is a container
-    cdef bint busy                      # a thread is adding a page
+    cdef bint busy                      # a thread is at work; by `claim`
 
+    cdef int start_chunk(self) except -1
+    cdef int claim(self) except -1
     cdef int add_json_row(self, Cursor* cursor, bint is_quoted, size_t row, size_t row_limit) except -1 nogil
     cdef int add_item_rows(
         self, Page page, const RowSpan* spans, size_t count, ItemSchema schema, size_t* row, size_t row_limit

@@ -59,18 +59,35 @@ cdef class ColumnBuilder:
     """
 
     def __cinit__(self, *args, **kwargs):
-        self._start_chunk()
+        self.start_chunk()
 
     def __init__(self, keys=None, *, bint flatten=False, size_t expected_rows=0):
-        self.flatten = flatten
-        self.expected_rows = expected_rows
-        self.selection = None if keys is None else ItemSelection(keys)
-        self._start_chunk()
+        self.claim()
+        try:
+            self.flatten = flatten
+            self.expected_rows = expected_rows
+            self.selection = None if keys is None else ItemSelection(keys)
+            self.start_chunk()
+        finally:
+            self.busy = False
 
-    def _start_chunk(self):
+    cdef int start_chunk(self) except -1:
         """Begins with no rows, and with the columns that were asked for."""
-        self.chunk = ColumnChunk()
-        self.keys = ColumnKeys(self.chunk, self.selection, self.flatten)
+        cdef ColumnChunk chunk = ColumnChunk()
+        cdef ColumnKeys keys = ColumnKeys(chunk, self.selection, self.flatten)
+        self.chunk = chunk
+        self.keys = keys
+        return 0
+
+    cdef int claim(self) except -1:
+        """Has no other thread at these columns until the caller sets `busy` back.
+
+        Whatever makes a Python object may let another thread in, so that the caller does nothing of it before.
+        """
+        if self.busy:
+            raise RuntimeError("another thread is at work on these columns; give each thread a builder")
+        self.busy = True
+        return 0
 
     @property
     def row_count(self):
@@ -80,6 +97,9 @@ cdef class ColumnBuilder:
     @property
     def is_full(self):
         """Whether the chunk should be taken before more is added."""
+        # Not while columns are being added.
+        self.claim()
+        self.busy = False
         return self.chunk.is_full()
 
     def take_chunk(self):
@@ -88,13 +108,16 @@ cdef class ColumnBuilder:
         Returns:
             The rows so far, as a chunk.
         """
-        cdef ColumnChunk chunk = self.chunk
-        if self.busy:
-            raise RuntimeError("another thread is adding a page to these columns")
-        self._start_chunk()
-        with nogil:
-            chunk.complete()
-        return chunk
+        cdef ColumnChunk chunk
+        self.claim()
+        try:
+            chunk = self.chunk
+            self.start_chunk()
+            with nogil:
+                chunk.complete()
+            return chunk
+        finally:
+            self.busy = False
 
     def add_page(self, Page page not None, Py_ssize_t first=0, limit=None):
         """Add rows of a page.
@@ -115,12 +138,11 @@ cdef class ColumnBuilder:
         cdef Py_ssize_t stop = sys.maxsize if limit is None else min(row + limit, sys.maxsize)
         cdef Py_ssize_t page_end
         cdef Py_ssize_t end
-        # How much further on a row is in the page than in the chunk.
-        cdef Py_ssize_t ahead = row - self.chunk.row_count
+        cdef Py_ssize_t ahead
         cdef list readers = [None] * len((<ArrowPage> page).sources) if isinstance(page, ArrowPage) else None
-        if self.busy:
-            raise RuntimeError("another thread is adding a page to these columns; give each thread a builder")
-        self.busy = True
+        self.claim()
+        # How much further on a row is in the page than in the chunk.
+        ahead = row - self.chunk.row_count
         try:
             if row == 0 and not page.is_indexed:
                 whole_pages, _ = self.add_found_pages((page,), stop)
@@ -164,9 +186,7 @@ cdef class ColumnBuilder:
             HistoryDecodeError: A row is malformed; all rows before have been added.
             RuntimeError: Another thread is adding a page to this builder.
         """
-        if self.busy:
-            raise RuntimeError("another thread is adding a page to these columns; give each thread a builder")
-        self.busy = True
+        self.claim()
         try:
             # In a tuple, from which nobody can take a page meanwhile: its bytes would go with it.
             return self.add_found_pages(tuple(pages), sys.maxsize)
@@ -179,9 +199,7 @@ cdef class ColumnBuilder:
         Args:
             rows: An iterable of dicts.
         """
-        if self.busy:
-            raise RuntimeError("another thread is adding to these columns; give each thread a builder")
-        self.busy = True
+        self.claim()
         try:
             for row in rows:
                 add_object_row(self.chunk, self.selection, self.flatten, row)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import shutil
 import sys
 import threading
@@ -129,6 +130,9 @@ def check_chunk(chunk: ColumnChunk, rows: int) -> None:
     """Checks that every row of a chunk is one row of one page, whole."""
     table = table_of([chunk])
     assert table.num_rows == rows
+    if not rows:
+        # The page was refused while the chunk was taken.
+        return
     columns = [table.column(f"key{index}").to_pylist() for index in range(5)]
     assert all(column == columns[0] for column in columns)
     assert None not in columns[0]
@@ -159,6 +163,42 @@ def test_one_builder_refuses_a_second_thread() -> None:
             else:
                 check_chunk(builder.take_chunk(), added)
     assert refused
+
+
+@pytest.fixture
+def _threads_take_turns_wherever_objects_are_made() -> Iterator[None]:
+    def on_collection(_phase: str, _info: dict[str, int]) -> None:
+        # Python code, in which the interpreter looks whether another thread wants a turn.
+        for _ in range(50):
+            pass
+
+    before = gc.get_threshold()
+    gc.callbacks.append(on_collection)
+    gc.set_threshold(1)
+    yield
+    gc.set_threshold(*before)
+    gc.callbacks.remove(on_collection)
+
+
+@pytest.mark.usefixtures("_threads_take_turns_wherever_objects_are_made")
+@pytest.mark.parametrize("second", ["page", "pages", "rows", "chunk"])
+def test_another_thread_comes_in_while_objects_are_made(second: str) -> None:
+    page = wide_page(0, 40)
+    dicts = [{f"key{index}": step for index in range(5)} for step in range(40)]
+    for _ in range(1_000 if second == "chunk" else 100):
+        builder = ColumnBuilder()
+        tasks: dict[str, Callable[[], Any]] = {
+            "page": partial(builder.add_page, page),
+            "pages": partial(builder.add_whole_pages, [page]),
+            "rows": partial(builder.add_rows, dicts),
+            "chunk": builder.take_chunk,
+        }
+        answers = run_together(partial(builder.add_page, page), tasks[second])
+        adders = answers[:1] if second == "chunk" else answers
+        added = 40 * sum(not isinstance(answer, Exception) for answer in adders)
+        taken = len(answers[1]) if isinstance(answers[1], ColumnChunk) else 0
+        assert all(type(answer) is RuntimeError for answer in answers if isinstance(answer, Exception))
+        assert taken + len(builder.take_chunk()) == added
 
 
 def check_both(first: ColumnChunk, second: ColumnChunk, rows: int) -> None:
