@@ -32,7 +32,7 @@ from histscan.frames import ColumnExports
 
 __all__ = ["COLUMN_CASES"]
 
-_PAGES_AT_ONCE = 16
+_PAGES_AT_ONCE = 8
 
 _THREE_KEYS = ["_step", "train/loss_00", "train/grad_norm_02"]
 

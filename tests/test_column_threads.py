@@ -163,7 +163,7 @@ def test_pages_are_fetched_no_further_ahead_than_needed() -> None:
     for _ in range(100):
         taken += len(next(chunks)) // ROWS
         # Six groups that are built or wait for it, and as many pages as tell that the end is not near.
-        assert source.fetched - taken <= (6 + 3) * 16
+        assert source.fetched - taken <= (6 + 3) * 8
     chunks.close()  # type: ignore[attr-defined]
     assert source.is_closed
 

@@ -15,7 +15,7 @@ __all__ = ["ROWS_PER_CHUNK", "add_page", "build_chunks", "build_whole_pages", "e
 _PAGES_TO_MAKE_ROOM_FOR = 16
 """How many pages like the first one there is room for at once."""
 
-ROWS_PER_CHUNK = 16_384
+ROWS_PER_CHUNK = 8_192
 """Rows of a chunk where nobody says how many: columns of so many are large, but not yet slow to come by."""
 
 _CELLS_PER_CHUNK = 196_608

@@ -18,7 +18,7 @@ from histscan.column_chunks import ROWS_PER_CHUNK, add_page, build_whole_pages, 
 
 __all__ = ["build_chunks_in_threads", "default_threads"]
 
-_PAGES_PER_GROUP = 16
+_PAGES_PER_GROUP = 8
 """How many pages a thread builds one chunk of, at most: fewer where they have more rows than a chunk should have."""
 
 _PAGES_PER_FIRST_GROUP = 2
