@@ -14,14 +14,12 @@ from libcpp.vector cimport vector
 from histscan._core.arrow_cells cimport add_arrow_rows
 from histscan._core.arrow_rows cimport ArrowPage
 from histscan._core.buffer_pool cimport shared_pool, use_pool
-from histscan._core.column_cells cimport (
-    CELL_JSON, CELL_NULL, FACT_JSON, Column, check_text, is_sound_value, put_document, put_number, put_token, reach_row,
-    text_bits,
-)
+from histscan._core.column_cells cimport Column, put_document, put_number, put_token, reach_row
 from histscan._core.column_chunk cimport ColumnChunk
 from histscan._core.column_keys cimport OBJECT_COLUMN, SHARED_COLUMN, ColumnKeys, KeyTarget, note_key
+from histscan._core.column_nested cimport put_nested
 from histscan._core.column_objects cimport add_object_row
-from histscan._core.cursor cimport Cursor, byte_ptr, hash_bytes, open_cursor, open_cursor_within, peek
+from histscan._core.cursor cimport Cursor, byte_ptr, hash_bytes, open_cursor_within, peek
 from histscan._core.expected_items cimport AddedRows, add_expected_items, add_expected_rows
 from histscan._core.expected_members cimport add_expected_members
 from histscan._core.graphql_page cimport JsonPage
@@ -34,7 +32,7 @@ from histscan._core.log_page cimport LogPage
 from histscan._core.message_items cimport (
     ITEM_NONE, ITEM_PLAIN, PARQUET_ITEM, RECORD_ITEM, ItemKind, ItemSchema, enter_item_of, read_item,
 )
-from histscan._core.nested_items cimport NestedItem, is_tree, write_object
+from histscan._core.nested_items cimport NestedItem
 from histscan._core.page cimport Page, RowSpan
 from histscan._core.protobuf_page cimport ProtobufPage, find_row
 
@@ -486,31 +484,5 @@ cdef class ColumnBuilder:
             cursor.pos = item_end
         self.keys.note_item_order(repeats)
         if self.nested.size():
-            return self.add_nested(row, row_limit)
-        return 1
-
-    cdef int add_nested(self, size_t row, size_t row_limit) except -1 nogil:
-        """Adds the row's nested items as the JSON text of objects; 0 where they need care."""
-        cdef Cursor value
-        cdef Column* column
-        cdef size_t offset
-        cdef size_t index = 0
-        for index in range(self.nested.size()):
-            open_cursor(&value, self.nested[index].begin, self.nested[index].end - self.nested[index].begin)
-            if not is_sound_value(&value):
-                return 0
-        if not is_tree(self.keys.paths, self.nested):
-            return 0
-        index = 0
-        while index < self.nested.size():
-            column = &self.chunk.columns[self.keys.paths[self.nested[index].path].column]
-            reach_row(column, row, row_limit)
-            if column.tags[row] != CELL_NULL:
-                return 0
-            offset = column.text.size()
-            index = write_object(self.keys.paths, self.nested, index, column.text)
-            check_text(column, 0)
-            column.bits[row] = text_bits(offset, column.text.size() - offset)
-            column.tags[row] = CELL_JSON
-            column.facts |= FACT_JSON
+            return put_nested(self.chunk.columns, self.keys.paths, self.nested, row, row_limit)
         return 1

@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 
 import histscan
-from histscan.api.names import looks_like_name, parse_project, parse_run
 from histscan.sources.source_option import SOURCES
 from tests.graphql_server import Answer, GraphQLServer, Received, data_answer
 from tests.server_process import ServerProcess, serving
@@ -311,6 +310,13 @@ class TestRuns:
         with pytest.raises(histscan.ResponseShapeError, match=r"no list of runs \(run e/p\)"):
             list(histscan.Api(server_of_own.url).runs("e/p"))
 
+    def test_entity_of_the_environment(self, server_of_own: GraphQLServer, monkeypatch: pytest.MonkeyPatch) -> None:
+        server_of_own.respond = lambda _: data_answer({"viewer": None})
+        with pytest.raises(histscan.HistoryRequestError, match="whose runs are meant"):
+            histscan.Api(server_of_own.url).run("p/r")
+        monkeypatch.setenv("WANDB_ENTITY", "team")
+        assert histscan.Api(server_of_own.url).runs("p").entity == "team"
+
 
 @pytest.fixture
 def server_of_own() -> Iterator[GraphQLServer]:
@@ -423,51 +429,6 @@ class TestErrors:
         with pytest.raises(histscan.GraphQLResponseError, match=r"key \[API key\]") as caught:
             api.run("e/p/r")
         assert KEY not in repr(caught.value) + str(caught.value)
-
-
-class TestNames:
-    @pytest.mark.parametrize(
-        "path", ["e/p/r", "/e/p/r/", "e/p/runs/r", "e/p:r", "p/r", "p/runs/r", "p:r", "r", " e / p / r "]
-    )
-    def test_ways_to_write_a_run(self, monkeypatch: pytest.MonkeyPatch, path: str) -> None:
-        monkeypatch.setenv("WANDB_PROJECT", "p")
-        assert parse_run(path, lambda: "e") == ("e", "p", "r")
-
-    @pytest.mark.parametrize("path", ["", "/", "e//r", "a/b/c/d", "a/b/c:d/e", "r", None, 3])
-    def test_no_names_of_runs(self, monkeypatch: pytest.MonkeyPatch, path: Any) -> None:
-        monkeypatch.delenv("WANDB_PROJECT", raising=False)
-        with pytest.raises(ValueError, match="run"):
-            parse_run(path, lambda: "e")
-
-    def test_projects(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setenv("WANDB_PROJECT", "named")
-        for path, name in (("a/b", ("a", "b")), ("b", ("e", "b")), (None, ("e", "named"))):
-            assert parse_project(path, lambda: "e") == name
-        wrong: Any
-        for wrong in ("", "/", "a/b/c", "a//b", 3):
-            with pytest.raises(ValueError, match="project"):
-                parse_project(wrong, lambda: "e")
-
-    def test_entity_of_the_environment(self, server_of_own: GraphQLServer, monkeypatch: pytest.MonkeyPatch) -> None:
-        server_of_own.respond = lambda _: data_answer({"viewer": None})
-        with pytest.raises(histscan.HistoryRequestError, match="whose runs are meant"):
-            histscan.Api(server_of_own.url).run("p/r")
-        monkeypatch.setenv("WANDB_ENTITY", "team")
-        assert histscan.Api(server_of_own.url).runs("p").entity == "team"
-
-    @pytest.mark.parametrize("text", ["e/p/r", "my team/my-project/1a2b3c4d", "e/p/runs/r"])
-    def test_names(self, text: str) -> None:
-        assert looks_like_name(text)
-
-    @pytest.mark.parametrize(
-        "text",
-        [
-            *("", "r", "p/r", "a/b/c/d", "e/p/", "/e/p/r", "./p/r", "../p/r", "~/p/r"),
-            *("e/p/run.wandb", "e/p/h.parquet", "e/p/*", "e/p[0]/r", "data/wandb/offline-run-20260131_120000-abc"),
-        ],
-    )
-    def test_paths(self, text: str) -> None:
-        assert not looks_like_name(text)
 
 
 class TestOpen:

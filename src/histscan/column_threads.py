@@ -53,6 +53,7 @@ def build_chunks_in_threads(
         return
     groups = _PageGroups(iter(pages), threads)
     waiting: deque[_GroupTask] = deque()
+    # Among them are those that are built and wait for their turn.
     most_waiting = 3 * threads
     others = _other_threads(threads - 1)
     is_first = True
