@@ -48,7 +48,7 @@ SANITIZERS ?= address,undefined
 SANITIZED  := .venvs/sanitize
 CORE_TESTS := $(wildcard tests/test_json_*.py tests/test_row_*.py tests/test_protobuf_*.py tests/test_graphql_*.py \
 	tests/test_log_*.py tests/test_column_threads.py tests/test_columns_*.py tests/test_buffer_pool.py tests/test_arrow_*.py \
-	tests/test_locate.py)
+	tests/test_locate.py tests/test_processors.py)
 sanitize:
 	test -x $(SANITIZED)/bin/python || $(PYTHON) -m venv $(SANITIZED)
 	$(SANITIZED)/bin/python -m pip install --quiet '.[test]'

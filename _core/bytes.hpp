@@ -68,44 +68,6 @@ inline const uint8_t *find_string_end(const uint8_t *pos, const uint8_t *end) {
     return end;
 }
 
-// Where the string ends whose opening quote is just before `pos`: its closing quote. Null if another byte than a quote
-// stands behind one of its backslashes, if a control character is in it, or if it does not end: then it is not plain,
-// and for `unescape_string`.
-inline const uint8_t *find_plain_string_end(const uint8_t *pos, const uint8_t *end) {
-#if defined(__SSE2__)
-    const __m128i quote = _mm_set1_epi8('"');
-    const __m128i backslash = _mm_set1_epi8('\\');
-    const __m128i highest_control = _mm_set1_epi8(0x1f);
-    while (end - pos >= 64) {
-        // All is well as long as the quotes are where the bytes before are backslashes, and nowhere else.
-        __m128i lowest = highest_control, differences[4];
-        for (int part = 0; part < 4; ++part) {
-            const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i *>(pos + 16 * part));
-            const __m128i before = _mm_loadu_si128(reinterpret_cast<const __m128i *>(pos + 16 * part - 1));
-            differences[part] = _mm_xor_si128(_mm_cmpeq_epi8(bytes, quote), _mm_cmpeq_epi8(before, backslash));
-            lowest = part ? _mm_min_epu8(lowest, bytes) : bytes;
-        }
-        const __m128i any = _mm_or_si128(_mm_or_si128(differences[0], differences[1]), _mm_or_si128(differences[2], differences[3]));
-        const __m128i control = _mm_cmpeq_epi8(_mm_min_epu8(lowest, highest_control), lowest);
-        if (_mm_movemask_epi8(_mm_or_si128(any, control))) {
-            for (int part = 0; part < 4; ++part) {
-                const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i *>(pos + 16 * part));
-                const __m128i controls = _mm_cmpeq_epi8(_mm_min_epu8(bytes, highest_control), bytes);
-                const int mask = _mm_movemask_epi8(_mm_or_si128(differences[part], controls));
-                const uint8_t *found = pos + 16 * part + (mask ? __builtin_ctz(mask) : 0);
-                if (mask) return *found == '"' ? found : nullptr;
-            }
-        }
-        pos += 64;
-    }
-#endif
-    for (; pos < end; ++pos) {
-        const bool is_escaped = pos[-1] == '\\';
-        if (*pos < 0x20 || (*pos == '"') != is_escaped) return *pos == '"' ? pos : nullptr;
-    }
-    return nullptr;
-}
-
 // Copies [pos, end) to `out` up to the first quote, backslash or control character, and returns where that is.
 // `out` must have room for `end - pos + 15` bytes: whole vectors are stored.
 inline const uint8_t *copy_string_run(const uint8_t *pos, const uint8_t *end, uint8_t *out) {

@@ -14,11 +14,13 @@ cdef extern from "bytes.hpp" namespace "histscan" nogil:
     void prefetch(byte_ptr pos)
     byte_ptr find_string_special(byte_ptr pos, byte_ptr end)
     byte_ptr find_string_end(byte_ptr pos, byte_ptr end)
-    byte_ptr find_plain_string_end(byte_ptr pos, byte_ptr end)
     byte_ptr copy_string_run(byte_ptr pos, byte_ptr end, uint8_t* out)
     uint64_t hash_bytes(byte_ptr pos, size_t length)
     bint same_bytes(byte_ptr left, byte_ptr right, size_t length)
     byte_ptr find_invalid_utf8(byte_ptr pos, byte_ptr end)
+
+cdef extern from "plain_string.hpp" namespace "histscan" nogil:
+    byte_ptr find_plain_string_end(byte_ptr pos, byte_ptr end)
 
 
 # Why a reader stopped; `faults.FAULT_REASONS` has the words for each.

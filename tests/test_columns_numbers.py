@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import random
 import struct
-import subprocess
-import sys
 from collections.abc import Callable, Sequence
 
 import pytest
@@ -145,20 +142,3 @@ def test_any_double(numbers: list[float], encoding: str) -> None:
 )
 def test_any_plain_decimal(texts: list[str], encoding: str) -> None:
     check_decimals(encoding, texts)
-
-
-@pytest.mark.skipif(os.environ.get("HISTSCAN_BASELINE", "") == "1", reason="is that processor already")
-def test_processors_with_shorter_vectors() -> None:
-    """The numbers, and the rows that repeat, as read by the code for processors without AVX2."""
-    here = os.path.dirname(__file__)
-    modules = [os.path.join(here, name) for name in ("test_columns_numbers.py", "test_columns_repeating.py")]
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", *modules]
-    ran = subprocess.run(
-        command,
-        env={**os.environ, "HISTSCAN_BASELINE": "1"},
-        cwd=os.path.dirname(here),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert ran.returncode == 0, ran.stdout[-4000:] + ran.stderr[-2000:]
