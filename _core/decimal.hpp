@@ -320,12 +320,13 @@ inline bool read_whole_decimal(const uint8_t *pos, const uint8_t *end, const uin
     uint64_t whole;
     std::memcpy(&whole, digits, 8);
     if (other_than_digits(whole) == 0) return read_large_decimal(digits, length, pos, end, number);
-    // The exponent of a small number, as Python writes it.
+    // An exponent of two digits, as Python writes that of a small number, and Go that of seconds since 1970.
     long exponent = 0;
-    if (end[-4] == 'e' && end[-3] == '-') {
+    if (end[-4] == 'e' && (end[-3] == '-' || end[-3] == '+')) {
         const unsigned tens = end[-2] - unsigned{'0'}, ones = end[-1] - unsigned{'0'};
         if (tens > 9 || ones > 9) return false;
-        exponent = -static_cast<long>(10 * tens + ones);
+        exponent = static_cast<long>(10 * tens + ones);
+        if (end[-3] == '-') exponent = -exponent;
         length -= 4;
     }
     return read_decimal_words(0, 0, digits, length, exponent, pos, end, number);

@@ -174,13 +174,13 @@ HISTSCAN_WIDE HISTSCAN_INLINE PlainKind nearest_normal_double(
     return PLAIN_DOUBLE;
 }
 
-HISTSCAN_WIDE PlainKind read_small_number(
+HISTSCAN_WIDE PlainKind read_scaled_number(
     const uint8_t *pos, const uint8_t *end, const NumberTables &tables, uint64_t *bits);
 
-// As `read_plain_number`, where 33 bytes before `end` are the reader's. `exponent` is what is written behind `end`
-// without its sign, or 0; only then may one be within.
+// As `read_plain_number`, where 33 bytes before `end` are the reader's. `decimals` is by how many places an exponent that
+// is written behind `end` moves the digits to the right, or 0; only then may one be within.
 HISTSCAN_WIDE HISTSCAN_INLINE PlainKind read_digits(
-    const uint8_t *pos, const uint8_t *end, ptrdiff_t exponent, const NumberTables &tables, uint64_t *bits) {
+    const uint8_t *pos, const uint8_t *end, ptrdiff_t decimals, const NumberTables &tables, uint64_t *bits) {
     const ptrdiff_t length = end - pos;
     if (length < 1 || length >= wide_vector_size) return NOT_PLAIN;
     const uint8_t *last = end - wide_vector_size;
@@ -192,17 +192,19 @@ HISTSCAN_WIDE HISTSCAN_INLINE PlainKind read_digits(
     // A bit for each byte behind the sign that is no digit.
     const uint32_t others = other_bits(text, tables) >> (wide_vector_size - count);
     if (others == 0) {
-        if (exponent != 0 || count > 15 || (count > 1 && *digits == '0')) return NOT_PLAIN;
+        if (decimals != 0 || count > 15 || (count > 1 && *digits == '0')) return NOT_PLAIN;
         const uint64_t value = join_digits(_mm256_and_si256(text, last_digits(count, tables)), tables).lower;
         *bits = negative ? -value : value;
         return PLAIN_INTEGER;
     }
-    if (others & (others - 1)) return exponent ? NOT_PLAIN : read_small_number(pos, end, tables, bits);
+    if (others & (others - 1)) return decimals ? NOT_PLAIN : read_scaled_number(pos, end, tables, bits);
     const ptrdiff_t point = __builtin_ctz(others);
     const ptrdiff_t fraction = count - 1 - point;
     // Whether a digit stands before the point, or several, can't be guessed.
     const int has_needless_zero = (point > 1) & (*digits == '0');
     if (point == 0 || fraction == 0 || digits[point] != '.' || has_needless_zero) return NOT_PLAIN;
+    // The table has no powers for integers.
+    if (decimals + fraction < 0) return NOT_PLAIN;
     // The digits before the point move up to where it is.
     const __m256i behind_point = last_digits(fraction, tables);
     const __m256i moved = _mm256_andnot_si256(behind_point, load_wide(last - 1));
@@ -211,17 +213,18 @@ HISTSCAN_WIDE HISTSCAN_INLINE PlainKind read_digits(
     // More than three digits that count above the last sixteen may not fit in 64 bits.
     if (value.upper > 999) return NOT_PLAIN;
     const uint64_t all_digits = value.upper * 10000000000000000u + value.lower;
-    return nearest_normal_double(all_digits, exponent + fraction, negative, tables, bits);
+    return nearest_normal_double(all_digits, decimals + fraction, negative, tables, bits);
 }
 
-// As `read_digits`, for numbers with an exponent as Python writes that of a small one, which has four bytes: so many
-// more have to be the reader's.
-HISTSCAN_WIDE HISTSCAN_CALLED PlainKind read_small_number(
+// As `read_digits`, for numbers with an exponent of two digits as Python writes that of a small one, and Go that of
+// seconds since 1970; it has four bytes: so many more have to be the reader's.
+HISTSCAN_WIDE HISTSCAN_CALLED PlainKind read_scaled_number(
     const uint8_t *pos, const uint8_t *end, const NumberTables &tables, uint64_t *bits) {
-    if (end - pos < 5 || end[-4] != 'e' || end[-3] != '-') return NOT_PLAIN;
+    if (end - pos < 5 || end[-4] != 'e' || (end[-3] != '-' && end[-3] != '+')) return NOT_PLAIN;
     const unsigned tens = end[-2] - unsigned{'0'}, ones = end[-1] - unsigned{'0'};
     if (tens > 9 || ones > 9 || tens + ones == 0) return NOT_PLAIN;
-    return read_digits(pos, end - 4, 10 * tens + ones, tables, bits);
+    const ptrdiff_t exponent = 10 * tens + ones;
+    return read_digits(pos, end - 4, end[-3] == '-' ? exponent : -exponent, tables, bits);
 }
 
 // How many bytes have to be the reader's before the end of a number for `read_plain_number_wide`.
@@ -278,8 +281,9 @@ inline bool is_plain_number(const uint8_t *pos, int length, uint32_t digits) {
     uint32_t others = ~digits & ((uint32_t{1} << length) - 1) & ~static_cast<uint32_t>(first);
     int last = length;
     if (others & (others - 1)) {
-        // A point, and the exponent of a small number, as Python writes it.
-        if (length < 5 || pos[length - 4] != 'e' || pos[length - 3] != '-' || others >> (length - 2)) return false;
+        // A point, and an exponent of two digits.
+        if (length < 5 || pos[length - 4] != 'e' || others >> (length - 2)) return false;
+        if (pos[length - 3] != '-' && pos[length - 3] != '+') return false;
         last = length - 4;
         others &= (uint32_t{1} << last) - 1;
         if (others & (others - 1)) return false;
@@ -331,7 +335,7 @@ HISTSCAN_WIDE inline ptrdiff_t number_length(
 }
 
 // Numbers with an exponent are few: their code is not to be in a loop's way.
-HISTSCAN_CALLED bool is_plain_small_number(const uint8_t *pos, int length, uint32_t digits) {
+HISTSCAN_CALLED bool is_plain_scaled_number(const uint8_t *pos, int length, uint32_t digits) {
     return is_plain_number(pos, length, digits);
 }
 
@@ -349,7 +353,7 @@ HISTSCAN_WIDE inline ptrdiff_t plain_number_length_wide(
     const unsigned count = length - negative;
     // A bit for each byte behind the sign that is no digit.
     const uint32_t others = _bzhi_u32(all_others, length) >> negative;
-    if (others & (others - 1)) return is_plain_small_number(pos, static_cast<int>(length), ~all_others) ? length : 0;
+    if (others & (others - 1)) return is_plain_scaled_number(pos, static_cast<int>(length), ~all_others) ? length : 0;
     // Where there is no point, the number's end is taken for one.
     const auto point = static_cast<unsigned>(__builtin_ctz(others | uint32_t{1} << (count & 31)));
     const int has_needless_zero = (point > 1) & (*first == '0');
