@@ -28,6 +28,7 @@ from histscan._core.json_quoted cimport read_quoted_token, skip_quoted_key, skip
 from histscan._core.json_skip cimport skip_key, skip_value
 from histscan._core.json_text cimport Token, find_number_end, read_token, skip_space
 from histscan._core.key_memory cimport NOT_REMEMBERED, RememberedKey, has_key
+from histscan._core.known_items cimport add_known_items
 from histscan._core.log_page cimport LogPage
 from histscan._core.message_items cimport (
     ITEM_NONE, ITEM_PLAIN, PARQUET_ITEM, RECORD_ITEM, ItemKind, ItemSchema, enter_item_of, read_item,
@@ -427,7 +428,9 @@ cdef class ColumnBuilder:
         cdef bint can_put = self.keys.expected_items.can_put(row, self.chunk.columns)
         cdef uint64_t hash
         cdef int32_t index
+        cdef size_t count
         cdef bint repeats = True
+        cdef cpp_bool repeats_known = False
         cdef KeyTarget target
         cdef NestedItem nested
         cdef ItemKind kind
@@ -448,6 +451,13 @@ cdef class ColumnBuilder:
                 else:
                     index = NOT_REMEMBERED
                     expected_count = 0
+            elif position < self.keys.item_order.order.size():
+                count = add_known_items(
+                    &cursor.pos, row_end, cursor.start, self.keys.known_items, self.chunk.columns, row,
+                    &self.keys.item_order.order[position], self.keys.item_order.order.size() - position, &repeats_known,
+                )
+                position += count
+                repeats &= repeats_known
             if index == NOT_REMEMBERED:
                 kind = read_item(cursor, row_end, schema == RECORD_ITEM, &begin, &keys_end)
                 if kind == ITEM_NONE:

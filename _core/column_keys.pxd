@@ -11,6 +11,7 @@ from histscan._core.expected_keys cimport ExpectedRow
 from histscan._core.expected_members cimport ExpectedMember
 from histscan._core.item_selection cimport ItemSelection
 from histscan._core.key_memory cimport KeyMemory
+from histscan._core.known_items cimport KnownItems
 from histscan._core.message_items cimport ItemSchema
 from histscan._core.message_rows cimport MessageRowDecoder
 from histscan._core.nested_items cimport NestedPath
@@ -55,6 +56,7 @@ cdef class ColumnKeys:
     cdef KeyMemory items                # keys of message items, as the bytes of the fields that spell them
     cdef TargetOrder item_order
     cdef ExpectedRow[ExpectedItem] expected_items       # the same of rows that are items
+    cdef KnownItems known_items         # all of `items`, for rows that bring them in other orders
     cdef bint has_plain_items           # there are some, and none of them is for another reader
     cdef MessageRowDecoder record_keys  # spells keys of `.wandb` items out
     cdef MessageRowDecoder parquet_keys     # and those of ParquetHistoryItem

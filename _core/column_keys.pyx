@@ -24,6 +24,14 @@ cdef int32_t expected_column(KeyTarget target) noexcept nogil:
     return OTHER_COLUMN if target.column < 0 or target.path >= 0 else target.column
 
 
+cdef KeyTarget undecided_target() noexcept nogil:
+    """What a key stands for if the search for its column fails: every key that is remembered has some target."""
+    cdef KeyTarget target
+    target.column = SHARED_COLUMN
+    target.path = -1
+    return target
+
+
 cdef class ColumnKeys:
     """The keys of one chunk's rows. Made by a `ColumnBuilder`, for each chunk anew."""
 
@@ -55,7 +63,8 @@ cdef class ColumnKeys:
         index = self.json_keys.remember(begin, end - begin, hash, key)
         if index != NOT_REMEMBERED:
             self.note_json_order(False)
-            self.json_order.targets.push_back(self.resolve(key, False))
+            self.json_order.targets.push_back(undecided_target())
+            self.json_order.targets[index] = self.resolve(key, False)
         return index
 
     cdef int32_t remember_item_key(
@@ -63,6 +72,7 @@ cdef class ColumnKeys:
     ) except -2:
         """Makes the key of an item known that is spelt from `begin` to `end`; -1 if it can't be."""
         cdef int32_t index
+        cdef const RememberedKey* entry
         cdef KeyTarget target
         cdef MessageRowDecoder decoder = self.record_keys if schema == RECORD_ITEM else self.parquet_keys
         cdef object key
@@ -74,8 +84,10 @@ cdef class ColumnKeys:
         if index != NOT_REMEMBERED:
             # What is expected was said of the targets as they were; a key that overlaps with others changes theirs.
             self.note_item_order(False)
-            target = self.resolve(key, True)
-            self.item_order.targets.push_back(target)
+            self.item_order.targets.push_back(undecided_target())
+            target = self.item_order.targets[index] = self.resolve(key, True)
+            entry = &self.items.entries[index]
+            self.known_items.add(index, expect_item(entry.text, entry.length, ITEM_TAG, expected_column(target)))
             self.seen_paths[key if type(key) is tuple else (key,)] = index
         return index
 
@@ -181,4 +193,5 @@ cdef class ColumnKeys:
                 if other == path[:len(other)] or path == other[:len(path)]:
                     self.item_order.targets[index].column = SHARED_COLUMN
                     self.item_order.targets[index].path = -1
+                    self.known_items.leave(index)
         return overlaps

@@ -12,8 +12,8 @@ import pytest
 @pytest.mark.skipif(os.environ.get("HISTSCAN_BASELINE", "") == "1", reason="is that processor already")
 def test_processors_with_shorter_vectors() -> None:
     here = os.path.dirname(__file__)
-    names = ("test_columns_numbers.py", "test_columns_repeating.py", "test_graphql_quoted.py")
-    modules = [os.path.join(here, name) for name in names]
+    names = ("columns_numbers", "columns_repeating", "columns_known_items", "graphql_quoted")
+    modules = [os.path.join(here, f"test_{name}.py") for name in names]
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", *modules]
     ran = subprocess.run(
         command,
