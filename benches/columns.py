@@ -16,7 +16,7 @@ import pyarrow.json
 import wandb
 
 from benches.case import Case, Contestant, Scale
-from benches.data import Pages, Row, encoded, history_body, plain_rows, service_page, value_text
+from benches.data import Pages, Row, encoded, history_body, plain_rows, service_page, shuffled, value_text
 from benches.logs import RecordedLog, read_by_wandb, recorded
 from benches.service import WANDB_SCAN, plain_answers
 from histscan import open as open_log
@@ -112,10 +112,16 @@ def _read_json(inputs: Pages) -> Iterator[pyarrow.Table]:
     yield pyarrow.json.read_json(io.BytesIO(inputs.others[0]), read_options=options)
 
 
-def _joined_lines(encode: Callable[[list[Row]], bytes], scale: Scale) -> Pages:
+def _shuffled_rows(steps: Iterable[int]) -> Iterator[Row]:
+    return shuffled(plain_rows(steps))
+
+
+def _joined_lines(
+    encode: Callable[[list[Row]], bytes], rows: Callable[[Iterable[int]], Iterator[Row]], scale: Scale
+) -> Pages:
     """Pages, and all of their rows as lines of JSON."""
-    inputs = encoded(scale, plain_rows, encode)
-    lines = "\n".join(map(value_text, plain_rows(range(inputs.row_count)))).encode()
+    inputs = encoded(scale, rows, encode)
+    lines = "\n".join(map(value_text, rows(range(inputs.row_count)))).encode()
     return Pages(inputs.pages, inputs.page_rows, [lines])
 
 
@@ -149,10 +155,15 @@ def _rows_of_pandas(frames: Iterable[pandas.DataFrame]) -> Iterator[Row]:
         yield from _in_order(frame.to_dict("records"))
 
 
-def _against_readers(kind: str, page_class: Callable[[bytes], Page], encode: Any) -> tuple[Case[Pages], ...]:
+def _against_readers(
+    kind: str,
+    page_class: Callable[[bytes], Page],
+    encode: Any,
+    rows: Callable[[Iterable[int]], Iterator[Row]] = plain_rows,
+) -> tuple[Case[Pages], ...]:
     """Compares a kind of page with the two readers of JSON lines, all with one thread."""
     ours = Contestant("histscan", partial(_to_arrow, page_class), _rows_of_tables)
-    inputs = partial(_joined_lines, encode)
+    inputs = partial(_joined_lines, encode, rows)
     return (
         Case(
             f"arrow-{kind}-polars",
@@ -187,6 +198,8 @@ COLUMN_CASES: tuple[Case[Any], ...] = (
     ),
     *_against_readers("protobuf", ProtobufPage, service_page),
     *_against_readers("graphql", HistoryPage, history_body),
+    # As wandb-core sends rows and writes them to logs: in the order of Go's maps, which is another one each time.
+    *_against_readers("shuffled", ProtobufPage, service_page, _shuffled_rows),
     Case(
         "arrow-threads",
         "protobuf pages to Arrow, two threads",
