@@ -65,17 +65,16 @@ HISTSCAN_INLINE bool has_expected_rest(const uint8_t *pos, const ExpectedItem &i
            has_same_rest(key, item.key, item.key_length, expected_head_size - bytes_before_key);
 }
 
-// Where the item at `pos` ends, if it begins like the expected one and its lengths agree; null if another reader has to
-// look. `left` is how many bytes of the row there are from `pos` on.
+// How many bytes are left behind the item at `pos` of the `left` that there are from `pos` on, if it begins like the
+// expected one and its lengths agree; a negative number if another reader has to look.
 template <typename Vectors>
-HISTSCAN_INLINE const uint8_t *find_item_end(
+HISTSCAN_INLINE ptrdiff_t left_behind_item(
     const Vectors &vectors, const uint8_t *pos, ptrdiff_t left, const ExpectedItem &item) {
-    if (left < item.needed || !vectors.begins_with(pos, item.head)) return nullptr;
+    if (left < item.needed || !vectors.begins_with(pos, item.head)) return -1;
     // A longer length than one byte has begins with one from 0x80 on: with its sign, it is not the sum of others.
     const ptrdiff_t length = static_cast<int8_t>(pos[1]);
-    if (length != item.added_length + pos[item.value_offset - 1]) return nullptr;
-    if (length > left - bytes_before_key) return nullptr;
-    return pos + bytes_before_key + length;
+    if (length != item.added_length + pos[item.value_offset - 1]) return -1;
+    return left - bytes_before_key - length;
 }
 
 // What became of rows.
@@ -90,10 +89,12 @@ template <typename Vectors>
 HISTSCAN_INLINE const uint8_t *add_items(
     const Vectors &vectors, const uint8_t *pos, const uint8_t *end, const ExpectedItem **item,
     const ExpectedItem *last, size_t row) {
+    ptrdiff_t left = end - pos;
     const ExpectedItem *one = *item;
     for (; one != last; ++one) {
-        const uint8_t *item_end = find_item_end(vectors, pos, end - pos, *one);
-        if (item_end == nullptr) break;
+        const ptrdiff_t left_behind = left_behind_item(vectors, pos, left, *one);
+        if (left_behind < 0) break;
+        const uint8_t *item_end = pos + (left - left_behind);
         if (!one->is_passed_over) {
             if (!has_expected_rest(pos, *one)) break;
             if (one->cells.column != unread_column) {
@@ -104,6 +105,7 @@ HISTSCAN_INLINE const uint8_t *add_items(
             }
         }
         pos = item_end;
+        left = left_behind;
     }
     *item = one;
     return pos;

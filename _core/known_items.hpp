@@ -103,8 +103,9 @@ HISTSCAN_INLINE size_t add_any_items(
         const int32_t index = known.find(pos + bytes_before_key, key_length);
         if (index == KnownItems::unknown) break;
         const ExpectedItem &item = known[index];
-        const uint8_t *item_end = find_item_end(vectors, pos, left, item);
-        if (item_end == nullptr) break;
+        const ptrdiff_t left_behind = left_behind_item(vectors, pos, left, item);
+        if (left_behind < 0) break;
+        const uint8_t *item_end = pos + (left - left_behind);
         if (!item.is_passed_over) {
             if (!has_expected_rest(pos, item) || item.cells.column == other_column) break;
             if (item.cells.column != unread_column) {

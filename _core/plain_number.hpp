@@ -204,7 +204,7 @@ HISTSCAN_WIDE HISTSCAN_INLINE PlainKind read_digits(
     const int has_needless_zero = (point > 1) & (*digits == '0');
     if (point == 0 || fraction == 0 || digits[point] != '.' || has_needless_zero) return NOT_PLAIN;
     // The table has no powers for integers.
-    if (decimals + fraction < 0) return NOT_PLAIN;
+    if (decimals < 0 && decimals + fraction < 0) return NOT_PLAIN;
     // The digits before the point move up to where it is.
     const __m256i behind_point = last_digits(fraction, tables);
     const __m256i moved = _mm256_andnot_si256(behind_point, load_wide(last - 1));
