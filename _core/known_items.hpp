@@ -87,7 +87,7 @@ private:
 };
 
 template <typename Vectors>
-HISTSCAN_INLINE size_t add_any_items(
+HISTSCAN_INLINE size_t add_some_known_items(
     const Vectors &vectors, const uint8_t **next, const uint8_t *end, const uint8_t *start, const KnownItems &known,
     std::vector<Column> &columns, size_t row, int32_t *order, size_t count, bool *repeats) {
     const uint8_t *pos = *next;
@@ -128,10 +128,10 @@ HISTSCAN_INLINE size_t add_any_items(
 
 #if HISTSCAN_HAS_WIDE_VECTORS
 
-HISTSCAN_WIDE inline size_t add_any_items_wide(
+HISTSCAN_WIDE inline size_t add_some_known_items_wide(
     const uint8_t **next, const uint8_t *end, const uint8_t *start, const KnownItems &known,
     std::vector<Column> &columns, size_t row, int32_t *order, size_t count, bool *repeats) {
-    return add_any_items(WideVectors(), next, end, start, known, columns, row, order, count, repeats);
+    return add_some_known_items(WideVectors(), next, end, start, known, columns, row, order, count, repeats);
 }
 
 #endif
@@ -146,9 +146,9 @@ inline size_t add_known_items(
     std::vector<Column> &columns, size_t row, int32_t *order, size_t count, bool *repeats) {
     *repeats = true;
 #if HISTSCAN_HAS_WIDE_VECTORS
-    if (wide_vectors) return add_any_items_wide(next, end, start, known, columns, row, order, count, repeats);
+    if (wide_vectors) return add_some_known_items_wide(next, end, start, known, columns, row, order, count, repeats);
 #endif
-    return add_any_items(NarrowVectors(), next, end, start, known, columns, row, order, count, repeats);
+    return add_some_known_items(NarrowVectors(), next, end, start, known, columns, row, order, count, repeats);
 }
 
 }  // namespace histscan

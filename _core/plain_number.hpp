@@ -203,7 +203,7 @@ HISTSCAN_WIDE HISTSCAN_INLINE PlainKind read_digits(
     // Whether a digit stands before the point, or several, can't be guessed.
     const int has_needless_zero = (point > 1) & (*digits == '0');
     if (point == 0 || fraction == 0 || digits[point] != '.' || has_needless_zero) return NOT_PLAIN;
-    // The table has no powers for integers.
+    // Where the point would move beyond the last digit, a power above 10^0 is needed, and the table has none.
     if (decimals < 0 && decimals + fraction < 0) return NOT_PLAIN;
     // The digits before the point move up to where it is.
     const __m256i behind_point = last_digits(fraction, tables);
