@@ -235,7 +235,7 @@ def test_full_disk() -> None:
         (["export", "LOG", "-o", "x.csv", "--min-step", "-1"], ["--min-step", "'-1'"]),
         (["export", "LOG", "-o", "x.csv", "--min-step", "many"], ["--min-step", "'many'"]),
         (["export", "LOG", "-o", "x.csv", "--min-step", "5", "--max-step", "5"], ["--max-step must be higher"]),
-        (["export", "LOG", "-o", "LOG", "--format", "csv"], ["is the log itself"]),
+        (["export", "LOG", "-o", "LOG", "--format", "csv"], ["is the input itself"]),
         (["head", "LOG", "-n", "1.5"], ["'1.5'"]),
         (["head", "LOG", "--nan", "zero"], ["zero", "token"]),
     ],

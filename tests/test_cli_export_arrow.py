@@ -186,7 +186,7 @@ def test_columns_that_come_late(tmp_path: Path) -> None:
         (["-o", "x.arrow", "--compression", "gzip"], ["Arrow", "gzip", "zstd, lz4, none"]),
         (["-o", "x.parquet", "--nan", "null"], ["--nan", "JSON"]),
         (["-o", "x.xlsx"], [".parquet", ".feather", "--format"]),
-        (["-o", "LOG", "--format", "parquet"], ["is the log itself"]),
+        (["-o", "LOG", "--format", "parquet"], ["is the input itself"]),
     ],
 )
 def test_command_line_that_makes_no_sense(arguments: list[str], words: list[str], tmp_path: Path) -> None:

@@ -96,7 +96,7 @@ class TestOpening:
             histscan.open([])
 
     def test_pattern_of_logs(self, tmp_path: Path) -> None:
-        with pytest.raises(FileNotFoundError, match=r"no file or folder .*\.wandb"):
+        with pytest.raises(FileNotFoundError, match=r"no log, and no folder with one, has a name like .*\.wandb"):
             histscan.open(tmp_path / "*.wandb")
 
     def test_no_history(self, tmp_path: Path) -> None:

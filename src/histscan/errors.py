@@ -16,6 +16,8 @@ __all__ = [
     "InstallError",
     "LogCorruptWarning",
     "LogFormatError",
+    "LogOverlapWarning",
+    "LogStepWarning",
     "LogTruncatedWarning",
     "ResponseShapeError",
     "RunNotFoundError",
@@ -113,7 +115,15 @@ class LogTruncatedWarning(UserWarning):
 
 
 class LogCorruptWarning(UserWarning):
-    """Corrupt parts of a ``.wandb`` file were passed over, as asked; rows may be missing."""
+    """Corrupt parts of a ``.wandb`` file were skipped, as requested; rows may be missing."""
+
+
+class LogStepWarning(UserWarning):
+    """Rows of a ``.wandb`` file have a ``_step`` that is not a whole number; they were delivered as they are."""
+
+
+class LogOverlapWarning(UserWarning):
+    """Rows of a run's earlier logs were left out, because a later log has rows of the same steps."""
 
 
 class ExportWarning(UserWarning):

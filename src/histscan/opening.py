@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, overload
 
 from histscan.api.names import looks_like_name
-from histscan.errors import RunNotFoundError
+from histscan.errors import HistoryError, RunNotFoundError
 from histscan.run import LogRun
 from histscan.sources.parquet_files import means_parquet
 
@@ -37,9 +37,10 @@ def open_run(
     """Opens a recorded or exported run, or one on a server; ``histscan.open`` is this function.
 
     Args:
-        path: A ``.wandb`` file, or the folder of one run (``wandb/offline-run-…``). Or the Parquet files that a
-            history was exported to: a ``.parquet`` file, a folder of them, a pattern (``"history/*.parquet"``), or a
-            list of these. Or the name of a run on a W&B server, ``"entity/project/run_id"``, if no such file is
+        path: A ``.wandb`` file, or the folder of one run (``wandb/offline-run-…``); or the segments of a resumed one,
+            as a list, a pattern (``"wandb/run-*-h465zmzw"``) or a folder of their folders. Or the Parquet files that
+            a history was exported to: a ``.parquet`` file, a folder of them, a pattern (``"history/*.parquet"``), or
+            a list of these. Or the name of a run on a W&B server, ``"entity/project/run_id"``, if no such file is
             there: ``WANDB_BASE_URL`` and ``WANDB_API_KEY`` say where and with which key, and `histscan.Api` takes
             others.
         on_corrupt: What to do in a damaged log: ``"raise"`` ends a scan there with an error; ``"skip"`` warns and
@@ -64,7 +65,12 @@ def open_run(
         except RunNotFoundError as error:
             error.reason = f"{error.reason} (asked was {api.client.base_url}, as there is no such file either)"
             raise
-    if isinstance(path, str | os.PathLike) and not means_parquet(Path(path)):
+    if not isinstance(path, str | os.PathLike):
+        path = list(path)
+    kinds = {means_parquet(Path(item)) for item in (path if isinstance(path, list) else [path])}
+    if len(kinds) > 1:
+        raise HistoryError("the list has both logs and Parquet files: pass those of one run, of one kind")
+    if kinds == {False}:
         return LogRun(path, on_corrupt=on_corrupt)
     from histscan.parquet_run import ParquetRun
 

@@ -134,9 +134,8 @@ def _format(output: str, asked_for: str | None) -> str:
 def _refuse_input(goal: Path, opened: AnyRun) -> None:
     if not is_file(opened):
         return
-    files: list[Path] | None = getattr(opened, "files", None)
-    if goal.exists() and any(os.path.samefile(goal, file) for file in files or [opened.file]):
-        raise UsageError(f"{goal} is the {'input' if files else 'log'} itself: write to another file")
+    if goal.exists() and any(os.path.samefile(goal, file) for file in opened.files):
+        raise UsageError(f"{goal} is the input itself: write to another file")
 
 
 def _write(

@@ -108,7 +108,9 @@ _MESSAGES: dict[str, list[tuple[str, str, int]]] = {
         ("string", "display_name", 8),
         ("string", "notes", 9),
         ("*string", "tags", 10),
+        ("Timestamp", "start_time", 17),
     ],
+    "Timestamp": [("int64", "seconds", 1), ("int32", "nanos", 2)],
 }
 
 

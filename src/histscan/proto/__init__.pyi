@@ -174,3 +174,9 @@ class RunRecord(Message):
     notes: str
     @property
     def tags(self) -> RepeatedScalarFieldContainer[str]: ...
+    @property
+    def start_time(self) -> Timestamp: ...
+
+class Timestamp(Message):
+    seconds: int
+    nanos: int

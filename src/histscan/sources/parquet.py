@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import sys
+from array import array
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,9 +15,11 @@ from histscan._core.arrow_batch import ArrowBatch
 from histscan._core.arrow_rows import ArrowPage, take_rows
 from histscan.errors import HistoryDecodeError, HistoryError
 
-__all__ = ["STEP", "ParquetSource", "RowGroup", "import_parquet", "is_json", "read_pages"]
+__all__ = ["RUN_METADATA", "STEP", "ParquetSource", "RowGroup", "import_parquet", "is_json", "read_pages"]
 
 STEP = "_step"
+RUN_METADATA = b"histscan.run"
+"""The name of the metadata in which our own exports describe their run."""
 
 
 def import_parquet() -> Any:
@@ -81,7 +85,7 @@ class ParquetSource:
         if STEP not in self.schema.names:
             raise HistoryError(f"no exported history: it has no column {STEP}", run=name)
         kind = self.schema.field(STEP).type
-        if not (pyarrow.types.is_integer(kind) or pyarrow.types.is_floating(kind)):
+        if not (self.is_own_export or pyarrow.types.is_integer(kind) or pyarrow.types.is_floating(kind)):
             raise HistoryError(f"no exported history: its column {STEP} is of type {kind}", run=name)
 
     @classmethod
@@ -113,6 +117,48 @@ class ParquetSource:
         return self._metadata.metadata or {}
 
     @property
+    def is_own_export(self) -> bool:
+        """True for a file that histscan wrote of a run."""
+        return RUN_METADATA in self.metadata
+
+    @cached_property
+    def row_steps(self) -> list[array[int]] | None:
+        """The step of each row of each row group, where the column of steps is not enough to tell.
+
+        A log may have rows whose ``_step`` is no whole number, and an export keeps all its rows: the step of such a
+        row is the one after the row before. None where each row of the column has an integer, or the file was written
+        by others, who leave the cell of a row empty to say that it has no step.
+        """
+        import pyarrow
+
+        if not self.is_own_export:
+            return None
+        kind = self.schema.field(STEP).type
+        if pyarrow.types.is_integer(kind) and not self._may_lack_steps():
+            return None
+        found = []
+        previous = -1
+        with self._open() as file:
+            for index in range(self._metadata.num_row_groups):
+                steps = array("q")
+                for value in file.read_row_group(index, [STEP]).column(STEP).to_pylist():
+                    previous = _step_of(value, previous, is_json=is_json(self.schema.field(STEP)))
+                    steps.append(previous)
+                found.append(steps)
+        return found
+
+    def _may_lack_steps(self) -> bool:
+        """Returns True unless the file's statistics say that every row has a step."""
+        groups = map(self._metadata.row_group, range(self._metadata.num_row_groups))
+        found = [group.column(self._step_leaf).statistics for group in groups]
+        return any(statistics is None or statistics.null_count != 0 for statistics in found)
+
+    @cached_property
+    def _step_leaf(self) -> int:
+        schema = self._metadata.schema
+        return next(place for place in range(self._metadata.num_columns) if schema.column(place).path == STEP)
+
+    @property
     def rows(self) -> int:
         """How many rows the file has."""
         return int(self._metadata.num_rows)
@@ -125,10 +171,15 @@ class ParquetSource:
         """The row groups that have steps."""
         groups = []
         metadata = self._metadata
-        leaf = next(place for place in range(metadata.num_columns) if metadata.schema.column(place).path == STEP)
+        if self.row_steps is not None:
+            return [
+                RowGroup(index, len(steps), min(steps), max(steps))
+                for index, steps in enumerate(self.row_steps)
+                if steps
+            ]
         for index in range(metadata.num_row_groups):
             group = metadata.row_group(index)
-            statistics = group.column(leaf).statistics
+            statistics = group.column(self._step_leaf).statistics
             if statistics is not None and statistics.has_min_max and statistics.min <= statistics.max:
                 bounds: tuple[Any, Any] | None = (statistics.min, statistics.max)
             else:
@@ -209,8 +260,14 @@ class ParquetSource:
         try:
             with self._open() as file:
                 table = file.read_row_group(group.index, columns)
+            steps = None if self.row_steps is None else self.row_steps[group.index]
             for source in table.to_batches():
-                batch = ArrowBatch(source, keys=keys, required=required)
+                batch = ArrowBatch(
+                    source,
+                    keys=keys,
+                    required=required,
+                    steps=None if steps is None else steps[rows : rows + source.num_rows],
+                )
                 batch.run, batch.page, batch.first_row, batch.source = self.name, page, rows, source
                 rows += len(batch)
                 batches.append(batch)
@@ -278,6 +335,16 @@ class _Complaints:
         if isinstance(error, pyarrow.ArrowException) or (isinstance(error, OSError) and error.errno is None):
             text = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise HistoryDecodeError(f"{self._reason}: {text}", run=self._name, page=self._page) from error
+
+
+def _step_of(value: Any, previous: int, *, is_json: bool) -> int:
+    """The step of a row by its ``_step`` value: the value if that is a whole number, else the step after `previous`."""
+    if is_json and isinstance(value, str):
+        value = json.loads(value)
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if is_number and -sys.maxsize - 1 < value <= sys.maxsize and value == int(value):
+        return int(value)
+    return previous + 1
 
 
 def _find_below(fields: Any, names: list[str]) -> list[str] | None:
