@@ -4,22 +4,34 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
-STAMP  := $(VENV)/.installed
+CORE   := $(shell find _core -name '*.pyx' -o -name '*.pxd' -o -name '*.hpp')
 EXAMPLE = examples/lissajous-regression.wandb
+
+# One environment in two steps: `make run` needs the first, everything else both. pip compiles the core in the first
+# step; the second finds it up to date (setup.py).
+RUNS   := $(VENV)/.installed-run
+TESTS  := $(VENV)/.installed-dev
 
 # Tools of the environment that call each other find each other.
 export PATH := $(abspath $(BIN)):$(PATH)
 
 .PHONY: run test test-matrix lint bench sanitize setup dist clean
 
-setup: $(STAMP)
+setup: $(TESTS)
 
-$(STAMP): pyproject.toml setup.py $(wildcard _core/*.pyx _core/*.pxd _core/*.hpp)
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(RUNS): pyproject.toml setup.py $(CORE) | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[plot]'
 	touch $@
 
-run: setup
+# After a change of the core alone, the first step has compiled it, and there is nothing new to install.
+$(TESTS): pyproject.toml setup.py | $(RUNS)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	touch $@
+
+run: $(RUNS)
 	mkdir -p out
 	$(BIN)/histscan export $(EXAMPLE) -o out/history.jsonl
 	$(BIN)/histscan export $(EXAMPLE) -o out/history.parquet
@@ -62,4 +74,4 @@ dist: setup
 
 clean:
 	rm -rf build dist out .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info src/*.egg-info
-	rm -f _core/*.so
+	find _core -name '*.so' -delete
