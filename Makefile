@@ -7,8 +7,11 @@ BIN    := $(VENV)/bin
 CORE   := $(shell find _core -name '*.pyx' -o -name '*.pxd' -o -name '*.hpp')
 EXAMPLE = examples/lissajous-regression.wandb
 
-# One environment in two steps: `make run` needs the first, everything else both. pip compiles the core in the first
-# step; the second finds it up to date (setup.py).
+# One environment in two steps: `make run` needs the first, everything else both. The core is compiled in the first
+# step, and the second finds it up to date: the tools that build it (pyproject.toml's build-system) stay in the
+# environment. pip's isolated builds would install them anew, and Cython translates all that is older than itself.
+BUILD_TOOLS := $(shell sed -n '/^requires = /{ s/.*\[//; s/\].*//; s/", "/" "/g; p }' pyproject.toml)
+PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 RUNS   := $(VENV)/.installed-run
 TESTS  := $(VENV)/.installed-dev
 
@@ -23,12 +26,13 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(RUNS): pyproject.toml setup.py $(CORE) | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[plot]'
+	$(PIP) $(BUILD_TOOLS)
+	$(PIP) --no-build-isolation --editable '.[plot]'
 	touch $@
 
 # After a change of the core alone, the first step has compiled it, and there is nothing new to install.
 $(TESTS): pyproject.toml setup.py | $(RUNS)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	$(PIP) --no-build-isolation --editable '.[dev]'
 	touch $@
 
 run: $(RUNS)
