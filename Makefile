@@ -55,7 +55,7 @@ lint: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/cython-lint _core
 	$(BIN)/mypy
-	$(BIN)/lint-imports --no-logo --no-cache
+	$(BIN)/lint-imports --no-cache
 
 bench: setup
 	$(BIN)/python -m benches $(BENCH_ARGS)

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 import histscan
-from histscan.cli.failures import BROKEN_PIPE, FAILED, INTERRUPTED, MISUSED
+from histscan.cli.exit_codes import BROKEN_PIPE, FAILED, INTERRUPTED, MISUSED
 from histscan.cli.main import build_parser, main
 
 EXAMPLE = Path(__file__).parent.parent / "examples" / "lissajous-regression.wandb"

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 import histscan
-from histscan.cli.failures import FAILED, MISUSED
+from histscan.cli.exit_codes import FAILED, MISUSED
 from histscan.cli.main import main
 from tests.server_process import ServerProcess, serving
 

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from histscan.cli.cells import cell
-from histscan.cli.failures import printable
 from histscan.cli.figures import file_size, plural, short_number
 from histscan.cli.head import table
+from histscan.cli.messages import printable
 from histscan.cli.table import clip, fitting_columns, render, text_width
 
 

@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 
 from histscan._version import __version__
 from histscan.cli import export, head, info, plot, run_script, serve
-from histscan.cli.failures import UsageError, run_guarded
+from histscan.cli.exit_codes import UsageError, run_guarded
 
 __all__ = ["build_parser", "main"]
 

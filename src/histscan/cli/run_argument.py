@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from histscan.cli.failures import UsageError
+from histscan.cli.exit_codes import UsageError
 from histscan.errors import HistoryDecodeError
 from histscan.sources.source_option import SOURCES, SourceOption
 

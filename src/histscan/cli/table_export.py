@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
+from histscan.cli.exit_codes import UsageError
 from histscan.cli.export_outcome import ExportOutcome
-from histscan.cli.failures import UsageError
 from histscan.paging.progress_bar import ProgressBar
 
 if TYPE_CHECKING:
