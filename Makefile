@@ -18,7 +18,7 @@ TESTS  := $(VENV)/.installed-dev
 # Tools of the environment that call each other find each other.
 export PATH := $(abspath $(BIN)):$(PATH)
 
-.PHONY: run test test-matrix lint bench sanitize setup dist clean
+.PHONY: run test test-matrix lint format bench sanitize setup dist clean
 
 setup: $(TESTS)
 
@@ -56,6 +56,11 @@ lint: setup
 	$(BIN)/cython-lint _core
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
+
+format: setup
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/clang-format -i $(filter %.hpp,$(CORE))
 
 bench: setup
 	$(BIN)/python -m benches $(BENCH_ARGS)
