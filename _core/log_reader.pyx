@@ -18,7 +18,9 @@ from histscan._core.log_page cimport (
     CONFIG_RECORD, EXIT_RECORD, HISTORY_RECORD, RUN_RECORD, SUMMARY_RECORD, LogPage, OtherRecord, RecordField,
 )
 from histscan._core.page cimport RowSpan
-from histscan._core.row_steps cimport STEP_ITEM_MISSING, STEP_ITEM_OTHER, STEP_ITEM_WHOLE, UNKNOWN_STEP, RowStep, read_row_step
+from histscan._core.row_steps cimport (
+    STEP_ITEM_MISSING, STEP_ITEM_OTHER, STEP_ITEM_WHOLE, UNKNOWN_STEP, RowStep, read_row_step,
+)
 from histscan._core.wire cimport WIRE_BYTES, read_length, read_tag, skip_field
 
 from histscan.errors import LogFormatError

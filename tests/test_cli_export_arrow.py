@@ -15,8 +15,8 @@ import pytest
 
 import histscan
 from histscan import arrow_files
-from histscan.cli import failures
-from histscan.cli.failures import BROKEN_PIPE, FAILED, INTERRUPTED, MISUSED
+from histscan.cli import exit_codes
+from histscan.cli.exit_codes import BROKEN_PIPE, FAILED, INTERRUPTED, MISUSED
 from histscan.cli.main import main
 from histscan.cli.table_export import COMPRESSIONS
 from tests import wire
@@ -225,7 +225,7 @@ def test_missing_pyarrow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
     told = capsys.readouterr().err
     assert told == "histscan: error: Parquet and Arrow files need pyarrow: pip install 'histscan[arrow]'\n"
     assert os.listdir(tmp_path) == []
-    assert main(["export", str(EXAMPLE), "-o", str(tmp_path / "history.csv"), "-q"]) == failures.SUCCEEDED
+    assert main(["export", str(EXAMPLE), "-o", str(tmp_path / "history.csv"), "-q"]) == exit_codes.SUCCEEDED
 
 
 def test_bytes_of_a_file_are_not_for_a_terminal(

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import histscan
-from histscan.cli.failures import FAILED, MISUSED
+from histscan.cli.exit_codes import FAILED, MISUSED
 from histscan.cli.main import build_parser, main
 from histscan.plotting.curves import Curve, read_curves
 from histscan.plotting.drawing import Picture, draw, save

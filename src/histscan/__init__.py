@@ -9,6 +9,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from histscan._version import __version__
+
 if TYPE_CHECKING:
     from histscan.api.run import Run
     from histscan.api.runs import Runs
@@ -38,8 +40,6 @@ if TYPE_CHECKING:
     from histscan.run import LogRun
     from histscan.sources.client import Client
 
-__version__ = "0.1.0"
-
 __all__ = [
     "Api",
     "BetaHistoryScan",
@@ -67,6 +67,7 @@ __all__ = [
     "Runs",
     "SampledHistoryScan",
     "WandbMissingError",
+    "__version__",
     "install",
     "installed",
     "open",

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
+from histscan._version import __version__
 from histscan.column_passes import STEP, ColumnPasses, Watcher
 from histscan.log_scan import LogScan
 from histscan.parquet_run import ParquetScan
@@ -82,8 +83,6 @@ def run_metadata(run: LogRun | ParquetRun | Run) -> dict[str, str]:
         ``histscan.version``; and ``histscan.run``, a JSON object with entity, project, id, name, group, job type, tags
         and config of the run. Nothing of the machine that the run was recorded on is there, unless its config has it.
     """
-    import histscan
-
     described = {
         "entity": run.entity,
         "project": run.project,
@@ -94,7 +93,7 @@ def run_metadata(run: LogRun | ParquetRun | Run) -> dict[str, str]:
         "tags": run.tags,
         "config": run.config,
     }
-    return {"histscan.version": histscan.__version__, "histscan.run": json.dumps(described)}
+    return {"histscan.version": __version__, "histscan.run": json.dumps(described)}
 
 
 def write_parquet(

@@ -36,7 +36,7 @@ class ColumnPlan:
 
     Args:
         sources: The files.
-        read_pages: Reads the rows that are wanted: ``sources.parquet.read_pages`` without what is given here.
+        read_pages: Reads the rows that are wanted: ``paging.parquet_pages.read_pages`` without what is given here.
         keys: The keys to make columns of, in this order; None for all columns.
         flatten: Nested values become columns with dotted names.
     """

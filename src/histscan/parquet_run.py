@@ -16,8 +16,9 @@ from histscan.errors import HistoryDecodeError, HistoryError
 from histscan.frames import ColumnExports
 from histscan.log_scan import UNBOUNDED
 from histscan.page_stream import PageStream
+from histscan.paging.parquet_pages import read_pages
 from histscan.parquet_columns import ColumnPlan, TableStream
-from histscan.sources.parquet import RUN_METADATA, ParquetSource, RowGroup, read_pages
+from histscan.sources.parquet import RUN_METADATA, ParquetSource, RowGroup
 from histscan.sources.parquet_files import PARQUET_SUFFIX, find_parquet
 from histscan.sources.wandb_log import common_folder
 

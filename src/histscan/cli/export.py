@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from histscan.atomic import atomic_output, is_replaceable
-from histscan.cli.comma_separated import write_csv
+from histscan.cli.csv_writer import write_csv
+from histscan.cli.exit_codes import SUCCEEDED, UsageError
 from histscan.cli.export_outcome import ExportOutcome
-from histscan.cli.failures import SUCCEEDED, UsageError, warn
 from histscan.cli.json_lines import add_nonfinite, write_json_lines
+from histscan.cli.messages import warn
 from histscan.cli.run_argument import add_keys, add_run, add_source, add_steps, is_file, open_run, scan
 from histscan.cli.scan_watch import ScanWatch, scan_bar
 from histscan.cli.table_export import TABLE_FORMATS, add_table_options, check_table_options, write_table

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from histscan.cli.failures import UsageError
+from histscan.cli.exit_codes import UsageError
 from histscan.errors import HistoryDecodeError
 from histscan.sources.source_option import SOURCES, SourceOption
 
@@ -108,11 +108,11 @@ def open_run(arguments: argparse.Namespace) -> AnyRun:
         HistoryError: The file is no log; or the server knows no such run, or gives no answer.
         UsageError: The files are Parquet, and pyarrow is not installed; or a source is chosen for a file.
     """
-    import histscan
+    from histscan.opening import open_run as open_path
 
     path: str = arguments.path
     try:
-        opened = histscan.open(path, on_corrupt="skip" if arguments.skip_corrupt else "raise")
+        opened = open_path(path, on_corrupt="skip" if arguments.skip_corrupt else "raise")
         if getattr(arguments, "source", None) is not None and is_file(opened):
             raise UsageError(f"--source is for runs on a server, and {path!r} is a file here")
         return opened

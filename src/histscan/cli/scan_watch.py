@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from histscan.cli.key_statistics import step_of
-from histscan.progress_bar import ProgressBar
+from histscan.paging.progress_bar import ProgressBar
 
 if TYPE_CHECKING:
     from histscan.cli.run_argument import AnyScan

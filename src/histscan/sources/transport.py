@@ -17,7 +17,7 @@ from requests.auth import AuthBase, HTTPBasicAuth
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
-from histscan import __version__
+from histscan._version import __version__
 from histscan.sources.cancellation import current_cancellation
 
 __all__ = ["HistoryTransport"]
