@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable
 from typing import NamedTuple
+
+from histscan.sources.settings import find_setting
 
 __all__ = ["RunName", "looks_like_name", "parse_project", "parse_run"]
 
@@ -45,7 +46,8 @@ def parse_run(path: str, default_entity: Callable[[], str]) -> RunName:
 
     Args:
         path: ``entity/project/run_id``, or that with ``runs/`` before the id, or with ``:`` for the last slash. Without
-            an entity, `default_entity` gives one; without a project, the environment variable ``WANDB_PROJECT`` does.
+            an entity, `default_entity` gives one; without a project, ``WANDB_PROJECT`` or a
+            settings file does.
         default_entity: Is called for the entity where it is needed.
 
     Returns:
@@ -63,7 +65,7 @@ def parse_run(path: str, default_entity: Callable[[], str]) -> RunName:
         parts[-1:] = parts[-1].split(":", 1)
     parts = [part.strip() for part in parts]
     if len(parts) == 1:
-        parts.insert(0, os.environ.get("WANDB_PROJECT", "").strip())
+        parts.insert(0, find_setting("project"))
     if not 2 <= len(parts) <= 3 or not all(parts):
         raise ValueError(f"{path!r} names no run: write entity/project/run_id")
     if len(parts) == 2:
@@ -75,8 +77,8 @@ def parse_project(path: str | None, default_entity: Callable[[], str]) -> tuple[
     """Reads a project's path.
 
     Args:
-        path: ``entity/project``. Without an entity, `default_entity` gives one; None means the project that the
-            environment variable ``WANDB_PROJECT`` names.
+        path: ``entity/project``. Without an entity, `default_entity` gives one; None means the project
+            that ``WANDB_PROJECT`` or a settings file names.
         default_entity: Is called for the entity where it is needed.
 
     Returns:
@@ -85,7 +87,7 @@ def parse_project(path: str | None, default_entity: Callable[[], str]) -> tuple[
     Raises:
         ValueError: The path names no project.
     """
-    given = os.environ.get("WANDB_PROJECT", "uncategorized") if path is None else path
+    given = find_setting("project") or "uncategorized" if path is None else path
     if not isinstance(given, str):
         raise ValueError(f"a project's path is text such as 'entity/project', not {path!r}")
     parts = [part.strip() for part in given.strip("/ ").split("/")]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
@@ -13,6 +12,7 @@ from histscan.api.runs import Runs
 from histscan.errors import HistoryRequestError
 from histscan.sources.client import Client
 from histscan.sources.run_queries import VIEWER
+from histscan.sources.settings import find_setting
 
 __all__ = ["Api"]
 
@@ -21,7 +21,8 @@ class Api:
     """Finds runs on a W&B server by name; needs no wandb, and only ever reads.
 
     Args:
-        base_url: The server's address. Default: ``WANDB_BASE_URL``, or else ``https://api.wandb.ai``.
+        base_url: The server's address. Default: the one that wandb would use: ``WANDB_BASE_URL``, or else what
+            ``./wandb/settings`` or ``~/.config/wandb/settings`` says, or else ``https://api.wandb.ai``.
         api_key: The API key. Default: ``WANDB_API_KEY``, or else the host's password in netrc; without any, requests
             are sent anonymously. It goes to the server's own address and nowhere else, and is never shown.
         timeout: Seconds to wait for a connection, and for each further part of an answer.
@@ -49,12 +50,12 @@ class Api:
 
     @cached_property
     def default_entity(self) -> str:
-        """Whose runs are meant where a path does not say: ``WANDB_ENTITY``, or else the API key's owner.
+        """Whose runs are meant where a path names none: that of ``WANDB_ENTITY``, of the settings, or the key's owner.
 
         Raises:
-            HistoryRequestError: There is no answer, or the server knows no owner.
+            HistoryRequestError: There is no answer, the server knows no owner, or a settings file can't be read.
         """
-        named = os.environ.get("WANDB_ENTITY", "").strip()
+        named = find_setting("entity")
         if named:
             return named
         viewer = self.client.execute(VIEWER.document).get("viewer")

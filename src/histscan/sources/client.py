@@ -44,7 +44,8 @@ class Client:
     with its parent's client: it connects anew.
 
     Args:
-        base_url: The server's address. Default: ``WANDB_BASE_URL``, or else ``https://api.wandb.ai``.
+        base_url: The server's address. Default: the one that wandb would use: ``WANDB_BASE_URL``, or else what
+            ``./wandb/settings`` or ``~/.config/wandb/settings`` says, or else ``https://api.wandb.ai``.
         api_key: The API key. Default: ``WANDB_API_KEY``, or else the host's password in netrc; without any, requests
             are sent anonymously.
         timeout: Seconds to wait for a connection, and for each further part of an answer.
