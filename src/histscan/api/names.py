@@ -10,9 +10,14 @@ from histscan.sources.settings import find_setting
 
 __all__ = ["RunName", "looks_like_name", "parse_project", "parse_run"]
 
-# A file that isn't there is no reason to ask a server: what begins or ends as paths do is none of its names.
-_NAME = re.compile(r"(?![.~/])[^/\\*?\[\]]+/[^/\\*?\[\]]+/(runs/)?(?!offline-run-)[^/\\*?\[\]]+")
-_FILE_SUFFIXES = (".wandb", ".parquet")
+# Names of projects may have the characters of patterns, except for the question mark.
+_NAME = re.compile(r"[^/\\*?\[\]]+/(?!\*+/)[^/\\?]+/(runs/)?[^/\\*?\[\]]+")
+# A missing file is no reason to ask a server, so what begins, goes on or ends as paths do is not taken for a name.
+_PART_OF_PATH = re.compile(r"\.{1,2}|(offline-)?run-\d{8}_\d{6}.*|offline-run-.*|latest-run")
+_FIRST_OF_PATH = re.compile(r"[.~].*|runs")
+_END_OF_PATH = re.compile(
+    r".*\.(wandb|parquet|arrow|feather|jsonl?|ndjson|csv|tsv|txt|log|ya?ml|gz|zst|bz2|xz|zip|tar)", re.IGNORECASE
+)
 
 
 class RunName(NamedTuple):
@@ -30,15 +35,15 @@ class RunName(NamedTuple):
 
 
 def looks_like_name(text: str) -> bool:
-    """Tells whether a text that is no path of a file has the shape ``entity/project/run_id``.
+    """Returns True if a text has the shape ``entity/project/run_id``, and does not look like the path of a file.
 
     Args:
-        text: What somebody wants to open.
-
-    Returns:
-        Whether it has; ``entity/project/runs/run_id``, as in addresses, is another way to write it.
+        text: What somebody wants to open; ``entity/project/runs/run_id`` is another way to write a name.
     """
-    return _NAME.fullmatch(text) is not None and not text.endswith(_FILE_SUFFIXES)
+    if _NAME.fullmatch(text) is None or _END_OF_PATH.fullmatch(text):
+        return False
+    parts = text.split("/")
+    return not _FIRST_OF_PATH.fullmatch(parts[0]) and not any(map(_PART_OF_PATH.fullmatch, parts))
 
 
 def parse_run(path: str, default_entity: Callable[[], str]) -> RunName:
@@ -58,9 +63,8 @@ def parse_run(path: str, default_entity: Callable[[], str]) -> RunName:
     """
     if not isinstance(path, str):
         raise ValueError(f"a run's path is text such as 'entity/project/run_id', not {path!r}")
-    parts = path.strip("/ ").split("/")
-    if len(parts) >= 3 and parts[-2] == "runs":
-        del parts[-2]
+    # As wandb reads a path.
+    parts = path.replace("/runs/", "/").replace("/sweeps/", "/").strip("/ ").split("/")
     if len(parts) < 3 and ":" in parts[-1]:
         parts[-1:] = parts[-1].split(":", 1)
     parts = [part.strip() for part in parts]

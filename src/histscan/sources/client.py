@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from histscan.errors import GraphQLResponseError, HistoryRequestError, ResponseShapeError
 from histscan.sources.answers import describe_answer
-from histscan.sources.credentials import find_api_key, find_base_url
+from histscan.sources.credentials import ApiKey, find_api_key, find_base_url
 from histscan.sources.retry import RetryPolicy, pause, wait_asked_for
 from histscan.sources.throttle import Throttle
 
@@ -60,7 +60,7 @@ class Client:
     def __init__(
         self,
         base_url: str | None = None,
-        api_key: str | None = None,
+        api_key: str | ApiKey | None = None,
         timeout: float = 30.0,
         *,
         retries: int = 4,
