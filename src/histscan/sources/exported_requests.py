@@ -14,6 +14,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from histscan.errors import HistoryRequestError
 from histscan.sources.cancellation import current_cancellation
+from histscan.sources.certificates import certificates_of_environment
 from histscan.sources.retry import RetryPolicy, pause
 
 if TYPE_CHECKING:
@@ -127,6 +128,8 @@ class FileRequests:
 
             # Forked: the connections are those of the parent.
             session = self._sessions.setdefault(os.getpid(), requests.Session())
+            if self.parts.scheme == "https":
+                session.verify = certificates_of_environment()
             weakref.finalize(self, session.close)
         return session
 
