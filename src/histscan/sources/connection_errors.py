@@ -67,7 +67,7 @@ def may_pass(error: Exception) -> bool:
 def _describe_tls(error: Exception) -> str:
     cause = next((cause for cause in _causes(error) if isinstance(cause, ssl.SSLError)), None)
     if isinstance(cause, ssl.SSLCertVerificationError):
-        said = one_line(cause.verify_message)
+        said = one_line(cause.verify_message).rstrip(".")
         if cause.verify_code in _OTHER_NAMES:
             return f"its TLS certificate is for another host ({said}): check the base URL"
         if cause.verify_code in (_EXPIRED, _NOT_YET_VALID):
