@@ -133,6 +133,7 @@ def test_reads_the_hosts_key_in_netrc(server: GraphQLServer, monkeypatch: pytest
     assert [login_of(request) for request in server.received] == [f"api:{KEY}", "api:of-the-environment"]
 
 
+@pytest.mark.filterwarnings("ignore::histscan.errors.CredentialsWarning")
 @pytest.mark.parametrize(
     "text",
     [

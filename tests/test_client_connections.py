@@ -83,6 +83,16 @@ def test_an_unknown_authority(secure: GraphQLServer) -> None:
     assert len(secure.received) == before
 
 
+def test_an_unknown_authority_of_exported_files(secure: GraphQLServer) -> None:
+    before = len(secure.received)
+    with pytest.raises(
+        HistoryRequestError, match=r"exported history, could not be reached safely.*CA_BUNDLE"
+    ) as failure:
+        FileRequests(f"{secure.url}/file?signature=hunter2").get({}, (200,), lambda response: None)
+    assert "hunter2" not in str(failure.value)
+    assert len(secure.received) == before
+
+
 @pytest.mark.parametrize(
     ("certificate", "reason"),
     [

@@ -191,9 +191,12 @@ def test_names_that_wandb_login_quotes(enter: Any) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("machine a login b password c\nmachine x login y hunter2\n", "near line [23]: no API key"),
-        ("hunter2\n", "near line [12]: no API key"),
-        ("machine api.wandb.ai\n  login user\n", "api.wandb.ai, but no password"),
+        ("machine a login b password c\nmachine x login y hunter2\n\n", "at line 2: no API key"),
+        ("machine a login b password c\n\nmachine x hunter2 y\n", "at line 3: no API key"),
+        ("hunter2\n", "at line 1: no API key"),
+        ("hunter2", "at line 1: no API key"),
+        # Python 3.10 takes it for an error of the whole file.
+        ("machine api.wandb.ai\n  login user\n", "api.wandb.ai, but no password|at line [123]: no API key"),
     ],
 )
 def test_a_netrc_out_of_order_is_a_warning_with_its_line(enter: Any, text: str, message: str) -> None:

@@ -157,7 +157,7 @@ class Client:
                 response = transport.post(query)
                 status = response.status_code
             except (requests.RequestException, OSError, ValueError) as error:
-                # The latter two come of certificates and proxies that requests can't use.
+                # The last two come of certificates and proxies that requests can't use.
                 wait = self._retry.wait_after_failure(attempt) if may_pass(error) else None
                 if wait is None:
                     failure = describe_failure(error, self.timeout)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from histscan.sources.answers import one_line
 
-__all__ = ["describe_failure", "may_pass"]
+__all__ = ["describe_failure", "describe_setup", "may_pass"]
 
 # OpenSSL's X509_V_ERR_ codes.
 _NOT_YET_VALID, _EXPIRED = 9, 10
@@ -26,12 +26,9 @@ def describe_failure(error: Exception, timeout: float) -> str:
     """
     from requests import exceptions
 
-    if isinstance(error, exceptions.SSLError):
-        return f"could not be reached safely: {_describe_tls(error)}"
-    if "SOCKS" in str(error):
-        return f"could not be reached: {_describe_socks(error)}"
-    if isinstance(error, exceptions.InvalidProxyURL):
-        return "could not be reached: the proxy in HTTPS_PROXY or ALL_PROXY is no valid address"
+    setup = describe_setup(error)
+    if setup is not None:
+        return setup
     if isinstance(error, exceptions.ConnectTimeout):
         return f"did not accept a connection within {timeout:g} s"
     if isinstance(error, exceptions.Timeout):
@@ -45,6 +42,26 @@ def describe_failure(error: Exception, timeout: float) -> str:
         said = f" ({one_line(tunnel)})" if tunnel else ""
         return f"could not be reached through the proxy{said}: check HTTPS_PROXY and NO_PROXY"
     return "could not be reached: check the base URL and the network"
+
+
+def describe_setup(error: Exception) -> str | None:
+    """Puts a failure in words that stays until certificates or proxies are set up otherwise.
+
+    Args:
+        error: What requests or urllib3 raised; nothing is repeated of it that may have an address in it.
+
+    Returns:
+        What goes behind the server's address in a sentence; None for other failures.
+    """
+    from requests import exceptions
+
+    if isinstance(error, exceptions.SSLError):
+        return f"could not be reached safely: {_describe_tls(error)}"
+    if "SOCKS" in str(error):
+        return f"could not be reached: {_describe_socks(error)}"
+    if isinstance(error, exceptions.InvalidProxyURL):
+        return "could not be reached: the proxy in HTTPS_PROXY or ALL_PROXY is no valid address"
+    return None
 
 
 def may_pass(error: Exception) -> bool:
@@ -81,8 +98,8 @@ def _describe_tls(error: Exception) -> str:
         return "it does not speak TLS on this port. If it is a server for plain http, write http:// in the base URL"
     if cause is not None and cause.library in ("X509", "PEM"):
         return "REQUESTS_CA_BUNDLE or SSL_CERT_FILE names a file without certificates in it: set it to a PEM file"
-    detail = reason.replace("_", " ").lower() or one_line(str(error))
-    return f"the TLS connection failed ({detail}): check the base URL, and proxies in between"
+    detail = f" ({one_line(reason.replace('_', ' ').lower())})" if reason else ""
+    return f"the TLS connection failed{detail}: check the address, and proxies in between"
 
 
 def _describe_socks(error: Exception) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import netrc
 import os
+import re
 import shlex
 import warnings
 from pathlib import Path
@@ -37,7 +38,7 @@ def find_netrc_key(base_url: str) -> tuple[str, Path] | None:
         return None
     except netrc.NetrcParseError as error:
         # What netrc says repeats a word of the file, which may be the password.
-        _warn(f"the netrc file {path} is not in order near line {error.lineno}: no API key was read from it")
+        _warn(f"the netrc file {path} is not in order at line {_line_of(error, path)}: no API key was read from it")
         return None
     except UnicodeDecodeError:
         _warn(f"the netrc file {path} is not text: no API key was read from it")
@@ -53,6 +54,16 @@ def find_netrc_key(base_url: str) -> tuple[str, Path] | None:
         if login is not None:
             _warn(f"the netrc file {path} has an entry for {name}, but no password in it")
     return None
+
+
+def _line_of(error: netrc.NetrcParseError, path: Path) -> int:
+    """The line of a word that netrc did not expect, counted from 1."""
+    number = error.lineno or 1
+    word = re.search(r"token '(.*)'$", error.msg)
+    lines = path.read_text(errors="replace").splitlines()
+    # Where the word is the last one of its line, netrc has gone on to the next line.
+    has_gone_on = word is not None and (number > len(lines) or word[1] not in lines[number - 1])
+    return max(1, number - has_gone_on)
 
 
 def _find_file() -> Path | None:
