@@ -11,7 +11,7 @@ import pytest
 import histscan
 from histscan.cli.main import main
 from tests.graphql_server import Answer, GraphQLServer, Received, data_answer, serving
-from tests.settings_cases import CLOUD_KEY, COMPANY_KEY, login
+from tests.settings_cases import CLOUD_KEY, COMPANY_KEY, login, settings
 
 FOUND = {"name": "r", "displayName": "found", "config": "{}", "summaryMetrics": "{}"}
 
@@ -131,3 +131,18 @@ def test_the_command_line_says_what_is_wrong_with_an_address(
 ) -> None:
     assert main(["info", f"{mine.url}/e/p/workspace"]) == 2
     assert capsys.readouterr().err.startswith("histscan: error: ")
+
+
+def test_the_key_goes_to_the_server_of_the_settings_file(
+    server: GraphQLServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    server.respond = respond
+    (tmp_path / "wandb").mkdir()
+    (tmp_path / "wandb" / "settings").write_text(settings(base_url=server.url, entity="us", project="vision"))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("WANDB_API_KEY", COMPANY_KEY)
+    assert histscan.open("e/p/r").name == "found"
+    api = histscan.Api()
+    assert api.run("r").path == ["us", "vision", "r"]
+    assert (api.runs().entity, api.runs().project) == ("us", "vision")
+    assert [key_of(request) for request in server.received] == [COMPANY_KEY] * 2
