@@ -175,7 +175,7 @@ def test_malformed_rows_of_a_sampled_page_come_last(server: GraphQLServer) -> No
         return Answer(b'{"data": {"project": {"run": {"sampledHistory": [[' + b",".join(rows) + b"]]}}}}")
 
     server.respond = respond
-    scan = SampledHistoryScan(Client(server.url), RUN, ["loss"], 0, 40, 10, prefetch=3)
+    scan = SampledHistoryScan(Client(server.url, retries=0), RUN, ["loss"], 0, 40, 10, prefetch=3)
     for _ in range(2):
         delivered: list[Any] = []
         with pytest.raises(HistoryDecodeError, match=r"page \[10, 20\), row 3"):

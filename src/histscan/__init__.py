@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from histscan.api.runs import Runs
     from histscan.api.server_api import Api
     from histscan.errors import (
+        CredentialsWarning,
         ExportWarning,
         GraphQLResponseError,
         HistoryDeadlineError,
@@ -44,6 +45,7 @@ __all__ = [
     "Api",
     "BetaHistoryScan",
     "Client",
+    "CredentialsWarning",
     "ExportWarning",
     "GraphQLResponseError",
     "HistoryDeadlineError",
@@ -79,6 +81,7 @@ _HOMES = {
     "Api": "histscan.api.server_api",
     "BetaHistoryScan": "histscan.history",
     "Client": "histscan.sources.client",
+    "CredentialsWarning": "histscan.errors",
     "ExportWarning": "histscan.errors",
     "GraphQLResponseError": "histscan.errors",
     "HistoryDeadlineError": "histscan.errors",

@@ -7,6 +7,7 @@ package, so that the compiled core and every layer above it can raise the same c
 from __future__ import annotations
 
 __all__ = [
+    "CredentialsWarning",
     "ExportWarning",
     "GraphQLResponseError",
     "HistoryDeadlineError",
@@ -128,6 +129,10 @@ class LogOverlapWarning(UserWarning):
 
 class ExportWarning(UserWarning):
     """The files that a server has exported a history to can't be had: pages of rows were read instead."""
+
+
+class CredentialsWarning(UserWarning):
+    """A file that may hold the API key can't be read: requests are sent without it, unless another place has one."""
 
 
 class HistoryRequestError(HistoryError):

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote_plus
+from urllib.parse import quote
 
 from histscan._core.page import Page
 from histscan._core.pages import HistoryPage, SampledPage
@@ -18,6 +17,7 @@ from histscan.frames import ColumnExports
 from histscan.paging.options import ProgressOption, WindowOption
 from histscan.sources.graphql import Operation, request_page
 from histscan.sources.run_queries import DESCRIBE_RUN, LAST_STEP, SAMPLED_KEYS, SAMPLED_ROWS, ask_run, parse_object
+from histscan.sources.servers import app_url
 from histscan.sources.source_option import SourceOption, check_source
 
 if TYPE_CHECKING:
@@ -111,8 +111,8 @@ class Run(ColumnExports):
     @property
     def url(self) -> str:
         """The address of the run's page, for a browser."""
-        entity, project, run = map(quote_plus, self._name)
-        return f"{_app_url(self.client.base_url)}/{entity}/{project}/runs/{run}"
+        entity, project, run = (quote(part, safe="") for part in self._name)
+        return f"{app_url(self.client.base_url)}/{entity}/{project}/runs/{run}"
 
     @property
     def name(self) -> str:
@@ -339,16 +339,6 @@ class Run(ColumnExports):
 
     def __repr__(self) -> str:
         return f"<Run {'/'.join(self._name)} on {self.client.base_url}>"
-
-
-def _app_url(base_url: str) -> str:
-    """The address of a server's pages, which is that of its API but for the name that this has."""
-    given = os.environ.get("WANDB_APP_URL", "").strip().rstrip("/")
-    if given:
-        return given
-    if "://api.wandb." in base_url and "://api.wandb.test" not in base_url:
-        return base_url.replace("://api.", "://", 1)
-    return base_url.replace("://api.", "://app.", 1)
 
 
 def _import_pandas() -> Any:
