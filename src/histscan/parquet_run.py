@@ -6,7 +6,6 @@ import json
 import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +13,7 @@ from histscan._core.page import Page
 from histscan._core.scan import RowScan
 from histscan.errors import HistoryDecodeError, HistoryError
 from histscan.frames import ColumnExports
+from histscan.lazy import cached_property
 from histscan.log_scan import UNBOUNDED
 from histscan.page_stream import PageStream
 from histscan.parquet_columns import ColumnPlan, TableStream

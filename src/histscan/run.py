@@ -6,13 +6,13 @@ import os
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from histscan._core.item_fold import ItemFold
 from histscan._core.log_reader import LogReader
 from histscan.errors import HistoryError, LogCorruptWarning, LogTruncatedWarning
 from histscan.frames import ColumnExports
+from histscan.lazy import cached_property
 from histscan.log_scan import UNBOUNDED, LogScan, read_pages
 from histscan.sources.wandb_log import find_log
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from functools import cached_property
 from typing import Any
 
 from histscan.api.names import parse_project, parse_run
 from histscan.api.run import Run
 from histscan.api.runs import Runs
 from histscan.errors import HistoryRequestError
+from histscan.lazy import cached_property
 from histscan.sources.client import Client
 from histscan.sources.run_queries import VIEWER
 

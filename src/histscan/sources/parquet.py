@@ -5,13 +5,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from histscan._core.arrow_batch import ArrowBatch
 from histscan._core.arrow_rows import ArrowPage, take_rows
 from histscan.errors import HistoryDecodeError, HistoryError
+from histscan.lazy import cached_property
 
 __all__ = ["STEP", "ParquetSource", "RowGroup", "import_parquet", "is_json", "read_pages"]
 
