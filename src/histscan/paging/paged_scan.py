@@ -88,6 +88,10 @@ class PagedScan(RowScan, ColumnExports):
         if self._progress is not None:
             self._progress.add_page(len(page), self.min_step, window.stop, self._stop_step)
 
+    def _resume(self) -> None:
+        # Pages are requested by their first step, and a fetcher that was forked is replaced.
+        pass
+
     def _start_over(self) -> None:
         super()._start_over()
         # After that: another thread that waits for a page now asks for the first one.
