@@ -14,6 +14,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from histscan.errors import HistoryRequestError
 from histscan.sources.cancellation import current_cancellation
+from histscan.sources.inherited import keep_in_forks
 from histscan.sources.retry import RetryPolicy, pause
 
 if TYPE_CHECKING:
@@ -127,8 +128,15 @@ class FileRequests:
 
             # Forked: the connections are those of the parent.
             session = self._sessions.setdefault(os.getpid(), requests.Session())
-            weakref.finalize(self, session.close)
+            keep_in_forks(session)
+            weakref.finalize(self, _close, os.getpid(), session)
         return session
+
+
+def _close(process: int, session: requests.Session) -> None:
+    """Closes a session, unless it is that of the process from which this one was forked."""
+    if process == os.getpid():
+        session.close()
 
 
 def _check_cancelled() -> None:
