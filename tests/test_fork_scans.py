@@ -26,7 +26,7 @@ from tests.fake_service import FakeService
 from tests.forking import Forked, in_fork
 from tests.graphql_server import Answer, GraphQLServer, answer_from, data_answer
 from tests.history_backend import RUN
-from tests.log_samples import steps_of
+from tests.log_samples import step_rows, steps_of, write_run
 from tests.parquet_files import write_parquet
 from tests.prefetching import BACKEND, PATIENCE
 
@@ -87,6 +87,14 @@ def hold_in(monkeypatch: pytest.MonkeyPatch, name: str, hold: Hold) -> None:
 
 
 # Each source gives the steps of STEPS. Of those that read page by page, the fourth page is held.
+
+
+def log_scan(tmp_path: Path, hold: Hold, monkeypatch: pytest.MonkeyPatch, server: GraphQLServer) -> Any:
+    path = write_run(tmp_path / "run.wandb", step_rows(STEPS, size=30_000))
+    scan = histscan.LogRun(path).scan_history()
+    hold_in(monkeypatch, "histscan.log_scan.read_windows", hold)
+    iter(scan)
+    return scan
 
 
 def parquet_scan(tmp_path: Path, hold: Hold, monkeypatch: pytest.MonkeyPatch, server: GraphQLServer) -> Any:
@@ -163,6 +171,7 @@ class ExportedSteps(Backend):
 
 
 SOURCES = [
+    log_scan,
     parquet_scan,
     history_scan,
     prefetching_scan,
