@@ -18,6 +18,7 @@ cdef class RowScan:
     cdef tuple kept_position            # what _pages puts back at its end
     cdef Py_ssize_t taken               # pages that became the current one since the scan started over
     cdef bint is_torn                   # a page was being loaded when the process was forked
+    cdef tuple arguments                # of the constructor: positional and by keyword
 
     cdef object next_row(self)
     cdef object load_page(self)

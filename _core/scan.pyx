@@ -6,6 +6,7 @@ Subclasses say how a page is fetched, in `_load_next`; whatever happens for each
 from histscan._core.page cimport Page
 
 import os
+from pathlib import Path
 from threading import RLock, get_ident
 
 from histscan.errors import HistoryDecodeError
@@ -25,11 +26,22 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_free_after_fork)
 
 
+cdef object absolute(object value):
+    """A path from the root on, as pickles need it: they may be read in another folder. Any other value as it is."""
+    return value.absolute() if isinstance(value, Path) else value
+
+
+def _make_scan(scan_class, arguments, options):
+    """Makes a scan from the arguments of another, as `RowScan.__reduce__` passes them."""
+    return scan_class(*arguments, **options)
+
+
 cdef class RowScan:
     """Iterates over rows page by page; ``iter()`` starts over.
 
     Threads may share a scan: each row goes to one of them. In a forked process a scan goes on where it was, and so it
-    does in the parent.
+    does in the parent. Copies and pickles of a scan are new scans, with the arguments that it was created with: they
+    begin at its first step.
 
     Args:
         min_step: First step of the scan, inclusive.
@@ -45,11 +57,23 @@ cdef class RowScan:
         self.min_step = self.page_offset = self._stop_step = 0
         self.row_list = []
         self.load_lock = RLock()
+        self.arguments = (args, kwargs)
 
     def __init__(self, min_step, stop_step):
         self.min_step = min_step
         self._stop_step = stop_step
         self._start_over()
+
+    def __copy__(self):
+        return _make_scan(type(self), *self.arguments)
+
+    def __reduce__(self):
+        arguments, options = self.arguments
+        return _make_scan, (
+            type(self),
+            tuple(map(absolute, arguments)),
+            {name: absolute(value) for name, value in options.items()},
+        )
 
     def _start_over(self):
         """Goes back to the first page, without loading it."""

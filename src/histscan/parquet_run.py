@@ -41,6 +41,9 @@ class ParquetRun(ColumnExports):
     each has. Rows of one step stay separate rows, in the order of the files; only a row that another file repeats in
     all that was asked for is given once.
 
+    Threads and forked processes may share a run. A pickle of it has the paths of the files, from the root on, and which
+    columns and row groups they have: if a file has changed where it is unpickled, scans raise an error.
+
     Args:
         path: A file, a folder with ``.parquet`` files, a pattern such as ``"history/*.parquet"``; or a list of these.
 

@@ -43,7 +43,8 @@ class _Survey:
 class LogRun(ColumnExports):
     """A run recorded in a ``.wandb`` file, with the names that ``wandb.Api().run()`` gives things.
 
-    The file is only ever read. One that is still being written is welcome: every look at it sees what is there.
+    The file is only ever read. One that is still being written is welcome: every look at it sees what is there. Threads
+    and forked processes may share a run. A pickle of it has the path of the file, from the root on.
 
     Args:
         path: The ``.wandb`` file, or the folder of one run.

@@ -20,6 +20,9 @@ __all__ = ["Api"]
 class Api:
     """Finds runs on a W&B server by name; needs no wandb, and only ever reads.
 
+    Threads may share an `Api`, its runs and their scans, and so may processes that are forked from this one. All of
+    them may be pickled: ``multiprocessing.Pool().map(function, api.runs("entity/project"))``.
+
     Args:
         base_url: The server's address. Default: ``WANDB_BASE_URL``, or else ``https://api.wandb.ai``.
         api_key: The API key. Default: ``WANDB_API_KEY``, or else the host's password in netrc; without any, requests
@@ -28,6 +31,9 @@ class Api:
         retries: How many times a failed request is sent again.
         allow_http: Whether ``base_url`` may be a plain http address of another machine, where the key can be read on
             the way. This machine's own addresses are always allowed.
+        pickle_key: Whether pickles of this object, its runs and their scans contain the API key, in plain text. By
+            default they do not, and the key is looked up again where they are unpickled: in ``WANDB_API_KEY`` or netrc.
+            Keep pickles with the key as secret as the key.
 
     Attributes:
         client: Asks the server; it may be used for queries of one's own.
@@ -44,8 +50,9 @@ class Api:
         *,
         retries: int = 4,
         allow_http: bool = False,
+        pickle_key: bool = False,
     ) -> None:
-        self.client = Client(base_url, api_key, timeout, retries=retries, allow_http=allow_http)
+        self.client = Client(base_url, api_key, timeout, retries=retries, allow_http=allow_http, pickle_key=pickle_key)
 
     @cached_property
     def default_entity(self) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import weakref
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, NoReturn, TypeVar
 from urllib.parse import SplitResult, urlsplit
 
 from histscan.errors import HistoryRequestError
@@ -53,6 +53,11 @@ class FileRequests:
         self._timeout = timeout
         self._policy = RetryPolicy(retries=retries)
         self._sessions: dict[int, requests.Session] = {}
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            "the address of an exported file can't be pickled, because it is a secret: pickle the scan or the run"
+        )
 
     @property
     def host(self) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from histscan.errors import HistoryError
+
 __all__ = ["ServiceGraphQLClient"]
 
 
@@ -47,3 +49,10 @@ class ServiceGraphQLClient:
             text: Any text.
         """
         return text
+
+    def add_advice(self, error: HistoryError) -> None:
+        """Leaves an error as it is: the key is the service's, and not known here.
+
+        Args:
+            error: Any error.
+        """
