@@ -29,6 +29,7 @@ from tests.history_backend import RUN
 from tests.log_samples import step_rows, steps_of, write_run
 from tests.parquet_files import write_parquet
 from tests.prefetching import BACKEND, PATIENCE
+from tests.run_listing import RUN_IDS, project_of
 
 pytestmark = [
     pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork"),
@@ -340,37 +341,6 @@ def test_while_another_thread_lists_runs(server: GraphQLServer) -> None:
         assert in_fork(lambda: [run.id for run in runs]) == RUN_IDS
     assert listed == RUN_IDS
     assert len(server.received) == 3 + 2
-
-
-RUN_IDS = [f"run{number}" for number in range(30)]
-
-
-def project_of(variables: Any) -> Any:
-    """The part of a listing of RUN_IDS that is asked for."""
-    first = int(variables["after"] or 0)
-    stop = first + variables["first"]
-    edges = [{"node": {"name": name}} for name in RUN_IDS[first:stop]]
-    page = {"hasNextPage": stop < len(RUN_IDS), "endCursor": str(stop)}
-    return {"runCount": len(RUN_IDS), "runs": {"edges": edges, "pageInfo": page}}
-
-
-def test_threads_list_each_run_once(server: GraphQLServer) -> None:
-    server.respond = lambda request: data_answer({"project": project_of(request.payload["variables"])})
-    runs = histscan.Runs(histscan.Client(server.url), "team", "vision", per_page=3)
-    start = threading.Barrier(4)
-    found: list[list[str]] = []
-
-    def list_runs() -> None:
-        start.wait(PATIENCE)
-        found.append([run.id for run in runs])
-
-    threads = [threading.Thread(target=list_runs) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(PATIENCE)
-    assert found == [RUN_IDS] * 4
-    assert len(server.received) == 10
 
 
 @pytest.mark.parametrize("reuses", [True, False])

@@ -163,15 +163,18 @@ class Run(ColumnExports):
         Raises:
             ResponseShapeError: The server sent something else.
         """
-        if self._config is None:
+        config = self._config
+        if config is None:
             entries = parse_object(self._attribute("config"), "config")
             # Each value is kept with a description beside it.
-            self._config = {
+            config = {
                 key: entry["value"] if isinstance(entry, dict) and "value" in entry else entry
                 for key, entry in entries.items()
                 if key not in _INTERNAL_KEYS
             }
-        return self._config
+            # Another thread may set it back at any time.
+            self._config = config
+        return config
 
     @property
     def summary(self) -> Summary:
@@ -180,9 +183,10 @@ class Run(ColumnExports):
         Raises:
             ResponseShapeError: The server sent something else.
         """
-        if self._summary is None:
-            self._summary = Summary(parse_object(self._attribute("summaryMetrics"), "summaryMetrics"))
-        return self._summary
+        summary = self._summary
+        if summary is None:
+            summary = self._summary = Summary(parse_object(self._attribute("summaryMetrics"), "summaryMetrics"))
+        return summary
 
     @property
     def lastHistoryStep(self) -> int:  # noqa: N802 - wandb's name
