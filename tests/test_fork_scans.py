@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pyarrow
@@ -154,6 +155,23 @@ def exported_scan(tmp_path: Path, hold: Hold, monkeypatch: pytest.MonkeyPatch, s
     return histscan.Api(server.url, KEY).run("e/p/r").scan_history(source="parquet")
 
 
+def installed_scan(tmp_path: Path, hold: Hold, monkeypatch: pytest.MonkeyPatch, server: GraphQLServer) -> Any:
+    from wandb.apis import public
+    from wandb.apis.public.api import Client as WandbGqlClient
+    from wandb.apis.public.api import RetryingClient
+    from wandb.sdk.lib.gql_request import GraphQLSession
+
+    monkeypatch.setenv("HISTSCAN_CACHE_DIR", str(tmp_path / "cache"))
+    ExportedSteps(server)
+    hold_in(monkeypatch, "histscan.parquet_run.read_pages", hold)
+    client = RetryingClient(WandbGqlClient(transport=GraphQLSession(f"{server.url}/graphql", use_json=True)))
+    run: Any = SimpleNamespace(
+        entity="e", project="p", id="r", url=f"{server.url}/e/p/runs/r", client=client, lastHistoryStep=199
+    )
+    with histscan.installed(source="parquet"):
+        return public.HistoryScan(client=client, run=run, min_step=0, max_step=200)
+
+
 class ExportedSteps(Backend):
     """Half of the rows are in four files, the rest comes in pages."""
 
@@ -179,6 +197,7 @@ SOURCES = [
     sampled_scan,
     beta_scan,
     exported_scan,
+    installed_scan,
 ]
 MakeScan = Callable[[Path, Hold, pytest.MonkeyPatch, GraphQLServer], Any]
 
