@@ -44,7 +44,8 @@ class _Survey:
 class LogRun(ColumnExports):
     """A run recorded in a ``.wandb`` file, with the names that ``wandb.Api().run()`` gives things.
 
-    The files are only ever read. They may still be written: every look at them sees what is there.
+    The files are only ever read. They may still be written: every look at them sees what is there. Threads and forked
+    processes may share a run. A pickle of it has the paths of the files, from the root on.
 
     A run that was resumed has several logs, its segments. They are one history, in the order in which they were
     started. A step that several have belongs to the last: its rows replace those of the logs before, and a warning

@@ -230,7 +230,7 @@ class ExportedScan(RowScan, ColumnExports):
             Exception: What finding them raises; it is tried again the next time.
         """
         wanted = self.keys if keys is None else [*keys, *(self.keys or ())]
-        for read, found in self._found.items():
+        for read, found in list(self._found.items()):
             if found is None or read is None or (wanted is not None and read.issuperset(wanted)):
                 return found
         history = self._find(wanted)

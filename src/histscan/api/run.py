@@ -11,7 +11,7 @@ from urllib.parse import quote
 from histscan._core.page import Page
 from histscan._core.pages import HistoryPage, SampledPage
 from histscan.api.names import RunName
-from histscan.api.scans import AnyKeyScan, RunScan, RunScanOfKeys
+from histscan.api.scans import RunScan, RunScanOfKeys, scan_pages_of
 from histscan.errors import HistoryError, ResponseShapeError
 from histscan.frames import ColumnExports
 from histscan.paging.options import ProgressOption, WindowOption
@@ -45,7 +45,9 @@ class Run(ColumnExports):
     """A run on a W&B server, with the names that ``wandb.Api().run()`` gives things; nothing is ever written to it.
 
     Made by `histscan.Api`, or by ``histscan.open("entity/project/run_id")``. What describes the run is as the server
-    said when it was asked; `refresh` asks again. The history and its last step are always asked for anew.
+    said when it was asked; `refresh` asks again. The history and its last step are always asked for anew. Threads and
+    forked processes may share a run. A pickle of it has what the server has said, and the API key only on request (see
+    `histscan.Api`).
 
     Args:
         client: Asks the server.
@@ -161,15 +163,18 @@ class Run(ColumnExports):
         Raises:
             ResponseShapeError: The server sent something else.
         """
-        if self._config is None:
+        config = self._config
+        if config is None:
             entries = parse_object(self._attribute("config"), "config")
             # Each value is kept with a description beside it.
-            self._config = {
+            config = {
                 key: entry["value"] if isinstance(entry, dict) and "value" in entry else entry
                 for key, entry in entries.items()
                 if key not in _INTERNAL_KEYS
             }
-        return self._config
+            # Another thread may set it back at any time.
+            self._config = config
+        return config
 
     @property
     def summary(self) -> Summary:
@@ -178,9 +183,10 @@ class Run(ColumnExports):
         Raises:
             ResponseShapeError: The server sent something else.
         """
-        if self._summary is None:
-            self._summary = Summary(parse_object(self._attribute("summaryMetrics"), "summaryMetrics"))
-        return self._summary
+        summary = self._summary
+        if summary is None:
+            summary = self._summary = Summary(parse_object(self._attribute("summaryMetrics"), "summaryMetrics"))
+        return summary
 
     @property
     def lastHistoryStep(self) -> int:  # noqa: N802 - wandb's name
@@ -257,15 +263,10 @@ class Run(ColumnExports):
             "deadline": deadline,
         }
 
-        def scan_pages(first: int, stop_step: int, progress: ProgressOption | None = False) -> RunScan | RunScanOfKeys:
-            if not keys:
-                return RunScan(self.client, self, first, stop_step, **paging, progress=progress)
-            scan_class = AnyKeyScan if any_key else RunScanOfKeys
-            return scan_class(self.client, self, list(keys), first, stop_step, **paging, progress=progress)
-
+        scan_pages = partial(scan_pages_of, self, list(keys) if keys else None, any_key, paging)
         first = 0 if min_step is None else min_step
         if source == "pages" or any_key:
-            return scan_pages(first, stop_step, progress)
+            return scan_pages(first, stop_step, progress=progress)
         from histscan.api.exported import ExportedScan, fetch_exported
 
         return ExportedScan(

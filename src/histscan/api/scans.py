@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from histscan.history import HistoryScan, SampledHistoryScan
-from histscan.paging.options import PIPELINED_GRAPHQL, PagingOptions
+from histscan.paging.options import PIPELINED_GRAPHQL, PagingOptions, ProgressOption
 from histscan.paging.prefetch import PageSource
 from histscan.paging.windows import Window
 from histscan.sources.graphql import HISTORY_PAGE
 
-__all__ = ["AnyKeyScan", "RunScan", "RunScanOfKeys"]
+if TYPE_CHECKING:
+    from histscan.api.run import Run
+
+__all__ = ["AnyKeyScan", "RunScan", "RunScanOfKeys", "scan_pages_of"]
 
 _ABSENT = object()
 
@@ -54,6 +57,36 @@ class AnyKeyScan(RunScanOfKeys):
     def _choose(self, row: Mapping[str, Any]) -> dict[str, Any]:
         found = ((key, _find(row, key)) for key in self.keys)
         return {key: value for key, value in found if value is not _ABSENT}
+
+
+def scan_pages_of(
+    run: Run,
+    keys: list[str] | None,
+    any_key: bool,
+    paging: Mapping[str, Any],
+    first: int,
+    stop_step: int,
+    *,
+    progress: ProgressOption | None = False,
+) -> RunScan | RunScanOfKeys:
+    """Makes the scan of a range of pages.
+
+    Args:
+        run: The run.
+        keys: The keys of rows; None for all rows with all their keys.
+        any_key: Rows that have any of the keys, not only those with all of them.
+        paging: The scan's arguments about pages.
+        first: The first step.
+        stop_step: The end of the range, exclusive.
+        progress: As for `histscan.Run.scan_history`.
+
+    Returns:
+        The scan.
+    """
+    if not keys:
+        return RunScan(run.client, run, first, stop_step, **paging, progress=progress)
+    scan_class = AnyKeyScan if any_key else RunScanOfKeys
+    return scan_class(run.client, run, keys, first, stop_step, **paging, progress=progress)
 
 
 def _find(value: Any, key: str) -> Any:

@@ -10,6 +10,7 @@ from histscan._core.scan import RowScan
 from histscan.errors import HistoryDeadlineError, HistoryError
 from histscan.frames import ColumnExports
 from histscan.paging.options import PagingOptions
+from histscan.paging.pickles import check_can_pickle
 from histscan.paging.prefetch import PageFetcher, PageSource, PageTimeoutError
 from histscan.paging.progress import ProgressReporter
 from histscan.paging.windows import Window, Windows, make_windows
@@ -68,6 +69,12 @@ class PagedScan(RowScan, ColumnExports):
         if self._options.progress is not False:
             self._progress = ProgressReporter(self._options.progress)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        reduced = super().__reduce__()
+        _, arguments, options = reduced[1]
+        check_can_pickle(arguments, options)
+        return reduced
+
     # What subclasses have to say
 
     def _page_source(self) -> PageSource:
@@ -86,6 +93,10 @@ class PagedScan(RowScan, ColumnExports):
         self.page_offset = window.next_first
         if self._progress is not None:
             self._progress.add_page(len(page), self.min_step, window.stop, self._stop_step)
+
+    def _resume(self) -> None:
+        # Pages are requested by their first step, and a fetcher that was forked is replaced.
+        pass
 
     def _start_over(self) -> None:
         super()._start_over()

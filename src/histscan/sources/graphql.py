@@ -164,6 +164,7 @@ def request_page(
             if _is_ours(client):
                 error.reason = client.conceal_key(error.reason)
                 error.args = (error.reason,)
+                client.add_advice(error)
             error.add_location(run=run, page=window)
             raise
 

@@ -7,11 +7,11 @@ import sys
 from array import array
 from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from histscan.errors import HistoryDecodeError, HistoryError
+from histscan.lazy import cached_property
 
 if TYPE_CHECKING:
     import pyarrow
@@ -54,6 +54,37 @@ class RowGroup:
     rows: int
     first_step: int
     last_step: int
+
+
+@dataclass(frozen=True)
+class _LocalFile:
+    """Opens one version of a file.
+
+    Attributes:
+        path: The file, from the root on: the current folder may be another one when it is opened.
+        name: What errors call it.
+        size: Its size in bytes.
+        modified: When it was modified, in nanoseconds.
+    """
+
+    path: Path
+    name: str
+    size: int
+    modified: int
+
+    @classmethod
+    def at(cls, path: Path) -> _LocalFile:
+        status = path.stat()
+        return cls(path.absolute(), str(path), status.st_size, status.st_mtime_ns)
+
+    def __call__(self) -> Any:
+        import pyarrow
+
+        status = self.path.stat()
+        if (status.st_size, status.st_mtime_ns) != (self.size, self.modified):
+            raise HistoryError("the file has changed since it was opened: open it again", run=self.name)
+        # Never mapped: a file that is cut short while it is read gives an error, not a signal.
+        return pyarrow.OSFile(str(self.path))
 
 
 class ParquetSource:
@@ -99,18 +130,8 @@ class ParquetSource:
         Returns:
             The source.
         """
-        opened = path.stat()
-
-        def open_file() -> Any:
-            import pyarrow
-
-            now = path.stat()
-            if (now.st_size, now.st_mtime_ns) != (opened.st_size, opened.st_mtime_ns):
-                raise HistoryError("the file has changed since it was opened: open it again", run=str(path))
-            # Never mapped: a file that is cut short while it is read gives an error, not a signal.
-            return pyarrow.OSFile(str(path))
-
-        return cls(str(path), open_file, opened.st_size)
+        opener = _LocalFile.at(path)
+        return cls(str(path), opener, opener.size)
 
     @property
     def metadata(self) -> dict[bytes, bytes]:

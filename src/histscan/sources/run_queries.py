@@ -134,6 +134,7 @@ def ask_project(client: Client, operation: Operation, entity: str, project: str,
         data = client.execute(operation.document, {"entity": entity, "project": project, **variables})
         return _member(data, "project")
     except HistoryError as error:
+        client.add_advice(error)
         error.add_location(run="/".join([entity, project, *([variables["run"]] if "run" in variables else [])]))
         raise
 
@@ -162,6 +163,7 @@ def ask_run(
     try:
         return _member(answer, "run")
     except HistoryError as error:
+        client.add_advice(error)
         error.add_location(run=f"{entity}/{project}/{run}")
         raise
 
