@@ -71,6 +71,7 @@ class HistoryScan(PagedScan):
     """
 
     QUERY: ClassVar[Any] = HISTORY_PAGE
+    limits_rows: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -143,6 +144,7 @@ class SampledHistoryScan(PagedScan):
     """
 
     QUERY: ClassVar[Any] = SAMPLED_HISTORY_PAGE
+    limits_rows: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -194,7 +196,9 @@ class SampledHistoryScan(PagedScan):
 
         def fetch(window: Window) -> Page | list[Any]:
             first, stop = int(window.first), int(window.stop)
-            spec = {"keys": keys, "minStep": first, "maxStep": stop, "samples": stop - first + 1}
+            # One more than there are steps: the server may take the last one as inclusive.
+            rows = min(stop - first, int(window.width)) + 1
+            spec = {"keys": keys, "minStep": first, "maxStep": stop, "samples": rows}
             return request_page(
                 client,
                 SAMPLED_HISTORY_PAGE,
