@@ -140,7 +140,12 @@ class Client:
         import requests
         from gql import GraphQLRequest
 
-        query = GraphQLRequest(document, variable_values=variable_values)
+        from histscan.sources.printed_request import PrintedRequest
+
+        if isinstance(document, PrintedRequest):
+            query: GraphQLRequest = document.with_variables(variable_values)
+        else:
+            query = GraphQLRequest(document, variable_values=variable_values)
         transport, throttle = self._open()
         attempt = 0
         waited_until = 0.0

@@ -62,9 +62,9 @@ class Operation:
     def document(self) -> GraphQLRequest:
         """The operation as gql's document; always the same object."""
         if "gql" not in self._parsed:
-            from gql import gql
+            from histscan.sources.printed_request import PrintedRequest
 
-            self._parsed.setdefault("gql", gql(self.text))
+            self._parsed.setdefault("gql", PrintedRequest(self.text))
         document: GraphQLRequest = self._parsed["gql"]
         return document
 
