@@ -101,8 +101,9 @@ def install(
             exported a run's history to, which is faster, and asks for pages of what is in none of them, or of all if
             there are none. Rows are then as `histscan.ParquetRun` has them: whole numbers of columns of floats stay
             floats, what has no value is absent instead of None, and rows of ``keys=`` are those that have all of them,
-            whichever way the release reads history. ``"auto"`` does so where nothing stands in the way, and else reads
-            pages. Files are fetched without an API key, and kept as `histscan.Api` keeps them.
+            whichever way the release reads history. ``"auto"`` does so where nothing stands in the way, and reads pages
+            else, and where the history fits one or two of them. Files are fetched without an API key, and kept as
+            `histscan.Api` keeps them.
 
     Raises:
         WandbMissingError: wandb is not installed; also an ``ImportError``.

@@ -11,12 +11,13 @@ from urllib.parse import quote
 from histscan._core.page import Page
 from histscan._core.pages import HistoryPage, SampledPage
 from histscan.api.names import RunName
+from histscan.api.scan_start import ScanStart, ask_last_step, plan_first_page, start_scan
 from histscan.api.scans import RunScan, RunScanOfKeys, scan_pages_of
-from histscan.errors import HistoryError, ResponseShapeError
+from histscan.errors import HistoryError
 from histscan.frames import ColumnExports
 from histscan.paging.options import ProgressOption, WindowOption
 from histscan.sources.graphql import Operation, request_page
-from histscan.sources.run_queries import DESCRIBE_RUN, LAST_STEP, SAMPLED_KEYS, SAMPLED_ROWS, ask_run, parse_object
+from histscan.sources.run_queries import DESCRIBE_RUN, SAMPLED_KEYS, SAMPLED_ROWS, ask_run, parse_object
 from histscan.sources.servers import app_url
 from histscan.sources.source_option import SourceOption, check_source
 
@@ -196,11 +197,7 @@ class Run(ColumnExports):
             HistoryRequestError: There is no answer.
             RunNotFoundError: The run is gone.
         """
-        keys = parse_object(ask_run(self.client, LAST_STEP, *self._name).get("historyKeys"), "historyKeys")
-        last_step = keys.get("lastStep", -1)
-        if isinstance(last_step, bool) or not isinstance(last_step, int | float):
-            raise ResponseShapeError(f"`lastStep` in the server's answer is no number but {last_step!r}")
-        return int(last_step)
+        return ask_last_step(self.client, self._name)
 
     def scan_history(
         self,
@@ -225,12 +222,13 @@ class Run(ColumnExports):
             min_step: First step, inclusive.
             max_step: Step to stop at, exclusive; None for the last step that there is now.
             any_key: Rows that have any of the `keys`, not only those with all of them. Whole rows are fetched then.
-            source: ``"auto"`` reads the Parquet files that the server has exported the history to, if there are any and
-                they can be had, which is faster, and asks for pages of what is in none of them. Rows are then made as
-                `histscan.ParquetRun` tells: columns of floats have whole numbers as floats, and what has no value is
-                absent. ``"pages"`` has the server give all rows, as they were logged; that is less work where but a
-                few rows are wanted. ``"parquet"`` is as ``"auto"``, but fails if there are files that can't be had.
-                With `any_key`, pages are read in any case.
+            source: ``"auto"`` asks for pages where the history fits one or two; else it reads the Parquet files that
+                the server has exported the history to, if there are any and they can be had, which is faster, and asks
+                for pages of what is in none of them. Rows from files are made as `histscan.ParquetRun` tells: columns
+                of floats have whole numbers as floats, and what has no value is absent. ``"pages"`` has the server give
+                all rows, as they were logged; that is less work where but a few rows are wanted. ``"parquet"`` reads
+                files however few rows there are, and fails if there are files that can't be had. With `any_key`, pages
+                are read in any case.
             prefetch: Pages fetched ahead; None for 8.
             window: ``"fixed"`` for requests of `page_size` steps wherever rows are few; None for ``"adaptive"``.
             deadline: Seconds that the caller may be kept waiting for one page, with all retries; None for any time.
@@ -253,7 +251,9 @@ class Run(ColumnExports):
         check_source(source)
         if any_key and not keys:
             raise ValueError("any_key chooses rows by their keys: pass those as `keys`")
-        stop_step = self.lastHistoryStep + 1
+        first = 0 if min_step is None else min_step
+        start = self._start_scan(None if any_key else keys, page_size, first, max_step, source, window, deadline)
+        stop_step = start.last_step + 1
         if max_step is not None:
             stop_step = min(stop_step, max_step)
         paging: dict[str, Any] = {
@@ -263,9 +263,9 @@ class Run(ColumnExports):
             "deadline": deadline,
         }
 
-        scan_pages = partial(scan_pages_of, self, list(keys) if keys else None, any_key, paging)
-        first = 0 if min_step is None else min_step
-        if source == "pages" or any_key:
+        scan_pages = partial(scan_pages_of, self, list(keys) if keys else None, any_key, paging, start.first_page)
+        fits_few_pages = source == "auto" and start.fits_few_pages(first, stop_step, page_size)
+        if source == "pages" or any_key or fits_few_pages:
             return scan_pages(first, stop_step, progress=progress)
         from histscan.api.exported import ExportedScan, fetch_exported
 
@@ -278,6 +278,25 @@ class Run(ColumnExports):
             stop_step=stop_step,
             progress=False if progress is None else progress,
         )
+
+    def _start_scan(
+        self,
+        keys: list[str] | None,
+        page_size: int,
+        first: int,
+        max_step: int | None,
+        source: SourceOption,
+        window: WindowOption | None,
+        deadline: float | None,
+    ) -> ScanStart:
+        """Asks for the last step, and for the first page with it if that may be all that there is."""
+        row_count = self._attributes.get("historyLineCount")
+        if source == "parquet" or deadline is not None or not isinstance(row_count, int):
+            row_count = None
+        # How many rows a run has that has not ended may have been said long ago.
+        may_widen = window != "fixed" and self._attributes.get("state") != "running"
+        first_page = plan_first_page(first, max_step, page_size, row_count, may_widen=may_widen)
+        return start_scan(self.client, self._name, keys or None, first_page, page_size)
 
     def history(
         self, samples: int = 500, keys: list[str] | None = None, x_axis: str = "_step", pandas: bool = True

@@ -47,9 +47,11 @@ class PagedScan(RowScan, ColumnExports):
 
     Attributes:
         paging: The options of scans of this class that are not given others. A subclass may have its own.
+        limits_rows: The source takes `Window.width` as the most rows of an answer, and samples others out.
     """
 
     paging: ClassVar[PagingOptions] = PagingOptions()
+    limits_rows: ClassVar[bool] = False
 
     _options = paging
     _window = ""
@@ -119,12 +121,12 @@ class PagedScan(RowScan, ColumnExports):
         while True:
             windows = self._windows
             if windows is None or windows.page_size != self.page_size:
-                windows = self._windows = make_windows(self._options.window, self.page_size)
+                windows = self._windows = self._make_windows()
             window = windows.plan(self.page_offset, self._stop_step)
             fetcher = None
             source: PageFetcher | PageSource | None = None
             try:
-                if self._options.prefetch or self._options.deadline is not None:
+                if self._needs_threads(window):
                     source = fetcher = self._fetcher_here(windows)
                     window = fetcher.window
                     self._window = window.label
@@ -151,12 +153,23 @@ class PagedScan(RowScan, ColumnExports):
                         self._progress.close()
                     raise
                 continue
-            if windows.accepts(window, len(page)):
+            if windows.accepts(window, page):
                 if fetcher is not None:
                     self._fetch_ahead(fetcher, windows, self._options.prefetch)
                 return window, page
             del page
             self._stop_fetching()
+
+    def _make_windows(self) -> Windows:
+        """Makes the windows of one pass."""
+        return make_windows(self._options.window, self.page_size, probes=self.limits_rows)
+
+    def _needs_threads(self, window: Window) -> bool:
+        """Returns False if the thread that waits for a page may fetch it, because no other page comes with it."""
+        if self._options.deadline is not None:
+            return True
+        is_only_page = self._fetcher is None and window.next_first >= self._stop_step
+        return bool(self._options.prefetch) and not is_only_page
 
     def _fetcher_here(self, windows: Windows) -> PageFetcher:
         """Returns a fetcher that has been asked for the page at `page_offset`."""

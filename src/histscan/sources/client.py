@@ -165,7 +165,12 @@ class Client:
         import requests
         from gql import GraphQLRequest
 
-        query = GraphQLRequest(document, variable_values=variable_values)
+        from histscan.sources.printed_request import PrintedRequest
+
+        if isinstance(document, PrintedRequest):
+            query: GraphQLRequest = document.with_variables(variable_values)
+        else:
+            query = GraphQLRequest(document, variable_values=variable_values)
         transport, throttle = self._open()
         attempt = 0
         waited_until = 0.0
@@ -245,7 +250,9 @@ class Client:
         is_page = "html" in response.headers.get("Content-Type", "")
         text = response.reason or "" if is_page else response.content.decode("utf-8", "replace")
         said = describe_answer(self.conceal_key(text))
-        return HistoryRequestError(
+        # So do servers refuse a query that they cannot run, one for an unknown field for instance.
+        error_class = GraphQLResponseError if status == 400 and _has_errors(response) else HistoryRequestError
+        return error_class(
             f"{self.base_url} answered HTTP {status}{f' ({said})' if said else ''}: "
             f"{self._advice(status, response)}{_tries(attempt)}"
         )
@@ -267,6 +274,15 @@ class Client:
         if status >= 500:
             return "the server failed, try again later"
         return "the server does not take this request"
+
+
+def _has_errors(response: requests.Response) -> bool:
+    """Returns True if an answer is that of a GraphQL server that reports errors."""
+    try:
+        answer = response.json()
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(answer, dict) and bool(answer.get("errors"))
 
 
 def _tries(attempt: int) -> str:
