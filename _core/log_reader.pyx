@@ -7,7 +7,7 @@ wandb's own are the 7-byte header, which counts as part of the first block, and 
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
-from libc.stdint cimport INT64_MAX, int64_t, uint8_t, uint32_t
+from libc.stdint cimport INT64_MAX, int64_t, uint8_t, uint32_t, uint64_t
 
 from histscan._core.buffer_pool cimport shared_pool, use_pool
 from histscan._core.cursor cimport (
@@ -15,7 +15,7 @@ from histscan._core.cursor cimport (
     LOG_ZEROS, Cursor, Fault, byte_ptr, has_text, open_cursor,
 )
 from histscan._core.log_page cimport (
-    CONFIG_RECORD, EXIT_RECORD, HISTORY_RECORD, RUN_RECORD, SUMMARY_RECORD, LogPage, OtherRecord, RecordField,
+    CONFIG_RECORD, EXIT_RECORD, HISTORY_RECORD, RUN_RECORD, SUMMARY_RECORD, LogPage, OtherRecord,
 )
 from histscan._core.page cimport RowSpan
 from histscan._core.row_steps cimport (
@@ -44,6 +44,8 @@ cdef enum ChunkType:
     CHUNK_LAST = 4
 
 BLOCK_SIZE = BLOCK_LENGTH
+
+_DEFAULT_FIELDS = (HISTORY_RECORD, SUMMARY_RECORD, CONFIG_RECORD, RUN_RECORD, EXIT_RECORD)
 
 
 cdef bint is_zero(const unsigned char* pos, const unsigned char* end) noexcept nogil:
@@ -133,6 +135,8 @@ cdef class LogReader:
 
     Args:
         skip_corrupt: Skip corrupt chunks and continue at the next block, instead of ending there with an error.
+        fields: The kinds of records to keep, as their field numbers in ``Record``, 1 to 63; the others are skipped.
+            None for history, summary, config, run and exit.
         last_step: Step of the row before the log's first one, where the log continues another; -1 if it does not.
 
     Attributes:
@@ -143,8 +147,12 @@ cdef class LogReader:
         odd_steps: How many rows have a ``_step`` that is not a whole number.
     """
 
-    def __init__(self, bint skip_corrupt=False, int64_t last_step=-1):
+    def __init__(self, bint skip_corrupt=False, *, fields=None, int64_t last_step=-1):
         self.skip_corrupt = skip_corrupt
+        for field in _DEFAULT_FIELDS if fields is None else fields:
+            if not 0 < field < 64:
+                raise ValueError(f"a reader keeps records of fields 1 to 63, not of {field}")
+            self.kept |= <uint64_t> 1 << <int> field
         self.last_step = last_step
         self.is_ascending = True
         self.truncated = -1
@@ -307,7 +315,7 @@ cdef class LogReader:
         return block_end
 
     cdef bint add_record(self, LogPage page, Py_ssize_t begin, Py_ssize_t end, int64_t offset) except -1 nogil:
-        """Adds a whole record to the page if it is of a kind that readers of history use; False if it is malformed."""
+        """Adds a whole record to the page if it is of a kind that is kept; False if it is malformed."""
         cdef Cursor cursor
         cdef RowSpan span
         cdef OtherRecord other
@@ -321,10 +329,7 @@ cdef class LogReader:
             if not read_tag(&cursor, &tag):
                 return False
             field = tag >> 3
-            if tag & 7 == WIRE_BYTES and (
-                field == HISTORY_RECORD or field == SUMMARY_RECORD or field == CONFIG_RECORD or field == RUN_RECORD
-                or field == EXIT_RECORD
-            ):
+            if tag & 7 == WIRE_BYTES and field < 64 and self.kept >> field & 1:
                 if not read_length(&cursor, &field_end):
                     return False
                 span.begin = begin + (cursor.pos - cursor.start)
@@ -332,7 +337,7 @@ cdef class LogReader:
                 if field == HISTORY_RECORD:
                     self.add_row(page, span, offset)
                 else:
-                    other.field = <RecordField> field
+                    other.field = field
                     other.span = span
                     page.others.push_back(other)
                 return True

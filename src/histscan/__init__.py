@@ -39,12 +39,15 @@ if TYPE_CHECKING:
     from histscan.opening import open_run as open  # noqa: A004 - reads well as histscan.open
     from histscan.parquet_run import ParquetRun, ParquetScan
     from histscan.run import LogRun
+    from histscan.runs.console import ConsoleLine
+    from histscan.runs.system_metrics import SystemMetricsScan
     from histscan.sources.client import Client
 
 __all__ = [
     "Api",
     "BetaHistoryScan",
     "Client",
+    "ConsoleLine",
     "CredentialsWarning",
     "ExportWarning",
     "GraphQLResponseError",
@@ -68,6 +71,7 @@ __all__ = [
     "RunNotFoundError",
     "Runs",
     "SampledHistoryScan",
+    "SystemMetricsScan",
     "WandbMissingError",
     "__version__",
     "install",
@@ -81,6 +85,7 @@ _HOMES = {
     "Api": "histscan.api.server_api",
     "BetaHistoryScan": "histscan.history",
     "Client": "histscan.sources.client",
+    "ConsoleLine": "histscan.runs.console",
     "CredentialsWarning": "histscan.errors",
     "ExportWarning": "histscan.errors",
     "GraphQLResponseError": "histscan.errors",
@@ -104,6 +109,7 @@ _HOMES = {
     "RunNotFoundError": "histscan.errors",
     "Runs": "histscan.api.runs",
     "SampledHistoryScan": "histscan.history",
+    "SystemMetricsScan": "histscan.runs.system_metrics",
     "WandbMissingError": "histscan.errors",
     "install": "histscan.installation",
     "installed": "histscan.installation",

@@ -18,6 +18,7 @@ from histscan.log_scan import UNBOUNDED
 from histscan.page_stream import PageStream
 from histscan.paging.parquet_pages import read_pages
 from histscan.parquet_columns import ColumnPlan, TableStream
+from histscan.runs.parquet_members import ParquetMembers
 from histscan.sources.parquet import RUN_METADATA, ParquetSource, RowGroup
 from histscan.sources.parquet_files import PARQUET_SUFFIX, find_parquet
 from histscan.sources.wandb_log import common_folder
@@ -31,7 +32,7 @@ __all__ = ["ParquetRun", "ParquetScan"]
 _EXPORT_NAME = re.compile(r"(?P<run>.+)_\d+\.runhistory\.parquet")
 
 
-class ParquetRun(ColumnExports):
+class ParquetRun(ParquetMembers, ColumnExports):
     """A run whose history was exported to Parquet files: by W&B, or by ``histscan export``.
 
     Its rows are what wandb's own reader makes of the same files, with these differences: floats stay floats, a key
@@ -114,11 +115,6 @@ class ParquetRun(ColumnExports):
     def job_type(self) -> str:
         """The run's job type; empty if it has none, or the files don't tell."""
         return str(self._described.get("job_type") or "")
-
-    @property
-    def notes(self) -> str:
-        """The run's notes; files have none."""
-        return ""
 
     @property
     def tags(self) -> list[str]:

@@ -13,6 +13,7 @@ from histscan.errors import HistoryError
 from histscan.frames import ColumnExports
 from histscan.log_scan import UNBOUNDED, LogScan
 from histscan.runs.log_heads import RUN_FIELD, LogHead, order_segments, read_head, read_run_record
+from histscan.runs.log_members import LogMembers
 from histscan.runs.log_segments import LogSegments, quiet
 from histscan.runs.run_folder import read_config_file, read_summary_file
 from histscan.sources.wandb_log import common_folder, find_logs
@@ -41,7 +42,7 @@ class _Survey:
     summary_file: Path | None = None
 
 
-class LogRun(ColumnExports):
+class LogRun(LogMembers, ColumnExports):
     """A run recorded in a ``.wandb`` file, with the names that ``wandb.Api().run()`` gives things.
 
     The files are only ever read. They may still be written: every look at them sees what is there. Threads and forked
@@ -84,12 +85,12 @@ class LogRun(ColumnExports):
         # Names and tags may change when a run is resumed: the last record has them.
         self._record = heads[-1].record
         self._first_record = heads[0].record
-        self._logs = LogSegments(self.files, self.file, skip_corrupt=self._skip_corrupt)
+        self._segments = LogSegments(self.files, self.file, skip_corrupt=self._skip_corrupt)
 
     @property
     def _survey(self) -> _Survey:
         """What a pass over all logs tells; made again when they have changed."""
-        version = self._logs.version()
+        version = self._segments.version()
         survey = self._surveyed
         if survey is None or survey.version != version:
             survey = self._surveyed = self._make_survey(version)
@@ -101,7 +102,7 @@ class LogRun(ColumnExports):
         config.add(self._first_record.config)
         summary.add(self._first_record.summary)
         with quiet():  # the scan warns
-            for page in self._logs.read_pages():
+            for page in self._segments.read_pages():
                 for message in page.records(RUN_FIELD):
                     # A resumed run's record has the configuration that it was resumed with.
                     config.add(read_run_record(message).config)
@@ -221,7 +222,9 @@ class LogRun(ColumnExports):
         """
         if isinstance(keys, str) or (keys is not None and not all(isinstance(key, str) for key in keys)):
             raise ValueError(f"keys must be a list of strings, not {keys!r}")
-        return LogScan(self._logs, keys=keys, min_step=min_step, stop_step=UNBOUNDED if max_step is None else max_step)
+        return LogScan(
+            self._segments, keys=keys, min_step=min_step, stop_step=UNBOUNDED if max_step is None else max_step
+        )
 
     def _pages(self) -> Iterator[Page | list[Any]]:
         return self.scan_history()._pages()

@@ -29,7 +29,7 @@ __all__ = ["LogOutline", "find_start", "outline_log"]
 # Numbers of fields: in wandb's `Record`, then in the records themselves.
 _RUN_RECORD, _EXIT_RECORD = 17, 18
 _HOST, _START_TIME = 13, 17
-_EXIT_CODE = 1
+_EXIT_CODE, _NOT_COMPLETE = 1, 3
 
 # Arrow's formats, as the core names column types, in W&B's words.
 _TYPE_NAMES = {"n": "nil", "b": "boolean", "l": "number", "L": "number", "g": "number", "u": "string"}
@@ -95,8 +95,10 @@ def _watch(path: Path, outline: LogOutline) -> Iterator[LogPage]:
     for page in read_pages(path, LogReader(skip_corrupt=True)):
         outline.row_count += len(page)
         for message in page.records(_EXIT_RECORD):
-            # proto3 leaves out what is 0.
-            outline.exit_code = int(_fields(message).get(_EXIT_CODE, 0))
+            fields = _fields(message)
+            if not fields.get(_NOT_COMPLETE):
+                # proto3 leaves out what is 0.
+                outline.exit_code = int(fields.get(_EXIT_CODE, 0))
         yield page
 
 

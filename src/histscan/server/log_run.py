@@ -10,6 +10,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from histscan.run import LogRun
+from histscan.runs.run_state import run_state
 from histscan.server.history_rows import HistoryRows, RowCache
 from histscan.server.log_outline import find_start, outline_log
 from histscan.server.parquet_export import Exporter
@@ -17,9 +18,6 @@ from histscan.server.row_texts import json_literal, strict_json
 from histscan.server.served_run import STEP, Export, FileVersion, RunDescription, RunDetails, RunKey, ServedRun
 
 __all__ = ["ServedLog"]
-
-SILENCE = 300.0
-"""Seconds after which a run that has not ended, and writes nothing, counts as crashed; as W&B has it."""
 
 
 class ServedLog(ServedRun):
@@ -73,17 +71,15 @@ class ServedLog(ServedRun):
             if self._surveyed is None or self._surveyed[0] != version:
                 self._surveyed = (version, self._survey(version))
             details = self._surveyed[1]
-        if details.state == "running" and time.time() - version.modified / 1e9 > SILENCE:
-            return replace(details, state="crashed")
+        if details.state == "running":
+            # It is not the log alone that changes this, but time, too.
+            return replace(details, state=run_state(None, version.modified / 1e9))
         return details
 
     def _survey(self, version: FileVersion) -> RunDetails:
         log, outline = self._log, outline_log(self._path)
-        state = "running"
-        if outline.exit_code is not None:
-            state = "finished" if outline.exit_code == 0 else "failed"
         return RunDetails(
-            state=state,
+            state=run_state(outline.exit_code, time.time()),
             heartbeat_at=_modified_at(version),
             config=log.config,
             summary=log.summary,
