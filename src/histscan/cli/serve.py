@@ -123,6 +123,7 @@ def run(arguments: argparse.Namespace) -> int:
     """
     try:
         import graphql  # noqa: F401
+        import starlette  # noqa: F401
         import uvicorn  # noqa: F401
     except ImportError as error:
         raise UsageError(f"`histscan serve` needs {error.name}: pip install 'histscan[serve]'") from error
