@@ -7,7 +7,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import pytest
 
-from histscan.server.file_links import LIFETIME, FileLinks, LinkError
+from histscan.server.file_links import LIFETIME, FileLinks, LinkedFile, LinkError
 from tests.asgi_client import AsgiClient, client_of
 
 EXAMPLE = Path(__file__).resolve().parent.parent / "examples" / "lissajous-regression.wandb"
@@ -138,10 +138,10 @@ def test_forged_addresses_are_refused(client: AsgiClient, url: str) -> None:
 def test_addresses_expire() -> None:
     now = [1000.0]
     links = FileLinks(lambda: now[0])
-    path, _, query = links.link(EXAMPLE).partition("?")
-    assert links.find(path, query) == EXAMPLE
+    path, _, query = links.link(LinkedFile(EXAMPLE)).partition("?")
+    assert links.find(path, query).path == EXAMPLE
     now[0] += LIFETIME
-    assert links.find(path, query) == EXAMPLE
+    assert links.find(path, query).path == EXAMPLE
     now[0] += 1
     with pytest.raises(LinkError, match="expired"):
         links.find(path, query)

@@ -21,7 +21,7 @@ from histscan.server.execution import Query, error_body, read_query, run_query
 from histscan.server.file_answers import file_response
 from histscan.server.file_links import PREFIX, FileLinks, LinkError
 from histscan.server.guard import Guard
-from histscan.server.resolvers import QueryContext
+from histscan.server.query_context import QueryContext
 from histscan.server.responses import ObservedResponse, json_response, problem
 from histscan.server.settings import ServerSettings
 from histscan.server.simulation import ERRORS, TRUNCATE, FaultPlan, RateLimit, RateLimiter
@@ -33,8 +33,6 @@ GRAPHQL_PATH = "/graphql"
 TRAFFIC_PATH = "/traffic"
 FILES_OPERATION = "files"
 LARGEST_BODY = 16 << 20
-
-_PARQUET = "application/vnd.apache.parquet"
 
 _log = logging.getLogger("histscan.server")
 
@@ -100,8 +98,8 @@ class HistoryApp(Starlette):
     async def _answer_file(self, request: Request) -> Response | ObservedResponse:
         async def answer() -> Response:
             try:
-                path = self._links.find(request.scope["path"], request.scope["query_string"].decode("latin-1"))
-                return file_response(path, request, {"Content-Type": _PARQUET})
+                file = self._links.find(request.scope["path"], request.scope["query_string"].decode("latin-1"))
+                return file_response(file.locate(), request, file.headers())
             except LinkError as error:
                 return problem(error.status, str(error))
             except OSError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any
@@ -14,6 +14,7 @@ from histscan.server.history_rows import HistoryRows, RowCache
 from histscan.server.log_outline import find_start, outline_log
 from histscan.server.parquet_export import Exporter
 from histscan.server.row_texts import json_literal, strict_json
+from histscan.server.run_files import RunFile, find_files
 from histscan.server.served_run import STEP, Export, FileVersion, RunDescription, RunDetails, RunKey, ServedRun
 
 __all__ = ["ServedLog"]
@@ -90,6 +91,7 @@ class ServedLog(ServedRun):
             last_step=log.lastHistoryStep,
             row_count=outline.row_count,
             key_types=outline.key_types,
+            exit_code=outline.exit_code,
         )
 
     def rows(self, keys: tuple[str, ...] | None, stop_step: int | None) -> HistoryRows:
@@ -122,6 +124,10 @@ class ServedLog(ServedRun):
     def _rows(self, keys: tuple[str, ...] | None) -> Iterator[dict[str, Any]]:
         wanted = None if keys is None else [*keys, *([] if STEP in keys else [STEP])]
         return self._history.scan_history(wanted)
+
+    def files(self) -> Sequence[RunFile]:
+        """The files in the folder beside the log; see `find_files`."""
+        return find_files(self._path)
 
     def export(self) -> Export:
         """The run's history as Parquet files; see `ServedRun.export`."""

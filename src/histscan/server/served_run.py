@@ -7,9 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from histscan.server.history_rows import HistoryRows
+
+if TYPE_CHECKING:
+    from histscan.server.run_files import RunFile
 
 __all__ = ["STEP", "Export", "FileVersion", "RunDescription", "RunDetails", "RunKey", "ServedRun"]
 
@@ -104,6 +107,7 @@ class RunDetails:
         row_count: Rows of the history.
         key_types: The history's keys, dotted where they are nested, and what their values are: ``number``,
             ``string``, ``boolean``, ``list``, ``nil`` or ``other``.
+        exit_code: What the run ended with; None if it has not ended, or it is not known.
     """
 
     state: str
@@ -113,6 +117,7 @@ class RunDetails:
     last_step: int
     row_count: int
     key_types: Mapping[str, str]
+    exit_code: int | None = None
 
 
 @dataclass(frozen=True)
@@ -174,6 +179,10 @@ class ServedRun(ABC):
             HistoryError: The history can't be read.
             OSError: Its file can't be read.
         """
+
+    def files(self) -> Sequence[RunFile]:
+        """The files that the run saved; none where they are not known."""
+        return ()
 
     @abstractmethod
     def export(self) -> Export:
