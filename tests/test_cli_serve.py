@@ -11,8 +11,8 @@ import requests
 from histscan.cli import serve
 from histscan.cli.failures import UsageError
 from histscan.errors import HistoryError
-from histscan.server.settings import ServerSettings
-from histscan.server.startup import ANY_KEY, environment
+from histscan.server.settings import ANY_KEY, ServerSettings
+from histscan.server.startup import environment
 from tests.server_process import serving
 
 EXAMPLE = Path(__file__).resolve().parent.parent / "examples" / "lissajous-regression.wandb"

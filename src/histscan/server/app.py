@@ -13,7 +13,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
 from histscan.server.catalogue import Catalogue
@@ -23,7 +23,8 @@ from histscan.server.file_links import PREFIX, FileLinks, LinkError
 from histscan.server.guard import Guard
 from histscan.server.query_context import QueryContext
 from histscan.server.responses import ObservedResponse, json_response, problem
-from histscan.server.settings import ServerSettings
+from histscan.server.root_page import PAGE_HEADERS, root_page
+from histscan.server.settings import ANY_KEY, ServerSettings
 from histscan.server.simulation import ERRORS, TRUNCATE, FaultPlan, RateLimit, RateLimiter
 from histscan.server.traffic import InFlight, Traffic
 
@@ -50,6 +51,7 @@ class HistoryApp(Starlette):
         counted = [Middleware(InFlight, traffic=self.traffic)]
         super().__init__(
             routes=[
+                Route("/", self._show_page, methods=["GET"]),
                 Route(GRAPHQL_PATH, self._answer_graphql, methods=["POST"], middleware=counted),
                 Route(f"{PREFIX}{{name:path}}", self._answer_file, methods=["GET"], middleware=counted),
                 Route(TRAFFIC_PATH, self._report_traffic, methods=["GET", "DELETE"]),
@@ -57,11 +59,22 @@ class HistoryApp(Starlette):
             middleware=[Middleware(Guard, settings=settings)],
             exception_handlers={HTTPException: _explain},
         )
+        # Starlette would send a client that asks for /graphql/ to /graphql.
+        self.router.redirect_slashes = False
         self._settings = settings
         self._catalogue = catalogue
         self._links = FileLinks()
         self._limiter = None if settings.rate_limit is None else RateLimiter(settings.rate_limit)
         self._faults = FaultPlan(settings.faults)
+
+    async def _show_page(self, request: Request) -> Response:
+        return await asyncio.to_thread(self._write_page, _base_url(request))
+
+    def _write_page(self, base_url: str) -> Response:
+        page = root_page(
+            self._catalogue.runs(), base_url, needs_key=self._settings.api_key is not None, any_key=ANY_KEY
+        )
+        return HTMLResponse(page, headers=PAGE_HEADERS)
 
     async def _report_traffic(self, request: Request) -> Response:
         if request.method == "DELETE":
@@ -84,7 +97,7 @@ class HistoryApp(Starlette):
         return await self._simulate(query.name, answer)
 
     def _run_query(self, request: Request, query: Query) -> Response:
-        context = QueryContext(self._catalogue, self._links, f"http://{request.headers.get('host', '')}")
+        context = QueryContext(self._catalogue, self._links, _base_url(request))
         try:
             answer = run_query(query, context)
         except Exception:
@@ -131,6 +144,11 @@ class HistoryApp(Starlette):
         return ObservedResponse(response, note, is_cut=fault == TRUNCATE)
 
 
+def _base_url(request: Request) -> str:
+    """The address that the client knows the server by."""
+    return f"http://{request.headers.get('host', '')}"
+
+
 async def _read_body(request: Request) -> bytes:
     parts: list[bytes] = []
     size = 0
@@ -146,7 +164,9 @@ async def _explain(request: Request, error: Exception) -> Response:
     """Answers what Starlette refuses, and what is raised here, in the form of every other error."""
     assert isinstance(error, HTTPException)
     message = error.detail
-    if error.status_code == 404 or (error.status_code == 405 and request.scope["path"] == GRAPHQL_PATH):
+    if error.status_code == 404:
+        message = f"there is nothing here: POST GraphQL requests to {GRAPHQL_PATH}, or see / in a browser"
+    elif error.status_code == 405 and request.scope["path"] == GRAPHQL_PATH:
         message = f"POST GraphQL requests to {GRAPHQL_PATH}"
     elif error.status_code == 405:
         message = f"{request.method} is not possible here: histscan serve is read-only"

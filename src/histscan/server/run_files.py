@@ -13,6 +13,7 @@ from datetime import datetime, timezone
 from functools import lru_cache
 from pathlib import Path
 
+from histscan.server.printable import UNPRINTABLE
 from histscan.server.served_run import FileVersion
 
 __all__ = ["FILES_FOLDER", "RunFile", "choose_files", "find_files"]
@@ -20,9 +21,6 @@ __all__ = ["FILES_FOLDER", "RunFile", "choose_files", "find_files"]
 FILES_FOLDER = "files"
 LARGEST_HASHED = 256 << 20
 """Bytes up to which a file's MD5 is told: a listing shall not have to read a run's checkpoints."""
-
-# Control characters, those that change the direction of text, lone surrogates, and what separates folders elsewhere.
-_UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff\\\\]")
 
 
 @dataclass(frozen=True)
@@ -84,7 +82,8 @@ def _walk(folder: Path, root: Path) -> Iterator[RunFile]:
             if entry.is_dir(follow_symlinks=False):
                 yield from _walk(path, root)
             elif entry.is_file() and not (entry.is_symlink() and not path.resolve().is_relative_to(root)):
-                name = _UNSAFE.sub("_", path.relative_to(root).as_posix())
+                # A backslash separates folders elsewhere.
+                name = UNPRINTABLE.sub("_", path.relative_to(root).as_posix()).replace("\\", "_")
                 yield RunFile(name, path, root, FileVersion.of(path))
         except OSError:
             # Removed, or made unreadable, in the meantime.

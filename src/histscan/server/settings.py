@@ -8,9 +8,11 @@ from pathlib import Path
 
 from histscan.server.simulation import Fault
 
-__all__ = ["DEFAULT_PORT", "LOOPBACK_HOSTS", "ServerSettings"]
+__all__ = ["ANY_KEY", "DEFAULT_PORT", "LOOPBACK_HOSTS", "ServerSettings"]
 
 DEFAULT_PORT = 8090
+ANY_KEY = "0" * 40
+"""What stands for an API key where none is checked: wandb insists on 40 characters."""
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
