@@ -1,6 +1,6 @@
 """Pages of a `.wandb` log: the records that end within one window of the file."""
 
-from libc.stdint cimport int64_t, uint8_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t
 from libcpp.vector cimport vector
 
 from histscan._core.cursor cimport byte_ptr
@@ -9,7 +9,7 @@ from histscan._core.message_rows cimport MessageRowDecoder
 from histscan._core.page cimport Page, RowSpan
 
 
-# The numbers of the Record fields that a reader of history has use for.
+# The numbers of the Record fields that readers keep unless told otherwise.
 cdef enum RecordField:
     HISTORY_RECORD = 2
     SUMMARY_RECORD = 3
@@ -20,7 +20,7 @@ cdef enum RecordField:
 
 # A record that is not a row.
 cdef struct OtherRecord:
-    RecordField field
+    uint32_t field
     RowSpan span
 
 

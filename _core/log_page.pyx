@@ -128,11 +128,12 @@ cdef class LogPage(Page):
         self.spans.resize(kept)
         self.offsets.resize(kept)
 
-    def records(self, int field):
-        """Copy out the records of a kind other than history.
+    def records(self, *fields):
+        """Copy out the records of some kinds other than history.
 
         Args:
-            field: The kind, as its field number in ``Record``: 3 summary, 5 config, 17 run, 18 exit.
+            fields: The kinds, as their field numbers in ``Record``: 3 summary, 5 config, 17 run, 18 exit; and others
+                that the reader was told to keep.
 
         Returns:
             The messages' bytes, in the log's order.
@@ -140,7 +141,7 @@ cdef class LogPage(Page):
         cdef OtherRecord record
         cdef list found = []
         for record in self.others:
-            if record.field == field:
+            if record.field in fields:
                 found.append(
                     PyBytes_FromStringAndSize(
                         <char*> self.span_data(record.span), record.span.end - record.span.begin

@@ -1,6 +1,6 @@
 """From the bytes of a `.wandb` log to its records."""
 
-from libc.stdint cimport int64_t, uint8_t
+from libc.stdint cimport int64_t, uint8_t, uint64_t
 from libcpp.vector cimport vector
 
 from histscan._core.cursor cimport Fault, byte_ptr
@@ -10,6 +10,7 @@ from histscan._core.log_page cimport LogPage
 cdef class LogReader:
     cdef readonly int64_t offset        # file offset of the next window
     cdef readonly bint skip_corrupt     # go on at the next block behind corrupt chunks, instead of stopping there
+    cdef uint64_t kept                  # bit n: records of field n of `Record` are kept
     cdef readonly bint is_finished      # the last window was read, or the log was corrupt
     cdef int64_t truncated              # file offset where the file ends within a record; -1 if it does not
     cdef vector[int64_t] corrupt        # file offsets of the corrupt chunks that were passed over

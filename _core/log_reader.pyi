@@ -1,3 +1,4 @@
+from collections.abc import Iterable
 from typing import Final
 
 from histscan._core.log_page import LogPage
@@ -7,7 +8,7 @@ BLOCK_SIZE: Final[int]
 def checksum(chunk_type: int, data: bytes) -> int: ...
 
 class LogReader:
-    def __init__(self, skip_corrupt: bool = False) -> None: ...
+    def __init__(self, skip_corrupt: bool = False, fields: Iterable[int] | None = None) -> None: ...
     @property
     def offset(self) -> int: ...
     @property

@@ -6,7 +6,7 @@ wandb's own are the 7-byte header, which counts as part of the first block, and 
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
-from libc.stdint cimport int64_t, uint8_t, uint32_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 from histscan._core.buffer_pool cimport shared_pool, use_pool
 from histscan._core.cursor cimport (
@@ -14,7 +14,7 @@ from histscan._core.cursor cimport (
     LOG_ZEROS, Cursor, Fault, byte_ptr, has_text, open_cursor,
 )
 from histscan._core.log_page cimport (
-    CONFIG_RECORD, EXIT_RECORD, HISTORY_RECORD, RUN_RECORD, SUMMARY_RECORD, LogPage, OtherRecord, RecordField,
+    CONFIG_RECORD, EXIT_RECORD, HISTORY_RECORD, RUN_RECORD, SUMMARY_RECORD, LogPage, OtherRecord,
 )
 from histscan._core.page cimport RowSpan
 from histscan._core.wire cimport WIRE_BYTES, read_length, read_tag, skip_field
@@ -39,6 +39,8 @@ cdef enum ChunkType:
     CHUNK_LAST = 4
 
 BLOCK_SIZE = BLOCK_LENGTH
+
+_DEFAULT_FIELDS = (HISTORY_RECORD, SUMMARY_RECORD, CONFIG_RECORD, RUN_RECORD, EXIT_RECORD)
 
 
 cdef bint is_zero(const unsigned char* pos, const unsigned char* end) noexcept nogil:
@@ -68,14 +70,20 @@ cdef class LogReader:
 
     Args:
         skip_corrupt: Pass over corrupt chunks to the next block, instead of ending there with an error.
+        fields: The kinds of records to keep, as their field numbers in ``Record``, 1 to 63; the others are skipped.
+            None for history, summary, config, run and exit.
 
     Attributes:
         offset: File offset of the next window, in bytes.
         is_finished: Nothing more can be read.
     """
 
-    def __init__(self, bint skip_corrupt=False):
+    def __init__(self, bint skip_corrupt=False, fields=None):
         self.skip_corrupt = skip_corrupt
+        for field in _DEFAULT_FIELDS if fields is None else fields:
+            if not 0 < field < 64:
+                raise ValueError(f"a reader keeps records of fields 1 to 63, not of {field}")
+            self.kept |= <uint64_t> 1 << <int> field
         self.truncated = -1
         self.zeros_offset = -1
 
@@ -220,7 +228,7 @@ cdef class LogReader:
         return block_end
 
     cdef bint add_record(self, LogPage page, Py_ssize_t begin, Py_ssize_t end, int64_t offset) except -1 nogil:
-        """Adds a whole record to the page if it is of a kind that readers of history use; False if it is malformed."""
+        """Adds a whole record to the page if it is of a kind that is kept; False if it is malformed."""
         cdef Cursor cursor
         cdef RowSpan span
         cdef OtherRecord other
@@ -234,10 +242,7 @@ cdef class LogReader:
             if not read_tag(&cursor, &tag):
                 return False
             field = tag >> 3
-            if tag & 7 == WIRE_BYTES and (
-                field == HISTORY_RECORD or field == SUMMARY_RECORD or field == CONFIG_RECORD or field == RUN_RECORD
-                or field == EXIT_RECORD
-            ):
+            if tag & 7 == WIRE_BYTES and field < 64 and self.kept >> field & 1:
                 if not read_length(&cursor, &field_end):
                     return False
                 span.begin = begin + (cursor.pos - cursor.start)
@@ -246,7 +251,7 @@ cdef class LogReader:
                     page.spans.push_back(span)
                     page.offsets.push_back(offset)
                 else:
-                    other.field = <RecordField> field
+                    other.field = field
                     other.span = span
                     page.others.push_back(other)
                 return True

@@ -51,6 +51,25 @@ def test_recordings_read_as_wandb_reads_them(path: Path, blocks: int) -> None:
     assert len(reading.pages) == len(log) // (blocks * BLOCK_SIZE) + 1
 
 
+def test_a_reader_keeps_the_records_that_it_is_told_to() -> None:
+    kinds = [field for field in range(1, 64) if field != 2]
+    records = [wire.field(field, bytes([field, number])) for number in range(3) for field in kinds]
+    log = wire.write_log([wire.history_record([("a", "1")], 0), *records])
+    for kept in ([], [7], [4, 13, 63], kinds):
+        page = LogReader(fields=kept).read_window(log, True)
+        assert len(page) == 0
+        for field in kinds:
+            expected = [bytes([field, number]) for number in range(3)] if field in kept else []
+            assert page.records(field) == expected
+        assert page.records(*kinds) == [
+            bytes([field, number]) for number in range(3) for field in kinds if field in kept
+        ]
+    assert len(LogReader(fields=[2]).read_window(log, True)) == 1
+    for unknown in (0, -1, 64, 1000):
+        with pytest.raises(ValueError, match=str(unknown)):
+            LogReader(fields=[unknown])
+
+
 @pytest.mark.parametrize(("field", "kind"), [(3, "summary"), (5, "config"), (17, "run"), (18, "exit")])
 @pytest.mark.parametrize("path", RECORDINGS, ids=lambda path: path.name)
 def test_other_records_of_recordings(path: Path, field: int, kind: str) -> None:

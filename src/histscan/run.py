@@ -14,6 +14,7 @@ from histscan._core.log_reader import LogReader
 from histscan.errors import HistoryError, LogCorruptWarning, LogTruncatedWarning
 from histscan.frames import ColumnExports
 from histscan.log_scan import UNBOUNDED, LogScan, read_pages
+from histscan.runs.log_members import LogMembers
 from histscan.sources.wandb_log import find_log
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ class _Survey:
     summary: dict[str, Any] = field(default_factory=dict)
 
 
-class LogRun(ColumnExports):
+class LogRun(LogMembers, ColumnExports):
     """A run recorded in a ``.wandb`` file, with the names that ``wandb.Api().run()`` gives things.
 
     The file is only ever read. One that is still being written is welcome: every look at it sees what is there.

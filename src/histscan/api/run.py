@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from histscan.api.exported import ExportedScan
     from histscan.sources.client import Client
 
-__all__ = ["Run", "SourceOption", "Summary"]
+__all__ = ["Run", "SourceOption", "Summary", "run_url"]
 
 # What wandb keeps among the values of a config for itself.
 _INTERNAL_KEYS = frozenset({"_wandb", "wandb_version"})
@@ -111,8 +111,7 @@ class Run(ColumnExports):
     @property
     def url(self) -> str:
         """The address of the run's page, for a browser."""
-        entity, project, run = map(quote_plus, self._name)
-        return f"{_app_url(self.client.base_url)}/{entity}/{project}/runs/{run}"
+        return run_url(self.client.base_url, self._name)
 
     @property
     def name(self) -> str:
@@ -339,6 +338,20 @@ class Run(ColumnExports):
 
     def __repr__(self) -> str:
         return f"<Run {'/'.join(self._name)} on {self.client.base_url}>"
+
+
+def run_url(base_url: str, name: RunName) -> str:
+    """Makes the address of a run's page, for a browser.
+
+    Args:
+        base_url: The address of the server's API.
+        name: Which run it is.
+
+    Returns:
+        The address.
+    """
+    entity, project, run = map(quote_plus, name)
+    return f"{_app_url(base_url)}/{entity}/{project}/runs/{run}"
 
 
 def _app_url(base_url: str) -> str:
