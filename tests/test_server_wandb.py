@@ -15,6 +15,7 @@ import pytest
 import requests
 
 import histscan
+from tests.monitored_run import SYSTEM_ROWS, monitored_log
 from tests.server_process import ServerProcess, serving
 from tests.wandb_client import Failure, Question, ask_wandb
 
@@ -22,6 +23,7 @@ ROOT = Path(__file__).resolve().parent
 DATA = ROOT / "data"
 EXAMPLE = ROOT.parent / "examples" / "lissajous-regression.wandb"
 
+MONITORED = "histscan/machines/monitored"
 LISSAJOUS = "histscan/examples/lissajous"
 ODD = "histscan/fixtures/default-encoding"
 GROWING = "histscan/fixtures/typed-encoding"
@@ -76,9 +78,15 @@ def growing(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def server(growing: Path) -> Iterator[ServerProcess]:
+def monitored(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A log with system metrics."""
+    return monitored_log(tmp_path_factory.mktemp("monitored") / "run-monitored.wandb")
+
+
+@pytest.fixture(scope="module")
+def server(growing: Path, monitored: Path) -> Iterator[ServerProcess]:
     with serving(
-        DATA / "default-encoding.wandb", EXAMPLE, growing, "--export-rows", "2000", "--api-key", KEY
+        DATA / "default-encoding.wandb", EXAMPLE, growing, monitored, "--export-rows", "2000", "--api-key", KEY
     ) as running:
         yield running
 
@@ -106,6 +114,10 @@ def asked(server: ServerProcess) -> Asked:
     asked.add("beta range", "beta_scan_history", LISSAJOUS, arguments={"min_step": 4000, "max_step": 4010})
     asked.add("history", "history", LISSAJOUS, arguments={"samples": 100, "pandas": False})
     asked.add("history keys", "history", LISSAJOUS, arguments={"samples": 50, "keys": ["loss"], "pandas": False})
+    asked.add("events", "history", MONITORED, arguments={"stream": "system", "pandas": False})
+    asked.add("some events", "history", MONITORED, arguments={"stream": "system", "pandas": False, "samples": 2})
+    asked.add("system metrics", "system_metrics", MONITORED)
+    asked.add("no events", "history", LISSAJOUS, arguments={"stream": "system", "pandas": False})
     asked.add("files", "files", GROWING, arguments={"per_page": 3}, take=("name", "size", "md5", "mimetype"))
     asked.add("count of files", "files", GROWING, arguments={}, then="__len__")
     asked.add("files like", "files", GROWING, arguments={"pattern": "wandb-%.json"}, take=("name",))
@@ -282,6 +294,16 @@ def test_files(asked: Asked) -> None:
     assert "there is no such file" in asked.failure("missing file").message
 
 
+def test_system_metrics(asked: Asked, monitored: Path) -> None:
+    rows = list(histscan.LogRun(monitored).system_metrics())
+    assert len(rows) == len(SYSTEM_ROWS)
+    assert_same_rows(asked["events"], rows)
+    assert_same_rows(asked["some events"], [rows[0], rows[-1]])
+    last = {f"system.{name}": value for row in SYSTEM_ROWS for name, value in row.items()}
+    assert same(asked["system metrics"], last)
+    assert asked["no events"] == []
+
+
 def test_what_recorded_runs_have_none_of(asked: Asked) -> None:
     nothing = ["no files", "logged_artifacts", "used_artifacts", "reports", "artifact types", "sweeps", "automations"]
     assert [asked[label] for label in nothing] == [[]] * len(nothing)
@@ -290,7 +312,7 @@ def test_what_recorded_runs_have_none_of(asked: Asked) -> None:
     assert asked["no metadata"] is None
     assert asked["has artifact"] is False
     assert asked["team"] == "<Team histscan>"
-    assert asked["projects"] == [("examples",), ("fixtures",)]
+    assert asked["projects"] == [("examples",), ("fixtures",), ("machines",)]
 
 
 @pytest.mark.parametrize("label", ["update", "delete", "delete file"])

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import threading
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any
@@ -19,8 +18,9 @@ from histscan.server.served_run import STEP, Export, FileVersion, RunDescription
 
 __all__ = ["ServedLog"]
 
-SILENCE = 300.0
-"""Seconds after which a run that has not ended, and writes nothing, counts as crashed; as W&B has it."""
+# Stands where the keys of a history stand among the cached rows of a run.
+_SYSTEM = "system"
+_SYSTEM_PREFIX = "system."
 
 
 class ServedLog(ServedRun):
@@ -48,6 +48,8 @@ class ServedLog(ServedRun):
         self._described: RunDescription | None = None
         self._surveyed: tuple[FileVersion, RunDetails] | None = None
         self._indexed: dict[tuple[str, ...] | None, tuple[FileVersion, int]] = {}
+        self._system_version: FileVersion | None = None
+        self._system_summary: tuple[FileVersion, Mapping[str, Any]] | None = None
         self._lock = threading.Lock()
 
     def description(self) -> RunDescription:
@@ -58,7 +60,7 @@ class ServedLog(ServedRun):
                 log = self._log
                 self._described = RunDescription(
                     name=log.name or self.key.id,
-                    created_at=started_at or _modified_at(FileVersion.of(self._path)),
+                    created_at=started_at or _modified_at(self._version()),
                     tags=log.tags,
                     group=log.group,
                     job_type=log.job_type,
@@ -69,34 +71,36 @@ class ServedLog(ServedRun):
 
     def details(self) -> RunDetails:
         """Says what has become of the run until now; see `ServedRun.details`."""
-        version = FileVersion.of(self._path)
+        version = self._version()
         with self._lock:
             if self._surveyed is None or self._surveyed[0] != version:
                 self._surveyed = (version, self._survey(version))
             details = self._surveyed[1]
-        if details.state == "running" and time.time() - version.modified / 1e9 > SILENCE:
-            return replace(details, state="crashed")
-        return details
+        # A run falls silent without its log being changed.
+        return replace(details, state=self._log.state)
+
+    def _version(self) -> FileVersion:
+        return FileVersion.of(self._path)
 
     def _survey(self, version: FileVersion) -> RunDetails:
-        log, outline = self._log, outline_log(self._path)
-        state = "running"
-        if outline.exit_code is not None:
-            state = "finished" if outline.exit_code == 0 else "failed"
+        log, outline = self._log, outline_log(self._log)
+        git = (log.metadata or {}).get("git")
+        commit = git.get("commit") if isinstance(git, dict) else None
         return RunDetails(
-            state=state,
+            state=log.state,
             heartbeat_at=_modified_at(version),
             config=log.config,
             summary=log.summary,
             last_step=log.lastHistoryStep,
             row_count=outline.row_count,
             key_types=outline.key_types,
-            exit_code=outline.exit_code,
+            exit_code=log.exit_code,
+            commit=commit if isinstance(commit, str) else "",
         )
 
     def rows(self, keys: tuple[str, ...] | None, stop_step: int | None) -> HistoryRows:
         """The run's history; see `ServedRun.rows`. Rows that are known already are not read again as the log grows."""
-        version = FileVersion.of(self._path)
+        version = self._version()
         with self._lock:
             known = self._indexed.get(keys)
         if known is not None and known[0] != version:
@@ -125,6 +129,31 @@ class ServedLog(ServedRun):
         wanted = None if keys is None else [*keys, *([] if STEP in keys else [STEP])]
         return self._history.scan_history(wanted)
 
+    def system_rows(self) -> HistoryRows:
+        """The metrics of the machine; see `ServedRun.system_rows`."""
+        version = self._version()
+        with self._lock:
+            known, self._system_version = self._system_version, version
+        if known not in (None, version):
+            self._cache.discard((self._path, _SYSTEM, known))
+        return self._cache.get((self._path, _SYSTEM, version), lambda: HistoryRows(self._system_texts()))
+
+    def _system_texts(self) -> Iterator[tuple[int, bytes]]:
+        for number, row in enumerate(self._history.system_metrics()):
+            yield number, json_literal(row)
+
+    def system_summary(self) -> Mapping[str, Any]:
+        """The last value of each metric of the machine; see `ServedRun.system_summary`."""
+        version = self._version()
+        with self._lock:
+            if self._system_summary is None or self._system_summary[0] != version:
+                last: dict[str, Any] = {}
+                for row in self._log.system_metrics():
+                    last.update(row)
+                metrics = {name: value for name, value in last.items() if name.startswith(_SYSTEM_PREFIX)}
+                self._system_summary = (version, metrics)
+            return self._system_summary[1]
+
     def files(self) -> Sequence[RunFile]:
         """The files in the folder beside the log; see `find_files`."""
         return find_files(self._path)
@@ -132,7 +161,7 @@ class ServedLog(ServedRun):
     def export(self) -> Export:
         """The run's history as Parquet files; see `ServedRun.export`."""
         has_ended = self.details().state != "running"
-        return self._exporter.export(self._history, FileVersion.of(self._path), has_ended=has_ended)
+        return self._exporter.export(self._history, self._version(), has_ended=has_ended)
 
 
 def _modified_at(version: FileVersion) -> datetime:

@@ -188,6 +188,11 @@ def _history(run: ServedRun, _: object, **arguments: Any) -> list[orjson.Fragmen
     return _many(rows, rows.window(min_step, stop_step), arguments.get("samples"))
 
 
+def _events(run: ServedRun, _: object, samples: int | None = None) -> list[orjson.Fragment]:
+    rows = run.system_rows()
+    return _many(rows, rows.window(None, None), samples)
+
+
 def _sampled_history(run: ServedRun, _: object, specs: list[Any]) -> list[orjson.Fragment]:
     return [_sample(run, spec) for spec in specs]
 
@@ -276,11 +281,11 @@ RESOLVERS: Mapping[str, Mapping[str, Resolver]] = {
         "state": lambda run, _: run.details().state,
         "config": _config,
         "summaryMetrics": lambda run, _: json_text(run.details().summary),
-        "systemMetrics": always("{}"),
+        "systemMetrics": lambda run, _: json_text(run.system_summary()),
         "tags": lambda run, _: list(run.description().tags),
         "group": _described("group"),
         "jobType": _described("job_type"),
-        "commit": always(None),
+        "commit": lambda run, _: run.details().commit or None,
         "sweepName": always(None),
         "readOnly": always(True),
         "createdAt": lambda run, _: time_text(run.description().created_at),
@@ -293,6 +298,8 @@ RESOLVERS: Mapping[str, Mapping[str, Resolver]] = {
         "historyLineCount": lambda run, _: run.details().row_count,
         "historyKeys": _history_keys,
         "history": _history,
+        "events": _events,
+        "eventsLineCount": lambda run, _: len(run.system_rows()),
         "sampledHistory": _sampled_history,
         "parquetHistory": _parquet_history,
         "exitcode": lambda run, _: run.details().exit_code,

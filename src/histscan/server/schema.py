@@ -190,6 +190,9 @@ type Run {
     historyKeys: JSON
     "Rows as JSON text, from minStep to before maxStep; if there are more than samples, evenly sampled."
     history(minStep: Int64, maxStep: Int64, samples: Int): [JSONString!]
+    "The metrics of the machine as JSON text; if there are more than samples, evenly sampled."
+    events(samples: Int): [JSONString!]
+    eventsLineCount: Int
     "For each spec a list of rows that have all of its keys; its maxStep is inclusive."
     sampledHistory(specs: [JSONString!]!): [JSON]!
     "The exported files, and the rows that are in none of them and have all of liveKeys."

@@ -108,6 +108,7 @@ class RunDetails:
         key_types: The history's keys, dotted where they are nested, and what their values are: ``number``,
             ``string``, ``boolean``, ``list``, ``nil`` or ``other``.
         exit_code: What the run ended with; None if it has not ended, or it is not known.
+        commit: The git commit that the run was started from; empty if it is not known.
     """
 
     state: str
@@ -118,6 +119,7 @@ class RunDetails:
     row_count: int
     key_types: Mapping[str, str]
     exit_code: int | None = None
+    commit: str = ""
 
 
 @dataclass(frozen=True)
@@ -179,6 +181,24 @@ class ServedRun(ABC):
             HistoryError: The history can't be read.
             OSError: Its file can't be read.
         """
+
+    def system_rows(self) -> HistoryRows:
+        """The metrics of the machine, as strings like the history's rows, numbered instead of stepped; may be empty.
+
+        Raises:
+            HistoryError: They can't be read.
+            OSError: The run's file can't be read.
+        """
+        return HistoryRows(())
+
+    def system_summary(self) -> Mapping[str, Any]:
+        """The last value of each metric of the machine; empty where they are not known.
+
+        Raises:
+            HistoryError: They can't be read.
+            OSError: The run's file can't be read.
+        """
+        return {}
 
     def files(self) -> Sequence[RunFile]:
         """The files that the run saved; none where they are not known."""
