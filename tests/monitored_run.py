@@ -26,14 +26,14 @@ def stats_record(second: int, metrics: Mapping[str, Any]) -> bytes:
     record.stats.timestamp.seconds = STARTED + second
     for key, value in metrics.items():
         record.stats.item.add(key=key, value_json=json.dumps(value))
-    return record.SerializeToString()
+    return bytes(record.SerializeToString())
 
 
 def exit_record(code: int) -> bytes:
     """A record of a run's end."""
     record = wandb_internal_pb2.Record()
     record.exit.exit_code = code
-    return record.SerializeToString()
+    return bytes(record.SerializeToString())
 
 
 def monitored_log(path: Path, *more: bytes) -> Path:
