@@ -343,6 +343,10 @@ class TestAccess:
         assert client.request("GET", "/traffic").status == 401
         assert client.request("DELETE", "/traffic").status == 401
 
+    def test_what_is_sent_without_a_key_is_not_read(self, tmp_path: Path) -> None:
+        client = client_of(EXAMPLE, folder=tmp_path, api_key="sesame" * 7)
+        assert client.request("POST", "/graphql", body=b" " * (17 << 20)).status == 401
+
     def test_traffic(self, tmp_path: Path) -> None:
         client = client_of(EXAMPLE, folder=tmp_path)
         client.query("query A { viewer { id } }")

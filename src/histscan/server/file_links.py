@@ -82,7 +82,7 @@ class FileLinks:
     """Gives files addresses, and finds them again.
 
     Args:
-        clock: Tells the time in seconds since 1970.
+        clock: Returns the time in seconds since 1970.
     """
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:

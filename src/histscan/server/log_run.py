@@ -28,10 +28,10 @@ class ServedLog(ServedRun):
 
     Args:
         key: The run's names.
-        log: The log; a run whose history is corrupt is listed too if it passes over what is corrupt.
+        log: The run, which skips corrupt parts of its log, so that it is listed in any case.
         cache: Where rows are kept.
         exporter: Makes Parquet files of the history.
-        skip_corrupt: Pass over corrupt parts of the history instead of raising there.
+        skip_corrupt: Skip corrupt parts of the history instead of raising there.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class ServedLog(ServedRun):
         self._lock = threading.Lock()
 
     def description(self) -> RunDescription:
-        """Says what the run is; see `ServedRun.description`."""
+        """Describes the run; see `ServedRun.description`."""
         with self._lock:
             if self._described is None:
                 started_at, host = find_start(self._path)
@@ -70,7 +70,7 @@ class ServedLog(ServedRun):
             return self._described
 
     def details(self) -> RunDetails:
-        """Says what has become of the run until now; see `ServedRun.details`."""
+        """Describes the run's state; see `ServedRun.details`."""
         version = self._version()
         with self._lock:
             if self._surveyed is None or self._surveyed[0] != version:

@@ -20,7 +20,7 @@ __all__ = ["FILES_FOLDER", "RunFile", "choose_files", "find_files"]
 
 FILES_FOLDER = "files"
 LARGEST_HASHED = 256 << 20
-"""Bytes up to which a file's MD5 is told: a listing shall not have to read a run's checkpoints."""
+"""Bytes up to which a file has an MD5: a listing must not read all of a run's checkpoints."""
 
 
 @dataclass(frozen=True)

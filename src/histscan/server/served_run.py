@@ -34,7 +34,7 @@ class RunKey(NamedTuple):
 
 
 class FileVersion(NamedTuple):
-    """Tells one state of a file from another.
+    """Identifies one version of a file.
 
     Attributes:
         inode: The file's number in its file system.
@@ -63,7 +63,7 @@ class FileVersion(NamedTuple):
         return cls(status.st_ino, status.st_size, status.st_mtime_ns)
 
     def extends(self, other: FileVersion) -> bool:
-        """Whether this may be the same file, with something appended.
+        """Returns True if this may be the same file, with something appended.
 
         Args:
             other: An earlier version.
@@ -73,7 +73,7 @@ class FileVersion(NamedTuple):
 
 @dataclass(frozen=True)
 class RunDescription:
-    """What a run says of itself when it begins; quick to be had.
+    """What a run says of itself when it begins; quick to read.
 
     Attributes:
         name: The display name.
@@ -136,7 +136,7 @@ class Export:
 
 
 class ServedRun(ABC):
-    """A run that the server answers for. Its methods are called from several threads at once.
+    """A run that the server answers for. Its methods are called by several threads at a time.
 
     Args:
         key: Its names.
@@ -153,7 +153,7 @@ class ServedRun(ABC):
 
     @abstractmethod
     def description(self) -> RunDescription:
-        """Says what the run is.
+        """Describes the run.
 
         Raises:
             HistoryError: The run can't be read.
@@ -162,7 +162,7 @@ class ServedRun(ABC):
 
     @abstractmethod
     def details(self) -> RunDetails:
-        """Says what has become of the run until now.
+        """Describes the run's state.
 
         Raises:
             HistoryError: The run can't be read.

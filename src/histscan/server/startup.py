@@ -22,7 +22,7 @@ _log = logging.getLogger("histscan.server")
 
 
 def serve(settings: ServerSettings, announce: Callable[[str], None]) -> None:
-    """Serves runs until the process is told to stop.
+    """Serves runs until the process is stopped.
 
     Args:
         settings: The settings.
@@ -64,7 +64,7 @@ def serve(settings: ServerSettings, announce: Callable[[str], None]) -> None:
 
 
 def environment(settings: ServerSettings, host: str, port: int) -> list[str]:
-    """Says what a client's environment needs.
+    """Writes the variables that a client needs.
 
     Args:
         settings: The settings.

@@ -55,7 +55,7 @@ class Traffic:
             self._bytes_sent += length
 
     def report(self) -> dict[str, Any]:
-        """Tells the numbers.
+        """Returns the numbers.
 
         Returns:
             A dict that can be sent as JSON.
