@@ -51,10 +51,10 @@ class HistoryApp(Starlette):
         counted = [Middleware(InFlight, traffic=self.traffic)]
         super().__init__(
             routes=[
-                Route("/", self._show_page, methods=["GET"]),
                 Route(GRAPHQL_PATH, self._answer_graphql, methods=["POST"], middleware=counted),
                 Route(f"{PREFIX}{{name:path}}", self._answer_file, methods=["GET"], middleware=counted),
                 Route(TRAFFIC_PATH, self._report_traffic, methods=["GET", "DELETE"]),
+                Route("/", self._show_page, methods=["GET"]),
             ],
             middleware=[Middleware(Guard, settings=settings)],
             exception_handlers={HTTPException: _explain},

@@ -8,7 +8,7 @@ import hmac
 from urllib.parse import urlsplit
 
 from graphql import GraphQLError
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from histscan.server.execution import error_body
@@ -17,6 +17,8 @@ from histscan.server.responses import json_response, problem
 from histscan.server.settings import LOOPBACK_HOSTS, ServerSettings
 
 __all__ = ["Guard"]
+
+_NOSNIFF = (b"x-content-type-options", b"nosniff")
 
 
 class Guard:
@@ -39,7 +41,7 @@ class Guard:
 
         async def send_guarded(message: Message) -> None:
             if message["type"] == "http.response.start":
-                MutableHeaders(scope=message).setdefault("x-content-type-options", "nosniff")
+                message = {**message, "headers": [*message["headers"], _NOSNIFF]}
             await send(message)
 
         headers = Headers(scope=scope)

@@ -9,6 +9,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from histscan.run import LogRun
+from histscan.runs.run_state import run_state
 from histscan.server.history_rows import HistoryRows, RowCache
 from histscan.server.log_outline import find_start, outline_log
 from histscan.server.parquet_export import Exporter
@@ -76,8 +77,10 @@ class ServedLog(ServedRun):
             if self._surveyed is None or self._surveyed[0] != version:
                 self._surveyed = (version, self._survey(version))
             details = self._surveyed[1]
+        if details.exit_code is not None:
+            return details
         # A run falls silent without its log being changed.
-        return replace(details, state=self._log.state)
+        return replace(details, state=run_state(details.exit_code, version.modified / 1e9))
 
     def _version(self) -> FileVersion:
         return FileVersion.of(self._path)
@@ -87,7 +90,7 @@ class ServedLog(ServedRun):
         git = (log.metadata or {}).get("git")
         commit = git.get("commit") if isinstance(git, dict) else None
         return RunDetails(
-            state=log.state,
+            state=run_state(log.exit_code, version.modified / 1e9),
             heartbeat_at=_modified_at(version),
             config=log.config,
             summary=log.summary,

@@ -6,7 +6,6 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
@@ -63,7 +62,7 @@ class ObservedResponse:
         async def send_observed(message: Message) -> None:
             nonlocal left
             if message["type"] == "http.response.start":
-                length = int(Headers(raw=message["headers"]).get("content-length", "0"))
+                length = next((int(value) for name, value in message["headers"] if name == b"content-length"), 0)
                 self._note(message["status"], length)
                 left = length // 2
             elif self._is_cut:
