@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from histscan.opening import open_run as open  # noqa: A004 - reads well as histscan.open
     from histscan.parquet_run import ParquetRun, ParquetScan
     from histscan.run import LogRun
+    from histscan.runs.console import ConsoleLine
+    from histscan.runs.system_metrics import SystemMetricsScan
     from histscan.sources.client import Client
 
 __version__ = "0.1.0"
@@ -42,6 +44,7 @@ __all__ = [
     "Api",
     "BetaHistoryScan",
     "Client",
+    "ConsoleLine",
     "ExportWarning",
     "GraphQLResponseError",
     "HistoryDeadlineError",
@@ -62,6 +65,7 @@ __all__ = [
     "RunNotFoundError",
     "Runs",
     "SampledHistoryScan",
+    "SystemMetricsScan",
     "WandbMissingError",
     "install",
     "installed",
@@ -74,6 +78,7 @@ _HOMES = {
     "Api": "histscan.api.server_api",
     "BetaHistoryScan": "histscan.history",
     "Client": "histscan.sources.client",
+    "ConsoleLine": "histscan.runs.console",
     "ExportWarning": "histscan.errors",
     "GraphQLResponseError": "histscan.errors",
     "HistoryDeadlineError": "histscan.errors",
@@ -94,6 +99,7 @@ _HOMES = {
     "RunNotFoundError": "histscan.errors",
     "Runs": "histscan.api.runs",
     "SampledHistoryScan": "histscan.history",
+    "SystemMetricsScan": "histscan.runs.system_metrics",
     "WandbMissingError": "histscan.errors",
     "install": "histscan.installation",
     "installed": "histscan.installation",

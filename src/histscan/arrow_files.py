@@ -79,8 +79,9 @@ def run_metadata(run: LogRun | ParquetRun | Run) -> dict[str, str]:
         run: The run.
 
     Returns:
-        ``histscan.version``; and ``histscan.run``, a JSON object with entity, project, id, name, group, job type, tags
-        and config of the run. Nothing of the machine that the run was recorded on is there, unless its config has it.
+        ``histscan.version``; and ``histscan.run``, a JSON object with entity, project, id, name, group, job type, tags,
+        notes and config of the run, its state, exit code, times and duration, the release of wandb, and the axes of its
+        metrics. Nothing of the machine that the run was recorded on is there, unless its config or notes have it.
     """
     import histscan
 
@@ -92,6 +93,14 @@ def run_metadata(run: LogRun | ParquetRun | Run) -> dict[str, str]:
         "group": run.group,
         "job_type": run.job_type,
         "tags": run.tags,
+        "notes": run.notes,
+        "state": run.state,
+        "exit_code": run.exit_code,
+        "created_at": run.created_at,
+        "heartbeat_at": run.heartbeat_at,
+        "duration": run.duration,
+        "wandb_version": run.wandb_version,
+        "axes": run.axes,
         "config": run.config,
     }
     return {"histscan.version": histscan.__version__, "histscan.run": json.dumps(described)}

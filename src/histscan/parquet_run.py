@@ -17,6 +17,7 @@ from histscan.frames import ColumnExports
 from histscan.log_scan import UNBOUNDED
 from histscan.page_stream import PageStream
 from histscan.parquet_columns import ColumnPlan, TableStream
+from histscan.runs.parquet_members import ParquetMembers
 from histscan.sources.parquet import ParquetSource, RowGroup, read_pages
 from histscan.sources.parquet_files import PARQUET_SUFFIX, find_parquet
 
@@ -30,7 +31,7 @@ _RUN_METADATA = b"histscan.run"
 _EXPORT_NAME = re.compile(r"(?P<run>.+)_\d+\.runhistory\.parquet")
 
 
-class ParquetRun(ColumnExports):
+class ParquetRun(ParquetMembers, ColumnExports):
     """A run whose history was exported to Parquet files: by W&B, or by ``histscan export``.
 
     Its rows are what wandb's own reader makes of the same files, with these differences: floats stay floats, a key
@@ -110,11 +111,6 @@ class ParquetRun(ColumnExports):
     def job_type(self) -> str:
         """The run's job type; empty if it has none, or the files don't tell."""
         return str(self._described.get("job_type") or "")
-
-    @property
-    def notes(self) -> str:
-        """The run's notes; files have none."""
-        return ""
 
     @property
     def tags(self) -> list[str]:

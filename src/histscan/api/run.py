@@ -12,10 +12,14 @@ from urllib.parse import quote_plus
 from histscan._core.page import Page
 from histscan._core.pages import HistoryPage, SampledPage
 from histscan.api.names import RunName
+from histscan.api.run_streams import axes_of, duration_of, read_console, read_events, read_metadata
 from histscan.api.scans import AnyKeyScan, RunScan, RunScanOfKeys
 from histscan.errors import HistoryError, ResponseShapeError
 from histscan.frames import ColumnExports
 from histscan.paging.options import ProgressOption, WindowOption
+from histscan.runs.console import terminal_lines
+from histscan.runs.recorded_run import frame_of, is_system
+from histscan.runs.system_metrics import SystemMetricsScan, check_keys
 from histscan.sources.graphql import Operation, request_page
 from histscan.sources.run_queries import DESCRIBE_RUN, LAST_STEP, SAMPLED_KEYS, SAMPLED_ROWS, ask_run, parse_object
 from histscan.sources.source_option import SourceOption, check_source
@@ -25,6 +29,7 @@ if TYPE_CHECKING:
 
     from histscan._core.arrow_stream import ArrowStream
     from histscan.api.exported import ExportedScan
+    from histscan.runs.console import ConsoleLine
     from histscan.sources.client import Client
 
 __all__ = ["Run", "SourceOption", "Summary", "run_url"]
@@ -59,6 +64,7 @@ class Run(ColumnExports):
         self._attributes: dict[str, Any] = dict(attributes or {})
         self._config: dict[str, Any] | None = None
         self._summary: Summary | None = None
+        self._metadata: dict[str, Any] | None = None
 
     def load(self, force: bool = False) -> None:
         """Asks the server for all that describes the run, unless it has said so already.
@@ -72,7 +78,7 @@ class Run(ColumnExports):
         """
         if force or "config" not in self._attributes:
             self._attributes = dict(ask_run(self.client, DESCRIBE_RUN, *self._name))
-            self._config = self._summary = None
+            self._config = self._summary = self._metadata = None
 
     def refresh(self) -> None:
         """Asks the server again for all that describes the run.
@@ -161,7 +167,7 @@ class Run(ColumnExports):
             ResponseShapeError: The server sent something else.
         """
         if self._config is None:
-            entries = parse_object(self._attribute("config"), "config")
+            entries = self._config_entries()
             # Each value is kept with a description beside it.
             self._config = {
                 key: entry["value"] if isinstance(entry, dict) and "value" in entry else entry
@@ -169,6 +175,48 @@ class Run(ColumnExports):
                 if key not in _INTERNAL_KEYS
             }
         return self._config
+
+    def _config_entries(self) -> dict[str, Any]:
+        return parse_object(self._attribute("config"), "config")
+
+    @property
+    def _internal(self) -> Mapping[str, Any]:
+        """What wandb keeps for itself in the config."""
+        entry = self._config_entries().get("_wandb")
+        value = entry.get("value") if isinstance(entry, dict) else None
+        return value if isinstance(value, dict) else {}
+
+    @property
+    def exit_code(self) -> int | None:
+        """What the run ended with: 0 if it is finished; otherwise None, as the server gives only the `state`."""
+        return 0 if self.state == "finished" else None
+
+    @property
+    def wandb_version(self) -> str:
+        """The release of wandb that recorded the run; empty if the server does not tell."""
+        return str(self._internal.get("cli_version") or "")
+
+    @property
+    def duration(self) -> float | None:
+        """Seconds that the run took, or has taken until its last row, as the summary has it; None if it does not."""
+        return duration_of(self.summary)
+
+    @property
+    def axes(self) -> dict[str, str]:
+        """The x-axis of each metric that ``define_metric`` gave one."""
+        return axes_of(self._internal)
+
+    @property
+    def metadata(self) -> dict[str, Any] | None:
+        """What ran and where, as ``wandb-metadata.json`` has it; None without that file. It is fetched once.
+
+        Raises:
+            HistoryRequestError: There is no answer.
+            ResponseShapeError: The file is no JSON object.
+        """
+        if self._metadata is None:
+            self._metadata = read_metadata(self.client, self._name)
+        return self._metadata
 
     @property
     def summary(self) -> Summary:
@@ -277,8 +325,47 @@ class Run(ColumnExports):
             progress=False if progress is None else progress,
         )
 
+    def system_metrics(self, keys: list[str] | None = None, *, samples: int = 100_000) -> SystemMetricsScan:
+        """Scans the metrics of the machine, which wandb takes every few seconds beside the history.
+
+        Args:
+            keys: Only rows that have all of these keys (``"system.cpu"``), and of them only these. None for all.
+            samples: The most rows to ask for; if there are more, the server chooses some.
+
+        Returns:
+            An iterator over dicts, which ``iter()`` starts over. It has ``to_arrow()`` and the like, too.
+
+        Raises:
+            HistoryRequestError: While iterating: there is no answer.
+        """
+        wanted = check_keys(keys)
+        return SystemMetricsScan(
+            partial(read_events, self.client, self._name, samples, wanted), wanted, "/".join(self._name)
+        )
+
+    def console(self, *, raw: bool = False) -> Iterator[ConsoleLine]:
+        """Reads what the program printed, as the run's file ``output.log`` has it.
+
+        Args:
+            raw: Yield the lines as they are in the file, with line breaks and colours.
+
+        Yields:
+            Lines. Stream and time are only known of a run that still goes on; the file of one that has ended does not
+            have them, so all lines are of ``"stdout"`` then.
+
+        Raises:
+            HistoryRequestError: There is no answer, or the file can't be downloaded.
+        """
+        lines = read_console(self.client, self._name)
+        return lines if raw else terminal_lines(lines)
+
     def history(
-        self, samples: int = 500, keys: list[str] | None = None, x_axis: str = "_step", pandas: bool = True
+        self,
+        samples: int = 500,
+        keys: list[str] | None = None,
+        x_axis: str = "_step",
+        pandas: bool = True,
+        stream: str = "default",
     ) -> pandas.DataFrame | list[dict[str, Any]]:
         """Asks for some rows of the history, spread evenly over it by the server.
 
@@ -287,6 +374,7 @@ class Run(ColumnExports):
             keys: Only rows that have all of these keys, and of them only these with `x_axis`; None for all.
             x_axis: A key that rows of `keys` have to have, too.
             pandas: Whether to make a frame of the rows.
+            stream: ``"default"`` for what was logged, ``"system"`` for the machine's metrics.
 
         Returns:
             A ``pandas.DataFrame``, or a list of dicts.
@@ -301,11 +389,13 @@ class Run(ColumnExports):
             raise ValueError(f"keys must be a list of strings, not {keys!r}")
         if samples < 1:
             raise ValueError(f"samples must be at least 1, but is {samples}")
-        frame_of: Any = _import_pandas().DataFrame.from_records if pandas else list
+        make_frame = frame_of(pandas)
+        if is_system(stream, keys):
+            return make_frame(list(self.system_metrics(samples=samples)))
         if keys:
             spec = {"keys": [x_axis, *(key for key in keys if key != x_axis)], "samples": samples}
-            return frame_of(self._ask_rows(SAMPLED_KEYS, SampledPage, spec=json.dumps(spec)))
-        return frame_of(self._ask_rows(SAMPLED_ROWS, HistoryPage, samples=samples))
+            return make_frame(self._ask_rows(SAMPLED_KEYS, SampledPage, spec=json.dumps(spec)))
+        return make_frame(self._ask_rows(SAMPLED_ROWS, HistoryPage, samples=samples))
 
     def _ask_rows(
         self, operation: Operation, page_class: Callable[[bytes], Page], **variables: Any
@@ -362,13 +452,3 @@ def _app_url(base_url: str) -> str:
     if "://api.wandb." in base_url and "://api.wandb.test" not in base_url:
         return base_url.replace("://api.", "://", 1)
     return base_url.replace("://api.", "://app.", 1)
-
-
-def _import_pandas() -> Any:
-    try:
-        import pandas
-    except ImportError as error:
-        raise ImportError(
-            "history() makes a pandas frame: pip install 'histscan[pandas]', or pass pandas=False"
-        ) from error
-    return pandas

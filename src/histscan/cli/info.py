@@ -13,6 +13,7 @@ from histscan.cli.flatten import column_name, unique_names
 from histscan.cli.json_lines import JsonLineEncoder, add_nonfinite
 from histscan.cli.key_statistics import HistoryStatistics, KeyStatistics
 from histscan.cli.run_argument import add_run, add_source, is_file, open_run, scan
+from histscan.cli.run_facts import describe_run, run_facts
 from histscan.cli.scan_watch import bytes_read, scan_bar
 from histscan.cli.table import GAP, clip, render, table_width, terminal_width, text_width
 
@@ -28,9 +29,9 @@ DIGITS = 4
 NARROWEST_KEY = 8
 
 DESCRIPTION = """\
-Show what a run is, and for each key of its history: the type of its values, how
-many rows have it, the first and the last step that do, the lowest and the highest
-number, and the last value. NaN is counted, but neither lowest nor highest. Nested
+Show what a run is and how it ended, and for each key of its history: the type of
+its values, how many rows have it, the first and the last step that do, the lowest
+and the highest number, and the last value. NaN is counted, but neither lowest nor highest. Nested
 keys are dotted; a histogram, image or the like is one value.
 """
 
@@ -113,6 +114,7 @@ def as_json(opened: AnyRun, statistics: HistoryStatistics) -> dict[str, Any]:
         "project": opened.project,
         "id": opened.id,
         "name": opened.name,
+        **run_facts(opened),
         "rows": statistics.rows,
         "first_step": statistics.first_step,
         "last_step": statistics.last_step,
@@ -142,11 +144,12 @@ def header(opened: AnyRun, statistics: HistoryStatistics) -> list[str]:
     if is_file(opened):
         place = {"file": f"{opened.file} ({file_size(opened.file.stat().st_size)})"}
     else:
-        place = {"state": opened.state, "url": opened.url}
+        place = {"url": opened.url}
     facts = {
         "run": "/".join(part for part in (opened.entity, opened.project, opened.id) if part),
         "name": opened.name,
         **place,
+        **describe_run(opened),
         "history": rows,
         "config": plural(len(opened.config), "value"),
         "summary": plural(len(opened.summary), "value"),

@@ -147,7 +147,7 @@ class TerminalScreen:
     def _obey(self, command: str, parameters: str) -> None:
         """Moves the cursor, or erases text."""
         digits = parameters.split(";")[0]
-        number = min(int(digits), _WIDEST) if digits.isascii() and digits.isdigit() and len(digits) < 10 else 0
+        number = min(int(digits[:9]), _WIDEST) if digits.isascii() and digits.isdigit() else 0
         steps = max(number, 1)
         if command in "AF":
             self._height = _LIVE_LINES

@@ -35,6 +35,7 @@ class FileRequests:
 
     Args:
         url: The file's address, which is signed: its query is different each time it is given out.
+        what: What the file has, in words for an error message.
         allow_http: Whether the address may be one of plain http.
         timeout: Seconds to wait for a connection, and for each further part of an answer.
         retries: How many times a failed request is sent again.
@@ -46,9 +47,18 @@ class FileRequests:
         HistoryRequestError: The address can't be used.
     """
 
-    def __init__(self, url: str, *, allow_http: bool = False, timeout: float = 30.0, retries: int = 4) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        what: str = "the exported history",
+        allow_http: bool = False,
+        timeout: float = 30.0,
+        retries: int = 4,
+    ) -> None:
         self.parts = _check_address(url, allow_http)
         self._url = url
+        self._what = what
         self._timeout = timeout
         self._policy = RetryPolicy(retries=retries)
         self._sessions: dict[int, requests.Session] = {}
@@ -100,7 +110,7 @@ class FileRequests:
                 wait = self._policy.wait_after_failure(attempt)
                 failure = f"could not be read from ({type(error).__name__.lstrip('_')})"
             if wait is None:
-                raise HistoryRequestError(f"{self.host}, which has the exported history, {failure}")
+                raise HistoryRequestError(f"{self.host}, which has {self._what}, {failure}")
             pause(wait)
             attempt += 1
 

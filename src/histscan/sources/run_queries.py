@@ -17,6 +17,8 @@ __all__ = [
     "EXPORTED_FILES",
     "LAST_STEP",
     "LIST_RUNS",
+    "RUN_FILE",
+    "SAMPLED_EVENTS",
     "SAMPLED_KEYS",
     "SAMPLED_ROWS",
     "VIEWER",
@@ -82,6 +84,29 @@ SAMPLED_ROWS = Operation(
     query SampledRows($entity: String!, $project: String!, $run: String!, $samples: Int!) {
         project(entityName: $entity, name: $project) {
             run(name: $run) { history(samples: $samples) }
+        }
+    }
+    """
+)
+
+# Under the name that pages of history have, so that they are read as such.
+SAMPLED_EVENTS = Operation(
+    """
+    query SampledEvents($entity: String!, $project: String!, $run: String!, $samples: Int!) {
+        project(entityName: $entity, name: $project) {
+            run(name: $run) { history: events(samples: $samples) }
+        }
+    }
+    """
+)
+
+RUN_FILE = Operation(
+    """
+    query RunFile($entity: String!, $project: String!, $run: String!, $file: String!) {
+        project(entityName: $entity, name: $project) {
+            run(name: $run) {
+                files(names: [$file], first: 1) { edges { node { name sizeBytes directUrl url } } }
+            }
         }
     }
     """
