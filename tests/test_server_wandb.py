@@ -304,6 +304,15 @@ def test_system_metrics(asked: Asked, monitored: Path) -> None:
     assert asked["no events"] == []
 
 
+def test_own_client_reads_the_same(server: ServerProcess, monitored: Path) -> None:
+    api = histscan.Api(base_url=server.url, api_key=KEY)
+    run, saved = api.run(MONITORED), api.run(GROWING)
+    assert_same_rows(list(run.system_metrics()), list(histscan.LogRun(monitored).system_metrics()))
+    assert run.metadata is None
+    assert saved.metadata == json.loads(FILES["wandb-metadata.json"])
+    assert [line.text.strip() for line in saved.console()] == FILES["output.log"].decode().split()
+
+
 def test_what_recorded_runs_have_none_of(asked: Asked) -> None:
     nothing = ["no files", "logged_artifacts", "used_artifacts", "reports", "artifact types", "sweeps", "automations"]
     assert [asked[label] for label in nothing] == [[]] * len(nothing)
