@@ -6,7 +6,6 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
 
 from histscan._core.page import Page
 from histscan._core.pages import HistoryPage, SampledPage
@@ -22,7 +21,7 @@ from histscan.runs.recorded_run import frame_of, is_system
 from histscan.runs.system_metrics import SystemMetricsScan, check_keys
 from histscan.sources.graphql import Operation, request_page
 from histscan.sources.run_queries import DESCRIBE_RUN, SAMPLED_KEYS, SAMPLED_ROWS, ask_run, parse_object
-from histscan.sources.servers import app_url
+from histscan.sources.servers import run_url
 from histscan.sources.source_option import SourceOption, check_source
 
 if TYPE_CHECKING:
@@ -33,7 +32,7 @@ if TYPE_CHECKING:
     from histscan.runs.console import ConsoleLine
     from histscan.sources.client import Client
 
-__all__ = ["Run", "SourceOption", "Summary", "run_url"]
+__all__ = ["Run", "SourceOption", "Summary"]
 
 # What wandb keeps among the values of a config for itself.
 _INTERNAL_KEYS = frozenset({"_wandb", "wandb_version"})
@@ -448,17 +447,3 @@ class Run(ColumnExports):
 
     def __repr__(self) -> str:
         return f"<Run {'/'.join(self._name)} on {self.client.base_url}>"
-
-
-def run_url(base_url: str, name: RunName) -> str:
-    """Makes the address of a run's page, for a browser.
-
-    Args:
-        base_url: The address of the server's API.
-        name: Which run it is.
-
-    Returns:
-        The address.
-    """
-    entity, project, run = (quote(part, safe="") for part in name)
-    return f"{app_url(base_url)}/{entity}/{project}/runs/{run}"

@@ -31,7 +31,7 @@ class Catalogue:
     """The runs under the paths given. Folders are searched again when runs are listed, or one is missed.
 
     Args:
-        settings: Says which paths, and how runs without an entity or project are called.
+        settings: The paths, and the names of runs without an entity or project.
         folder: Where exported Parquet files go.
 
     Raises:
@@ -97,7 +97,7 @@ class Catalogue:
             ]
 
     def has_project(self, entity: str, project: str) -> bool:
-        """Whether there is a run in a project.
+        """Returns True if a project has a run.
 
         Args:
             entity: The project's entity.

@@ -47,12 +47,12 @@ class ServedExport(ServedRun):
         self._lock = threading.Lock()
 
     def description(self) -> RunDescription:
-        """Says what the run is; see `ServedRun.description`."""
+        """Describes the run; see `ServedRun.description`."""
         began = min(FileVersion.of(path).modified for path in self._paths)
         return RunDescription(self.key.id, datetime.fromtimestamp(began / 1e9, timezone.utc))
 
     def details(self) -> RunDetails:
-        """Says what has become of the run; see `ServedRun.details`."""
+        """Describes the run's state; see `ServedRun.details`."""
         with self._lock:
             if self._summary is None:
                 self._summary = ParquetRun(self._paths).summary
@@ -73,7 +73,7 @@ class ServedExport(ServedRun):
         return self._cache.get((self._paths[0], keys, versions), lambda: HistoryRows(self._texts(keys)))
 
     def _texts(self, keys: tuple[str, ...] | None) -> Iterator[tuple[int, bytes]]:
-        # Opened anew: files may have been replaced since the server looked at them first.
+        # Opened again: files may have been replaced since the server looked at them first.
         run = ParquetRun(self._paths)
         if keys is None:
             for row in run.scan_history():

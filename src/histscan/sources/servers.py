@@ -7,11 +7,20 @@ projects are the same under both.
 from __future__ import annotations
 
 import os
-from urllib.parse import urlsplit
+from collections.abc import Sequence
+from urllib.parse import quote, urlsplit
 
 from histscan.errors import HistoryRequestError
 
-__all__ = ["DEFAULT_BASE_URL", "api_of_page_host", "app_url", "check_is_api", "is_same_server", "other_netloc"]
+__all__ = [
+    "DEFAULT_BASE_URL",
+    "api_of_page_host",
+    "app_url",
+    "check_is_api",
+    "is_same_server",
+    "other_netloc",
+    "run_url",
+]
 
 # Every release of wandb can talk to it, and firewalls know it; 0.31.0 has the other name as its default.
 DEFAULT_BASE_URL = "https://api.wandb.ai"
@@ -78,6 +87,20 @@ def app_url(base_url: str) -> str:
     if "://api.wandb." in base_url and "://api.wandb.test" not in base_url:
         return base_url.replace("://api.", "://", 1)
     return base_url.replace("://api.", "://app.", 1)
+
+
+def run_url(base_url: str, path: Sequence[str]) -> str:
+    """Makes the address of a run's page, for a browser.
+
+    Args:
+        base_url: The address of the API.
+        path: Entity, project and id of the run.
+
+    Returns:
+        The address.
+    """
+    entity, project, run = (quote(part, safe="") for part in path)
+    return f"{app_url(base_url)}/{entity}/{project}/runs/{run}"
 
 
 def api_of_page_host(host: str) -> str | None:
