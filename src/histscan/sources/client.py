@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from base64 import b64encode
 from collections.abc import Callable
+from math import isfinite
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
@@ -270,7 +271,7 @@ class Client:
             return "check the base URL, and that the run exists"
         if status == 429:
             asked = wait_asked_for(response.headers)
-            return f"its rate limit is used up, wait {'a while' if asked is None else f'{asked:.0f} s'}"
+            return f"its rate limit is used up, wait {f'{asked:.0f} s' if asked and isfinite(asked) else 'a while'}"
         if status >= 500:
             return "the server failed, try again later"
         return "the server does not take this request"
