@@ -33,6 +33,7 @@ from histscan.sources.service import (
     read_page,
     start_scan,
 )
+from histscan.steps import STEP
 
 __all__ = [
     "BetaHistoryScan",
@@ -360,14 +361,14 @@ def sampled_variables(keys: Sequence[str], window: Window) -> dict[str, Any]:
     first, stop = int(window.first), int(window.stop)
     # One row more than there are steps: the server may take the last one as inclusive.
     rows = min(stop - first, int(window.width)) + 1
-    asked = [*keys, "_step"] if _lack_step(keys) else keys
+    asked = [*keys, STEP] if _lack_step(keys) else keys
     return {"spec": json.dumps({"keys": asked, "minStep": first, "maxStep": stop, "samples": rows})}
 
 
 def _lack_step(keys: Sequence[str]) -> bool:
     """Returns True if the step is to be added to keys, to tell a row of the next window by it."""
     # Without keys there is no saying which columns come back: nothing is added to them then.
-    return bool(keys) and not isinstance(keys, str) and "_step" not in keys
+    return bool(keys) and not isinstance(keys, str) and STEP not in keys
 
 
 def _graphql_source(client: object, fetch: Callable[[Window], Any]) -> PageSource:
@@ -416,7 +417,7 @@ def _rows_before_fault(page: Page) -> list[Any]:
 
 def _is_beyond(row: Any, stop: int) -> bool:
     """Whether a row belongs to the next window; one that does not say its step never does."""
-    step = row.get("_step") if isinstance(row, dict) else None
+    step = row.get(STEP) if isinstance(row, dict) else None
     return isinstance(step, (int, float)) and step >= stop
 
 
@@ -424,7 +425,7 @@ def _without_step(row: Any) -> Any:
     if isinstance(row, dict):
         # A copy, because the row may be a client's own.
         row = row.copy()
-        row.pop("_step", None)
+        row.pop(STEP, None)
     return row
 
 

@@ -18,7 +18,8 @@ from histscan._core.column_chunk import ColumnChunk
 from histscan._core.column_types import merge_columns
 from histscan.errors import HistoryError
 from histscan.lazy import cached_property
-from histscan.sources.parquet import STEP, ParquetSource, is_json
+from histscan.sources.parquet import ParquetSource, is_json
+from histscan.steps import STEP
 
 if TYPE_CHECKING:
     import pyarrow

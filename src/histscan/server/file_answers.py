@@ -41,7 +41,7 @@ def file_response(path: Path, request: Request, headers: Mapping[str, str]) -> R
         OSError: The file can't be read.
     """
     version = FileVersion.of(path)
-    tag = f'"{version.inode:x}-{version.size:x}-{version.modified:x}"'
+    tag = f'"{version.inodes[0]:x}-{version.size:x}-{version.modified:x}"'
     described = {
         **headers,
         "Accept-Ranges": "bytes",

@@ -15,7 +15,8 @@ from histscan.server.log_outline import find_start, outline_log
 from histscan.server.parquet_export import Exporter
 from histscan.server.row_texts import json_literal, strict_json
 from histscan.server.run_files import RunFile, find_files
-from histscan.server.served_run import STEP, Export, FileVersion, RunDescription, RunDetails, RunKey, ServedRun
+from histscan.server.served_run import Export, FileVersion, RunDescription, RunDetails, RunKey, ServedRun
+from histscan.steps import STEP, step_after
 
 __all__ = ["ServedLog"]
 
@@ -39,13 +40,13 @@ class ServedLog(ServedRun):
         self, key: RunKey, log: LogRun, *, cache: RowCache, exporter: Exporter, skip_corrupt: bool = False
     ) -> None:
         super().__init__(key)
-        self._path = log.file
+        self._files = tuple(log.files)
         # What has just begun may not have said yet what it is called.
         self.is_named = bool(log.id)
         self._cache = cache
         self._exporter = exporter
         self._log = log
-        self._history = LogRun(log.file, on_corrupt="skip" if skip_corrupt else "raise")
+        self._history = LogRun(log.files, on_corrupt="skip" if skip_corrupt else "raise")
         self._described: RunDescription | None = None
         self._surveyed: tuple[FileVersion, RunDetails] | None = None
         self._indexed: dict[tuple[str, ...] | None, tuple[FileVersion, int]] = {}
@@ -53,11 +54,16 @@ class ServedLog(ServedRun):
         self._system_summary: tuple[FileVersion, Mapping[str, Any]] | None = None
         self._lock = threading.Lock()
 
+    @property
+    def started_at(self) -> str:
+        """When the run was started; empty if the log does not tell."""
+        return self._log.created_at
+
     def description(self) -> RunDescription:
         """Describes the run; see `ServedRun.description`."""
         with self._lock:
             if self._described is None:
-                started_at, host = find_start(self._path)
+                started_at, host = find_start(self._files[0])
                 log = self._log
                 self._described = RunDescription(
                     name=log.name or self.key.id,
@@ -83,7 +89,7 @@ class ServedLog(ServedRun):
         return replace(details, state=run_state(details.exit_code, version.modified / 1e9))
 
     def _version(self) -> FileVersion:
-        return FileVersion.of(self._path)
+        return FileVersion.of(*self._files)
 
     def _survey(self, version: FileVersion) -> RunDetails:
         log, outline = self._log, outline_log(self._log)
@@ -110,17 +116,16 @@ class ServedLog(ServedRun):
             if stop_step is not None and stop_step <= known[1] and version.extends(known[0]):
                 version = known[0]
             else:
-                self._cache.discard((self._path, keys, known[0]))
-        rows = self._cache.get((self._path, keys, version), lambda: HistoryRows(self._texts(keys)))
+                self._cache.discard((self._files, keys, known[0]))
+        rows = self._cache.get((self._files, keys, version), lambda: HistoryRows(self._texts(keys)))
         with self._lock:
             self._indexed[keys] = (version, rows.steps[-1] if rows.steps else -1)
         return rows
 
     def _texts(self, keys: tuple[str, ...] | None) -> Iterator[tuple[int, bytes]]:
-        step = 0
+        step = -1
         for row in self._rows(keys):
-            # Rows without a step take the one before; wandb writes none of those.
-            step = _step_of(row, step)
+            step = step_after(row.get(STEP), step)
             if keys is None:
                 yield step, json_literal(row)
             else:
@@ -138,8 +143,8 @@ class ServedLog(ServedRun):
         with self._lock:
             known, self._system_version = self._system_version, version
         if known not in (None, version):
-            self._cache.discard((self._path, _SYSTEM, known))
-        return self._cache.get((self._path, _SYSTEM, version), lambda: HistoryRows(self._system_texts()))
+            self._cache.discard((self._files, _SYSTEM, known))
+        return self._cache.get((self._files, _SYSTEM, version), lambda: HistoryRows(self._system_texts()))
 
     def _system_texts(self) -> Iterator[tuple[int, bytes]]:
         for number, row in enumerate(self._history.system_metrics()):
@@ -159,7 +164,7 @@ class ServedLog(ServedRun):
 
     def files(self) -> Sequence[RunFile]:
         """The files in the folder beside the log; see `find_files`."""
-        return find_files(self._path)
+        return find_files(self._files[-1])
 
     def export(self) -> Export:
         """The run's history as Parquet files; see `ServedRun.export`."""
@@ -169,8 +174,3 @@ class ServedLog(ServedRun):
 
 def _modified_at(version: FileVersion) -> datetime:
     return datetime.fromtimestamp(version.modified / 1e9, timezone.utc)
-
-
-def _step_of(row: dict[str, Any], previous: int) -> int:
-    step = row.get(STEP, previous)
-    return int(step) if isinstance(step, int | float) and step == step and abs(step) < 1 << 63 else previous

@@ -12,7 +12,8 @@ from histscan.errors import HistoryError
 from histscan.parquet_run import ParquetRun
 from histscan.server.history_rows import HistoryRows, RowCache
 from histscan.server.row_texts import json_literal, strict_json
-from histscan.server.served_run import STEP, Export, FileVersion, RunDescription, RunDetails, RunKey, ServedRun
+from histscan.server.served_run import Export, FileVersion, RunDescription, RunDetails, RunKey, ServedRun
+from histscan.steps import STEP
 
 __all__ = ["ServedExport"]
 

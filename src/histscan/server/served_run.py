@@ -14,9 +14,7 @@ from histscan.server.history_rows import HistoryRows
 if TYPE_CHECKING:
     from histscan.server.run_files import RunFile
 
-__all__ = ["STEP", "Export", "FileVersion", "RunDescription", "RunDetails", "RunKey", "ServedRun"]
-
-STEP = "_step"
+__all__ = ["Export", "FileVersion", "RunDescription", "RunDetails", "RunKey", "ServedRun"]
 
 
 class RunKey(NamedTuple):
@@ -34,33 +32,37 @@ class RunKey(NamedTuple):
 
 
 class FileVersion(NamedTuple):
-    """Identifies one version of a file.
+    """Identifies one version of a file, or of several that belong together.
 
     Attributes:
-        inode: The file's number in its file system.
-        size: Bytes.
+        inodes: The files' numbers in their file system.
+        size: Bytes of all.
         modified: Time of the last change, in nanoseconds.
     """
 
-    inode: int
+    inodes: tuple[int, ...]
     size: int
     modified: int
 
     @classmethod
-    def of(cls, path: Path) -> FileVersion:
-        """Looks at a file.
+    def of(cls, *paths: Path) -> FileVersion:
+        """Looks at files.
 
         Args:
-            path: The file.
+            paths: The files; at least one.
 
         Returns:
-            Its version.
+            Their version.
 
         Raises:
-            OSError: The file can't be looked at.
+            OSError: A file can't be looked at.
         """
-        status = path.stat()
-        return cls(status.st_ino, status.st_size, status.st_mtime_ns)
+        statuses = [path.stat() for path in paths]
+        return cls(
+            tuple(status.st_ino for status in statuses),
+            sum(status.st_size for status in statuses),
+            max(status.st_mtime_ns for status in statuses),
+        )
 
     def extends(self, other: FileVersion) -> bool:
         """Returns True if this may be the same file, with something appended.
@@ -68,7 +70,7 @@ class FileVersion(NamedTuple):
         Args:
             other: An earlier version.
         """
-        return self.inode == other.inode and self.size >= other.size
+        return self.inodes == other.inodes and self.size >= other.size
 
 
 @dataclass(frozen=True)
