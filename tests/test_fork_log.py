@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import threading
 from collections.abc import Iterator
@@ -26,11 +27,15 @@ REST = list(range(READ, ROWS))
 KEYS: list[Any] = [None, ["_step"]]
 
 
-@pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> histscan.LogRun:
+@pytest.fixture(scope="module", params=["plain", "gzip"])
+def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> histscan.LogRun:
     """A run of some six windows of the log."""
-    path = tmp_path_factory.mktemp("log") / "run.wandb"
-    return histscan.LogRun(write_run(path, step_rows(range(ROWS), size=50_000)))
+    path = write_run(tmp_path_factory.mktemp("log") / "run.wandb", step_rows(range(ROWS), size=50_000))
+    if request.param == "plain":
+        return histscan.LogRun(path)
+    compressed = path.with_name("run.wandb.gz")
+    compressed.write_bytes(gzip.compress(path.read_bytes(), 1))
+    return histscan.LogRun(compressed)
 
 
 def rows_left(scan: Any) -> Iterator[dict[str, Any]]:

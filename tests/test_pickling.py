@@ -356,13 +356,14 @@ def test_they_are_found_from_another_folder(
         assert len(list(scan)) == run.to_arrow(KEYS).num_rows == 5_000
 
 
-def test_a_run_that_is_gone_is_no_error_of_unpickling(files: Path, tmp_path: Path) -> None:
+def test_files_that_are_gone_are_no_error_of_unpickling(files: Path, tmp_path: Path) -> None:
     log = tmp_path / "run.wandb"
     log.write_bytes(EXAMPLE.read_bytes())
-    pickled = pickle.dumps([histscan.LogRun(log), histscan.ParquetRun(files)])
+    runs: list[Any] = [histscan.LogRun(log), histscan.ParquetRun(files)]
+    pickled = pickle.dumps([*runs, *(run.scan_history() for run in runs)])
     log.unlink()
     for file in files.iterdir():
         file.unlink()
-    for run in pickle.loads(pickled):
+    for thing in pickle.loads(pickled):
         with pytest.raises(FileNotFoundError):
-            run.to_arrow()
+            thing.to_arrow()
