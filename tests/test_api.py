@@ -390,11 +390,16 @@ class TestDescription:
         def url(base_url: str) -> str:
             return histscan.Run(histscan.Client(base_url), RunName("some one", "p", "a/b")).url
 
-        assert url("https://api.wandb.ai") == "https://wandb.ai/some+one/p/runs/a%2Fb"
-        assert url("https://api.example.com") == "https://app.example.com/some+one/p/runs/a%2Fb"
-        assert url("https://wandb.example.com/x") == "https://wandb.example.com/x/some+one/p/runs/a%2Fb"
+        # As wandb 0.31.0 has it: api.wandb.ai is another name of its default server.
+        path = "some%20one/p/runs/a%2Fb"
+        assert url("https://api.wandb.ai") == f"https://forge.coreweave.com/wandb/{path}"
+        assert url("https://api.forge.coreweave.com") == f"https://forge.coreweave.com/wandb/{path}"
+        assert url("https://api.qa.wandb.ai") == f"https://qa.forge.coreweave.com/wandb/{path}"
+        assert url("https://api.example.com") == f"https://app.example.com/{path}"
+        assert url("https://wandb.example.com/x") == f"https://wandb.example.com/x/{path}"
+        assert url("http://127.0.0.1:8080") == f"http://127.0.0.1:8080/{path}"
         monkeypatch.setenv("WANDB_APP_URL", "https://pages.example.com/")
-        assert url("https://api.wandb.ai") == "https://pages.example.com/some+one/p/runs/a%2Fb"
+        assert url("https://api.wandb.ai") == f"https://pages.example.com/{path}"
 
 
 class TestErrors:

@@ -9,7 +9,7 @@ import pytest
 import requests
 
 from histscan.cli import serve
-from histscan.cli.failures import UsageError
+from histscan.cli.exit_codes import UsageError
 from histscan.errors import HistoryError
 from histscan.server.settings import ServerSettings
 from histscan.server.startup import ANY_KEY, environment

@@ -85,7 +85,7 @@ def test_steps_of_recordings() -> None:
     log = EXAMPLE.read_bytes()
     expected = [record.history.step.num for record in log_oracle.records_by_wandb(log) if record.HasField("history")]
     pages = read_log(log, blocks=4).pages
-    assert [page.steps() for page in pages if len(page)] == [
+    assert [page.step_range() for page in pages if len(page)] == [
         (min(steps), max(steps)) for page in pages if (steps := steps_of(page.rows()))
     ]
     assert expected == [step for page in pages for step in steps_of(page.rows())]
@@ -144,7 +144,7 @@ def test_a_malformed_row_is_an_error_of_that_row_alone() -> None:
         page.row(2)
     assert (caught.value.row, caught.value.path) == (2, "$.loss")
     assert caught.value.byte == log.index(b"oops")
-    assert page.steps() == (0, 3)
+    assert page.step_range() == (0, 3)
 
 
 def typed_item(key: str, *fields: bytes) -> bytes:
@@ -189,7 +189,8 @@ def zigzag(value: int) -> int:
 def test_typed_values(fields: list[bytes], value: object) -> None:
     history = typed_item("before", wire.field(VALUE_JSON, "0")) + typed_item("value", *fields)
     log = wire.write_log([wire.field(wire.HISTORY, history)] * 4)
-    assert fingerprint(read_log(log).rows) == fingerprint([{"before": 0, "value": value}] * 4)
+    expected = [{"before": 0, "value": value, "_step": step} for step in range(4)]
+    assert fingerprint(read_log(log).rows) == fingerprint(expected)
 
 
 @pytest.mark.parametrize(
@@ -234,10 +235,10 @@ def test_select_steps() -> None:
     for first, stop in ((0, 100), (5, 9), (19, 20), (7, 7), (9, 2), (-5, 3), (1, 2**62)):
         page = LogReader().read_window(log, True)
         page.select_steps(first, stop)
-        # A step that is not written is 0, as everywhere in protobuf.
-        steps = [row.get("_step", 0) for row in page.rows()]
-        assert steps == [step for step in (*range(20), 0) if first <= step < stop]
-        assert page.steps() == ((min(steps), max(steps)) if steps else None)
+        # A step that is not written is the one after the row before.
+        steps = steps_of(page.rows())
+        assert steps == [step for step in range(21) if first <= step < stop]
+        assert page.step_range() == ((min(steps), max(steps)) if steps else None)
 
 
 def test_rows_of_a_page_outlive_the_reader() -> None:

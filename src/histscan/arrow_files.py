@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
+from histscan._version import __version__
 from histscan.column_passes import STEP, ColumnPasses, Watcher
 from histscan.log_scan import LogScan
 from histscan.parquet_run import ParquetScan
@@ -83,8 +84,6 @@ def run_metadata(run: LogRun | ParquetRun | Run) -> dict[str, str]:
         notes and config of the run, its state, exit code, times and duration, the release of wandb, and the axes of its
         metrics. Nothing of the machine that the run was recorded on is there, unless its config or notes have it.
     """
-    import histscan
-
     described = {
         "entity": run.entity,
         "project": run.project,
@@ -103,7 +102,7 @@ def run_metadata(run: LogRun | ParquetRun | Run) -> dict[str, str]:
         "axes": run.axes,
         "config": run.config,
     }
-    return {"histscan.version": histscan.__version__, "histscan.run": json.dumps(described)}
+    return {"histscan.version": __version__, "histscan.run": json.dumps(described)}
 
 
 def write_parquet(

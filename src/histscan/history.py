@@ -22,7 +22,7 @@ from histscan.paging.paged_scan import PagedScan, RunIdentity
 from histscan.paging.prefetch import PageSource
 from histscan.paging.windows import Window
 from histscan.sources.client import Client
-from histscan.sources.graphql import HISTORY_PAGE, SAMPLED_HISTORY_PAGE, GraphQLClient, request_page
+from histscan.sources.graphql import HISTORY_PAGE, SAMPLED_HISTORY_PAGE, GraphQLClient, is_refusal, request_page
 from histscan.sources.origins import comes_from
 from histscan.sources.service import (
     HistoryService,
@@ -306,7 +306,7 @@ class BetaHistoryScan(PagedScan):
                 raise
 
         # It reads the steps one after the other, and makes ready for all of them when it is asked for the first.
-        return PageSource(fetch, threads=1, primes=True)
+        return PageSource(fetch, threads=1, primes=True, is_refusal=is_refusal)
 
     def _show_page(self, page: Any, window: Window) -> None:  # noqa: ARG002
         if isinstance(page, Page):
@@ -338,10 +338,13 @@ class BetaHistoryScan(PagedScan):
 def _graphql_source(client: object, fetch: Callable[[Window], Any]) -> PageSource:
     if comes_from("gql", client):
         # A client of gql's refuses to be used twice at once.
-        return PageSource(fetch, threads=1, primes=False)
+        return PageSource(fetch, threads=1, primes=False, is_refusal=is_refusal)
     # These two are made to be shared by threads; others may connect during their first request.
     return PageSource(
-        fetch, threads=_ANY_NUMBER, primes=not (isinstance(client, Client) or comes_from("wandb", client))
+        fetch,
+        threads=_ANY_NUMBER,
+        primes=not (isinstance(client, Client) or comes_from("wandb", client)),
+        is_refusal=is_refusal,
     )
 
 

@@ -36,7 +36,7 @@ class ColumnPlan:
 
     Args:
         sources: The files.
-        read_pages: Reads the rows that are wanted: ``sources.parquet.read_pages`` without what is given here.
+        read_pages: Reads the rows that are wanted: ``paging.parquet_pages.read_pages`` without what is given here.
         keys: The keys to make columns of, in this order; None for all columns.
         flatten: Nested values become columns with dotted names.
     """
@@ -68,7 +68,7 @@ class ColumnPlan:
                     return None
                 continue
             field = source.schema.field(place)
-            kind = pyarrow.int64() if key == STEP else _plain_type(field)
+            kind = pyarrow.int64() if key == STEP and source.row_steps is None else _plain_type(field)
             if kind is None or (self._flatten and is_json(field)):
                 return None
             if not pyarrow.types.is_null(kind):
@@ -206,7 +206,7 @@ class ColumnPlan:
         chunks = []
         rows = 0
         for batch in table.select(names).to_batches():
-            page = ArrowPage([ArrowBatch(batch)])
+            page = ArrowPage([ArrowBatch(batch, plain_steps=True)])
             first = 0
             while first < len(page):
                 first = builder.add_page(page, first, _ROWS_AT_ONCE)

@@ -16,17 +16,18 @@ from histscan.errors import HistoryDecodeError, HistoryError
 from histscan.frames import ColumnExports
 from histscan.log_scan import UNBOUNDED
 from histscan.page_stream import PageStream
+from histscan.paging.parquet_pages import read_pages
 from histscan.parquet_columns import ColumnPlan, TableStream
 from histscan.runs.parquet_members import ParquetMembers
-from histscan.sources.parquet import ParquetSource, RowGroup, read_pages
+from histscan.sources.parquet import RUN_METADATA, ParquetSource, RowGroup
 from histscan.sources.parquet_files import PARQUET_SUFFIX, find_parquet
+from histscan.sources.wandb_log import common_folder
 
 if TYPE_CHECKING:
     import pyarrow
 
 __all__ = ["ParquetRun", "ParquetScan"]
 
-_RUN_METADATA = b"histscan.run"
 # How wandb names the files that it downloads: entity, project and run, then the file's number.
 _EXPORT_NAME = re.compile(r"(?P<run>.+)_\d+\.runhistory\.parquet")
 
@@ -61,11 +62,11 @@ class ParquetRun(ParquetMembers, ColumnExports):
         if not given:
             raise FileNotFoundError("there are no files to open: the list of them is empty")
         self.files = list(dict.fromkeys(file for item in given for file in find_parquet(item)))
-        self.file = self.files[0] if len(self.files) == 1 else _common_folder(self.files)
+        self.file = self.files[0] if len(self.files) == 1 else common_folder(self.files)
         if isinstance(path, str | os.PathLike):
             _refuse_several({named["run"] for file in self.files if (named := _EXPORT_NAME.fullmatch(file.name))}, path)
         self._sources = [ParquetSource.of_file(file) for file in self.files]
-        described = [json.loads(text) for source in self._sources if (text := source.metadata.get(_RUN_METADATA))]
+        described = [json.loads(text) for source in self._sources if (text := source.metadata.get(RUN_METADATA))]
         _refuse_several({str(one.get("id")) for one in described}, self.file)
         self._described: dict[str, Any] = described[0] if described else {}
 
@@ -317,10 +318,6 @@ class ParquetScan(RowScan, ColumnExports):
 def _share(source: ParquetSource, group: RowGroup) -> int:
     """How many of a file's bytes a row group is taken to have."""
     return source.size * group.rows // max(source.rows, 1)
-
-
-def _common_folder(files: Sequence[Path]) -> Path:
-    return Path(os.path.commonpath([file.absolute().parent for file in files]))
 
 
 def _refuse_several(names: set[str], where: object) -> None:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote_plus
 
 from histscan._core.page import Page
 from histscan._core.pages import HistoryPage, SampledPage
@@ -22,6 +20,7 @@ from histscan.runs.recorded_run import frame_of, is_system
 from histscan.runs.system_metrics import SystemMetricsScan, check_keys
 from histscan.sources.graphql import Operation, request_page
 from histscan.sources.run_queries import DESCRIBE_RUN, LAST_STEP, SAMPLED_KEYS, SAMPLED_ROWS, ask_run, parse_object
+from histscan.sources.servers import run_page
 from histscan.sources.source_option import SourceOption, check_source
 
 if TYPE_CHECKING:
@@ -32,7 +31,7 @@ if TYPE_CHECKING:
     from histscan.runs.console import ConsoleLine
     from histscan.sources.client import Client
 
-__all__ = ["Run", "SourceOption", "Summary", "run_url"]
+__all__ = ["Run", "SourceOption", "Summary"]
 
 # What wandb keeps among the values of a config for itself.
 _INTERNAL_KEYS = frozenset({"_wandb", "wandb_version"})
@@ -117,7 +116,7 @@ class Run(ColumnExports):
     @property
     def url(self) -> str:
         """The address of the run's page, for a browser."""
-        return run_url(self.client.base_url, self._name)
+        return run_page(self.client.base_url, *self._name)
 
     @property
     def name(self) -> str:
@@ -428,27 +427,3 @@ class Run(ColumnExports):
 
     def __repr__(self) -> str:
         return f"<Run {'/'.join(self._name)} on {self.client.base_url}>"
-
-
-def run_url(base_url: str, name: RunName) -> str:
-    """Makes the address of a run's page, for a browser.
-
-    Args:
-        base_url: The address of the server's API.
-        name: Which run it is.
-
-    Returns:
-        The address.
-    """
-    entity, project, run = map(quote_plus, name)
-    return f"{_app_url(base_url)}/{entity}/{project}/runs/{run}"
-
-
-def _app_url(base_url: str) -> str:
-    """The address of a server's pages, which is that of its API but for the name that this has."""
-    given = os.environ.get("WANDB_APP_URL", "").strip().rstrip("/")
-    if given:
-        return given
-    if "://api.wandb." in base_url and "://api.wandb.test" not in base_url:
-        return base_url.replace("://api.", "://", 1)
-    return base_url.replace("://api.", "://app.", 1)

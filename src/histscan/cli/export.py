@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from histscan.atomic import atomic_output, is_replaceable
-from histscan.cli.comma_separated import write_csv
+from histscan.cli.csv_writer import write_csv
+from histscan.cli.exit_codes import SUCCEEDED, UsageError
 from histscan.cli.export_outcome import ExportOutcome
-from histscan.cli.failures import SUCCEEDED, UsageError, warn
 from histscan.cli.json_lines import add_nonfinite, write_json_lines
+from histscan.cli.messages import warn
 from histscan.cli.run_argument import add_keys, add_run, add_source, add_steps, is_file, open_run, scan
 from histscan.cli.scan_watch import ScanWatch, scan_bar
 from histscan.cli.stream_export import (
@@ -168,9 +169,8 @@ def _format(output: str, asked_for: str | None, stream: str) -> str:
 def _refuse_input(goal: Path, opened: AnyRun) -> None:
     if not is_file(opened):
         return
-    files: list[Path] | None = getattr(opened, "files", None)
-    if goal.exists() and any(os.path.samefile(goal, file) for file in files or [opened.file]):
-        raise UsageError(f"{goal} is the {'input' if files else 'log'} itself: write to another file")
+    if goal.exists() and any(os.path.samefile(goal, file) for file in opened.files):
+        raise UsageError(f"{goal} is the input itself: write to another file")
 
 
 def _write(

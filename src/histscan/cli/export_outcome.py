@@ -45,7 +45,7 @@ class ExportOutcome:
             facts.append(plural(self.keys, "key"))
         if self.columns is not None:
             facts.append(plural(self.columns, "column"))
-        if self.last_step is not None:
+        if self.first_step is not None and self.last_step is not None:
             facts.append(f"steps {self.first_step} to {self.last_step}")
         if goal is not None and goal.is_file():
             facts.append(file_size(goal.stat().st_size))

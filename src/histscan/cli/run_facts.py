@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from histscan.cli.run_argument import is_file
 from histscan.errors import HistoryError
-from histscan.progress_bar import time_span
 
 if TYPE_CHECKING:
     from histscan.cli.run_argument import AnyRun
@@ -53,7 +53,7 @@ def describe_run(run: AnyRun) -> dict[str, str]:
         "state": run.state + (f", exit code {run.exit_code}" if run.exit_code is not None else ""),
         "wandb": run.wandb_version,
         "started": run.created_at,
-        "duration": "" if run.duration is None else time_span(run.duration),
+        "duration": "" if run.duration is None else _describe_duration(run.duration),
         "program": _text(metadata.get("program")),
         "python": _text(metadata.get("python")),
         "git": _describe_git(git) if isinstance(git, dict) else "",
@@ -71,6 +71,13 @@ def _metadata(run: AnyRun) -> dict[str, Any]:
             raise
         # A server may have no files to give: the rest can be told in any case.
         return {}
+
+
+def _describe_duration(seconds: float) -> str:
+    try:
+        return str(timedelta(seconds=round(seconds)))
+    except OverflowError:
+        return ""
 
 
 def _describe_git(git: dict[str, Any]) -> str:

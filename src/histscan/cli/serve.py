@@ -8,7 +8,7 @@ import re
 from contextlib import suppress
 from pathlib import Path
 
-from histscan.cli.failures import SUCCEEDED, StoppedBySignal, UsageError
+from histscan.cli.exit_codes import SUCCEEDED, StoppedBySignal, UsageError
 from histscan.cli.run_argument import count
 
 __all__ = ["declare", "run"]

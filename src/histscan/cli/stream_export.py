@@ -7,9 +7,10 @@ import sys
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, BinaryIO
 
+from histscan.cli.exit_codes import UsageError
 from histscan.cli.export_outcome import ExportOutcome
-from histscan.cli.failures import UsageError, printable
 from histscan.cli.json_lines import JsonLineEncoder
+from histscan.cli.messages import printable
 
 if TYPE_CHECKING:
     from histscan.cli.run_argument import AnyRun
@@ -74,7 +75,7 @@ def why_empty(run: AnyRun, arguments: argparse.Namespace) -> str:
     Returns:
         A warning.
     """
-    if getattr(run, "files", None):
+    if hasattr(run, "schemas"):
         return f"Parquet files of a history have no {_NAMES[arguments.stream]}: read them from the run itself"
     if arguments.stream == SYSTEM and arguments.keys:
         return f"no row of system metrics has all of the keys {', '.join(arguments.keys)}; names begin with system."

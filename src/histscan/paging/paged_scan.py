@@ -14,7 +14,6 @@ from histscan.paging.prefetch import PageFetcher, PageSource, PageTimeoutError
 from histscan.paging.progress import ProgressReporter
 from histscan.paging.windows import Window, Windows, make_windows
 from histscan.sources.cancellation import RequestCancelledError
-from histscan.sources.graphql import is_refusal
 
 __all__ = ["PagedScan", "RunIdentity"]
 
@@ -112,15 +111,17 @@ class PagedScan(RowScan, ColumnExports):
                 windows = self._windows = make_windows(self._options.window, self.page_size)
             window = windows.plan(self.page_offset, self._stop_step)
             fetcher = None
+            source: PageFetcher | PageSource | None = None
             try:
                 if self._options.prefetch or self._options.deadline is not None:
-                    fetcher = self._fetcher_here(windows)
+                    source = fetcher = self._fetcher_here(windows)
                     window = fetcher.window
                     self._window = window.label
                     page = fetcher.take(self._options.deadline)
                 else:
                     self._window = window.label
-                    page = self._page_source().fetch(window)
+                    source = page_source = self._page_source()
+                    page = page_source.fetch(window)
             except RequestCancelledError:
                 # Another thread has had the scan start over.
                 continue
@@ -134,7 +135,7 @@ class PagedScan(RowScan, ColumnExports):
                 ) from None
             except BaseException as error:
                 self._stop_fetching()
-                if not is_refusal(error) or not windows.accepts_refusal(window):
+                if source is None or not source.is_refusal(error) or not windows.accepts_refusal(window):
                     if self._progress is not None:
                         self._progress.close()
                     raise

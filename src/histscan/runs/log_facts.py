@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
@@ -14,8 +13,8 @@ from google.protobuf.message import DecodeError, Message
 
 from histscan._core.log_page import LogPage
 from histscan._core.log_reader import LogReader
-from histscan.errors import HistoryDecodeError, LogCorruptWarning, LogTruncatedWarning
-from histscan.log_scan import read_pages
+from histscan.errors import HistoryDecodeError
+from histscan.runs.log_segments import quiet, read_pages
 
 if TYPE_CHECKING:
     from histscan import proto
@@ -180,10 +179,7 @@ def read_facts(logs: Sequence[Path], *, skip_corrupt: bool = False) -> LogFacts:
         OSError: A file can't be read.
     """
     facts = LogFacts()
-    with warnings.catch_warnings():
-        # Scans warn of the same.
-        warnings.simplefilter("ignore", LogTruncatedWarning)
-        warnings.simplefilter("ignore", LogCorruptWarning)
+    with quiet():  # scans warn
         for log in logs:
             # How the run ended is what its last log says.
             facts.exit_code = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import datetime, timezone
 from functools import partial
 from pathlib import Path
@@ -26,27 +26,21 @@ class LogMembers(RecordedRun):
 
     if TYPE_CHECKING:
         file: Path
+        files: list[Path]
         _skip_corrupt: bool
-
-        @property
-        def _record(self) -> Any: ...
+        _first_record: Any
 
     _read_facts: tuple[_Version, LogFacts] | None = None
 
     @property
-    def _logs(self) -> Sequence[Path]:
-        """The logs that the run is in, in the order they were written."""
-        return [self.file]
-
-    @property
     def _facts(self) -> LogFacts:
         """What a pass over the logs tells; made again when a file has changed."""
-        statuses = [log.stat() for log in self._logs]
+        statuses = [log.stat() for log in self.files]
         version = tuple((status.st_size, status.st_mtime_ns) for status in statuses)
         if self._read_facts is None or self._read_facts[0] != version:
             from histscan.runs.log_facts import read_facts
 
-            self._read_facts = (version, read_facts(self._logs, skip_corrupt=self._skip_corrupt))
+            self._read_facts = (version, read_facts(self.files, skip_corrupt=self._skip_corrupt))
         return self._read_facts[1]
 
     @property
@@ -55,7 +49,7 @@ class LogMembers(RecordedRun):
 
         A log that nothing was written to for five minutes counts as silent.
         """
-        return run_state(self.exit_code, self._logs[-1].stat().st_mtime)
+        return run_state(self.exit_code, self.files[-1].stat().st_mtime)
 
     @property
     def exit_code(self) -> int | None:
@@ -72,12 +66,12 @@ class LogMembers(RecordedRun):
         """When the run was started, in UTC, as W&B's API writes it: ``"2026-01-31T12:00:00Z"``; empty if unknown."""
         from histscan.runs.log_facts import iso_time
 
-        return iso_time(self._record.start_time)
+        return iso_time(self._first_record.start_time)
 
     @property
     def heartbeat_at(self) -> str:
         """When the log was last written to, written as `created_at`."""
-        written = datetime.fromtimestamp(self._logs[-1].stat().st_mtime, timezone.utc)
+        written = datetime.fromtimestamp(self.files[-1].stat().st_mtime, timezone.utc)
         return f"{written.replace(microsecond=0, tzinfo=None).isoformat()}Z"
 
     @property
@@ -114,7 +108,7 @@ class LogMembers(RecordedRun):
         from histscan.runs.system_metrics import SystemMetricsScan, check_keys
 
         wanted = check_keys(keys)
-        read = partial(read_system_metrics, self._logs, keys=wanted, skip_corrupt=self._skip_corrupt)
+        read = partial(read_system_metrics, self.files, keys=wanted, skip_corrupt=self._skip_corrupt)
         return SystemMetricsScan(read, wanted, str(self.file))
 
     def console(self, *, raw: bool = False) -> Iterator[ConsoleLine]:
@@ -133,5 +127,6 @@ class LogMembers(RecordedRun):
         from histscan.runs.console import terminal_lines
         from histscan.runs.log_streams import read_output
 
-        pieces = read_output(self._logs, skip_corrupt=self._skip_corrupt)
-        return pieces if raw else terminal_lines(pieces)
+        for log in self.files:
+            pieces = read_output(log, skip_corrupt=self._skip_corrupt)
+            yield from pieces if raw else terminal_lines(pieces)

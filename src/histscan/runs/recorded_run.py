@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import TYPE_CHECKING, Any
 
-from histscan.errors import HistoryError, LogCorruptWarning, LogTruncatedWarning
+from histscan.errors import HistoryError
+from histscan.runs.log_segments import quiet
 from histscan.runs.sampling import sample_rows
 
 if TYPE_CHECKING:
@@ -29,11 +29,10 @@ class RecordedRun:
     @property
     def url(self) -> str:
         """The address that the run's page has on the W&B server in use; empty if entity or project are not known."""
-        from histscan.api.names import RunName
-        from histscan.api.run import run_url
         from histscan.sources.credentials import find_base_url
+        from histscan.sources.servers import run_page
 
-        return run_url(find_base_url(None, allow_http=True), RunName(*self.path)) if all(self.path) else ""
+        return run_page(find_base_url(None, allow_http=True), *self.path) if all(self.path) else ""
 
     def load(self, force: bool = False) -> None:
         """Does nothing: a file is read whenever something is asked of it. Runs on a server have this method.
@@ -79,10 +78,7 @@ class RecordedRun:
         else:
             scan = self.scan_history([x_axis, *(key for key in keys if key != x_axis)] if keys else None)
         try:
-            with warnings.catch_warnings():
-                # The second pass will warn.
-                warnings.simplefilter("ignore", LogTruncatedWarning)
-                warnings.simplefilter("ignore", LogCorruptWarning)
+            with quiet():  # the second pass warns
                 count = sum(map(len, scan._pages()))
             return make_frame(sample_rows(scan._pages(), count, samples))
         except HistoryError as error:

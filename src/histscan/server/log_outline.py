@@ -19,7 +19,7 @@ from histscan._core.log_reader import LogReader
 from histscan.column_chunks import build_chunks
 from histscan.errors import HistoryDecodeError
 from histscan.frames import DEFAULT_BATCH_ROWS
-from histscan.log_scan import read_pages
+from histscan.runs.log_segments import read_pages
 
 if TYPE_CHECKING:
     from histscan._core.column_chunk import ColumnChunk

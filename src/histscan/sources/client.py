@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import os
 from base64 import b64encode
+from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
 from histscan.errors import GraphQLResponseError, HistoryRequestError, ResponseShapeError
-from histscan.sources.answers import describe_answer
-from histscan.sources.credentials import find_api_key, find_base_url
+from histscan.sources.answers import AnswerReader, describe_answer, is_json, parse_json
+from histscan.sources.connection_errors import describe_failure, may_pass
+from histscan.sources.credentials import ApiKey, find_api_key, find_base_url
 from histscan.sources.retry import RetryPolicy, pause, wait_asked_for
 from histscan.sources.throttle import Throttle
 
@@ -38,13 +39,14 @@ class Client:
 
     The key is sent to the server's own address and nowhere else: redirects are not followed, TLS certificates are
     verified, and neither errors, logs nor ``repr`` show it. A request that meets a connection failure, a full rate
-    limit (429) or a failing server (5xx) is sent again a few times, after the time the server asks for; so use the
-    client for queries, which may be repeated. Several threads may share a client; a full rate limit then makes all of
-    them wait, and fewer of their requests are sent at once until the server keeps up again. A forked process may go on
-    with its parent's client: it connects anew.
+    limit (429), a failing server (5xx) or a broken answer is sent again a few times, after the time the server asks
+    for; so use the client for queries, which may be repeated. Several threads may share a client; a full rate limit
+    then makes all of them wait, and fewer of their requests are sent at once until the server keeps up again. A forked
+    process may go on with its parent's client: it connects anew.
 
     Args:
-        base_url: The server's address. Default: ``WANDB_BASE_URL``, or else ``https://api.wandb.ai``.
+        base_url: The server's address. Default: the one that wandb would use: ``WANDB_BASE_URL``, or else what
+            ``./wandb/settings`` or ``~/.config/wandb/settings`` says, or else ``https://api.wandb.ai``.
         api_key: The API key. Default: ``WANDB_API_KEY``, or else the host's password in netrc; without any, requests
             are sent anonymously.
         timeout: Seconds to wait for a connection, and for each further part of an answer.
@@ -59,7 +61,7 @@ class Client:
     def __init__(
         self,
         base_url: str | None = None,
-        api_key: str | None = None,
+        api_key: str | ApiKey | None = None,
         timeout: float = 30.0,
         *,
         retries: int = 4,
@@ -107,11 +109,9 @@ class Client:
             GraphQLResponseError: The answer reports errors.
             ResponseShapeError: The answer is not that of a GraphQL server.
         """
-        body = self.execute_raw(document, variable_values)
-        try:
-            answer = json.loads(body)
-        except (ValueError, RecursionError) as error:
-            raise ResponseShapeError(f"the server's answer is not JSON: {error}") from None
+        reader = AnswerReader(parse_json)
+        body = self.execute_raw(document, variable_values, is_whole=reader.is_whole)
+        answer = reader.result(body)
         if not isinstance(answer, dict):
             raise ResponseShapeError(f"the server's answer is not an object but {type(answer).__name__}")
         if answer.get("errors"):
@@ -123,16 +123,22 @@ class Client:
         return data
 
     def execute_raw(
-        self, document: str | DocumentNode | GraphQLRequest, variable_values: dict[str, Any] | None = None
+        self,
+        document: str | DocumentNode | GraphQLRequest,
+        variable_values: dict[str, Any] | None = None,
+        *,
+        is_whole: Callable[[bytes], bool] = is_json,
     ) -> bytes:
         """Runs a query and returns the answer's body as it came, decompressed and not parsed.
 
         Args:
             document: The query, as text or as gql's document.
             variable_values: The query's variables.
+            is_whole: Returns False for a body that is broken, so that it is requested again. Default: one that is not
+                JSON: it is empty, was cut short, or is a page for browsers.
 
         Returns:
-            The body: ``{"data": …}`` in UTF-8, possibly with ``errors``.
+            The body: ``{"data": …}`` in UTF-8, possibly with ``errors``. One that is broken each time comes as it is.
 
         Raises:
             HistoryRequestError: No answer came, or one with an HTTP error.
@@ -150,18 +156,23 @@ class Client:
             try:
                 response = transport.post(query)
                 status = response.status_code
-            except requests.RequestException as error:
-                wait = self._retry.wait_after_failure(attempt) if _may_pass(error) else None
+            except (requests.RequestException, OSError, ValueError) as error:
+                # The last two come of certificates and proxies that requests can't use.
+                wait = self._retry.wait_after_failure(attempt) if may_pass(error) else None
                 if wait is None:
-                    raise self._connection_error(error, attempt) from error
+                    failure = describe_failure(error, self.timeout)
+                    raise HistoryRequestError(f"{self.base_url} {failure}{_tries(attempt)}") from error
             else:
                 if status == requests.codes.ok:
-                    return response.content
-                wait = self._retry.wait_after_status(attempt, status, response.headers)
-                if wait is None:
-                    raise self._status_error(response, attempt)
-                if wait_asked_for(response.headers) is not None:
-                    waited_until = throttle.hold(wait)
+                    wait = None if is_whole(response.content) else self._retry.wait_after_failure(attempt)
+                    if wait is None:
+                        return response.content
+                else:
+                    wait = self._retry.wait_after_status(attempt, status, response.headers)
+                    if wait is None:
+                        raise self._status_error(response, attempt)
+                    if wait_asked_for(response.headers) is not None:
+                        waited_until = throttle.hold(wait)
             finally:
                 throttle.leave(ticket, status)
             pause(wait)
@@ -192,25 +203,6 @@ class Client:
             opened = self._opened.setdefault(os.getpid(), _Opened(transport, Throttle()))
         return opened
 
-    def _connection_error(self, error: requests.RequestException, attempt: int) -> HistoryRequestError:
-        import requests
-
-        if isinstance(error, requests.exceptions.SSLError):
-            reason = "could not be reached safely, its TLS certificate or connection was refused (see the error above)"
-        elif isinstance(error, requests.exceptions.ConnectTimeout):
-            reason = f"did not accept a connection within {self.timeout:g} s"
-        elif isinstance(error, requests.exceptions.Timeout):
-            reason = f"sent nothing for {self.timeout:g} s: pass a longer `timeout`, or ask for smaller pages"
-        elif isinstance(error, requests.exceptions.ChunkedEncodingError):
-            reason = "broke off within its answer"
-        elif isinstance(error, requests.exceptions.ContentDecodingError):
-            reason = "sent an answer whose compression is broken"
-        elif isinstance(error, requests.exceptions.ProxyError):
-            reason = "could not be reached through the proxy: check HTTPS_PROXY and NO_PROXY"
-        else:
-            reason = "could not be reached: check the base URL and the network"
-        return HistoryRequestError(f"{self.base_url} {reason}{_tries(attempt)}")
-
     def _status_error(self, response: requests.Response, attempt: int) -> HistoryRequestError:
         status = response.status_code
         if response.is_redirect or response.is_permanent_redirect:
@@ -238,23 +230,11 @@ class Client:
         if status == 404:
             return "check the base URL, and that the run exists"
         if status == 429:
-            asked = response.headers.get("Retry-After") or response.headers.get("RateLimit-Reset")
-            return f"its rate limit is used up, wait {asked + ' s' if asked and asked.isdigit() else 'a while'}"
+            asked = wait_asked_for(response.headers)
+            return f"its rate limit is used up, wait {'a while' if asked is None else f'{asked:.0f} s'}"
         if status >= 500:
             return "the server failed, try again later"
         return "the server does not take this request"
-
-
-def _may_pass(error: requests.RequestException) -> bool:
-    """Whether the same request may succeed when sent again."""
-    import requests
-
-    passing = (
-        requests.exceptions.ConnectionError,
-        requests.exceptions.Timeout,
-        requests.exceptions.ChunkedEncodingError,
-    )
-    return isinstance(error, passing) and not isinstance(error, requests.exceptions.SSLError)
 
 
 def _tries(attempt: int) -> str:

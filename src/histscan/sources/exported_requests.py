@@ -14,6 +14,8 @@ from urllib.parse import SplitResult, urlsplit
 
 from histscan.errors import HistoryRequestError
 from histscan.sources.cancellation import current_cancellation
+from histscan.sources.certificates import certificates_of_environment
+from histscan.sources.connection_errors import describe_setup
 from histscan.sources.retry import RetryPolicy, pause
 
 if TYPE_CHECKING:
@@ -105,10 +107,13 @@ class FileRequests:
                         return take(response)
                     wait = self._policy.wait_after_status(attempt, response.status_code, response.headers)
                     failure = f"answered HTTP {response.status_code}"
-            except (requests.RequestException, CutShortError) as error:
+            except (requests.RequestException, CutShortError, ValueError) as error:
                 # What requests says may have the address in it, so the error is not kept as a cause either.
-                wait = self._policy.wait_after_failure(attempt)
-                failure = f"could not be read from ({type(error).__name__.lstrip('_')})"
+                setup = describe_setup(error)
+                if setup is None and not isinstance(error, requests.RequestException | CutShortError):
+                    raise
+                wait = self._policy.wait_after_failure(attempt) if setup is None else None
+                failure = setup or f"could not be read from ({type(error).__name__.lstrip('_')})"
             if wait is None:
                 raise HistoryRequestError(f"{self.host}, which has {self._what}, {failure}")
             pause(wait)
@@ -137,6 +142,8 @@ class FileRequests:
 
             # Forked: the connections are those of the parent.
             session = self._sessions.setdefault(os.getpid(), requests.Session())
+            if self.parts.scheme == "https":
+                session.verify = certificates_of_environment()
             weakref.finalize(self, session.close)
         return session
 

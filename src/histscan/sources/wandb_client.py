@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from histscan.errors import HistoryError
+from histscan.sources.answers import is_whole_page
 from histscan.sources.cancellation import Cancellation, RequestCancelledError, current_cancellation
 
 if TYPE_CHECKING:
@@ -164,4 +165,5 @@ class _PageResponse(Generic[_Page]):
             page = self._from_body(self._response.content)
         except HistoryError:
             return self._response.json()
-        return {"data": ReadyPage(page)}
+        # What this raises of a body that was cut short, wandb's client requests again.
+        return {"data": ReadyPage(page)} if is_whole_page(page) else self._response.json()
