@@ -155,7 +155,7 @@ def test_facts_are_those_of_wandbs_records(recorded: Recorded) -> None:
     (ended,) = recorded.records("exit")
     last_row = list(run.scan_history())[-1]
     assert run.duration == max(ended.runtime, last_row["_runtime"])
-    assert run.url == "https://wandb.ai/e/p/runs/r1"
+    assert run.url.endswith("/e/p/runs/r1")
     assert run.lastHistoryStep == 3
 
 
@@ -365,6 +365,25 @@ def test_output_streams(tmp_path: Path) -> None:
     assert count == 6_000
     # One window's records at a time.
     assert peak < 8_000_000
+
+
+def test_streams_of_a_resumed_run(tmp_path: Path) -> None:
+    folders = [tmp_path / f"run-2026013{day}_120000-id" for day in (1, 2)]
+    for place, folder in enumerate(folders):
+        folder.mkdir()
+        begun = 100 * (place + 1)
+        ended = wire.field(18, wire.varint_field(1, 1 - place) + wire.varint_field(2, 10 + place))
+        records = [started(begun), stats_record({"cpu": str(place)}, begun + 5), output_record(f"part {place}"), ended]
+        write_run(folder / "run-id.wandb", [*records[:2], metric(f"m{place}", "x"), *records[2:]], run=False)
+    run = histscan.LogRun(folders)
+    assert [row["system.cpu"] for row in run.system_metrics()] == [0, 1]
+    assert [row["_runtime"] for row in run.system_metrics()] == [5.0, 5.0]
+    assert [line.text for line in run.console(raw=True)] == ["part 0", "part 1"]
+    # A later log does not go on in the line that the one before has left open.
+    assert [line.text for line in run.console()] == ["part 0", "part 1"]
+    assert (run.state, run.exit_code, run.duration) == ("finished", 0, 11.0)
+    assert run.axes == {"m0": "x", "m1": "x"}
+    assert run.created_at == "1970-01-01T00:01:40Z"
 
 
 def test_what_machine_and_user_are_called_is_no_metadata(tmp_path: Path) -> None:

@@ -73,6 +73,13 @@ def _metadata(run: AnyRun) -> dict[str, Any]:
         return {}
 
 
+def _describe_duration(seconds: float) -> str:
+    try:
+        return str(timedelta(seconds=round(seconds)))
+    except OverflowError:
+        return ""
+
+
 def _describe_git(git: dict[str, Any]) -> str:
     """Names a commit, and where it is from; clients before 0.18 call the latter `remote`."""
     remote = _text(git.get("remote_url") or git.get("remote"))

@@ -75,7 +75,7 @@ def why_empty(run: AnyRun, arguments: argparse.Namespace) -> str:
     Returns:
         A warning.
     """
-    if getattr(run, "files", None):
+    if hasattr(run, "schemas"):
         return f"Parquet files of a history have no {_NAMES[arguments.stream]}: read them from the run itself"
     if arguments.stream == SYSTEM and arguments.keys:
         return f"no row of system metrics has all of the keys {', '.join(arguments.keys)}; names begin with system."

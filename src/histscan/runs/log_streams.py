@@ -76,29 +76,28 @@ def read_system_metrics(
                 raise failure
 
 
-def read_output(logs: Sequence[Path], *, skip_corrupt: bool = False) -> Iterator[ConsoleLine]:
+def read_output(log: Path, *, skip_corrupt: bool = False) -> Iterator[ConsoleLine]:
     """Reads what a program wrote to its console.
 
     Args:
-        logs: The logs of one run, in order.
+        log: The log.
         skip_corrupt: Go on behind corrupt parts, instead of raising there.
 
     Yields:
         Pieces of output as they were written, with line breaks, carriage returns and escape sequences.
 
     Raises:
-        HistoryDecodeError: A log is corrupt, or a record malformed; what was before it has been delivered.
-        OSError: A file can't be read.
+        HistoryDecodeError: The log is corrupt, or a record malformed; what was before it has been delivered.
+        OSError: The file can't be read.
     """
     from histscan import proto
 
-    for log in logs:
-        for kept in _pages(log, (_OUTPUT, _OUTPUT_RAW), skip_corrupt):
-            for message in kept.records(_OUTPUT, _OUTPUT_RAW):
-                output = _decode(proto.OutputRecord, message, log, "console output")
-                text = bytes(output.line).decode(errors="replace")
-                stream = "stdout" if output.output_type == _STDOUT else "stderr"
-                yield ConsoleLine(text, stream, moment(output.timestamp))
+    for kept in _pages(log, (_OUTPUT, _OUTPUT_RAW), skip_corrupt):
+        for message in kept.records(_OUTPUT, _OUTPUT_RAW):
+            output = _decode(proto.OutputRecord, message, log, "console output")
+            text = bytes(output.line).decode(errors="replace")
+            stream = "stdout" if output.output_type == _STDOUT else "stderr"
+            yield ConsoleLine(text, stream, moment(output.timestamp))
 
 
 def _pages(log: Path, fields: Sequence[int], skip_corrupt: bool) -> Iterator[LogPage]:
