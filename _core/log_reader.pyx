@@ -149,8 +149,6 @@ cdef class LogReader:
 
     def __init__(self, bint skip_corrupt=False, *, fields=None, int64_t last_step=-1):
         self.skip_corrupt = skip_corrupt
-        self.last_step = last_step
-        self.is_ascending = True
         for field in _DEFAULT_FIELDS if fields is None else fields:
             if not 0 < field < 64:
                 raise ValueError(f"a reader keeps records of fields 1 to 63, not of {field}")

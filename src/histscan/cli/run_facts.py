@@ -53,7 +53,7 @@ def describe_run(run: AnyRun) -> dict[str, str]:
         "state": run.state + (f", exit code {run.exit_code}" if run.exit_code is not None else ""),
         "wandb": run.wandb_version,
         "started": run.created_at,
-        "duration": "" if run.duration is None else str(timedelta(seconds=round(run.duration))),
+        "duration": "" if run.duration is None else _describe_duration(run.duration),
         "program": _text(metadata.get("program")),
         "python": _text(metadata.get("python")),
         "git": _describe_git(git) if isinstance(git, dict) else "",

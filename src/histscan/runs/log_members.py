@@ -127,5 +127,6 @@ class LogMembers(RecordedRun):
         from histscan.runs.console import terminal_lines
         from histscan.runs.log_streams import read_output
 
-        pieces = read_output(self.files, skip_corrupt=self._skip_corrupt)
-        return pieces if raw else terminal_lines(pieces)
+        for log in self.files:
+            pieces = read_output(log, skip_corrupt=self._skip_corrupt)
+            yield from pieces if raw else terminal_lines(pieces)

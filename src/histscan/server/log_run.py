@@ -164,7 +164,9 @@ class ServedLog(ServedRun):
 
     def files(self) -> Sequence[RunFile]:
         """The files in the folder beside the log; see `find_files`."""
-        return find_files(self._files[-1])
+        # Those of a later log replace those of an earlier one.
+        found = {file.name: file for log in self._files for file in find_files(log)}
+        return sorted(found.values(), key=lambda file: file.name)
 
     def export(self) -> Export:
         """The run's history as Parquet files; see `ServedRun.export`."""
