@@ -91,6 +91,8 @@ extend type User {
 
 extend type Project {
     access: String
+    repo: String
+    dockerImage: String
     updatedAt: DateTime
     allowAllArtifactTypesInRegistry: Boolean
     totalSweeps: Int!
