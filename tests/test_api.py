@@ -466,3 +466,26 @@ class TestOpen:
             assert not any(name in sys.modules for name in ("wandb.apis", "pandas", "pyarrow"))
         """
         subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
+
+
+@pytest.mark.parametrize("path", [LISSAJOUS, ODD])
+def test_a_served_run_says_of_itself_what_its_log_says(api: histscan.Api, path: str) -> None:
+    run, log = api.run(path), log_of(path)
+    for name in (
+        "name",
+        "path",
+        "state",
+        "exit_code",
+        "created_at",
+        "heartbeat_at",
+        "tags",
+        "group",
+        "job_type",
+        "notes",
+    ):
+        assert getattr(run, name) == getattr(log, name), name
+    assert same(run.history(samples=40, pandas=False), log.history(samples=40, pandas=False))
+    keys = ["loss", "gradient.norm"]
+    sampled = [source.history(samples=30, keys=keys, pandas=False) for source in (run, log)]
+    assert same(*sampled)
+    assert path == ODD or len(sampled[0]) == 30

@@ -77,8 +77,9 @@ def test_how_a_run_ended(tmp_path: Path, code: int, state: str, failed: bool) ->
     assert [run[name] for name in ("state", "exitcode", "running", "failed")] == [state, code, False, failed]
 
 
-def test_a_run_that_runs(tmp_path: Path) -> None:
-    run = ask(monitored_log(tmp_path / "run.wandb"), tmp_path)
+@pytest.mark.parametrize("more", [[], [exit_record(0, is_complete=False)]])
+def test_a_run_that_runs(tmp_path: Path, more: list[bytes]) -> None:
+    run = ask(monitored_log(tmp_path / "run.wandb", *more), tmp_path)
     assert [run[name] for name in ("state", "exitcode", "running", "failed")] == ["running", None, True, False]
 
 

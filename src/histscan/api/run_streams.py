@@ -28,7 +28,7 @@ _OUTPUT_FILE = "output.log"
 _METADATA_FILE = "wandb-metadata.json"
 
 # While a run goes on, its lines are kept with what they came from before them: wandb-core streams them so.
-_STREAMED_LINE = re.compile(r"(?P<error>ERROR )?(?P<time>\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,6})?) ")
+_STREAMED_LINE = re.compile(r"(?P<error>ERROR )?(?P<time>\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{6})?) ")
 
 # Numbers of fields in wandb's `MetricRecord`, as members of the config's entry `_wandb.m`.
 _METRIC_NAME, _METRIC_GLOB, _STEP_METRIC, _STEP_METRIC_INDEX = "1", "2", "4", "5"
