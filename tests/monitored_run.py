@@ -29,10 +29,11 @@ def stats_record(second: int, metrics: Mapping[str, Any]) -> bytes:
     return bytes(record.SerializeToString())
 
 
-def exit_record(code: int) -> bytes:
-    """A record of a run's end."""
+def exit_record(code: int, *, is_complete: bool = True) -> bytes:
+    """A record of a run's end; of one that goes on elsewhere if it is not complete."""
     record = wandb_internal_pb2.Record()
     record.exit.exit_code = code
+    record.exit.not_complete = not is_complete
     return bytes(record.SerializeToString())
 
 

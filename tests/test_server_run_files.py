@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -93,6 +95,20 @@ def test_names_are_safe_in_terminals_and_paths(log: Path) -> None:
     for name in (b"\x1b[31mred\n", b"..\\..\\up", b"\xff\xfe", "right\u202eleft".encode()):
         Path(os.fsdecode(os.fsencode(files) + b"/" + name)).touch()
     assert names(log) == [".._.._up", "_[31mred_", "__", "output.log", "right_left"]
+
+
+def test_folders_nested_deeper_than_the_stack(log: Path) -> None:
+    deep = log.parent / "files" / "/".join("d" * 120) / "deep"
+    deep.parent.mkdir(parents=True)
+    deep.touch()
+    limit = sys.getrecursionlimit()
+    # A stack of few frames instead of many folders, which Python's own functions could not remove.
+    sys.setrecursionlimit(len(inspect.stack(0)) + 60)
+    try:
+        found = names(log)
+    finally:
+        sys.setrecursionlimit(limit)
+    assert found == ["d/" * 120 + "deep", "media/images/a.png", "output.log"]
 
 
 @pytest.mark.parametrize(

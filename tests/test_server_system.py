@@ -19,6 +19,7 @@ query RunFullHistory($name: String!, $samples: Int) {
     project(name: "machines", entityName: "histscan") { run(name: $name) {
         events(samples: $samples) eventsLineCount systemMetrics
         state exitcode running failed commit history
+        runInfo { program args os python colab executable codeSaved cpuCount gpuCount gpu git { remote commit } }
     } }
 }
 """
@@ -76,8 +77,9 @@ def test_how_a_run_ended(tmp_path: Path, code: int, state: str, failed: bool) ->
     assert [run[name] for name in ("state", "exitcode", "running", "failed")] == [state, code, False, failed]
 
 
-def test_a_run_that_runs(tmp_path: Path) -> None:
-    run = ask(monitored_log(tmp_path / "run.wandb"), tmp_path)
+@pytest.mark.parametrize("more", [[], [exit_record(0, is_complete=False)]])
+def test_a_run_that_runs(tmp_path: Path, more: list[bytes]) -> None:
+    run = ask(monitored_log(tmp_path / "run.wandb", *more), tmp_path)
     assert [run[name] for name in ("state", "exitcode", "running", "failed")] == ["running", None, True, False]
 
 
@@ -89,6 +91,32 @@ def test_commit(tmp_path: Path) -> None:
     for content, commit in (('{"git": {"commit": "a1b2"}}', "a1b2"), ('{"git": {"commit": [1]}}', None)):
         metadata.write_text(content)
         assert ask(path, tmp_path)["commit"] == commit
+
+
+def test_what_ran(tmp_path: Path) -> None:
+    path = monitored_log(tmp_path / "run.wandb")
+    assert ask(path, tmp_path)["runInfo"] is None
+    (tmp_path / "files").mkdir()
+    told = {
+        "program": "train.py",
+        "args": ["--lr", "1"],
+        "os": "Linux",
+        "python": "3.11",
+        "gpu": "T4",
+        "gpu_count": 2,
+        "git": {"remote": "https://example.com/x.git", "commit": "a1b2"},
+    }
+    metadata = tmp_path / "files" / "wandb-metadata.json"
+    metadata.write_text(json.dumps(told))
+    found = ask(path, tmp_path)["runInfo"]
+    counts = {"gpuCount": 2, "cpuCount": None, "codeSaved": False, "executable": None, "colab": None}
+    assert found == {name: value for name, value in told.items() if name != "gpu_count"} | counts
+    # Somebody else may have written the file.
+    metadata.write_text(json.dumps({name: {"x": [1]} for name in told} | {"cpu_count": 1 << 40}))
+    odd = ask(path, tmp_path)["runInfo"]
+    assert odd.pop("git") == {"remote": None, "commit": None}
+    assert odd.pop("codeSaved") is False
+    assert set(odd.values()) == {None}
 
 
 def test_a_log_without_system_metrics(tmp_path: Path) -> None:

@@ -47,8 +47,8 @@ def absent_value(kind: GraphQLOutputType) -> Any:
     return {"Int": 0, "Int64": 0, "Boolean": False}.get(named.name, "")
 
 
-def _connections(*names: str) -> str:
-    """Declares the connections of types, and their edges."""
+def _connections(*names: str, **nodes: str) -> str:
+    """Declares the connections of types, and those that are called differently from the type of their nodes."""
     return "\n".join(
         f"""
 type {name}Connection {{
@@ -58,11 +58,11 @@ type {name}Connection {{
 }}
 
 type {name}Edge {{
-    node: {name}
+    node: {node}
     cursor: String
 }}
 """
-        for name in names
+        for name, node in [*zip(names, names, strict=True), *nodes.items()]
     )
 
 
@@ -91,6 +91,8 @@ extend type User {
 
 extend type Project {
     access: String
+    repo: String
+    dockerImage: String
     updatedAt: DateTime
     allowAllArtifactTypesInRegistry: Boolean
     totalSweeps: Int!
@@ -111,7 +113,7 @@ extend type Project {
 }
 
 extend type Run {
-    inputArtifacts(after: String, first: Int): ArtifactConnection
+    inputArtifacts(after: String, first: Int): InputArtifactConnection
     outputArtifacts(after: String, first: Int): ArtifactConnection
 }
 """
@@ -467,6 +469,7 @@ ABSENT_SCHEMA = "".join(
             "Trigger",
             "User",
             "View",
+            InputArtifact="Artifact",
         ),
     )
 )

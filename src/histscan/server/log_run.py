@@ -93,8 +93,6 @@ class ServedLog(ServedRun):
 
     def _survey(self, version: FileVersion) -> RunDetails:
         log, outline = self._log, outline_log(self._log)
-        git = (log.metadata or {}).get("git")
-        commit = git.get("commit") if isinstance(git, dict) else None
         return RunDetails(
             state=run_state(log.exit_code, version.modified / 1e9),
             heartbeat_at=_modified_at(version),
@@ -104,7 +102,7 @@ class ServedLog(ServedRun):
             row_count=outline.row_count,
             key_types=outline.key_types,
             exit_code=log.exit_code,
-            commit=commit if isinstance(commit, str) else "",
+            metadata=log.metadata or {},
         )
 
     def rows(self, keys: tuple[str, ...] | None, stop_step: int | None) -> HistoryRows:

@@ -23,6 +23,7 @@ from histscan.server.history_rows import HistoryRows
 from histscan.server.query_context import Info, Resolver, always, context_of
 from histscan.server.row_texts import json_text, strict_json
 from histscan.server.run_filters import FilterError, RunTest, compile_filter
+from histscan.server.run_info import commit_of, run_info
 from histscan.server.run_listing import cursor_of, list_runs, matching_runs
 from histscan.server.served_run import ServedRun
 
@@ -125,7 +126,7 @@ def _project_created_at(project: _Project, info: Info) -> str:
     )
 
 
-def _find_run(project: _Project, info: Info, name: str) -> ServedRun | None:
+def _find_run(project: _Project, info: Info, name: str, **_: Any) -> ServedRun | None:
     return context_of(info).catalogue.run(project.entity, project.name, name)
 
 
@@ -271,6 +272,7 @@ RESOLVERS: Mapping[str, Mapping[str, Resolver]] = {
         "run": _find_run,
         "bucket": _find_run,
         "runs": _list_runs,
+        "buckets": _list_runs,
     },
     "Run": {
         "id": lambda run, _: global_id("Run", "v1", run.key.id, run.key.project, run.key.entity),
@@ -285,7 +287,8 @@ RESOLVERS: Mapping[str, Mapping[str, Resolver]] = {
         "tags": lambda run, _: list(run.description().tags),
         "group": _described("group"),
         "jobType": _described("job_type"),
-        "commit": lambda run, _: run.details().commit or None,
+        "commit": lambda run, _: commit_of(run.details().metadata),
+        "runInfo": lambda run, _: run_info(run.details().metadata),
         "sweepName": always(None),
         "readOnly": always(True),
         "createdAt": lambda run, _: time_text(run.description().created_at),

@@ -8,6 +8,7 @@ import mimetypes
 import os
 import re
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from functools import lru_cache
@@ -68,26 +69,33 @@ def find_files(log: Path) -> list[RunFile]:
     """
     root = log.parent / FILES_FOLDER
     try:
-        if root.is_symlink() or any(path != log for path in log.parent.glob("*.wandb")):
+        if root.is_symlink() or any(path.name != log.name for path in log.parent.glob("*.wandb")):
             return []
-        return sorted(_walk(root, root.resolve(strict=True)), key=lambda file: file.name)
+        root = root.resolve(strict=True)
     except OSError:
         return []
+    return sorted(_walk(root), key=lambda file: file.name)
 
 
-def _walk(folder: Path, root: Path) -> Iterator[RunFile]:
-    for entry in os.scandir(folder):
-        path = Path(entry.path)
+def _walk(root: Path) -> Iterator[RunFile]:
+    # Folders may be nested deeper than Python's stack.
+    folders = [root]
+    while folders:
         try:
-            if entry.is_dir(follow_symlinks=False):
-                yield from _walk(path, root)
-            elif entry.is_file() and not (entry.is_symlink() and not path.resolve().is_relative_to(root)):
-                # A backslash separates folders elsewhere.
-                name = UNPRINTABLE.sub("_", path.relative_to(root).as_posix()).replace("\\", "_")
-                yield RunFile(name, path, root, FileVersion.of(path))
+            with os.scandir(folders.pop()) as scan:
+                entries = list(scan)
         except OSError:
-            # Removed, or made unreadable, in the meantime.
+            # Removed, or made unreadable, in the meantime; as may be the files.
             continue
+        for entry in entries:
+            path = Path(entry.path)
+            with suppress(OSError):
+                if entry.is_dir(follow_symlinks=False):
+                    folders.append(path)
+                elif entry.is_file() and not (entry.is_symlink() and not path.resolve().is_relative_to(root)):
+                    # A backslash separates folders elsewhere.
+                    name = UNPRINTABLE.sub("_", path.relative_to(root).as_posix()).replace("\\", "_")
+                    yield RunFile(name, path, root, FileVersion.of(path))
 
 
 def choose_files(files: Sequence[RunFile], names: Collection[str], pattern: str | None) -> list[RunFile]:

@@ -141,8 +141,9 @@ type Project {
     readOnly: Boolean
     user: User
     runCount(filters: JSONString): Int!
-    run(name: String!): Run
-    bucket(name: String!): Run
+    run(name: String!, desc: String): Run
+    bucket(name: String!, desc: String, missingOk: Boolean): Run
+    buckets(filters: JSONString, after: String, first: Int = 50, order: String): RunConnection
     runs(filters: JSONString, after: String, first: Int = 50, order: String): RunConnection
 }
 
@@ -177,6 +178,7 @@ type Run {
     group: String
     jobType: String
     commit: String
+    runInfo: RunInfo
     sweepName: String
     readOnly: Boolean
     createdAt: DateTime!
@@ -199,6 +201,25 @@ type Run {
     parquetHistory(liveKeys: [String!]!): ParquetHistory!
     fileCount: Int
     files(names: [String], after: String, first: Int, pattern: String): FileConnection
+}
+
+type RunInfo {
+    program: String
+    args: [String!]
+    os: String
+    python: String
+    colab: String
+    executable: String
+    codeSaved: Boolean
+    cpuCount: Int
+    gpuCount: Int
+    gpu: String
+    git: GitInfo
+}
+
+type GitInfo {
+    remote: String
+    commit: String
 }
 
 type ParquetHistory {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -110,7 +110,7 @@ class RunDetails:
         key_types: The history's keys, dotted where they are nested, and what their values are: ``number``,
             ``string``, ``boolean``, ``list``, ``nil`` or ``other``.
         exit_code: What the run ended with; None if it has not ended, or it is not known.
-        commit: The git commit that the run was started from; empty if it is not known.
+        metadata: What ran, by the names of `histscan.LogRun.metadata`; empty if it is not known.
     """
 
     state: str
@@ -121,7 +121,7 @@ class RunDetails:
     row_count: int
     key_types: Mapping[str, str]
     exit_code: int | None = None
-    commit: str = ""
+    metadata: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
