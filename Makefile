@@ -4,22 +4,38 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
-STAMP  := $(VENV)/.installed
+CORE   := $(shell find _core -name '*.pyx' -o -name '*.pxd' -o -name '*.hpp')
 EXAMPLE = examples/lissajous-regression.wandb
+
+# One environment in two steps: `make run` needs the first, everything else both. The core is compiled in the first
+# step, and the second finds it up to date: the tools that build it (pyproject.toml's build-system) stay in the
+# environment. pip's isolated builds would install them anew, and Cython translates all that is older than itself.
+BUILD_TOOLS := $(shell sed -n '/^requires = /{ s/.*\[//; s/\].*//; s/", "/" "/g; p }' pyproject.toml)
+PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+RUNS   := $(VENV)/.installed-run
+TESTS  := $(VENV)/.installed-dev
 
 # Tools of the environment that call each other find each other.
 export PATH := $(abspath $(BIN)):$(PATH)
 
-.PHONY: run test test-matrix lint bench sanitize setup dist clean
+.PHONY: run test test-matrix lint format bench sanitize setup dist clean
 
-setup: $(STAMP)
+setup: $(TESTS)
 
-$(STAMP): pyproject.toml setup.py $(wildcard _core/*.pyx _core/*.pxd _core/*.hpp)
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(RUNS): pyproject.toml setup.py $(CORE) | $(BIN)/python
+	$(PIP) $(BUILD_TOOLS)
+	$(PIP) --no-build-isolation --editable '.[plot]'
 	touch $@
 
-run: setup
+# After a change of the core alone, the first step has compiled it, and there is nothing new to install.
+$(TESTS): pyproject.toml setup.py | $(RUNS)
+	$(PIP) --no-build-isolation --editable '.[dev]'
+	touch $@
+
+run: $(RUNS)
 	mkdir -p out
 	$(BIN)/histscan export $(EXAMPLE) -o out/history.jsonl
 	$(BIN)/histscan export $(EXAMPLE) -o out/history.parquet
@@ -39,6 +55,12 @@ lint: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/cython-lint _core
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+format: setup
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/clang-format -i $(filter %.hpp,$(CORE))
 
 bench: setup
 	$(BIN)/python -m benches $(BENCH_ARGS)
@@ -62,4 +84,4 @@ dist: setup
 
 clean:
 	rm -rf build dist out .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info src/*.egg-info
-	rm -f _core/*.so
+	find _core -name '*.so' -delete

@@ -158,7 +158,9 @@ class _StreamingClient(histscan.Client):
         super().__init__("http://localhost", "unused")
         self._template = template
 
-    def execute_raw(self, document: Any, variable_values: dict[str, Any] | None = None) -> bytes:
+    def execute_raw(
+        self, document: Any, variable_values: dict[str, Any] | None = None, *, is_whole: Any = None
+    ) -> bytes:
         """Answers one request."""
         assert variable_values is not None
         return self._template.page(variable_values["minStep"])

@@ -6,11 +6,13 @@ import contextlib
 import gzip
 import json
 import re
+import ssl
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 from tests.history_backend import HistoryBackend
@@ -76,8 +78,8 @@ class GraphQLServer:
 
 
 @contextlib.contextmanager
-def serving(respond: Respond) -> Iterator[GraphQLServer]:
-    """Runs a server on a free port of loopback."""
+def serving(respond: Respond, certificate: Path | None = None) -> Iterator[GraphQLServer]:
+    """Runs a server on a free port of loopback; with TLS if it is given a certificate and its key."""
     served = GraphQLServer("", respond)
 
     class Handler(BaseHTTPRequestHandler):
@@ -116,9 +118,13 @@ def serving(respond: Respond) -> Iterator[GraphQLServer]:
                 super().handle_error(request, client_address)
 
     server = Server(("127.0.0.1", 0), Handler)
+    if certificate is not None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate)
+        server.socket = context.wrap_socket(server.socket, server_side=True)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
-    served.url = f"http://127.0.0.1:{server.server_port}"
+    served.url = f"{'http' if certificate is None else 'https'}://127.0.0.1:{server.server_port}"
     try:
         yield served
     finally:

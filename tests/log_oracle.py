@@ -65,9 +65,26 @@ def row_by_wandb(history: Any) -> dict[str, Any]:
     return row
 
 
+def step_of(row: dict[str, Any], history: Any, previous: int) -> int:
+    """A row's step: its `_step` if that is a whole number, else its `step` message, else the one after `previous`."""
+    value: Any = row.get("_step")
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if is_number and -(2**63) < value < 2**63 and value == int(value):
+        return int(value)
+    return int(history.step.num) if history.HasField("step") else previous + 1
+
+
 def rows_by_wandb(log: bytes) -> list[dict[str, Any]]:
-    """The rows of a log."""
-    return [row_by_wandb(record.history) for record in records_by_wandb(log) if record.HasField("history")]
+    """The rows of a log; those that have no `_step` are given theirs."""
+    rows = []
+    step = -1
+    for record in records_by_wandb(log):
+        if record.HasField("history"):
+            row = row_by_wandb(record.history)
+            step = step_of(row, record.history, step)
+            row.setdefault("_step", step)
+            rows.append(row)
+    return rows
 
 
 def folded_by_wandb(log: bytes, kind: str) -> dict[str, Any]:

@@ -390,11 +390,16 @@ class TestDescription:
         def url(base_url: str) -> str:
             return histscan.Run(histscan.Client(base_url), RunName("some one", "p", "a/b")).url
 
-        assert url("https://api.wandb.ai") == "https://wandb.ai/some+one/p/runs/a%2Fb"
-        assert url("https://api.example.com") == "https://app.example.com/some+one/p/runs/a%2Fb"
-        assert url("https://wandb.example.com/x") == "https://wandb.example.com/x/some+one/p/runs/a%2Fb"
+        # As wandb 0.31.0 has it: api.wandb.ai is another name of its default server.
+        path = "some%20one/p/runs/a%2Fb"
+        assert url("https://api.wandb.ai") == f"https://forge.coreweave.com/wandb/{path}"
+        assert url("https://api.forge.coreweave.com") == f"https://forge.coreweave.com/wandb/{path}"
+        assert url("https://api.qa.wandb.ai") == f"https://qa.forge.coreweave.com/wandb/{path}"
+        assert url("https://api.example.com") == f"https://app.example.com/{path}"
+        assert url("https://wandb.example.com/x") == f"https://wandb.example.com/x/{path}"
+        assert url("http://127.0.0.1:8080") == f"http://127.0.0.1:8080/{path}"
         monkeypatch.setenv("WANDB_APP_URL", "https://pages.example.com/")
-        assert url("https://api.wandb.ai") == "https://pages.example.com/some+one/p/runs/a%2Fb"
+        assert url("https://api.wandb.ai") == f"https://pages.example.com/{path}"
 
 
 class TestErrors:
@@ -466,3 +471,26 @@ class TestOpen:
             assert not any(name in sys.modules for name in ("wandb.apis", "pandas", "pyarrow"))
         """
         subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
+
+
+@pytest.mark.parametrize("path", [LISSAJOUS, ODD])
+def test_a_served_run_says_of_itself_what_its_log_says(api: histscan.Api, path: str) -> None:
+    run, log = api.run(path), log_of(path)
+    for name in (
+        "name",
+        "path",
+        "state",
+        "exit_code",
+        "created_at",
+        "heartbeat_at",
+        "tags",
+        "group",
+        "job_type",
+        "notes",
+    ):
+        assert getattr(run, name) == getattr(log, name), name
+    assert same(run.history(samples=40, pandas=False), log.history(samples=40, pandas=False))
+    keys = ["loss", "gradient.norm"]
+    sampled = [source.history(samples=30, keys=keys, pandas=False) for source in (run, log)]
+    assert same(*sampled)
+    assert path == ODD or len(sampled[0]) == 30

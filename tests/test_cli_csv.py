@@ -15,8 +15,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 import histscan
-from histscan.cli import comma_separated
-from histscan.cli.comma_separated import FIRST_ROWS, write_csv
+from histscan.cli import csv_writer
+from histscan.cli.csv_writer import FIRST_ROWS, write_csv
 from tests.json_strategies import integers
 
 EXAMPLE = Path(__file__).parent.parent / "examples" / "lissajous-regression.wandb"
@@ -82,8 +82,8 @@ _rows = st.dictionaries(_names, _values, max_size=4)
 def test_every_value_is_there(rows: list[dict[str, Any]], batch_rows: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
         # Columns turn up in later batches, though the examples are small.
-        patch.setattr(comma_separated, "FIRST_ROWS", batch_rows)
-        patch.setattr(comma_separated, "BATCH_ROWS", batch_rows)
+        patch.setattr(csv_writer, "FIRST_ROWS", batch_rows)
+        patch.setattr(csv_writer, "BATCH_ROWS", batch_rows)
         table = written(rows)
     columns = {name for row in rows for name, _ in leaves(row)}
     if not columns:
@@ -157,4 +157,4 @@ class CountedRow(dict[str, Any]):
 def test_few_rows_are_held_at_a_time() -> None:
     table = written(CountedRow({"_step": step, f"key {step // 1000}": 0.5}) for step in range(10_000))
     assert table.count(b"\n") == 10_001
-    assert CountedRow.most <= FIRST_ROWS + comma_separated.BATCH_ROWS
+    assert CountedRow.most <= FIRST_ROWS + csv_writer.BATCH_ROWS

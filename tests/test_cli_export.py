@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 import histscan
-from histscan.cli.failures import BROKEN_PIPE, FAILED, INTERRUPTED, MISUSED
+from histscan.cli.exit_codes import BROKEN_PIPE, FAILED, INTERRUPTED, MISUSED
 from histscan.cli.main import build_parser, main
 
 EXAMPLE = Path(__file__).parent.parent / "examples" / "lissajous-regression.wandb"
@@ -235,7 +235,7 @@ def test_full_disk() -> None:
         (["export", "LOG", "-o", "x.csv", "--min-step", "-1"], ["--min-step", "'-1'"]),
         (["export", "LOG", "-o", "x.csv", "--min-step", "many"], ["--min-step", "'many'"]),
         (["export", "LOG", "-o", "x.csv", "--min-step", "5", "--max-step", "5"], ["--max-step must be higher"]),
-        (["export", "LOG", "-o", "LOG", "--format", "csv"], ["is the log itself"]),
+        (["export", "LOG", "-o", "LOG", "--format", "csv"], ["is the input itself"]),
         (["head", "LOG", "-n", "1.5"], ["'1.5'"]),
         (["head", "LOG", "--nan", "zero"], ["zero", "token"]),
     ],
@@ -272,7 +272,7 @@ def test_debug_shows_where_it_happened(tmp_path: Path) -> None:
 
 
 def test_fault_of_ours_asks_for_debug(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr(histscan, "open", lambda *_arguments, **_options: 1 // 0)
+    monkeypatch.setattr("histscan.opening.open_run", lambda *_arguments, **_options: 1 // 0)
     assert main(["info", str(EXAMPLE)]) == FAILED
     told = capsys.readouterr().err
     assert "ZeroDivisionError" in told

@@ -15,8 +15,8 @@ import pytest
 
 import histscan
 from histscan import arrow_files
-from histscan.cli import failures
-from histscan.cli.failures import BROKEN_PIPE, FAILED, INTERRUPTED, MISUSED
+from histscan.cli import exit_codes
+from histscan.cli.exit_codes import BROKEN_PIPE, FAILED, INTERRUPTED, MISUSED
 from histscan.cli.main import main
 from histscan.cli.table_export import COMPRESSIONS
 from tests import wire
@@ -186,7 +186,7 @@ def test_columns_that_come_late(tmp_path: Path) -> None:
         (["-o", "x.arrow", "--compression", "gzip"], ["Arrow", "gzip", "zstd, lz4, none"]),
         (["-o", "x.parquet", "--nan", "null"], ["--nan", "JSON"]),
         (["-o", "x.xlsx"], [".parquet", ".feather", "--format"]),
-        (["-o", "LOG", "--format", "parquet"], ["is the log itself"]),
+        (["-o", "LOG", "--format", "parquet"], ["is the input itself"]),
     ],
 )
 def test_command_line_that_makes_no_sense(arguments: list[str], words: list[str], tmp_path: Path) -> None:
@@ -225,7 +225,7 @@ def test_missing_pyarrow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
     told = capsys.readouterr().err
     assert told == "histscan: error: Parquet and Arrow files need pyarrow: pip install 'histscan[arrow]'\n"
     assert os.listdir(tmp_path) == []
-    assert main(["export", str(EXAMPLE), "-o", str(tmp_path / "history.csv"), "-q"]) == failures.SUCCEEDED
+    assert main(["export", str(EXAMPLE), "-o", str(tmp_path / "history.csv"), "-q"]) == exit_codes.SUCCEEDED
 
 
 def test_bytes_of_a_file_are_not_for_a_terminal(

@@ -89,6 +89,7 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
         run_id="small",
         name="small run",
         config={"seed": 7, "model": {"width": 3}},
+        settings={"run_tags": ["a", "b\nc"]},
     )
 
 
@@ -101,7 +102,11 @@ def test_info_of_a_recorded_run(recorded: Path, capsys: pytest.CaptureFixture[st
         ["name", "small run"],
     ]
     assert "3 rows, steps 0 to 2" in head
-    assert "config   2 values" in head
+    described = dict(line.split(maxsplit=1) for line in head.splitlines())
+    assert described["config"] == "2 values"
+    assert described["state"] == "finished, exit code 0"
+    assert described["wandb"] == histscan.open(recorded).wandb_version == "0.26.1"
+    assert described["tags"] == r"a, b\nc"
     table = [line.split() for line in keys.splitlines()]
     assert table[0] == ["key", "type", "count", "NaN", "steps", "min", "max", "last"]
     assert ["_step", "int", "3", "0-2", "0", "2", "2"] in table
@@ -124,6 +129,15 @@ def test_info_for_programs(recorded: Path, capfdbinary: pytest.CaptureFixture[by
         "project": "fixtures",
         "id": "small",
         "name": "small run",
+        "state": "finished",
+        "exit_code": 0,
+        "wandb_version": "0.26.1",
+        "created_at": run.created_at,
+        "heartbeat_at": run.heartbeat_at,
+        "duration": run.duration,
+        "tags": ["a", "b\nc"],
+        "axes": {},
+        "metadata": run.metadata,
         "rows": 3,
         "first_step": 0,
         "last_step": 2,

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 import histscan
-from histscan.cli.failures import FAILED, MISUSED
+from histscan.cli.exit_codes import FAILED, MISUSED
 from histscan.cli.main import main
 from tests.server_process import ServerProcess, serving
 
@@ -163,7 +163,7 @@ def test_wrong_key_is_not_shown(capsys: pytest.CaptureFixture[str], monkeypatch:
 @pytest.mark.parametrize("name", ["history.jsonl", "history.parquet"])
 def test_progress_on_a_terminal(tmp_path: Path, name: str) -> None:
     script = (
-        "import sys; from histscan import progress_bar; progress_bar.SHOWN_AFTER = progress_bar.SHOWN_EVERY = 0; "
+        "import sys; from histscan.paging import row_bar; row_bar.SHOWN_AFTER = row_bar.SHOWN_EVERY = 0; "
         f"from histscan.cli.main import main; sys.exit(main(['export', {NAME!r}, '-o', {name!r}]))"
     )
     reader, terminal = pty.openpty()
@@ -178,6 +178,6 @@ def test_progress_on_a_terminal(tmp_path: Path, name: str) -> None:
         os.close(terminal)
     assert process.returncode == 0
     # How much there is in files of columns is not known before they are read.
-    assert "% " in shown or name.endswith(".parquet")
+    assert "%|" in shown or name.endswith(".parquet")
     assert "rows/s" in shown
     assert (tmp_path / name).exists()

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import histscan
-from histscan.cli.failures import FAILED, MISUSED
+from histscan.cli.exit_codes import FAILED, MISUSED
 from histscan.cli.main import build_parser, main
 from histscan.plotting.curves import Curve, read_curves
 from histscan.plotting.drawing import Picture, draw, save
@@ -262,7 +262,7 @@ def test_run_that_cannot_be_read(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert "--skip-corrupt" in capsys.readouterr().err
     assert os.listdir(tmp_path) == ["damaged.wandb"]
     assert plot(log, "-k", "loss", "-o", tmp_path / "x.png", "--skip-corrupt") == 0
-    assert "corrupt part was passed over" in capsys.readouterr().err
+    assert "corrupt part was skipped" in capsys.readouterr().err
     assert plot(EXAMPLE, "-k", "loss", "-o", tmp_path / "no folder" / "x.png") == FAILED
 
 

@@ -1,8 +1,7 @@
-"""Numbers, cells, tables and the progress bar, as people see them."""
+"""Numbers, cells and tables, as people see them."""
 
 from __future__ import annotations
 
-import io
 import math
 from typing import Any
 
@@ -11,11 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from histscan.cli.cells import cell
-from histscan.cli.failures import printable
 from histscan.cli.figures import file_size, plural, short_number
 from histscan.cli.head import table
+from histscan.cli.messages import printable
 from histscan.cli.table import clip, fitting_columns, render, text_width
-from histscan.progress_bar import SHOWN_AFTER, SHOWN_EVERY, ProgressBar, time_span
 
 
 @pytest.mark.parametrize(
@@ -54,14 +52,6 @@ def test_short_number(value: float, text: str) -> None:
 )
 def test_file_size(size: int, text: str) -> None:
     assert file_size(size) == text
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [(0.2, "0:00"), (7, "0:07"), (59.6, "1:00"), (750, "12:30"), (3900, "1:05:00"), (1e6, "277:46:40")],
-)
-def test_time_span(seconds: float, text: str) -> None:
-    assert time_span(seconds) == text
 
 
 def test_plural() -> None:
@@ -142,75 +132,3 @@ def test_table_has_the_columns_asked_for_first() -> None:
 
 def test_table_without_rows() -> None:
     assert table([], ["loss"], 80) == "no rows"
-
-
-class Terminal(io.StringIO):
-    encoding = "utf-8"
-
-    def isatty(self) -> bool:
-        return True
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-def test_bar_shows_share_speed_and_time_left() -> None:
-    terminal, clock = Terminal(), Clock()
-    with ProgressBar(1000, terminal, clock) as bar:
-        clock.now += SHOWN_AFTER / 2
-        bar.update(100, 5)
-        assert terminal.getvalue() == ""
-        clock.now = 110.0
-        bar.update(250, 5000)
-        line = terminal.getvalue().split("\x1b[K")[-1]
-        assert line.endswith(" 25%  5,000 rows  500 rows/s  0:30 left")
-        assert line.startswith("━" * 10 + "─" * 28 + " ")
-        assert len(line) < 80
-    assert terminal.getvalue().endswith("\r\x1b[K")
-
-
-def test_bar_is_not_drawn_too_often() -> None:
-    terminal, clock = Terminal(), Clock()
-    bar = ProgressBar(1000, terminal, clock)
-    clock.now += 2 * SHOWN_AFTER
-    for _ in range(100):
-        bar.update(10, 10)
-    assert terminal.getvalue().count("\r") == 1
-    clock.now += 2 * SHOWN_EVERY
-    bar.update(20, 20)
-    assert terminal.getvalue().count("\r") == 2
-
-
-@pytest.mark.parametrize(
-    ("total", "done", "shown"), [(1000, 2000, "100%"), (0, 2000, "7 rows"), (1000, 0, "0%  7 rows")]
-)
-def test_bar_of_a_file_that_grew_and_of_an_unknown_size(total: int, done: int, shown: str) -> None:
-    terminal, clock = Terminal(), Clock()
-    bar = ProgressBar(total, terminal, clock)
-    clock.now += 10
-    bar.update(done, 7)
-    assert shown in terminal.getvalue()
-
-
-def test_bar_in_plain_characters() -> None:
-    terminal, clock = Terminal(), Clock()
-    terminal.encoding = "ascii"
-    bar = ProgressBar(1000, terminal, clock)
-    clock.now += 10
-    bar.update(500, 7)
-    assert "###...." in terminal.getvalue()
-    terminal.getvalue().encode("ascii")
-
-
-@pytest.mark.parametrize("wanted", [True, False])
-def test_bar_is_silent_where_it_is_no_use(wanted: bool) -> None:
-    stream, clock = io.StringIO() if wanted else Terminal(), Clock()
-    with ProgressBar(1000, stream, clock, wanted=wanted) as bar:
-        clock.now += 10
-        bar.update(500, 7)
-    assert stream.getvalue() == ""

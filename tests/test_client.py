@@ -16,6 +16,8 @@ from typing import Any
 
 import gql
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from histscan.errors import GraphQLResponseError, HistoryError, HistoryRequestError, ResponseShapeError
 from histscan.history import HistoryScan
@@ -58,6 +60,8 @@ def in_turn(*answers: Answer) -> Callable[[Received], Answer]:
 
 
 OK = data_answer({"viewer": {"id": "me"}})
+
+HEADERS_OF_WAITS = ("Retry-After", "RateLimit-Reset", "RateLimit-Remaining")
 
 
 # What is sent
@@ -129,6 +133,7 @@ def test_reads_the_hosts_key_in_netrc(server: GraphQLServer, monkeypatch: pytest
     assert [login_of(request) for request in server.received] == [f"api:{KEY}", "api:of-the-environment"]
 
 
+@pytest.mark.filterwarnings("ignore::histscan.errors.CredentialsWarning")
 @pytest.mark.parametrize(
     "text",
     [
@@ -276,7 +281,7 @@ def test_numbers_are_those_of_json(server: GraphQLServer) -> None:
 def test_says_when_an_answer_is_none_of_a_graphql_server(server: GraphQLServer, body: bytes, reason: str) -> None:
     server.respond = lambda request: Answer(body)
     with pytest.raises(ResponseShapeError, match=reason):
-        Client(server.url, KEY).execute(QUERY)
+        Client(server.url, KEY, retries=0).execute(QUERY)
 
 
 @pytest.mark.parametrize("errors", ['[{"message": "not you"}]', '["not you"]', '"not you"', '{"message": "not you"}'])
@@ -339,7 +344,7 @@ def test_repeats_what_the_server_said(server: GraphQLServer, answer: Answer, sai
 # Asking again
 
 
-@pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504])
+@pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 504, 507, 520, 522, 524, 525, 530])
 def test_asks_a_busy_or_failing_server_again(server: GraphQLServer, waits: list[float], status: int) -> None:
     server.respond = in_turn(Answer(b"", status), Answer(b"", status), OK)
     assert Client(server.url, KEY).execute(QUERY) == {"viewer": {"id": "me"}}
@@ -369,11 +374,24 @@ def test_gives_up_after_a_few_times(server: GraphQLServer, waits: list[float], s
         ({"Retry-After": "-3"}, 0.5),
         ({"Retry-After": "nan"}, 0.5),
         ({"Retry-After": "Wed, 21 Oct 2015 07:28:00 GMT"}, 0.0),
+        ({"Retry-After": "Wed, 21 Oct 99999 07:28:00 GMT"}, 0.5),
+        ({"Retry-After": "Wed, 99 Oct 2015 99:99:99 +99999999999999999999"}, 0.0),
+        ({"Retry-After": "a while"}, 0.5),
+        ({"RateLimit-Remaining": "0", "RateLimit-Reset": "1700000003"}, 3.0),
+        ({"RateLimit-Remaining": "0", "RateLimit-Reset": "1700000003.5"}, 3.5),
+        ({"RateLimit-Remaining": "0", "RateLimit-Reset": "1700000003500"}, 3.5),
+        ({"RateLimit-Remaining": "0", "RateLimit-Reset": "1600000000"}, 0.0),
+        ({"RateLimit-Remaining": "0", "RateLimit-Reset": "", "Retry-After": "2"}, 2.0),
     ],
 )
 def test_waits_as_long_as_the_server_asks(
-    server: GraphQLServer, waits: list[float], headers: dict[str, str], wait: float
+    server: GraphQLServer,
+    waits: list[float],
+    monkeypatch: pytest.MonkeyPatch,
+    headers: dict[str, str],
+    wait: float,
 ) -> None:
+    monkeypatch.setattr(retry, "time", lambda: 1_700_000_000.0)
     server.respond = in_turn(Answer(b"", 429, headers), OK)
     Client(server.url, KEY).execute(QUERY)
     assert waits == [wait]
@@ -395,6 +413,23 @@ def test_does_not_wait_for_ever(server: GraphQLServer, waits: list[float], asked
     assert waits == []
 
 
+@given(header=st.text(st.characters(min_codepoint=32, max_codepoint=255)), name=st.sampled_from(HEADERS_OF_WAITS))
+@example(header="Wed, 21 Oct 99999 07:28:00 GMT", name="Retry-After")
+def test_no_header_of_a_wait_is_an_error(header: str, name: str) -> None:
+    wait = retry.wait_asked_for({"RateLimit-Remaining": "0", name: header})
+    assert wait is None or wait >= 0.0
+
+
+@pytest.mark.parametrize(("reset", "said"), [("1700000900", "900 s"), ("900", "900 s"), ("inf", "a while")])
+def test_says_how_long_to_wait_for_a_rate_limit_that_is_used_up(
+    server: GraphQLServer, waits: list[float], monkeypatch: pytest.MonkeyPatch, reset: str, said: str
+) -> None:
+    monkeypatch.setattr(retry, "time", lambda: 1_700_000_000.0)
+    server.respond = lambda request: Answer(b"", 429, {"RateLimit-Remaining": "0", "RateLimit-Reset": reset})
+    with pytest.raises(HistoryRequestError, match=f"wait {said}$"):
+        Client(server.url, KEY).execute(QUERY)
+
+
 def test_asks_again_when_an_answer_breaks_off(server: GraphQLServer, waits: list[float]) -> None:
     server.respond = in_turn(Answer(OK.body[:10], length=len(OK.body)), OK)
     assert Client(server.url, KEY).execute(QUERY) == {"viewer": {"id": "me"}}
@@ -408,7 +443,7 @@ def test_says_when_compression_is_broken(server: GraphQLServer, waits: list[floa
     server.respond = lambda request: Answer(b"not gzip", headers={"Content-Encoding": "gzip"})
     with pytest.raises(HistoryRequestError, match="compression is broken"):
         Client(server.url, KEY).execute(QUERY)
-    assert waits == []
+    assert len(waits) == 4
 
 
 def test_says_when_there_is_no_server(waits: list[float]) -> None:

@@ -378,7 +378,7 @@ def test_a_body_that_breaks_off_gives_its_whole_rows_first(server: GraphQLServer
         return Answer(body[: body.index(b"step 6 ")])
 
     server.respond = break_off
-    scan = HistoryScan(Client(server.url), RUN, 0, 10)
+    scan = HistoryScan(Client(server.url, retries=0), RUN, 0, 10)
     assert [next(scan)["_step"] for _ in range(6)] == list(range(6))
     with pytest.raises(HistoryDecodeError, match=r"run team/vision/a1b2c3d4, page \[0, 10\)"):
         next(scan)

@@ -51,6 +51,25 @@ def test_recordings_read_as_wandb_reads_them(path: Path, blocks: int) -> None:
     assert len(reading.pages) == len(log) // (blocks * BLOCK_SIZE) + 1
 
 
+def test_a_reader_keeps_the_records_that_it_is_told_to() -> None:
+    kinds = [field for field in range(1, 64) if field != 2]
+    records = [wire.field(field, bytes([field, number])) for number in range(3) for field in kinds]
+    log = wire.write_log([wire.history_record([("a", "1")], 0), *records])
+    for kept in ([], [7], [4, 13, 63], kinds):
+        page = LogReader(fields=kept).read_window(log, True)
+        assert len(page) == 0
+        for field in kinds:
+            expected = [bytes([field, number]) for number in range(3)] if field in kept else []
+            assert page.records(field) == expected
+        assert page.records(*kinds) == [
+            bytes([field, number]) for number in range(3) for field in kinds if field in kept
+        ]
+    assert len(LogReader(fields=[2]).read_window(log, True)) == 1
+    for unknown in (0, -1, 64, 1000):
+        with pytest.raises(ValueError, match=str(unknown)):
+            LogReader(fields=[unknown])
+
+
 @pytest.mark.parametrize(("field", "kind"), [(3, "summary"), (5, "config"), (17, "run"), (18, "exit")])
 @pytest.mark.parametrize("path", RECORDINGS, ids=lambda path: path.name)
 def test_other_records_of_recordings(path: Path, field: int, kind: str) -> None:
@@ -66,7 +85,7 @@ def test_steps_of_recordings() -> None:
     log = EXAMPLE.read_bytes()
     expected = [record.history.step.num for record in log_oracle.records_by_wandb(log) if record.HasField("history")]
     pages = read_log(log, blocks=4).pages
-    assert [page.steps() for page in pages if len(page)] == [
+    assert [page.step_range() for page in pages if len(page)] == [
         (min(steps), max(steps)) for page in pages if (steps := steps_of(page.rows()))
     ]
     assert expected == [step for page in pages for step in steps_of(page.rows())]
@@ -125,7 +144,7 @@ def test_a_malformed_row_is_an_error_of_that_row_alone() -> None:
         page.row(2)
     assert (caught.value.row, caught.value.path) == (2, "$.loss")
     assert caught.value.byte == log.index(b"oops")
-    assert page.steps() == (0, 3)
+    assert page.step_range() == (0, 3)
 
 
 def typed_item(key: str, *fields: bytes) -> bytes:
@@ -170,7 +189,8 @@ def zigzag(value: int) -> int:
 def test_typed_values(fields: list[bytes], value: object) -> None:
     history = typed_item("before", wire.field(VALUE_JSON, "0")) + typed_item("value", *fields)
     log = wire.write_log([wire.field(wire.HISTORY, history)] * 4)
-    assert fingerprint(read_log(log).rows) == fingerprint([{"before": 0, "value": value}] * 4)
+    expected = [{"before": 0, "value": value, "_step": step} for step in range(4)]
+    assert fingerprint(read_log(log).rows) == fingerprint(expected)
 
 
 @pytest.mark.parametrize(
@@ -215,10 +235,10 @@ def test_select_steps() -> None:
     for first, stop in ((0, 100), (5, 9), (19, 20), (7, 7), (9, 2), (-5, 3), (1, 2**62)):
         page = LogReader().read_window(log, True)
         page.select_steps(first, stop)
-        # A step that is not written is 0, as everywhere in protobuf.
-        steps = [row.get("_step", 0) for row in page.rows()]
-        assert steps == [step for step in (*range(20), 0) if first <= step < stop]
-        assert page.steps() == ((min(steps), max(steps)) if steps else None)
+        # A step that is not written is the one after the row before.
+        steps = steps_of(page.rows())
+        assert steps == [step for step in range(21) if first <= step < stop]
+        assert page.step_range() == ((min(steps), max(steps)) if steps else None)
 
 
 def test_rows_of_a_page_outlive_the_reader() -> None:

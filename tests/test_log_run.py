@@ -129,7 +129,7 @@ def test_a_folder_means_the_run_in_it(recording: Path, tmp_path: Path) -> None:
     other = tmp_path / "wandb" / "offline-run-20260131_130000-r2"
     other.mkdir()
     write_run(other / "run-r2.wandb", step_rows([1]))
-    with pytest.raises(HistoryError, match=r"holds 2 runs.*r1.*r2.*name one") as caught:
+    with pytest.raises(HistoryError, match=r"holds 2 different runs.*r1.*r2.*pass the path of one run") as caught:
         histscan.open(tmp_path / "wandb")
     assert not isinstance(caught.value, LogFormatError)
     assert histscan.open(other).lastHistoryStep == 1
@@ -150,7 +150,6 @@ def test_paths_that_hold_no_log(tmp_path: Path) -> None:
         (b":W&B", "header"),
         (b"\x00" * 100, "header"),
         (b"SQLite format 3\x00" * 100, "header"),
-        (b":W&B\xe1\xbe\x01" + b"x" * 100, "header"),
         (b'{"_step": 1}\n', "header"),
     ],
     ids=repr,
@@ -162,6 +161,17 @@ def test_files_that_are_no_logs(tmp_path: Path, content: bytes, words: str, on_c
     with pytest.raises(LogFormatError, match=words) as caught:
         histscan.open(path, on_corrupt=on_corrupt)
     assert (caught.value.byte, caught.value.run) == (0, str(path))
+
+
+@pytest.mark.parametrize("version", [1, 2, 255])
+def test_a_newer_log_format_is_named(tmp_path: Path, version: int) -> None:
+    path = tmp_path / "run.wandb"
+    path.write_bytes(b":W&B\xe1\xbe" + bytes([version]) + wire.write_log(step_rows(range(3)))[7:])
+    with pytest.raises(
+        LogFormatError, match=f"log format version {version} is newer than this histscan reads"
+    ) as caught:
+        histscan.open(path)
+    assert (caught.value.byte, caught.value.run) == (6, str(path))
 
 
 def test_a_log_that_has_only_begun(tmp_path: Path) -> None:

@@ -132,7 +132,7 @@ def read_logs() -> None:
         for skip_corrupt in (False, True):
             reader = LogReader(skip_corrupt)
             page: LogPage = reader.read_window(damage, True)
-            page.steps()
+            page.step_range()
             page.records(wire.SUMMARY)
             try:
                 page.rows()

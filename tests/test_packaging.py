@@ -131,7 +131,19 @@ def imported_by(statement: str) -> set[str]:
     return modules
 
 
-HEAVY = ("gql", "requests", "google.protobuf", "graphql", "numpy", "wandb", "orjson", "pandas", "pyarrow", "polars")
+HEAVY = (
+    "gql",
+    "requests",
+    "google.protobuf",
+    "graphql",
+    "numpy",
+    "wandb",
+    "orjson",
+    "pandas",
+    "pyarrow",
+    "polars",
+    "tqdm",
+)
 
 
 @pytest.mark.parametrize(

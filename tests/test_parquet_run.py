@@ -21,7 +21,8 @@ import histscan
 from histscan import HistoryDecodeError, HistoryError, ParquetRun
 from histscan._core.arrow_batch import ArrowBatch
 from histscan.arrow_files import run_metadata, write_parquet
-from histscan.sources.parquet import ParquetSource, read_pages
+from histscan.paging.parquet_pages import read_pages
+from histscan.sources.parquet import ParquetSource
 from tests import parquet_files
 from tests.arrow_samples import expected_rows, same
 from tests.parquet_files import chunk_bounds, is_repeat, merged_rows, spoil, with_keys
@@ -96,7 +97,7 @@ class TestOpening:
             histscan.open([])
 
     def test_pattern_of_logs(self, tmp_path: Path) -> None:
-        with pytest.raises(FileNotFoundError, match=r"no file or folder .*\.wandb"):
+        with pytest.raises(FileNotFoundError, match=r"no log, and no folder with one, has a name like .*\.wandb"):
             histscan.open(tmp_path / "*.wandb")
 
     def test_no_history(self, tmp_path: Path) -> None:

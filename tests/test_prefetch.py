@@ -28,6 +28,7 @@ from tests.prefetching import (
     fetching_threads,
     first_step,
 )
+from tests.terminals import Terminal, draw_at_once
 from tests.test_history_scan import retrying_client
 
 
@@ -194,7 +195,7 @@ def test_malformed_rows_of_a_sampled_page_come_last(server: GraphQLServer) -> No
         return Answer(b'{"data": {"project": {"run": {"sampledHistory": [[' + b",".join(rows) + b"]]}}}}")
 
     server.respond = respond
-    scan = SampledHistoryScan(Client(server.url), RUN, ["loss"], 0, 40, 10, prefetch=3)
+    scan = SampledHistoryScan(Client(server.url, retries=0), RUN, ["loss"], 0, 40, 10, prefetch=3)
     for _ in range(2):
         delivered: list[Any] = []
         with pytest.raises(HistoryDecodeError, match=r"page \[10, 20\), row 3"):
@@ -411,26 +412,20 @@ def test_progress_is_told_with_each_page(prefetch: int) -> None:
 
 
 def test_the_bar_shows_steps_and_goes_away(monkeypatch: pytest.MonkeyPatch) -> None:
-    seen: list[Any] = []
-
-    class Bar:
-        def __init__(self, total: int) -> None:
-            seen.append(total)
-
-        def update(self, done: int, rows: int) -> None:
-            seen.append((done, rows))
-
-        def close(self) -> None:
-            seen.append("closed")
-
-    monkeypatch.setattr("histscan.paging.progress.ProgressBar", Bar)
+    draw_at_once(monkeypatch)
+    monkeypatch.setattr("sys.stderr", terminal := Terminal())
     scan = HistoryScan(MemoryClient(BACKEND), RUN, 100, 130, 10, progress=True)
     assert len(list(scan)) == 30
-    assert seen == [30, (10, 10), (20, 20), (30, 30), "closed"]
-    seen.clear()
+    shown = [line.partition("| ")[2].partition(" [")[0] for line in terminal.lines() if line.strip()]
+    assert shown[-3:] == ["10/30 steps", "20/30 steps", "30/30 steps"]
+    assert terminal.lines()[-1].strip() == ""
+    monkeypatch.setattr("sys.stderr", terminal := Terminal())
     next(iter(scan))
+    assert "10/30 steps" in terminal.lines()[-1]
     del scan
-    assert seen == [30, (10, 10), "closed"]
-    seen.clear()
+    assert terminal.lines()[-1].strip() == ""
+
+
+def test_an_error_of_the_progress_function_reaches_the_caller() -> None:
     with pytest.raises(ZeroDivisionError):
         next(HistoryScan(MemoryClient(BACKEND), RUN, 0, 30, 10, progress=lambda told: 1 // 0))

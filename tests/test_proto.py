@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from wandb.proto import wandb_api_pb2, wandb_internal_pb2
+from wandb.proto import wandb_api_pb2, wandb_internal_pb2, wandb_telemetry_pb2
 
 from histscan import proto
 
@@ -27,15 +27,18 @@ def name_of(descriptor: Any) -> str | None:
 @pytest.mark.parametrize("name", proto.__all__)
 def test_every_field_is_as_wandb_declares_it(name: str) -> None:
     ours = getattr(proto, name).DESCRIPTOR
-    home = wandb_internal_pb2 if name == "RunRecord" else wandb_api_pb2
-    theirs = getattr(home, name.removeprefix("Raw")).DESCRIPTOR
+    homes = [wandb_api_pb2, wandb_internal_pb2, wandb_telemetry_pb2]
+    wanted = name.removeprefix("Raw")
+    theirs = next(getattr(home, wanted) for home in homes if hasattr(home, wanted)).DESCRIPTOR
     for field in ours.fields:
         twin = theirs.fields_by_name[field.name]
         assert (field.number, field.is_repeated) == (twin.number, twin.is_repeated)
         assert name_of(field.containing_oneof) == name_of(twin.containing_oneof)
         if field.type == field.TYPE_BYTES:
-            # The one liberty that the wire allows: a message left as it is.
-            assert twin.type == twin.TYPE_MESSAGE
+            # A liberty that the wire allows: a message, or text that may be anything, left as it is.
+            assert twin.type in (twin.TYPE_MESSAGE, twin.TYPE_STRING)
+        elif twin.type == twin.TYPE_ENUM:
+            assert field.type == field.TYPE_INT32
         else:
             assert field.type == twin.type
             assert name_of(field.message_type) == name_of(twin.message_type)

@@ -229,7 +229,7 @@ def test_a_body_that_breaks_off_gives_its_whole_rows_first(server: GraphQLServer
         return Answer(body[: body.index(b'"_step": 16')])
 
     server.respond = break_off
-    scan = SampledHistoryScan(Client(server.url), RUN, ["loss"], 10, 20, 10)
+    scan = SampledHistoryScan(Client(server.url, retries=0), RUN, ["loss"], 10, 20, 10)
     assert [next(scan)["loss"] for _ in range(6)] == [step * 2 for step in range(10, 16)]
     with pytest.raises(HistoryDecodeError, match=r"run team/vision/a1b2c3d4, page \[10, 20\)"):
         next(scan)

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from histscan.server.history_rows import HistoryRows, RowCache, even_places
+from histscan.runs.sampling import even_places
+from histscan.server.history_rows import HistoryRows, RowCache
 from histscan.server.row_texts import json_literal, json_text, strict_json
 
 values = st.recursive(

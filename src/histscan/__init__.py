@@ -9,11 +9,14 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from histscan._version import __version__
+
 if TYPE_CHECKING:
     from histscan.api.run import Run
     from histscan.api.runs import Runs
     from histscan.api.server_api import Api
     from histscan.errors import (
+        CredentialsWarning,
         ExportWarning,
         GraphQLResponseError,
         HistoryDeadlineError,
@@ -23,6 +26,8 @@ if TYPE_CHECKING:
         InstallError,
         LogCorruptWarning,
         LogFormatError,
+        LogOverlapWarning,
+        LogStepWarning,
         LogTruncatedWarning,
         ResponseShapeError,
         RunNotFoundError,
@@ -34,14 +39,16 @@ if TYPE_CHECKING:
     from histscan.opening import open_run as open  # noqa: A004 - reads well as histscan.open
     from histscan.parquet_run import ParquetRun, ParquetScan
     from histscan.run import LogRun
+    from histscan.runs.console import ConsoleLine
+    from histscan.runs.system_metrics import SystemMetricsScan
     from histscan.sources.client import Client
-
-__version__ = "0.1.0"
 
 __all__ = [
     "Api",
     "BetaHistoryScan",
     "Client",
+    "ConsoleLine",
+    "CredentialsWarning",
     "ExportWarning",
     "GraphQLResponseError",
     "HistoryDeadlineError",
@@ -52,8 +59,10 @@ __all__ = [
     "InstallError",
     "LogCorruptWarning",
     "LogFormatError",
+    "LogOverlapWarning",
     "LogRun",
     "LogScan",
+    "LogStepWarning",
     "LogTruncatedWarning",
     "ParquetRun",
     "ParquetScan",
@@ -62,7 +71,9 @@ __all__ = [
     "RunNotFoundError",
     "Runs",
     "SampledHistoryScan",
+    "SystemMetricsScan",
     "WandbMissingError",
+    "__version__",
     "install",
     "installed",
     "open",
@@ -74,6 +85,8 @@ _HOMES = {
     "Api": "histscan.api.server_api",
     "BetaHistoryScan": "histscan.history",
     "Client": "histscan.sources.client",
+    "ConsoleLine": "histscan.runs.console",
+    "CredentialsWarning": "histscan.errors",
     "ExportWarning": "histscan.errors",
     "GraphQLResponseError": "histscan.errors",
     "HistoryDeadlineError": "histscan.errors",
@@ -84,6 +97,8 @@ _HOMES = {
     "InstallError": "histscan.errors",
     "LogCorruptWarning": "histscan.errors",
     "LogFormatError": "histscan.errors",
+    "LogOverlapWarning": "histscan.errors",
+    "LogStepWarning": "histscan.errors",
     "LogRun": "histscan.run",
     "LogScan": "histscan.log_scan",
     "LogTruncatedWarning": "histscan.errors",
@@ -94,6 +109,7 @@ _HOMES = {
     "RunNotFoundError": "histscan.errors",
     "Runs": "histscan.api.runs",
     "SampledHistoryScan": "histscan.history",
+    "SystemMetricsScan": "histscan.runs.system_metrics",
     "WandbMissingError": "histscan.errors",
     "install": "histscan.installation",
     "installed": "histscan.installation",

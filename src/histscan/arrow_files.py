@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
-from histscan.column_passes import STEP, ColumnPasses, Watcher
+from histscan._version import __version__
+from histscan.column_passes import ColumnPasses, Watcher
 from histscan.log_scan import LogScan
 from histscan.parquet_run import ParquetScan
+from histscan.steps import STEP
 
 if TYPE_CHECKING:
     import pyarrow
@@ -79,11 +81,10 @@ def run_metadata(run: LogRun | ParquetRun | Run) -> dict[str, str]:
         run: The run.
 
     Returns:
-        ``histscan.version``; and ``histscan.run``, a JSON object with entity, project, id, name, group, job type, tags
-        and config of the run. Nothing of the machine that the run was recorded on is there, unless its config has it.
+        ``histscan.version``; and ``histscan.run``, a JSON object with entity, project, id, name, group, job type, tags,
+        notes and config of the run, its state, exit code, times and duration, the release of wandb, and the axes of its
+        metrics. Nothing of the machine that the run was recorded on is there, unless its config or notes have it.
     """
-    import histscan
-
     described = {
         "entity": run.entity,
         "project": run.project,
@@ -92,9 +93,17 @@ def run_metadata(run: LogRun | ParquetRun | Run) -> dict[str, str]:
         "group": run.group,
         "job_type": run.job_type,
         "tags": run.tags,
+        "notes": run.notes,
+        "state": run.state,
+        "exit_code": run.exit_code,
+        "created_at": run.created_at,
+        "heartbeat_at": run.heartbeat_at,
+        "duration": run.duration,
+        "wandb_version": run.wandb_version,
+        "axes": run.axes,
         "config": run.config,
     }
-    return {"histscan.version": histscan.__version__, "histscan.run": json.dumps(described)}
+    return {"histscan.version": __version__, "histscan.run": json.dumps(described)}
 
 
 def write_parquet(

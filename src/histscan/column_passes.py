@@ -7,7 +7,6 @@ makes the batches. Both read what the log held when the first one began, however
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -18,16 +17,17 @@ from histscan._core.column_types import column_format
 from histscan._core.page import Page
 from histscan._core.scan import RowScan
 from histscan.column_threads import build_chunks_in_threads, default_threads
-from histscan.errors import HistoryError, LogCorruptWarning, LogTruncatedWarning
+from histscan.errors import HistoryError
+from histscan.runs.log_segments import quiet
+from histscan.steps import STEP
 
 if TYPE_CHECKING:
     import pyarrow
 
     from histscan.log_scan import LogScan
 
-__all__ = ["STEP", "ColumnPasses", "ColumnSurvey", "Watcher"]
+__all__ = ["ColumnPasses", "ColumnSurvey", "Watcher"]
 
-STEP = "_step"
 _INT64 = "l"
 
 Watcher = Callable[[int, int], object]
@@ -64,7 +64,7 @@ class ColumnPasses:
         self, scan: LogScan, *, flatten: bool = False, watch: Watcher | None = None, threads: int | None = None
     ) -> None:
         self._scan = scan
-        self._limit = scan.path.stat().st_size
+        self._limits = scan.sizes()
         self._flatten = flatten
         self._watch = watch
         self._threads = default_threads() if threads is None else threads
@@ -82,10 +82,7 @@ class ColumnPasses:
             OSError: The file can't be read.
         """
         steps = _StepOrder()
-        with warnings.catch_warnings():
-            # The second pass will warn.
-            warnings.simplefilter("ignore", LogTruncatedWarning)
-            warnings.simplefilter("ignore", LogCorruptWarning)
+        with quiet():  # the second pass will warn
             for chunk in self._chunks(0):
                 for name, facts in zip(chunk.names, chunk.facts(), strict=True):
                     self._facts[name] = self._facts.get(name, 0) | facts
@@ -111,7 +108,7 @@ class ColumnPasses:
             OSError: The file can't be read.
         """
         left = survey.rows
-        for chunk in self._chunks(self._limit):
+        for chunk in self._chunks(sum(self._limits)):
             left -= len(chunk)
             # A type that does not suit a value would give garbage, not an error.
             if left < 0 or any(
@@ -133,7 +130,7 @@ class ColumnPasses:
 
     def _pages(self, bytes_before: int) -> Iterator[Page | list[Any]]:
         scan = self._scan._anew()
-        scan._limit = self._limit
+        scan._limits = self._limits
         # Not the scan's own way, which would read with yet another one, and how far that is can't be seen.
         for page in RowScan._pages(scan):
             self._rows += len(page)

@@ -22,7 +22,7 @@ from histscan.paging.paged_scan import PagedScan, RunIdentity
 from histscan.paging.prefetch import PageSource
 from histscan.paging.windows import Window
 from histscan.sources.client import Client
-from histscan.sources.graphql import HISTORY_PAGE, SAMPLED_HISTORY_PAGE, GraphQLClient, request_page
+from histscan.sources.graphql import HISTORY_PAGE, SAMPLED_HISTORY_PAGE, GraphQLClient, is_refusal, request_page
 from histscan.sources.origins import comes_from
 from histscan.sources.service import (
     HistoryService,
@@ -33,6 +33,7 @@ from histscan.sources.service import (
     read_page,
     start_scan,
 )
+from histscan.steps import STEP
 
 __all__ = [
     "BetaHistoryScan",
@@ -312,7 +313,7 @@ class BetaHistoryScan(PagedScan):
                 raise
 
         # It reads the steps one after the other, and makes ready for all of them when it is asked for the first.
-        return PageSource(fetch, threads=1, primes=True)
+        return PageSource(fetch, threads=1, primes=True, is_refusal=is_refusal)
 
     def _show_page(self, page: Any, window: Window) -> None:  # noqa: ARG002
         if isinstance(page, Page):
@@ -360,23 +361,26 @@ def sampled_variables(keys: Sequence[str], window: Window) -> dict[str, Any]:
     first, stop = int(window.first), int(window.stop)
     # One row more than there are steps: the server may take the last one as inclusive.
     rows = min(stop - first, int(window.width)) + 1
-    asked = [*keys, "_step"] if _lack_step(keys) else keys
+    asked = [*keys, STEP] if _lack_step(keys) else keys
     return {"spec": json.dumps({"keys": asked, "minStep": first, "maxStep": stop, "samples": rows})}
 
 
 def _lack_step(keys: Sequence[str]) -> bool:
     """Returns True if the step is to be added to keys, to tell a row of the next window by it."""
     # Without keys there is no saying which columns come back: nothing is added to them then.
-    return bool(keys) and not isinstance(keys, str) and "_step" not in keys
+    return bool(keys) and not isinstance(keys, str) and STEP not in keys
 
 
 def _graphql_source(client: object, fetch: Callable[[Window], Any]) -> PageSource:
     if comes_from("gql", client):
         # A client of gql's refuses to be used twice at once.
-        return PageSource(fetch, threads=1, primes=False)
+        return PageSource(fetch, threads=1, primes=False, is_refusal=is_refusal)
     # These two are made to be shared by threads; others may connect during their first request.
     return PageSource(
-        fetch, threads=_ANY_NUMBER, primes=not (isinstance(client, Client) or comes_from("wandb", client))
+        fetch,
+        threads=_ANY_NUMBER,
+        primes=not (isinstance(client, Client) or comes_from("wandb", client)),
+        is_refusal=is_refusal,
     )
 
 
@@ -413,7 +417,7 @@ def _rows_before_fault(page: Page) -> list[Any]:
 
 def _is_beyond(row: Any, stop: int) -> bool:
     """Whether a row belongs to the next window; one that does not say its step never does."""
-    step = row.get("_step") if isinstance(row, dict) else None
+    step = row.get(STEP) if isinstance(row, dict) else None
     return isinstance(step, (int, float)) and step >= stop
 
 
@@ -421,7 +425,7 @@ def _without_step(row: Any) -> Any:
     if isinstance(row, dict):
         # A copy, because the row may be a client's own.
         row = row.copy()
-        row.pop("_step", None)
+        row.pop(STEP, None)
     return row
 
 

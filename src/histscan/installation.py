@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import ModuleType
@@ -27,6 +26,7 @@ from histscan.paging.options import (
     ProgressOption,
     WindowOption,
 )
+from histscan.process_lock import ProcessLock
 from histscan.sources.parquet import import_parquet
 from histscan.sources.source_option import SourceOption, check_source
 
@@ -67,7 +67,7 @@ class _Installation:
         return {scan_class: _ClassOptions(scan_class.paging, scan_class.source) for scan_class in self.ours.values()}
 
 
-_lock = threading.RLock()
+_lock = ProcessLock()
 _installation: _Installation | None = None
 _is_wanted = False  # install() was called last, not uninstall()
 _blocks = 0  # how many `with installed()` are running

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
-import warnings
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,116 +12,69 @@ from histscan._core.arrow_stream import ArrowStream
 from histscan._core.column_chunk import ColumnChunk
 from histscan._core.column_types import merge_columns
 from histscan._core.item_selection import ItemSelection
-from histscan._core.log_page import LogPage
-from histscan._core.log_reader import LogReader
 from histscan._core.page import Page
 from histscan._core.scan import RowScan
 from histscan.column_chunks import build_chunks
-from histscan.errors import HistoryDecodeError, HistoryError, LogCorruptWarning, LogTruncatedWarning
+from histscan.errors import HistoryDecodeError, HistoryError
 from histscan.frames import ColumnExports
 from histscan.page_stream import PageStream
-from histscan.sources.wandb_log import read_windows
+from histscan.runs.log_segments import LogSegments, ReadProgress, quiet
 
-__all__ = ["UNBOUNDED", "LogScan", "read_pages"]
+__all__ = ["UNBOUNDED", "LogScan"]
 
 UNBOUNDED = sys.maxsize
 """The stop step of a scan that goes to the end of the log."""
 
 
-def read_pages(path: Path, reader: LogReader, limit: int | None = None) -> Generator[LogPage, None, None]:
-    """Reads a log page by page, and warns at its end of what is missing.
-
-    Args:
-        path: The log.
-        reader: A fresh reader; tells the caller how far it has come.
-        limit: Bytes of the file to read; None for all.
-
-    Yields:
-        The records of each window of the file.
-
-    Raises:
-        LogFormatError: The file is empty, or no wandb log.
-        OSError: The file can't be read.
-    """
-    for window, is_last in read_windows(path, limit=limit):
-        yield reader.read_window(window, is_last)
-        if reader.is_finished:
-            break
-    if reader.corrupt_at:
-        count = len(reader.corrupt_at)
-        places = ", ".join(map(str, reader.corrupt_at[:5])) + (", …" if len(reader.corrupt_at) > 5 else "")
-        warnings.warn(
-            f"{path}: {count} corrupt part{'s were' if count > 1 else ' was'} passed over (at byte {places}); "
-            "rows may be missing",
-            LogCorruptWarning,
-            stacklevel=2,
-        )
-    if reader.truncated_at is not None:
-        warnings.warn(
-            f"{path} ends within a record (from byte {reader.truncated_at}): it is still being written, or its "
-            "writer was stopped. Every complete row was read",
-            LogTruncatedWarning,
-            stacklevel=2,
-        )
-    elif reader.offset == 7:
-        warnings.warn(
-            f"{path} has no records yet: it is still being written, or its writer was stopped at once",
-            LogTruncatedWarning,
-            stacklevel=2,
-        )
-
-
 class LogScan(RowScan, ColumnExports):
-    """Iterates over the rows of a ``.wandb`` log; made by :meth:`histscan.LogRun.scan_history`.
+    """Iterates over the rows of a run's ``.wandb`` logs; made by :meth:`histscan.LogRun.scan_history`.
 
-    A page is what one window of the file holds. ``iter()`` starts over, and sees what was appended meanwhile.
+    A page is what one window of a file holds. ``iter()`` starts over, and sees what was appended meanwhile.
 
     Args:
-        path: The log.
+        logs: The logs; a path is a single one.
         keys: Only rows that have all of these, and of them only these; None for all rows as they are.
         min_step: First step, inclusive.
-        stop_step: Step to stop at, exclusive; `UNBOUNDED` for the end of the log.
-        skip_corrupt: Pass over corrupt parts of the file with a warning, instead of raising there.
-        size: Bytes of the file when the scan was made, for progress; 0 if unknown.
+        stop_step: Step to stop at, exclusive; `UNBOUNDED` for the end of the logs.
+        skip_corrupt: Of a path: skip corrupt parts of the file with a warning, instead of raising there.
 
     Attributes:
-        path: The log.
-        size: Bytes of the file when the scan was made.
+        path: The log; of several, the folder that they are in.
+        size: Bytes of the files when the scan was made; 0 if they could not be found.
     """
 
     def __init__(
         self,
-        path: Path,
+        logs: Path | LogSegments,
         *,
         keys: Iterable[str] | None = None,
         min_step: int = 0,
         stop_step: int = UNBOUNDED,
         skip_corrupt: bool = False,
-        size: int = 0,
     ) -> None:
-        self.path = path
-        self.size = size
+        self._logs = LogSegments([logs], logs, skip_corrupt=skip_corrupt) if isinstance(logs, Path) else logs
+        self.path = self._logs.path
+        try:
+            self.size = sum(self._logs.sizes())
+        except OSError:
+            # Reading says what is wrong: an error while unpickling would end a worker of a pool, which then hangs.
+            self.size = 0
         self.keys = None if keys is None else list(keys)
         self._selection = ItemSelection(self.keys) if self.keys else None
-        self._skip_corrupt = skip_corrupt
-        self._limit: int | None = None
+        self._limits: Sequence[int] | None = None
         super().__init__(min_step, stop_step)
 
     def _start_over(self) -> None:
         super()._start_over()
-        self._reader = LogReader(skip_corrupt=self._skip_corrupt)
-        self._page_source = PageStream(read_pages(self.path, self._reader, self._limit))
+        self._progress = ReadProgress()
+        # Steps may go back, after a rewind: a page beyond the last wanted step only ends the scan of a log that is
+        # known to have none.
+        self._may_stop_early = self._stop_step != UNBOUNDED and self._logs.is_ascending()
+        self._page_source = PageStream(self._logs.read_pages(self._limits, self._progress))
 
     def _anew(self) -> LogScan:
         """The same scan with a state of its own."""
-        return LogScan(
-            self.path,
-            keys=self.keys,
-            min_step=self.min_step,
-            stop_step=self._stop_step,
-            skip_corrupt=self._skip_corrupt,
-            size=self.size,
-        )
+        return LogScan(self._logs, keys=self.keys, min_step=self.min_step, stop_step=self._stop_step)
 
     def _pages(self) -> Iterator[Page | list[Any]]:
         # A scan of its own for every pass: rows and columns, and several readers, keep out of each other's way.
@@ -132,11 +84,11 @@ class LogScan(RowScan, ColumnExports):
         """Streams chunks of `rows` rows in bounded memory: a first pass over the log finds the columns' types."""
         wanted, flatten = self._column_keys(keys), self._flatten(nested, rows)
         # What is appended between the passes could have other types: both read what is there now.
-        limit = self.path.stat().st_size
+        limits = self.sizes()
 
         def chunks() -> Iterator[ColumnChunk]:
             scan = self._anew()
-            scan._limit = limit
+            scan._limits = limits
             try:
                 yield from build_chunks(super(LogScan, scan)._pages(), keys=wanted, flatten=flatten, rows=rows)
             except HistoryError as error:
@@ -148,12 +100,18 @@ class LogScan(RowScan, ColumnExports):
             with contextlib.suppress(HistoryError):
                 yield from chunks()
 
-        return ArrowStream(merge_columns(readable_chunks()), chunks())
+        with quiet():  # the second pass warns
+            columns = merge_columns(readable_chunks())
+        return ArrowStream(columns, chunks())
 
     @property
     def bytes_read(self) -> int:
-        """How much of the file has been read, in bytes."""
-        return self._reader.offset
+        """How much of the files has been read, in bytes."""
+        return self._progress.bytes_read
+
+    def sizes(self) -> tuple[int, ...]:
+        """Returns the present size of each file, in bytes."""
+        return self._logs.sizes()
 
     def _column_keys(self, keys: Sequence[str] | None) -> Sequence[str] | None:
         # The scan's own keys choose rows of a page, but leave all of their items there.
@@ -170,14 +128,10 @@ class LogScan(RowScan, ColumnExports):
             self._take_rows([])
             return
         if self.min_step > 0 or self._stop_step != UNBOUNDED:
-            steps = page.steps()
-            if steps is not None:
-                lowest, highest = steps
-                if lowest >= self._stop_step:
-                    # Steps only rise along a log: nothing behind this page can be wanted.
-                    self._page_source.close()
-                if lowest < self.min_step or highest >= self._stop_step:
-                    page.select_steps(self.min_step, self._stop_step)
+            steps = page.step_range()
+            if self._may_stop_early and steps is not None and steps[0] >= self._stop_step:
+                self._page_source.close()
+            page.select_steps(self.min_step, self._stop_step)
         if self._selection is not None:
             page.select_keys(self._selection)
         self._take_page(page)

@@ -8,7 +8,6 @@ through the core's column builder, as the rows of every other source do.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from histscan._core.arrow_batch import ArrowBatch
@@ -18,7 +17,9 @@ from histscan._core.column_builder import ColumnBuilder
 from histscan._core.column_chunk import ColumnChunk
 from histscan._core.column_types import merge_columns
 from histscan.errors import HistoryError
-from histscan.sources.parquet import STEP, ParquetSource, is_json
+from histscan.lazy import cached_property
+from histscan.sources.parquet import ParquetSource, is_json
+from histscan.steps import STEP
 
 if TYPE_CHECKING:
     import pyarrow
@@ -36,7 +37,7 @@ class ColumnPlan:
 
     Args:
         sources: The files.
-        read_pages: Reads the rows that are wanted: ``sources.parquet.read_pages`` without what is given here.
+        read_pages: Reads the rows that are wanted: ``paging.parquet_pages.read_pages`` without what is given here.
         keys: The keys to make columns of, in this order; None for all columns.
         flatten: Nested values become columns with dotted names.
     """
@@ -68,7 +69,7 @@ class ColumnPlan:
                     return None
                 continue
             field = source.schema.field(place)
-            kind = pyarrow.int64() if key == STEP else _plain_type(field)
+            kind = pyarrow.int64() if key == STEP and source.row_steps is None else _plain_type(field)
             if kind is None or (self._flatten and is_json(field)):
                 return None
             if not pyarrow.types.is_null(kind):
@@ -206,7 +207,7 @@ class ColumnPlan:
         chunks = []
         rows = 0
         for batch in table.select(names).to_batches():
-            page = ArrowPage([ArrowBatch(batch)])
+            page = ArrowPage([ArrowBatch(batch, plain_steps=True)])
             first = 0
             while first < len(page):
                 first = builder.add_page(page, first, _ROWS_AT_ONCE)

@@ -6,7 +6,6 @@ import json
 import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,23 +13,26 @@ from histscan._core.page import Page
 from histscan._core.scan import RowScan
 from histscan.errors import HistoryDecodeError, HistoryError
 from histscan.frames import ColumnExports
+from histscan.lazy import cached_property
 from histscan.log_scan import UNBOUNDED
 from histscan.page_stream import PageStream
+from histscan.paging.parquet_pages import read_pages
 from histscan.parquet_columns import ColumnPlan, TableStream
-from histscan.sources.parquet import ParquetSource, RowGroup, read_pages
+from histscan.runs.parquet_members import ParquetMembers
+from histscan.sources.parquet import RUN_METADATA, ParquetSource, RowGroup
 from histscan.sources.parquet_files import PARQUET_SUFFIX, find_parquet
+from histscan.sources.wandb_log import common_folder
 
 if TYPE_CHECKING:
     import pyarrow
 
 __all__ = ["ParquetRun", "ParquetScan"]
 
-_RUN_METADATA = b"histscan.run"
 # How wandb names the files that it downloads: entity, project and run, then the file's number.
 _EXPORT_NAME = re.compile(r"(?P<run>.+)_\d+\.runhistory\.parquet")
 
 
-class ParquetRun(ColumnExports):
+class ParquetRun(ParquetMembers, ColumnExports):
     """A run whose history was exported to Parquet files: by W&B, or by ``histscan export``.
 
     Its rows are what wandb's own reader makes of the same files, with these differences: floats stay floats, a key
@@ -40,6 +42,9 @@ class ParquetRun(ColumnExports):
     Several files are one history: their rows are ordered by step, whatever the files overlap, and whatever columns
     each has. Rows of one step stay separate rows, in the order of the files; only a row that another file repeats in
     all that was asked for is given once.
+
+    Threads and forked processes may share a run. A pickle of it has the paths of the files, from the root on, and which
+    columns and row groups they have: if a file has changed where it is unpickled, scans raise an error.
 
     Args:
         path: A file, a folder with ``.parquet`` files, a pattern such as ``"history/*.parquet"``; or a list of these.
@@ -60,11 +65,11 @@ class ParquetRun(ColumnExports):
         if not given:
             raise FileNotFoundError("there are no files to open: the list of them is empty")
         self.files = list(dict.fromkeys(file for item in given for file in find_parquet(item)))
-        self.file = self.files[0] if len(self.files) == 1 else _common_folder(self.files)
+        self.file = self.files[0] if len(self.files) == 1 else common_folder(self.files)
         if isinstance(path, str | os.PathLike):
             _refuse_several({named["run"] for file in self.files if (named := _EXPORT_NAME.fullmatch(file.name))}, path)
         self._sources = [ParquetSource.of_file(file) for file in self.files]
-        described = [json.loads(text) for source in self._sources if (text := source.metadata.get(_RUN_METADATA))]
+        described = [json.loads(text) for source in self._sources if (text := source.metadata.get(RUN_METADATA))]
         _refuse_several({str(one.get("id")) for one in described}, self.file)
         self._described: dict[str, Any] = described[0] if described else {}
 
@@ -110,11 +115,6 @@ class ParquetRun(ColumnExports):
     def job_type(self) -> str:
         """The run's job type; empty if it has none, or the files don't tell."""
         return str(self._described.get("job_type") or "")
-
-    @property
-    def notes(self) -> str:
-        """The run's notes; files have none."""
-        return ""
 
     @property
     def tags(self) -> list[str]:
@@ -321,10 +321,6 @@ class ParquetScan(RowScan, ColumnExports):
 def _share(source: ParquetSource, group: RowGroup) -> int:
     """How many of a file's bytes a row group is taken to have."""
     return source.size * group.rows // max(source.rows, 1)
-
-
-def _common_folder(files: Sequence[Path]) -> Path:
-    return Path(os.path.commonpath([file.absolute().parent for file in files]))
 
 
 def _refuse_several(names: set[str], where: object) -> None:

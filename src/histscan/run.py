@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import os
-import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from histscan._core.item_fold import ItemFold
-from histscan._core.log_reader import LogReader
-from histscan.errors import HistoryError, LogCorruptWarning, LogTruncatedWarning
+from histscan.errors import HistoryError
 from histscan.frames import ColumnExports
-from histscan.log_scan import UNBOUNDED, LogScan, read_pages
-from histscan.sources.wandb_log import find_log
+from histscan.log_scan import UNBOUNDED, LogScan
+from histscan.runs.log_heads import RUN_FIELD, LogHead, order_segments, read_head, read_run_record
+from histscan.runs.log_members import LogMembers
+from histscan.runs.log_segments import LogSegments, quiet
+from histscan.runs.run_folder import read_config_file, read_summary_file
+from histscan.sources.wandb_log import common_folder, find_logs
 
 if TYPE_CHECKING:
     from histscan._core.arrow_stream import ArrowStream
@@ -25,95 +27,98 @@ __all__ = ["LogRun"]
 # The numbers of fields in wandb's `Record`.
 _SUMMARY_FIELD = 3
 _CONFIG_FIELD = 5
-_RUN_FIELD = 17
 
 
 @dataclass
 class _Survey:
-    """What one pass over a log tells of its run."""
+    """What one pass over a run's logs tells of it."""
 
-    size: int
-    modified: int
+    version: object
     last_step: int = -1
     rows: int = 0
     config: dict[str, Any] = field(default_factory=dict)
     summary: dict[str, Any] = field(default_factory=dict)
+    config_file: Path | None = None
+    summary_file: Path | None = None
 
 
-class LogRun(ColumnExports):
+class LogRun(LogMembers, ColumnExports):
     """A run recorded in a ``.wandb`` file, with the names that ``wandb.Api().run()`` gives things.
 
-    The file is only ever read. One that is still being written is welcome: every look at it sees what is there.
+    The files are only ever read. They may still be written: every look at them sees what is there. Threads and forked
+    processes may share a run. A pickle of it has the paths of the files, from the root on.
+
+    A run that was resumed has several logs, its segments. They are one history, in the order in which they were
+    started. A step that several have belongs to the last: its rows replace those of the logs before, and a warning
+    says how many.
 
     Args:
-        path: The ``.wandb`` file, or the folder of one run.
-        on_corrupt: ``"raise"`` ends at corrupt bytes with an error; ``"skip"`` warns and goes on at the next block.
+        path: The ``.wandb`` file (or ``.wandb.gz``, ``.wandb.zst``), or the folder of one run. Or the segments of one
+            run: a list of these, a pattern (``"wandb/run-*-h465zmzw"``), or a folder of such folders.
+        on_corrupt: ``"raise"`` ends at corrupt bytes with an error; ``"skip"`` warns and continues at the next block.
 
     Attributes:
-        file: The ``.wandb`` file.
+        file: The log; of several, the folder that they are in.
+        files: The logs, in the order in which they were started.
 
     Raises:
         FileNotFoundError: There is no such file, or no log in the folder.
-        HistoryError: The folder holds several runs.
-        LogFormatError: The file is empty, or no wandb log.
+        HistoryError: The logs are those of several runs.
+        LogFormatError: A file is empty, or no wandb log.
     """
 
-    def __init__(self, path: str | os.PathLike[str], *, on_corrupt: str = "raise") -> None:
+    def __init__(
+        self, path: str | os.PathLike[str] | Iterable[str | os.PathLike[str]], *, on_corrupt: str = "raise"
+    ) -> None:
         if on_corrupt not in ("raise", "skip"):
             raise ValueError(f"on_corrupt is 'raise' or 'skip', not {on_corrupt!r}")
-        self.file = find_log(path)
         self._skip_corrupt = on_corrupt == "skip"
-        self._surveyed: _Survey | None = None
         # Read at once, so that a foreign file is refused here and not at the first row.
-        _ = self._record
+        heads = [read_head(log, skip_corrupt=self._skip_corrupt) for log in find_logs(path)]
+        heads = order_segments(heads, path)
+        self._set_logs(heads)
+        self._surveyed: _Survey | None = None
 
-    @cached_property
-    def _record(self) -> Any:
-        """The run record; the first one, which the later ones repeat."""
-        from histscan.proto import RunRecord
-
-        reader = LogReader(skip_corrupt=self._skip_corrupt)
-        with warnings.catch_warnings():
-            # The scan will warn; opening a run twice over should not.
-            warnings.simplefilter("ignore", LogTruncatedWarning)
-            warnings.simplefilter("ignore", LogCorruptWarning)
-            try:
-                for page in read_pages(self.file, reader):
-                    for message in page.records(_RUN_FIELD):
-                        return RunRecord.FromString(message)
-            except HistoryError as error:
-                error.add_location(run=str(self.file))
-                raise
-        return RunRecord()
+    def _set_logs(self, heads: Sequence[LogHead]) -> None:
+        self.files = [head.file for head in heads]
+        self.file = self.files[0] if len(heads) == 1 else common_folder(self.files)
+        # Names and tags may change when a run is resumed: the last record has them.
+        self._record = heads[-1].record
+        self._first_record = heads[0].record
+        self._segments = LogSegments(self.files, self.file, skip_corrupt=self._skip_corrupt)
 
     @property
     def _survey(self) -> _Survey:
-        """What a pass over the whole log tells; made again when the file has changed."""
-        status = self.file.stat()
+        """What a pass over all logs tells; made again when they have changed."""
+        version = self._segments.version()
         survey = self._surveyed
-        if survey is None or (survey.size, survey.modified) != (status.st_size, status.st_mtime_ns):
-            survey = self._surveyed = self._make_survey(status)
+        if survey is None or survey.version != version:
+            survey = self._surveyed = self._make_survey(version)
         return survey
 
-    def _make_survey(self, status: os.stat_result) -> _Survey:
-        survey = _Survey(status.st_size, status.st_mtime_ns)
+    def _make_survey(self, version: object) -> _Survey:
+        survey = _Survey(version)
         config, summary = ItemFold(), ItemFold()
-        config.add(self._record.config)
-        summary.add(self._record.summary)
-        reader = LogReader(skip_corrupt=self._skip_corrupt)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", LogTruncatedWarning)
-            warnings.simplefilter("ignore", LogCorruptWarning)
-            for page in read_pages(self.file, reader):
+        config.add(self._first_record.config)
+        summary.add(self._first_record.summary)
+        with quiet():  # the scan warns
+            for page in self._segments.read_pages():
+                for message in page.records(RUN_FIELD):
+                    # A resumed run's record has the configuration that it was resumed with.
+                    config.add(read_run_record(message).config)
                 config.add_page(page, _CONFIG_FIELD)
                 summary.add_page(page, _SUMMARY_FIELD)
                 survey.rows += len(page)
-                steps = page.steps()
+                steps = page.step_range()
                 if steps is not None:
                     survey.last_step = max(survey.last_step, steps[1])
         survey.config = config.values()
         survey.config.pop("_wandb", None)
         survey.summary = summary.values()
+        if not survey.config:
+            survey.config, survey.config_file = read_config_file(self.files[-1])
+        if not survey.summary:
+            survey.summary, survey.summary_file = read_summary_file(self.files[-1])
         return survey
 
     @property
@@ -163,13 +168,30 @@ class LogRun(ColumnExports):
 
     @property
     def config(self) -> dict[str, Any]:
-        """The run's configuration as it was last set, without wandb's own entry ``_wandb``."""
+        """The run's configuration as it was last set, without wandb's own entry ``_wandb``.
+
+        Where the log has none, that of ``files/config.yaml`` beside it; `config_file` tells.
+        """
         return self._survey.config
 
     @property
     def summary(self) -> dict[str, Any]:
-        """The run's summary as it was last set."""
+        """The run's summary as it was last set.
+
+        Where the log has none, as those of killed runs may, that of ``files/wandb-summary.json`` beside it;
+        `summary_file` tells.
+        """
         return self._survey.summary
+
+    @property
+    def config_file(self) -> Path | None:
+        """The file that `config` is read from because the log has no configuration; None if it is the log's."""
+        return self._survey.config_file
+
+    @property
+    def summary_file(self) -> Path | None:
+        """The file that `summary` is read from because the log has no summary; None if it is the log's."""
+        return self._survey.summary_file
 
     @property
     def lastHistoryStep(self) -> int:  # noqa: N802 - wandb's name
@@ -201,12 +223,7 @@ class LogRun(ColumnExports):
         if isinstance(keys, str) or (keys is not None and not all(isinstance(key, str) for key in keys)):
             raise ValueError(f"keys must be a list of strings, not {keys!r}")
         return LogScan(
-            self.file,
-            keys=keys,
-            min_step=min_step,
-            stop_step=UNBOUNDED if max_step is None else max_step,
-            skip_corrupt=self._skip_corrupt,
-            size=self.file.stat().st_size,
+            self._segments, keys=keys, min_step=min_step, stop_step=UNBOUNDED if max_step is None else max_step
         )
 
     def _pages(self) -> Iterator[Page | list[Any]]:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from histscan.api.scan_start import FirstPage
 from histscan.history import HistoryScan, SampledHistoryScan
-from histscan.paging.options import PIPELINED_GRAPHQL, PagingOptions
+from histscan.paging.options import PIPELINED_GRAPHQL, PagingOptions, ProgressOption
 from histscan.paging.paged_scan import PagedScan
 from histscan.paging.prefetch import PageSource
 from histscan.paging.windows import Window, Windows, make_windows
 from histscan.sources.graphql import HISTORY_PAGE
 
-__all__ = ["AnyKeyScan", "RunScan", "RunScanOfKeys"]
+if TYPE_CHECKING:
+    from histscan.api.run import Run
+
+__all__ = ["AnyKeyScan", "RunScan", "RunScanOfKeys", "scan_pages_of"]
 
 _ABSENT = object()
 
@@ -88,6 +91,43 @@ class AnyKeyScan(RunScanOfKeys):
     def _choose(self, row: Mapping[str, Any]) -> dict[str, Any]:
         found = ((key, _find(row, key)) for key in self.keys)
         return {key: value for key, value in found if value is not _ABSENT}
+
+
+def scan_pages_of(
+    run: Run,
+    keys: list[str] | None,
+    any_key: bool,
+    paging: Mapping[str, Any],
+    first_page: FirstPage | None,
+    first: int,
+    stop_step: int,
+    *,
+    progress: ProgressOption | None = False,
+) -> RunScan | RunScanOfKeys:
+    """Makes the scan of a range of pages.
+
+    Args:
+        run: The run.
+        keys: The keys of rows; None for all rows with all their keys.
+        any_key: Rows that have any of the keys, not only those with all of them.
+        paging: The scan's arguments about pages.
+        first_page: A page that was fetched already, or None; a scan that begins with it takes it.
+        first: The first step.
+        stop_step: The end of the range, exclusive.
+        progress: As for `histscan.Run.scan_history`.
+
+    Returns:
+        The scan.
+    """
+    scan: RunScan | RunScanOfKeys
+    if not keys:
+        scan = RunScan(run.client, run, first, stop_step, **paging, progress=progress)
+    else:
+        scan_class = AnyKeyScan if any_key else RunScanOfKeys
+        scan = scan_class(run.client, run, keys, first, stop_step, **paging, progress=progress)
+    if first_page is not None and first_page.window.first == first:
+        scan.start_with(first_page)
+    return scan
 
 
 def _find(value: Any, key: str) -> Any:

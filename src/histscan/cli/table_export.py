@@ -7,9 +7,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
+from histscan.cli.exit_codes import UsageError
 from histscan.cli.export_outcome import ExportOutcome
-from histscan.cli.failures import UsageError
-from histscan.progress_bar import ProgressBar
+from histscan.paging.progress_bar import ProgressBar
 
 if TYPE_CHECKING:
     from histscan.cli.run_argument import AnyRun, AnyScan

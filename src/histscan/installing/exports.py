@@ -74,6 +74,10 @@ class ReadsExports(PagedScan):
         super()._start_over()
         self._close_exported_pages()
 
+    def _resume(self) -> None:
+        super()._resume()
+        self._close_exported_pages()
+
     def _load_next(self) -> None:
         if not self._load_exported():
             super()._load_next()

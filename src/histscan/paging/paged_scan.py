@@ -10,11 +10,11 @@ from histscan._core.scan import RowScan
 from histscan.errors import HistoryDeadlineError, HistoryError
 from histscan.frames import ColumnExports
 from histscan.paging.options import PagingOptions
+from histscan.paging.pickles import check_can_pickle
 from histscan.paging.prefetch import PageFetcher, PageSource, PageTimeoutError
 from histscan.paging.progress import ProgressReporter
 from histscan.paging.windows import Window, Windows, make_windows
 from histscan.sources.cancellation import RequestCancelledError
-from histscan.sources.graphql import is_refusal
 
 __all__ = ["PagedScan", "RunIdentity"]
 
@@ -71,6 +71,12 @@ class PagedScan(RowScan, ColumnExports):
         if self._options.progress is not False:
             self._progress = ProgressReporter(self._options.progress)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        reduced = super().__reduce__()
+        _, arguments, options = reduced[1]
+        check_can_pickle(arguments, options)
+        return reduced
+
     # What subclasses have to say
 
     def _page_source(self) -> PageSource:
@@ -89,6 +95,10 @@ class PagedScan(RowScan, ColumnExports):
         self.page_offset = window.next_first
         if self._progress is not None:
             self._progress.add_page(len(page), self.min_step, window.stop, self._stop_step)
+
+    def _resume(self) -> None:
+        # Pages are requested by their first step, and a fetcher that was forked is replaced.
+        pass
 
     def _start_over(self) -> None:
         super()._start_over()
@@ -114,15 +124,17 @@ class PagedScan(RowScan, ColumnExports):
                 windows = self._windows = self._make_windows()
             window = windows.plan(self.page_offset, self._stop_step)
             fetcher = None
+            source: PageFetcher | PageSource | None = None
             try:
                 if self._needs_threads(window):
-                    fetcher = self._fetcher_here(windows)
+                    source = fetcher = self._fetcher_here(windows)
                     window = fetcher.window
                     self._window = window.label
                     page = fetcher.take(self._options.deadline)
                 else:
                     self._window = window.label
-                    page = self._page_source().fetch(window)
+                    source = page_source = self._page_source()
+                    page = page_source.fetch(window)
             except RequestCancelledError:
                 # Another thread has had the scan start over.
                 continue
@@ -136,7 +148,7 @@ class PagedScan(RowScan, ColumnExports):
                 ) from None
             except BaseException as error:
                 self._stop_fetching()
-                if not is_refusal(error) or not windows.accepts_refusal(window):
+                if source is None or not source.is_refusal(error) or not windows.accepts_refusal(window):
                     if self._progress is not None:
                         self._progress.close()
                     raise

@@ -26,6 +26,7 @@ from typing import Any, NamedTuple, Protocol
 from histscan._core.page import Page
 from histscan.errors import HistoryDecodeError
 from histscan.paging.options import WindowOption
+from histscan.steps import STEP
 
 __all__ = ["Window", "Windows", "make_windows", "widest"]
 
@@ -206,7 +207,7 @@ def _steps_of(page: Page | list[Any]) -> list[float] | None:
     """Returns the steps of a page's rows; None if one can't be read."""
     try:
         rows = page.rows() if isinstance(page, Page) else page
-        steps = [row["_step"] for row in rows]
+        steps = [row[STEP] for row in rows]
     except (HistoryDecodeError, KeyError, TypeError):
         return None
     return steps if all(isinstance(step, int | float) and step == step for step in steps) else None

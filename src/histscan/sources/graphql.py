@@ -12,7 +12,7 @@ from histscan.errors import (
     ResponseShapeError,
     RunNotFoundError,
 )
-from histscan.sources.answers import describe_errors, one_line
+from histscan.sources.answers import AnswerReader, describe_errors, one_line
 from histscan.sources.origins import comes_from
 from histscan.sources.wandb_client import ReadyPage, execute_for_page
 
@@ -155,7 +155,8 @@ def request_page(
     def fetch() -> _Page:
         try:
             if _is_ours(client):
-                return from_body(client.execute_raw(document, variables))
+                reader = AnswerReader(from_body)
+                return reader.result(client.execute_raw(document, variables, is_whole=reader.is_whole))
             answer = _execute(client, operation, document, variables, from_body)
             # From wandb's client it may be the page already.
             return answer.page if isinstance(answer, ReadyPage) else from_run(run_of(answer))
@@ -163,6 +164,7 @@ def request_page(
             if _is_ours(client):
                 error.reason = client.conceal_key(error.reason)
                 error.args = (error.reason,)
+                client.add_advice(error)
             error.add_location(run=run, page=window)
             raise
 

@@ -19,6 +19,8 @@ __all__ = [
     "FIRST_PAGE_OF_KEYS",
     "LAST_STEP",
     "LIST_RUNS",
+    "RUN_FILE",
+    "SAMPLED_EVENTS",
     "SAMPLED_KEYS",
     "SAMPLED_ROWS",
     "VIEWER",
@@ -120,6 +122,29 @@ SAMPLED_ROWS = Operation(
     """
 )
 
+# Under the name that pages of history have, so that they are read as such.
+SAMPLED_EVENTS = Operation(
+    """
+    query SampledEvents($entity: String!, $project: String!, $run: String!, $samples: Int!) {
+        project(entityName: $entity, name: $project) {
+            run(name: $run) { history: events(samples: $samples) }
+        }
+    }
+    """
+)
+
+RUN_FILE = Operation(
+    """
+    query RunFile($entity: String!, $project: String!, $run: String!, $file: String!) {
+        project(entityName: $entity, name: $project) {
+            run(name: $run) {
+                files(names: [$file], first: 1) { edges { node { name sizeBytes directUrl url } } }
+            }
+        }
+    }
+    """
+)
+
 SAMPLED_KEYS = Operation(
     """
     query SampledKeys($entity: String!, $project: String!, $run: String!, $spec: JSONString!) {
@@ -167,6 +192,7 @@ def ask_project(client: Client, operation: Operation, entity: str, project: str,
         data = client.execute(operation.document, {"entity": entity, "project": project, **variables})
         return _member(data, "project")
     except HistoryError as error:
+        client.add_advice(error)
         error.add_location(run="/".join([entity, project, *([variables["run"]] if "run" in variables else [])]))
         raise
 
@@ -195,6 +221,7 @@ def ask_run(
     try:
         return _member(answer, "run")
     except HistoryError as error:
+        client.add_advice(error)
         error.add_location(run=f"{entity}/{project}/{run}")
         raise
 

@@ -14,6 +14,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from histscan.errors import HistoryError
+from histscan.sources.answers import is_whole_page
 from histscan.sources.cancellation import Cancellation, RequestCancelledError, current_cancellation
 from histscan.sources.origins import comes_from
 
@@ -183,4 +184,5 @@ class _PageResponse(Generic[_Page]):
             page = self._from_body(self._response.content)
         except HistoryError:
             return self._response.json()
-        return {"data": ReadyPage(page)}
+        # What this raises of a body that was cut short, wandb's client requests again.
+        return {"data": ReadyPage(page)} if is_whole_page(page) else self._response.json()

@@ -1,9 +1,8 @@
-"""How a command ends when something is wrong: an exit code, and one line for people instead of a traceback."""
+"""The exit codes of commands, and what becomes one: errors, signals and warnings, each told in one line."""
 
 from __future__ import annotations
 
 import os
-import re
 import signal
 import sys
 import threading
@@ -14,6 +13,7 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any
 
+from histscan.cli.messages import say, warn
 from histscan.errors import HistoryError
 
 __all__ = [
@@ -22,10 +22,9 @@ __all__ = [
     "INTERRUPTED",
     "MISUSED",
     "SUCCEEDED",
+    "StoppedBySignal",
     "UsageError",
-    "printable",
     "run_guarded",
-    "warn",
 ]
 
 SUCCEEDED = 0
@@ -34,9 +33,6 @@ MISUSED = 2
 # As a shell reports a process that a signal ended.
 INTERRUPTED = 128 + signal.SIGINT
 BROKEN_PIPE = 128 + signal.SIGPIPE
-
-# Control characters, breaks of lines and paragraphs, lone surrogates, and marks that turn the direction of writing.
-_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 
 
 class UsageError(Exception):
@@ -49,34 +45,6 @@ class StoppedBySignal(BaseException):
     def __init__(self, number: int) -> None:
         super().__init__(number)
         self.number = number
-
-
-def printable(text: str) -> str:
-    r"""Makes one line of a text, which a terminal shows and does not obey: a line break becomes ``\n``.
-
-    Args:
-        text: What a log or a path holds, which may be anything.
-
-    Returns:
-        The text with control characters, line breaks, lone surrogates and such escaped.
-    """
-    return _UNPRINTABLE.sub(lambda match: match.group().encode("unicode_escape").decode("ascii"), text)
-
-
-def warn(message: str) -> None:
-    """Prints a warning as one line to standard error.
-
-    Args:
-        message: What to know, without a prefix.
-    """
-    _say("warning", message)
-
-
-def _say(kind: str, message: str) -> None:
-    """Prints one line about the command to standard error, over a progress bar that may stand there."""
-    start = "\r\x1b[K" if sys.stderr.isatty() else ""
-    with suppress(OSError):
-        print(f"{start}histscan: {kind}: {printable(message)}", file=sys.stderr, flush=True)
 
 
 @contextmanager
@@ -128,15 +96,15 @@ def run_guarded(command: Callable[[], int], *, debug: bool = False) -> int:
         _give_up_stdout()
         return BROKEN_PIPE
     except KeyboardInterrupt:
-        _say("error", "interrupted")
+        say("error", "interrupted")
         return INTERRUPTED
     except StoppedBySignal as stop:
-        _say("error", f"stopped by {signal.Signals(stop.number).name}")
+        say("error", f"stopped by {signal.Signals(stop.number).name}")
         return 128 + stop.number
     except Exception as error:
         if debug:
             traceback.print_exc()
-        _say("error", _explain(error))
+        say("error", _explain(error))
         try:
             sys.stdout.flush()
         except OSError:

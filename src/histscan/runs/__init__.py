@@ -1,0 +1,1 @@
+"""What a run tells beside its history: state, metadata, system metrics, console output."""
