@@ -50,6 +50,14 @@ def test_answers_are_not_parsed(client: RetryingClient, parsed: list[Any]) -> No
     assert parsed == []
 
 
+def test_what_is_sent_is_what_the_client_sends(client: RetryingClient, server: GraphQLServer) -> None:
+    assert len(list(HistoryScan(client, RUN, 0, 5, 5))) == 5
+    client.execute(HISTORY_PAGE.wandb_document, variable_values=VARIABLES)
+    ours, wandbs = server.received
+    assert ours.payload == wandbs.payload
+    assert ours.headers == wandbs.headers
+
+
 def test_the_client_itself_is_left_as_it_is(client: RetryingClient) -> None:
     gql_client, transport = client._client, client._client.transport
     before = [dict(vars(part)) for part in (client, gql_client, transport)]
