@@ -19,7 +19,7 @@ from typing import Any
 from benches.data import plain_rows, value_text
 from benches.large_log import LogWriter
 from benches.record_log import DEFAULT_DIRECTORY
-from histscan.atomic import atomic_output
+from histscan.common.atomic import atomic_output
 from tests import wire
 from tests.releases import ROOT, python_of
 from tests.server_process import ServerProcess, serving

@@ -14,7 +14,7 @@ from histscan._core.column_types import merge_columns
 from histscan._core.log_reader import LogReader
 from histscan._core.page import Page
 from histscan._core.pages import HistoryPage, ProtobufPage, SampledPage, TextPage
-from histscan.column_chunks import build_chunks
+from histscan.columns.chunks import build_chunks
 from tests import wire
 from tests.encodings import history_body, log_page, sampled_body, spell_every_unit, spell_plainly
 from tests.json_corpus import fingerprint, is_utf8

@@ -12,7 +12,7 @@ import histscan
 from histscan._core.page import Page
 from histscan._core.pages import TextPage
 from histscan._core.scan import RowScan
-from histscan.frames import ColumnExports
+from histscan.columns.frames import ColumnExports
 from histscan.history import BetaHistoryScan, HistoryScan, SampledHistoryScan
 from tests import wire
 from tests.column_rows import FLOATS, JSON, TEXT, Row

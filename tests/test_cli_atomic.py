@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from histscan.atomic import atomic_output
+from histscan.common.atomic import atomic_output
 
 
 def write(path: Path, content: bytes, error: BaseException | None = None) -> None:

@@ -14,11 +14,11 @@ import pyarrow.parquet as pq
 import pytest
 
 import histscan
-from histscan import arrow_files
 from histscan.cli import exit_codes
 from histscan.cli.exit_codes import BROKEN_PIPE, FAILED, INTERRUPTED, MISUSED
 from histscan.cli.main import main
 from histscan.cli.table_export import COMPRESSIONS
+from histscan.columns import arrow_files
 from tests import wire
 from tests.column_rows import rows_of
 from tests.json_corpus import fingerprint
@@ -238,7 +238,7 @@ def test_bytes_of_a_file_are_not_for_a_terminal(
 
 STALLING = """
 import signal, sys, time
-from histscan import arrow_files
+from histscan.columns import arrow_files
 from histscan.cli.main import main
 
 # Whatever started the tests may have the signals ignored.

@@ -30,7 +30,7 @@ def install(source):
     if source != "pages":
         print(f"rows from {source}")
 
-sys.modules["histscan.installation"] = types.SimpleNamespace(install=install)
+sys.modules["histscan.installing.installation"] = types.SimpleNamespace(install=install)
 """
 
 

@@ -18,11 +18,12 @@ from hypothesis import strategies as st
 
 import histscan
 from benches.large_log import LogWriter
-from histscan import arrow_files, column_passes
-from histscan.arrow_files import WrittenTable, bytes_to_read, run_metadata, write_arrow, write_parquet
-from histscan.column_passes import ColumnPasses
+from histscan.columns import arrow_files
+from histscan.columns import passes as column_passes
+from histscan.columns.arrow_files import WrittenTable, bytes_to_read, run_metadata, write_arrow, write_parquet
+from histscan.columns.passes import ColumnPasses
 from histscan.errors import HistoryError, LogFormatError, LogTruncatedWarning
-from histscan.log_scan import LogScan
+from histscan.runs.log_scan import LogScan
 from histscan.sources import wandb_log
 from tests import wire
 from tests.column_rows import FLOATS, JSON, Pairs, rows_of, types_of

@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 
-import histscan.column_threads
+import histscan.columns.threads
 from histscan._core.column_chunk import ColumnChunk
 from histscan._core.page import Page
 from histscan._core.pages import ProtobufPage, TextPage
-from histscan.column_threads import _GroupTask, build_chunks_in_threads
+from histscan.columns.threads import _GroupTask, build_chunks_in_threads
 from histscan.errors import HistoryDecodeError
 from tests import wire
 from tests.column_rows import table_of
@@ -59,8 +59,8 @@ class Builds:
         self.threads: set[int] = set()
         self.interrupted: int | None = None
         self._lock = threading.Lock()
-        self._build = histscan.column_threads._build
-        monkeypatch.setattr(histscan.column_threads, "_build", self._watched)
+        self._build = histscan.columns.threads._build
+        monkeypatch.setattr(histscan.columns.threads, "_build", self._watched)
 
     def _watched(self, *arguments: Any) -> list[ColumnChunk]:
         if threading.get_ident() == self.interrupted:
@@ -232,7 +232,7 @@ def test_an_interrupt_just_before_the_caller_builds(monkeypatch: pytest.MonkeyPa
 def test_no_thread_can_be_started(monkeypatch: pytest.MonkeyPatch, builds: Builds) -> None:
     ended = ThreadPoolExecutor(1)
     ended.shutdown()
-    monkeypatch.setattr(histscan.column_threads, "_other_threads", lambda count: ended)
+    monkeypatch.setattr(histscan.columns.threads, "_other_threads", lambda count: ended)
     chunks = list(build_chunks_in_threads(Source(90).pages(), keys=None, flatten=False, threads=2))
     assert steps_of(chunks) == list(range(90 * ROWS))
     assert builds.threads == {threading.get_ident()}
@@ -262,7 +262,7 @@ def test_a_process_ends_though_a_scan_has_not() -> None:
     program = """
 import histscan
 from histscan._core.pages import TextPage
-from histscan.column_threads import build_chunks_in_threads
+from histscan.columns.threads import build_chunks_in_threads
 chunks = build_chunks_in_threads((TextPage(['{"a":1}']) for _ in range(10**6)), keys=None, flatten=False, threads=3)
 print(len(next(chunks)))
 """

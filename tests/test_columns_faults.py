@@ -14,8 +14,8 @@ from histscan._core.column_builder import ColumnBuilder
 from histscan._core.log_reader import LogReader
 from histscan._core.page import Page
 from histscan._core.pages import HistoryPage, ProtobufPage, SampledPage, TextPage
-from histscan.column_chunks import build_chunks
-from histscan.column_threads import build_chunks_in_threads
+from histscan.columns.chunks import build_chunks
+from histscan.columns.threads import build_chunks_in_threads
 from histscan.errors import HistoryDecodeError, HistoryError, ResponseShapeError
 from tests import wire
 from tests.column_rows import ENCODINGS, Pairs, Row, build_table, check_values, table_of, windows_of

@@ -9,7 +9,7 @@ import pytest
 from histscan._core.column_builder import ColumnBuilder
 from histscan._core.page import Page
 from histscan._core.pages import ProtobufPage, TextPage
-from histscan.column_threads import _build, build_chunks_in_threads
+from histscan.columns.threads import _build, build_chunks_in_threads
 from histscan.errors import HistoryDecodeError
 from tests import wire
 from tests.column_rows import Pairs, build_table, table_of

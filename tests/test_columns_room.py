@@ -15,7 +15,7 @@ from histscan._core.arrow_rows import ArrowPage
 from histscan._core.column_builder import ColumnBuilder
 from histscan._core.page import Page
 from histscan._core.pages import TextPage
-from histscan.column_threads import build_chunks_in_threads
+from histscan.columns.threads import build_chunks_in_threads
 from tests.column_rows import build_table, table_of
 from tests.parquet_files import write_parquet
 

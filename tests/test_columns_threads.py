@@ -23,8 +23,8 @@ from histscan._core.column_chunk import ColumnChunk
 from histscan._core.page import Page
 from histscan._core.pages import ProtobufPage, TextPage
 from histscan._core.scan import RowScan
+from histscan.columns.frames import ColumnExports
 from histscan.errors import HistoryError
-from histscan.frames import ColumnExports
 from tests import wire
 from tests.column_rows import ENCODINGS, Pairs, build_table, in_parts, read_stream, table_of
 from tests.log_samples import step_rows, write_run

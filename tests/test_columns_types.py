@@ -14,8 +14,8 @@ from histscan._core.column_builder import ColumnBuilder
 from histscan._core.column_types import JSON_FORMAT, column_format, merge_columns
 from histscan._core.page import Page
 from histscan._core.pages import TextPage
-from histscan.column_chunks import build_chunks
-from histscan.column_threads import build_chunks_in_threads
+from histscan.columns.chunks import build_chunks
+from histscan.columns.threads import build_chunks_in_threads
 from tests.column_rows import (
     ENCODINGS,
     FLOAT_LISTS,

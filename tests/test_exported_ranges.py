@@ -13,7 +13,7 @@ import pyarrow.parquet
 import pytest
 
 import histscan
-from histscan.parquet_run import ParquetScan
+from histscan.runs.parquet_run import ParquetScan
 from histscan.sources import exported_ranges, exported_requests
 from histscan.sources.exported_files import fetch_file
 from histscan.sources.exported_ranges import open_by_ranges

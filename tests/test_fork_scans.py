@@ -18,7 +18,7 @@ import pytest
 import urllib3.connectionpool
 
 import histscan
-from histscan.column_threads import build_chunks_in_threads
+from histscan.columns.threads import build_chunks_in_threads
 from histscan.history import BetaHistoryScan, HistoryScan, SampledHistoryScan
 from histscan.sources.exported_requests import FileRequests
 from tests.column_rows import table_of
@@ -102,7 +102,7 @@ def log_scan(tmp_path: Path, hold: Hold, monkeypatch: pytest.MonkeyPatch, server
 def parquet_scan(tmp_path: Path, hold: Hold, monkeypatch: pytest.MonkeyPatch, server: GraphQLServer) -> Any:
     texts = [f"row {step}" for step in STEPS]
     path = write_parquet(tmp_path / "run.parquet", {"_step": STEPS, "text": texts}, row_group_size=10)
-    hold_in(monkeypatch, "histscan.parquet_run.read_pages", hold)
+    hold_in(monkeypatch, "histscan.runs.parquet_run.read_pages", hold)
     return histscan.ParquetRun(path).scan_history()
 
 
@@ -151,7 +151,7 @@ def beta_scan(tmp_path: Path, hold: Hold, monkeypatch: pytest.MonkeyPatch, serve
 def exported_scan(tmp_path: Path, hold: Hold, monkeypatch: pytest.MonkeyPatch, server: GraphQLServer) -> Any:
     monkeypatch.setenv("HISTSCAN_CACHE_DIR", str(tmp_path / "cache"))
     ExportedSteps(server)
-    hold_in(monkeypatch, "histscan.parquet_run.read_pages", hold)
+    hold_in(monkeypatch, "histscan.runs.parquet_run.read_pages", hold)
     return histscan.Api(server.url, KEY).run("e/p/r").scan_history(source="parquet")
 
 
@@ -163,7 +163,7 @@ def installed_scan(tmp_path: Path, hold: Hold, monkeypatch: pytest.MonkeyPatch, 
 
     monkeypatch.setenv("HISTSCAN_CACHE_DIR", str(tmp_path / "cache"))
     ExportedSteps(server)
-    hold_in(monkeypatch, "histscan.parquet_run.read_pages", hold)
+    hold_in(monkeypatch, "histscan.runs.parquet_run.read_pages", hold)
     client = RetryingClient(WandbGqlClient(transport=GraphQLSession(f"{server.url}/graphql", use_json=True)))
     run: Any = SimpleNamespace(
         entity="e", project="p", id="r", url=f"{server.url}/e/p/runs/r", client=client, lastHistoryStep=199

@@ -20,7 +20,7 @@ CORE_FILES = sorted(
 )
 CYTHON_IMPORT = re.compile(r"^\s*(?:from|c?import)\s+(histscan[\w.]*)", re.MULTILINE)
 
-WITHOUT_CORE = ["sources", "proto", "cli", "plotting", "errors.py", "atomic.py", "_version.py"]
+WITHOUT_CORE = ["sources", "proto", "cli", "plotting", "errors.py", "common", "_version.py"]
 
 
 def imported_by(source: str) -> Iterator[str]:

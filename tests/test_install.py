@@ -19,7 +19,7 @@ from wandb.sdk.lib.gql_request import GraphQLSession
 
 import histscan
 from histscan.errors import InstallError, WandbMissingError
-from histscan.installation import install, installed, uninstall
+from histscan.installing.installation import install, installed, uninstall
 from histscan.paging.options import PagingOptions, ScanProgress
 from tests.fake_service import FakeService, service_rows
 from tests.graphql_server import GraphQLServer, answer_from
@@ -288,7 +288,7 @@ def test_nothing_is_imported_before_it_is_needed() -> None:
     program = """
 import sys
 import histscan
-print(sorted({"wandb", "gql", "requests", "histscan.installation"} & sys.modules.keys()))
+print(sorted({"wandb", "gql", "requests", "histscan.installing.installation"} & sys.modules.keys()))
 histscan.install
 print(sorted({"wandb", "wandb_gql"} & sys.modules.keys()))
 histscan.install()

@@ -13,7 +13,7 @@ from wandb.apis.public.service_api import ServiceApi
 from wandb.proto import wandb_api_pb2
 
 from histscan.errors import InstallError
-from histscan.installation import install, installed, uninstall
+from histscan.installing.installation import install, installed, uninstall
 from tests.install_places import NAMES, found, is_installed
 
 

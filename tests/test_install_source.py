@@ -21,8 +21,8 @@ from wandb.sdk.lib.gql_request import GraphQLSession
 
 import histscan
 from histscan.errors import HistoryRequestError, InstallError, ResponseShapeError
-from histscan.installation import install, installed, uninstall
 from histscan.installing import exports, releases, scans
+from histscan.installing.installation import install, installed, uninstall
 from histscan.installing.scans import KeywordServiceScan
 from histscan.sources import exported_requests
 from tests.export_backend import Backend, parquet
@@ -133,7 +133,7 @@ class TestOption:
 
     def test_a_release_without_a_way_to_ask(self, monkeypatch: pytest.MonkeyPatch) -> None:
         family = dict.fromkeys(("HistoryScan", "SampledHistoryScan", "BetaHistoryScan"), KeywordServiceScan)
-        monkeypatch.setattr("histscan.installation.find_stand_ins", lambda _: family)
+        monkeypatch.setattr("histscan.installing.installation.find_stand_ins", lambda _: family)
         # The service of 0.26.1 has none; that of 0.27.0 has one.
         assert not hasattr(ServiceApi, "execute_graphql")
         with pytest.raises(InstallError, match=r"exported files can't be asked for.*execute_graphql"):

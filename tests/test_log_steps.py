@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 import histscan
 from histscan import LogStepWarning
 from histscan._core.log_reader import LogReader
-from histscan.arrow_files import run_metadata, write_parquet
+from histscan.columns.arrow_files import run_metadata, write_parquet
 from tests import log_oracle, wire
 from tests.json_corpus import fingerprint
 from tests.log_samples import read_log, steps_of, write_run
@@ -226,7 +226,7 @@ def test_columns_have_the_steps_of_rows(rows: list[tuple[str, int, int | None, i
     reading = read_log(write_rows(rows))
     from histscan._core.arrow_stream import ArrowStream
     from histscan._core.column_types import merge_columns
-    from histscan.column_chunks import build_chunks
+    from histscan.columns.chunks import build_chunks
 
     chunks = list(build_chunks(iter(reading.pages), keys=["_step"], flatten=False, rows=100))
     import pyarrow

@@ -10,7 +10,7 @@ import pytest
 
 import histscan
 from histscan.errors import HistoryError
-from histscan.page_stream import PageStream
+from histscan.paging.page_stream import PageStream
 from tests import parquet_files
 from tests.log_samples import step_rows, write_run
 

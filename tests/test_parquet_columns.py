@@ -17,7 +17,7 @@ import histscan
 from histscan import HistoryDecodeError
 from histscan._core.arrow_stream import ArrowStream
 from histscan._core.column_types import merge_columns
-from histscan.column_chunks import build_chunks
+from histscan.columns.chunks import build_chunks
 from tests.arrow_samples import same
 from tests.parquet_files import spoil, write_parquet
 

@@ -34,12 +34,12 @@ if TYPE_CHECKING:
         WandbMissingError,
     )
     from histscan.history import BetaHistoryScan, HistoryScan, SampledHistoryScan
-    from histscan.installation import install, installed, uninstall
-    from histscan.log_scan import LogScan
+    from histscan.installing.installation import install, installed, uninstall
     from histscan.opening import open_run as open  # noqa: A004 - reads well as histscan.open
-    from histscan.parquet_run import ParquetRun, ParquetScan
-    from histscan.run import LogRun
     from histscan.runs.console import ConsoleLine
+    from histscan.runs.log_run import LogRun
+    from histscan.runs.log_scan import LogScan
+    from histscan.runs.parquet_run import ParquetRun, ParquetScan
     from histscan.runs.system_metrics import SystemMetricsScan
     from histscan.sources.client import Client
 
@@ -99,11 +99,11 @@ _HOMES = {
     "LogFormatError": "histscan.errors",
     "LogOverlapWarning": "histscan.errors",
     "LogStepWarning": "histscan.errors",
-    "LogRun": "histscan.run",
-    "LogScan": "histscan.log_scan",
+    "LogRun": "histscan.runs.log_run",
+    "LogScan": "histscan.runs.log_scan",
     "LogTruncatedWarning": "histscan.errors",
-    "ParquetRun": "histscan.parquet_run",
-    "ParquetScan": "histscan.parquet_run",
+    "ParquetRun": "histscan.runs.parquet_run",
+    "ParquetScan": "histscan.runs.parquet_run",
     "ResponseShapeError": "histscan.errors",
     "Run": "histscan.api.run",
     "RunNotFoundError": "histscan.errors",
@@ -111,10 +111,10 @@ _HOMES = {
     "SampledHistoryScan": "histscan.history",
     "SystemMetricsScan": "histscan.runs.system_metrics",
     "WandbMissingError": "histscan.errors",
-    "install": "histscan.installation",
-    "installed": "histscan.installation",
+    "install": "histscan.installing.installation",
+    "installed": "histscan.installing.installation",
     "open": "histscan.opening:open_run",
-    "uninstall": "histscan.installation",
+    "uninstall": "histscan.installing.installation",
 }
 
 

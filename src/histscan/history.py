@@ -16,6 +16,7 @@ from typing import Any, ClassVar
 
 from histscan._core.pages import HistoryPage, Page, ProtobufPage, SampledPage, TextPage
 from histscan._core.scan import RowScan
+from histscan.common.steps import STEP
 from histscan.errors import HistoryDecodeError, HistoryError, ResponseShapeError
 from histscan.paging.options import ProgressOption, WindowOption
 from histscan.paging.paged_scan import PagedScan, RunIdentity
@@ -33,7 +34,6 @@ from histscan.sources.service import (
     read_page,
     start_scan,
 )
-from histscan.steps import STEP
 
 __all__ = [
     "BetaHistoryScan",

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, overload
 
 from histscan.errors import HistoryError
-from histscan.run import LogRun
+from histscan.runs.log_run import LogRun
 from histscan.sources.parquet_files import means_parquet
 
 if TYPE_CHECKING:
     from histscan.api.run import Run
-    from histscan.parquet_run import ParquetRun
+    from histscan.runs.parquet_run import ParquetRun
 
 __all__ = ["open_run"]
 
@@ -70,6 +70,6 @@ def open_run(
         raise HistoryError("the list has both logs and Parquet files: pass those of one run, of one kind")
     if kinds == {False}:
         return LogRun(path, on_corrupt=on_corrupt)
-    from histscan.parquet_run import ParquetRun
+    from histscan.runs.parquet_run import ParquetRun
 
     return ParquetRun(path)

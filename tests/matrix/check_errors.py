@@ -11,7 +11,7 @@ import pytest
 import requests
 from wandb.apis import public
 
-from histscan.installation import installed
+from histscan.installing.installation import installed
 from tests.matrix.conftest import Open
 from tests.matrix.outcomes import ASKS_SERVICE, METHODS, Outcome, outcome, steps_of
 from tests.matrix_runs import SERVERS, STEPS

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from histscan.installation import installed
+from histscan.installing.installation import installed
 from tests.matrix.conftest import Open
 from tests.matrix.outcomes import outcome
 from tests.server_process import Server

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from wandb.apis import public
 
-from histscan.installation import installed
+from histscan.installing.installation import installed
 from tests.matrix.conftest import Open
 from tests.matrix.outcomes import METHODS, RELEASE, row_text
 from tests.matrix_runs import STEPS

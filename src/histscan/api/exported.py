@@ -12,13 +12,14 @@ from histscan._core.arrow_rows import ArrowPage
 from histscan._core.page import Page
 from histscan._core.scan import RowScan
 from histscan.api.names import RunName
+from histscan.columns.frames import ColumnExports
+from histscan.common.steps import STEP
 from histscan.errors import ExportWarning, GraphQLResponseError, HistoryError, ResponseShapeError
-from histscan.frames import ColumnExports
-from histscan.page_stream import PageStream
 from histscan.paging.options import ProgressOption
+from histscan.paging.page_stream import PageStream
 from histscan.paging.paged_scan import PagedScan
 from histscan.paging.progress import ProgressReporter
-from histscan.parquet_run import ParquetScan
+from histscan.runs.parquet_run import ParquetScan
 from histscan.sources.cancellation import Cancellation
 from histscan.sources.exported_files import cache_folder, fetch_file
 from histscan.sources.exported_ranges import open_by_ranges
@@ -26,7 +27,6 @@ from histscan.sources.exported_requests import FileRequests
 from histscan.sources.graphql import Operation, run_of
 from histscan.sources.parquet import ParquetSource, import_parquet
 from histscan.sources.run_queries import EXPORTED_FILES
-from histscan.steps import STEP
 
 if TYPE_CHECKING:
     from histscan.sources.client import Client

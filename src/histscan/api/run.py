@@ -13,8 +13,8 @@ from histscan.api.names import RunName
 from histscan.api.run_streams import axes_of, duration_of, read_console, read_events, read_metadata
 from histscan.api.scan_start import ScanStart, ask_last_step, plan_first_page, start_scan
 from histscan.api.scans import RunScan, RunScanOfKeys, scan_pages_of
+from histscan.columns.frames import ColumnExports
 from histscan.errors import HistoryError
-from histscan.frames import ColumnExports
 from histscan.paging.options import ProgressOption, WindowOption
 from histscan.runs.console import terminal_lines
 from histscan.runs.recorded_run import frame_of, is_system

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, overload
 
 from histscan.api.names import RunName
 from histscan.api.run import Run
+from histscan.common.process_lock import ProcessLock
 from histscan.errors import ResponseShapeError
-from histscan.process_lock import ProcessLock
 from histscan.sources.run_queries import LIST_RUNS, ask_project
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from histscan.api.addresses import PageAddress, parse_page_address, without_secr
 from histscan.api.names import RunName, parse_project, parse_run
 from histscan.api.run import Run
 from histscan.api.runs import Runs
+from histscan.common.lazy import cached_property
 from histscan.errors import HistoryRequestError
-from histscan.lazy import cached_property
 from histscan.sources.client import Client
 from histscan.sources.credentials import ApiKey
 from histscan.sources.run_queries import VIEWER

@@ -9,7 +9,6 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from histscan.atomic import atomic_output, is_replaceable
 from histscan.cli.csv_writer import write_csv
 from histscan.cli.exit_codes import SUCCEEDED, UsageError
 from histscan.cli.export_outcome import ExportOutcome
@@ -28,6 +27,7 @@ from histscan.cli.stream_export import (
     write_console,
 )
 from histscan.cli.table_export import TABLE_FORMATS, add_table_options, check_table_options, write_table
+from histscan.common.atomic import atomic_output, is_replaceable
 
 if TYPE_CHECKING:
     from histscan.cli.run_argument import AnyRun

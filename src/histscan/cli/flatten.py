@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from histscan.steps import STEP
+from histscan.common.steps import STEP
 
 __all__ = ["Column", "column_name", "flatten", "sort_columns", "unique_names", "value_type"]
 

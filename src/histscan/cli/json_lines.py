@@ -16,8 +16,8 @@ from typing import Any, BinaryIO
 
 import orjson
 
+from histscan.common.steps import STEP
 from histscan.errors import HistoryError
-from histscan.steps import STEP
 
 __all__ = ["NONFINITE_FORMS", "JsonLineEncoder", "add_nonfinite", "nonfinite_name", "write_json_lines"]
 

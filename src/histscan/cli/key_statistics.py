@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from histscan.cli.flatten import Column, flatten, sort_columns, value_type
-from histscan.steps import STEP, whole_step
+from histscan.common.steps import STEP, whole_step
 
 __all__ = ["HistoryStatistics", "KeyStatistics"]
 

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from histscan.cli.exit_codes import UsageError
+from histscan.common.steps import STEP
 from histscan.errors import HistoryDecodeError
 from histscan.sources.source_option import SOURCES, SourceOption
-from histscan.steps import STEP
 
 if TYPE_CHECKING:
     from typing_extensions import TypeIs
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from histscan.api.exported import ExportedScan
     from histscan.api.run import Run
     from histscan.api.scans import RunScan, RunScanOfKeys
-    from histscan.log_scan import LogScan
-    from histscan.parquet_run import ParquetRun, ParquetScan
-    from histscan.run import LogRun
+    from histscan.runs.log_run import LogRun
+    from histscan.runs.log_scan import LogScan
+    from histscan.runs.parquet_run import ParquetRun, ParquetScan
 
     FileRun = LogRun | ParquetRun
     AnyRun = FileRun | Run

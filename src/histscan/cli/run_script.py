@@ -147,7 +147,7 @@ def _prepare(target: _Target) -> Callable[[], object]:
 
 def _install(source: SourceOption) -> None:
     from histscan.errors import WandbMissingError
-    from histscan.installation import install
+    from histscan.installing.installation import install
 
     try:
         install(source=source)

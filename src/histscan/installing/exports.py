@@ -16,7 +16,7 @@ from histscan.api.exported import Ask, ExportedHistory, ExportedScan, fetch_expo
 from histscan.api.names import RunName
 from histscan.errors import GraphQLResponseError, HistoryError, ResponseShapeError
 from histscan.history import HistoryScan, SampledHistoryScan
-from histscan.page_stream import PageStream
+from histscan.paging.page_stream import PageStream
 from histscan.paging.paged_scan import PagedScan
 from histscan.sources.graphql import HISTORY_PAGE, SAMPLED_HISTORY_PAGE, Operation, is_refusal
 from histscan.sources.service_graphql import ServiceGraphQLClient

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
+from histscan.common.steps import STEP
 from histscan.history import BetaHistoryScan, HistoryScan, SampledHistoryScan
 from histscan.installing.exports import ReadsExports
 from histscan.paging.paged_scan import RunIdentity
@@ -18,7 +19,6 @@ from histscan.paging.windows import Window
 from histscan.sources.graphql import HISTORY_PAGE, SAMPLED_HISTORY_PAGE, GraphQLClient, WandbDocument
 from histscan.sources.service_graphql import ServiceGraphQLClient
 from histscan.sources.wandb_client import is_as_made
-from histscan.steps import STEP
 
 if TYPE_CHECKING:
     from histscan.sources.service import HistoryService

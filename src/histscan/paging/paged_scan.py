@@ -7,8 +7,8 @@ from typing import Any, ClassVar, Protocol
 
 from histscan._core.page import Page
 from histscan._core.scan import RowScan
+from histscan.columns.frames import ColumnExports
 from histscan.errors import HistoryDeadlineError, HistoryError
-from histscan.frames import ColumnExports
 from histscan.paging.options import PagingOptions
 from histscan.paging.pickles import check_can_pickle
 from histscan.paging.prefetch import PageFetcher, PageSource, PageTimeoutError

@@ -24,9 +24,9 @@ from math import floor
 from typing import Any, NamedTuple, Protocol
 
 from histscan._core.page import Page
+from histscan.common.steps import STEP
 from histscan.errors import HistoryDecodeError
 from histscan.paging.options import WindowOption
-from histscan.steps import STEP
 
 __all__ = ["Window", "Windows", "make_windows", "widest"]
 

@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from histscan.steps import STEP
+from histscan.common.steps import STEP
 
 if TYPE_CHECKING:
     import pyarrow
 
-    from histscan.frames import ColumnExports
+    from histscan.columns.frames import ColumnExports
 
 __all__ = ["Curve", "CurveError", "Floats", "lone_points", "read_curves", "smooth", "thin_out", "thin_out_marks"]
 

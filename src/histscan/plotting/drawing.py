@@ -13,8 +13,8 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from histscan.common.steps import STEP
 from histscan.plotting.curves import Curve, lone_points, smooth, thin_out, thin_out_marks
-from histscan.steps import STEP
 
 with warnings.catch_warnings():
     # What it has to say about its folders and fonts is of no use here.

@@ -8,9 +8,9 @@ from typing import Any
 
 from histscan._core.page import Page
 from histscan._core.scan import RowScan
+from histscan.columns.frames import ColumnExports
 from histscan.errors import HistoryError
-from histscan.frames import ColumnExports
-from histscan.page_stream import PageStream
+from histscan.paging.page_stream import PageStream
 
 __all__ = ["SystemMetricsScan", "check_keys", "select_rows"]
 

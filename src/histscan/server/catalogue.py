@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from histscan.errors import HistoryError
-from histscan.run import LogRun
+from histscan.runs.log_run import LogRun
 from histscan.server.discovery import FoundExport, FoundLog, find_runs
 from histscan.server.history_rows import RowCache
 from histscan.server.log_run import ServedLog

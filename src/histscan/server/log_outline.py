@@ -15,10 +15,10 @@ from google.protobuf.unknown_fields import UnknownFieldSet
 
 from histscan._core.column_types import merge_columns
 from histscan._core.log_reader import LogReader
-from histscan.column_chunks import build_chunks
+from histscan.columns.chunks import build_chunks
+from histscan.columns.frames import DEFAULT_BATCH_ROWS
 from histscan.errors import HistoryDecodeError
-from histscan.frames import DEFAULT_BATCH_ROWS
-from histscan.run import LogRun
+from histscan.runs.log_run import LogRun
 from histscan.runs.log_segments import read_pages
 
 if TYPE_CHECKING:

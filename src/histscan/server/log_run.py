@@ -8,7 +8,8 @@ from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any
 
-from histscan.run import LogRun
+from histscan.common.steps import STEP, step_after
+from histscan.runs.log_run import LogRun
 from histscan.runs.run_state import run_state
 from histscan.server.history_rows import HistoryRows, RowCache
 from histscan.server.log_outline import find_start, outline_log
@@ -16,7 +17,6 @@ from histscan.server.parquet_export import Exporter
 from histscan.server.row_texts import json_literal, strict_json
 from histscan.server.run_files import RunFile, find_files
 from histscan.server.served_run import Export, FileVersion, RunDescription, RunDetails, RunKey, ServedRun
-from histscan.steps import STEP, step_after
 
 __all__ = ["ServedLog"]
 

@@ -14,10 +14,10 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from histscan.atomic import atomic_output
-from histscan.run import LogRun
+from histscan.common.atomic import atomic_output
+from histscan.common.steps import STEP, step_after
+from histscan.runs.log_run import LogRun
 from histscan.server.served_run import Export, FileVersion
-from histscan.steps import STEP, step_after
 
 if TYPE_CHECKING:
     import pyarrow

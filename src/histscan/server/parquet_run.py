@@ -8,12 +8,12 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from histscan.common.steps import STEP
 from histscan.errors import HistoryError
-from histscan.parquet_run import ParquetRun
+from histscan.runs.parquet_run import ParquetRun
 from histscan.server.history_rows import HistoryRows, RowCache
 from histscan.server.row_texts import json_literal, strict_json
 from histscan.server.served_run import Export, FileVersion, RunDescription, RunDetails, RunKey, ServedRun
-from histscan.steps import STEP
 
 __all__ = ["ServedExport"]
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult
 
-from histscan.atomic import atomic_output
+from histscan.common.atomic import atomic_output
 from histscan.sources.exported_requests import CutShortError, FileRequests
 from histscan.sources.folders import expand_home, home_folder
 

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from histscan.common.lazy import cached_property
+from histscan.common.steps import STEP, step_after
 from histscan.errors import HistoryDecodeError, HistoryError
-from histscan.lazy import cached_property
-from histscan.steps import STEP, step_after
 
 if TYPE_CHECKING:
     import pyarrow

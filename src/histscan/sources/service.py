@@ -11,8 +11,8 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
 
+from histscan.common.process_lock import ProcessLock
 from histscan.errors import HistoryRequestError, ResponseShapeError
-from histscan.process_lock import ProcessLock
 from histscan.sources.cancellation import current_cancellation
 from histscan.sources.cleanup import call_when_collected
 from histscan.sources.origins import comes_from

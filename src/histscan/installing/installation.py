@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import NamedTuple
 
+from histscan.common.process_lock import ProcessLock
 from histscan.errors import InstallError
 from histscan.history import BetaHistoryScan
 from histscan.installing.exports import ReadsExports
@@ -26,7 +27,6 @@ from histscan.paging.options import (
     ProgressOption,
     WindowOption,
 )
-from histscan.process_lock import ProcessLock
 from histscan.sources.parquet import import_parquet
 from histscan.sources.source_option import SourceOption, check_source
 

@@ -14,10 +14,10 @@ from histscan._core.column_types import merge_columns
 from histscan._core.item_selection import ItemSelection
 from histscan._core.page import Page
 from histscan._core.scan import RowScan
-from histscan.column_chunks import build_chunks
+from histscan.columns.chunks import build_chunks
+from histscan.columns.frames import ColumnExports
 from histscan.errors import HistoryDecodeError, HistoryError
-from histscan.frames import ColumnExports
-from histscan.page_stream import PageStream
+from histscan.paging.page_stream import PageStream
 from histscan.runs.log_segments import LogSegments, ReadProgress, quiet
 
 __all__ = ["UNBOUNDED", "LogScan"]

@@ -16,10 +16,10 @@ from histscan._core.arrow_stream import ArrowStream
 from histscan._core.column_builder import ColumnBuilder
 from histscan._core.column_chunk import ColumnChunk
 from histscan._core.column_types import merge_columns
+from histscan.common.lazy import cached_property
+from histscan.common.steps import STEP
 from histscan.errors import HistoryError
-from histscan.lazy import cached_property
 from histscan.sources.parquet import ParquetSource, is_json
-from histscan.steps import STEP
 
 if TYPE_CHECKING:
     import pyarrow

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from histscan._core.page import Page
 from histscan._core.scan import RowScan
+from histscan.columns.frames import ColumnExports
+from histscan.columns.parquet_columns import ColumnPlan, TableStream
+from histscan.common.lazy import cached_property
 from histscan.errors import HistoryDecodeError, HistoryError
-from histscan.frames import ColumnExports
-from histscan.lazy import cached_property
-from histscan.log_scan import UNBOUNDED
-from histscan.page_stream import PageStream
+from histscan.paging.page_stream import PageStream
 from histscan.paging.parquet_pages import read_pages
-from histscan.parquet_columns import ColumnPlan, TableStream
+from histscan.runs.log_scan import UNBOUNDED
 from histscan.runs.parquet_members import ParquetMembers
 from histscan.sources.parquet import RUN_METADATA, ParquetSource, RowGroup
 from histscan.sources.parquet_files import PARQUET_SUFFIX, find_parquet

@@ -14,7 +14,7 @@ from typing import Any
 from histscan._core.column_builder import ColumnBuilder
 from histscan._core.column_chunk import ColumnChunk
 from histscan._core.page import Page
-from histscan.column_chunks import ROWS_PER_CHUNK, add_page, build_whole_pages, end_pages, likely_rows
+from histscan.columns.chunks import ROWS_PER_CHUNK, add_page, build_whole_pages, end_pages, likely_rows
 from histscan.errors import HistoryError
 
 __all__ = ["build_chunks_in_threads", "default_threads"]

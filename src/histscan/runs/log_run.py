@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from histscan._core.item_fold import ItemFold
+from histscan.columns.frames import ColumnExports
 from histscan.errors import HistoryError
-from histscan.frames import ColumnExports
-from histscan.log_scan import UNBOUNDED, LogScan
 from histscan.runs.log_heads import RUN_FIELD, LogHead, order_segments, read_head, read_run_record
 from histscan.runs.log_members import LogMembers
+from histscan.runs.log_scan import UNBOUNDED, LogScan
 from histscan.runs.log_segments import LogSegments, quiet
 from histscan.runs.run_folder import read_config_file, read_summary_file
 from histscan.sources.wandb_log import common_folder, find_logs

@@ -14,8 +14,8 @@ from histscan._core.arrow_stream import ArrowStream
 from histscan._core.column_chunk import ColumnChunk
 from histscan._core.column_types import merge_columns
 from histscan._core.page import Page
-from histscan.column_chunks import build_chunks
-from histscan.column_threads import build_chunks_in_threads, default_threads
+from histscan.columns.chunks import build_chunks
+from histscan.columns.threads import build_chunks_in_threads, default_threads
 from histscan.errors import HistoryError
 
 if TYPE_CHECKING:

@@ -10,10 +10,10 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
 from histscan._version import __version__
-from histscan.column_passes import ColumnPasses, Watcher
-from histscan.log_scan import LogScan
-from histscan.parquet_run import ParquetScan
-from histscan.steps import STEP
+from histscan.columns.passes import ColumnPasses, Watcher
+from histscan.common.steps import STEP
+from histscan.runs.log_scan import LogScan
+from histscan.runs.parquet_run import ParquetScan
 
 if TYPE_CHECKING:
     import pyarrow
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from histscan.api.exported import ExportedScan
     from histscan.api.run import Run
     from histscan.paging.paged_scan import PagedScan
-    from histscan.parquet_run import ParquetRun
-    from histscan.run import LogRun
+    from histscan.runs.log_run import LogRun
+    from histscan.runs.parquet_run import ParquetRun
 
     AnyScan = LogScan | ParquetScan | PagedScan | ExportedScan
 

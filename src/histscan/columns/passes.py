@@ -16,15 +16,15 @@ from histscan._core.column_chunk import ColumnChunk
 from histscan._core.column_types import column_format
 from histscan._core.page import Page
 from histscan._core.scan import RowScan
-from histscan.column_threads import build_chunks_in_threads, default_threads
+from histscan.columns.threads import build_chunks_in_threads, default_threads
+from histscan.common.steps import STEP
 from histscan.errors import HistoryError
 from histscan.runs.log_segments import quiet
-from histscan.steps import STEP
 
 if TYPE_CHECKING:
     import pyarrow
 
-    from histscan.log_scan import LogScan
+    from histscan.runs.log_scan import LogScan
 
 __all__ = ["ColumnPasses", "ColumnSurvey", "Watcher"]
 
