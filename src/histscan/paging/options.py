@@ -1,4 +1,4 @@
-"""How a scan goes through its pages, apart from what it asks for."""
+"""The paging options of a scan, which do not affect the rows that it returns."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ __all__ = [
 ]
 
 PAGING_ARGUMENTS = frozenset({"prefetch", "window", "deadline", "progress"})
-"""What our scans take beyond wandb's arguments, by keyword only."""
+"""The keyword-only arguments of our scans that wandb's scans do not have."""
 
 WindowOption = Literal["fixed", "adaptive"]
 
 
 class ScanProgress(NamedTuple):
-    """How far a scan has come, told whenever a page has arrived at it.
+    """The progress of a scan, reported when the scan reaches a page.
 
     Attributes:
         min_step: First step of the scan.
@@ -45,14 +45,13 @@ ProgressOption = bool | Callable[[ScanProgress], object]
 
 @dataclass(frozen=True)
 class PagingOptions:
-    """What a scan does about its pages unless its arguments say otherwise; a scan class has them as `paging`.
+    """Options for fetching pages. The class attribute `paging` of a scan has the defaults for its arguments.
 
     Attributes:
-        prefetch: Pages fetched ahead of the one whose rows are being taken; 0 fetches each when its first row is
-            asked for.
-        window: ``"fixed"`` asks for `page_size` steps at a time; ``"adaptive"`` for more where rows are few.
-        deadline: Seconds that the caller may be kept waiting for one page, with all retries; None for any time.
-        progress: True for a bar on a terminal's standard error, or a function to be called with a `ScanProgress`.
+        prefetch: Pages to fetch ahead of the one being read; 0 fetches each page when its first row is needed.
+        window: ``"fixed"`` requests `page_size` steps at a time; ``"adaptive"`` requests more where rows are sparse.
+        deadline: Seconds that the caller may wait for one page, including all retries; None for no limit.
+        progress: True for a bar on a terminal's standard error, or a function to call with a `ScanProgress`.
     """
 
     prefetch: int = 0
@@ -64,7 +63,7 @@ class PagingOptions:
         if self.prefetch < 0:
             raise ValueError(f"prefetch must be at least 0, but is {self.prefetch}")
         if self.window not in ("fixed", "adaptive"):
-            raise ValueError(f"window is 'fixed' or 'adaptive', not {self.window!r}")
+            raise ValueError(f"window must be 'fixed' or 'adaptive', not {self.window!r}")
         if self.deadline is not None and not self.deadline > 0:
             raise ValueError(f"deadline must be more than 0 s, but is {self.deadline}")
 
@@ -84,7 +83,7 @@ class PagingOptions:
             progress: In place of `progress`; None keeps it.
 
         Raises:
-            ValueError: One of them is out of its range.
+            ValueError: A value is invalid.
         """
         return PagingOptions(
             self.prefetch if prefetch is None else prefetch,
@@ -95,7 +94,7 @@ class PagingOptions:
 
 
 PIPELINED_GRAPHQL = PagingOptions(prefetch=8, window="adaptive")
-"""For scans through GraphQL whose requests are ours to choose."""
+"""For scans through GraphQL that may choose their requests freely."""
 
 PIPELINED_SERVICE = PagingOptions(prefetch=1, window="adaptive")
-"""For scans through a wandb service, which answers a scan's requests one after the other."""
+"""For scans through a wandb service, which processes the requests of a scan one by one."""
