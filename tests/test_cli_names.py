@@ -141,8 +141,8 @@ def test_missing_run(capsys: pytest.CaptureFixture[str], server: ServerProcess) 
     captured = capsys.readouterr()
     assert captured.out == ""
     assert captured.err.count("\n") == 1
-    assert captured.err.startswith("histscan: error: the server knows no such run")
-    assert f"(asked was {server.url}, as there is no such file either)" in captured.err
+    assert captured.err.startswith("histscan: error: the server has no such run")
+    assert f"(requested from {server.url}, because there is no such file either)" in captured.err
 
 
 def test_no_rows_of_a_key(capsys: pytest.CaptureFixture[str]) -> None:
