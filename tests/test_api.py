@@ -307,12 +307,12 @@ class TestRuns:
     @pytest.mark.parametrize("runs", [None, {}, {"edges": [{}], "pageInfo": {}}, {"edges": [{"node": {"name": "r"}}]}])
     def test_answer_of_another_shape(self, server_of_own: GraphQLServer, runs: Any) -> None:
         server_of_own.respond = lambda _: data_answer({"project": {"runCount": 1, "runs": runs}})
-        with pytest.raises(histscan.ResponseShapeError, match=r"no list of runs \(run e/p\)"):
+        with pytest.raises(histscan.ResponseShapeError, match=r"not a list of runs \(run e/p\)"):
             list(histscan.Api(server_of_own.url).runs("e/p"))
 
     def test_entity_of_the_environment(self, server_of_own: GraphQLServer, monkeypatch: pytest.MonkeyPatch) -> None:
         server_of_own.respond = lambda _: data_answer({"viewer": None})
-        with pytest.raises(histscan.HistoryRequestError, match="whose runs are meant"):
+        with pytest.raises(histscan.HistoryRequestError, match="the path has no entity"):
             histscan.Api(server_of_own.url).run("p/r")
         monkeypatch.setenv("WANDB_ENTITY", "team")
         assert histscan.Api(server_of_own.url).runs("p").entity == "team"

@@ -1,4 +1,4 @@
-"""HTTP 200 with a body that is empty, cut short or a page for browsers is requested again, as stock wandb does."""
+"""HTTP 200 with a body that is empty, cut short or an HTML page is requested again, as stock wandb does."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def at_a_brace(body: bytes) -> bytes:
 BREAKS: dict[str, Callable[[Answer], Answer]] = {
     "empty": lambda whole: Answer(b""),
     "blank": lambda whole: Answer(b" \n"),
-    "page for browsers": lambda whole: Answer(b"<!DOCTYPE html><html>502</html>", 200, PAGE),
+    "HTML page": lambda whole: Answer(b"<!DOCTYPE html><html>502</html>", 200, PAGE),
     "text": lambda whole: Answer(b"upstream connect error"),
     "cut in front": lambda whole: Answer(whole.body[:9]),
     "cut in half": lambda whole: Answer(halved(whole.body)),
@@ -126,7 +126,7 @@ def test_other_queries_are_sent_again(server: GraphQLServer, name: str) -> None:
     ("body", "reason"),
     [
         (b"", "not JSON but empty"),
-        (b" <HTML>", "not JSON but a page for browsers: check that the base URL"),
+        (b" <HTML>", "not JSON but an HTML page: check that the base URL"),
         (b'{"data": {', "not JSON, or was cut short"),
     ],
 )

@@ -151,7 +151,7 @@ def test_what_is_no_log_is_named(tmp_path: Path, content: bytes | None, words: s
 
 
 def test_folder_without_a_log(tmp_path: Path) -> None:
-    check_refused(run("info", tmp_path), FAILED, str(tmp_path), "holds no .wandb file")
+    check_refused(run("info", tmp_path), FAILED, str(tmp_path), "contains no .wandb file")
 
 
 @pytest.mark.parametrize("goal", ["missing/history.csv", "/proc/self/history.csv", "/proc/self/fd/history.csv"])

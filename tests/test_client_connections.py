@@ -64,7 +64,7 @@ def test_a_missing_file_of_requests_is_an_error_that_names_it(
     secure: GraphQLServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "none.pem"))
-    with pytest.raises(HistoryRequestError, match=r"REQUESTS_CA_BUNDLE names .*none\.pem', which does not exist"):
+    with pytest.raises(HistoryRequestError, match=r"REQUESTS_CA_BUNDLE is set to .*none\.pem', which does not exist"):
         Client(secure.url, "k").execute(QUERY)
 
 
@@ -72,7 +72,7 @@ def test_a_missing_file_of_openssl_is_passed_over(
     secure: GraphQLServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "none.pem"))
-    with pytest.raises(HistoryRequestError, match="not from an authority that is known here"):
+    with pytest.raises(HistoryRequestError, match="not from a trusted certificate authority"):
         Client(secure.url, "k").execute(QUERY)
 
 
@@ -86,7 +86,7 @@ def test_an_unknown_authority(secure: GraphQLServer) -> None:
 def test_an_unknown_authority_of_exported_files(secure: GraphQLServer) -> None:
     before = len(secure.received)
     with pytest.raises(
-        HistoryRequestError, match=r"exported history, could not be reached safely.*CA_BUNDLE"
+        HistoryRequestError, match=r"exported history, could not be reached securely.*CA_BUNDLE"
     ) as failure:
         FileRequests(f"{secure.url}/file?signature=hunter2").get({}, (200,), lambda response: None)
     assert "hunter2" not in str(failure.value)
@@ -104,7 +104,7 @@ def test_a_certificate_that_does_not_hold(monkeypatch: pytest.MonkeyPatch, certi
     monkeypatch.setenv("SSL_CERT_FILE", str(CERTIFICATES / certificate))
     with (
         serving(lambda request: OK, CERTIFICATES / certificate) as server,
-        pytest.raises(HistoryRequestError, match=f"could not be reached safely: its TLS certificate {reason}"),
+        pytest.raises(HistoryRequestError, match=f"could not be reached securely: its TLS certificate {reason}"),
     ):
         Client(server.url, "k").execute(QUERY)
 
@@ -117,7 +117,7 @@ def test_a_file_without_certificates(secure: GraphQLServer, monkeypatch: pytest.
 
 
 def test_a_server_without_tls(server: GraphQLServer) -> None:
-    with pytest.raises(HistoryRequestError, match=r"safely: it does not speak TLS on this port.*write http://"):
+    with pytest.raises(HistoryRequestError, match=r"securely: it does not speak TLS on this port.*write http://"):
         Client(server.url.replace("http:", "https:"), "k").execute(QUERY)
 
 
@@ -150,7 +150,7 @@ def test_a_proxy_that_makes_no_tunnel(server: GraphQLServer, monkeypatch: pytest
 
 def test_a_proxy_with_no_address(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "http://:8080")
-    with pytest.raises(HistoryRequestError, match="proxy in HTTPS_PROXY or ALL_PROXY is no valid address"):
+    with pytest.raises(HistoryRequestError, match="proxy in HTTPS_PROXY or ALL_PROXY is not a valid address"):
         Client("https://wandb.invalid", "k", retries=0).execute(QUERY)
 
 

@@ -189,7 +189,7 @@ class TestNoExports:
             next(backend.scan())
 
     def test_source_that_is_none(self, backend: Backend) -> None:
-        with pytest.raises(ValueError, match="source is 'pages', 'parquet' or 'auto'"):
+        with pytest.raises(ValueError, match="source must be 'pages', 'parquet' or 'auto'"):
             backend.scan("files")
 
 
@@ -269,9 +269,9 @@ class TestDownload:
 
     def test_file_of_something_else(self, backend: Backend) -> None:
         backend.files["/one"] = Answer(b"<html>hello</html>")
-        with pytest.raises(histscan.HistoryDecodeError, match="no Parquet file"):
+        with pytest.raises(histscan.HistoryDecodeError, match="not a Parquet file"):
             next(backend.scan())
-        with pytest.warns(histscan.ExportWarning, match="no Parquet file"):
+        with pytest.warns(histscan.ExportWarning, match="not a Parquet file"):
             assert backend.rows("auto") == "p" * 10
 
     @pytest.mark.parametrize(
@@ -294,7 +294,7 @@ class TestCache:
         (file,) = cache.iterdir()
         damaged = bytes(file.stat().st_size)
         file.write_bytes(damaged)
-        with pytest.raises(histscan.HistoryDecodeError, match="no Parquet file"):
+        with pytest.raises(histscan.HistoryDecodeError, match="not a Parquet file"):
             next(backend.scan())
         assert file.read_bytes() == damaged
 

@@ -119,7 +119,7 @@ class TestOption:
 
     def test_what_is_no_source_changes_nothing(self) -> None:
         source: Any = "files"
-        with pytest.raises(ValueError, match="source is 'pages', 'parquet' or 'auto', not 'files'"):
+        with pytest.raises(ValueError, match="source must be 'pages', 'parquet' or 'auto', not 'files'"):
             install(source=source)
         assert not is_installed()
 
@@ -321,7 +321,7 @@ class TestErrors:
         made.run.url = "https://wandb.example/e/p/runs/r"
         with (
             installed(source="parquet"),
-            pytest.raises(HistoryRequestError, match=r"on 127.0.0.1 is not to be had by https"),
+            pytest.raises(HistoryRequestError, match=r"on 127.0.0.1 is only available by http"),
         ):
             next(made.service_scan())
 

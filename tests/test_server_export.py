@@ -187,5 +187,5 @@ def test_files_that_are_no_history(write: Write, tmp_path: Path) -> None:
         served(write(x=[1]))
     foreign = tmp_path / "foreign.parquet"
     foreign.write_bytes(b"x" * 100)
-    with pytest.raises(HistoryError, match="no Parquet file"):
+    with pytest.raises(HistoryError, match="not a Parquet file"):
         served(foreign)

@@ -205,12 +205,12 @@ def test_names_of_hosts_have_no_case(enter: Any) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("machine a login b password c\nmachine x login y hunter2\n\n", "at line 2: no API key"),
-        ("machine a login b password c\n\nmachine x hunter2 y\n", "at line 3: no API key"),
-        ("hunter2\n", "at line 1: no API key"),
-        ("hunter2", "at line 1: no API key"),
+        ("machine a login b password c\nmachine x login y hunter2\n\n", "in line 2: no API key"),
+        ("machine a login b password c\n\nmachine x hunter2 y\n", "in line 3: no API key"),
+        ("hunter2\n", "in line 1: no API key"),
+        ("hunter2", "in line 1: no API key"),
         # Python 3.10 takes it for an error of the whole file.
-        ("machine api.wandb.ai\n  login user\n", "api.wandb.ai, but no password|at line [123]: no API key"),
+        ("machine api.wandb.ai\n  login user\n", "api.wandb.ai, but no password|in line [123]: no API key"),
     ],
 )
 def test_a_netrc_out_of_order_is_a_warning_with_its_line(enter: Any, text: str, message: str) -> None:
@@ -222,7 +222,7 @@ def test_a_netrc_out_of_order_is_a_warning_with_its_line(enter: Any, text: str, 
 
 def test_a_netrc_that_is_none(enter: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     work = enter(Case({"n/x": "", "binary": ""}, {"NETRC": "n"}))
-    with pytest.warns(CredentialsWarning, match="netrc file n can't be read, .*Is a directory"):
+    with pytest.warns(CredentialsWarning, match=r"netrc file n can't be read \(Is a directory"):
         Client()
     (work / "binary").write_bytes(b"machine api.wandb.ai login user password \xff\xfe\n")
     monkeypatch.setenv("NETRC", "binary")

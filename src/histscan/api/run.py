@@ -11,7 +11,7 @@ from histscan._core.page import Page
 from histscan._core.pages import HistoryPage, SampledPage
 from histscan.api.names import RunName
 from histscan.api.run_streams import axes_of, duration_of, read_console, read_events, read_metadata
-from histscan.api.scan_start import ScanStart, ask_last_step, plan_first_page, start_scan
+from histscan.api.scan_start import ScanStart, plan_first_page, request_last_step, start_scan
 from histscan.api.scans import RunScan, RunScanOfKeys, scan_pages_of
 from histscan.columns.frames import ColumnExports
 from histscan.errors import HistoryError
@@ -20,7 +20,7 @@ from histscan.runs.console import terminal_lines
 from histscan.runs.recorded_run import frame_of, is_system
 from histscan.runs.system_metrics import SystemMetricsScan, check_keys
 from histscan.sources.graphql import Operation, request_page
-from histscan.sources.run_queries import DESCRIBE_RUN, SAMPLED_KEYS, SAMPLED_ROWS, ask_run, parse_object
+from histscan.sources.run_queries import DESCRIBE_RUN, SAMPLED_KEYS, SAMPLED_ROWS, parse_object, request_run
 from histscan.sources.servers import run_url
 from histscan.sources.source_option import SourceOption, check_source
 
@@ -79,7 +79,7 @@ class Run(ColumnExports):
             RunNotFoundError: The server knows no such run, or the API key may not see it.
         """
         if force or "config" not in self._attributes:
-            self._attributes = dict(ask_run(self.client, DESCRIBE_RUN, *self._name))
+            self._attributes = dict(request_run(self.client, DESCRIBE_RUN, *self._name))
             self._config = self._summary = self._metadata = None
 
     def refresh(self) -> None:
@@ -243,7 +243,7 @@ class Run(ColumnExports):
             HistoryRequestError: There is no answer.
             RunNotFoundError: The run is gone.
         """
-        return ask_last_step(self.client, self._name)
+        return request_last_step(self.client, self._name)
 
     def scan_history(
         self,

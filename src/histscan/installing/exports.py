@@ -21,7 +21,7 @@ from histscan.paging.paged_scan import PagedScan
 from histscan.sources.graphql import HISTORY_PAGE, SAMPLED_HISTORY_PAGE, Operation, is_refusal
 from histscan.sources.service_graphql import ServiceGraphQLClient
 from histscan.sources.source_option import SourceOption
-from histscan.sources.wandb_client import is_as_made
+from histscan.sources.wandb_client import is_unmodified
 
 __all__ = ["ReadsExports"]
 
@@ -134,7 +134,7 @@ class ReadsExports(PagedScan):
     def _tail_paging(self, client: object) -> dict[str, Any]:
         options = self._options
         # Nobody has said that a client of theirs may be used by several threads at once.
-        shares = isinstance(client, ServiceGraphQLClient) or is_as_made(client)
+        shares = isinstance(client, ServiceGraphQLClient) or is_unmodified(client)
         ahead = options.prefetch if shares else min(options.prefetch, 1)
         return {"prefetch": ahead, "window": options.window, "deadline": options.deadline, "progress": False}
 

@@ -18,7 +18,7 @@ from histscan.paging.prefetch import PageSource
 from histscan.paging.windows import Window
 from histscan.sources.graphql import HISTORY_PAGE, SAMPLED_HISTORY_PAGE, GraphQLClient, WandbDocument
 from histscan.sources.service_graphql import ServiceGraphQLClient
-from histscan.sources.wandb_client import is_as_made
+from histscan.sources.wandb_client import is_unmodified
 
 if TYPE_CHECKING:
     from histscan.sources.service import HistoryService
@@ -102,11 +102,11 @@ class _ThroughCore(ReadsExports, BetaHistoryScan):
         if not self._reads_files():
             super()._prepare()
 
-    def _page_source(self) -> PageSource:
+    def _make_page_source(self) -> PageSource:
         if self._scan_request_id is None:
             # There are no files, so it is asked after all.
             super()._prepare()
-        return super()._page_source()
+        return super()._make_page_source()
 
 
 class _EndsAfterLastStep(ReadsExports):
@@ -123,9 +123,9 @@ class _EndsAfterLastStep(ReadsExports):
         super()._start_over()
         self._last_step = None
 
-    def _show_page(self, page: Any, window: Window) -> None:
+    def _set_page(self, page: Any, window: Window) -> None:
         self._is_empty = not len(page)
-        super()._show_page(page, window)
+        super()._set_page(page, window)
 
     def _load_next(self) -> None:
         super()._load_next()
@@ -160,10 +160,10 @@ class _FailsAsWandb(ReadsExports):
         loaded: bool = normalize_exceptions(super()._load_exported)()
         return loaded
 
-    def _page_source(self) -> PageSource:
+    def _make_page_source(self) -> PageSource:
         from wandb.apis.normalize import normalize_exceptions
 
-        source = super()._page_source()
+        source = super()._make_page_source()
         return source._replace(fetch=normalize_exceptions(source.fetch))
 
 
@@ -175,10 +175,10 @@ class _ThroughClient(_FailsAsWandb):
     def _exports_client(self) -> Any:
         return self.client
 
-    def _page_source(self) -> PageSource:
-        source = super()._page_source()
+    def _make_page_source(self) -> PageSource:
+        source = super()._make_page_source()
         # Nobody has said that a client of theirs may be used by several threads at once.
-        return source if is_as_made(self.client) else source._replace(threads=1)
+        return source if is_unmodified(self.client) else source._replace(threads=1)
 
 
 @_named("HistoryScan")
