@@ -32,7 +32,7 @@ def halved(body: bytes) -> bytes:
 
 
 def at_a_brace(body: bytes) -> bytes:
-    """Ends as whole answers do."""
+    """Ends like a complete answer."""
     return body[: body.rindex(b"}", 0, len(body) * 2 // 3) + 1]
 
 
@@ -59,7 +59,7 @@ def _no_waits(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def breaking(break_answer: Callable[[Answer], Answer]) -> Callable[[Received], Answer]:
-    """Breaks the first answer to each request."""
+    """Truncates or replaces the first answer to each request."""
     asked: set[str] = set()
     whole = answer_from(BACKEND)
 

@@ -1,4 +1,4 @@
-"""histscan.Client: what it sends and to whom, what it gives back, and what it says when that fails."""
+"""histscan.Client: what it sends and to which server, what it returns, and its errors."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ QUERY = "query Viewer { viewer { id } }"
 
 @pytest.fixture
 def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The seconds that requests would have waited before they were sent again."""
+    """The waits before retries, in seconds, which are recorded and skipped."""
     waited: list[float] = []
     monkeypatch.setattr(retry, "sleep", waited.append)
     monkeypatch.setattr(retry, "random", lambda: 1.0)
@@ -54,7 +54,7 @@ def login_of(request: Received) -> str | None:
 
 
 def in_turn(*answers: Answer) -> Callable[[Received], Answer]:
-    """Gives each answer once, and the last one for ever."""
+    """Returns each answer once, and then always the last one."""
     left = list(answers)
     return lambda request: left.pop(0) if len(left) > 1 else left[0]
 
@@ -247,7 +247,7 @@ def test_takes_no_cookies(server: GraphQLServer) -> None:
     assert "Cookie" not in server.received[1].headers
 
 
-# What comes back
+# Answers
 
 
 def test_reads_compressed_answers(server: GraphQLServer) -> None:
@@ -341,7 +341,7 @@ def test_repeats_what_the_server_said(server: GraphQLServer, answer: Answer, sai
     assert said in str(failure.value)
 
 
-# Asking again
+# Retries
 
 
 @pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 504, 507, 520, 522, 524, 525, 530])

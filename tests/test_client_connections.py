@@ -1,4 +1,4 @@
-"""TLS, certificates and proxies: what is honoured, and what is said when they fail."""
+"""TLS, certificates and proxies: which options are respected, and the errors when they fail."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def _bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="module")
 def secure() -> Iterator[GraphQLServer]:
-    """A server whose certificate is its own authority."""
+    """A server with a self-signed certificate."""
     with serving(lambda request: OK, VALID) as running:
         yield running
 
@@ -156,7 +156,7 @@ def test_a_proxy_with_no_address(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_socks_proxy_without_pysocks(monkeypatch: pytest.MonkeyPatch) -> None:
     def missing(*arguments: Any, **options: Any) -> NoReturn:
-        # As requests puts it where PySocks is not installed.
+        # The text of requests if PySocks is not installed.
         raise InvalidSchema("Missing dependencies for SOCKS support.")
 
     monkeypatch.setattr(requests.adapters, "SOCKSProxyManager", missing)
@@ -167,7 +167,7 @@ def test_a_socks_proxy_without_pysocks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class Socks:
-    """A SOCKS 5 proxy on loopback that leads every connection to one address."""
+    """A SOCKS 5 proxy on loopback that forwards every connection to one address."""
 
     def __init__(self, port: int) -> None:
         self._target = port

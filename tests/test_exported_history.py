@@ -1,4 +1,4 @@
-"""Exported files are fetched without a key, kept while they are fresh, and joined with what is in none of them."""
+"""Exported files are fetched without a key, cached while they are current, and combined with rows that are in none."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ FILE_NAME = re.compile(r"[0-9a-f]{32}-[0-9a-f]{16}\.parquet")
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A cache of each test's own, and no waiting for servers that fail."""
+    """A separate cache for each test, and no waits before retries."""
     monkeypatch.setenv("HISTSCAN_CACHE_DIR", str(tmp_path / "cache"))
     monkeypatch.setattr(exported_requests, "pause", lambda _: None)
     return tmp_path / "cache"
@@ -54,7 +54,7 @@ def run(server: ServerProcess) -> histscan.Run:
 
 
 def exported(value: Any) -> Any:
-    """The value as an export gives it back: what is null and what is absent is the same, and so are 1 and 1.0."""
+    """The value as read from an export: null and absent are the same, and so are 1 and 1.0."""
     if isinstance(value, dict):
         return {key: exported(value[key]) for key in sorted(value) if value[key] is not None}
     if isinstance(value, list):
@@ -99,7 +99,7 @@ class TestAgainstLog:
         chosen = run.scan_history(["_step", "validation.r2.x"], source="parquet")
         assert chosen.to_arrow().column_names == ["_step", "validation.r2.x"]
         assert chosen.to_arrow().to_pylist() == list(chosen)
-        # Rows go on where they were.
+        # Rows continue where they were.
         begun = run.scan_history(KEYS, source="parquet")
         assert next(begun)["_step"] == 0
         assert begun.to_arrow().num_rows == 5_000
@@ -238,7 +238,7 @@ class TestDownload:
         finally:
             released.set()
         assert answered.wait(timeout=60)
-        # What came of it too late is dropped.
+        # Its late answer is dropped.
         for thread in threading.enumerate():
             if thread.name.startswith("histscan-download"):
                 thread.join(timeout=60)
@@ -261,7 +261,7 @@ class TestDownload:
         assert list(cache.iterdir()) == []
         scan = backend.scan()
         for _ in range(2):
-            # Asked again, it has not come to the end of it.
+            # A further next() must not report the end.
             with pytest.raises(histscan.HistoryRequestError, match="could not be read from"):
                 next(scan)
         backend.files["/one"] = whole

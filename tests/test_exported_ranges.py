@@ -1,4 +1,4 @@
-"""Of large exported files only the columns that are wanted are fetched; a file that changes or lies is an error."""
+"""Only the wanted columns of large exported files are fetched; a file that changes or is inconsistent is an error."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ KEYS = ["_step", "metric_07", "deep.inner.x", "note"]
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A cache of each test's own, no waiting for servers that fail, and small files taken for large ones."""
+    """A separate cache for each test, no waits before retries, and small files treated as large ones."""
     monkeypatch.setenv("HISTSCAN_CACHE_DIR", str(tmp_path / "cache"))
     monkeypatch.setattr(exported_requests, "pause", lambda _: None)
     monkeypatch.setattr(exported_ranges, "_SMALLEST_SIZE", 100_000)
@@ -56,7 +56,7 @@ def parquet() -> bytes:
 
 
 class RangeServer:
-    """Sends a file and parts of it; what it sends can be changed."""
+    """Sends a file and ranges of it; tests can change what it sends."""
 
     def __init__(self, server: GraphQLServer, body: bytes) -> None:
         self.server = server
@@ -188,7 +188,7 @@ class TestRows:
 
 
 class TestWholeFile:
-    """What is downloaded instead."""
+    """Files that are downloaded instead."""
 
     def test_small_file(self, remote: RangeServer, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(exported_ranges, "_SMALLEST_SIZE", len(remote.body) + 1)
@@ -293,7 +293,7 @@ class TestFaults:
         if missing > 0:
             remote.change = lambda _, answer: Answer(answer.body[:-1], 206, answer.headers)
         for _ in range(2):
-            # Asked again, it has not come to the end of it.
+            # A further next() must not report the end.
             with pytest.raises(histscan.HistoryRequestError, match="could not be read from"):
                 next(scan)
 

@@ -1,4 +1,4 @@
-"""HistoryScan gives the rows that wandb 0.26.1's class gives, for the same requests."""
+"""HistoryScan returns the rows of wandb 0.26.1's class, for the same requests."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def retrying_client(server: GraphQLServer) -> RetryingClient:
 
 
 def clients_of(server: GraphQLServer) -> dict[str, Any]:
-    """Every kind of client that a scan takes, asking the same server."""
+    """Every kind of client that a scan takes, with the same server."""
     return {
         "histscan.Client": Client(server.url, "secret-key"),
         "RetryingClient": retrying_client(server),

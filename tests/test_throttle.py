@@ -1,4 +1,4 @@
-"""A full rate limit makes a client send fewer requests at once, and all of them wait."""
+"""An exceeded rate limit makes a client send fewer requests at once, and delays all of them."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ def test_a_scan_asks_for_fewer_pages_at_once_after_a_full_rate_limit(server: Gra
     client = Client(server.url)
     assert row_texts(HistoryScan(client, RUN, 0, 100, 10, prefetch=4)) == row_texts(BACKEND.rows)
     assert len(server.received) == 4 + 10
-    # The server counts before the client knows of the answer, so one may have just gone.
+    # The server counts before the client has the answer, so one request may have just ended.
     assert max(under_way[:2]) <= 2
 
 

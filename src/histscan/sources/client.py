@@ -268,8 +268,8 @@ class Client:
         if status == 404:
             return "check the base URL, and that the run exists"
         if status == 429:
-            asked = requested_wait(response.headers)
-            return f"the rate limit is exceeded, wait {f'{asked:.0f} s' if asked and isfinite(asked) else 'a while'}"
+            delay = requested_wait(response.headers)
+            return f"the rate limit is exceeded, wait {f'{delay:.0f} s' if delay and isfinite(delay) else 'a while'}"
         if status >= 500:
             return "the server failed, try again later"
         return "the server does not accept this request"
