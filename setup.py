@@ -23,19 +23,22 @@ from setuptools.command.build_ext import build_ext
 CORE = Path("src/histscan/_core")
 
 
-class BuildInPlace(build_ext):  # type: ignore[misc]
-    """Compiles for a checkout only what has changed.
+class BuildCore(build_ext):  # type: ignore[misc]
+    """Compiles only what has changed for a checkout, and everything for a wheel.
 
-    pip gives an editable installation empty folders to build in, and everything would be compiled each time it runs.
+    pip gives an editable installation empty folders to build in, and all would be compiled each time it runs.
     """
 
     def finalize_options(self) -> None:
-        """Keeps object files and libraries of a build in place in the checkout."""
+        """Chooses where to build, and whether what is there can be used."""
         super().finalize_options()
         if self.inplace:
             kept = build_folder() / sys.implementation.cache_tag
             self.build_temp = str(kept / "objects")
             self.build_lib = str(kept / "libraries")
+        else:
+            # What is in build/ may be of another kind, such as with sanitizers, and would be packed as it is.
+            self.force = True
 
 
 def is_debug() -> bool:
@@ -68,7 +71,8 @@ def core_extensions() -> list[Extension]:
         sanitize = [f"-fsanitize={checks}", "-fno-sanitize-recover=undefined"]
         compile_args += ["-fno-omit-frame-pointer", *sanitize]
         link_args += sanitize
-    headers = [str(path) for pattern in ("*.pxd", "*.hpp") for path in sorted(CORE.glob(pattern))]
+    # The flags are in this file.
+    depends = ["setup.py", *(str(path) for pattern in ("*.pxd", "*.hpp") for path in sorted(CORE.glob(pattern)))]
     return [
         Extension(
             f"histscan._core.{source.stem}",
@@ -77,7 +81,7 @@ def core_extensions() -> list[Extension]:
             extra_compile_args=compile_args,
             extra_link_args=link_args,
             define_macros=macros,
-            depends=headers,
+            depends=depends,
         )
         for source in sorted(CORE.glob("*.pyx"))
     ]
@@ -103,7 +107,7 @@ def build() -> None:
             build_dir=str(build_folder()),
             nthreads=os.cpu_count() or 1,
         ),
-        cmdclass={"build_ext": BuildInPlace},
+        cmdclass={"build_ext": BuildCore},
         options={"build_ext": {"parallel": os.cpu_count() or 1}},
     )
 

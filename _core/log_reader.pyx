@@ -135,9 +135,9 @@ cdef class LogReader:
 
     Args:
         skip_corrupt: Skip corrupt chunks and continue at the next block, instead of ending there with an error.
-        last_step: Step of the row before the log's first one, where the log continues another; -1 if it does not.
         fields: The kinds of records to keep, as their field numbers in ``Record``, 1 to 63; the others are skipped.
             None for history, summary, config, run and exit.
+        last_step: Step of the row before the log's first one, where the log continues another; -1 if it does not.
 
     Attributes:
         offset: File offset of the next window, in bytes.
@@ -147,14 +147,14 @@ cdef class LogReader:
         odd_steps: How many rows have a ``_step`` that is not a whole number.
     """
 
-    def __init__(self, bint skip_corrupt=False, int64_t last_step=-1, fields=None):
+    def __init__(self, bint skip_corrupt=False, *, fields=None, int64_t last_step=-1):
         self.skip_corrupt = skip_corrupt
-        self.last_step = last_step
-        self.is_ascending = True
         for field in _DEFAULT_FIELDS if fields is None else fields:
             if not 0 < field < 64:
                 raise ValueError(f"a reader keeps records of fields 1 to 63, not of {field}")
             self.kept |= <uint64_t> 1 << <int> field
+        self.last_step = last_step
+        self.is_ascending = True
         self.truncated = -1
         self.zeros_offset = -1
         self.odd_step_offset = -1

@@ -61,8 +61,13 @@ class AsgiClient:
         }
         sent: list[MutableMapping[str, Any]] = []
 
+        unread = [body]
+
         async def receive() -> MutableMapping[str, Any]:
-            return {"type": "http.request", "body": body}
+            if not unread:
+                # As a client that stays connected.
+                await asyncio.Event().wait()
+            return {"type": "http.request", "body": unread.pop(), "more_body": False}
 
         async def send(message: MutableMapping[str, Any]) -> None:
             sent.append(message)

@@ -52,7 +52,8 @@ class Backend:
         return data_answer({"project": {"run": fields}})
 
     def scan(self, source: Any = "parquet") -> Any:
-        return histscan.Api(self.server.url, KEY).run("e/p/r").scan_history(source=source)
+        # More than two pages: "auto" asks for files then.
+        return histscan.Api(self.server.url, KEY).run("e/p/r").scan_history(page_size=3, source=source)
 
     def rows(self, source: Any = "parquet") -> str:
         """Where each row came from: f for a file, p for a page."""

@@ -11,8 +11,8 @@ import requests
 from histscan.cli import serve
 from histscan.cli.exit_codes import UsageError
 from histscan.errors import HistoryError
-from histscan.server.settings import ServerSettings
-from histscan.server.startup import ANY_KEY, environment
+from histscan.server.settings import ANY_KEY, ServerSettings
+from histscan.server.startup import environment
 from tests.server_process import serving
 
 EXAMPLE = Path(__file__).resolve().parent.parent / "examples" / "lissajous-regression.wandb"
@@ -130,3 +130,14 @@ def test_verbose_prints_requests() -> None:
     with serving(EXAMPLE, "--verbose") as server:
         server.query("query Mine { viewer { entity } }")
     assert any("Mine: HTTP 200" in line for line in server.complaints)
+
+
+def test_terminals_are_not_told_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "run-\x1b[31mred\u202e.wandb").write_bytes(EXAMPLE.read_bytes()[:7])
+    (tmp_path / "run-\x1b]0;title\x07.wandb").write_bytes(b"no log")
+    with serving(tmp_path, "--verbose") as server:
+        server.query("{ viewer { entity } }")
+    printed = "".join(server.complaints)
+    assert r"local/uncategorized/\x1b[31mred\u202e" in printed
+    assert r"run-\x1b]0;title\x07.wandb is not served" in printed
+    assert not {"\x1b", "\x07", "\u202e"} & set(printed)

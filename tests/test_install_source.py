@@ -62,13 +62,15 @@ class Scans:
         )
 
     def graphql(self, **arguments: Any) -> Any:
-        return public.HistoryScan(**{"client": self.client, "run": self.run, "min_step": 0, "max_step": 10} | arguments)
+        # More than two pages: "auto" asks for files then.
+        given = {"client": self.client, "run": self.run, "min_step": 0, "max_step": 10, "page_size": 3}
+        return public.HistoryScan(**given | arguments)
 
     def keys(self, keys: Any) -> Any:
         return public.SampledHistoryScan(client=self.client, run=self.run, keys=keys, min_step=0, max_step=10)
 
     def service_scan(self, **arguments: Any) -> Any:
-        given = {"service_api": self.service, "run": self.run, "min_step": 0, "max_step": 10}
+        given = {"service_api": self.service, "run": self.run, "min_step": 0, "max_step": 10, "page_size": 3}
         return public.BetaHistoryScan(**given | arguments)
 
 
@@ -103,6 +105,17 @@ class TestOption:
         with installed(source="auto"):
             assert origins(made.graphql()) == "fffppppppp"
         assert origins(made.graphql()) == "p" * 10
+
+    def test_auto_reads_pages_where_the_history_fits_two(self, made: Scans, backend: Backend) -> None:
+        with installed(source="auto"):
+            for scan in (made.graphql(page_size=5), made.service_scan(page_size=5)):
+                assert "f" not in origins(scan)
+                assert scan.to_arrow().num_rows == 10
+            assert backend.downloads == []
+            assert "ExportedFiles" not in [request.operation for request in backend.server.received]
+            assert origins(made.graphql(page_size=4)) == "fffppppppp"
+        with installed(source="parquet"):
+            assert origins(made.graphql(page_size=5)) == "fffppppppp"
 
     def test_what_is_no_source_changes_nothing(self) -> None:
         source: Any = "files"

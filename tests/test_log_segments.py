@@ -19,7 +19,7 @@ from tests import log_oracle, wire
 from tests.json_corpus import fingerprint
 from tests.log_samples import steps_of
 
-REAL_LOGS = Path(__file__).parent / "data" / "real_logs"
+REAL_LOGS = Path(__file__).parent / "real_logs"
 SEGMENTS = sorted(REAL_LOGS.glob("resumed-*.wandb"))
 
 

@@ -23,8 +23,8 @@ from tests import log_oracle, wire
 from tests.json_corpus import fingerprint
 from tests.log_samples import read_log, steps_of, write_run
 
-REAL_LOGS = Path(__file__).parent / "data" / "real_logs"
-READABLE = [path for path in sorted(REAL_LOGS.iterdir()) if "header-version" not in path.name]
+REAL_LOGS = Path(__file__).parent / "real_logs"
+READABLE = [path for path in sorted(REAL_LOGS.glob("*.wandb")) if "header-version" not in path.name]
 
 STEP_TEXTS = ["0", "7", "-3", "12.0", "1e+06", "9223372036854775807", "-9223372036854775808"]
 ODD_TEXTS = ['"5"', "5.5", "null", "true", "[1]", '{"a": 1}', "NaN", "-Infinity", "1e300", "9223372036854775808", " "]

@@ -166,6 +166,26 @@ def test_a_clients_own_exceptions_pass(error: type[BaseException]) -> None:
         HistoryScan(Broken(), RUN, 0, 9, prefetch=2)._load_next()
 
 
+@MAKES
+@pytest.mark.parametrize("window", ["fixed", "adaptive"])
+def test_an_only_page_is_fetched_without_a_thread(make: Make, window: Any) -> None:
+    class Watched(MemoryClient):
+        def execute(self, document: Any, variable_values: dict[str, Any]) -> dict[str, Any]:
+            asking.append(threading.current_thread())
+            return super().execute(document, variable_values)
+
+    asking: list[threading.Thread] = []
+    backend = HistoryBackend(training_rows(range(10)))
+    scan = make(Watched(backend), 0, 10, 10, prefetch=8, window=window)
+    assert row_texts(scan) == row_texts(make(MemoryClient(backend), 0, 10, 10))
+    assert asking == [threading.current_thread()]
+    asking.clear()
+    scan = make(Watched(backend), 0, 10, 9, prefetch=8, window=window)
+    assert len(list(scan)) == 10
+    assert len(asking) == 2
+    assert threading.current_thread() not in asking
+
+
 def test_malformed_rows_of_a_sampled_page_come_last(server: GraphQLServer) -> None:
     def respond(request: Received) -> Answer:
         first = first_step(request.payload["variables"])

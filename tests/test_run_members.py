@@ -11,7 +11,6 @@ import pytest
 
 import histscan
 from histscan.runs.run_state import SILENCE, run_state
-from histscan.server.log_outline import outline_log
 from histscan.sources.wandb_log import read_windows
 from tests import wire
 from tests.log_samples import step_rows, write_run
@@ -75,8 +74,6 @@ def test_state_and_exit_code(
     path = write_run(tmp_path / "log.wandb", [*step_rows(range(3)), *records])
     run = histscan.LogRun(path)
     assert (run.exit_code, run.state) == (exit_code, state)
-    # The server goes by the same rule.
-    assert run_state(outline_log(path).exit_code, time.time()) == state
     # The state changes as time passes although nothing is written.
     long_ago = time.time() - SILENCE - 60
     os.utime(path, (long_ago, long_ago))

@@ -7,7 +7,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import pytest
 
-from histscan.server.file_links import LIFETIME, FileLinks, LinkError
+from histscan.server.file_links import LIFETIME, FileLinks, LinkedFile, LinkError
 from tests.asgi_client import AsgiClient, client_of
 
 EXAMPLE = Path(__file__).resolve().parent.parent / "examples" / "lissajous-regression.wandb"
@@ -89,10 +89,15 @@ def test_ranges_that_hold_nothing(client: AsgiClient, url: str, content: bytes, 
     assert reply.headers["content-range"] == f"bytes */{len(content)}"
 
 
-@pytest.mark.parametrize("asked", ["bytes=0-1,5-6", "bytes=-", "bytes=x-y", "rows=0-1", ""])
+@pytest.mark.parametrize("asked", ["bytes=0-1,5-6", "bytes=-", "bytes=x-y", "rows=0-1", f"bytes=0-{'9' * 5000}", ""])
 def test_whole_file_for_what_is_no_range(client: AsgiClient, url: str, content: bytes, asked: str) -> None:
     reply = client.request("GET", url, headers={"range": asked})
     assert (reply.status, reply.body) == (200, content)
+
+
+def test_a_range_of_the_headers_alone(client: AsgiClient, url: str) -> None:
+    reply = client.request("HEAD", url, headers={"range": "bytes=5-8"})
+    assert (reply.status, reply.body, reply.headers["content-length"]) == (206, b"", "4")
 
 
 def test_conditions(client: AsgiClient, url: str, content: bytes) -> None:
@@ -133,10 +138,10 @@ def test_forged_addresses_are_refused(client: AsgiClient, url: str) -> None:
 def test_addresses_expire() -> None:
     now = [1000.0]
     links = FileLinks(lambda: now[0])
-    path, _, query = links.link(EXAMPLE).partition("?")
-    assert links.find(path, query) == EXAMPLE
+    path, _, query = links.link(LinkedFile(EXAMPLE)).partition("?")
+    assert links.find(path, query).path == EXAMPLE
     now[0] += LIFETIME
-    assert links.find(path, query) == EXAMPLE
+    assert links.find(path, query).path == EXAMPLE
     now[0] += 1
     with pytest.raises(LinkError, match="expired"):
         links.find(path, query)

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 import histscan
-from histscan.server.resolvers import RESOLVERS
 from histscan.server.schema import make_schema
 from tests.asgi_client import AsgiClient, client_of
 
@@ -54,8 +53,9 @@ def steps(rows: list[dict[str, Any]]) -> list[int]:
 
 
 def test_every_field_has_an_answer() -> None:
-    for name in ("Query", "Project", "Run"):
-        assert set(RESOLVERS[name]) == set(make_schema().type_map[name].fields)  # type: ignore[attr-defined]
+    for name in ("Query", "Project", "Run", "File"):
+        fields = make_schema().type_map[name].fields  # type: ignore[attr-defined]
+        assert not [field for field, declared in fields.items() if declared.resolve is None]
 
 
 def test_history_has_an_exclusive_end(client: AsgiClient) -> None:
@@ -140,8 +140,9 @@ def test_introspection_as_old_clients_do_it(client: AsgiClient) -> None:
 
 
 def test_one_of_several_operations(client: AsgiClient) -> None:
-    query = "query One { viewer { username } } query Two { serverInfo { features { name } } }"
-    assert client.post({"query": query, "operationName": "Two"}).json() == {"data": {"serverInfo": {"features": []}}}
+    query = "query One { viewer { username } } query Two { serverInfo { latestLocalVersionInfo { outOfDate } } }"
+    two = client.post({"query": query, "operationName": "Two"})
+    assert two.json() == {"data": {"serverInfo": {"latestLocalVersionInfo": None}}}
     reply = client.post({"query": query, "operationName": ""})
     assert reply.status == 400
     assert "operation name" in reply.json()["errors"][0]["message"]
@@ -304,8 +305,13 @@ class TestAccess:
         ("method", "path", "status"),
         [
             ("GET", "/graphql", 405),
-            ("GET", "/", 404),
+            ("GET", "/", 200),
+            ("HEAD", "/", 200),
+            ("POST", "/", 405),
+            ("POST", "/graphql/", 404),
+            ("GET", "/traffic/", 404),
             ("GET", "/etc/passwd", 404),
+            ("PUT", "/traffic", 405),
             ("POST", "/graphql/../x", 404),
             ("GET", "/files/../../etc/passwd", 403),
             ("GET", "/files/%2e%2e%2fx", 403),
@@ -336,6 +342,10 @@ class TestAccess:
             assert reply.headers["www-authenticate"].startswith("Basic")
         assert client.request("GET", "/traffic").status == 401
         assert client.request("DELETE", "/traffic").status == 401
+
+    def test_what_is_sent_without_a_key_is_not_read(self, tmp_path: Path) -> None:
+        client = client_of(EXAMPLE, folder=tmp_path, api_key="sesame" * 7)
+        assert client.request("POST", "/graphql", body=b" " * (17 << 20)).status == 401
 
     def test_traffic(self, tmp_path: Path) -> None:
         client = client_of(EXAMPLE, folder=tmp_path)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import math
+import mimetypes
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +15,7 @@ import pytest
 import requests
 
 import histscan
+from tests.monitored_run import SYSTEM_ROWS, monitored_log
 from tests.server_process import ServerProcess, serving
 from tests.wandb_client import Failure, Question, ask_wandb
 
@@ -19,12 +23,20 @@ ROOT = Path(__file__).resolve().parent
 DATA = ROOT / "data"
 EXAMPLE = ROOT.parent / "examples" / "lissajous-regression.wandb"
 
+MONITORED = "histscan/machines/monitored"
 LISSAJOUS = "histscan/examples/lissajous"
 ODD = "histscan/fixtures/default-encoding"
 GROWING = "histscan/fixtures/typed-encoding"
 KEYS = ["_step", "loss"]
 NESTED_KEYS = ["_step", "validation.r2.x", "gradient.norm"]
 KEY = "f0" * 20
+FILES = {
+    "media/plot é.txt": b"\x00\xff" * 1000,
+    "output.log": b"one\ntwo\n",
+    "wandb-metadata.json": b'{"python": "CPython 3.11.2", "git": {"commit": "a1b2"}}',
+    "wandb-summary.json": b'{"loss": NaN}',
+}
+READ_ONLY = "histscan serve is read-only"
 # Values of these have no type in common, so that a column of theirs is text.
 TEXT_COLUMNS = {"changes type", "list"}
 
@@ -58,13 +70,23 @@ def growing(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A log without its end, as of a run that still runs."""
     path = tmp_path_factory.mktemp("growing") / "run-growing.wandb"
     path.write_bytes((DATA / "typed-encoding.wandb").read_bytes()[:70_000])
+    for name, content in FILES.items():
+        file = path.parent / "files" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content)
     return path
 
 
 @pytest.fixture(scope="module")
-def server(growing: Path) -> Iterator[ServerProcess]:
+def monitored(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A log with system metrics."""
+    return monitored_log(tmp_path_factory.mktemp("monitored") / "run-monitored.wandb")
+
+
+@pytest.fixture(scope="module")
+def server(growing: Path, monitored: Path) -> Iterator[ServerProcess]:
     with serving(
-        DATA / "default-encoding.wandb", EXAMPLE, growing, "--export-rows", "2000", "--api-key", KEY
+        DATA / "default-encoding.wandb", EXAMPLE, growing, monitored, "--export-rows", "2000", "--api-key", KEY
     ) as running:
         yield running
 
@@ -92,6 +114,33 @@ def asked(server: ServerProcess) -> Asked:
     asked.add("beta range", "beta_scan_history", LISSAJOUS, arguments={"min_step": 4000, "max_step": 4010})
     asked.add("history", "history", LISSAJOUS, arguments={"samples": 100, "pandas": False})
     asked.add("history keys", "history", LISSAJOUS, arguments={"samples": 50, "keys": ["loss"], "pandas": False})
+    asked.add("events", "history", MONITORED, arguments={"stream": "system", "pandas": False})
+    asked.add("some events", "history", MONITORED, arguments={"stream": "system", "pandas": False, "samples": 2})
+    asked.add("system metrics", "system_metrics", MONITORED)
+    asked.add("no events", "history", LISSAJOUS, arguments={"stream": "system", "pandas": False})
+    asked.add("files", "files", GROWING, arguments={"per_page": 3}, take=("name", "size", "md5", "mimetype"))
+    asked.add("count of files", "files", GROWING, arguments={}, then="__len__")
+    asked.add("files like", "files", GROWING, arguments={"pattern": "wandb-%.json"}, take=("name",))
+    asked.add("files named", "files", GROWING, arguments={"names": ["output.log"]}, take=("name",))
+    asked.add("download", "file", GROWING, arguments={"name": "wandb-summary.json"}, then="download")
+    asked.add("missing file", "file", GROWING, arguments={"name": "../secret"}, then="download")
+    asked.add("metadata", "metadata", GROWING)
+    asked.add("no metadata", "metadata", LISSAJOUS)
+    asked.add("no files", "files", LISSAJOUS, arguments={})
+    for name in ("logged_artifacts", "used_artifacts"):
+        asked.add(name, name, LISSAJOUS, arguments={})
+        asked.add(f"count of {name}", name, LISSAJOUS, arguments={}, then="__len__")
+    asked.add("sweep", "sweep", LISSAJOUS)
+    asked.add("reports", "reports", arguments={"path": "histscan/examples"})
+    asked.add("artifact types", "artifact_types", arguments={"project": "histscan/examples"})
+    asked.add("sweeps", "project", arguments={"name": "examples", "entity": "histscan"}, then="sweeps")
+    asked.add("projects", "projects", arguments={"entity": "histscan"}, take=("name",))
+    asked.add("team", "team", arguments={"team": "histscan"}, then="__repr__")
+    asked.add("automations", "automations", arguments={"entity": "histscan"})
+    asked.add("has artifact", "artifact_exists", arguments={"name": "histscan/examples/model:v0"})
+    for name in ("update", "delete"):
+        asked.add(name, name, LISSAJOUS, arguments={})
+    asked.add("delete file", "file", GROWING, arguments={"name": "output.log"}, then="delete")
     asked.add("missing run", "config", "histscan/examples/nobody")
     asked.add("missing project", "runs", arguments={"path": "histscan/nothing"})
     asked.add("traversal", "config", "histscan/examples/..%2f..%2fetc")
@@ -228,6 +277,56 @@ def test_listings(asked: Asked) -> None:
     assert asked["newest first"] == [("typed-encoding", "running"), ("default-encoding", "finished")]
     assert asked["filtered"] == [("default-encoding", log_of(ODD).lastHistoryStep, log_of(ODD).config)]
     assert asked["filtered out"] == []
+
+
+def test_files(asked: Asked) -> None:
+    types = ["text/plain", "application/octet-stream", "application/json", "application/json"]
+    digests = [base64.b64encode(hashlib.md5(content).digest()).decode() for content in FILES.values()]
+    sizes = [len(content) for content in FILES.values()]
+    found = asked["files"]
+    assert [file[:3] for file in found] == list(zip(FILES, sizes, digests, strict=True))
+    assert [file[3] for file in found] == [mimetypes.guess_type(name)[0] or types[1] for name in FILES]
+    assert asked["count of files"] == 4
+    assert asked["files like"] == [("wandb-metadata.json",), ("wandb-summary.json",)]
+    assert asked["files named"] == [("output.log",)]
+    assert asked["download"] == ['{"loss": NaN}']
+    assert asked["metadata"] == json.loads(FILES["wandb-metadata.json"])
+    assert "there is no such file" in asked.failure("missing file").message
+
+
+def test_system_metrics(asked: Asked, monitored: Path) -> None:
+    rows = list(histscan.LogRun(monitored).system_metrics())
+    assert len(rows) == len(SYSTEM_ROWS)
+    assert_same_rows(asked["events"], rows)
+    assert_same_rows(asked["some events"], [rows[0], rows[-1]])
+    last = {f"system.{name}": value for row in SYSTEM_ROWS for name, value in row.items()}
+    assert same(asked["system metrics"], last)
+    assert asked["no events"] == []
+
+
+def test_own_client_reads_the_same(server: ServerProcess, monitored: Path) -> None:
+    api = histscan.Api(base_url=server.url, api_key=KEY)
+    run, saved = api.run(MONITORED), api.run(GROWING)
+    assert_same_rows(list(run.system_metrics()), list(histscan.LogRun(monitored).system_metrics()))
+    assert run.metadata is None
+    assert saved.metadata == json.loads(FILES["wandb-metadata.json"])
+    assert [line.text.strip() for line in saved.console()] == FILES["output.log"].decode().split()
+
+
+def test_what_recorded_runs_have_none_of(asked: Asked) -> None:
+    nothing = ["no files", "logged_artifacts", "used_artifacts", "reports", "artifact types", "sweeps", "automations"]
+    assert [asked[label] for label in nothing] == [[]] * len(nothing)
+    assert [asked[f"count of {name}"] for name in ("logged_artifacts", "used_artifacts")] == [0, 0]
+    assert asked["sweep"] is None
+    assert asked["no metadata"] is None
+    assert asked["has artifact"] is False
+    assert asked["team"] == "<Team histscan>"
+    assert asked["projects"] == [("examples",), ("fixtures",), ("machines",)]
+
+
+@pytest.mark.parametrize("label", ["update", "delete", "delete file"])
+def test_changes_are_refused(asked: Asked, label: str) -> None:
+    assert READ_ONLY in asked.failure(label).message
 
 
 def test_viewer(asked: Asked) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
+from wandb.sdk.lib.wbauth import write_netrc_auth
 
 from histscan.errors import CredentialsWarning, HistoryRequestError
 from histscan.sources.client import Client
@@ -181,10 +182,23 @@ def test_says_where_a_wrong_address_stands(enter: Any) -> None:
 # netrc
 
 
-def test_names_that_wandb_login_quotes(enter: Any) -> None:
-    """wandb quotes as a shell does what Python's netrc reads with its quotes."""
-    enter(Case({"~/.netrc": login("'[::1]:8080'", COMPANY_KEY) + login("localhost:80", CLOUD_KEY)}))
-    assert key_for("http://[::1]:8080") == COMPANY_KEY
+@pytest.mark.parametrize(
+    "host",
+    [
+        *("https://api.wandb.ai", "https://wandb.company.com", "http://localhost:8080", "http://127.0.0.1:8080"),
+        *("https://wandb.company.com:8443/path", "http://[::1]:8080", "https://Wandb.Company.com"),
+    ],
+)
+def test_reads_what_wandb_login_writes(enter: Any, host: str) -> None:
+    """wandb quotes what is special in a shell, which Python's netrc takes for a part of the name."""
+    enter(Case({"~/.netrc": login("x.example.com", OTHER_KEY)}))
+    write_netrc_auth(host=host, api_key=COMPANY_KEY)
+    assert key_for(host) == COMPANY_KEY
+    assert key_for("https://another.example.com:8080") is None
+
+
+def test_names_of_hosts_have_no_case(enter: Any) -> None:
+    enter(Case({"~/.netrc": login("localhost:80", CLOUD_KEY)}))
     assert key_for("http://LOCALHOST:80") == CLOUD_KEY
 
 

@@ -151,22 +151,26 @@ def test_what_a_scan_asks_for_is_bounded(run: tuple[list[int], int], page_size: 
         widest = max(widest, variables["pageSize"])
 
 
+def rows(number: int) -> list[Any]:
+    return [{}] * number
+
+
 def test_one_dense_answer_makes_windows_narrow_again() -> None:
     windows = make_windows("adaptive", 100)
-    assert windows.accepts(windows.plan(0, 10**6), 0)
+    assert windows.accepts(windows.plan(0, 10**6), rows(0))
     wide = windows.plan(100, 10**6)
     assert wide == Window(100, 900, 800)
-    assert not windows.accepts(wide, 100)
+    assert not windows.accepts(wide, rows(100))
     assert windows.plan(100, 10**6) == Window(100, 200, 100)
-    assert windows.accepts(windows.plan(100, 10**6), 100)
+    assert windows.accepts(windows.plan(100, 10**6), rows(100))
     assert windows.plan(200, 10**6) == Window(200, 300, 100)
 
 
 def test_windows_fit_the_density() -> None:
     windows = make_windows("adaptive", 100)
-    assert windows.accepts(windows.plan(0, 10**6), 10)
+    assert windows.accepts(windows.plan(0, 10**6), rows(10))
     assert windows.plan(100, 10**6).width == 500
-    assert windows.accepts(windows.plan(100, 10**6), 50)
+    assert windows.accepts(windows.plan(100, 10**6), rows(50))
     assert windows.plan(600, 10**6).width == 500
     assert windows.plan(600, 700) == Window(600, 700, 500)
 
@@ -181,7 +185,7 @@ def test_a_burst_costs_one_answer_at_most_for_a_page_of_its_rows() -> None:
 def test_windows_are_never_wider_than_a_request_can_say() -> None:
     windows = make_windows("adaptive", 2**30)
     for _ in range(3):
-        assert windows.accepts(windows.plan(0, 2**62), 0)
+        assert windows.accepts(windows.plan(0, 2**62), rows(0))
     assert windows.plan(0, 2**62).width == 2**31 - 1
 
 

@@ -32,6 +32,7 @@ class Question:
         arguments: Keyword arguments to call the method with; None for an attribute.
         take: Attributes of each item of the answer, to return instead of the items.
         first: How many items to take of an iterable; None for all.
+        then: A method of the answer, called to get the answer itself.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Question:
     arguments: Mapping[str, Any] | None = None
     take: tuple[str, ...] = ()
     first: int | None = None
+    then: str | None = None
 
 
 @dataclass(frozen=True)
@@ -135,6 +137,8 @@ def _answer(api: Any, question: dict[str, Any]) -> Any:
     found = attrgetter(question["name"])(asked)
     if question["arguments"] is not None:
         found = found(**question["arguments"])
+    if question["then"] is not None:
+        found = getattr(found, question["then"])()
     take = question["take"]
     if isinstance(found, str | int | float | type(None)):
         return found

@@ -10,9 +10,10 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
 from histscan._version import __version__
-from histscan.column_passes import STEP, ColumnPasses, Watcher
+from histscan.column_passes import ColumnPasses, Watcher
 from histscan.log_scan import LogScan
 from histscan.parquet_run import ParquetScan
+from histscan.steps import STEP
 
 if TYPE_CHECKING:
     import pyarrow

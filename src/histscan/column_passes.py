@@ -19,15 +19,15 @@ from histscan._core.scan import RowScan
 from histscan.column_threads import build_chunks_in_threads, default_threads
 from histscan.errors import HistoryError
 from histscan.runs.log_segments import quiet
+from histscan.steps import STEP
 
 if TYPE_CHECKING:
     import pyarrow
 
     from histscan.log_scan import LogScan
 
-__all__ = ["STEP", "ColumnPasses", "ColumnSurvey", "Watcher"]
+__all__ = ["ColumnPasses", "ColumnSurvey", "Watcher"]
 
-STEP = "_step"
 _INT64 = "l"
 
 Watcher = Callable[[int, int], object]

@@ -15,6 +15,7 @@ from histscan._core.column_builder import ColumnBuilder
 from histscan._core.column_chunk import ColumnChunk
 from histscan._core.page import Page
 from histscan.column_chunks import ROWS_PER_CHUNK, add_page, build_whole_pages, end_pages, likely_rows
+from histscan.errors import HistoryError
 
 __all__ = ["build_chunks_in_threads", "default_threads"]
 
@@ -46,11 +47,13 @@ def build_chunks_in_threads(
         depends on the pages and on the number of threads, not on how fast these are.
 
     Raises:
-        HistoryError: A page can't be read; of several, the first in the scan's order.
+        HistoryError: A page can't be read; of several, the first in the scan's order. Or the process was forked since
+            the generator began: the child has to begin anew.
     """
     if threads <= 1:
         yield from build_whole_pages(pages, keys=keys, flatten=flatten)
         return
+    process = os.getpid()
     groups = _PageGroups(iter(pages), threads)
     waiting: deque[_GroupTask] = deque()
     # Among them are those that are built and wait for their turn.
@@ -70,6 +73,9 @@ def build_chunks_in_threads(
                 task.offer(others)
             if not waiting:
                 break
+            if os.getpid() != process:
+                # The other threads are not here, and their pages may be half read.
+                raise HistoryError("the process was forked while threads built columns: read them anew in the child")
             # Whoever is free takes the first group that nobody has begun with: so all are ready at about the same time.
             if not waiting[0].is_done and any(task.run() for task in waiting):
                 continue
@@ -78,8 +84,9 @@ def build_chunks_in_threads(
                 yield chunk
     finally:
         begun = [task for task in waiting if not task.withdraw()]
-        for task in begun:
-            task.end()
+        if os.getpid() == process:
+            for task in begun:
+                task.end()
         groups.end()
     if groups.failure is not None:
         raise groups.failure

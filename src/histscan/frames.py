@@ -7,6 +7,7 @@ is handed to the consumer without a copy.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from histscan._core.arrow_stream import ArrowStream
@@ -38,6 +39,10 @@ class ColumnExports:
         def _pages(self) -> Iterator[Page | list[Any]]: ...
 
         def _add_location(self, error: HistoryError) -> None: ...
+
+    def __getstate__(self) -> dict[str, Any]:
+        # For pickles of runs; those of scans have no state. They may be read in another folder.
+        return {name: _absolute(value) for name, value in self.__dict__.items()}
 
     def _column_keys(self, keys: Sequence[str] | None) -> Sequence[str] | None:
         """The keys to make columns of; None for whatever the rows have."""
@@ -196,6 +201,12 @@ class ColumnExports:
                     raise stream.error from None
                 raise
             yield batch
+
+
+def _absolute(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_absolute(item) for item in value]
+    return value.absolute() if isinstance(value, Path) else value
 
 
 def _import_pyarrow() -> Any:

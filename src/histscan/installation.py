@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import ModuleType
@@ -27,6 +26,7 @@ from histscan.paging.options import (
     ProgressOption,
     WindowOption,
 )
+from histscan.process_lock import ProcessLock
 from histscan.sources.parquet import import_parquet
 from histscan.sources.source_option import SourceOption, check_source
 
@@ -67,7 +67,7 @@ class _Installation:
         return {scan_class: _ClassOptions(scan_class.paging, scan_class.source) for scan_class in self.ours.values()}
 
 
-_lock = threading.RLock()
+_lock = ProcessLock()
 _installation: _Installation | None = None
 _is_wanted = False  # install() was called last, not uninstall()
 _blocks = 0  # how many `with installed()` are running
@@ -101,8 +101,9 @@ def install(
             exported a run's history to, which is faster, and asks for pages of what is in none of them, or of all if
             there are none. Rows are then as `histscan.ParquetRun` has them: whole numbers of columns of floats stay
             floats, what has no value is absent instead of None, and rows of ``keys=`` are those that have all of them,
-            whichever way the release reads history. ``"auto"`` does so where nothing stands in the way, and else reads
-            pages. Files are fetched without an API key, and kept as `histscan.Api` keeps them.
+            whichever way the release reads history. ``"auto"`` does so where nothing stands in the way, and reads pages
+            else, and where the history fits one or two of them. Files are fetched without an API key, and kept as
+            `histscan.Api` keeps them.
 
     Raises:
         WandbMissingError: wandb is not installed; also an ``ImportError``.

@@ -40,7 +40,7 @@ class LogScan(RowScan, ColumnExports):
 
     Attributes:
         path: The log; of several, the folder that they are in.
-        size: Bytes of the files when the scan was made.
+        size: Bytes of the files when the scan was made; 0 if they could not be found.
     """
 
     def __init__(
@@ -54,7 +54,11 @@ class LogScan(RowScan, ColumnExports):
     ) -> None:
         self._logs = LogSegments([logs], logs, skip_corrupt=skip_corrupt) if isinstance(logs, Path) else logs
         self.path = self._logs.path
-        self.size = sum(self._logs.sizes())
+        try:
+            self.size = sum(self._logs.sizes())
+        except OSError:
+            # Reading says what is wrong: an error while unpickling would end a worker of a pool, which then hangs.
+            self.size = 0
         self.keys = None if keys is None else list(keys)
         self._selection = ItemSelection(self.keys) if self.keys else None
         self._limits: Sequence[int] | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 from histscan.errors import HistoryError
@@ -53,4 +54,6 @@ class PageStream:
         """Ends the stream, and closes the files that it has open."""
         close = getattr(self._pages, "close", None)
         if close is not None:
-            close()
+            # A generator refuses while a thread is within it, though it may be one that a fork has left behind.
+            with suppress(ValueError):
+                close()

@@ -8,7 +8,6 @@ through the core's column builder, as the rows of every other source do.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from histscan._core.arrow_batch import ArrowBatch
@@ -18,7 +17,9 @@ from histscan._core.column_builder import ColumnBuilder
 from histscan._core.column_chunk import ColumnChunk
 from histscan._core.column_types import merge_columns
 from histscan.errors import HistoryError
-from histscan.sources.parquet import STEP, ParquetSource, is_json
+from histscan.lazy import cached_property
+from histscan.sources.parquet import ParquetSource, is_json
+from histscan.steps import STEP
 
 if TYPE_CHECKING:
     import pyarrow

@@ -6,7 +6,6 @@ import json
 import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +13,7 @@ from histscan._core.page import Page
 from histscan._core.scan import RowScan
 from histscan.errors import HistoryDecodeError, HistoryError
 from histscan.frames import ColumnExports
+from histscan.lazy import cached_property
 from histscan.log_scan import UNBOUNDED
 from histscan.page_stream import PageStream
 from histscan.paging.parquet_pages import read_pages
@@ -42,6 +42,9 @@ class ParquetRun(ParquetMembers, ColumnExports):
     Several files are one history: their rows are ordered by step, whatever the files overlap, and whatever columns
     each has. Rows of one step stay separate rows, in the order of the files; only a row that another file repeats in
     all that was asked for is given once.
+
+    Threads and forked processes may share a run. A pickle of it has the paths of the files, from the root on, and which
+    columns and row groups they have: if a file has changed where it is unpickled, scans raise an error.
 
     Args:
         path: A file, a folder with ``.parquet`` files, a pattern such as ``"history/*.parquet"``; or a list of these.

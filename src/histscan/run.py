@@ -45,7 +45,8 @@ class _Survey:
 class LogRun(LogMembers, ColumnExports):
     """A run recorded in a ``.wandb`` file, with the names that ``wandb.Api().run()`` gives things.
 
-    The files are only ever read. They may still be written: every look at them sees what is there.
+    The files are only ever read. They may still be written: every look at them sees what is there. Threads and forked
+    processes may share a run. A pickle of it has the paths of the files, from the root on.
 
     A run that was resumed has several logs, its segments. They are one history, in the order in which they were
     started. A step that several have belongs to the last: its rows replace those of the logs before, and a warning
@@ -84,12 +85,12 @@ class LogRun(LogMembers, ColumnExports):
         # Names and tags may change when a run is resumed: the last record has them.
         self._record = heads[-1].record
         self._first_record = heads[0].record
-        self._logs = LogSegments(self.files, self.file, skip_corrupt=self._skip_corrupt)
+        self._segments = LogSegments(self.files, self.file, skip_corrupt=self._skip_corrupt)
 
     @property
     def _survey(self) -> _Survey:
         """What a pass over all logs tells; made again when they have changed."""
-        version = self._logs.version()
+        version = self._segments.version()
         survey = self._surveyed
         if survey is None or survey.version != version:
             survey = self._surveyed = self._make_survey(version)
@@ -101,7 +102,7 @@ class LogRun(LogMembers, ColumnExports):
         config.add(self._first_record.config)
         summary.add(self._first_record.summary)
         with quiet():  # the scan warns
-            for page in self._logs.read_pages():
+            for page in self._segments.read_pages():
                 for message in page.records(RUN_FIELD):
                     # A resumed run's record has the configuration that it was resumed with.
                     config.add(read_run_record(message).config)
@@ -221,7 +222,9 @@ class LogRun(LogMembers, ColumnExports):
         """
         if isinstance(keys, str) or (keys is not None and not all(isinstance(key, str) for key in keys)):
             raise ValueError(f"keys must be a list of strings, not {keys!r}")
-        return LogScan(self._logs, keys=keys, min_step=min_step, stop_step=UNBOUNDED if max_step is None else max_step)
+        return LogScan(
+            self._segments, keys=keys, min_step=min_step, stop_step=UNBOUNDED if max_step is None else max_step
+        )
 
     def _pages(self) -> Iterator[Page | list[Any]]:
         return self.scan_history()._pages()

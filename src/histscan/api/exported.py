@@ -26,6 +26,7 @@ from histscan.sources.exported_requests import FileRequests
 from histscan.sources.graphql import Operation, run_of
 from histscan.sources.parquet import ParquetSource, import_parquet
 from histscan.sources.run_queries import EXPORTED_FILES
+from histscan.steps import STEP
 
 if TYPE_CHECKING:
     from histscan.sources.client import Client
@@ -175,7 +176,7 @@ def _read_answer(exports: Mapping[str, Any] | None) -> tuple[list[str], list[int
     if exports is None:
         return [], []
     try:
-        return [str(url) for url in exports["parquetUrls"]], [int(row["_step"]) for row in exports["liveData"]]
+        return [str(url) for url in exports["parquetUrls"]], [int(row[STEP]) for row in exports["liveData"]]
     except (KeyError, TypeError, ValueError):
         raise ResponseShapeError("`parquetHistory` in the server's answer is of another shape") from None
 
@@ -230,7 +231,7 @@ class ExportedScan(RowScan, ColumnExports):
             Exception: What finding them raises; it is tried again the next time.
         """
         wanted = self.keys if keys is None else [*keys, *(self.keys or ())]
-        for read, found in self._found.items():
+        for read, found in list(self._found.items()):
             if found is None or read is None or (wanted is not None and read.issuperset(wanted)):
                 return found
         history = self._find(wanted)

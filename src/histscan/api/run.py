@@ -11,16 +11,17 @@ from histscan._core.page import Page
 from histscan._core.pages import HistoryPage, SampledPage
 from histscan.api.names import RunName
 from histscan.api.run_streams import axes_of, duration_of, read_console, read_events, read_metadata
-from histscan.api.scans import AnyKeyScan, RunScan, RunScanOfKeys
-from histscan.errors import HistoryError, ResponseShapeError
+from histscan.api.scan_start import ScanStart, ask_last_step, plan_first_page, start_scan
+from histscan.api.scans import RunScan, RunScanOfKeys, scan_pages_of
+from histscan.errors import HistoryError
 from histscan.frames import ColumnExports
 from histscan.paging.options import ProgressOption, WindowOption
 from histscan.runs.console import terminal_lines
 from histscan.runs.recorded_run import frame_of, is_system
 from histscan.runs.system_metrics import SystemMetricsScan, check_keys
 from histscan.sources.graphql import Operation, request_page
-from histscan.sources.run_queries import DESCRIBE_RUN, LAST_STEP, SAMPLED_KEYS, SAMPLED_ROWS, ask_run, parse_object
-from histscan.sources.servers import run_page
+from histscan.sources.run_queries import DESCRIBE_RUN, SAMPLED_KEYS, SAMPLED_ROWS, ask_run, parse_object
+from histscan.sources.servers import run_url
 from histscan.sources.source_option import SourceOption, check_source
 
 if TYPE_CHECKING:
@@ -49,7 +50,9 @@ class Run(ColumnExports):
     """A run on a W&B server, with the names that ``wandb.Api().run()`` gives things; nothing is ever written to it.
 
     Made by `histscan.Api`, or by ``histscan.open("entity/project/run_id")``. What describes the run is as the server
-    said when it was asked; `refresh` asks again. The history and its last step are always asked for anew.
+    said when it was asked; `refresh` asks again. The history and its last step are always asked for anew. Threads and
+    forked processes may share a run. A pickle of it has what the server has said, and the API key only on request (see
+    `histscan.Api`).
 
     Args:
         client: Asks the server.
@@ -116,7 +119,7 @@ class Run(ColumnExports):
     @property
     def url(self) -> str:
         """The address of the run's page, for a browser."""
-        return run_page(self.client.base_url, *self._name)
+        return run_url(self.client.base_url, self._name)
 
     @property
     def name(self) -> str:
@@ -165,15 +168,18 @@ class Run(ColumnExports):
         Raises:
             ResponseShapeError: The server sent something else.
         """
-        if self._config is None:
+        config = self._config
+        if config is None:
             entries = self._config_entries()
             # Each value is kept with a description beside it.
-            self._config = {
+            config = {
                 key: entry["value"] if isinstance(entry, dict) and "value" in entry else entry
                 for key, entry in entries.items()
                 if key not in _INTERNAL_KEYS
             }
-        return self._config
+            # Another thread may set it back at any time.
+            self._config = config
+        return config
 
     def _config_entries(self) -> dict[str, Any]:
         return parse_object(self._attribute("config"), "config")
@@ -224,9 +230,10 @@ class Run(ColumnExports):
         Raises:
             ResponseShapeError: The server sent something else.
         """
-        if self._summary is None:
-            self._summary = Summary(parse_object(self._attribute("summaryMetrics"), "summaryMetrics"))
-        return self._summary
+        summary = self._summary
+        if summary is None:
+            summary = self._summary = Summary(parse_object(self._attribute("summaryMetrics"), "summaryMetrics"))
+        return summary
 
     @property
     def lastHistoryStep(self) -> int:  # noqa: N802 - wandb's name
@@ -236,11 +243,7 @@ class Run(ColumnExports):
             HistoryRequestError: There is no answer.
             RunNotFoundError: The run is gone.
         """
-        keys = parse_object(ask_run(self.client, LAST_STEP, *self._name).get("historyKeys"), "historyKeys")
-        last_step = keys.get("lastStep", -1)
-        if isinstance(last_step, bool) or not isinstance(last_step, int | float):
-            raise ResponseShapeError(f"`lastStep` in the server's answer is no number but {last_step!r}")
-        return int(last_step)
+        return ask_last_step(self.client, self._name)
 
     def scan_history(
         self,
@@ -265,12 +268,13 @@ class Run(ColumnExports):
             min_step: First step, inclusive.
             max_step: Step to stop at, exclusive; None for the last step that there is now.
             any_key: Rows that have any of the `keys`, not only those with all of them. Whole rows are fetched then.
-            source: ``"auto"`` reads the Parquet files that the server has exported the history to, if there are any and
-                they can be had, which is faster, and asks for pages of what is in none of them. Rows are then made as
-                `histscan.ParquetRun` tells: columns of floats have whole numbers as floats, and what has no value is
-                absent. ``"pages"`` has the server give all rows, as they were logged; that is less work where but a
-                few rows are wanted. ``"parquet"`` is as ``"auto"``, but fails if there are files that can't be had.
-                With `any_key`, pages are read in any case.
+            source: ``"auto"`` asks for pages where the history fits one or two; else it reads the Parquet files that
+                the server has exported the history to, if there are any and they can be had, which is faster, and asks
+                for pages of what is in none of them. Rows from files are made as `histscan.ParquetRun` tells: columns
+                of floats have whole numbers as floats, and what has no value is absent. ``"pages"`` has the server give
+                all rows, as they were logged; that is less work where but a few rows are wanted. ``"parquet"`` reads
+                files however few rows there are, and fails if there are files that can't be had. With `any_key`, pages
+                are read in any case.
             prefetch: Pages fetched ahead; None for 8.
             window: ``"fixed"`` for requests of `page_size` steps wherever rows are few; None for ``"adaptive"``.
             deadline: Seconds that the caller may be kept waiting for one page, with all retries; None for any time.
@@ -293,7 +297,9 @@ class Run(ColumnExports):
         check_source(source)
         if any_key and not keys:
             raise ValueError("any_key chooses rows by their keys: pass those as `keys`")
-        stop_step = self.lastHistoryStep + 1
+        first = 0 if min_step is None else min_step
+        start = self._start_scan(None if any_key else keys, page_size, first, max_step, source, window, deadline)
+        stop_step = start.last_step + 1
         if max_step is not None:
             stop_step = min(stop_step, max_step)
         paging: dict[str, Any] = {
@@ -303,15 +309,10 @@ class Run(ColumnExports):
             "deadline": deadline,
         }
 
-        def scan_pages(first: int, stop_step: int, progress: ProgressOption | None = False) -> RunScan | RunScanOfKeys:
-            if not keys:
-                return RunScan(self.client, self, first, stop_step, **paging, progress=progress)
-            scan_class = AnyKeyScan if any_key else RunScanOfKeys
-            return scan_class(self.client, self, list(keys), first, stop_step, **paging, progress=progress)
-
-        first = 0 if min_step is None else min_step
-        if source == "pages" or any_key:
-            return scan_pages(first, stop_step, progress)
+        scan_pages = partial(scan_pages_of, self, list(keys) if keys else None, any_key, paging, start.first_page)
+        fits_few_pages = source == "auto" and start.fits_few_pages(first, stop_step, page_size)
+        if source == "pages" or any_key or fits_few_pages:
+            return scan_pages(first, stop_step, progress=progress)
         from histscan.api.exported import ExportedScan, fetch_exported
 
         return ExportedScan(
@@ -323,6 +324,25 @@ class Run(ColumnExports):
             stop_step=stop_step,
             progress=False if progress is None else progress,
         )
+
+    def _start_scan(
+        self,
+        keys: list[str] | None,
+        page_size: int,
+        first: int,
+        max_step: int | None,
+        source: SourceOption,
+        window: WindowOption | None,
+        deadline: float | None,
+    ) -> ScanStart:
+        """Asks for the last step, and for the first page with it if that may be all that there is."""
+        row_count = self._attributes.get("historyLineCount")
+        if source == "parquet" or deadline is not None or not isinstance(row_count, int):
+            row_count = None
+        # How many rows a run has that has not ended may have been said long ago.
+        may_widen = window != "fixed" and self._attributes.get("state") != "running"
+        first_page = plan_first_page(first, max_step, page_size, row_count, may_widen=may_widen)
+        return start_scan(self.client, self._name, keys or None, first_page, page_size)
 
     def system_metrics(self, keys: list[str] | None = None, *, samples: int = 100_000) -> SystemMetricsScan:
         """Scans the metrics of the machine, which wandb takes every few seconds beside the history.

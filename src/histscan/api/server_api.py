@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cached_property
 from typing import Any
 
 from histscan.api.addresses import PageAddress, parse_page_address, without_secrets
@@ -11,6 +10,7 @@ from histscan.api.names import RunName, parse_project, parse_run
 from histscan.api.run import Run
 from histscan.api.runs import Runs
 from histscan.errors import HistoryRequestError
+from histscan.lazy import cached_property
 from histscan.sources.client import Client
 from histscan.sources.credentials import ApiKey
 from histscan.sources.run_queries import VIEWER
@@ -22,6 +22,9 @@ __all__ = ["Api"]
 class Api:
     """Finds runs on a W&B server by name; needs no wandb, and only ever reads.
 
+    Threads may share an `Api`, its runs and their scans, and so may processes that are forked from this one. All of
+    them may be pickled: ``multiprocessing.Pool().map(function, api.runs("entity/project"))``.
+
     Args:
         base_url: The server's address. Default: the one that wandb would use: ``WANDB_BASE_URL``, or else what
             ``./wandb/settings`` or ``~/.config/wandb/settings`` says, or else ``https://api.wandb.ai``.
@@ -31,6 +34,9 @@ class Api:
         retries: How many times a failed request is sent again.
         allow_http: Whether ``base_url`` may be a plain http address of another machine, where the key can be read on
             the way. This machine's own addresses are always allowed.
+        pickle_key: Whether pickles of this object, its runs and their scans contain the API key, in plain text. By
+            default they do not, and the key is looked up again where they are unpickled: in ``WANDB_API_KEY`` or netrc.
+            Keep pickles with the key as secret as the key.
 
     Attributes:
         client: Asks the server; it may be used for queries of one's own.
@@ -47,8 +53,9 @@ class Api:
         *,
         retries: int = 4,
         allow_http: bool = False,
+        pickle_key: bool = False,
     ) -> None:
-        self.client = Client(base_url, api_key, timeout, retries=retries, allow_http=allow_http)
+        self.client = Client(base_url, api_key, timeout, retries=retries, allow_http=allow_http, pickle_key=pickle_key)
 
     @cached_property
     def default_entity(self) -> str:

@@ -17,6 +17,7 @@ from typing import Any, BinaryIO
 import orjson
 
 from histscan.errors import HistoryError
+from histscan.steps import STEP
 
 __all__ = ["NONFINITE_FORMS", "JsonLineEncoder", "add_nonfinite", "nonfinite_name", "write_json_lines"]
 
@@ -101,7 +102,7 @@ class JsonLineEncoder:
             except UnicodeEncodeError:
                 return json.dumps(value, separators=(",", ":")).encode() + b"\n"
         except RecursionError:
-            step = row.get("_step") if isinstance(row, dict) else None
+            step = row.get(STEP) if isinstance(row, dict) else None
             raise HistoryError("a value is nested too deep to be written as JSON", step=step) from None
 
 

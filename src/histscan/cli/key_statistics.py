@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from histscan.cli.flatten import Column, flatten, sort_columns, value_type
-from histscan.cli.run_argument import STEP
+from histscan.steps import STEP, whole_step
 
 __all__ = ["HistoryStatistics", "KeyStatistics"]
 
@@ -90,8 +90,7 @@ def step_of(row: Mapping[Any, Any]) -> int | None:
     Returns:
         Its ``_step``; None where that is missing or no whole number.
     """
-    step = row.get(STEP)
-    return step if type(step) is int else None
+    return whole_step(row.get(STEP))
 
 
 class HistoryStatistics:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from histscan.cli.exit_codes import UsageError
 from histscan.errors import HistoryDecodeError
 from histscan.sources.source_option import SOURCES, SourceOption
+from histscan.steps import STEP
 
 if TYPE_CHECKING:
     from typing_extensions import TypeIs
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
     AnyRun = FileRun | Run
     FileScan = LogScan | ParquetScan
     AnyScan = FileScan | RunScan | RunScanOfKeys | ExportedScan
-
-STEP = "_step"
 
 
 def add_run(parser: argparse.ArgumentParser) -> None:

@@ -18,6 +18,7 @@ from histscan.paging.windows import Window
 from histscan.sources.graphql import HISTORY_PAGE, SAMPLED_HISTORY_PAGE, GraphQLClient, WandbDocument
 from histscan.sources.service_graphql import ServiceGraphQLClient
 from histscan.sources.wandb_client import is_as_made
+from histscan.steps import STEP
 
 if TYPE_CHECKING:
     from histscan.sources.service import HistoryService
@@ -92,7 +93,7 @@ class _ThroughCore(ReadsExports, BetaHistoryScan):
         # As the service has it: all keys without any, and the step first if it is not among them.
         if not self.keys:
             return None
-        return list(self.keys) if "_step" in self.keys else ["_step", *self.keys]
+        return list(self.keys) if STEP in self.keys else [STEP, *self.keys]
 
     def _uses_cache(self) -> bool:
         return self._use_cache

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from histscan._core.arrow_batch import ArrowBatch
 from histscan._core.arrow_rows import ArrowPage, take_rows
 from histscan.errors import HistoryDecodeError
-from histscan.sources.parquet import STEP, ParquetSource, RowGroup
+from histscan.sources.parquet import ParquetSource, RowGroup
+from histscan.steps import STEP
 
 __all__ = ["read_pages"]
 

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from histscan.steps import STEP
+
 if TYPE_CHECKING:
     import pyarrow
 
@@ -24,7 +26,6 @@ __all__ = ["Curve", "CurveError", "Floats", "lone_points", "read_curves", "smoot
 
 Floats = NDArray[np.float64]
 
-STEP = "_step"
 # Smoothing takes the width of the picture for this many units, as W&B does: so it looks the same for any run.
 _SMOOTHING_UNITS = 1_000.0
 _HIGHEST_WEIGHT = 0.999

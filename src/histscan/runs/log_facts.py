@@ -179,7 +179,7 @@ def read_facts(logs: Sequence[Path], *, skip_corrupt: bool = False) -> LogFacts:
         OSError: A file can't be read.
     """
     facts = LogFacts()
-    with quiet():  # scans warn
+    with quiet():  # scans warn of the same
         for log in logs:
             # How the run ended is what its last log says.
             facts.exit_code = None

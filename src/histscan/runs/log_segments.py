@@ -9,6 +9,7 @@ from array import array
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from histscan._core.log_page import LogPage
 from histscan._core.log_reader import LogReader
@@ -126,6 +127,10 @@ class LogSegments:
         # Each with the files' version that it was found for.
         self._steps: tuple[object, list[array[int] | None]] | None = None
         self._ascending: tuple[object, bool] | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A pickle may be read in another folder.
+        return self.__dict__ | {"files": tuple(file.absolute() for file in self.files), "path": self.path.absolute()}
 
     def version(self) -> tuple[tuple[int, int, int], ...]:
         """Describes the files' present state: equal for equal contents.

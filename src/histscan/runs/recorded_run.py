@@ -30,9 +30,9 @@ class RecordedRun:
     def url(self) -> str:
         """The address that the run's page has on the W&B server in use; empty if entity or project are not known."""
         from histscan.sources.credentials import find_base_url
-        from histscan.sources.servers import run_page
+        from histscan.sources.servers import run_url
 
-        return run_page(find_base_url(None, allow_http=True), *self.path) if all(self.path) else ""
+        return run_url(find_base_url(None, allow_http=True), self.path) if all(self.path) else ""
 
     def load(self, force: bool = False) -> None:
         """Does nothing: a file is read whenever something is asked of it. Runs on a server have this method.

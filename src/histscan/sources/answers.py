@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 
-from histscan._core.page import Page
 from histscan.errors import HistoryDecodeError, HistoryError, ResponseShapeError
 
 __all__ = [
@@ -25,6 +24,15 @@ __all__ = [
 _LONGEST = 500
 
 _Read = TypeVar("_Read")
+
+
+@runtime_checkable
+class _Rows(Protocol):
+    """A page of rows, whatever decodes it."""
+
+    def __len__(self) -> int: ...
+
+    def row(self, index: int) -> Any: ...
 
 
 class AnswerReader(Generic[_Read]):
@@ -79,7 +87,7 @@ def is_whole_page(value: object) -> bool:
     Args:
         value: A page, or anything else.
     """
-    if isinstance(value, Page):
+    if isinstance(value, _Rows):
         try:
             value.row(len(value))
         except HistoryDecodeError:

@@ -5,14 +5,22 @@ from __future__ import annotations
 import os
 from base64 import b64encode
 from collections.abc import Callable
+from math import isfinite
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
-from histscan.errors import GraphQLResponseError, HistoryRequestError, ResponseShapeError
+from histscan.errors import (
+    GraphQLResponseError,
+    HistoryError,
+    HistoryRequestError,
+    ResponseShapeError,
+    RunNotFoundError,
+)
 from histscan.sources.answers import AnswerReader, describe_answer, is_json, parse_json
 from histscan.sources.connection_errors import describe_failure, may_pass
-from histscan.sources.credentials import ApiKey, find_api_key, find_base_url
+from histscan.sources.credentials import ApiKey, find_base_url
+from histscan.sources.login import Login
 from histscan.sources.retry import RetryPolicy, pause, wait_asked_for
 from histscan.sources.throttle import Throttle
 
@@ -42,7 +50,9 @@ class Client:
     limit (429), a failing server (5xx) or a broken answer is sent again a few times, after the time the server asks
     for; so use the client for queries, which may be repeated. Several threads may share a client; a full rate limit
     then makes all of them wait, and fewer of their requests are sent at once until the server keeps up again. A forked
-    process may go on with its parent's client: it connects anew.
+    process may go on with its parent's client: it connects anew. A client may be copied and pickled, but its key is
+    not pickled unless `pickle_key` is true: the client looks it up again where it is unpickled, as if it were created
+    there.
 
     Args:
         base_url: The server's address. Default: the one that wandb would use: ``WANDB_BASE_URL``, or else what
@@ -53,6 +63,8 @@ class Client:
         retries: How many times a failed request is sent again.
         allow_http: Whether ``base_url`` may be a plain http address of another machine, where the key can be read on
             the way. This machine's own addresses are always allowed.
+        pickle_key: Whether pickles of the client contain the API key, in plain text. Keep such pickles as secret as the
+            key.
 
     Raises:
         HistoryRequestError: The address or the key cannot be used.
@@ -66,17 +78,25 @@ class Client:
         *,
         retries: int = 4,
         allow_http: bool = False,
+        pickle_key: bool = False,
     ) -> None:
         self.base_url = find_base_url(base_url, allow_http=allow_http)
         self.timeout = timeout
-        self._key = find_api_key(self.base_url, api_key)
+        self._login = Login(self.base_url, api_key, pickle_key=pickle_key)
         self._retry = RetryPolicy(retries=retries)
         # By process: a forked one must not use its parent's. Threads that open at once agree without a lock.
         self._opened: dict[int, _Opened] = {}
 
     def __repr__(self) -> str:
-        login = "no API key" if self._key is None else f"API key from {self._key.source}"
-        return f"<histscan.Client {self.base_url}, {login}>"
+        return f"<histscan.Client {self.base_url}, {self._login!r}>"
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A copy connects for itself, wherever it is.
+        return self.__dict__ | {"_opened": {}}
+
+    @property
+    def _key(self) -> ApiKey | None:
+        return self._login.key
 
     def __enter__(self) -> Self:
         return self
@@ -146,7 +166,12 @@ class Client:
         import requests
         from gql import GraphQLRequest
 
-        query = GraphQLRequest(document, variable_values=variable_values)
+        from histscan.sources.printed_request import PrintedRequest
+
+        if isinstance(document, PrintedRequest):
+            query: GraphQLRequest = document.with_variables(variable_values)
+        else:
+            query = GraphQLRequest(document, variable_values=variable_values)
         transport, throttle = self._open()
         attempt = 0
         waited_until = 0.0
@@ -192,6 +217,17 @@ class Client:
         encoded = b64encode(f"api:{self._key.text}".encode()).decode()
         return text.replace(self._key.text, "[API key]").replace(encoded, "[API key]")
 
+    def add_advice(self, error: HistoryError) -> None:
+        """Completes the error about an answer that a missing API key may be the reason of.
+
+        Args:
+            error: The error; of another kind, it is left as it is.
+        """
+        advice = self._login.advice
+        if advice and isinstance(error, RunNotFoundError | GraphQLResponseError) and advice not in error.reason:
+            error.reason = f"{error.reason}; {advice}"
+            error.args = (error.reason,)
+
     def _open(self) -> _Opened:
         opened = self._opened.get(os.getpid())
         if opened is None:
@@ -215,12 +251,16 @@ class Client:
         is_page = "html" in response.headers.get("Content-Type", "")
         text = response.reason or "" if is_page else response.content.decode("utf-8", "replace")
         said = describe_answer(self.conceal_key(text))
-        return HistoryRequestError(
+        # So do servers refuse a query that they cannot run, one for an unknown field for instance.
+        error_class = GraphQLResponseError if status == 400 and _has_errors(response) else HistoryRequestError
+        return error_class(
             f"{self.base_url} answered HTTP {status}{f' ({said})' if said else ''}: "
             f"{self._advice(status, response)}{_tries(attempt)}"
         )
 
     def _advice(self, status: int, response: requests.Response) -> str:
+        if status in (401, 403) and self._login.advice:
+            return self._login.advice
         if status == 401 and self._key is None:
             return "pass `api_key`, set WANDB_API_KEY, or add the host to your netrc file"
         if status == 401:
@@ -231,10 +271,19 @@ class Client:
             return "check the base URL, and that the run exists"
         if status == 429:
             asked = wait_asked_for(response.headers)
-            return f"its rate limit is used up, wait {'a while' if asked is None else f'{asked:.0f} s'}"
+            return f"its rate limit is used up, wait {f'{asked:.0f} s' if asked and isfinite(asked) else 'a while'}"
         if status >= 500:
             return "the server failed, try again later"
         return "the server does not take this request"
+
+
+def _has_errors(response: requests.Response) -> bool:
+    """Returns True if an answer is that of a GraphQL server that reports errors."""
+    try:
+        answer = response.json()
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(answer, dict) and bool(answer.get("errors"))
 
 
 def _tries(attempt: int) -> str:

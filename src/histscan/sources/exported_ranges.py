@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from histscan.errors import HistoryError
 from histscan.sources.exported_files import FileVersion
 from histscan.sources.exported_requests import CutShortError, FileRequests
-from histscan.sources.parquet import STEP, ParquetSource
+from histscan.sources.parquet import ParquetSource
+from histscan.steps import STEP
 
 if TYPE_CHECKING:
     import requests

@@ -9,13 +9,14 @@ from __future__ import annotations
 import os
 import weakref
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, NoReturn, TypeVar
 from urllib.parse import SplitResult, urlsplit
 
 from histscan.errors import HistoryRequestError
 from histscan.sources.cancellation import current_cancellation
 from histscan.sources.certificates import certificates_of_environment
 from histscan.sources.connection_errors import describe_setup
+from histscan.sources.inherited import keep_in_forks
 from histscan.sources.retry import RetryPolicy, pause
 
 if TYPE_CHECKING:
@@ -64,6 +65,11 @@ class FileRequests:
         self._timeout = timeout
         self._policy = RetryPolicy(retries=retries)
         self._sessions: dict[int, requests.Session] = {}
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            "the address of an exported file can't be pickled, because it is a secret: pickle the scan or the run"
+        )
 
     @property
     def host(self) -> str:
@@ -144,8 +150,15 @@ class FileRequests:
             session = self._sessions.setdefault(os.getpid(), requests.Session())
             if self.parts.scheme == "https":
                 session.verify = certificates_of_environment()
-            weakref.finalize(self, session.close)
+            keep_in_forks(session)
+            weakref.finalize(self, _close, os.getpid(), session)
         return session
+
+
+def _close(process: int, session: requests.Session) -> None:
+    """Closes a session, unless it is that of the process from which this one was forked."""
+    if process == os.getpid():
+        session.close()
 
 
 def _check_cancelled() -> None:

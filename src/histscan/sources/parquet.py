@@ -7,18 +7,18 @@ import sys
 from array import array
 from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from histscan.errors import HistoryDecodeError, HistoryError
+from histscan.lazy import cached_property
+from histscan.steps import STEP, step_after
 
 if TYPE_CHECKING:
     import pyarrow
 
-__all__ = ["RUN_METADATA", "STEP", "ParquetSource", "RowGroup", "import_parquet", "is_json"]
+__all__ = ["RUN_METADATA", "ParquetSource", "RowGroup", "import_parquet", "is_json"]
 
-STEP = "_step"
 RUN_METADATA = b"histscan.run"
 """The name of the metadata in which our own exports describe their run."""
 
@@ -54,6 +54,37 @@ class RowGroup:
     rows: int
     first_step: int
     last_step: int
+
+
+@dataclass(frozen=True)
+class _LocalFile:
+    """Opens one version of a file.
+
+    Attributes:
+        path: The file, from the root on: the current folder may be another one when it is opened.
+        name: What errors call it.
+        size: Its size in bytes.
+        modified: When it was modified, in nanoseconds.
+    """
+
+    path: Path
+    name: str
+    size: int
+    modified: int
+
+    @classmethod
+    def at(cls, path: Path) -> _LocalFile:
+        status = path.stat()
+        return cls(path.absolute(), str(path), status.st_size, status.st_mtime_ns)
+
+    def __call__(self) -> Any:
+        import pyarrow
+
+        status = self.path.stat()
+        if (status.st_size, status.st_mtime_ns) != (self.size, self.modified):
+            raise HistoryError("the file has changed since it was opened: open it again", run=self.name)
+        # Never mapped: a file that is cut short while it is read gives an error, not a signal.
+        return pyarrow.OSFile(str(self.path))
 
 
 class ParquetSource:
@@ -99,18 +130,8 @@ class ParquetSource:
         Returns:
             The source.
         """
-        opened = path.stat()
-
-        def open_file() -> Any:
-            import pyarrow
-
-            now = path.stat()
-            if (now.st_size, now.st_mtime_ns) != (opened.st_size, opened.st_mtime_ns):
-                raise HistoryError("the file has changed since it was opened: open it again", run=str(path))
-            # Never mapped: a file that is cut short while it is read gives an error, not a signal.
-            return pyarrow.OSFile(str(path))
-
-        return cls(str(path), open_file, opened.st_size)
+        opener = _LocalFile.at(path)
+        return cls(str(path), opener, opener.size)
 
     @property
     def metadata(self) -> dict[bytes, bytes]:
@@ -137,13 +158,14 @@ class ParquetSource:
         kind = self.schema.field(STEP).type
         if pyarrow.types.is_integer(kind) and not self._may_lack_steps():
             return None
+        holds_json = is_json(self.schema.field(STEP))
         found = []
         previous = -1
         with self._open() as file:
             for index in range(self._metadata.num_row_groups):
                 steps = array("q")
                 for value in file.read_row_group(index, [STEP]).column(STEP).to_pylist():
-                    previous = _step_of(value, previous, is_json=is_json(self.schema.field(STEP)))
+                    previous = step_after(json.loads(value) if holds_json and value is not None else value, previous)
                     steps.append(previous)
                 found.append(steps)
         return found
@@ -314,16 +336,6 @@ class _Complaints:
         if isinstance(error, pyarrow.ArrowException) or (isinstance(error, OSError) and error.errno is None):
             text = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise HistoryDecodeError(f"{self._reason}: {text}", run=self._name, page=self._page) from error
-
-
-def _step_of(value: Any, previous: int, *, is_json: bool) -> int:
-    """The step of a row by its ``_step`` value: the value if that is a whole number, else the step after `previous`."""
-    if is_json and isinstance(value, str):
-        value = json.loads(value)
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if is_number and -sys.maxsize - 1 < value <= sys.maxsize and value == int(value):
-        return int(value)
-    return previous + 1
 
 
 def _find_below(fields: Any, names: list[str]) -> list[str] | None:

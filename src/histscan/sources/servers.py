@@ -7,6 +7,7 @@ projects are the same under both.
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from urllib.parse import quote, urlsplit
 
 from histscan.errors import HistoryRequestError
@@ -18,7 +19,7 @@ __all__ = [
     "check_is_api",
     "is_same_server",
     "other_netloc",
-    "run_page",
+    "run_url",
 ]
 
 # Every release of wandb can talk to it, and firewalls know it; 0.31.0 has the other name as its default.
@@ -88,16 +89,17 @@ def app_url(base_url: str) -> str:
     return base_url.replace("://api.", "://app.", 1)
 
 
-def run_page(base_url: str, entity: str, project: str, run: str) -> str:
-    """Returns the address of a run's page, for a browser.
+def run_url(base_url: str, path: Sequence[str]) -> str:
+    """Makes the address of a run's page, for a browser.
 
     Args:
         base_url: The address of the API.
-        entity: The user or team.
-        project: The project's name.
-        run: The run's id.
+        path: Entity, project and id of the run.
+
+    Returns:
+        The address.
     """
-    entity, project, run = (quote(part, safe="") for part in (entity, project, run))
+    entity, project, run = (quote(part, safe="") for part in path)
     return f"{app_url(base_url)}/{entity}/{project}/runs/{run}"
 
 

@@ -6,6 +6,8 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+from histscan.errors import HistoryError
+
 __all__ = ["ServiceGraphQLClient"]
 
 
@@ -55,3 +57,10 @@ class ServiceGraphQLClient:
             text: Any text.
         """
         return text
+
+    def add_advice(self, error: HistoryError) -> None:
+        """Leaves an error as it is: the key is the service's, and not known here.
+
+        Args:
+            error: Any error.
+        """

@@ -22,6 +22,7 @@ from histscan._version import __version__
 from histscan.sources.cancellation import current_cancellation
 from histscan.sources.certificates import certificates_of_environment
 from histscan.sources.credentials import is_this_machine
+from histscan.sources.inherited import keep_in_forks
 
 __all__ = ["HistoryTransport"]
 
@@ -136,6 +137,7 @@ class HistoryTransport(RequestsHTTPTransport):
         """Opens the session; connections are made when first needed, and kept."""
         super().connect()  # type: ignore[no-untyped-call]
         assert self.session is not None
+        keep_in_forks(self.session)
         adapter = _Adapter(pool_connections=1, pool_maxsize=_POOL_SIZE)
         self.session.mount("https://", adapter)
         self.session.mount("http://", adapter)
