@@ -354,6 +354,8 @@ cdef class LogReader:
         cdef Cursor cursor
         cdef RowStep found
         cdef int64_t step = UNKNOWN_STEP
+        # Before the row may be copied.
+        page.places.push_back(self.window_offset + span.begin if span.begin < page.window_length else -1)
         open_cursor(&cursor, page.span_data(span), span.end - span.begin)
         if read_row_step(&cursor, &found):
             if found.kind == STEP_ITEM_WHOLE:
