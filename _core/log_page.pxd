@@ -25,7 +25,6 @@ cdef struct OtherRecord:
 
 
 cdef class LogPage(Page):
-    cdef int64_t window_offset      # file offset of the window
     cdef Py_ssize_t window_length   # spans that begin here or later are in `joined`, as if it lay behind the window
     cdef vector[uint8_t] joined     # records that came in several chunks, and rows that were given a step
     cdef vector[int64_t] offsets    # for each row, the file offset of the chunk that its record begins in

@@ -220,7 +220,6 @@ cdef class LogReader:
         page.owner = window
         page.data = <const unsigned char*> PyBytes_AS_STRING(window)
         page.window_length = length
-        page.window_offset = self.window_offset
         with nogil:
             while pos < length:
                 block_end = pos + BLOCK_LENGTH - (self.window_offset + pos - self.block_shift) % BLOCK_LENGTH
