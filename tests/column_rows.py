@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Protocol
 
 import pyarrow as pa
 
@@ -18,11 +18,10 @@ from histscan.columns.chunks import build_chunks
 from tests import wire
 from tests.encodings import history_body, log_page, sampled_body, spell_every_unit, spell_plainly
 from tests.json_corpus import fingerprint, is_utf8
+from tests.log_samples import Row, with_steps
 
 Pairs = Sequence[tuple[str, str]]
 """A row as its keys and the JSON texts of their values, in order."""
-
-Row = dict[str, Any]
 
 JSON, FLOATS, TEXT = "extension<arrow.json>", "double", "string"
 INT_LISTS, FLOAT_LISTS = "list<item: int64>", "list<item: double>"
@@ -41,11 +40,11 @@ def spaced_row_text(pairs: Pairs) -> str:
     return "{" + ",".join(f"\n {spell_plainly(key)}\t: {text} \r\n" for key, text in pairs) + " }"
 
 
-def write_rows(rows: Sequence[Pairs], *, nested: bool = False) -> bytes:
-    """Writes rows as a log."""
+def write_rows(rows: Sequence[Pairs], first: int = 0, *, nested: bool = False) -> bytes:
+    """Writes rows as a log; the numbers of their `step` messages count from `first`."""
     return wire.write_log(
         wire.history_record([([key] if nested else key, text) for key, text in row], step)
-        for step, row in enumerate(rows)
+        for step, row in enumerate(rows, first)
     )
 
 
@@ -58,17 +57,33 @@ def windows_of(log: bytes, size: int = wire.BLOCK_SIZE) -> Iterator[Page]:
             break
 
 
-ENCODINGS: dict[str, Callable[[Sequence[Pairs]], Page]] = {
-    "text": lambda rows: TextPage([*map(row_text, rows)]),
-    "text, spaced": lambda rows: TextPage([*map(spaced_row_text, rows)]),
-    "history": lambda rows: HistoryPage(history_body([*map(row_text, rows)])),
-    "history, escapes": lambda rows: HistoryPage(history_body([*map(spaced_row_text, rows)], spell_every_unit)),
-    "sampled": lambda rows: SampledPage(sampled_body([*map(row_text, rows)])),
-    "protobuf": lambda rows: ProtobufPage(wire.page(rows)),
-    "log": lambda rows: log_page(write_rows(rows)),
-    "log, nested key": lambda rows: log_page(write_rows(rows, nested=True)),
+class MakePage(Protocol):
+    """Makes a page of rows, of which the first is row `first` of the scan: rows of a log are numbered from there."""
+
+    def __call__(self, rows: Sequence[Pairs], first: int = 0, /) -> Page: ...
+
+
+ENCODINGS: dict[str, MakePage] = {
+    "text": lambda rows, first=0: TextPage([*map(row_text, rows)]),
+    "text, spaced": lambda rows, first=0: TextPage([*map(spaced_row_text, rows)]),
+    "history": lambda rows, first=0: HistoryPage(history_body([*map(row_text, rows)])),
+    "history, escapes": lambda rows, first=0: HistoryPage(
+        history_body([*map(spaced_row_text, rows)], spell_every_unit)
+    ),
+    "sampled": lambda rows, first=0: SampledPage(sampled_body([*map(row_text, rows)])),
+    "protobuf": lambda rows, first=0: ProtobufPage(wire.page(rows)),
+    "log": lambda rows, first=0: log_page(write_rows(rows, first)),
+    "log, nested key": lambda rows, first=0: log_page(write_rows(rows, first, nested=True)),
 }
 """Every way in which rows reach the columns, each making one page of them."""
+
+LOGS = ("log", "log, nested key")
+"""The encodings whose rows are given a step where they are written without one."""
+
+
+def step_types(encoding: str) -> dict[str, str]:
+    """The types of the columns that rows written without a step have beside those of their keys."""
+    return {"_step": "int64"} if encoding in LOGS else {}
 
 
 def takes(encoding: str, rows: Iterable[Pairs]) -> bool:
@@ -84,9 +99,15 @@ def _is_writable(text: str, encoding: str) -> bool:
     return fingerprint(json.loads(json.dumps(value))) == fingerprint(value)
 
 
-def rows_of_pairs(rows: Iterable[Pairs]) -> list[Row]:
-    """The rows that the pairs stand for; of a key given twice, the last value counts."""
-    return [{key: json.loads(text) for key, text in row} for row in rows]
+def rows_of_pairs(rows: Iterable[Pairs], encoding: str = "text") -> list[Row]:
+    """The rows that the pairs stand for in an encoding; of a key given twice, the last value counts."""
+    dicts = [{key: json.loads(text) for key, text in row} for row in rows]
+    return with_steps(dicts, range(len(dicts))) if encoding in LOGS else dicts
+
+
+def pages_of(encoding: str, rows: Sequence[Pairs], size: int) -> list[Page]:
+    """The rows of a scan in pages of a size; one empty page where there are no rows."""
+    return [ENCODINGS[encoding](part, index * size) for index, part in enumerate(in_parts(rows, size))]
 
 
 def in_parts(rows: Sequence[Any], size: int) -> list[Sequence[Any]]:

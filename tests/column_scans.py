@@ -15,10 +15,10 @@ from histscan._core.scan import RowScan
 from histscan.columns.frames import ColumnExports
 from histscan.history import BetaHistoryScan, HistoryScan, SampledHistoryScan
 from tests import wire
-from tests.column_rows import FLOATS, JSON, TEXT, Row
+from tests.column_rows import FLOATS, JSON, TEXT
 from tests.fake_service import FakeService, service_rows
 from tests.history_backend import RUN, HistoryBackend, MemoryClient
-from tests.log_samples import write_run
+from tests.log_samples import Row, write_run
 
 ROWS: list[Row] = [
     {

@@ -25,13 +25,13 @@ class Encoding:
     Attributes:
         name: What it is called in test ids.
         page: Makes the page.
-        row: What the row of a text with this value is.
+        row: What the row of a text with this value is, at an index in the page.
         takes: Whether it can carry a text at all.
     """
 
     name: str
     page: Callable[[Sequence[str]], Page]
-    row: Callable[[Any], Any]
+    row: Callable[[Any, int], Any]
     takes: Callable[[str], bool]
 
 
@@ -52,6 +52,11 @@ def log_page(log: bytes) -> Page:
     return LogReader().read_window(log, True)
 
 
+def nested_log(rows: Sequence[str]) -> bytes:
+    """A log as wandb-core writes it: names of nested keys alone, and the step among the items."""
+    return wire.write_log(wire.history_record([(["_step"], str(step)), ([KEY], row)]) for step, row in enumerate(rows))
+
+
 def spell_plainly(text: str) -> str:
     """A JSON string with as few escapes as UTF-8 allows; surrogates need theirs."""
     plain = json.dumps(text, ensure_ascii=False)
@@ -69,12 +74,17 @@ def _joins_no_surrogates(text: str) -> bool:
     return not any("\ud800" <= one <= "\udbff" and "\udc00" <= two <= "\udfff" for one, two in pairwise(text))
 
 
-def _as_is(value: Any) -> Any:
+def _as_is(value: Any, index: int) -> Any:
     return value
 
 
-def _as_item(value: Any) -> Any:
+def _as_item(value: Any, index: int) -> Any:
     return {KEY: value}
+
+
+def _as_logged_item(value: Any, index: int) -> Any:
+    """A row of a log, which is written without a step here and is given one."""
+    return {KEY: value, "_step": index}
 
 
 TEXT = Encoding("text", lambda rows: TextPage(list(rows)), _as_is, lambda text: True)
@@ -89,12 +99,17 @@ HISTORY_BODIES = (
 )
 PROTOBUF = Encoding("protobuf", lambda rows: ProtobufPage(wire.page([[(KEY, row)] for row in rows])), _as_item, is_utf8)
 LOG = Encoding(
-    "log", lambda rows: log_page(wire.write_log(wire.history_record([(KEY, row)]) for row in rows)), _as_item, is_utf8
+    # Rows without a step, which are given one.
+    "log",
+    lambda rows: log_page(wire.write_log(wire.history_record([(KEY, row)]) for row in rows)),
+    _as_logged_item,
+    is_utf8,
 )
 NESTED_LOG = Encoding(
+    # Rows without a step, which are given one.
     "log, nested key",
-    lambda rows: log_page(wire.write_log(wire.history_record([([KEY], row)]) for row in rows)),
-    _as_item,
+    lambda rows: log_page(nested_log(rows)),
+    lambda value, index: {"_step": index, KEY: value},
     is_utf8,
 )
 

@@ -11,6 +11,8 @@ from typing import Any
 from wandb.proto import wandb_internal_pb2
 from wandb.sdk.internal.datastore import DataStore
 
+from tests.log_samples import Row, number_rows, with_steps
+
 
 def records_by_wandb(log: bytes) -> Iterator[Any]:
     """The records of a log that is whole; AssertionError where wandb finds it corrupt or cut short."""
@@ -57,34 +59,29 @@ def path_of(item: Any) -> list[str]:
     return [item.key] if item.key or not item.nested_key else list(item.nested_key)
 
 
-def row_by_wandb(history: Any) -> dict[str, Any]:
+def row_by_wandb(history: Any) -> Row:
     """A `HistoryRecord` as a row, in the order of its items."""
-    row: dict[str, Any] = {}
+    row: Row = {}
     for item in history.item:
         put(row, path_of(item), json.loads(item.value_json))
     return row
 
 
-def step_of(row: dict[str, Any], history: Any, previous: int) -> int:
-    """A row's step: its `_step` if that is a whole number, else its `step` message, else the one after `previous`."""
-    value: Any = row.get("_step")
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if is_number and -(2**63) < value < 2**63 and value == int(value):
-        return int(value)
-    return int(history.step.num) if history.HasField("step") else previous + 1
+def _histories(log: bytes) -> tuple[list[Row], list[int | None]]:
+    """The rows of a log as they are written, and the numbers of their `step` messages."""
+    histories = [record.history for record in records_by_wandb(log) if record.HasField("history")]
+    messages = [history.step.num if history.HasField("step") else None for history in histories]
+    return [*map(row_by_wandb, histories)], messages
 
 
-def rows_by_wandb(log: bytes) -> list[dict[str, Any]]:
+def rows_by_wandb(log: bytes) -> list[Row]:
     """The rows of a log; those that have no `_step` are given theirs."""
-    rows = []
-    step = -1
-    for record in records_by_wandb(log):
-        if record.HasField("history"):
-            row = row_by_wandb(record.history)
-            step = step_of(row, record.history, step)
-            row.setdefault("_step", step)
-            rows.append(row)
-    return rows
+    return with_steps(*_histories(log))
+
+
+def steps_by_wandb(log: bytes) -> list[int]:
+    """The step of each row of a log."""
+    return number_rows(*_histories(log))
 
 
 def folded_by_wandb(log: bytes, kind: str) -> dict[str, Any]:

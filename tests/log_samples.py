@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,8 @@ from histscan._core.log_page import LogPage
 from histscan._core.log_reader import BLOCK_SIZE, LogReader
 from histscan.errors import HistoryDecodeError
 from tests import wire
+
+Row = dict[str, Any]
 
 
 @dataclass
@@ -55,6 +58,33 @@ def write_run(path: Path, records: Sequence[bytes], *, run: bool = True) -> Path
     first = [wire.run_record("id", entity="e", project="p")] if run else []
     path.write_bytes(wire.write_log([*first, *records]))
     return path
+
+
+def number_rows(rows: Sequence[Row], messages: Sequence[int | None] | None = None) -> list[int]:
+    """The steps of a log's rows: `_step` if that is a whole number, else the `step` message, else one more than before.
+
+    Args:
+        rows: The rows as they are written, from the log's beginning.
+        messages: The number of each row's `step` message, None where it has none; None if no row has one.
+    """
+    steps: list[int] = []
+    for row, message in zip(rows, messages or [None] * len(rows), strict=True):
+        value: Any = row.get("_step")
+        if type(value) in (int, float) and -(2**63) < value < 2**63 and value == math.floor(value):
+            steps.append(int(value))
+        elif message is not None:
+            steps.append(message)
+        else:
+            steps.append(steps[-1] + 1 if steps else 0)
+    return steps
+
+
+def with_steps(rows: Sequence[Row], messages: Sequence[int | None] | None = None) -> list[Row]:
+    """The rows of a log as they are read: one that is written without `_step` has its step as its last key."""
+    return [
+        row if "_step" in row else {**row, "_step": step}
+        for row, step in zip(rows, number_rows(rows, messages), strict=True)
+    ]
 
 
 def steps_of(rows: Iterable[dict[str, Any]]) -> list[int]:

@@ -18,10 +18,11 @@ from histscan.columns.chunks import build_chunks
 from histscan.columns.threads import build_chunks_in_threads
 from histscan.errors import HistoryDecodeError, HistoryError, ResponseShapeError
 from tests import wire
-from tests.column_rows import ENCODINGS, Pairs, Row, build_table, check_values, table_of, windows_of
+from tests.column_rows import ENCODINGS, Pairs, build_table, check_values, table_of, windows_of
 from tests.encodings import SAMPLED, TEXT_ENCODINGS, history_body, log_page, sampled_body
 from tests.json_corpus import CORPUS, MALFORMED, NOT_UTF8, is_json, is_utf8
 from tests.json_strategies import edited, json_texts, object_texts
+from tests.log_samples import Row
 
 # Limits of Python's objects, which values in columns do not have.
 _OF_OBJECTS_ALONE = ("nested too deeply", "integer string conversion")

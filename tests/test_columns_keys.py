@@ -18,18 +18,19 @@ from tests.column_rows import (
     ENCODINGS,
     JSON,
     Pairs,
-    Row,
     build_table,
     check_table,
     check_values,
     expected_type,
-    in_parts,
+    pages_of,
     rows_of,
     rows_of_pairs,
+    step_types,
     types_of,
 )
 from tests.encodings import history_body, log_page
 from tests.json_corpus import fingerprint
+from tests.log_samples import Row
 
 NOTHING = object()
 
@@ -141,9 +142,9 @@ def test_keys_are_columns_even_where_there_are_no_rows(encoding: str) -> None:
 
 def test_keys_in_parts() -> None:
     for keys in KEYS:
-        for make in ENCODINGS.values():
+        for encoding, make in ENCODINGS.items():
             whole = build_table([make(ROWS)], keys)
-            parts = build_table([make(part) for part in in_parts(ROWS, 2)], keys, rows=3)
+            parts = build_table(pages_of(encoding, ROWS, 2), keys, rows=3)
             assert parts.schema == whole.schema
             assert fingerprint(rows_of(parts)) == fingerprint(rows_of(whole))
 
@@ -236,14 +237,14 @@ flat_values = st.recursive(
 @given(st.lists(st.dictionaries(flat_names, flat_values, max_size=4).map(lambda row: [*row.items()]), max_size=5))
 @settings(max_examples=60)
 def test_nested_values_as_columns_of_their_own(rows: list[Pairs]) -> None:
-    for make in ENCODINGS.values():
+    for encoding, make in ENCODINGS.items():
         table = build_table([make(rows)], flatten=True)
-        expected = rows_of_pairs(rows)
+        expected = rows_of_pairs(rows, encoding)
         check_table(table, [flat(row) for row in expected])
         if "NaN" not in str(rows):
             back = [rebuilt(row) for row in rows_of(table)]
             assert back == [without_nulls(row) for row in expected]
-        cut = build_table([make(part) for part in in_parts(rows, 1)], flatten=True, rows=2)
+        cut = build_table(pages_of(encoding, rows, 1), flatten=True, rows=2)
         assert cut.schema == table.schema
         assert fingerprint(rows_of(cut)) == fingerprint(rows_of(table))
 
@@ -268,12 +269,13 @@ def test_flat_columns_of_some_keys(encoding: str) -> None:
 
 
 def test_objects_alone_make_no_column() -> None:
-    for make in ENCODINGS.values():
+    for encoding, make in ENCODINGS.items():
         rows: list[Pairs] = [[("n", '{"x":1,"y":{"z":"\\ud800"}}'), ("b", "2")]] * 3
-        assert types_of(build_table([make(rows)], flatten=True)) == {"n.x": "int64", "n.y.z": JSON, "b": "int64"}
+        types = types_of(build_table([make(rows)], flatten=True))
+        assert types == {"n.x": "int64", "n.y.z": JSON, "b": "int64", **step_types(encoding)}
     records = [wire.history_record([(["n", "x"], "1"), (["n", "y", "z"], "2"), ("b", "3")])] * 3
     table = build_table([log_page(wire.write_log(records))], flatten=True)
-    assert types_of(table) == {"n.x": "int64", "n.y.z": "int64", "b": "int64"}
+    assert types_of(table) == {"n.x": "int64", "n.y.z": "int64", "b": "int64", "_step": "int64"}
 
 
 def test_a_dotted_key_and_a_nested_one_share_a_column() -> None:

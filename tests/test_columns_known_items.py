@@ -12,13 +12,12 @@ from hypothesis import strategies as st
 from histscan._core.pages import ProtobufPage
 from tests import wire
 from tests.column_rows import (
-    ENCODINGS,
     JSON,
     Pairs,
     build_table,
     check_table,
     check_values,
-    in_parts,
+    pages_of,
     rows_of_pairs,
     types_of,
     windows_of,
@@ -50,13 +49,12 @@ def shuffled(
 
 def check_rows(rows: Sequence[Pairs], keys: Sequence[str] | None = None, encodings: Sequence[str] = ITEMS) -> None:
     """Checks the columns of rows in pages of several sizes."""
-    expected = rows_of_pairs(rows)
-    if keys is not None:
-        expected = [{key: row[key] for key in keys if key in row} for row in expected]
     for encoding in encodings:
+        expected = rows_of_pairs(rows, encoding)
+        if keys is not None:
+            expected = [{key: row[key] for key in keys if key in row} for row in expected]
         for size in (3, len(rows)):
-            pages = [ENCODINGS[encoding](part) for part in in_parts(rows, size)]
-            table = build_table(pages, keys)
+            table = build_table(pages_of(encoding, rows, size), keys)
             check_values(table, expected)
             if keys is None:
                 check_table(table, expected)
@@ -110,9 +108,9 @@ def test_columns_that_come_late_and_seldom(encoding: str) -> None:
         generator.shuffle(row)
         rows.append(row)
     for size in (7, 100, 700):
-        pages = [ENCODINGS[encoding](part) for part in in_parts(rows, size)]
-        check_table(build_table(pages), rows_of_pairs(rows))
-        check_table(build_table(pages, rows=64), rows_of_pairs(rows))
+        pages = pages_of(encoding, rows, size)
+        check_table(build_table(pages), rows_of_pairs(rows, encoding))
+        check_table(build_table(pages, rows=64), rows_of_pairs(rows, encoding))
 
 
 def test_windows_of_a_log() -> None:
@@ -120,7 +118,7 @@ def test_windows_of_a_log() -> None:
     rows = shuffled([f"train/loss_{number}" for number in range(30)], [*NUMBERS, *OTHERS], 500, generator)
     log = write_rows(rows, nested=True)
     for blocks in (1, 3):
-        check_values(build_table(windows_of(log, blocks * wire.BLOCK_SIZE)), rows_of_pairs(rows))
+        check_values(build_table(windows_of(log, blocks * wire.BLOCK_SIZE)), rows_of_pairs(rows, "log, nested key"))
 
 
 def test_nested_items_that_come_to_overlap_with_known_ones() -> None:

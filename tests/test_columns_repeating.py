@@ -268,7 +268,7 @@ def test_what_looks_like_a_number_amid_expected_members(encoding: str, keys: lis
     plain: list[tuple[str, str]] = [("a", "1.5"), ("b", "2.25"), ("tail" * 12, "0.12345678901234567")]
     rows: list[Pairs] = [plain, plain, plain, [("a", text), *plain[1:]], plain]
     try:
-        expected = rows_of_pairs(rows)
+        expected = rows_of_pairs(rows, encoding)
     except ValueError:
         page = ENCODINGS[encoding](rows)
         if keys is None or encoding not in ("protobuf", "log"):

@@ -28,8 +28,10 @@ from tests.column_rows import (
     check_table,
     check_values,
     in_parts,
+    pages_of,
     rows_of,
     rows_of_pairs,
+    step_types,
     table_of,
     takes,
     types_of,
@@ -123,10 +125,11 @@ def test_types(texts: list[str], type_name: str) -> None:
         for order in (texts, texts[::-1]):
             rows: list[Pairs] = [[("a", text)] for text in order]
             table = build_table([page(rows)])
-            assert types_of(table) == {"a": type_name}, encoding
-            check_table(table, rows_of_pairs(rows))
+            types = {"a": type_name, **step_types(encoding)}
+            assert types_of(table) == types, encoding
+            check_table(table, rows_of_pairs(rows, encoding))
             # Each value in a page, and in a batch, of its own.
-            assert types_of(build_table([page([row]) for row in rows], rows=1)) == {"a": type_name}
+            assert types_of(build_table(pages_of(encoding, rows, 1), rows=1)) == types
         dicts = rows_of_pairs([[("a", text)] for text in texts])
         check_table(build_table([dicts]), dicts)
 
@@ -146,13 +149,12 @@ def same_tables(one: Any, two: Any) -> bool:
 def test_the_same_however_it_is_cut(rows: list[Pairs], encoding: str) -> None:
     if not takes(encoding, rows):
         return
-    make = ENCODINGS[encoding]
-    whole = build_table([make(rows)])
-    check_table(whole, rows_of_pairs(rows))
+    whole = build_table([ENCODINGS[encoding](rows)])
+    check_table(whole, rows_of_pairs(rows, encoding))
     for page_size, batch_rows in ((1, 65_536), (1_000, 1), (2, 3), (7, 5)):
-        pages: list[Page] = [make(part) for part in in_parts(rows, page_size)]
+        pages = pages_of(encoding, rows, page_size)
         assert same_tables(build_table(pages, rows=batch_rows), whole)
-    assert same_tables(build_in_threads([make(part) for part in in_parts(rows, 1)], 2), whole)
+    assert same_tables(build_in_threads(pages_of(encoding, rows, 1), 2), whole)
 
 
 @given(column_texts, st.randoms(use_true_random=False))
@@ -205,12 +207,11 @@ LONG_TYPES = {
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
 def test_long_scans(encoding: str) -> None:
-    make = ENCODINGS[encoding]
-    whole = build_table([make(LONG_ROWS)])
+    whole = build_table([ENCODINGS[encoding](LONG_ROWS)])
     assert types_of(whole) == LONG_TYPES
     check_table(whole, rows_of_pairs(LONG_ROWS))
     for page_size in (7, 1_000):
-        pages: list[Page] = [make(part) for part in in_parts(LONG_ROWS, page_size)]
+        pages = pages_of(encoding, LONG_ROWS, page_size)
         assert same_tables(build_table(pages), whole)
         assert same_tables(build_table(pages, rows=100), whole)
         for threads in (1, 2, 3):
@@ -234,8 +235,8 @@ def test_long_logs_in_windows() -> None:
 def test_chunks_have_just_the_rows_asked_for(batch_rows: int, page_size: int) -> None:
     rows = LONG_ROWS[:50]
     expected = [len(part) for part in in_parts(rows, batch_rows)]
-    for make in ENCODINGS.values():
-        pages: list[Page | list[Any]] = [make(part) for part in in_parts(rows, page_size)]
+    for encoding in ENCODINGS:
+        pages = pages_of(encoding, rows, page_size)
         assert [len(chunk) for chunk in build_chunks(pages, keys=None, flatten=False, rows=batch_rows)] == expected
     # Rows that are dicts already, and empty pages between the others.
     lists: list[Page | list[Any]] = [rows_of_pairs(part) for part in in_parts(rows, page_size)]
@@ -305,7 +306,7 @@ def test_facts_that_no_column_has_seen() -> None:
 
 
 def test_values_that_were_overwritten_count_for_the_type_all_the_same() -> None:
-    for make in (ENCODINGS[name] for name in ("text", "history", "sampled", "protobuf", "log")):
+    for encoding in ("text", "history", "sampled", "protobuf", "log"):
         for first, last, type_name in (
             ('"x"', "1", JSON),
             ("0.5", "1", FLOATS),
@@ -316,6 +317,6 @@ def test_values_that_were_overwritten_count_for_the_type_all_the_same() -> None:
             ('"NaN"', "1", FLOATS),
         ):
             rows: list[Pairs] = [[("a", first), ("a", last)], [("a", last)]]
-            table = build_table([make(rows)])
-            assert types_of(table) == {"a": type_name}
-            check_values(table, rows_of_pairs(rows))
+            table = build_table([ENCODINGS[encoding](rows)])
+            assert types_of(table) == {"a": type_name, **step_types(encoding)}
+            check_values(table, rows_of_pairs(rows, encoding))

@@ -27,6 +27,7 @@ from tests.column_rows import (
     row_text,
     rows_of,
     rows_of_pairs,
+    step_types,
     takes,
     types_of,
     windows_of,
@@ -49,7 +50,7 @@ def test_rows_come_back(encoding: str, rows: list[Pairs]) -> None:
     if takes(encoding, rows):
         page = ENCODINGS[encoding](rows)
         expected = page.rows()
-        assert fingerprint(expected) == fingerprint(rows_of_pairs(rows))
+        assert fingerprint(expected) == fingerprint(rows_of_pairs(rows, encoding))
         check_table(build_table([page]), expected)
 
 
@@ -78,15 +79,15 @@ def test_each_text_of_the_corpus_in_a_column_of_its_own(encoding: str) -> None:
     for text in READABLE:
         rows = [[("a", text), ("b", "1")], [("b", "2")], [("b", "3"), ("a", text)]]
         if takes(encoding, rows):
-            check_table(build_table([ENCODINGS[encoding](rows)]), rows_of_pairs(rows))
+            check_table(build_table([ENCODINGS[encoding](rows)]), rows_of_pairs(rows, encoding))
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
 def test_all_texts_of_the_corpus_in_one_column(encoding: str) -> None:
     rows = [[("a", text)] for text in READABLE if takes(encoding, [[("a", text)]])]
     table = build_table([ENCODINGS[encoding](rows)])
-    assert types_of(table) == {"a": JSON}
-    check_values(table, rows_of_pairs(rows))
+    assert types_of(table) == {"a": JSON, **step_types(encoding)}
+    check_values(table, rows_of_pairs(rows, encoding))
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
@@ -97,7 +98,7 @@ def test_each_text_of_the_corpus_beside_another_kind(encoding: str, first: str) 
     for text in READABLE:
         rows = [[("a", first)], [("a", text)]]
         if len(text) < 1_000 and takes(encoding, rows):
-            check_table(build_table([ENCODINGS[encoding](rows)]), rows_of_pairs(rows))
+            check_table(build_table([ENCODINGS[encoding](rows)]), rows_of_pairs(rows, encoding))
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
@@ -105,7 +106,7 @@ def test_keys_given_twice_in_a_row(encoding: str) -> None:
     for first in ("1", '"x"', "null", '"\\ud800"', "[1,2]", '{"b":1}'):
         for last in ("2", '"yy"', "null", '"\\udc00"', "[]", '{"c":[]}', "true"):
             rows: list[Pairs] = [[("a", first), ("b", "1"), ("a", last)], [("a", last), ("a", first), ("b", "2")]]
-            check_values(build_table([ENCODINGS[encoding](rows)]), rows_of_pairs(rows))
+            check_values(build_table([ENCODINGS[encoding](rows)]), rows_of_pairs(rows, encoding))
 
 
 def test_keys_spelt_in_several_ways_are_one_column() -> None:
@@ -120,7 +121,7 @@ def test_more_keys_than_are_remembered() -> None:
     ]
     rows.append([(f"key{index}", "0.5") for index in range(11_990, 12_010)])
     for encoding in ("text", "protobuf", "log, nested key"):
-        check_table(build_table([ENCODINGS[encoding](rows)]), rows_of_pairs(rows))
+        check_table(build_table([ENCODINGS[encoding](rows)]), rows_of_pairs(rows, encoding))
 
 
 def test_keys_too_long_to_be_remembered() -> None:
@@ -128,7 +129,7 @@ def test_keys_too_long_to_be_remembered() -> None:
         rows: list[Pairs] = [[("k" * length, str(index)), ("a", '"\\n"'), ("é" * length, "1.5")] for index in range(4)]
         for encoding, page in ENCODINGS.items():
             assert takes(encoding, rows)
-            check_table(build_table([page(rows)]), rows_of_pairs(rows))
+            check_table(build_table([page(rows)]), rows_of_pairs(rows, encoding))
 
 
 # Names of nested items, the last of which may be the first of others.
@@ -178,8 +179,8 @@ def test_typed_items_of_logs_come_back() -> None:
     rows = [wire.field(1, item) + wire.field(1, other + wire.field(16, "1")) for item in items]
     page = log_page(wire.write_log(wire.field(wire.HISTORY, row) for row in rows))
     expected = page.rows()
-    assert expected[1] == {"a": 1.5, "b": 1}
-    assert expected[-1] == {"n": {"m": -0.0}, "b": 1}
+    assert expected[1] == {"a": 1.5, "b": 1, "_step": 1}
+    assert expected[-1] == {"n": {"m": -0.0}, "b": 1, "_step": len(rows) - 1}
     check_table(build_table([page]), expected)
     # Each alone, so that no other decides the type.
     for row in rows:
@@ -236,8 +237,8 @@ def test_no_pages_are_no_rows() -> None:
 
 
 def check_number_texts(rows: Sequence[Pairs]) -> None:
-    for encoding in ENCODINGS.values():
-        check_table(build_table([encoding(rows)]), rows_of_pairs(rows))
+    for encoding, make in ENCODINGS.items():
+        check_table(build_table([make(rows)]), rows_of_pairs(rows, encoding))
 
 
 def test_nan_in_quotes_is_a_float_among_numbers_and_text_among_text() -> None:
@@ -269,7 +270,7 @@ def test_text_with_nuls_and_everything_else(encoding: str) -> None:
         [("a", '""')],
         [("a", json.dumps(everything, ensure_ascii=False))],
     ]
-    check_table(build_table([ENCODINGS[encoding](rows)]), rows_of_pairs(rows))
+    check_table(build_table([ENCODINGS[encoding](rows)]), rows_of_pairs(rows, encoding))
 
 
 def test_keys_with_surrogates_and_nuls_stay_apart() -> None:

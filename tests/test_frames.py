@@ -21,7 +21,6 @@ import histscan
 from histscan.history import BetaHistoryScan, HistoryScan, SampledHistoryScan
 from tests.column_rows import (
     JSON,
-    Row,
     check_table,
     check_values,
     read_stream,
@@ -31,6 +30,7 @@ from tests.column_scans import ROWS, SCANS, TYPES, text_scan, write_log
 from tests.fake_service import FakeService
 from tests.history_backend import RUN, HistoryBackend, MemoryClient
 from tests.json_corpus import fingerprint
+from tests.log_samples import Row
 
 EXAMPLE = Path(__file__).parent.parent / "examples" / "lissajous-regression.wandb"
 

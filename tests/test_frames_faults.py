@@ -17,12 +17,12 @@ from histscan.errors import HistoryDecodeError, HistoryError, LogTruncatedWarnin
 from histscan.history import BetaHistoryScan, HistoryScan, SampledHistoryScan
 from histscan.sources.client import Client
 from tests import wire
-from tests.column_rows import Row, check_values, read_stream, rows_of
+from tests.column_rows import check_values, read_stream, rows_of
 from tests.column_scans import ROWS, write_log
 from tests.fake_service import FakeService, service_rows
 from tests.graphql_server import Answer, GraphQLServer
 from tests.history_backend import RUN, HistoryBackend, MemoryClient
-from tests.log_samples import step_rows, write_run
+from tests.log_samples import Row, step_rows, write_run
 
 
 def steps_of(batches: Sequence[Any]) -> list[int]:

@@ -11,14 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from histscan._core.page import Page
-from histscan._core.pages import HistoryPage, ProtobufPage, SampledPage, TextPage
+from histscan._core.pages import HistoryPage, SampledPage, TextPage
 from histscan._core.scan import RowScan
-from tests import wire
-from tests.encodings import history_body, log_page, sampled_body
+from tests.column_rows import ENCODINGS, LOGS, Pairs, rows_of_pairs
+from tests.encodings import history_body, sampled_body
 from tests.json_corpus import fingerprint
-
-# A row as its keys and the texts of their values, in order.
-Pairs = Sequence[tuple[str, str]]
 
 # What stands before a key, between it and its colon, behind the colon, and behind the value.
 COMPACT = ("", "", "", "")
@@ -33,19 +30,7 @@ def row_text(pairs: Pairs, style: tuple[str, str, str, str] = COMPACT) -> str:
     return "{" + ",".join(members) + "}"
 
 
-def log_records(rows: Sequence[Pairs], *, nested: bool) -> bytes:
-    """Writes rows as the records of a log."""
-    return wire.write_log(
-        wire.history_record([([key] if nested else key, text) for key, text in pairs], step)
-        for step, pairs in enumerate(rows)
-    )
-
-
-MESSAGE_PAGES: dict[str, Callable[[Sequence[Pairs]], Page]] = {
-    "protobuf": lambda rows: ProtobufPage(wire.page(rows)),
-    "log": lambda rows: log_page(log_records(rows, nested=False)),
-    "log, nested key": lambda rows: log_page(log_records(rows, nested=True)),
-}
+MESSAGE_PAGES = {name: ENCODINGS[name] for name in ("protobuf", *LOGS)}
 
 TEXT_PAGES: dict[str, Callable[[list[str]], Page]] = {
     "text": TextPage,
@@ -56,9 +41,9 @@ TEXT_PAGES: dict[str, Callable[[list[str]], Page]] = {
 
 def check_shapes(rows: Sequence[Pairs], styles: Sequence[tuple[str, str, str, str]] = (COMPACT,)) -> None:
     """Checks a sequence of rows in every encoding; the styles take turns."""
-    expected = fingerprint([{key: json.loads(text) for key, text in pairs} for pairs in rows])
-    for make in MESSAGE_PAGES.values():
-        assert fingerprint(make(rows).rows()) == expected
+    expected = fingerprint(rows_of_pairs(rows))
+    for encoding, make in MESSAGE_PAGES.items():
+        assert fingerprint(make(rows).rows()) == fingerprint(rows_of_pairs(rows, encoding))
     texts = [row_text(pairs, styles[index % len(styles)]) for index, pairs in enumerate(rows)]
     assert fingerprint([json.loads(text) for text in texts]) == expected
     for make_of_texts in TEXT_PAGES.values():
@@ -203,7 +188,7 @@ def test_shapes_are_remembered_across_pages(kind: str) -> None:
         pages = [MESSAGE_PAGES[kind](rows) for rows in parts]
     else:
         pages = [TEXT_PAGES[kind]([row_text(pairs) for pairs in rows]) for rows in parts]
-    expected = [{key: json.loads(text) for key, text in pairs} for rows in parts for pairs in rows]
+    expected = [row for rows in parts for row in rows_of_pairs(rows, kind)]
     for _ in range(2):
         assert fingerprint(list(Pages(pages))) == fingerprint(expected)
 
@@ -212,9 +197,9 @@ def test_pages_of_different_kinds_in_one_scan() -> None:
     rows = steady(["a", "b"], 4)
     pages = [make(rows) for make in MESSAGE_PAGES.values()]
     pages += [make([row_text(pairs) for pairs in rows]) for make in TEXT_PAGES.values()]
-    expected = [{"a": 0, "b": 1}] * 4 * len(pages)
-    assert fingerprint(list(Pages(pages))) == fingerprint(expected)
-    assert fingerprint(list(Pages(pages[::-1]))) == fingerprint(expected)
+    expected = [rows_of_pairs(rows, encoding) for encoding in (*MESSAGE_PAGES, *TEXT_PAGES)]
+    for order in (slice(None), slice(None, None, -1)):
+        assert fingerprint(list(Pages(pages[order]))) == fingerprint([row for part in expected[order] for row in part])
 
 
 def test_rows_do_not_share_what_they_hold() -> None:
