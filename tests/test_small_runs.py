@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -274,3 +275,11 @@ def test_a_malformed_row_is_an_error_behind_those_before_it(server_of_own: Graph
     assert [next(scan) for _ in range(2)] == [{"_step": 0}, {"_step": 1, "big": 123456789012345678901234567890}]
     with pytest.raises(histscan.HistoryDecodeError, match=r"run e/p/r, page \[0, 3\), row 2"):
         next(scan)
+
+
+@pytest.mark.parametrize("run_id", ["dense", "sparse", "pages"])
+def test_a_pickled_scan_fetches_its_first_page_anew(api: histscan.Api, run_id: str) -> None:
+    scan = api.run(f"team/small/{run_id}").scan_history()
+    copy = pickle.loads(pickle.dumps(scan))
+    expected = list(RUNS[run_id])
+    assert [row["_step"] for row in copy] == [row["_step"] for row in scan] == expected
