@@ -18,7 +18,7 @@ from types import FrameType, ModuleType, TracebackType
 from typing import Any, NamedTuple
 
 from histscan.cli.exit_codes import FAILED, MISUSED, SUCCEEDED, UsageError
-from histscan.cli.messages import printable
+from histscan.common.printable import printable
 from histscan.errors import HistoryError
 from histscan.sources.source_option import SOURCES, SourceOption
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from histscan.cli.exit_codes import UsageError
 from histscan.cli.export_outcome import ExportOutcome
 from histscan.cli.json_lines import JsonLineEncoder
-from histscan.cli.messages import printable
+from histscan.common.printable import printable
 
 if TYPE_CHECKING:
     from histscan.cli.run_argument import AnyRun

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import logging
-import re
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from histscan.common.printable import UNPRINTABLE
 from histscan.common.steps import STEP
 from histscan.plotting.curves import Curve, lone_points, smooth, thin_out, thin_out_marks
 
@@ -66,7 +66,6 @@ _LONGEST_LABEL = 36
 # Of an inch, for each letter.
 _TITLE_LETTER = 0.12
 
-_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 # Of the height of the axes.
 _MARK_ROW = 0.025
 _GAPS = (("NaN", "|"), ("Infinity", "^"), ("-Infinity", "v"))
@@ -293,5 +292,5 @@ def _x_unit(curves: Sequence[Curve], x_key: str) -> tuple[str, float]:
 
 def _clipped(text: str, longest: int) -> str:
     """Makes one line of a name, which may hold anything."""
-    line = _UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", text)
+    line = UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", text)
     return line if len(line) <= longest else line[: longest - 1] + "…"

@@ -8,8 +8,8 @@ import html
 import shlex
 from collections.abc import Sequence
 
+from histscan.common.printable import printable
 from histscan.errors import HistoryError
-from histscan.server.printable import printable
 from histscan.server.served_run import ServedRun
 
 __all__ = ["PAGE_HEADERS", "root_page"]

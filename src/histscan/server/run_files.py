@@ -14,7 +14,7 @@ from datetime import datetime, timezone
 from functools import lru_cache
 from pathlib import Path
 
-from histscan.server.printable import UNPRINTABLE
+from histscan.common.printable import UNPRINTABLE
 from histscan.server.served_run import FileVersion
 
 __all__ = ["FILES_FOLDER", "RunFile", "choose_files", "find_files"]

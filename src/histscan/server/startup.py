@@ -10,10 +10,10 @@ import warnings
 from collections.abc import Callable
 from pathlib import Path
 
+from histscan.common.printable import printable
 from histscan.errors import HistoryError, LogTruncatedWarning
 from histscan.server.app import HistoryApp
 from histscan.server.catalogue import Catalogue
-from histscan.server.printable import printable
 from histscan.server.settings import ANY_KEY, LOOPBACK_HOSTS, ServerSettings
 
 __all__ = ["serve"]
