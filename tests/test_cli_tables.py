@@ -1,4 +1,4 @@
-"""Numbers, cells and tables, as people see them."""
+"""Numbers, cells and tables as the command prints them."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ def test_table_of_rows() -> None:
 def test_table_lists_the_columns_that_do_not_fit() -> None:
     lines = table(ROWS, [], 30).splitlines()
     assert lines[:3] == ["_step  loss  phase", "    0   0.5  warm-up", "    1    12  decay"]
-    assert " ".join(lines[3:]).split() == ["1", "more", "(-k", "KEY", "shows", "one):", "validation.loss"]
+    assert " ".join(lines[3:]).split() == ["1", "more", "(select", "with", "-k", "KEY):", "validation.loss"]
     assert max(map(len, lines)) <= 30
 
 
