@@ -78,7 +78,7 @@ def test_invalid_values(option: str, value: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--fault", "boom"], "is no fault"),
+        (["--fault", "boom"], "is not a fault"),
         (["--port", "65536"], "--port"),
         (["--export-rows", "0"], "--export-rows"),
     ],
@@ -97,7 +97,7 @@ def test_other_hosts_require_an_api_key() -> None:
 def test_missing_paths_and_ports_in_use() -> None:
     with pytest.raises(FileNotFoundError):
         serve.run(parse("nothing", "--port", "0"))
-    with serving(EXAMPLE) as server, pytest.raises(OSError, match="can't listen at"):
+    with serving(EXAMPLE) as server, pytest.raises(OSError, match="can't listen on"):
         serve.run(parse(str(EXAMPLE), "--port", server.url.rpartition(":")[2]))
 
 
