@@ -220,7 +220,7 @@ def test_logarithmic_axis(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["-k", "los", "-o", "x.png"], ["'los'", "there is loss"]),
+        (["-k", "los", "-o", "x.png"], ["'los'", "did you mean loss?"]),
         (["-k", "note", "-o", "x.png"], ["'note' is not numeric"]),
         (["-k", "loss", "-x", "note", "-o", "x.png"], ["'note' is not numeric"]),
         (["-k", "loss", "-o", "x.jpg"], ["'x.jpg'", ".png, .svg, .pdf"]),
