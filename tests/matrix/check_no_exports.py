@@ -1,4 +1,4 @@
-"""Exported files are asked for of a server that has none: pages are read instead, by the way that the release has."""
+"""A server without exported files: pages are read instead, in the release's own way."""
 
 from __future__ import annotations
 
