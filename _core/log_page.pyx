@@ -112,12 +112,14 @@ cdef class LogPage(Page):
         """Moves a row to a place at or before its own."""
         self.spans[place] = self.spans[index]
         self.offsets[place] = self.offsets[index]
+        self.places[place] = self.places[index]
         self.steps[place] = self.steps[index]
 
     cdef int resize_rows(self, size_t count) except -1 nogil:
         """Cuts the page to its first `count` rows."""
         self.spans.resize(count)
         self.offsets.resize(count)
+        self.places.resize(count)
         self.steps.resize(count)
         return 0
 
@@ -188,8 +190,8 @@ cdef class LogPage(Page):
                 raise_too_deep(&cursor)
         except HistoryDecodeError as error:
             path = locate_item((<char*> data)[:span.end - span.begin], error.byte)
-            if span.begin < self.window_length:
-                error.byte += self.window_offset + span.begin
+            if self.places[index] >= 0:
+                error.byte += self.places[index]
             else:
                 # The record lies in several chunks: the first of them is where to look.
                 error.byte = self.offsets[index]

@@ -19,7 +19,7 @@ from benches.apart import call_apart, forget_peak, resident_bytes
 from benches.data import RUN, Row, history_body, numbered_rows, service_page, shuffled, value_text
 from benches.record_log import DEFAULT_DIRECTORY
 from histscan import proto
-from tests import wire
+from tests.support import wire
 
 __all__ = ["STREAMS", "TOLERANCE", "Stream", "StreamMemory", "watch_stream"]
 

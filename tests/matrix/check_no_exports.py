@@ -9,7 +9,7 @@ import pytest
 from histscan.installing.installation import installed
 from tests.matrix.conftest import Open
 from tests.matrix.outcomes import outcome
-from tests.server_process import Server
+from tests.support.server_process import Server
 
 SERVER = "unexported"
 

@@ -11,7 +11,7 @@ from wandb.apis import public
 from histscan.installing.installation import installed
 from tests.matrix.conftest import Open
 from tests.matrix.outcomes import METHODS, Outcome, assert_same, outcome, steps_of, with_and_without
-from tests.matrix_runs import STEPS, row
+from tests.support.matrix_runs import STEPS, row
 
 SERVER = "complete"
 

@@ -11,7 +11,7 @@ import wandb
 from wandb.apis import public
 
 from histscan.installing.installation import installed
-from tests.matrix_runs import STEPS
+from tests.support.matrix_runs import STEPS
 
 RELEASE = tuple(int(part) for part in wandb.__version__.split("."))
 
