@@ -1,4 +1,4 @@
-"""What the real wandb client, and its real wandb-core, get from `histscan serve` is what is in the logs."""
+"""The real wandb client, with the real wandb-core, gets from `histscan serve` what is in the logs."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ FILES = {
     "wandb-summary.json": b'{"loss": NaN}',
 }
 READ_ONLY = "histscan serve is read-only"
-# Values of these have no type in common, so that a column of theirs is text.
+# The values of these keys have no common type: their exported columns are text.
 TEXT_COLUMNS = {"changes type", "list"}
 
 
 class Asked:
-    """Collects questions, asks all of them at once, and finds each one's answer."""
+    """Collects questions, asks them all in one client process, and looks up each answer."""
 
     def __init__(self) -> None:
         self.questions: dict[str, Question] = {}
@@ -64,7 +64,7 @@ class Asked:
 
 @pytest.fixture(scope="module")
 def growing(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A log without its end, as of a run that still runs."""
+    """A log without its end, as of a running run."""
     path = tmp_path_factory.mktemp("growing") / "run-growing.wandb"
     path.write_bytes((DATA / "typed-encoding.wandb").read_bytes()[:70_000])
     for name, content in FILES.items():
@@ -90,7 +90,7 @@ def server(growing: Path, monitored: Path) -> Iterator[ServerProcess]:
 
 @pytest.fixture(scope="module")
 def asked(server: ServerProcess) -> Asked:
-    """All that is asked of one client, which takes a while to start."""
+    """The questions of all tests, for one client: it takes a while to start."""
     asked = Asked()
     for run in (LISSAJOUS, ODD):
         for name in ("config", "summary", "lastHistoryStep", "name", "state", "tags"):
@@ -174,12 +174,12 @@ def log_of(run: str) -> histscan.LogRun:
 
 
 def same(value: Any, other: Any) -> bool:
-    """Whether values are equal and of the same types; NaN is equal to NaN."""
+    """Returns True if values are equal and have the same types; NaN equals NaN."""
     return repr(canonical(value)) == repr(canonical(other))
 
 
 def canonical(value: Any) -> Any:
-    """The value with the members of mappings in order."""
+    """Returns the value with the members of mappings sorted."""
     if isinstance(value, dict):
         return {key: canonical(value[key]) for key in sorted(value)}
     return [canonical(item) for item in value] if isinstance(value, list) else value
@@ -192,7 +192,7 @@ def assert_same_rows(rows: list[dict[str, Any]], expected: list[dict[str, Any]])
 
 
 def exported(value: Any) -> Any:
-    """The value as an export gives it back: what is null and what is absent is the same, and so are 1 and 1.0."""
+    """Returns the value as exported files store it: null equals missing, and 1 equals 1.0."""
     if isinstance(value, dict):
         return {key: exported(item) for key, item in value.items() if item is not None}
     if isinstance(value, list):
@@ -240,7 +240,7 @@ def test_scan_of_nested_keys(asked: Asked) -> None:
     assert_same_rows(asked["nested keys"], expected)
 
 
-def test_not_finite_numbers_of_a_scan_of_keys_are_strings(asked: Asked) -> None:
+def test_nonfinite_numbers_of_a_scan_of_keys_are_strings(asked: Asked) -> None:
     names = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
     expected = list(log_of(ODD).scan_history(["_step", "not finite"]))
     assert any(math.isnan(row["not finite"]) for row in expected)
@@ -301,7 +301,7 @@ def test_system_metrics(asked: Asked, monitored: Path) -> None:
     assert asked["no events"] == []
 
 
-def test_own_client_reads_the_same(server: ServerProcess, monitored: Path) -> None:
+def test_histscan_client_reads_the_same(server: ServerProcess, monitored: Path) -> None:
     api = histscan.Api(base_url=server.url, api_key=KEY)
     run, saved = api.run(MONITORED), api.run(GROWING)
     assert_same_rows(list(run.system_metrics()), list(histscan.LogRun(monitored).system_metrics()))
@@ -310,7 +310,7 @@ def test_own_client_reads_the_same(server: ServerProcess, monitored: Path) -> No
     assert [line.text.strip() for line in saved.console()] == FILES["output.log"].decode().split()
 
 
-def test_what_recorded_runs_have_none_of(asked: Asked) -> None:
+def test_empty_fields(asked: Asked) -> None:
     nothing = ["no files", "logged_artifacts", "used_artifacts", "reports", "artifact types", "sweeps", "automations"]
     assert [asked[label] for label in nothing] == [[]] * len(nothing)
     assert [asked[f"count of {name}"] for name in ("logged_artifacts", "used_artifacts")] == [0, 0]
@@ -322,7 +322,7 @@ def test_what_recorded_runs_have_none_of(asked: Asked) -> None:
 
 
 @pytest.mark.parametrize("label", ["update", "delete", "delete file"])
-def test_changes_are_refused(asked: Asked, label: str) -> None:
+def test_mutations_are_rejected(asked: Asked, label: str) -> None:
     assert READ_ONLY in asked.failure(label).message
 
 
@@ -345,7 +345,7 @@ def test_wrong_filter(asked: Asked) -> None:
 
 
 @pytest.mark.filterwarnings("ignore::histscan.LogTruncatedWarning")
-def test_run_that_still_runs_is_scanned_live(asked: Asked, growing: Path) -> None:
+def test_running_run_is_scanned_live(asked: Asked, growing: Path) -> None:
     log = histscan.open(growing)
     expected = list(log.scan_history())
     assert asked[f"{GROWING} state"] == "running"
@@ -371,7 +371,7 @@ def test_faults_rate_limits_and_live_rows_behind_exported_files() -> None:
         traffic = server.traffic()
     expected = list(log_of(LISSAJOUS).scan_history())
     assert_same_rows(asked["scan"], expected)
-    # Where a page has exported rows and live ones, this release returns the exported ones twice.
+    # For a page with exported and live rows, this release returns the exported rows twice.
     steps = {row["_step"]: row for row in asked["beta"]}
     assert len(asked["beta"]) == 5050
     assert_same_export(list(steps.values()), expected)
