@@ -12,13 +12,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from histscan._core.pages import HistoryPage, Page, ProtobufPage, SampledPage, TextPage
 from histscan._core.scan import RowScan
 from histscan.common.steps import STEP
 from histscan.errors import HistoryDecodeError, HistoryError, ResponseShapeError
-from histscan.paging.options import ProgressOption, WindowOption
 from histscan.paging.paged_scan import PagedScan, RunIdentity
 from histscan.paging.prefetch import PageSource
 from histscan.paging.windows import Window
@@ -34,6 +33,11 @@ from histscan.sources.service import (
     read_page,
     start_scan,
 )
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from histscan.paging.options import PagingArguments
 
 __all__ = [
     "BetaHistoryScan",
@@ -60,14 +64,8 @@ class HistoryScan(PagedScan):
         min_step: First step, inclusive.
         max_step: Last step, exclusive.
         page_size: Steps per request.
-        prefetch: Pages fetched ahead of the one whose rows are being taken, that many at a time, if the client may be
-            used by several threads at once: histscan's and wandb's may, those of gql are asked for one page at a time,
-            and any other is trusted to if this is more than 1. This and what follows: by default, what the class
-            has as `paging`; 0 here.
-        window: ``"fixed"`` asks for `page_size` steps at a time, ``"adaptive"`` for more where rows are few: the same
-            rows, in fewer requests.
-        deadline: Seconds that the caller may be kept waiting for one page, with all retries.
-        progress: True for a progress bar on a terminal, or a function to be called with a `ScanProgress` for each page.
+        **paging: ``prefetch``, ``window``, ``deadline`` and ``progress``; see
+            `histscan.paging.options.PagingArguments`. The defaults are the class's `paging`.
 
     Yields:
         A dict for each step's row, equal to ``json.loads`` of the row's text.
@@ -88,13 +86,9 @@ class HistoryScan(PagedScan):
         min_step: int,
         max_step: int,
         page_size: int = 1_000,
-        *,
-        prefetch: int | None = None,
-        window: WindowOption | None = None,
-        deadline: float | None = None,
-        progress: ProgressOption | None = None,
+        **paging: Unpack[PagingArguments],
     ) -> None:
-        super().__init__(run, min_step, max_step, page_size, self.paging.but(prefetch, window, deadline, progress))
+        super().__init__(run, min_step, max_step, page_size, self.paging.replace(**paging))
         self.client = client
 
     next = RowScan.__next__
@@ -139,10 +133,7 @@ class SampledHistoryScan(PagedScan):
         min_step: First step, inclusive.
         max_step: Last step, exclusive.
         page_size: Steps per request.
-        prefetch: As for `HistoryScan`.
-        window: As for `HistoryScan`.
-        deadline: As for `HistoryScan`.
-        progress: As for `HistoryScan`.
+        **paging: As for `HistoryScan`.
 
     Yields:
         A dict for each row.
@@ -162,13 +153,9 @@ class SampledHistoryScan(PagedScan):
         min_step: int,
         max_step: int,
         page_size: int = 1_000,
-        *,
-        prefetch: int | None = None,
-        window: WindowOption | None = None,
-        deadline: float | None = None,
-        progress: ProgressOption | None = None,
+        **paging: Unpack[PagingArguments],
     ) -> None:
-        super().__init__(run, min_step, max_step, page_size, self.paging.but(prefetch, window, deadline, progress))
+        super().__init__(run, min_step, max_step, page_size, self.paging.replace(**paging))
         self.client = client
         self.keys = keys
 
@@ -244,11 +231,8 @@ class BetaHistoryScan(PagedScan):
         keys: The keys of each row; None means all.
         page_size: Steps per request.
         use_cache: Whether the service may use history files that it downloaded before.
-        prefetch: Pages fetched ahead of the one whose rows are being taken; the service is asked for them in their
-            order, one at a time, for it answers the requests of a scan one by one anyway.
-        window: As for `HistoryScan`.
-        deadline: As for `HistoryScan`.
-        progress: As for `HistoryScan`.
+        **paging: As for `HistoryScan`. Pages are fetched ahead one at a time, in their order: the service answers the
+            requests of a scan one after the other.
 
     Yields:
         A dict for each row.
@@ -268,13 +252,9 @@ class BetaHistoryScan(PagedScan):
         keys: list[str] | None = None,
         page_size: int = 1_000,
         use_cache: bool = True,
-        *,
-        prefetch: int | None = None,
-        window: WindowOption | None = None,
-        deadline: float | None = None,
-        progress: ProgressOption | None = None,
+        **paging: Unpack[PagingArguments],
     ) -> None:
-        super().__init__(run, min_step, max_step, page_size, self.paging.but(prefetch, window, deadline, progress))
+        super().__init__(run, min_step, max_step, page_size, self.paging.replace(**paging))
         self.keys = keys
         self._service_api = service_api
         self._use_cache = use_cache

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ from histscan.api.scan_start import ScanStart, ask_last_step, plan_first_page, s
 from histscan.api.scans import RunScan, RunScanOfKeys, scan_pages_of
 from histscan.columns.frames import ColumnExports
 from histscan.errors import HistoryError
-from histscan.paging.options import ProgressOption, WindowOption
+from histscan.paging.options import PIPELINED_GRAPHQL
 from histscan.runs.console import terminal_lines
 from histscan.runs.recorded_run import frame_of, is_system
 from histscan.runs.system_metrics import SystemMetricsScan, check_keys
@@ -26,9 +27,11 @@ from histscan.sources.source_option import SourceOption, check_source
 
 if TYPE_CHECKING:
     import pandas
+    from typing_extensions import Unpack
 
     from histscan._core.arrow_stream import ArrowStream
     from histscan.api.exported import ExportedScan
+    from histscan.paging.options import PagingArguments, PagingOptions
     from histscan.runs.console import ConsoleLine
     from histscan.sources.client import Client
 
@@ -254,10 +257,7 @@ class Run(ColumnExports):
         any_key: bool = False,
         *,
         source: SourceOption = "auto",
-        prefetch: int | None = None,
-        window: WindowOption | None = None,
-        deadline: float | None = None,
-        progress: ProgressOption | None = None,
+        **paging: Unpack[PagingArguments],
     ) -> RunScan | RunScanOfKeys | ExportedScan:
         """Scans the history, row by row, in the order of steps; pages are fetched ahead.
 
@@ -275,11 +275,8 @@ class Run(ColumnExports):
                 all rows, as they were logged; that is less work where but a few rows are wanted. ``"parquet"`` reads
                 files however few rows there are, and fails if there are files that can't be had. With `any_key`, pages
                 are read in any case.
-            prefetch: Pages fetched ahead; None for 8.
-            window: ``"fixed"`` for requests of `page_size` steps wherever rows are few; None for ``"adaptive"``.
-            deadline: Seconds that the caller may be kept waiting for one page, with all retries; None for any time.
-            progress: True for a progress bar on a terminal, or a function to be called with a `ScanProgress` for each
-                page. The three before it are about pages from the server.
+            **paging: How pages are fetched from the server; see `histscan.paging.options.PagingArguments`. Defaults:
+                ``prefetch`` is 8, ``window`` is ``"adaptive"``, and there is no ``deadline`` and no ``progress``.
 
         Returns:
             An iterator over dicts, which ``iter()`` starts over. It has ``to_arrow()`` and the like, too.
@@ -297,32 +294,28 @@ class Run(ColumnExports):
         check_source(source)
         if any_key and not keys:
             raise ValueError("any_key chooses rows by their keys: pass those as `keys`")
+        options = PIPELINED_GRAPHQL.replace(**paging)
         first = 0 if min_step is None else min_step
-        start = self._start_scan(None if any_key else keys, page_size, first, max_step, source, window, deadline)
+        start = self._start_scan(None if any_key else keys, page_size, first, max_step, source, options)
         stop_step = start.last_step + 1
         if max_step is not None:
             stop_step = min(stop_step, max_step)
-        paging: dict[str, Any] = {
-            "page_size": page_size,
-            "prefetch": prefetch,
-            "window": window,
-            "deadline": deadline,
-        }
-
-        scan_pages = partial(scan_pages_of, self, list(keys) if keys else None, any_key, paging, start.first_page)
+        wanted = list(keys) if keys else None
         fits_few_pages = source == "auto" and start.fits_few_pages(first, stop_step, page_size)
         if source == "pages" or any_key or fits_few_pages:
-            return scan_pages(first, stop_step, progress=progress)
+            return scan_pages_of(self, wanted, any_key, page_size, options, start.first_page, first, stop_step)
         from histscan.api.exported import ExportedScan, fetch_exported
 
+        # The scan of both shows the progress.
+        of_rest = replace(options, progress=False)
         return ExportedScan(
             partial(fetch_exported, self.client, self._name, is_optional=source == "auto"),
-            scan_pages,
+            partial(scan_pages_of, self, wanted, any_key, page_size, of_rest, start.first_page),
             self._name,
             keys=list(keys) if keys else None,
             min_step=first,
             stop_step=stop_step,
-            progress=False if progress is None else progress,
+            progress=options.progress,
         )
 
     def _start_scan(
@@ -332,15 +325,14 @@ class Run(ColumnExports):
         first: int,
         max_step: int | None,
         source: SourceOption,
-        window: WindowOption | None,
-        deadline: float | None,
+        options: PagingOptions,
     ) -> ScanStart:
         """Asks for the last step, and for the first page with it if that may be all that there is."""
         row_count = self._attributes.get("historyLineCount")
-        if source == "parquet" or deadline is not None or not isinstance(row_count, int):
+        if source == "parquet" or options.deadline is not None or not isinstance(row_count, int):
             row_count = None
         # How many rows a run has that has not ended may have been said long ago.
-        may_widen = window != "fixed" and self._attributes.get("state") != "running"
+        may_widen = options.window != "fixed" and self._attributes.get("state") != "running"
         first_page = plan_first_page(first, max_step, page_size, row_count, may_widen=may_widen)
         return start_scan(self.client, self._name, keys or None, first_page, page_size)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from histscan.api.scan_start import FirstPage
 from histscan.history import HistoryScan, SampledHistoryScan
-from histscan.paging.options import PIPELINED_GRAPHQL, PagingOptions, ProgressOption
+from histscan.paging.options import PIPELINED_GRAPHQL, PagingOptions
 from histscan.paging.paged_scan import PagedScan
 from histscan.paging.prefetch import PageSource
 from histscan.paging.windows import Window, Windows, make_windows
@@ -97,12 +97,11 @@ def scan_pages_of(
     run: Run,
     keys: list[str] | None,
     any_key: bool,
-    paging: Mapping[str, Any],
+    page_size: int,
+    options: PagingOptions,
     first_page: FirstPage | None,
     first: int,
     stop_step: int,
-    *,
-    progress: ProgressOption | None = False,
 ) -> RunScan | RunScanOfKeys:
     """Makes the scan of a range of pages.
 
@@ -110,21 +109,22 @@ def scan_pages_of(
         run: The run.
         keys: The keys of rows; None for all rows with all their keys.
         any_key: Rows that have any of the keys, not only those with all of them.
-        paging: The scan's arguments about pages.
+        page_size: Steps of an ordinary window.
+        options: How the scan goes through its pages.
         first_page: A page that was fetched already, or None; a scan that begins with it takes it.
         first: The first step.
         stop_step: The end of the range, exclusive.
-        progress: As for `histscan.Run.scan_history`.
 
     Returns:
         The scan.
     """
     scan: RunScan | RunScanOfKeys
+    paging = options.as_arguments()
     if not keys:
-        scan = RunScan(run.client, run, first, stop_step, **paging, progress=progress)
+        scan = RunScan(run.client, run, first, stop_step, page_size, **paging)
     else:
         scan_class = AnyKeyScan if any_key else RunScanOfKeys
-        scan = scan_class(run.client, run, keys, first, stop_step, **paging, progress=progress)
+        scan = scan_class(run.client, run, keys, first, stop_step, page_size, **paging)
     if first_page is not None and first_page.window.first == first:
         scan.start_with(first_page)
     return scan

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any, ClassVar
 
@@ -16,6 +17,7 @@ from histscan.api.exported import Ask, ExportedHistory, ExportedScan, fetch_expo
 from histscan.api.names import RunName
 from histscan.errors import GraphQLResponseError, HistoryError, ResponseShapeError
 from histscan.history import HistoryScan, SampledHistoryScan
+from histscan.paging.options import PagingOptions
 from histscan.paging.page_stream import PageStream
 from histscan.paging.paged_scan import PagedScan
 from histscan.sources.graphql import HISTORY_PAGE, SAMPLED_HISTORY_PAGE, Operation, is_refusal
@@ -131,12 +133,12 @@ class ReadsExports(PagedScan):
         self._exported._stop_step = self._exported_stop_step()
         return self._exported
 
-    def _tail_paging(self, client: object) -> dict[str, Any]:
+    def _tail_paging(self, client: object) -> PagingOptions:
         options = self._options
         # Nobody has said that a client of theirs may be used by several threads at once.
         shares = isinstance(client, ServiceGraphQLClient) or is_as_made(client)
         ahead = options.prefetch if shares else min(options.prefetch, 1)
-        return {"prefetch": ahead, "window": options.window, "deadline": options.deadline, "progress": False}
+        return replace(options, prefetch=ahead, progress=False)
 
     def _close_exported_pages(self) -> None:
         pages, self._exported_pages = self._exported_pages, None
@@ -197,10 +199,11 @@ def _as_wandb_fails(execute: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _make_tail(
-    client: Any, run: Any, keys: list[str] | None, page_size: int, paging: dict[str, Any], first: int, stop_step: int
+    client: Any, run: Any, keys: list[str] | None, page_size: int, options: PagingOptions, first: int, stop_step: int
 ) -> PagedScan:
     """Makes the scan of what is in no file."""
     by_service = isinstance(client, ServiceGraphQLClient)
+    paging = options.as_arguments()
     if keys is None:
         scan_class = _ServicePages if by_service else HistoryScan
         return scan_class(client, run, first, stop_step, page_size, **paging)
