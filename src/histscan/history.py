@@ -176,7 +176,7 @@ class SampledHistoryScan(PagedScan):
             try:
                 self._malformed.rows()
             except HistoryDecodeError as error:
-                self._add_location(error)
+                self.add_location(error)
                 raise
         first = self.page_offset
         super()._load_next()
@@ -274,7 +274,7 @@ class BetaHistoryScan(PagedScan):
                 use_cache=self._use_cache,
             )
         except HistoryError as error:
-            self._add_location(error)
+            self.add_location(error)
             raise
         end_scan_when_collected(self, self._turns, type(self).cleanup, self._service_api, self._scan_request_id)
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from histscan.api.scan_start import FirstPage
+from histscan.common.keys import ABSENT, find_value
 from histscan.history import HistoryScan, SampledHistoryScan
 from histscan.paging.options import PIPELINED_GRAPHQL, PagingOptions
 from histscan.paging.paged_scan import PagedScan
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
     from histscan.api.run import Run
 
 __all__ = ["AnyKeyScan", "RunScan", "RunScanOfKeys", "scan_pages_of"]
-
-_ABSENT = object()
 
 
 class _StartsWithPage(PagedScan):
@@ -64,9 +63,11 @@ class RunScan(_StartsWithPage, HistoryScan):
 class RunScanOfKeys(_StartsWithPage, SampledHistoryScan):
     """The rows of a run that have all of some keys; made by `histscan.Run.scan_history`."""
 
-    def _column_keys(self, keys: Sequence[str] | None) -> Sequence[str] | None:
+    @property
+    def column_keys(self) -> Sequence[str] | None:
+        """See `Scan.column_keys`."""
         # So that a key is a column, and in its place, even where no row has it.
-        return super()._column_keys(self.keys if keys is None else keys)
+        return self.keys
 
 
 class AnyKeyScan(RunScanOfKeys):
@@ -89,8 +90,8 @@ class AnyKeyScan(RunScanOfKeys):
         self._take_rows([chosen for row in self.rows if (chosen := self._choose(row))])
 
     def _choose(self, row: Mapping[str, Any]) -> dict[str, Any]:
-        found = ((key, _find(row, key)) for key in self.keys)
-        return {key: value for key, value in found if value is not _ABSENT}
+        found = ((key, find_value(row, key)) for key in self.keys)
+        return {key: value for key, value in found if value is not ABSENT}
 
 
 def scan_pages_of(
@@ -128,17 +129,3 @@ def scan_pages_of(
     if first_page is not None and first_page.window.first == first:
         scan.start_with(first_page)
     return scan
-
-
-def _find(value: Any, key: str) -> Any:
-    """Finds what a key means, the longest of its dotted names first."""
-    if not isinstance(value, Mapping):
-        return _ABSENT
-    if key in value:
-        return value[key]
-    names = key.split(".")
-    for length in range(len(names) - 1, 0, -1):
-        found = _find(value.get(".".join(names[:length])), ".".join(names[length:]))
-        if found is not _ABSENT:
-            return found
-    return _ABSENT

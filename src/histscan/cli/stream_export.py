@@ -13,8 +13,8 @@ from histscan.cli.json_lines import JsonLineEncoder
 from histscan.cli.messages import printable
 
 if TYPE_CHECKING:
-    from histscan.cli.run_argument import AnyRun
     from histscan.runs.console import ConsoleLine
+    from histscan.runs.contracts import Run
 
 __all__ = ["CONSOLE", "HISTORY", "SYSTEM", "TEXT_FORMATS", "add_stream", "check_stream", "why_empty", "write_console"]
 
@@ -65,7 +65,7 @@ def check_stream(arguments: argparse.Namespace, file_format: str) -> None:
         raise UsageError("console output has no keys: leave out --key")
 
 
-def why_empty(run: AnyRun, arguments: argparse.Namespace) -> str:
+def why_empty(run: Run, arguments: argparse.Namespace) -> str:
     """Says why a stream other than the history is empty.
 
     Args:
@@ -75,8 +75,10 @@ def why_empty(run: AnyRun, arguments: argparse.Namespace) -> str:
     Returns:
         A warning.
     """
-    if hasattr(run, "schemas"):
-        return f"Parquet files of a history have no {_NAMES[arguments.stream]}: read them from the run itself"
+    from histscan.runs.history_files import HistoryFileRun
+
+    if isinstance(run, HistoryFileRun):
+        return f"files of a history have no {_NAMES[arguments.stream]}: read them from the run itself"
     if arguments.stream == SYSTEM and arguments.keys:
         return f"no row of system metrics has all of the keys {', '.join(arguments.keys)}; names begin with system."
     return f"the run has no {_NAMES[arguments.stream]}"

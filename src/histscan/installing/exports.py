@@ -7,7 +7,7 @@ here, and none goes anywhere that wandb would not send it to. The files are fetc
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any, ClassVar
@@ -15,6 +15,8 @@ from typing import Any, ClassVar
 from histscan._core.page import Page
 from histscan.api.exported import Ask, ExportedHistory, ExportedScan, fetch_exported_by
 from histscan.api.names import RunName
+from histscan.columns.options import ColumnOptions
+from histscan.columns.scan import Pages
 from histscan.errors import GraphQLResponseError, HistoryError, ResponseShapeError
 from histscan.history import HistoryScan, SampledHistoryScan
 from histscan.paging.options import PagingOptions
@@ -130,7 +132,7 @@ class ReadsExports(PagedScan):
             )
         if self._exported.history(wanted) is None:
             return None
-        self._exported._stop_step = self._exported_stop_step()
+        self._exported.stop_before(self._exported_stop_step())
         return self._exported
 
     def _tail_paging(self, client: object) -> PagingOptions:
@@ -147,21 +149,20 @@ class ReadsExports(PagedScan):
 
     # Columns
 
-    def _pages(self) -> Iterator[Page | list[Any]]:
+    def pages(self) -> Pages:
+        """See `Scan.pages`."""
         exported = self._exported_scan()
-        yield from super()._pages() if exported is None else exported._pages()
+        yield from super().pages() if exported is None else exported.pages()
 
-    def _stream(self, keys: Sequence[str] | None = None, nested: str = "json", threads: int | None = None) -> Any:
-        exported = self._exported_scan(self._column_keys(keys))
-        if exported is None:
-            return super()._stream(keys, nested, threads)
-        return exported._stream(keys, nested, threads)
+    def column_stream(self, options: ColumnOptions) -> Any:
+        """See `Frames.column_stream`."""
+        exported = self._exported_scan(options.keys)
+        return super().column_stream(options) if exported is None else exported.column_stream(options)
 
-    def _batch_stream(self, keys: Sequence[str] | None, nested: str, rows: int) -> Any:
-        exported = self._exported_scan(self._column_keys(keys))
-        if exported is None:
-            return super()._batch_stream(keys, nested, rows)
-        return exported._batch_stream(keys, nested, rows)
+    def batch_stream(self, options: ColumnOptions) -> Any:
+        """See `Frames.batch_stream`."""
+        exported = self._exported_scan(options.keys)
+        return super().batch_stream(options) if exported is None else exported.batch_stream(options)
 
 
 def _find(
