@@ -69,6 +69,12 @@ SOURCES = (
     # In a folder that has several kinds, the log is the recording itself, and what is beside it was exported from it.
     _LOGS,
     _PARQUET,
+    RunSource(
+        "JSON Lines files",
+        tuple(name + packed for name in (".jsonl", ".ndjson") for packed in ("", ".gz", ".zst")),
+        "histscan.runs.jsonl_run:JsonlRun",
+        takes_folders=False,
+    ),
 )
 
 
