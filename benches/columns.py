@@ -26,9 +26,8 @@ from histscan._core.column_chunk import ColumnChunk
 from histscan._core.column_types import merge_columns
 from histscan._core.page import Page
 from histscan._core.pages import HistoryPage, ProtobufPage
-from histscan._core.scan import RowScan
 from histscan.columns.chunks import ROWS_PER_CHUNK
-from histscan.columns.frames import ColumnExports
+from histscan.columns.scan import Scan
 
 __all__ = ["COLUMN_CASES"]
 
@@ -37,8 +36,8 @@ _PAGES_AT_ONCE = 8
 _THREE_KEYS = ["_step", "train/loss_00", "train/grad_norm_02"]
 
 
-class _PageScan(RowScan, ColumnExports):
-    """A scan of pages in memory."""
+class _PageScan(Scan):
+    """A scan of pages that are in memory."""
 
     def __init__(self, page_class: Callable[[bytes], Page], pages: list[bytes]) -> None:
         self._page_class = page_class

@@ -13,13 +13,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from histscan._core.pages import HistoryPage, Page, ProtobufPage, SampledPage, TextPage
 from histscan._core.scan import RowScan
 from histscan.common.steps import STEP
 from histscan.errors import HistoryDecodeError, HistoryError, ResponseShapeError
-from histscan.paging.options import ProgressOption, WindowOption
 from histscan.paging.paged_scan import PagedScan, RunIdentity
 from histscan.paging.prefetch import PageSource
 from histscan.paging.windows import Window
@@ -35,6 +34,11 @@ from histscan.sources.service import (
     read_page,
     start_scan,
 )
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from histscan.paging.options import PagingArguments
 
 __all__ = [
     "BetaHistoryScan",
@@ -61,13 +65,8 @@ class HistoryScan(PagedScan):
         min_step: First step, inclusive.
         max_step: Last step, exclusive.
         page_size: Steps per request.
-        prefetch: Pages to fetch ahead of the one being read, all at once, if the client is thread-safe. histscan's
-            and wandb's clients are; gql's fetch one page at a time; any other must be if this is more than 1.
-            The default of this and of the following options is the class's `paging`: 0 here.
-        window: ``"fixed"`` requests `page_size` steps at a time; ``"adaptive"`` requests more where rows are sparse:
-            the same rows, in fewer requests.
-        deadline: Seconds that the caller may wait for one page, including all retries.
-        progress: True for a progress bar on a terminal, or a function to call with a `ScanProgress` for each page.
+        **paging: ``prefetch``, ``window``, ``deadline`` and ``progress``; see
+            `histscan.paging.options.PagingArguments`. The defaults are the class's `paging`.
 
     Yields:
         A dict for each step's row, equal to ``json.loads`` of the row's text.
@@ -88,13 +87,9 @@ class HistoryScan(PagedScan):
         min_step: int,
         max_step: int,
         page_size: int = 1_000,
-        *,
-        prefetch: int | None = None,
-        window: WindowOption | None = None,
-        deadline: float | None = None,
-        progress: ProgressOption | None = None,
+        **paging: Unpack[PagingArguments],
     ) -> None:
-        super().__init__(run, min_step, max_step, page_size, self.paging.but(prefetch, window, deadline, progress))
+        super().__init__(run, min_step, max_step, page_size, self.paging.replace(**paging))
         self.client = client
 
     next = RowScan.__next__
@@ -139,10 +134,7 @@ class SampledHistoryScan(PagedScan):
         min_step: First step, inclusive.
         max_step: Last step, exclusive.
         page_size: Steps per request.
-        prefetch: As for `HistoryScan`.
-        window: As for `HistoryScan`.
-        deadline: As for `HistoryScan`.
-        progress: As for `HistoryScan`.
+        **paging: As for `HistoryScan`.
 
     Yields:
         A dict for each row.
@@ -162,13 +154,9 @@ class SampledHistoryScan(PagedScan):
         min_step: int,
         max_step: int,
         page_size: int = 1_000,
-        *,
-        prefetch: int | None = None,
-        window: WindowOption | None = None,
-        deadline: float | None = None,
-        progress: ProgressOption | None = None,
+        **paging: Unpack[PagingArguments],
     ) -> None:
-        super().__init__(run, min_step, max_step, page_size, self.paging.but(prefetch, window, deadline, progress))
+        super().__init__(run, min_step, max_step, page_size, self.paging.replace(**paging))
         self.client = client
         self.keys = keys
 
@@ -189,7 +177,7 @@ class SampledHistoryScan(PagedScan):
             try:
                 self._malformed.rows()
             except HistoryDecodeError as error:
-                self._add_location(error)
+                self.add_location(error)
                 raise
         first = self.page_offset
         super()._load_next()
@@ -243,12 +231,9 @@ class BetaHistoryScan(PagedScan):
         max_step: Last step, exclusive.
         keys: The keys of each row; None means all.
         page_size: Steps per request.
-        use_cache: Whether the service may use the history files in its cache.
-        prefetch: Pages to fetch ahead of the one being read. They are requested in order, one at a time, because
-            the service processes the requests of a scan one by one.
-        window: As for `HistoryScan`.
-        deadline: As for `HistoryScan`.
-        progress: As for `HistoryScan`.
+        use_cache: Whether the service may use history files that it downloaded before.
+        **paging: As for `HistoryScan`. Pages are fetched ahead one at a time, in their order: the service answers the
+            requests of a scan one after the other.
 
     Yields:
         A dict for each row.
@@ -268,13 +253,9 @@ class BetaHistoryScan(PagedScan):
         keys: list[str] | None = None,
         page_size: int = 1_000,
         use_cache: bool = True,
-        *,
-        prefetch: int | None = None,
-        window: WindowOption | None = None,
-        deadline: float | None = None,
-        progress: ProgressOption | None = None,
+        **paging: Unpack[PagingArguments],
     ) -> None:
-        super().__init__(run, min_step, max_step, page_size, self.paging.but(prefetch, window, deadline, progress))
+        super().__init__(run, min_step, max_step, page_size, self.paging.replace(**paging))
         self.keys = keys
         self._service_api = service_api
         self._use_cache = use_cache
@@ -294,7 +275,7 @@ class BetaHistoryScan(PagedScan):
                 use_cache=self._use_cache,
             )
         except HistoryError as error:
-            self._add_location(error)
+            self.add_location(error)
             raise
         end_scan_when_collected(self, self._request_lock, type(self).cleanup, self._service_api, self._scan_request_id)
 

@@ -162,6 +162,14 @@ class TestAgainstWandb:
 
 
 class TestScans:
+    @pytest.mark.parametrize("run", [LISSAJOUS, ODD])
+    def test_keys_are_those_of_the_log(self, api: histscan.Api, run: str) -> None:
+        keys = api.run(run).keys()
+        log = log_of(run)
+        assert keys == log.keys()
+        assert set(keys) == set(log.to_arrow(nested="flatten").column_names)
+        assert keys[0] == "_step"
+
     def test_any_key(self, api: histscan.Api) -> None:
         keys = ["_step", "validation.r2.x", "weights.hidden1._type", "loss"]
         expected = []
@@ -186,13 +194,13 @@ class TestScans:
 
     def test_any_key_of_a_dotted_name_and_of_what_is_nested(self, server: Any) -> None:
         del server
-        from histscan.api.scans import _ABSENT, _find
+        from histscan.common.keys import ABSENT, find_value
 
-        assert _find({"a.b": 1, "a": {"b": 2}}, "a.b") == 1
-        assert _find({"a": {"b.c": 1}}, "a.b.c") == 1
-        assert _find({"a.b": {"c": None}, "a": {"b": {"c": 3}}}, "a.b.c") is None
-        assert _find({"a.b": {"d": 1}, "a": {"b": {"c": 3}}}, "a.b.c") == 3
-        assert _find({"a": 1}, "a.b") is _ABSENT
+        assert find_value({"a.b": 1, "a": {"b": 2}}, "a.b") == 1
+        assert find_value({"a": {"b.c": 1}}, "a.b.c") == 1
+        assert find_value({"a.b": {"c": None}, "a": {"b": {"c": 3}}}, "a.b.c") is None
+        assert find_value({"a.b": {"d": 1}, "a": {"b": {"c": 3}}}, "a.b.c") == 3
+        assert find_value({"a": 1}, "a.b") is ABSENT
 
     def test_rows_before_a_malformed_one_are_given(self, server_of_own: GraphQLServer) -> None:
         texts = ['{"_step": 0, "a": 1}', '{"_step": 1, "b": 2}', '{"_step": 2, "a": nonsense}', '{"_step": 3, "a": 4}']
@@ -288,6 +296,11 @@ class TestRuns:
         assert [run.id for run in listed] == [TYPED.split("/")[-1]]
         assert len(api.runs("histscan/fixtures", {"config.learning_rate": 17})) == 0
         assert list(api.runs("histscan/fixtures", {"config.learning_rate": 17})) == []
+        assert [run.id for run in api.runs("histscan/fixtures").filter(listed.filters)] == [run.id for run in listed]
+        assert [run.id for run in listed.filter({"state": "finished"})] == [
+            run.id for run in listed if run.state == "finished"
+        ]
+        assert list(listed.filter({"config.learning_rate": 17})) == []
         with pytest.raises(histscan.GraphQLResponseError, match="there is no operator"):
             list(api.runs("histscan/fixtures", {"state": {"$near": 1}}))
 

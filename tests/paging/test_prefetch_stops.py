@@ -62,7 +62,7 @@ def test_dropping_a_scan_calls_off_what_is_under_way(server: GraphQLServer, gate
 
 def test_closing_the_generator_calls_off_what_is_under_way(server: GraphQLServer, gate: Gate) -> None:
     scan = HistoryScan(Client(server.url), RUN, 0, 200, 10, prefetch=4)
-    pages: Any = scan._pages()
+    pages: Any = scan.pages()
     assert len(next(pages)) == 10
     gate.wait_for(4)
     pages.close()

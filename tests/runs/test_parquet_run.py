@@ -431,3 +431,10 @@ def test_rows_equal_pyarrow_for_a_wide_file(tmp_path: Path) -> None:
     table = pyarrow.table({"_step": STEPS, **{f"m{place}": [s * place / 7 for s in STEPS] for place in range(30)}})
     path = parquet_files.write_parquet(tmp_path / "a.parquet", table)
     assert same(rows_of(path), expected_rows(table))
+
+
+def test_keys_are_those_of_the_schema(tmp_path: Path) -> None:
+    first = pyarrow.table({"_step": [0], "b": [{"y": 1, "x": {"z": 2}}], "a": [1.5]})
+    pyarrow.parquet.write_table(first, tmp_path / "0.parquet")
+    pyarrow.parquet.write_table(pyarrow.table({"_step": [1], "c": [[1]]}), tmp_path / "1.parquet")
+    assert ParquetRun(tmp_path).keys() == ["_step", "a", "b.x.z", "b.y", "c"]

@@ -102,6 +102,18 @@ class Runs:
             return list(self)[place]
         return self._listing.runs[place]
 
+    def filter(self, filters: Mapping[str, Any]) -> Runs:
+        """Chooses some of the runs; the server does it.
+
+        Args:
+            filters: What the runs must be like, in MongoDB's language, beside what they must be like already.
+
+        Returns:
+            The runs that are like that, in the same order.
+        """
+        both = {"$and": [self.filters, dict(filters)]} if self.filters else filters
+        return Runs(self.client, self.entity, self.project, both, self.order, self.per_page)
+
     def __repr__(self) -> str:
         return f"<Runs {self.entity}/{self.project} on {self.client.base_url}>"
 

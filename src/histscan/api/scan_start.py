@@ -23,7 +23,7 @@ from histscan.sources.run_queries import FIRST_PAGE, FIRST_PAGE_OF_KEYS, LAST_ST
 if TYPE_CHECKING:
     from histscan.sources.client import Client
 
-__all__ = ["FirstPage", "ScanStart", "plan_first_page", "request_last_step", "start_scan"]
+__all__ = ["FirstPage", "ScanStart", "ask_keys", "ask_last_step", "plan_first_page", "start_scan"]
 
 
 class FirstPage:
@@ -95,6 +95,27 @@ def request_last_step(client: Client, name: RunName) -> int:
         RunNotFoundError: The run does not exist any more.
     """
     return _read_last_step(request_run(client, LAST_STEP, *name))
+
+
+def ask_keys(client: Client, name: RunName) -> list[str]:
+    """Asks for the keys of a history.
+
+    Args:
+        client: Asks the server.
+        name: The run.
+
+    Returns:
+        The keys, in the server's order.
+
+    Raises:
+        HistoryRequestError: There is no answer.
+        ResponseShapeError: The answer has another shape.
+        RunNotFoundError: The run is gone.
+    """
+    keys = parse_object(ask_run(client, LAST_STEP, *name).get("historyKeys"), "historyKeys").get("keys") or {}
+    if not isinstance(keys, dict):
+        raise ResponseShapeError(f"`keys` in the server's answer is no object but {type(keys).__name__}")
+    return list(keys)
 
 
 def plan_first_page(

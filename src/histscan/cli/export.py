@@ -14,7 +14,7 @@ from histscan.cli.exit_codes import SUCCEEDED, UsageError
 from histscan.cli.export_outcome import ExportOutcome
 from histscan.cli.json_lines import add_nonfinite, write_json_lines
 from histscan.cli.messages import warn
-from histscan.cli.run_argument import add_keys, add_run, add_source, add_steps, is_file, open_run, scan
+from histscan.cli.run_argument import add_keys, add_run, add_source, add_steps, open_run, scan
 from histscan.cli.scan_watch import ScanWatch, scan_bar
 from histscan.cli.stream_export import (
     CONSOLE,
@@ -28,9 +28,10 @@ from histscan.cli.stream_export import (
 )
 from histscan.cli.table_export import TABLE_FORMATS, add_table_options, check_table_options, write_table
 from histscan.common.atomic import atomic_output, is_replaceable
+from histscan.runs.contracts import FileRun
 
 if TYPE_CHECKING:
-    from histscan.cli.run_argument import AnyRun
+    from histscan.runs.contracts import Run
 
 __all__ = ["declare", "run"]
 
@@ -134,8 +135,8 @@ def run(arguments: argparse.Namespace) -> int:
     return SUCCEEDED
 
 
-def _rows(opened: AnyRun, arguments: argparse.Namespace, show_progress: bool) -> Any:
-    """Starts reading the stream that --stream selects."""
+def _rows(opened: Run, arguments: argparse.Namespace, show_progress: bool) -> Any:
+    """Begins to read the stream that is asked for."""
     if arguments.stream == CONSOLE:
         return opened.console()
     if arguments.stream == SYSTEM:
@@ -166,15 +167,15 @@ def _format(output: str, asked_for: str | None, stream: str) -> str:
     return known
 
 
-def _refuse_input(goal: Path, opened: AnyRun) -> None:
-    if not is_file(opened):
+def _refuse_input(goal: Path, opened: Run) -> None:
+    if not isinstance(opened, FileRun):
         return
     if goal.exists() and any(os.path.samefile(goal, file) for file in opened.files):
         raise UsageError(f"{goal} is an input file: write to another file")
 
 
 def _write(
-    opened: AnyRun,
+    opened: Run,
     rows: Any,
     output: BinaryIO,
     file_format: str,
@@ -200,7 +201,7 @@ def _write(
     return ExportOutcome(watch.rows, len(watch.keys), columns, watch.first_step, watch.last_step)
 
 
-def _why_empty(opened: AnyRun, arguments: argparse.Namespace) -> str:
+def _why_empty(opened: Run, arguments: argparse.Namespace) -> str:
     if arguments.stream != HISTORY:
         return why_empty(opened, arguments)
     if opened.lastHistoryStep < 0:

@@ -13,14 +13,15 @@ from histscan.cli.figures import file_size, plural, short_number
 from histscan.cli.flatten import column_name, unique_names
 from histscan.cli.json_lines import JsonLineEncoder, add_nonfinite
 from histscan.cli.key_statistics import HistoryStatistics, KeyStatistics
-from histscan.cli.run_argument import add_run, add_source, is_file, open_run, scan
+from histscan.cli.messages import printable
+from histscan.cli.run_argument import add_run, add_source, open_run, scan
 from histscan.cli.run_facts import describe_run, run_facts
-from histscan.cli.scan_watch import bytes_read, scan_bar
+from histscan.cli.scan_watch import scan_bar
 from histscan.cli.table import GAP, clip, render, table_width, terminal_width, text_width
-from histscan.common.printable import printable
+from histscan.runs.contracts import FileRun
 
 if TYPE_CHECKING:
-    from histscan.cli.run_argument import AnyRun
+    from histscan.runs.contracts import Run
     from histscan.sources.source_option import SourceOption
 
 __all__ = ["declare", "run"]
@@ -83,8 +84,8 @@ def run(arguments: argparse.Namespace) -> int:
     return SUCCEEDED
 
 
-def gather(opened: AnyRun, source: SourceOption | None) -> HistoryStatistics:
-    """Computes statistics over a run's whole history.
+def gather(opened: Run, source: SourceOption | None) -> HistoryStatistics:
+    """Reads a run's history through.
 
     Args:
         opened: The run.
@@ -102,17 +103,17 @@ def gather(opened: AnyRun, source: SourceOption | None) -> HistoryStatistics:
             if len(batch) == BATCH_ROWS:
                 statistics.add(batch)
                 batch.clear()
-                bar.update(bytes_read(rows), statistics.rows)
+                bar.update(rows.bytes_read, statistics.rows)
         statistics.add(batch)
     return statistics
 
 
-def as_json(opened: AnyRun, statistics: HistoryStatistics) -> dict[str, Any]:
-    """Describes a run as one JSON object, for programs."""
+def as_json(opened: Run, statistics: HistoryStatistics) -> dict[str, Any]:
+    """Describes a run for programs."""
     columns = list(statistics.items())
     names = unique_names(column for column, _ in columns)
     return {
-        **({"file": str(opened.file)} if is_file(opened) else {"url": opened.url}),
+        **({"file": str(opened.file)} if isinstance(opened, FileRun) else {"url": opened.url}),
         "entity": opened.entity,
         "project": opened.project,
         "id": opened.id,
@@ -139,12 +140,12 @@ def as_json(opened: AnyRun, statistics: HistoryStatistics) -> dict[str, Any]:
     }
 
 
-def header(opened: AnyRun, statistics: HistoryStatistics) -> list[str]:
-    """Describes a run in a few lines, for people."""
+def header(opened: Run, statistics: HistoryStatistics) -> list[str]:
+    """Describes a run in a few lines."""
     rows = plural(statistics.rows, "row")
     if statistics.first_step is not None and statistics.last_step is not None:
         rows += f", steps {statistics.first_step} to {statistics.last_step}"
-    if is_file(opened):
+    if isinstance(opened, FileRun):
         size = file_size(sum(file.stat().st_size for file in opened.files))
         several = f"{len(opened.files)} files, " if len(opened.files) > 1 else ""
         place = {"file": f"{opened.file} ({several}{size})"}

@@ -5,18 +5,18 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from histscan.cli.run_argument import is_file
 from histscan.errors import HistoryError
+from histscan.runs.contracts import FileRun
 
 if TYPE_CHECKING:
-    from histscan.cli.run_argument import AnyRun
+    from histscan.runs.contracts import Run
 
 __all__ = ["describe_run", "run_facts"]
 
 _MOST_METRICS = 6
 
 
-def run_facts(run: AnyRun) -> dict[str, Any]:
+def run_facts(run: Run) -> dict[str, Any]:
     """Describes a run for programs.
 
     Args:
@@ -38,7 +38,7 @@ def run_facts(run: AnyRun) -> dict[str, Any]:
     }
 
 
-def describe_run(run: AnyRun) -> dict[str, str]:
+def describe_run(run: Run) -> dict[str, str]:
     """Describes a run for people.
 
     Args:
@@ -63,11 +63,11 @@ def describe_run(run: AnyRun) -> dict[str, str]:
     return {name: fact for name, fact in facts.items() if fact}
 
 
-def _metadata(run: AnyRun) -> dict[str, Any]:
+def _metadata(run: Run) -> dict[str, Any]:
     try:
         return run.metadata or {}
     except HistoryError:
-        if is_file(run):
+        if isinstance(run, FileRun):
             raise
         # A server may refuse to list a run's files: show the other facts.
         return {}

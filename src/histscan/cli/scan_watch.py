@@ -9,14 +9,14 @@ from histscan.cli.key_statistics import step_of
 from histscan.paging.progress_bar import ProgressBar
 
 if TYPE_CHECKING:
-    from histscan.cli.run_argument import AnyScan
+    from histscan.columns.scan import Scan
 
-__all__ = ["ScanWatch", "bytes_read", "scan_bar"]
+__all__ = ["ScanWatch", "scan_bar"]
 
 REPORT_ROWS = 256
 
 
-def scan_bar(scan: AnyScan, *, wanted: bool = True) -> ProgressBar:
+def scan_bar(scan: Scan, *, wanted: bool = True) -> ProgressBar:
     """Makes the progress bar of a scan of files.
 
     Args:
@@ -26,20 +26,7 @@ def scan_bar(scan: AnyScan, *, wanted: bool = True) -> ProgressBar:
     Returns:
         The bar. It is also hidden for a run on a server: such a scan counts steps and shows its own bar.
     """
-    return ProgressBar(getattr(scan, "size", 0), wanted=wanted and hasattr(scan, "size"))
-
-
-def bytes_read(scan: AnyScan) -> int:
-    """Returns the bytes that a scan of files has read.
-
-    Args:
-        scan: The scan.
-
-    Returns:
-        The number of bytes; 0 for a run on a server.
-    """
-    read: int = getattr(scan, "bytes_read", 0)
-    return read
+    return ProgressBar(scan.size, wanted=wanted and scan.size > 0)
 
 
 class ScanWatch:
@@ -56,7 +43,7 @@ class ScanWatch:
         last_step: The step of the last row; set at the end of the scan.
     """
 
-    def __init__(self, scan: AnyScan, bar: ProgressBar) -> None:
+    def __init__(self, scan: Scan, bar: ProgressBar) -> None:
         self._scan = scan
         self._bar = bar
         self.rows = 0
@@ -74,7 +61,7 @@ class ScanWatch:
             if number == 1:
                 self.first_step = step_of(row)
             if not number % REPORT_ROWS:
-                self._bar.update(bytes_read(self._scan), number)
+                self._bar.update(self._scan.bytes_read, number)
             yield row
         self.rows = number
         self.last_step = step_of(row)

@@ -13,8 +13,8 @@ from histscan.cli.json_lines import JsonLineEncoder
 from histscan.common.printable import printable
 
 if TYPE_CHECKING:
-    from histscan.cli.run_argument import AnyRun
     from histscan.runs.console import ConsoleLine
+    from histscan.runs.contracts import Run
 
 __all__ = ["CONSOLE", "HISTORY", "SYSTEM", "TEXT_FORMATS", "add_stream", "check_stream", "why_empty", "write_console"]
 
@@ -65,8 +65,8 @@ def check_stream(arguments: argparse.Namespace, file_format: str) -> None:
         raise UsageError("console output has no keys: leave out --key")
 
 
-def why_empty(run: AnyRun, arguments: argparse.Namespace) -> str:
-    """Explains why a stream other than the history is empty.
+def why_empty(run: Run, arguments: argparse.Namespace) -> str:
+    """Says why a stream other than the history is empty.
 
     Args:
         run: The run.
@@ -75,8 +75,10 @@ def why_empty(run: AnyRun, arguments: argparse.Namespace) -> str:
     Returns:
         The text of a warning.
     """
-    if hasattr(run, "schemas"):
-        return f"Parquet files hold no {_NAMES[arguments.stream]}: read the run's .wandb file, or the run on its server"
+    from histscan.runs.history_files import HistoryFileRun
+
+    if isinstance(run, HistoryFileRun):
+        return f"files of a history have no {_NAMES[arguments.stream]}: read them from the run itself"
     if arguments.stream == SYSTEM and arguments.keys:
         return f"no row of system metrics has all of the keys {', '.join(arguments.keys)}; keys begin with 'system.'"
     return f"the run has no {_NAMES[arguments.stream]}"

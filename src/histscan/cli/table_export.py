@@ -12,7 +12,8 @@ from histscan.cli.export_outcome import ExportOutcome
 from histscan.paging.progress_bar import ProgressBar
 
 if TYPE_CHECKING:
-    from histscan.cli.run_argument import AnyRun, AnyScan
+    from histscan.columns.scan import Scan
+    from histscan.runs.contracts import Run
 
 __all__ = ["TABLE_FORMATS", "add_table_options", "check_table_options", "write_table"]
 
@@ -76,8 +77,8 @@ def check_table_options(arguments: argparse.Namespace, file_format: str, goal: P
 
 
 def write_table(
-    run: AnyRun,
-    scan: AnyScan,
+    run: Run,
+    scan: Scan,
     output: BinaryIO,
     *,
     file_format: str,
@@ -101,11 +102,11 @@ def write_table(
         HistoryError: The history cannot be read.
         OSError: A file cannot be read or written.
     """
-    from histscan.columns.arrow_files import bytes_to_read, run_metadata, write_arrow, write_parquet
+    from histscan.columns.arrow_files import run_metadata, write_arrow, write_parquet
 
     nested = arguments.nested or "json"
     write = write_parquet if file_format == "parquet" else write_arrow
-    with ProgressBar(bytes_to_read(scan), wanted=show_progress) as bar:
+    with ProgressBar(scan.column_bytes, wanted=show_progress) as bar:
         written = write(
             scan,
             output,

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
-__all__ = ["STEP", "step_after", "whole_step"]
+__all__ = ["STEP", "UNBOUNDED", "step_after", "whole_step"]
 
 STEP = "_step"
 """The key of a row's step."""
+
+UNBOUNDED = sys.maxsize
+"""The stop step of a scan that goes to the end of the history."""
 
 
 def whole_step(value: Any) -> int | None:

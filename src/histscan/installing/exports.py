@@ -7,15 +7,19 @@ goes anywhere that wandb would not send it. The files are fetched without a key,
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any, ClassVar
 
 from histscan._core.page import Page
 from histscan.api.exported import Ask, ExportedHistory, ExportedScan, fetch_exported_by
 from histscan.api.names import RunName
+from histscan.columns.options import ColumnOptions
+from histscan.columns.scan import Pages
 from histscan.errors import GraphQLResponseError, HistoryError, ResponseShapeError
 from histscan.history import HistoryScan, SampledHistoryScan
+from histscan.paging.options import PagingOptions
 from histscan.paging.page_stream import PageStream
 from histscan.paging.paged_scan import PagedScan
 from histscan.sources.graphql import HISTORY_PAGE, SAMPLED_HISTORY_PAGE, Operation, is_refusal
@@ -128,15 +132,15 @@ class ReadsExports(PagedScan):
             )
         if self._exported.history(wanted) is None:
             return None
-        self._exported._stop_step = self._exported_stop_step()
+        self._exported.stop_before(self._exported_stop_step())
         return self._exported
 
-    def _tail_paging(self, client: object) -> dict[str, Any]:
+    def _tail_paging(self, client: object) -> PagingOptions:
         options = self._options
         # Nobody has said that a client of theirs may be used by several threads at once.
         shares = isinstance(client, ServiceGraphQLClient) or is_unmodified(client)
         ahead = options.prefetch if shares else min(options.prefetch, 1)
-        return {"prefetch": ahead, "window": options.window, "deadline": options.deadline, "progress": False}
+        return replace(options, prefetch=ahead, progress=False)
 
     def _close_exported_pages(self) -> None:
         pages, self._exported_pages = self._exported_pages, None
@@ -145,21 +149,20 @@ class ReadsExports(PagedScan):
 
     # Columns
 
-    def _pages(self) -> Iterator[Page | list[Any]]:
+    def pages(self) -> Pages:
+        """See `Scan.pages`."""
         exported = self._exported_scan()
-        yield from super()._pages() if exported is None else exported._pages()
+        yield from super().pages() if exported is None else exported.pages()
 
-    def _stream(self, keys: Sequence[str] | None = None, nested: str = "json", threads: int | None = None) -> Any:
-        exported = self._exported_scan(self._column_keys(keys))
-        if exported is None:
-            return super()._stream(keys, nested, threads)
-        return exported._stream(keys, nested, threads)
+    def column_stream(self, options: ColumnOptions) -> Any:
+        """See `Frames.column_stream`."""
+        exported = self._exported_scan(options.keys)
+        return super().column_stream(options) if exported is None else exported.column_stream(options)
 
-    def _batch_stream(self, keys: Sequence[str] | None, nested: str, rows: int) -> Any:
-        exported = self._exported_scan(self._column_keys(keys))
-        if exported is None:
-            return super()._batch_stream(keys, nested, rows)
-        return exported._batch_stream(keys, nested, rows)
+    def batch_stream(self, options: ColumnOptions) -> Any:
+        """See `Frames.batch_stream`."""
+        exported = self._exported_scan(options.keys)
+        return super().batch_stream(options) if exported is None else exported.batch_stream(options)
 
 
 def _find(
@@ -197,10 +200,11 @@ def _as_wandb_fails(execute: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _make_tail(
-    client: Any, run: Any, keys: list[str] | None, page_size: int, paging: dict[str, Any], first: int, stop_step: int
+    client: Any, run: Any, keys: list[str] | None, page_size: int, options: PagingOptions, first: int, stop_step: int
 ) -> PagedScan:
     """Makes the scan of the rows that are in no file."""
     by_service = isinstance(client, ServiceGraphQLClient)
+    paging = options.as_arguments()
     if keys is None:
         scan_class = _ServicePages if by_service else HistoryScan
         return scan_class(client, run, first, stop_step, page_size, **paging)

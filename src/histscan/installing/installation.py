@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import ModuleType
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from histscan.common.process_lock import ProcessLock
 from histscan.errors import InstallError
@@ -20,15 +20,14 @@ from histscan.installing.releases import (
     find_stand_ins,
     load_wandb,
 )
-from histscan.paging.options import (
-    PIPELINED_GRAPHQL,
-    PIPELINED_SERVICE,
-    PagingOptions,
-    ProgressOption,
-    WindowOption,
-)
+from histscan.paging.options import PIPELINED_GRAPHQL, PIPELINED_SERVICE, PagingOptions
 from histscan.sources.parquet import import_parquet
 from histscan.sources.source_option import SourceOption, check_source
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from histscan.paging.options import PagingArguments
 
 __all__ = ["install", "installed", "uninstall"]
 
@@ -75,11 +74,8 @@ _blocks = 0  # how many `with installed()` are running
 
 def install(
     *,
-    prefetch: int | None = None,
-    window: WindowOption | None = None,
-    deadline: float | None = None,
-    progress: ProgressOption | None = None,
     source: SourceOption = "pages",
+    **paging: Unpack[PagingArguments],
 ) -> None:
     """Makes the wandb client scan history with histscan: ``run.scan_history()`` etc., in unchanged scripts.
 
@@ -89,14 +85,6 @@ def install(
     of new scans.
 
     Args:
-        prefetch: Pages fetched ahead while rows are being taken. Default: 8 through GraphQL, 1 through a wandb service.
-            Always 0 through the services of wandb before 0.26.0, which can't go back to steps they have read past.
-        window: ``"adaptive"`` asks for more steps at a time where rows are few, ``"fixed"`` for as many as the script
-            says, always. The rows of a finished run are the same. Default: ``"adaptive"`` through GraphQL, ``"fixed"``
-            through a wandb service, which gives some rows twice while the export of a run is behind: which ones depends
-            on the windows.
-        deadline: Seconds that the script may be kept waiting for one page, with all retries. Default: any time.
-        progress: True for a progress bar on a terminal, or a function to be called with a `ScanProgress` for each page.
         source: ``"pages"`` of rows, as wandb's classes ask for them. ``"parquet"`` reads the files that the server has
             exported a run's history to, which is faster, and asks for pages of what is in none of them, or of all if
             there are none. Rows are then as `histscan.ParquetRun` has them: whole numbers of columns of floats stay
@@ -104,6 +92,11 @@ def install(
             whichever way the release reads history. ``"auto"`` does so where nothing stands in the way, and reads pages
             else, and where the history fits one or two of them. Files are fetched without an API key, and kept as
             `histscan.Api` keeps them.
+        **paging: How scans go through pages; see `histscan.paging.options.PagingArguments`. Defaults: ``prefetch`` is
+            8 through GraphQL and 1 through a wandb service; always 0 through the services of wandb before 0.26.0, which
+            can't go back to steps they have read past. ``window`` is ``"adaptive"`` through GraphQL and ``"fixed"``
+            through a wandb service, which gives some rows twice while the export of a run is behind: which ones
+            depends on the windows. There is no ``deadline`` and no ``progress``.
 
     Raises:
         WandbMissingError: wandb is not installed; also an ``ImportError``.
@@ -112,7 +105,7 @@ def install(
         ValueError: An option is out of its range.
     """
     global _is_wanted
-    options = _Options(prefetch, window, deadline, progress, source)
+    options = _Options(source, paging)
     load_wandb()
     with _lock:
         _put_in_place(options)
@@ -138,22 +131,16 @@ def uninstall() -> None:
 @contextlib.contextmanager
 def installed(
     *,
-    prefetch: int | None = None,
-    window: WindowOption | None = None,
-    deadline: float | None = None,
-    progress: ProgressOption | None = None,
     source: SourceOption = "pages",
+    **paging: Unpack[PagingArguments],
 ) -> Iterator[None]:
     """Installs histscan's classes for a ``with`` block, and restores the previous state after it.
 
     Blocks may be nested, and may overlap in several threads: all threads see the same classes until the last one ends.
 
     Args:
-        prefetch: As for `install`, and so the others.
-        window: As for `install`.
-        deadline: As for `install`.
-        progress: As for `install`.
         source: As for `install`.
+        **paging: As for `install`.
 
     Yields:
         Nothing.
@@ -165,7 +152,7 @@ def installed(
         ValueError: As `install`.
     """
     global _blocks
-    options = _Options(prefetch, window, deadline, progress, source)
+    options = _Options(source, paging)
     load_wandb()
     with _lock:
         before = {} if _installation is None else _installation.options
@@ -186,16 +173,9 @@ def installed(
 class _Options:
     """The options of install(), before it is known which classes get them."""
 
-    def __init__(
-        self,
-        prefetch: int | None,
-        window: WindowOption | None,
-        deadline: float | None,
-        progress: ProgressOption | None,
-        source: SourceOption,
-    ) -> None:
-        self._graphql = PIPELINED_GRAPHQL.but(prefetch, window, deadline, progress)
-        self._service = PIPELINED_SERVICE.but(prefetch, window or "fixed", deadline, progress)
+    def __init__(self, source: SourceOption, paging: PagingArguments) -> None:
+        self._graphql = PIPELINED_GRAPHQL.replace(**paging)
+        self._service = PIPELINED_SERVICE.replace(window="fixed").replace(**paging)
         self._source = check_source(source)
         if source == "parquet":
             import_parquet()

@@ -19,7 +19,6 @@ from histscan.history import BetaHistoryScan
 from histscan.installing import scans
 from histscan.installing.exports import ReadsExports
 from histscan.installing.messages import find_difference
-from histscan.paging.options import PAGING_ARGUMENTS
 
 __all__ = ["Places", "check_exports", "describe", "find_places", "find_stand_ins", "load_wandb"]
 
@@ -205,9 +204,9 @@ def _parameters(scan_class: type) -> list[tuple[str, Any, Any]]:
 
 
 def _is_of_wandb(parameter: tuple[str, Any, Any]) -> bool:
-    """Whether a parameter of ours is one that wandb's class has too."""
-    name, kind, _ = parameter
-    return kind is not inspect.Parameter.VAR_KEYWORD and name not in PAGING_ARGUMENTS
+    """Returns True unless a parameter of ours takes our arguments about pages, which wandb's class has not."""
+    _, kind, _ = parameter
+    return kind is not inspect.Parameter.VAR_KEYWORD
 
 
 def _ends_with_max_step(wandbs: type) -> bool:

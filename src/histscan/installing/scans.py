@@ -1,13 +1,14 @@
 """The classes that replace wandb's: those of `histscan.history` with the constructors of each wandb release.
 
-Each has the signature, the attributes and the name of the class it replaces: ``type(scan).__name__`` is what wandb's
-documentation says. Beyond wandb's arguments each takes those of
-`PAGING_ARGUMENTS`; what holds without them is the class attribute `paging`, which install() sets.
+Each has the signature and the attributes of the class it replaces, and its name, so that whoever looks at
+``type(scan).__name__`` finds what wandb's documentation says. Beyond wandb's arguments each takes those of
+`PagingArguments`; what holds without them is the class attribute `paging`, which install() sets.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from histscan.common.steps import STEP
@@ -21,6 +22,9 @@ from histscan.sources.service_graphql import ServiceGraphQLClient
 from histscan.sources.wandb_client import is_unmodified
 
 if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from histscan.paging.options import PagingArguments
     from histscan.sources.service import HistoryService
 
 __all__ = [
@@ -210,35 +214,25 @@ class ExclusiveSampledScan(_ExclusiveMaxStep, SampledScan):
     """``SampledHistoryScan`` until 0.25.1."""
 
 
-def _one_by_one(paging: dict[str, Any]) -> dict[str, Any]:
-    """Has no page fetched ahead, whatever else is asked for.
+class _OneByOne(BetaHistoryScan):
+    """Fetches no page ahead, whatever the options say.
 
-    wandb-core before 0.26.0 finds nothing at steps that it has read past: what is fetched ahead and then not used, as
-    when somebody moves the scan by hand, could not be fetched again.
+    wandb-core before 0.26.0 finds nothing at steps that it has read past: a page that was fetched ahead and not used,
+    as when somebody moves the scan by hand, could not be fetched again.
     """
-    return paging | {"prefetch": 0}
+
+    def _prepare(self) -> None:
+        self._options = replace(self._options, prefetch=0)
+        super()._prepare()
 
 
 @_named("BetaHistoryScan")
-class ExclusiveServiceScan(_ExclusiveMaxStep, ServiceScan):
+class ExclusiveServiceScan(_ExclusiveMaxStep, _OneByOne, ServiceScan):
     """``BetaHistoryScan`` of 0.25.1."""
 
-    def __init__(
-        self,
-        service_api: HistoryService,
-        run: RunIdentity,
-        min_step: int,
-        max_step: int,
-        keys: list[str] | None = None,
-        page_size: int = 1_000,
-        use_cache: bool = True,
-        **paging: Any,
-    ) -> None:
-        super().__init__(service_api, run, min_step, max_step, keys, page_size, use_cache, **_one_by_one(paging))
-
 
 @_named("BetaHistoryScan")
-class ApiScan(_ExclusiveMaxStep, _EndsAfterLastStep, _ThroughCore):
+class ApiScan(_ExclusiveMaxStep, _OneByOne, _EndsAfterLastStep, _ThroughCore):
     """``BetaHistoryScan`` of 0.23.1 to 0.25.0, which asks by way of wandb's ``Api``."""
 
     def __init__(
@@ -250,10 +244,10 @@ class ApiScan(_ExclusiveMaxStep, _EndsAfterLastStep, _ThroughCore):
         keys: list[str] | None = None,
         page_size: int = 1_000,
         use_cache: bool = True,
-        **paging: Any,
+        **paging: Unpack[PagingArguments],
     ) -> None:
         self._api = api
-        super().__init__(api, run, min_step, max_step, keys, page_size, use_cache, **_one_by_one(paging))
+        super().__init__(api, run, min_step, max_step, keys, page_size, use_cache, **paging)
 
 
 class _ThroughService(_FailsAsWandb):
@@ -284,7 +278,7 @@ class ServiceGraphQLScan(_ThroughService, HistoryScan):
         page_size: int = 1_000,
         *,
         service_api: HistoryService,
-        **paging: Any,
+        **paging: Unpack[PagingArguments],
     ) -> None:
         super().__init__(client, run, min_step, max_step, page_size, **paging)
         self._service_api = service_api
@@ -306,7 +300,7 @@ class ServiceSampledScan(_OfKeys, _ThroughService, SampledHistoryScan):
         page_size: int = 1_000,
         *,
         service_api: HistoryService,
-        **paging: Any,
+        **paging: Unpack[PagingArguments],
     ) -> None:
         super().__init__(client, run, keys, min_step, max_step, page_size, **paging)
         self._service_api = service_api
@@ -323,7 +317,7 @@ class _KeywordScan(_ThroughCore):
         keys: list[str] | None = None,
         page_size: int = 1_000,
         use_cache: bool = True,
-        **paging: Any,
+        **paging: Unpack[PagingArguments],
     ) -> None:
         super().__init__(service_api, run, min_step, max_step, keys, page_size, use_cache, **paging)
 

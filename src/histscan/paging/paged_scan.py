@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any, ClassVar, Protocol
 
-from histscan._core.page import Page
-from histscan._core.scan import RowScan
-from histscan.columns.frames import ColumnExports
+from histscan.columns.scan import Pages, Scan
 from histscan.errors import HistoryDeadlineError, HistoryError
 from histscan.paging.options import PagingOptions
 from histscan.paging.pickles import check_can_pickle
@@ -35,7 +32,7 @@ class RunIdentity(Protocol):
         """The run's id."""
 
 
-class PagedScan(RowScan, ColumnExports):
+class PagedScan(Scan):
     """A scan of one run's steps, in windows.
 
     Args:
@@ -108,9 +105,10 @@ class PagedScan(RowScan, ColumnExports):
         if self._progress is not None:
             self._progress.start_over()
 
-    def _pages(self) -> Iterator[Page | list[Any]]:
+    def pages(self) -> Pages:
+        """See `Scan.pages`."""
         try:
-            yield from super()._pages()
+            yield from super().pages()
         finally:
             self._stop_fetching()
             if self._progress is not None:
@@ -219,5 +217,6 @@ class PagedScan(RowScan, ColumnExports):
     def _run_path(self) -> str:
         return f"{self.run.entity}/{self.run.project}/{self.run.id}"
 
-    def _add_location(self, error: HistoryError) -> None:
+    def add_location(self, error: HistoryError) -> None:
+        """See `Scan.add_location`."""
         error.add_location(run=self._run_path(), page=self._window or None)

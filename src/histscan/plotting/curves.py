@@ -20,7 +20,7 @@ from histscan.common.steps import STEP
 if TYPE_CHECKING:
     import pyarrow
 
-    from histscan.columns.frames import ColumnExports
+    from histscan.columns.frames import Frames
 
 __all__ = ["Curve", "CurveError", "Floats", "lone_points", "read_curves", "smooth", "thin_out", "thin_out_marks"]
 
@@ -54,8 +54,8 @@ class Curve:
     y: Floats
 
 
-def read_curves(scan: ColumnExports, keys: Sequence[str], x_key: str = STEP) -> list[Curve]:
-    """Reads curves from a history. Only the given keys are decoded.
+def read_curves(scan: Frames, keys: Sequence[str], x_key: str = STEP) -> list[Curve]:
+    """Reads curves from a history; nothing but the keys that are asked for is decoded.
 
     Args:
         scan: A scan of all keys.
@@ -87,8 +87,8 @@ def read_curves(scan: ColumnExports, keys: Sequence[str], x_key: str = STEP) -> 
     return curves
 
 
-def _numbers(scan: ColumnExports, table: pyarrow.Table, key: str) -> tuple[Floats, NDArray[np.bool_]]:
-    """Returns a column as floats, and for each row, True if it has a value."""
+def _numbers(scan: Frames, table: pyarrow.Table, key: str) -> tuple[Floats, NDArray[np.bool_]]:
+    """A column as floats, and which rows have one."""
     import pyarrow.types as types
 
     place = table.schema.names.index(key)
@@ -107,8 +107,8 @@ def _numbers(scan: ColumnExports, table: pyarrow.Table, key: str) -> tuple[Float
     return np.asarray(floats.to_numpy(), dtype=np.float64), present
 
 
-def _json_numbers(scan: ColumnExports, key: str, column: pyarrow.ChunkedArray) -> pyarrow.ChunkedArray:
-    """Converts a column of JSON text to floats: mixed numbers become JSON text if no type holds them exactly."""
+def _json_numbers(scan: Frames, key: str, column: pyarrow.ChunkedArray) -> pyarrow.ChunkedArray:
+    """Makes floats of a column of JSON text, which mixed numbers become that no type holds exactly."""
     import pyarrow
 
     numbers: list[float | None] = []
@@ -135,8 +135,8 @@ def _as_float(number: float) -> float:
         return float("inf") if number > 0 else float("-inf")
 
 
-def _why_nothing(scan: ColumnExports, key: str, rows: int) -> str:
-    """Explains why a key has no value in any row."""
+def _why_nothing(scan: Frames, key: str, rows: int) -> str:
+    """Tells why a key has no value anywhere."""
     if not rows:
         return "there are no rows to plot"
     known = _known_keys(scan)
@@ -149,8 +149,8 @@ def _why_nothing(scan: ColumnExports, key: str, rows: int) -> str:
     return f"no row has {key!r}; the keys are {_listed(known)}"
 
 
-def _known_keys(scan: ColumnExports) -> list[str]:
-    """Returns all keys of the rows, nested keys dotted."""
+def _known_keys(scan: Frames) -> list[str]:
+    """All keys of the rows, nested ones dotted."""
     batch = next(scan.batches(nested="flatten"), None)
     return [] if batch is None else sorted(batch.schema.names)
 

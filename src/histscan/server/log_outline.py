@@ -16,7 +16,7 @@ from google.protobuf.unknown_fields import UnknownFieldSet
 from histscan._core.column_types import merge_columns
 from histscan._core.log_reader import LogReader
 from histscan.columns.chunks import build_chunks
-from histscan.columns.frames import DEFAULT_BATCH_ROWS
+from histscan.columns.options import DEFAULT_BATCH_ROWS
 from histscan.errors import HistoryDecodeError
 from histscan.runs.log_run import LogRun
 from histscan.runs.log_segments import read_pages
@@ -89,8 +89,8 @@ def outline_log(run: LogRun) -> LogOutline:
 
 
 def _watch(run: LogRun, outline: LogOutline) -> Iterator[Page | list[Any]]:
-    """Yields the pages of the history, and counts their rows."""
-    for page in run._pages():
+    """Yields the history's pages, and counts their rows."""
+    for page in run.scan_history().pages():
         outline.row_count += len(page)
         yield page
 

@@ -7,31 +7,10 @@ import os
 import re
 from pathlib import Path
 
-from histscan.sources.wandb_log import holds_log, is_log_name
-
-__all__ = ["PARQUET_SUFFIX", "find_parquet", "means_parquet"]
+__all__ = ["PARQUET_SUFFIX", "find_parquet"]
 
 PARQUET_SUFFIX = ".parquet"
 _DIGITS = re.compile(r"(\d+)")
-
-
-def means_parquet(path: Path) -> bool:
-    """Returns True if a path stands for Parquet files, by its name or by the contents of the folder.
-
-    Args:
-        path: A file, a folder, or a pattern.
-
-    Returns:
-        False for a folder with a log: the log is the original, and Parquet files beside it were exported from it.
-    """
-    if path.is_dir():
-        return not holds_log(path) and any(path.glob(f"*{PARQUET_SUFFIX}"))
-    if path.suffix == PARQUET_SUFFIX or path.exists() or not glob.has_magic(str(path)):
-        return path.suffix == PARQUET_SUFFIX
-    if is_log_name(path.name):
-        return False
-    matches = [Path(match) for match in glob.iglob(str(path), recursive=True)]
-    return not any(holds_log(match) if match.is_dir() else is_log_name(match.name) for match in matches)
 
 
 def find_parquet(path: str | os.PathLike[str]) -> list[Path]:

@@ -1,30 +1,20 @@
-"""Finds ``.wandb`` files on disk, and reads them window by window."""
+"""``.wandb`` files on disk: finding them."""
 
 from __future__ import annotations
 
 import glob
-import io
 import os
-import warnings
-import zlib
-from collections.abc import Callable, Iterable, Iterator
+import re
+from collections.abc import Iterable
 from pathlib import Path
-from types import TracebackType
-from typing import Any
 
-from histscan.errors import LogFormatError, LogTruncatedWarning
-
-__all__ = ["LOG_SUFFIXES", "WINDOW_SIZE", "common_folder", "find_logs", "holds_log", "is_log_name", "read_windows"]
-
-WINDOW_SIZE = 32 * 32_768
-"""Bytes to read at a time: whole blocks of the log, and few enough to stay in the CPU cache while they are decoded."""
+__all__ = ["LOG_SUFFIXES", "common_folder", "find_logs", "is_log_name"]
 
 LOG_SUFFIXES = (".wandb", ".wandb.gz", ".wandb.zst")
 """Suffixes of logs: as wandb writes them, and compressed."""
 
 
-_GZIP_MAGIC = b"\x1f\x8b"
-_ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
+_WILDCARDS = re.compile(r"[*?[]")
 
 
 def is_log_name(name: str) -> bool:
@@ -76,15 +66,6 @@ def find_logs(path: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) -
     return list({log.resolve(): log for log in logs}.values())
 
 
-def holds_log(folder: Path) -> bool:
-    """Returns True if a folder directly contains a log.
-
-    Args:
-        folder: The folder.
-    """
-    return any(is_log_name(file.name) for file in folder.iterdir())
-
-
 def _logs_in(folder: Path) -> list[Path]:
     """Returns the logs of a run's folder, or of the run folders in a folder."""
     logs = sorted(log for log in folder.iterdir() if is_log_name(log.name) and log.is_file())
@@ -102,155 +83,3 @@ def common_folder(files: Iterable[Path]) -> Path:
         files: The files; at least one.
     """
     return Path(os.path.commonpath([file.absolute().parent for file in files]))
-
-
-def read_windows(
-    path: Path,
-    *,
-    window_size: int = WINDOW_SIZE,
-    limit: int | None = None,
-    watch: Callable[[int], object] | None = None,
-) -> Iterator[tuple[bytes, bool]]:
-    """Reads a file from its beginning, window by window. Decompresses gzip and zstd.
-
-    The file is never memory-mapped: if it is truncated while it is read, there is an error, not a signal. It is read
-    with positional reads, so that a forked process can continue independently of its parent.
-
-    Args:
-        path: The file; it need only be readable.
-        window_size: Bytes in a window, a multiple of 32 KiB.
-        limit: The most bytes of the file to read; None for all.
-        watch: Called before each window with the number of bytes of the file that were read.
-
-    Yields:
-        The window's bytes, and True for the last window: the only one that is shorter, perhaps empty.
-
-    Raises:
-        ImportError: The file is compressed with zstd, and no reader for it is installed.
-        LogFormatError: The compressed data are corrupt; all data before that were yielded.
-        OSError: The file can't be read.
-
-    Warns:
-        LogTruncatedWarning: The compressed data are truncated.
-    """
-    with _PositionedFile(path, limit) as file:
-        magic = file.peek(4)
-        if magic.startswith(_GZIP_MAGIC) or magic == _ZSTD_MAGIC:
-            read = _Decompressor(path, file, "gzip" if magic.startswith(_GZIP_MAGIC) else "zstd").read
-        else:
-            read = file.read_fully
-        while True:
-            window = read(window_size)
-            if watch is not None:
-                watch(file.position)
-            is_last = len(window) < window_size
-            yield window, is_last
-            if is_last:
-                break
-        # Errors in compressed data are raised after all readable data were yielded.
-        read(1)
-
-
-class _PositionedFile(io.RawIOBase):
-    """A file read with `os.pread`. The position is stored in this object, not in the descriptor, which forks share."""
-
-    def __init__(self, path: Path, limit: int | None) -> None:
-        super().__init__()
-        self._end = limit
-        self.position = 0
-        self._file = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
-
-    def peek(self, size: int) -> bytes:
-        """Returns the next bytes without moving the position."""
-        return os.pread(self._file, size, self.position)
-
-    def read_fully(self, size: int) -> bytes:
-        """Reads exactly `size` bytes; fewer only at the end."""
-        pieces = []
-        while size > 0:
-            wanted = size if self._end is None else min(size, self._end - self.position)
-            piece = os.pread(self._file, wanted, self.position) if wanted > 0 else b""
-            if not piece:
-                break
-            pieces.append(piece)
-            self.position += len(piece)
-            size -= len(piece)
-        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        data = self.read_fully(len(buffer))
-        buffer[: len(data)] = data
-        return len(data)
-
-    def close(self) -> None:
-        if not self.closed:
-            os.close(self._file)
-        super().close()
-
-    def __exit__(
-        self, _kind: type[BaseException] | None, _error: BaseException | None, _traceback: TracebackType | None
-    ) -> None:
-        self.close()
-
-
-class _Decompressor:
-    """Reads compressed data piece by piece, so that no data before a corrupt part are lost."""
-
-    def __init__(self, path: Path, file: _PositionedFile, kind: str) -> None:
-        self._path = path
-        self._kind = kind
-        self._failure: Exception | None = None
-        self._errors: tuple[type[Exception], ...]
-        if kind == "gzip":
-            import gzip
-
-            self._reader: Any = gzip.GzipFile(fileobj=file)
-            self._errors = (EOFError, zlib.error, gzip.BadGzipFile)
-        else:
-            zstd = _import_zstd()
-            self._reader = zstd.ZstdFile(file)
-            self._errors = (EOFError, zstd.ZstdError)
-
-    def read(self, size: int) -> bytes:
-        """Reads exactly `size` bytes; fewer only at the end. A further call then reports corrupt or truncated data."""
-        pieces: list[bytes] = []
-        if self._failure is not None:
-            self._report(self._failure)
-            return b""
-        while size > 0:
-            try:
-                piece = self._reader.read1(size)
-            except self._errors as error:
-                self._failure = error
-                break
-            if not piece:
-                break
-            pieces.append(piece)
-            size -= len(piece)
-        return b"".join(pieces)
-
-    def _report(self, failure: Exception) -> None:
-        if not isinstance(failure, EOFError):
-            raise LogFormatError(
-                f"the {self._kind} data are corrupt ({failure}); every row before that was read", run=str(self._path)
-            )
-        warnings.warn(
-            f"the {self._kind} data of {self._path} are truncated. Every complete row was read",
-            LogTruncatedWarning,
-            stacklevel=4,
-        )
-
-
-def _import_zstd() -> Any:
-    """Imports Python's own zstd module (3.14), or its backport."""
-    try:
-        from compression import zstd  # type: ignore[import-not-found,unused-ignore]
-    except ImportError:
-        try:
-            from backports import zstd  # type: ignore[import-not-found,unused-ignore,no-redef]
-        except ImportError as error:
-            raise ImportError("logs compressed with zstd need a reader: pip install 'histscan[zstd]'") from error
-    return zstd
