@@ -25,14 +25,14 @@ from histscan.columns.passes import ColumnPasses
 from histscan.errors import HistoryError, LogFormatError, LogTruncatedWarning
 from histscan.runs.log_scan import LogScan
 from histscan.sources import files as source_files
-from tests import wire
-from tests.column_rows import FLOATS, JSON, Pairs, rows_of, types_of
-from tests.column_scans import ROWS, TYPES, write_log
-from tests.column_strategies import column_rows
-from tests.json_corpus import fingerprint
-from tests.log_samples import read_log, step_rows, write_run
+from tests.support import wire
+from tests.support.column_rows import FLOATS, JSON, Pairs, rows_of, types_of
+from tests.support.column_scans import ROWS, TYPES, write_log
+from tests.support.column_strategies import column_rows
+from tests.support.json_corpus import fingerprint
+from tests.support.log_samples import read_log, step_rows, write_run
 
-EXAMPLE = Path(__file__).parent.parent / "examples" / "lissajous-regression.wandb"
+EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "lissajous-regression.wandb"
 
 
 def read_parquet(content: bytes) -> Any:

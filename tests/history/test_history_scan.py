@@ -33,9 +33,9 @@ from histscan.history import BetaHistoryScan, HistoryScan, SampledHistoryScan
 from histscan.installing.installation import installed
 from histscan.paging.options import PAGING_ARGUMENTS, PIPELINED_GRAPHQL, PagingOptions
 from histscan.sources.client import Client
-from tests.fake_service import FakeService
-from tests.graphql_server import Answer, GraphQLServer, answer_from, data_answer, json_answer
-from tests.history_backend import RUN, HistoryBackend, MemoryClient, RunName, collect, row_texts, training_rows
+from tests.support.fake_service import FakeService
+from tests.support.graphql_server import Answer, GraphQLServer, answer_from, data_answer, json_answer
+from tests.support.history_backend import RUN, HistoryBackend, MemoryClient, RunName, collect, row_texts, training_rows
 
 BACKEND = HistoryBackend(training_rows(range(2_345)))
 

@@ -19,11 +19,11 @@ import histscan
 from histscan import HistoryError, LogFormatError, LogTruncatedWarning
 from histscan._core.log_reader import BLOCK_SIZE
 from histscan.sources.files import read_windows
-from tests import log_oracle, wire
-from tests.json_corpus import fingerprint
-from tests.log_oracle import same_values
-from tests.log_samples import step_rows, steps_of, write_run
-from tests.recording import record_run
+from tests.support import log_oracle, wire
+from tests.support.json_corpus import fingerprint
+from tests.support.log_oracle import same_values
+from tests.support.log_samples import step_rows, steps_of, write_run
+from tests.support.recording import record_run
 
 Rows = list[dict[str, Any]]
 

@@ -14,9 +14,9 @@ import pytest
 import histscan
 from histscan import HistoryDecodeError, LogCorruptWarning, LogFormatError, LogTruncatedWarning
 from histscan.sources.files import WINDOW_SIZE
-from tests import wire
-from tests.json_corpus import fingerprint
-from tests.log_samples import step_rows, steps_of, write_run
+from tests.support import wire
+from tests.support.json_corpus import fingerprint
+from tests.support.log_samples import step_rows, steps_of, write_run
 
 Rows = list[dict[str, Any]]
 

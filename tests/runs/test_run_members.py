@@ -13,8 +13,8 @@ import histscan
 from histscan.runs.jsonl_run import JsonlRun
 from histscan.runs.run_state import SILENCE, run_state
 from histscan.sources.files import read_windows
-from tests import wire
-from tests.log_samples import step_rows, write_run
+from tests.support import wire
+from tests.support.log_samples import step_rows, write_run
 
 EXIT = 18
 FILE_RUNS = [histscan.LogRun, histscan.ParquetRun, JsonlRun]

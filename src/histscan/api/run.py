@@ -12,7 +12,7 @@ from histscan._core.page import Page
 from histscan._core.pages import HistoryPage, SampledPage
 from histscan.api.names import RunName
 from histscan.api.run_streams import axes_of, duration_of, read_console, read_events, read_metadata
-from histscan.api.scan_start import ScanStart, ask_keys, ask_last_step, plan_first_page, start_scan
+from histscan.api.scan_start import ScanStart, plan_first_page, request_keys, request_last_step, start_scan
 from histscan.api.scans import scan_pages_of
 from histscan.columns.scan import Scan
 from histscan.common.keys import check_keys
@@ -370,7 +370,7 @@ class Run(contracts.Run):
             HistoryRequestError: There is no answer.
             RunNotFoundError: The run is gone.
         """
-        return contracts.in_order(set(ask_keys(self.client, self._name)))
+        return contracts.in_order(set(request_keys(self.client, self._name)))
 
     def sample_history(self, samples: int, keys: list[str] | None) -> list[dict[str, Any]]:
         """Asks for some rows of the history, spread evenly over it by the server.

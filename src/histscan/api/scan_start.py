@@ -23,7 +23,7 @@ from histscan.sources.run_queries import FIRST_PAGE, FIRST_PAGE_OF_KEYS, LAST_ST
 if TYPE_CHECKING:
     from histscan.sources.client import Client
 
-__all__ = ["FirstPage", "ScanStart", "ask_keys", "ask_last_step", "plan_first_page", "start_scan"]
+__all__ = ["FirstPage", "ScanStart", "plan_first_page", "request_keys", "request_last_step", "start_scan"]
 
 
 class FirstPage:
@@ -97,7 +97,7 @@ def request_last_step(client: Client, name: RunName) -> int:
     return _read_last_step(request_run(client, LAST_STEP, *name))
 
 
-def ask_keys(client: Client, name: RunName) -> list[str]:
+def request_keys(client: Client, name: RunName) -> list[str]:
     """Asks for the keys of a history.
 
     Args:
@@ -112,7 +112,7 @@ def ask_keys(client: Client, name: RunName) -> list[str]:
         ResponseShapeError: The answer has another shape.
         RunNotFoundError: The run is gone.
     """
-    keys = parse_object(ask_run(client, LAST_STEP, *name).get("historyKeys"), "historyKeys").get("keys") or {}
+    keys = parse_object(request_run(client, LAST_STEP, *name).get("historyKeys"), "historyKeys").get("keys") or {}
     if not isinstance(keys, dict):
         raise ResponseShapeError(f"`keys` in the server's answer is no object but {type(keys).__name__}")
     return list(keys)

@@ -13,11 +13,11 @@ from histscan.cli.figures import file_size, plural, short_number
 from histscan.cli.flatten import column_name, unique_names
 from histscan.cli.json_lines import JsonLineEncoder, add_nonfinite
 from histscan.cli.key_statistics import HistoryStatistics, KeyStatistics
-from histscan.cli.messages import printable
 from histscan.cli.run_argument import add_run, add_source, open_run, scan
 from histscan.cli.run_facts import describe_run, run_facts
 from histscan.cli.scan_watch import scan_bar
 from histscan.cli.table import GAP, clip, render, table_width, terminal_width, text_width
+from histscan.common.printable import printable
 from histscan.runs.contracts import FileRun
 
 if TYPE_CHECKING:

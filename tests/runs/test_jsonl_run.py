@@ -25,12 +25,12 @@ from histscan.common.steps import step_after
 from histscan.errors import HistoryDecodeError, HistoryError, LogFormatError, LogTruncatedWarning
 from histscan.runs.jsonl_run import JsonlRun
 from histscan.sources.files import read_windows
-from tests import wire
-from tests.json_corpus import fingerprint, is_json, is_utf8
-from tests.json_strategies import object_texts
-from tests.log_samples import write_run
+from tests.support import wire
+from tests.support.json_corpus import fingerprint, is_json, is_utf8
+from tests.support.json_strategies import object_texts
+from tests.support.log_samples import write_run
 
-EXAMPLE = Path(__file__).parent.parent / "examples" / "lissajous-regression.wandb"
+EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "lissajous-regression.wandb"
 
 
 def zstd_compress(data: bytes) -> bytes:
