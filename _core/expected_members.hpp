@@ -7,6 +7,7 @@
 #include <cstdint>
 
 #include "expected_keys.hpp"
+#include "json_text.hpp"
 
 namespace histscan {
 
@@ -35,8 +36,6 @@ HISTSCAN_INLINE bool begins_expected_member(
     if (member.key_length <= compared) return true;
     return member.key_length <= end - pos && has_same_rest(pos, member.key, member.key_length, compared);
 }
-
-inline bool is_space(uint8_t byte) { return byte == ' ' || byte == '\n' || byte == '\t' || byte == '\r'; }
 
 template <typename Vectors>
 HISTSCAN_INLINE size_t add_members(
