@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from histscan._core.item_fold import ItemFold
+from histscan._core.summary_reducer import SummaryReducer
 from histscan._core.log_reader import LogReader
 from histscan.errors import HistoryError, LogCorruptWarning, LogTruncatedWarning
 from histscan.frames import ColumnExports
@@ -97,7 +97,7 @@ class LogRun(ColumnExports):
 
     def _make_survey(self, status: os.stat_result) -> _Survey:
         survey = _Survey(status.st_size, status.st_mtime_ns)
-        config, summary = ItemFold(), ItemFold()
+        config, summary = SummaryReducer(), SummaryReducer()
         config.add(self._record.config)
         summary.add(self._record.summary)
         reader = LogReader(skip_corrupt=self._skip_corrupt)
