@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from histscan._core.item_fold import ItemFold
+from histscan._core.summary_reducer import SummaryReducer
 from histscan.columns.frames import ColumnExports
 from histscan.errors import HistoryError
 from histscan.runs.log_heads import RUN_FIELD, LogHead, order_segments, read_head, read_run_record
@@ -98,7 +98,7 @@ class LogRun(LogMembers, ColumnExports):
 
     def _make_survey(self, version: object) -> _Survey:
         survey = _Survey(version)
-        config, summary = ItemFold(), ItemFold()
+        config, summary = SummaryReducer(), SummaryReducer()
         config.add(self._first_record.config)
         summary.add(self._first_record.summary)
         with quiet():  # the scan warns
