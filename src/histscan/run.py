@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from histscan._core.summary_reducer import SummaryReducer
 from histscan._core.log_reader import LogReader
+from histscan._core.summary_reducer import SummaryReducer
 from histscan.errors import HistoryError, LogCorruptWarning, LogTruncatedWarning
 from histscan.frames import ColumnExports
 from histscan.log_scan import UNBOUNDED, LogScan, read_pages
