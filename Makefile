@@ -4,22 +4,38 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
-STAMP  := $(VENV)/.installed
+CORE   := $(shell find _core -name '*.pyx' -o -name '*.pxd' -o -name '*.hpp')
 EXAMPLE = examples/lissajous-regression.wandb
+
+# One environment in two steps: `make run` needs the first, everything else both. The core is compiled in the first
+# step, and the second finds it up to date: the tools that build it (pyproject.toml's build-system) stay in the
+# environment. pip's isolated builds would install them anew, and Cython translates all that is older than itself.
+BUILD_TOOLS := $(shell sed -n '/^requires = /{ s/.*\[//; s/\].*//; s/", "/" "/g; p }' pyproject.toml)
+PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+RUNS   := $(VENV)/.installed-run
+TESTS  := $(VENV)/.installed-dev
 
 # Tools of the environment that call each other find each other.
 export PATH := $(abspath $(BIN)):$(PATH)
 
-.PHONY: run test test-matrix lint bench sanitize setup dist clean
+.PHONY: run test test-matrix lint format bench sanitize setup dist clean
 
-setup: $(STAMP)
+setup: $(TESTS)
 
-$(STAMP): pyproject.toml setup.py $(wildcard _core/*.pyx _core/*.pxd _core/*.hpp)
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(RUNS): pyproject.toml setup.py $(CORE) | $(BIN)/python
+	$(PIP) $(BUILD_TOOLS)
+	$(PIP) --no-build-isolation --editable '.[plot]'
 	touch $@
 
-run: setup
+# After a change of the core alone, the first step has compiled it, and there is nothing new to install.
+$(TESTS): pyproject.toml setup.py | $(RUNS)
+	$(PIP) --no-build-isolation --editable '.[dev]'
+	touch $@
+
+run: $(RUNS)
 	mkdir -p out
 	$(BIN)/histscan export $(EXAMPLE) -o out/history.jsonl
 	$(BIN)/histscan export $(EXAMPLE) -o out/history.parquet
@@ -32,13 +48,19 @@ test: lint
 
 # install() with every release of wandb that it knows, each in a virtual environment of its own.
 test-matrix: setup
-	HISTSCAN_MATRIX=all $(BIN)/python -m pytest tests/test_install_releases.py
+	HISTSCAN_MATRIX=all $(BIN)/python -m pytest tests/installing/test_install_releases.py
 
 lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/cython-lint _core
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+format: setup
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/clang-format -i $(filter %.hpp,$(CORE))
 
 bench: setup
 	$(BIN)/python -m benches $(BENCH_ARGS)
@@ -46,13 +68,12 @@ bench: setup
 # Builds the core with sanitizers into a virtual environment of its own, and runs the core's tests under them.
 SANITIZERS ?= address,undefined
 SANITIZED  := .venvs/sanitize
-CORE_TESTS := $(wildcard tests/test_json_*.py tests/test_row_*.py tests/test_protobuf_*.py tests/test_graphql_*.py \
-	tests/test_log_*.py tests/test_column_threads.py tests/test_columns_*.py tests/test_buffer_pool.py tests/test_arrow_*.py \
-	tests/test_locate.py tests/test_processors.py)
+CORE_TESTS := $(filter-out %/test_memory.py,$(wildcard tests/core/test_*.py)) \
+	$(wildcard tests/columns/test_columns_*.py tests/columns/test_arrow_*.py) tests/columns/test_column_threads.py \
+	$(wildcard tests/runs/test_log_*.py)
 sanitize:
 	test -x $(SANITIZED)/bin/python || $(PYTHON) -m venv $(SANITIZED)
-	$(SANITIZED)/bin/python -m pip install --quiet '.[test]'
-	HISTSCAN_SANITIZE=$(SANITIZERS) $(SANITIZED)/bin/python -m pip install --quiet --no-cache-dir --force-reinstall --no-deps .
+	HISTSCAN_SANITIZE=$(SANITIZERS) $(SANITIZED)/bin/python -m pip install --quiet '.[test]'
 	LD_PRELOAD="$$($(CXX) -print-file-name=libasan.so) $$($(CXX) -print-file-name=libubsan.so)" \
 	ASAN_OPTIONS=detect_leaks=0 PYTHONMALLOC=malloc \
 	$(SANITIZED)/bin/python -m pytest $(CORE_TESTS)
@@ -62,4 +83,4 @@ dist: setup
 
 clean:
 	rm -rf build dist out .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info src/*.egg-info
-	rm -f _core/*.so
+	find _core -name '*.so' -delete

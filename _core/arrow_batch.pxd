@@ -44,6 +44,8 @@ cdef class ArrowBatch(ArrowValues):
     cdef public Py_ssize_t first_row
     cdef public object source           # whatever the maker of the batch wants to find again
     cdef public Py_ssize_t origin       # rows of batches of one origin are never taken for the same row
+    cdef vector[int64_t] row_steps      # the step of each row, where it was given
+    cdef bint has_row_steps
     cdef vector[StepRow] pending        # by step
     cdef size_t delivered               # how many of these were
 

@@ -1,3 +1,4 @@
+from array import array
 from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 
@@ -15,7 +16,13 @@ class ArrowBatch(ArrowValues):
     @property
     def next_step(self) -> int | None: ...
     def __init__(
-        self, source: _ArraySource, *, keys: Sequence[str] | None = None, required: Iterable[str] = ()
+        self,
+        source: _ArraySource,
+        *,
+        keys: Sequence[str] | None = None,
+        required: Iterable[str] = (),
+        steps: array[int] | None = None,
+        plain_steps: bool = False,
     ) -> None: ...
     def __len__(self) -> int: ...
     def order_by_step(self, min_step: int, stop_step: int) -> None: ...

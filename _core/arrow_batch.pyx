@@ -63,6 +63,8 @@ cdef class ArrowBatch(ArrowValues):
         source: Anything with ``__arrow_c_array__`` whose type is a struct, such as a ``pyarrow.RecordBatch``.
         keys: As for `ArrowLayout`.
         required: As for `ArrowLayout`.
+        steps: The step of each row, as an array of 64-bit integers; None for those that the column of steps has.
+        plain_steps: As for `ArrowLayout`; with `steps` it is always so.
 
     Raises:
         HistoryDecodeError: The batch contradicts itself, or is of a type that isn't known here.
@@ -71,12 +73,21 @@ cdef class ArrowBatch(ArrowValues):
     def __cinit__(self, *args, **kwargs):
         self.templates = {}
 
-    def __init__(self, source not None, *, keys=None, required=()):
+    def __init__(
+        self, source not None, *, keys=None, required=(), const int64_t[::1] steps=None, bint plain_steps=False
+    ):
         if self.array.release != NULL:
             raise RuntimeError("a batch takes over data once")
         schema, array = source.__arrow_c_array__()
-        self.layout = ArrowLayout(schema, keys=keys, required=required)
+        self.layout = ArrowLayout(
+            schema, keys=keys, required=required, plain_steps=plain_steps or steps is not None
+        )
         self.take_batch(<ArrowArray*> PyCapsule_GetPointer(array, "arrow_array"))
+        if steps is not None:
+            if steps.shape[0] != self.array.length:
+                raise ValueError(f"{steps.shape[0]} steps are not those of {self.array.length} rows")
+            self.row_steps.assign(&steps[0], &steps[0] + steps.shape[0])
+            self.has_row_steps = True
 
     def __len__(self):
         return <Py_ssize_t> self.array.length
@@ -96,11 +107,15 @@ cdef class ArrowBatch(ArrowValues):
         cdef StepRow row
         self.pending.clear()
         self.delivered = 0
-        if self.layout.step_node < 0:
+        if self.layout.step_node < 0 and not self.has_row_steps:
             raise HistoryDecodeError("there is no column of steps")
         for row.row in range(self.array.length):
             try:
-                if not self.read_step(row.row, &row.step) or not lowest <= row.step < stop:
+                if self.has_row_steps:
+                    row.step = self.row_steps[row.row]
+                    if not lowest <= row.step < stop:
+                        continue
+                elif not self.read_step(row.row, &row.step) or not lowest <= row.step < stop:
                     continue
             except HistoryDecodeError as error:
                 error.add_location(run=self.run, page=self.page, row=self.first_row + row.row)

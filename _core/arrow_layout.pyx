@@ -99,6 +99,7 @@ cdef class ArrowLayout:
         keys: What rows are made of, in this order; of structs and JSON text, members by dotted names. None for all
             columns.
         required: The keys that a row must have to be one.
+        plain_steps: The column of steps is one like any other: whoever reads the rows knows their steps.
 
     Attributes:
         names: The columns' names.
@@ -113,7 +114,7 @@ cdef class ArrowLayout:
         self.missing = []
         self.step_node = -1
 
-    def __init__(self, schema not None, *, keys=None, required=()):
+    def __init__(self, schema not None, *, keys=None, required=(), bint plain_steps=False):
         cdef const ArrowSchema* root = <const ArrowSchema*> PyCapsule_GetPointer(schema, "arrow_schema")
         cdef int32_t child
         if not self.nodes.empty():
@@ -123,7 +124,7 @@ cdef class ArrowLayout:
         self.add_nodes(root)
         if self.nodes[0].kind != ARROW_STRUCT:
             raise HistoryDecodeError("Arrow data of rows must be record batches, not single columns")
-        self.step_node = self.child_named(0, STEP)
+        self.step_node = -1 if plain_steps else self.child_named(0, STEP)
         if self.step_node >= 0 and (
             not ARROW_INT8 <= self.nodes[self.step_node].kind <= ARROW_DOUBLE
             or self.nodes[self.step_node].dictionary >= 0

@@ -15,6 +15,7 @@ cdef enum:
     TYPED_JSON = 8
 
 cdef extern from "item_format.hpp" namespace "histscan" nogil:
+    const uint8_t ITEM_TAG "histscan::item_tag"
     const uint8_t KEY_TAG "histscan::key_tag"
     const uint8_t NESTED_KEY_TAG "histscan::nested_key_tag"
 

@@ -1,7 +1,8 @@
 """Pages of a `.wandb` log: the records that end within one window of the file."""
 
 from cpython.bytes cimport PyBytes_FromStringAndSize
-from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.stdint cimport INT64_MAX, INT64_MIN, int64_t, uint8_t
+from libc.string cimport memcpy
 
 from histscan._core.cursor cimport NO_FAULT, Cursor, byte_ptr, open_cursor, open_cursor_within
 from histscan._core.faults cimport fault_reason, raise_too_deep
@@ -9,45 +10,14 @@ from histscan._core.item_selection cimport ItemSelection
 from histscan._core.item_format cimport RECORD_ITEM
 from histscan._core.message_rows cimport MessageRowDecoder
 from histscan._core.page cimport Page, RowSpan
-from histscan._core.wire cimport WIRE_BYTES, WIRE_VARINT, read_length, read_tag, read_varint, skip_field
+from histscan._core.row_steps cimport STEP_ITEM_ROOM, UNKNOWN_STEP, write_step_item
 
 from histscan._core.locate import locate_item
 
 from histscan.errors import HistoryDecodeError, LogFormatError
 
-cdef enum:
-    STEP_TAG = 2 << 3 | WIRE_BYTES          # HistoryRecord.step
-    STEP_NUMBER_TAG = 1 << 3 | WIRE_VARINT  # HistoryStep.num
-
-
-cdef bint read_step(Cursor* cursor, int64_t* step) noexcept nogil:
-    """The step of the HistoryRecord that is the cursor's message; 0 where it is not written, as proto3 has it.
-
-    False if the record is malformed. Decoding the row will say how, so the fault is not kept.
-    """
-    cdef uint32_t tag
-    cdef uint64_t number
-    cdef byte_ptr field_end
-    step[0] = 0
-    while cursor.pos < cursor.end:
-        if not read_tag(cursor, &tag):
-            return False
-        if tag != STEP_TAG:
-            if not skip_field(cursor, tag):
-                return False
-            continue
-        if not read_length(cursor, &field_end):
-            return False
-        while cursor.pos < field_end:
-            if not read_tag(cursor, &tag):
-                return False
-            if tag == STEP_NUMBER_TAG:
-                if not read_varint(cursor, &number):
-                    return False
-                step[0] = <int64_t> number
-            elif not skip_field(cursor, tag):
-                return False
-    return True
+cdef extern from "<algorithm>" namespace "std" nogil:
+    bint binary_search(const int64_t* begin, const int64_t* end, int64_t value)
 
 
 cdef class LogPage(Page):
@@ -59,49 +29,99 @@ cdef class LogPage(Page):
             return self.data + span.begin
         return self.joined.data() + (span.begin - self.window_length)
 
-    def steps(self):
+    cdef int copy_with_step(self, RowSpan* span, int64_t step) except -1 nogil:
+        """Copies a row behind all others, with a `_step` item at its end, and sets `span` to the copy."""
+        cdef uint8_t[STEP_ITEM_ROOM] item
+        cdef size_t item_length = write_step_item(step, item)
+        cdef size_t length = span.end - span.begin
+        cdef size_t begin = self.joined.size()
+        self.joined.resize(begin + length + item_length)
+        # Found only now: the row may lie in `joined`, which has just moved.
+        memcpy(self.joined.data() + begin, self.span_data(span[0]), length)
+        memcpy(self.joined.data() + begin + length, item, item_length)
+        span.begin = self.window_length + <Py_ssize_t> begin
+        span.end = span.begin + <Py_ssize_t> (length + item_length)
+        return 0
+
+    def step_range(self):
         """Find the steps of the page's rows without decoding them.
 
         Returns:
             The lowest and the highest step, or None where no row has one.
         """
-        cdef Cursor cursor
-        cdef RowSpan span
         cdef int64_t step
-        cdef int64_t lowest = 0
-        cdef int64_t highest = 0
-        cdef bint found = False
-        cdef size_t index
+        cdef int64_t lowest = INT64_MAX
+        cdef int64_t highest = INT64_MIN
         with nogil:
-            for index in range(self.spans.size()):
-                span = self.spans[index]
-                open_cursor(&cursor, self.span_data(span), span.end - span.begin)
-                if read_step(&cursor, &step):
-                    lowest = step if not found or step < lowest else lowest
-                    highest = step if not found or step > highest else highest
-                    found = True
-        return (lowest, highest) if found else None
+            for step in self.steps:
+                if step != UNKNOWN_STEP:
+                    lowest = min(lowest, step)
+                    highest = max(highest, step)
+        return (lowest, highest) if lowest <= highest else None
+
+    def add_steps_to(self, steps not None):
+        """Append the step of each row to an array; rows whose step is unknown are left out.
+
+        Args:
+            steps: An ``array.array`` of type ``"q"``.
+        """
+        cdef int64_t step
+        for step in self.steps:
+            if step != UNKNOWN_STEP:
+                steps.append(step)
 
     def select_steps(self, int64_t min_step, int64_t stop_step):
-        """Keep only the rows of a range of steps. A row whose step can't be read stays, for its error to be seen.
+        """Keep only the rows of a range of steps. A malformed row stays, for its error to be raised.
 
         Args:
             min_step: First step to keep, inclusive.
             stop_step: First step not to keep.
         """
-        cdef Cursor cursor
         cdef size_t index
         cdef size_t kept = 0
-        cdef int64_t step
         with nogil:
             for index in range(self.spans.size()):
-                open_cursor(&cursor, self.span_data(self.spans[index]), self.spans[index].end - self.spans[index].begin)
-                if not read_step(&cursor, &step) or min_step <= step < stop_step:
-                    self.spans[kept] = self.spans[index]
-                    self.offsets[kept] = self.offsets[index]
+                if self.steps[index] == UNKNOWN_STEP or min_step <= self.steps[index] < stop_step:
+                    self.keep_row(index, kept)
                     kept += 1
-            self.spans.resize(kept)
-            self.offsets.resize(kept)
+            self.resize_rows(kept)
+
+    def drop_steps(self, const int64_t[::1] steps not None):
+        """Drop the rows of some steps. A malformed row stays, for its error to be raised.
+
+        Args:
+            steps: The steps, ascending; at least one.
+
+        Returns:
+            How many rows were dropped.
+        """
+        cdef size_t index
+        cdef size_t kept = 0
+        cdef size_t count = self.spans.size()
+        cdef const int64_t* begin = &steps[0]
+        cdef const int64_t* end = begin + steps.shape[0]
+        with nogil:
+            for index in range(count):
+                if not binary_search(begin, end, self.steps[index]):
+                    self.keep_row(index, kept)
+                    kept += 1
+            self.resize_rows(kept)
+        return <Py_ssize_t> (count - kept)
+
+    cdef void keep_row(self, size_t index, size_t place) noexcept nogil:
+        """Moves a row to a place at or before its own."""
+        self.spans[place] = self.spans[index]
+        self.offsets[place] = self.offsets[index]
+        self.places[place] = self.places[index]
+        self.steps[place] = self.steps[index]
+
+    cdef int resize_rows(self, size_t count) except -1 nogil:
+        """Cuts the page to its first `count` rows."""
+        self.spans.resize(count)
+        self.offsets.resize(count)
+        self.places.resize(count)
+        self.steps.resize(count)
+        return 0
 
     def select_keys(self, ItemSelection selection not None):
         """Keep only the rows that have all of some keys, and of those rows only these keys.
@@ -122,17 +142,16 @@ cdef class LogPage(Page):
                 # Decoding the row will raise it again, when all rows before it have been delivered.
                 wanted = True
             if wanted:
-                self.spans[kept] = self.spans[index]
-                self.offsets[kept] = self.offsets[index]
+                self.keep_row(index, kept)
                 kept += 1
-        self.spans.resize(kept)
-        self.offsets.resize(kept)
+        self.resize_rows(kept)
 
-    def records(self, int field):
-        """Copy out the records of a kind other than history.
+    def records(self, *fields):
+        """Copy out the records of some kinds other than history.
 
         Args:
-            field: The kind, as its field number in ``Record``: 3 summary, 5 config, 17 run, 18 exit.
+            fields: The kinds, as their field numbers in ``Record``: 3 summary, 5 config, 17 run, 18 exit; and others
+                that the reader was told to keep.
 
         Returns:
             The messages' bytes, in the log's order.
@@ -140,7 +159,7 @@ cdef class LogPage(Page):
         cdef OtherRecord record
         cdef list found = []
         for record in self.others:
-            if record.field == field:
+            if record.field in fields:
                 found.append(
                     PyBytes_FromStringAndSize(
                         <char*> self.span_data(record.span), record.span.end - record.span.begin
@@ -171,8 +190,8 @@ cdef class LogPage(Page):
                 raise_too_deep(&cursor)
         except HistoryDecodeError as error:
             path = locate_item((<char*> data)[:span.end - span.begin], error.byte)
-            if span.begin < self.window_length:
-                error.byte += self.window_offset + span.begin
+            if self.places[index] >= 0:
+                error.byte += self.places[index]
             else:
                 # The record lies in several chunks: the first of them is where to look.
                 error.byte = self.offsets[index]

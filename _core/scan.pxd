@@ -13,5 +13,15 @@ cdef class RowScan:
     cdef bint exporting                 # the pages go elsewhere than into rows; see _pages
     cdef Py_ssize_t restarts            # how many times the scan started over
     cdef object load_lock               # held by the thread that loads a page
+    cdef object loader                  # identifies that thread; None while no page is being loaded
+    cdef object exporter                # the same of the thread for which `exporting` was set
+    cdef tuple kept_position            # what _pages puts back at its end
+    cdef Py_ssize_t taken               # pages that became the current one since the scan started over
+    cdef bint is_torn                   # a page was being loaded when the process was forked
+    cdef tuple arguments                # of the constructor: positional and by keyword
 
     cdef object next_row(self)
+    cdef object load_page(self)
+    cdef object mend(self)
+    cdef object put_back(self)
+    cdef object free_after_fork(self, object survivor)

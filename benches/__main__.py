@@ -17,13 +17,16 @@ from benches.cases import CASES
 from benches.end_to_end import END_TO_END, end_to_end_as_json, format_end_to_end, measure_end_to_end
 from benches.memory import peak_memory
 from benches.outcome import CaseOutcome, StreamOutcome, as_json
+from benches.small_runs import SMALL_RUNS, format_small_runs, measure_small_runs
 from benches.streaming import STREAMS, watch_stream
 from benches.table import format_table
 
 _ROOT = Path(__file__).resolve().parent.parent
 
 _ALL_END_TO_END = "end-to-end"
+_ALL_SMALL_RUNS = "small-runs"
 _ROUNDS_END_TO_END = 3
+_ROUNDS_SMALL_RUNS = 5
 
 
 class _TimingError(Exception):
@@ -55,20 +58,31 @@ def main(arguments: Sequence[str] | None = None) -> int:
             for name, scan in END_TO_END.items()
             if name in chosen or _ALL_END_TO_END in chosen
         ]
+        small_runs = [
+            outcome
+            for name, small in SMALL_RUNS.items()
+            if name in chosen or _ALL_SMALL_RUNS in chosen
+            for outcome in measure_small_runs(small, 1 if options.quick else _ROUNDS_SMALL_RUNS, _say)
+        ]
     except _TimingError:
         return 1
     if cases or streams:
         print(format_table(cases, streams, scale))
     if scans:
         print(format_end_to_end(scans))
+    if small_runs:
+        print(format_small_runs(small_runs))
     if options.json is not None:
-        numbers = as_json(cases, streams) | {"end_to_end": end_to_end_as_json(scans)}
+        numbers = as_json(cases, streams) | {
+            "end_to_end": end_to_end_as_json(scans),
+            "small_runs": [outcome.as_json() for outcome in small_runs],
+        }
         options.json.write_text(json.dumps(numbers, indent=2) + "\n", encoding="utf-8")
     return 0
 
 
 def _known_name(name: str) -> str:
-    if name not in {*CASES, *STREAMS, *END_TO_END, _ALL_END_TO_END}:
+    if name not in {*CASES, *STREAMS, *END_TO_END, _ALL_END_TO_END, *SMALL_RUNS, _ALL_SMALL_RUNS}:
         raise argparse.ArgumentTypeError(f"there is no case {name!r}")
     return name
 
@@ -78,7 +92,8 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m benches",
         description=__doc__,
         epilog=f"Cases: {', '.join([*CASES, *STREAMS])}. Only if named, for they take minutes: "
-        f"{', '.join(END_TO_END)}, or {_ALL_END_TO_END} for all of these. A ratio below what is asked for is marked, "
+        f"{', '.join(END_TO_END)}, or {_ALL_END_TO_END} for all of these; {', '.join(SMALL_RUNS)}, or "
+        f"{_ALL_SMALL_RUNS} for all of these. A ratio below what is asked for is marked, "
         "and the exit code stays 0. The case `log` has the wandb client record its log once, which takes about a "
         "minute.",
     )

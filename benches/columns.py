@@ -27,8 +27,8 @@ from histscan._core.column_types import merge_columns
 from histscan._core.page import Page
 from histscan._core.pages import HistoryPage, ProtobufPage
 from histscan._core.scan import RowScan
-from histscan.column_chunks import ROWS_PER_CHUNK
-from histscan.frames import ColumnExports
+from histscan.columns.chunks import ROWS_PER_CHUNK
+from histscan.columns.frames import ColumnExports
 
 __all__ = ["COLUMN_CASES"]
 

@@ -19,11 +19,12 @@ from typing import Any
 from benches.data import plain_rows, value_text
 from benches.large_log import LogWriter
 from benches.record_log import DEFAULT_DIRECTORY
-from histscan.atomic import atomic_output
-from tests import wire
-from tests.releases import ROOT, python_of
-from tests.server_process import ServerProcess, serving
-from tests.wandb_client import client_environment
+from histscan.common.atomic import atomic_output
+from tests.support import wire
+from tests.support.paths import ROOT
+from tests.support.releases import python_of
+from tests.support.server_process import ServerProcess, serving
+from tests.support.wandb_client import client_environment
 
 __all__ = ["END_TO_END", "EndToEnd", "EndToEndOutcome", "end_to_end_as_json", "format_end_to_end", "measure_end_to_end"]
 

@@ -40,7 +40,9 @@ class _BodyClient(histscan.Client):
         super().__init__("http://localhost", "unused")
         self._bodies = iter(bodies.pages)
 
-    def execute_raw(self, document: Any, variable_values: dict[str, Any] | None = None) -> bytes:
+    def execute_raw(
+        self, document: Any, variable_values: dict[str, Any] | None = None, *, is_whole: Any = None
+    ) -> bytes:
         """Answers one request; they come in the order of the pages."""
         return next(self._bodies)
 

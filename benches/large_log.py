@@ -18,8 +18,8 @@ from typing import Any, BinaryIO
 
 import histscan
 from histscan._core.log_reader import BLOCK_SIZE, checksum
-from histscan.atomic import atomic_output
-from tests import wire
+from histscan.common.atomic import atomic_output
+from tests.support import wire
 
 __all__ = ["LogWriter", "write_large_log"]
 

@@ -14,7 +14,7 @@ from typing import Any
 import wandb
 
 import histscan
-from tests.wandb_client import leave
+from tests.support.wandb_client import leave
 
 
 def main() -> None:

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from tests.recording import record_run
+from tests.support.recording import record_run
 
 DEFAULT_DIRECTORY = Path(__file__).resolve().parent.parent / "build" / "bench-data"
 

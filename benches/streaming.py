@@ -19,7 +19,7 @@ from benches.apart import call_apart, forget_peak, resident_bytes
 from benches.data import RUN, Row, history_body, numbered_rows, service_page, shuffled, value_text
 from benches.record_log import DEFAULT_DIRECTORY
 from histscan import proto
-from tests import wire
+from tests.support import wire
 
 __all__ = ["STREAMS", "TOLERANCE", "Stream", "StreamMemory", "watch_stream"]
 
@@ -158,7 +158,9 @@ class _StreamingClient(histscan.Client):
         super().__init__("http://localhost", "unused")
         self._template = template
 
-    def execute_raw(self, document: Any, variable_values: dict[str, Any] | None = None) -> bytes:
+    def execute_raw(
+        self, document: Any, variable_values: dict[str, Any] | None = None, *, is_whole: Any = None
+    ) -> bytes:
         """Answers one request."""
         assert variable_values is not None
         return self._template.page(variable_values["minStep"])

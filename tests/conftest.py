@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.graphql_server import Answer, GraphQLServer, serving
+from tests.support.graphql_server import Answer, GraphQLServer, serving
 
 try:
     from hypothesis import HealthCheck, settings
@@ -28,8 +28,10 @@ def server() -> Iterator[GraphQLServer]:
 
 @pytest.fixture(autouse=True)
 def _no_credentials_of_this_machine(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Hides the user's own server, key and netrc from every test, and proxies from loopback."""
-    for name in ("WANDB_BASE_URL", "WANDB_API_KEY"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("NETRC", str(tmp_path_factory.getbasetemp() / "no-netrc"))
+    """Hides the user's own server, key, settings and netrc from every test, and proxies from loopback."""
+    for name in ("API_KEY", "APP_URL", "BASE_URL", "DIR", "ENTITY", "PROJECT"):
+        monkeypatch.delenv(f"WANDB_{name}", raising=False)
+    nowhere = tmp_path_factory.getbasetemp() / "no-settings"
+    monkeypatch.setenv("NETRC", str(nowhere / "netrc"))
+    monkeypatch.setenv("WANDB_CONFIG_DIR", str(nowhere))
     monkeypatch.setenv("NO_PROXY", "127.0.0.1,localhost")

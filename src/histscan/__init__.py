@@ -9,11 +9,14 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from histscan._version import __version__
+
 if TYPE_CHECKING:
     from histscan.api.run import Run
     from histscan.api.runs import Runs
     from histscan.api.server_api import Api
     from histscan.errors import (
+        CredentialsWarning,
         ExportWarning,
         GraphQLResponseError,
         HistoryDeadlineError,
@@ -23,25 +26,29 @@ if TYPE_CHECKING:
         InstallError,
         LogCorruptWarning,
         LogFormatError,
+        LogOverlapWarning,
+        LogStepWarning,
         LogTruncatedWarning,
         ResponseShapeError,
         RunNotFoundError,
         WandbMissingError,
     )
     from histscan.history import BetaHistoryScan, HistoryScan, SampledHistoryScan
-    from histscan.installation import install, installed, uninstall
-    from histscan.log_scan import LogScan
+    from histscan.installing.installation import install, installed, uninstall
     from histscan.opening import open_run as open  # noqa: A004 - reads well as histscan.open
-    from histscan.parquet_run import ParquetRun, ParquetScan
-    from histscan.run import LogRun
+    from histscan.runs.console import ConsoleLine
+    from histscan.runs.log_run import LogRun
+    from histscan.runs.log_scan import LogScan
+    from histscan.runs.parquet_run import ParquetRun, ParquetScan
+    from histscan.runs.system_metrics import SystemMetricsScan
     from histscan.sources.client import Client
-
-__version__ = "0.1.0"
 
 __all__ = [
     "Api",
     "BetaHistoryScan",
     "Client",
+    "ConsoleLine",
+    "CredentialsWarning",
     "ExportWarning",
     "GraphQLResponseError",
     "HistoryDeadlineError",
@@ -52,8 +59,10 @@ __all__ = [
     "InstallError",
     "LogCorruptWarning",
     "LogFormatError",
+    "LogOverlapWarning",
     "LogRun",
     "LogScan",
+    "LogStepWarning",
     "LogTruncatedWarning",
     "ParquetRun",
     "ParquetScan",
@@ -62,7 +71,9 @@ __all__ = [
     "RunNotFoundError",
     "Runs",
     "SampledHistoryScan",
+    "SystemMetricsScan",
     "WandbMissingError",
+    "__version__",
     "install",
     "installed",
     "open",
@@ -74,6 +85,8 @@ _HOMES = {
     "Api": "histscan.api.server_api",
     "BetaHistoryScan": "histscan.history",
     "Client": "histscan.sources.client",
+    "ConsoleLine": "histscan.runs.console",
+    "CredentialsWarning": "histscan.errors",
     "ExportWarning": "histscan.errors",
     "GraphQLResponseError": "histscan.errors",
     "HistoryDeadlineError": "histscan.errors",
@@ -84,21 +97,24 @@ _HOMES = {
     "InstallError": "histscan.errors",
     "LogCorruptWarning": "histscan.errors",
     "LogFormatError": "histscan.errors",
-    "LogRun": "histscan.run",
-    "LogScan": "histscan.log_scan",
+    "LogOverlapWarning": "histscan.errors",
+    "LogStepWarning": "histscan.errors",
+    "LogRun": "histscan.runs.log_run",
+    "LogScan": "histscan.runs.log_scan",
     "LogTruncatedWarning": "histscan.errors",
-    "ParquetRun": "histscan.parquet_run",
-    "ParquetScan": "histscan.parquet_run",
+    "ParquetRun": "histscan.runs.parquet_run",
+    "ParquetScan": "histscan.runs.parquet_run",
     "ResponseShapeError": "histscan.errors",
     "Run": "histscan.api.run",
     "RunNotFoundError": "histscan.errors",
     "Runs": "histscan.api.runs",
     "SampledHistoryScan": "histscan.history",
+    "SystemMetricsScan": "histscan.runs.system_metrics",
     "WandbMissingError": "histscan.errors",
-    "install": "histscan.installation",
-    "installed": "histscan.installation",
+    "install": "histscan.installing.installation",
+    "installed": "histscan.installing.installation",
     "open": "histscan.opening:open_run",
-    "uninstall": "histscan.installation",
+    "uninstall": "histscan.installing.installation",
 }
 
 

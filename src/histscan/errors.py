@@ -7,6 +7,7 @@ package, so that the compiled core and every layer above it can raise the same c
 from __future__ import annotations
 
 __all__ = [
+    "CredentialsWarning",
     "ExportWarning",
     "GraphQLResponseError",
     "HistoryDeadlineError",
@@ -16,6 +17,8 @@ __all__ = [
     "InstallError",
     "LogCorruptWarning",
     "LogFormatError",
+    "LogOverlapWarning",
+    "LogStepWarning",
     "LogTruncatedWarning",
     "ResponseShapeError",
     "RunNotFoundError",
@@ -113,11 +116,23 @@ class LogTruncatedWarning(UserWarning):
 
 
 class LogCorruptWarning(UserWarning):
-    """Corrupt parts of a ``.wandb`` file were passed over, as asked; rows may be missing."""
+    """Corrupt parts of a ``.wandb`` file were skipped, as requested; rows may be missing."""
+
+
+class LogStepWarning(UserWarning):
+    """Rows of a ``.wandb`` file have a ``_step`` that is not a whole number; they were delivered as they are."""
+
+
+class LogOverlapWarning(UserWarning):
+    """Rows of a run's earlier logs were left out, because a later log has rows of the same steps."""
 
 
 class ExportWarning(UserWarning):
     """The files that a server has exported a history to can't be had: pages of rows were read instead."""
+
+
+class CredentialsWarning(UserWarning):
+    """A file that may hold the API key can't be read: requests are sent without it, unless another place has one."""
 
 
 class HistoryRequestError(HistoryError):

@@ -11,18 +11,19 @@ Requests are here, how a scan goes from page to page in `histscan.paging`, and w
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from histscan._core.pages import HistoryPage, Page, ProtobufPage, SampledPage, TextPage
 from histscan._core.scan import RowScan
+from histscan.common.steps import STEP
 from histscan.errors import HistoryDecodeError, HistoryError, ResponseShapeError
 from histscan.paging.options import ProgressOption, WindowOption
 from histscan.paging.paged_scan import PagedScan, RunIdentity
 from histscan.paging.prefetch import PageSource
 from histscan.paging.windows import Window
 from histscan.sources.client import Client
-from histscan.sources.graphql import HISTORY_PAGE, SAMPLED_HISTORY_PAGE, GraphQLClient, request_page
+from histscan.sources.graphql import HISTORY_PAGE, SAMPLED_HISTORY_PAGE, GraphQLClient, is_refusal, request_page
 from histscan.sources.origins import comes_from
 from histscan.sources.service import (
     HistoryService,
@@ -34,7 +35,14 @@ from histscan.sources.service import (
     start_scan,
 )
 
-__all__ = ["BetaHistoryScan", "HistoryScan", "RunIdentity", "SampledHistoryScan"]
+__all__ = [
+    "BetaHistoryScan",
+    "HistoryScan",
+    "RunIdentity",
+    "SampledHistoryScan",
+    "history_variables",
+    "sampled_variables",
+]
 
 Row = dict[str, Any]
 
@@ -71,6 +79,7 @@ class HistoryScan(PagedScan):
     """
 
     QUERY: ClassVar[Any] = HISTORY_PAGE
+    limits_rows: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -103,7 +112,7 @@ class HistoryScan(PagedScan):
                 client,
                 HISTORY_PAGE,
                 document,
-                names | {"minStep": int(window.first), "maxStep": int(window.stop), "pageSize": int(window.width)},
+                names | history_variables(window),
                 from_body=HistoryPage,
                 from_run=_text_page,
                 run=run,
@@ -143,6 +152,7 @@ class SampledHistoryScan(PagedScan):
     """
 
     QUERY: ClassVar[Any] = SAMPLED_HISTORY_PAGE
+    limits_rows: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -190,16 +200,14 @@ class SampledHistoryScan(PagedScan):
     def _page_source(self) -> PageSource:
         client, document, run = self._page_client(), self.QUERY, self._run_path()
         names = {"entity": self.run.entity, "project": self.run.project, "run": self.run.id}
-        keys = [*self.keys, "_step"] if self._adds_step() else self.keys
+        keys = self.keys
 
         def fetch(window: Window) -> Page | list[Any]:
-            first, stop = int(window.first), int(window.stop)
-            spec = {"keys": keys, "minStep": first, "maxStep": stop, "samples": stop - first + 1}
             return request_page(
                 client,
                 SAMPLED_HISTORY_PAGE,
                 document,
-                names | {"spec": json.dumps(spec)},
+                names | sampled_variables(keys, window),
                 from_body=_sampled_page,
                 from_run=_sampled_rows,
                 run=run,
@@ -221,8 +229,7 @@ class SampledHistoryScan(PagedScan):
         self._take_rows([_without_step(row) if adds_step else row for row in rows if not _is_beyond(row, window.stop)])
 
     def _adds_step(self) -> bool:
-        # Without keys there is no saying which columns come back: nothing is added to them then.
-        return bool(self.keys) and not isinstance(self.keys, str) and "_step" not in self.keys
+        return _lack_step(self.keys)
 
 
 class BetaHistoryScan(PagedScan):
@@ -306,7 +313,7 @@ class BetaHistoryScan(PagedScan):
                 raise
 
         # It reads the steps one after the other, and makes ready for all of them when it is asked for the first.
-        return PageSource(fetch, threads=1, primes=True)
+        return PageSource(fetch, threads=1, primes=True, is_refusal=is_refusal)
 
     def _show_page(self, page: Any, window: Window) -> None:  # noqa: ARG002
         if isinstance(page, Page):
@@ -335,13 +342,45 @@ class BetaHistoryScan(PagedScan):
         end_scan(service_api, request_id)
 
 
+def history_variables(window: Window) -> dict[str, Any]:
+    """Returns the variables of a request for whole rows, apart from the run's names.
+
+    Args:
+        window: The steps of the page.
+    """
+    return {"minStep": int(window.first), "maxStep": int(window.stop), "pageSize": int(window.width)}
+
+
+def sampled_variables(keys: Sequence[str], window: Window) -> dict[str, Any]:
+    """Returns the variables of a request for rows of some keys, apart from the run's names.
+
+    Args:
+        keys: The keys.
+        window: The steps of the page.
+    """
+    first, stop = int(window.first), int(window.stop)
+    # One row more than there are steps: the server may take the last one as inclusive.
+    rows = min(stop - first, int(window.width)) + 1
+    asked = [*keys, STEP] if _lack_step(keys) else keys
+    return {"spec": json.dumps({"keys": asked, "minStep": first, "maxStep": stop, "samples": rows})}
+
+
+def _lack_step(keys: Sequence[str]) -> bool:
+    """Returns True if the step is to be added to keys, to tell a row of the next window by it."""
+    # Without keys there is no saying which columns come back: nothing is added to them then.
+    return bool(keys) and not isinstance(keys, str) and STEP not in keys
+
+
 def _graphql_source(client: object, fetch: Callable[[Window], Any]) -> PageSource:
     if comes_from("gql", client):
         # A client of gql's refuses to be used twice at once.
-        return PageSource(fetch, threads=1, primes=False)
+        return PageSource(fetch, threads=1, primes=False, is_refusal=is_refusal)
     # These two are made to be shared by threads; others may connect during their first request.
     return PageSource(
-        fetch, threads=_ANY_NUMBER, primes=not (isinstance(client, Client) or comes_from("wandb", client))
+        fetch,
+        threads=_ANY_NUMBER,
+        primes=not (isinstance(client, Client) or comes_from("wandb", client)),
+        is_refusal=is_refusal,
     )
 
 
@@ -378,7 +417,7 @@ def _rows_before_fault(page: Page) -> list[Any]:
 
 def _is_beyond(row: Any, stop: int) -> bool:
     """Whether a row belongs to the next window; one that does not say its step never does."""
-    step = row.get("_step") if isinstance(row, dict) else None
+    step = row.get(STEP) if isinstance(row, dict) else None
     return isinstance(step, (int, float)) and step >= stop
 
 
@@ -386,7 +425,7 @@ def _without_step(row: Any) -> Any:
     if isinstance(row, dict):
         # A copy, because the row may be a client's own.
         row = row.copy()
-        row.pop("_step", None)
+        row.pop(STEP, None)
     return row
 
 

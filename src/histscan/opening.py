@@ -7,14 +7,13 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, overload
 
-from histscan.api.names import looks_like_name
-from histscan.errors import RunNotFoundError
-from histscan.run import LogRun
+from histscan.errors import HistoryError
+from histscan.runs.log_run import LogRun
 from histscan.sources.parquet_files import means_parquet
 
 if TYPE_CHECKING:
     from histscan.api.run import Run
-    from histscan.parquet_run import ParquetRun
+    from histscan.runs.parquet_run import ParquetRun
 
 __all__ = ["open_run"]
 
@@ -37,11 +36,12 @@ def open_run(
     """Opens a recorded or exported run, or one on a server; ``histscan.open`` is this function.
 
     Args:
-        path: A ``.wandb`` file, or the folder of one run (``wandb/offline-run-…``). Or the Parquet files that a
-            history was exported to: a ``.parquet`` file, a folder of them, a pattern (``"history/*.parquet"``), or a
-            list of these. Or the name of a run on a W&B server, ``"entity/project/run_id"``, if no such file is
-            there: ``WANDB_BASE_URL`` and ``WANDB_API_KEY`` say where and with which key, and `histscan.Api` takes
-            others.
+        path: A ``.wandb`` file, or the folder of one run (``wandb/offline-run-…``); or the segments of a resumed one,
+            as a list, a pattern (``"wandb/run-*-h465zmzw"``) or a folder of their folders. Or the Parquet files that
+            a history was exported to: a ``.parquet`` file, a folder of them, a pattern (``"history/*.parquet"``), or
+            a list of these. Or the name of a run on a W&B server, ``"entity/project/run_id"``, or the address of its
+            page in a browser, if no such file is there. The server and the API key are those that wandb would use;
+            `histscan.Api` takes others.
         on_corrupt: What to do in a damaged log: ``"raise"`` ends a scan there with an error; ``"skip"`` warns and
             goes on.
 
@@ -50,22 +50,26 @@ def open_run(
 
     Raises:
         FileNotFoundError: There is no such file, or none in the folder.
-        HistoryError: The folder holds several runs; or the server gives no answer.
+        HistoryError: The folder holds several runs; or the server gives no answer; or the address is on another server
+            than the API key is meant for.
         ImportError: The files are Parquet, and pyarrow is not installed.
         LogFormatError: The file is empty, or no wandb log.
         RunNotFoundError: There is neither such a file nor such a run on the server.
+        ValueError: The address is that of a project, or of no run.
     """
-    if isinstance(path, str) and looks_like_name(path) and not os.path.lexists(path):
-        from histscan.api.server_api import Api
+    if isinstance(path, str) and not os.path.lexists(path):
+        from histscan.api.open_by_name import open_by_name
 
-        api = Api()
-        try:
-            return api.run(path)
-        except RunNotFoundError as error:
-            error.reason = f"{error.reason} (asked was {api.client.base_url}, as there is no such file either)"
-            raise
-    if isinstance(path, str | os.PathLike) and not means_parquet(Path(path)):
+        found = open_by_name(path)
+        if found is not None:
+            return found
+    if not isinstance(path, str | os.PathLike):
+        path = list(path)
+    kinds = {means_parquet(Path(item)) for item in (path if isinstance(path, list) else [path])}
+    if len(kinds) > 1:
+        raise HistoryError("the list has both logs and Parquet files: pass those of one run, of one kind")
+    if kinds == {False}:
         return LogRun(path, on_corrupt=on_corrupt)
-    from histscan.parquet_run import ParquetRun
+    from histscan.runs.parquet_run import ParquetRun
 
     return ParquetRun(path)

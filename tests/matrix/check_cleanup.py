@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from wandb.apis import public
 
-from histscan.installation import installed
+from histscan.installing.installation import installed
 from histscan.sources import cleanup
 from histscan.sources.service import read_page
 from tests.matrix.conftest import Open

@@ -11,11 +11,11 @@ import pytest
 import requests
 from wandb.apis import public
 
-from histscan.installation import installed
+from histscan.installing.installation import installed
 from tests.matrix.conftest import Open
 from tests.matrix.outcomes import ASKS_SERVICE, METHODS, Outcome, outcome, steps_of
-from tests.matrix_runs import SERVERS, STEPS
-from tests.server_process import Server
+from tests.support.matrix_runs import SERVERS, STEPS
+from tests.support.server_process import Server
 
 SERVER = "failing"
 

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from wandb.apis import public
 
-from histscan.installation import installed
+from histscan.installing.installation import installed
 from tests.matrix.conftest import Open
 from tests.matrix.outcomes import METHODS, Outcome, assert_same, outcome, steps_of, with_and_without
-from tests.matrix_runs import STEPS, row
+from tests.support.matrix_runs import STEPS, row
 
 SERVER = "complete"
 

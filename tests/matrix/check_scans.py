@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from wandb.apis import public
 
-from histscan.installation import installed
+from histscan.installing.installation import installed
 from tests.matrix.conftest import Open
 from tests.matrix.outcomes import METHODS, RELEASE, row_text
-from tests.matrix_runs import STEPS
-from tests.server_process import Server
+from tests.support.matrix_runs import STEPS
+from tests.support.server_process import Server
 
 SERVER = "complete"
 

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 import wandb
 
-from histscan.installation import uninstall
+from histscan.installing.installation import uninstall
 from histscan.sources import cleanup
-from tests.matrix_runs import SERVERS, WORKSPACE, run_path
-from tests.server_process import Server
+from tests.support.matrix_runs import SERVERS, WORKSPACE, run_path
+from tests.support.server_process import Server
 
 Open = Callable[[str], Any]
 

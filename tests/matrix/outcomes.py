@@ -10,8 +10,8 @@ from typing import Any
 import wandb
 from wandb.apis import public
 
-from histscan.installation import installed
-from tests.matrix_runs import STEPS
+from histscan.installing.installation import installed
+from tests.support.matrix_runs import STEPS
 
 RELEASE = tuple(int(part) for part in wandb.__version__.split("."))
 

@@ -32,7 +32,7 @@ assert_type(reader.is_finished, bool)
 reader.offset = 7  # type: ignore[misc]
 page = reader.read_window(b"", True)
 assert_type(page, LogPage)
-assert_type(page.steps(), tuple[int, int] | None)
+assert_type(page.step_range(), tuple[int, int] | None)
 assert_type(page.records(3), list[bytes])
 page.select_keys(ItemSelection(["loss"]))
 page.select_keys(["loss"])  # type: ignore[arg-type]

@@ -33,6 +33,16 @@ assert_type(run.config, dict[str, Any])
 assert_type(run.summary, dict[str, Any])
 assert_type(run.lastHistoryStep, int)
 
+assert_type(run.state, str)
+assert_type(run.exit_code, int | None)
+assert_type(run.duration, float | None)
+assert_type(run.axes, dict[str, str])
+assert_type(run.metadata, dict[str, Any] | None)
+assert_type(run.system_metrics(["system.cpu"]), histscan.SystemMetricsScan)
+assert_type(next(run.system_metrics()), dict[str, Any])
+for line in run.console():
+    assert_type(line, histscan.ConsoleLine)
+
 scan = run.scan_history(keys=["loss"], min_step=3, max_step=None)
 assert_type(scan, histscan.LogScan)
 assert_type(next(scan), dict[str, Any])

@@ -12,13 +12,14 @@ from histscan._core.arrow_rows import ArrowPage
 from histscan._core.page import Page
 from histscan._core.scan import RowScan
 from histscan.api.names import RunName
+from histscan.columns.frames import ColumnExports
+from histscan.common.steps import STEP
 from histscan.errors import ExportWarning, GraphQLResponseError, HistoryError, ResponseShapeError
-from histscan.frames import ColumnExports
-from histscan.page_stream import PageStream
 from histscan.paging.options import ProgressOption
+from histscan.paging.page_stream import PageStream
 from histscan.paging.paged_scan import PagedScan
 from histscan.paging.progress import ProgressReporter
-from histscan.parquet_run import ParquetScan
+from histscan.runs.parquet_run import ParquetScan
 from histscan.sources.cancellation import Cancellation
 from histscan.sources.exported_files import cache_folder, fetch_file
 from histscan.sources.exported_ranges import open_by_ranges
@@ -175,7 +176,7 @@ def _read_answer(exports: Mapping[str, Any] | None) -> tuple[list[str], list[int
     if exports is None:
         return [], []
     try:
-        return [str(url) for url in exports["parquetUrls"]], [int(row["_step"]) for row in exports["liveData"]]
+        return [str(url) for url in exports["parquetUrls"]], [int(row[STEP]) for row in exports["liveData"]]
     except (KeyError, TypeError, ValueError):
         raise ResponseShapeError("`parquetHistory` in the server's answer is of another shape") from None
 
@@ -230,7 +231,7 @@ class ExportedScan(RowScan, ColumnExports):
             Exception: What finding them raises; it is tried again the next time.
         """
         wanted = self.keys if keys is None else [*keys, *(self.keys or ())]
-        for read, found in self._found.items():
+        for read, found in list(self._found.items()):
             if found is None or read is None or (wanted is not None and read.issuperset(wanted)):
                 return found
         history = self._find(wanted)

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable
 from typing import NamedTuple
 
+from histscan.sources.settings import find_setting
+
 __all__ = ["RunName", "looks_like_name", "parse_project", "parse_run"]
 
-# A file that isn't there is no reason to ask a server: what begins or ends as paths do is none of its names.
-_NAME = re.compile(r"(?![.~/])[^/\\*?\[\]]+/[^/\\*?\[\]]+/(runs/)?(?!offline-run-)[^/\\*?\[\]]+")
-_FILE_SUFFIXES = (".wandb", ".parquet")
+# Names of projects may have the characters of patterns, except for the question mark.
+_NAME = re.compile(r"[^/\\*?\[\]]+/(?!\*+/)[^/\\?]+/(runs/)?[^/\\*?\[\]]+")
+# A missing file is no reason to ask a server, so what begins, goes on or ends as paths do is not taken for a name.
+_PART_OF_PATH = re.compile(r"\.{1,2}|(offline-)?run-\d{8}_\d{6}.*|offline-run-.*|latest-run")
+_FIRST_OF_PATH = re.compile(r"[.~].*|runs")
+_END_OF_PATH = re.compile(
+    r".*\.(wandb|parquet|arrow|feather|jsonl?|ndjson|csv|tsv|txt|log|ya?ml|gz|zst|bz2|xz|zip|tar)", re.IGNORECASE
+)
 
 
 class RunName(NamedTuple):
@@ -29,15 +35,15 @@ class RunName(NamedTuple):
 
 
 def looks_like_name(text: str) -> bool:
-    """Tells whether a text that is no path of a file has the shape ``entity/project/run_id``.
+    """Returns True if a text has the shape ``entity/project/run_id``, and does not look like the path of a file.
 
     Args:
-        text: What somebody wants to open.
-
-    Returns:
-        Whether it has; ``entity/project/runs/run_id``, as in addresses, is another way to write it.
+        text: What somebody wants to open; ``entity/project/runs/run_id`` is another way to write a name.
     """
-    return _NAME.fullmatch(text) is not None and not text.endswith(_FILE_SUFFIXES)
+    if _NAME.fullmatch(text) is None or _END_OF_PATH.fullmatch(text):
+        return False
+    parts = text.split("/")
+    return not _FIRST_OF_PATH.fullmatch(parts[0]) and not any(map(_PART_OF_PATH.fullmatch, parts))
 
 
 def parse_run(path: str, default_entity: Callable[[], str]) -> RunName:
@@ -45,7 +51,8 @@ def parse_run(path: str, default_entity: Callable[[], str]) -> RunName:
 
     Args:
         path: ``entity/project/run_id``, or that with ``runs/`` before the id, or with ``:`` for the last slash. Without
-            an entity, `default_entity` gives one; without a project, the environment variable ``WANDB_PROJECT`` does.
+            an entity, `default_entity` gives one; without a project, ``WANDB_PROJECT`` or a
+            settings file does.
         default_entity: Is called for the entity where it is needed.
 
     Returns:
@@ -56,14 +63,13 @@ def parse_run(path: str, default_entity: Callable[[], str]) -> RunName:
     """
     if not isinstance(path, str):
         raise ValueError(f"a run's path is text such as 'entity/project/run_id', not {path!r}")
-    parts = path.strip("/ ").split("/")
-    if len(parts) >= 3 and parts[-2] == "runs":
-        del parts[-2]
+    # As wandb reads a path.
+    parts = path.replace("/runs/", "/").replace("/sweeps/", "/").strip("/ ").split("/")
     if len(parts) < 3 and ":" in parts[-1]:
         parts[-1:] = parts[-1].split(":", 1)
     parts = [part.strip() for part in parts]
     if len(parts) == 1:
-        parts.insert(0, os.environ.get("WANDB_PROJECT", "").strip())
+        parts.insert(0, find_setting("project"))
     if not 2 <= len(parts) <= 3 or not all(parts):
         raise ValueError(f"{path!r} names no run: write entity/project/run_id")
     if len(parts) == 2:
@@ -75,8 +81,8 @@ def parse_project(path: str | None, default_entity: Callable[[], str]) -> tuple[
     """Reads a project's path.
 
     Args:
-        path: ``entity/project``. Without an entity, `default_entity` gives one; None means the project that the
-            environment variable ``WANDB_PROJECT`` names.
+        path: ``entity/project``. Without an entity, `default_entity` gives one; None means the project
+            that ``WANDB_PROJECT`` or a settings file names.
         default_entity: Is called for the entity where it is needed.
 
     Returns:
@@ -85,7 +91,7 @@ def parse_project(path: str | None, default_entity: Callable[[], str]) -> tuple[
     Raises:
         ValueError: The path names no project.
     """
-    given = os.environ.get("WANDB_PROJECT", "uncategorized") if path is None else path
+    given = find_setting("project") or "uncategorized" if path is None else path
     if not isinstance(given, str):
         raise ValueError(f"a project's path is text such as 'entity/project', not {path!r}")
     parts = [part.strip() for part in given.strip("/ ").split("/")]

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote_plus
 
 from histscan._core.page import Page
 from histscan._core.pages import HistoryPage, SampledPage
 from histscan.api.names import RunName
-from histscan.api.scans import AnyKeyScan, RunScan, RunScanOfKeys
-from histscan.errors import HistoryError, ResponseShapeError
-from histscan.frames import ColumnExports
+from histscan.api.run_streams import axes_of, duration_of, read_console, read_events, read_metadata
+from histscan.api.scan_start import ScanStart, ask_last_step, plan_first_page, start_scan
+from histscan.api.scans import RunScan, RunScanOfKeys, scan_pages_of
+from histscan.columns.frames import ColumnExports
+from histscan.errors import HistoryError
 from histscan.paging.options import ProgressOption, WindowOption
+from histscan.runs.console import terminal_lines
+from histscan.runs.recorded_run import frame_of, is_system
+from histscan.runs.system_metrics import SystemMetricsScan, check_keys
 from histscan.sources.graphql import Operation, request_page
-from histscan.sources.run_queries import DESCRIBE_RUN, LAST_STEP, SAMPLED_KEYS, SAMPLED_ROWS, ask_run, parse_object
+from histscan.sources.run_queries import DESCRIBE_RUN, SAMPLED_KEYS, SAMPLED_ROWS, ask_run, parse_object
+from histscan.sources.servers import run_url
 from histscan.sources.source_option import SourceOption, check_source
 
 if TYPE_CHECKING:
@@ -25,6 +29,7 @@ if TYPE_CHECKING:
 
     from histscan._core.arrow_stream import ArrowStream
     from histscan.api.exported import ExportedScan
+    from histscan.runs.console import ConsoleLine
     from histscan.sources.client import Client
 
 __all__ = ["Run", "SourceOption", "Summary"]
@@ -45,7 +50,9 @@ class Run(ColumnExports):
     """A run on a W&B server, with the names that ``wandb.Api().run()`` gives things; nothing is ever written to it.
 
     Made by `histscan.Api`, or by ``histscan.open("entity/project/run_id")``. What describes the run is as the server
-    said when it was asked; `refresh` asks again. The history and its last step are always asked for anew.
+    said when it was asked; `refresh` asks again. The history and its last step are always asked for anew. Threads and
+    forked processes may share a run. A pickle of it has what the server has said, and the API key only on request (see
+    `histscan.Api`).
 
     Args:
         client: Asks the server.
@@ -59,6 +66,7 @@ class Run(ColumnExports):
         self._attributes: dict[str, Any] = dict(attributes or {})
         self._config: dict[str, Any] | None = None
         self._summary: Summary | None = None
+        self._metadata: dict[str, Any] | None = None
 
     def load(self, force: bool = False) -> None:
         """Asks the server for all that describes the run, unless it has said so already.
@@ -72,7 +80,7 @@ class Run(ColumnExports):
         """
         if force or "config" not in self._attributes:
             self._attributes = dict(ask_run(self.client, DESCRIBE_RUN, *self._name))
-            self._config = self._summary = None
+            self._config = self._summary = self._metadata = None
 
     def refresh(self) -> None:
         """Asks the server again for all that describes the run.
@@ -111,8 +119,7 @@ class Run(ColumnExports):
     @property
     def url(self) -> str:
         """The address of the run's page, for a browser."""
-        entity, project, run = map(quote_plus, self._name)
-        return f"{_app_url(self.client.base_url)}/{entity}/{project}/runs/{run}"
+        return run_url(self.client.base_url, self._name)
 
     @property
     def name(self) -> str:
@@ -161,15 +168,60 @@ class Run(ColumnExports):
         Raises:
             ResponseShapeError: The server sent something else.
         """
-        if self._config is None:
-            entries = parse_object(self._attribute("config"), "config")
+        config = self._config
+        if config is None:
+            entries = self._config_entries()
             # Each value is kept with a description beside it.
-            self._config = {
+            config = {
                 key: entry["value"] if isinstance(entry, dict) and "value" in entry else entry
                 for key, entry in entries.items()
                 if key not in _INTERNAL_KEYS
             }
-        return self._config
+            # Another thread may set it back at any time.
+            self._config = config
+        return config
+
+    def _config_entries(self) -> dict[str, Any]:
+        return parse_object(self._attribute("config"), "config")
+
+    @property
+    def _internal(self) -> Mapping[str, Any]:
+        """What wandb keeps for itself in the config."""
+        entry = self._config_entries().get("_wandb")
+        value = entry.get("value") if isinstance(entry, dict) else None
+        return value if isinstance(value, dict) else {}
+
+    @property
+    def exit_code(self) -> int | None:
+        """What the run ended with: 0 if it is finished; otherwise None, as the server gives only the `state`."""
+        return 0 if self.state == "finished" else None
+
+    @property
+    def wandb_version(self) -> str:
+        """The release of wandb that recorded the run; empty if the server does not tell."""
+        return str(self._internal.get("cli_version") or "")
+
+    @property
+    def duration(self) -> float | None:
+        """Seconds that the run took, or has taken until its last row, as the summary has it; None if it does not."""
+        return duration_of(self.summary)
+
+    @property
+    def axes(self) -> dict[str, str]:
+        """The x-axis of each metric that ``define_metric`` gave one."""
+        return axes_of(self._internal)
+
+    @property
+    def metadata(self) -> dict[str, Any] | None:
+        """What ran and where, as ``wandb-metadata.json`` has it; None without that file. It is fetched once.
+
+        Raises:
+            HistoryRequestError: There is no answer.
+            ResponseShapeError: The file is no JSON object.
+        """
+        if self._metadata is None:
+            self._metadata = read_metadata(self.client, self._name)
+        return self._metadata
 
     @property
     def summary(self) -> Summary:
@@ -178,9 +230,10 @@ class Run(ColumnExports):
         Raises:
             ResponseShapeError: The server sent something else.
         """
-        if self._summary is None:
-            self._summary = Summary(parse_object(self._attribute("summaryMetrics"), "summaryMetrics"))
-        return self._summary
+        summary = self._summary
+        if summary is None:
+            summary = self._summary = Summary(parse_object(self._attribute("summaryMetrics"), "summaryMetrics"))
+        return summary
 
     @property
     def lastHistoryStep(self) -> int:  # noqa: N802 - wandb's name
@@ -190,11 +243,7 @@ class Run(ColumnExports):
             HistoryRequestError: There is no answer.
             RunNotFoundError: The run is gone.
         """
-        keys = parse_object(ask_run(self.client, LAST_STEP, *self._name).get("historyKeys"), "historyKeys")
-        last_step = keys.get("lastStep", -1)
-        if isinstance(last_step, bool) or not isinstance(last_step, int | float):
-            raise ResponseShapeError(f"`lastStep` in the server's answer is no number but {last_step!r}")
-        return int(last_step)
+        return ask_last_step(self.client, self._name)
 
     def scan_history(
         self,
@@ -219,12 +268,13 @@ class Run(ColumnExports):
             min_step: First step, inclusive.
             max_step: Step to stop at, exclusive; None for the last step that there is now.
             any_key: Rows that have any of the `keys`, not only those with all of them. Whole rows are fetched then.
-            source: ``"auto"`` reads the Parquet files that the server has exported the history to, if there are any and
-                they can be had, which is faster, and asks for pages of what is in none of them. Rows are then made as
-                `histscan.ParquetRun` tells: columns of floats have whole numbers as floats, and what has no value is
-                absent. ``"pages"`` has the server give all rows, as they were logged; that is less work where but a
-                few rows are wanted. ``"parquet"`` is as ``"auto"``, but fails if there are files that can't be had.
-                With `any_key`, pages are read in any case.
+            source: ``"auto"`` asks for pages where the history fits one or two; else it reads the Parquet files that
+                the server has exported the history to, if there are any and they can be had, which is faster, and asks
+                for pages of what is in none of them. Rows from files are made as `histscan.ParquetRun` tells: columns
+                of floats have whole numbers as floats, and what has no value is absent. ``"pages"`` has the server give
+                all rows, as they were logged; that is less work where but a few rows are wanted. ``"parquet"`` reads
+                files however few rows there are, and fails if there are files that can't be had. With `any_key`, pages
+                are read in any case.
             prefetch: Pages fetched ahead; None for 8.
             window: ``"fixed"`` for requests of `page_size` steps wherever rows are few; None for ``"adaptive"``.
             deadline: Seconds that the caller may be kept waiting for one page, with all retries; None for any time.
@@ -247,7 +297,9 @@ class Run(ColumnExports):
         check_source(source)
         if any_key and not keys:
             raise ValueError("any_key chooses rows by their keys: pass those as `keys`")
-        stop_step = self.lastHistoryStep + 1
+        first = 0 if min_step is None else min_step
+        start = self._start_scan(None if any_key else keys, page_size, first, max_step, source, window, deadline)
+        stop_step = start.last_step + 1
         if max_step is not None:
             stop_step = min(stop_step, max_step)
         paging: dict[str, Any] = {
@@ -257,15 +309,10 @@ class Run(ColumnExports):
             "deadline": deadline,
         }
 
-        def scan_pages(first: int, stop_step: int, progress: ProgressOption | None = False) -> RunScan | RunScanOfKeys:
-            if not keys:
-                return RunScan(self.client, self, first, stop_step, **paging, progress=progress)
-            scan_class = AnyKeyScan if any_key else RunScanOfKeys
-            return scan_class(self.client, self, list(keys), first, stop_step, **paging, progress=progress)
-
-        first = 0 if min_step is None else min_step
-        if source == "pages" or any_key:
-            return scan_pages(first, stop_step, progress)
+        scan_pages = partial(scan_pages_of, self, list(keys) if keys else None, any_key, paging, start.first_page)
+        fits_few_pages = source == "auto" and start.fits_few_pages(first, stop_step, page_size)
+        if source == "pages" or any_key or fits_few_pages:
+            return scan_pages(first, stop_step, progress=progress)
         from histscan.api.exported import ExportedScan, fetch_exported
 
         return ExportedScan(
@@ -278,8 +325,66 @@ class Run(ColumnExports):
             progress=False if progress is None else progress,
         )
 
+    def _start_scan(
+        self,
+        keys: list[str] | None,
+        page_size: int,
+        first: int,
+        max_step: int | None,
+        source: SourceOption,
+        window: WindowOption | None,
+        deadline: float | None,
+    ) -> ScanStart:
+        """Asks for the last step, and for the first page with it if that may be all that there is."""
+        row_count = self._attributes.get("historyLineCount")
+        if source == "parquet" or deadline is not None or not isinstance(row_count, int):
+            row_count = None
+        # How many rows a run has that has not ended may have been said long ago.
+        may_widen = window != "fixed" and self._attributes.get("state") != "running"
+        first_page = plan_first_page(first, max_step, page_size, row_count, may_widen=may_widen)
+        return start_scan(self.client, self._name, keys or None, first_page, page_size)
+
+    def system_metrics(self, keys: list[str] | None = None, *, samples: int = 100_000) -> SystemMetricsScan:
+        """Scans the metrics of the machine, which wandb takes every few seconds beside the history.
+
+        Args:
+            keys: Only rows that have all of these keys (``"system.cpu"``), and of them only these. None for all.
+            samples: The most rows to ask for; if there are more, the server chooses some.
+
+        Returns:
+            An iterator over dicts, which ``iter()`` starts over. It has ``to_arrow()`` and the like, too.
+
+        Raises:
+            HistoryRequestError: While iterating: there is no answer.
+        """
+        wanted = check_keys(keys)
+        return SystemMetricsScan(
+            partial(read_events, self.client, self._name, samples, wanted), wanted, "/".join(self._name)
+        )
+
+    def console(self, *, raw: bool = False) -> Iterator[ConsoleLine]:
+        """Reads what the program printed, as the run's file ``output.log`` has it.
+
+        Args:
+            raw: Yield the lines as they are in the file, with line breaks and colours.
+
+        Yields:
+            Lines. Stream and time are only known of a run that still goes on; the file of one that has ended does not
+            have them, so all lines are of ``"stdout"`` then.
+
+        Raises:
+            HistoryRequestError: There is no answer, or the file can't be downloaded.
+        """
+        lines = read_console(self.client, self._name)
+        return lines if raw else terminal_lines(lines)
+
     def history(
-        self, samples: int = 500, keys: list[str] | None = None, x_axis: str = "_step", pandas: bool = True
+        self,
+        samples: int = 500,
+        keys: list[str] | None = None,
+        x_axis: str = "_step",
+        pandas: bool = True,
+        stream: str = "default",
     ) -> pandas.DataFrame | list[dict[str, Any]]:
         """Asks for some rows of the history, spread evenly over it by the server.
 
@@ -288,6 +393,7 @@ class Run(ColumnExports):
             keys: Only rows that have all of these keys, and of them only these with `x_axis`; None for all.
             x_axis: A key that rows of `keys` have to have, too.
             pandas: Whether to make a frame of the rows.
+            stream: ``"default"`` for what was logged, ``"system"`` for the machine's metrics.
 
         Returns:
             A ``pandas.DataFrame``, or a list of dicts.
@@ -302,11 +408,13 @@ class Run(ColumnExports):
             raise ValueError(f"keys must be a list of strings, not {keys!r}")
         if samples < 1:
             raise ValueError(f"samples must be at least 1, but is {samples}")
-        frame_of: Any = _import_pandas().DataFrame.from_records if pandas else list
+        make_frame = frame_of(pandas)
+        if is_system(stream, keys):
+            return make_frame(list(self.system_metrics(samples=samples)))
         if keys:
             spec = {"keys": [x_axis, *(key for key in keys if key != x_axis)], "samples": samples}
-            return frame_of(self._ask_rows(SAMPLED_KEYS, SampledPage, spec=json.dumps(spec)))
-        return frame_of(self._ask_rows(SAMPLED_ROWS, HistoryPage, samples=samples))
+            return make_frame(self._ask_rows(SAMPLED_KEYS, SampledPage, spec=json.dumps(spec)))
+        return make_frame(self._ask_rows(SAMPLED_ROWS, HistoryPage, samples=samples))
 
     def _ask_rows(
         self, operation: Operation, page_class: Callable[[bytes], Page], **variables: Any
@@ -339,23 +447,3 @@ class Run(ColumnExports):
 
     def __repr__(self) -> str:
         return f"<Run {'/'.join(self._name)} on {self.client.base_url}>"
-
-
-def _app_url(base_url: str) -> str:
-    """The address of a server's pages, which is that of its API but for the name that this has."""
-    given = os.environ.get("WANDB_APP_URL", "").strip().rstrip("/")
-    if given:
-        return given
-    if "://api.wandb." in base_url and "://api.wandb.test" not in base_url:
-        return base_url.replace("://api.", "://", 1)
-    return base_url.replace("://api.", "://app.", 1)
-
-
-def _import_pandas() -> Any:
-    try:
-        import pandas
-    except ImportError as error:
-        raise ImportError(
-            "history() makes a pandas frame: pip install 'histscan[pandas]', or pass pandas=False"
-        ) from error
-    return pandas

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, NamedTuple, overload
 
 from histscan.api.names import RunName
 from histscan.api.run import Run
+from histscan.common.process_lock import ProcessLock
 from histscan.errors import ResponseShapeError
 from histscan.sources.run_queries import LIST_RUNS, ask_project
 
@@ -17,10 +18,27 @@ if TYPE_CHECKING:
 __all__ = ["Runs"]
 
 
+class _Listing(NamedTuple):
+    """What was fetched so far; replaced as a whole, so that no thread and no forked process sees half of a change.
+
+    Attributes:
+        runs: The runs.
+        cursor: Where the server goes on; None for the beginning.
+        total: How many runs there are in all; None if that is not known yet.
+        is_complete: All runs were fetched.
+    """
+
+    runs: tuple[Run, ...] = ()
+    cursor: str | None = None
+    total: int | None = None
+    is_complete: bool = False
+
+
 class Runs:
     """The runs of a project, fetched page by page as they are needed; made by `histscan.Api.runs`.
 
-    What was fetched is kept: going over the runs again asks for none of them again.
+    What was fetched is kept: going over the runs again asks for none of them again. Threads may share the object and
+    its runs, and so may a forked process. Pickles of it, and of its runs, contain what was fetched so far.
 
     Args:
         client: Asks the server.
@@ -55,21 +73,20 @@ class Runs:
         self.filters = dict(filters or {})
         self.order = order
         self.per_page = per_page
-        self._fetched: list[Run] = []
-        self._cursor: str | None = None
-        self._count: int | None = None
-        self._is_complete = False
+        self._listing = _Listing()
+        self._lock = ProcessLock()
 
     def __iter__(self) -> Iterator[Run]:
         place = 0
         while self._reach(place):
-            yield self._fetched[place]
+            yield self._listing.runs[place]
             place += 1
 
     def __len__(self) -> int:
-        if self._count is None:
-            self._fetch_page()
-        return self._count or 0
+        with self._lock:
+            if self._listing.total is None:
+                self._fetch_page()
+        return self._listing.total or 0
 
     @overload
     def __getitem__(self, place: int) -> Run: ...
@@ -82,18 +99,21 @@ class Runs:
             return list(self)[place]
         if place < 0 or not self._reach(place):
             return list(self)[place]
-        return self._fetched[place]
+        return self._listing.runs[place]
 
     def __repr__(self) -> str:
         return f"<Runs {self.entity}/{self.project} on {self.client.base_url}>"
 
     def _reach(self, place: int) -> bool:
         """Fetches pages up to that of a place; returns whether there is a run."""
-        while place >= len(self._fetched) and not self._is_complete:
-            self._fetch_page()
-        return place < len(self._fetched)
+        if place >= len(self._listing.runs):
+            with self._lock:
+                while place >= len(self._listing.runs) and not self._listing.is_complete:
+                    self._fetch_page()
+        return place < len(self._listing.runs)
 
     def _fetch_page(self) -> None:
+        before = self._listing
         answer = ask_project(
             self.client,
             LIST_RUNS,
@@ -102,7 +122,7 @@ class Runs:
             filters=json.dumps(self.filters),
             order=self.order,
             first=self.per_page,
-            after=self._cursor,
+            after=before.cursor,
         )
         try:
             listed = answer["runs"]
@@ -114,8 +134,6 @@ class Runs:
             raise ResponseShapeError(
                 "the server's answer is no list of runs", run=f"{self.entity}/{self.project}"
             ) from None
-        self._fetched += runs
-        self._count = count
         # A page without runs, or without an end to go on from, would be asked for forever.
-        self._is_complete = not has_next or not runs or cursor is None or cursor == self._cursor
-        self._cursor = cursor
+        is_complete = not has_next or not runs or cursor is None or cursor == before.cursor
+        self._listing = _Listing((*before.runs, *runs), cursor, count, is_complete)

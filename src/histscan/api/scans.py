@@ -3,29 +3,66 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
+from histscan.api.scan_start import FirstPage
 from histscan.history import HistoryScan, SampledHistoryScan
-from histscan.paging.options import PIPELINED_GRAPHQL, PagingOptions
+from histscan.paging.options import PIPELINED_GRAPHQL, PagingOptions, ProgressOption
+from histscan.paging.paged_scan import PagedScan
 from histscan.paging.prefetch import PageSource
-from histscan.paging.windows import Window
+from histscan.paging.windows import Window, Windows, make_windows
 from histscan.sources.graphql import HISTORY_PAGE
 
-__all__ = ["AnyKeyScan", "RunScan", "RunScanOfKeys"]
+if TYPE_CHECKING:
+    from histscan.api.run import Run
+
+__all__ = ["AnyKeyScan", "RunScan", "RunScanOfKeys", "scan_pages_of"]
 
 _ABSENT = object()
 
 
-class RunScan(HistoryScan):
+class _StartsWithPage(PagedScan):
+    """Takes its first page from what the request for the last step brought."""
+
+    paging: ClassVar[PagingOptions] = PIPELINED_GRAPHQL
+
+    _first_page: FirstPage | None = None
+
+    def start_with(self, first_page: FirstPage) -> None:
+        """Has the scan take a page rather than fetch it.
+
+        Args:
+            first_page: The page.
+        """
+        self._first_page = first_page
+
+    def _make_windows(self) -> Windows:
+        if self._first_page is None:
+            return super()._make_windows()
+        width = self._first_page.window.width
+        return make_windows(self._options.window, self.page_size, probes=self.limits_rows, first_width=width)
+
+    def _page_source(self) -> PageSource:
+        return self._starting_with_page(super()._page_source())
+
+    def _starting_with_page(self, source: PageSource) -> PageSource:
+        first_page = self._first_page
+        if first_page is None:
+            return source
+
+        def fetch(window: Window) -> Any:
+            page = first_page.take(window)
+            return source.fetch(window) if page is None else page
+
+        return source._replace(fetch=fetch)
+
+
+class RunScan(_StartsWithPage, HistoryScan):
     """All rows of a run; made by `histscan.Run.scan_history`."""
 
-    paging: ClassVar[PagingOptions] = PIPELINED_GRAPHQL
 
-
-class RunScanOfKeys(SampledHistoryScan):
+class RunScanOfKeys(_StartsWithPage, SampledHistoryScan):
     """The rows of a run that have all of some keys; made by `histscan.Run.scan_history`."""
-
-    paging: ClassVar[PagingOptions] = PIPELINED_GRAPHQL
 
     def _column_keys(self, keys: Sequence[str] | None) -> Sequence[str] | None:
         # So that a key is a column, and in its place, even where no row has it.
@@ -42,7 +79,7 @@ class AnyKeyScan(RunScanOfKeys):
 
     def _page_source(self) -> PageSource:
         whole: Any = self
-        return HistoryScan._page_source(whole)
+        return self._starting_with_page(HistoryScan._page_source(whole))
 
     def _adds_step(self) -> bool:
         return False
@@ -54,6 +91,43 @@ class AnyKeyScan(RunScanOfKeys):
     def _choose(self, row: Mapping[str, Any]) -> dict[str, Any]:
         found = ((key, _find(row, key)) for key in self.keys)
         return {key: value for key, value in found if value is not _ABSENT}
+
+
+def scan_pages_of(
+    run: Run,
+    keys: list[str] | None,
+    any_key: bool,
+    paging: Mapping[str, Any],
+    first_page: FirstPage | None,
+    first: int,
+    stop_step: int,
+    *,
+    progress: ProgressOption | None = False,
+) -> RunScan | RunScanOfKeys:
+    """Makes the scan of a range of pages.
+
+    Args:
+        run: The run.
+        keys: The keys of rows; None for all rows with all their keys.
+        any_key: Rows that have any of the keys, not only those with all of them.
+        paging: The scan's arguments about pages.
+        first_page: A page that was fetched already, or None; a scan that begins with it takes it.
+        first: The first step.
+        stop_step: The end of the range, exclusive.
+        progress: As for `histscan.Run.scan_history`.
+
+    Returns:
+        The scan.
+    """
+    scan: RunScan | RunScanOfKeys
+    if not keys:
+        scan = RunScan(run.client, run, first, stop_step, **paging, progress=progress)
+    else:
+        scan_class = AnyKeyScan if any_key else RunScanOfKeys
+        scan = scan_class(run.client, run, keys, first, stop_step, **paging, progress=progress)
+    if first_page is not None and first_page.window.first == first:
+        scan.start_with(first_page)
+    return scan
 
 
 def _find(value: Any, key: str) -> Any:

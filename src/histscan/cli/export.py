@@ -7,23 +7,36 @@ import os
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
-from histscan.atomic import atomic_output, is_replaceable
-from histscan.cli.comma_separated import write_csv
+from histscan.cli.csv_writer import write_csv
+from histscan.cli.exit_codes import SUCCEEDED, UsageError
 from histscan.cli.export_outcome import ExportOutcome
-from histscan.cli.failures import SUCCEEDED, UsageError, warn
 from histscan.cli.json_lines import add_nonfinite, write_json_lines
+from histscan.cli.messages import warn
 from histscan.cli.run_argument import add_keys, add_run, add_source, add_steps, is_file, open_run, scan
 from histscan.cli.scan_watch import ScanWatch, scan_bar
+from histscan.cli.stream_export import (
+    CONSOLE,
+    HISTORY,
+    SYSTEM,
+    TEXT_FORMATS,
+    add_stream,
+    check_stream,
+    why_empty,
+    write_console,
+)
 from histscan.cli.table_export import TABLE_FORMATS, add_table_options, check_table_options, write_table
+from histscan.common.atomic import atomic_output, is_replaceable
 
 if TYPE_CHECKING:
-    from histscan.cli.run_argument import AnyRun, AnyScan
+    from histscan.cli.run_argument import AnyRun
 
 __all__ = ["declare", "run"]
 
-FORMATS = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", **TABLE_FORMATS}
+JSON_FORMATS = {".jsonl": "jsonl", ".ndjson": "jsonl"}
+FORMATS = {**JSON_FORMATS, ".csv": "csv", **TABLE_FORMATS}
+CONSOLE_FORMATS = {**JSON_FORMATS, **TEXT_FORMATS}
 STDOUT = "-"
 
 DESCRIPTION = """\
@@ -35,6 +48,10 @@ and what a row lacks is empty. Parquet (.parquet) and Arrow (.arrow, .feather) h
 a typed column for each key, and need pyarrow. The history streams: memory stays
 the same however long the run is. The file appears when it is complete; until then,
 one that was there before stays as it is.
+
+With --stream system, the rows are the metrics of the machine (system.cpu, …). With
+--stream console, the file has the lines that the program printed, as a terminal
+shows them in the end: as text (.txt, .log), or as JSON Lines with stream and time.
 """
 
 EXAMPLES = """\
@@ -45,6 +62,8 @@ examples:
   histscan export run-abc.wandb -o late.csv --min-step 90_000
   histscan export run-abc.wandb -o - --format jsonl | jq .loss
   histscan export my-team/my-project/1a2b3c4d -o history.parquet
+  histscan export run-abc.wandb --stream system -o system.csv
+  histscan export run-abc.wandb --stream console -o - | grep -i error
 """
 
 
@@ -64,8 +83,11 @@ def declare(parser: argparse.ArgumentParser) -> None:
         help="the file to write, which is replaced if it exists; - for standard output",
     )
     parser.add_argument(
-        "--format", choices=sorted(set(FORMATS.values())), help="the format, if the file's name does not tell it"
+        "--format",
+        choices=sorted({*FORMATS.values(), *CONSOLE_FORMATS.values()}),
+        help="the format, if the file's name does not tell it",
     )
+    add_stream(parser)
     add_keys(parser)
     add_steps(parser)
     add_source(parser)
@@ -88,20 +110,14 @@ def run(arguments: argparse.Namespace) -> int:
         HistoryError: The history cannot be read.
         OSError: A file cannot be read or written.
     """
-    file_format = _format(arguments.output, arguments.format)
+    file_format = _format(arguments.output, arguments.format, arguments.stream)
+    check_stream(arguments, file_format)
     goal = None if arguments.output == STDOUT else Path(arguments.output)
     check_table_options(arguments, file_format, goal)
     # A bar on a terminal would end up among rows that go there.
     show_progress = not arguments.quiet and not (goal is None and sys.stdout.isatty())
     opened = open_run(arguments)
-    rows = scan(
-        opened,
-        arguments.keys,
-        arguments.min_step,
-        arguments.max_step,
-        source=arguments.source,
-        show_progress=show_progress,
-    )
+    rows = _rows(opened, arguments, show_progress)
     started = time.perf_counter()
     if goal is None:
         outcome = _write(opened, rows, sys.stdout.buffer, file_format, arguments, None, show_progress)
@@ -118,15 +134,34 @@ def run(arguments: argparse.Namespace) -> int:
     return SUCCEEDED
 
 
-def _format(output: str, asked_for: str | None) -> str:
+def _rows(opened: AnyRun, arguments: argparse.Namespace, show_progress: bool) -> Any:
+    """Begins to read the stream that is asked for."""
+    if arguments.stream == CONSOLE:
+        return opened.console()
+    if arguments.stream == SYSTEM:
+        return opened.system_metrics(arguments.keys)
+    return scan(
+        opened,
+        arguments.keys,
+        arguments.min_step,
+        arguments.max_step,
+        source=arguments.source,
+        show_progress=show_progress,
+    )
+
+
+def _format(output: str, asked_for: str | None, stream: str) -> str:
     if asked_for is not None:
         return asked_for
-    known = FORMATS.get(Path(output).suffix.lower())
+    if stream == CONSOLE and output == STDOUT:
+        return "text"
+    formats = CONSOLE_FORMATS if stream == CONSOLE else FORMATS
+    known = formats.get(Path(output).suffix.lower())
     if known is None:
         what = "standard output" if output == STDOUT else f"{output!r}"
         raise UsageError(
-            f"the name of {what} does not tell the format: let it end in {', '.join(FORMATS)}, "
-            f"or choose one with --format ({', '.join(sorted(set(FORMATS.values())))})"
+            f"the name of {what} does not tell the format: let it end in {', '.join(formats)}, "
+            f"or choose one with --format ({', '.join(sorted(set(formats.values())))})"
         )
     return known
 
@@ -134,14 +169,13 @@ def _format(output: str, asked_for: str | None) -> str:
 def _refuse_input(goal: Path, opened: AnyRun) -> None:
     if not is_file(opened):
         return
-    files: list[Path] | None = getattr(opened, "files", None)
-    if goal.exists() and any(os.path.samefile(goal, file) for file in files or [opened.file]):
-        raise UsageError(f"{goal} is the {'input' if files else 'log'} itself: write to another file")
+    if goal.exists() and any(os.path.samefile(goal, file) for file in opened.files):
+        raise UsageError(f"{goal} is the input itself: write to another file")
 
 
 def _write(
     opened: AnyRun,
-    rows: AnyScan,
+    rows: Any,
     output: BinaryIO,
     file_format: str,
     arguments: argparse.Namespace,
@@ -149,6 +183,8 @@ def _write(
     show_progress: bool,
 ) -> ExportOutcome:
     """Writes the rows, and shows how far it is."""
+    if arguments.stream == CONSOLE:
+        return write_console(rows, output, file_format, goal)
     if file_format in TABLE_FORMATS.values():
         return write_table(
             opened, rows, output, file_format=file_format, arguments=arguments, show_progress=show_progress
@@ -165,6 +201,8 @@ def _write(
 
 
 def _why_empty(opened: AnyRun, arguments: argparse.Namespace) -> str:
+    if arguments.stream != HISTORY:
+        return why_empty(opened, arguments)
     if opened.lastHistoryStep < 0:
         return "the run has no history: there are no rows"
     if arguments.keys:

@@ -20,6 +20,7 @@ class ExportOutcome:
         columns: How many columns the file has; None if it has none, or one for each key.
         first_step: The step of the first row; None if there is none.
         last_step: The step of the last row.
+        thing: What a row is called.
     """
 
     rows: int
@@ -27,6 +28,7 @@ class ExportOutcome:
     columns: int | None
     first_step: float | None
     last_step: float | None
+    thing: str = "row"
 
     def summary(self, goal: Path | None, seconds: float) -> str:
         """Describes the export in one line.
@@ -38,14 +40,14 @@ class ExportOutcome:
         Returns:
             ``history.csv: 5,000 rows, 14 keys, 33 columns, steps 0 to 4999, 1.2 MB; 0.05 s, 98,000 rows/s``.
         """
-        facts = [plural(self.rows, "row")]
+        facts = [plural(self.rows, self.thing)]
         if self.keys is not None:
             facts.append(plural(self.keys, "key"))
         if self.columns is not None:
             facts.append(plural(self.columns, "column"))
-        if self.last_step is not None:
+        if self.first_step is not None and self.last_step is not None:
             facts.append(f"steps {self.first_step} to {self.last_step}")
         if goal is not None and goal.is_file():
             facts.append(file_size(goal.stat().st_size))
-        speed = f"{self.rows / seconds:,.0f} rows/s" if seconds > 0 else "at once"
+        speed = f"{self.rows / seconds:,.0f} {self.thing}s/s" if seconds > 0 else "at once"
         return f"{goal or 'standard output'}: {', '.join(facts)}; {seconds:.2f} s, {speed}"

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from histscan.common.steps import STEP
+
 __all__ = ["Column", "column_name", "flatten", "sort_columns", "unique_names", "value_type"]
 
 Column = str | tuple[str, ...]
@@ -64,7 +66,7 @@ def sort_columns(columns: Iterable[Column], keys: Sequence[str] = ()) -> list[Co
     def order(column: Column) -> tuple[bool, int, str, tuple[str, ...]]:
         name = column_name(column)
         top, below = (column, ()) if isinstance(column, str) else (column[0], column)
-        return name != "_step", places.get(top, len(places)), name, below
+        return name != STEP, places.get(top, len(places)), name, below
 
     return sorted(columns, key=order)
 

@@ -9,7 +9,7 @@ from itertools import islice
 from typing import Any
 
 from histscan.cli.cells import cell, is_number
-from histscan.cli.failures import SUCCEEDED
+from histscan.cli.exit_codes import SUCCEEDED
 from histscan.cli.flatten import Column, column_name, flatten, sort_columns
 from histscan.cli.json_lines import add_nonfinite, write_json_lines
 from histscan.cli.run_argument import add_keys, add_run, add_steps, count, open_run, scan

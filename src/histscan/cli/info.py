@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import argparse
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from histscan.cli.cells import cell
-from histscan.cli.failures import SUCCEEDED, printable
+from histscan.cli.exit_codes import SUCCEEDED
 from histscan.cli.figures import file_size, plural, short_number
 from histscan.cli.flatten import column_name, unique_names
 from histscan.cli.json_lines import JsonLineEncoder, add_nonfinite
 from histscan.cli.key_statistics import HistoryStatistics, KeyStatistics
+from histscan.cli.messages import printable
 from histscan.cli.run_argument import add_run, add_source, is_file, open_run, scan
+from histscan.cli.run_facts import describe_run, run_facts
 from histscan.cli.scan_watch import bytes_read, scan_bar
 from histscan.cli.table import GAP, clip, render, table_width, terminal_width, text_width
 
@@ -28,9 +31,9 @@ DIGITS = 4
 NARROWEST_KEY = 8
 
 DESCRIPTION = """\
-Show what a run is, and for each key of its history: the type of its values, how
-many rows have it, the first and the last step that do, the lowest and the highest
-number, and the last value. NaN is counted, but neither lowest nor highest. Nested
+Show what a run is and how it ended, and for each key of its history: the type of
+its values, how many rows have it, the first and the last step that do, the lowest
+and the highest number, and the last value. NaN is counted, but neither lowest nor highest. Nested
 keys are dotted; a histogram, image or the like is one value.
 """
 
@@ -113,6 +116,7 @@ def as_json(opened: AnyRun, statistics: HistoryStatistics) -> dict[str, Any]:
         "project": opened.project,
         "id": opened.id,
         "name": opened.name,
+        **run_facts(opened),
         "rows": statistics.rows,
         "first_step": statistics.first_step,
         "last_step": statistics.last_step,
@@ -137,22 +141,30 @@ def as_json(opened: AnyRun, statistics: HistoryStatistics) -> dict[str, Any]:
 def header(opened: AnyRun, statistics: HistoryStatistics) -> list[str]:
     """Describes a run in a few lines."""
     rows = plural(statistics.rows, "row")
-    if statistics.last_step is not None:
+    if statistics.first_step is not None and statistics.last_step is not None:
         rows += f", steps {statistics.first_step} to {statistics.last_step}"
     if is_file(opened):
-        place = {"file": f"{opened.file} ({file_size(opened.file.stat().st_size)})"}
+        size = file_size(sum(file.stat().st_size for file in opened.files))
+        several = f"{len(opened.files)} files, " if len(opened.files) > 1 else ""
+        place = {"file": f"{opened.file} ({several}{size})"}
     else:
-        place = {"state": opened.state, "url": opened.url}
+        place = {"url": opened.url}
     facts = {
         "run": "/".join(part for part in (opened.entity, opened.project, opened.id) if part),
         "name": opened.name,
         **place,
+        **describe_run(opened),
         "history": rows,
-        "config": plural(len(opened.config), "value"),
-        "summary": plural(len(opened.summary), "value"),
+        "config": plural(len(opened.config), "value") + _origin(getattr(opened, "config_file", None)),
+        "summary": plural(len(opened.summary), "value") + _origin(getattr(opened, "summary_file", None)),
     }
     width = max(map(len, facts))
     return [f"{name:{width}}  {printable(fact)}" for name, fact in facts.items()]
+
+
+def _origin(path: Path | None) -> str:
+    """Says where values come from that the log does not have."""
+    return "" if path is None else f", from {Path(path.parent.name, path.name)} (the log has none)"
 
 
 def key_table(statistics: HistoryStatistics, width: int | None) -> list[str]:
@@ -194,7 +206,7 @@ def facts(key: KeyStatistics) -> list[str]:
     return [
         key.type,
         str(key.count),
-        "" if key.last_step is None else f"{key.first_step}-{key.last_step}",
+        "" if key.first_step is None or key.last_step is None else f"{key.first_step}-{key.last_step}",
         "" if key.lowest is None else short_number(key.lowest, DIGITS),
         "" if key.highest is None else short_number(key.highest, DIGITS),
         cell(key.last, WIDEST_LAST, DIGITS),

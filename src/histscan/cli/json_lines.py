@@ -16,6 +16,7 @@ from typing import Any, BinaryIO
 
 import orjson
 
+from histscan.common.steps import STEP
 from histscan.errors import HistoryError
 
 __all__ = ["NONFINITE_FORMS", "JsonLineEncoder", "add_nonfinite", "nonfinite_name", "write_json_lines"]
@@ -101,7 +102,7 @@ class JsonLineEncoder:
             except UnicodeEncodeError:
                 return json.dumps(value, separators=(",", ":")).encode() + b"\n"
         except RecursionError:
-            step = row.get("_step") if isinstance(row, dict) else None
+            step = row.get(STEP) if isinstance(row, dict) else None
             raise HistoryError("a value is nested too deep to be written as JSON", step=step) from None
 
 

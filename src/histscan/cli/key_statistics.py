@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from histscan.cli.flatten import Column, flatten, sort_columns, value_type
-from histscan.cli.run_argument import STEP
+from histscan.common.steps import STEP, whole_step
 
 __all__ = ["HistoryStatistics", "KeyStatistics"]
 
@@ -81,6 +81,18 @@ class KeyStatistics:
             self.highest = highest if self.highest is None else max(self.highest, highest)
 
 
+def step_of(row: Mapping[Any, Any]) -> int | None:
+    """Returns the step that a row names.
+
+    Args:
+        row: The row.
+
+    Returns:
+        Its ``_step``; None where that is missing or no whole number.
+    """
+    return whole_step(row.get(STEP))
+
+
 class HistoryStatistics:
     """What the rows of a history are like, key by key.
 
@@ -114,13 +126,13 @@ class HistoryStatistics:
             statistics = self._keys.get(column)
             if statistics is None:
                 statistics = self._keys[column] = KeyStatistics()
-                statistics.first_step = next(row.get(STEP) for row in flat_rows if column in row)
-            statistics.last_step = next(row.get(STEP) for row in reversed(flat_rows) if column in row)
+                statistics.first_step = next(step_of(row) for row in flat_rows if column in row)
+            statistics.last_step = next(step_of(row) for row in reversed(flat_rows) if column in row)
             statistics.add(column_values)
         if rows and not self.rows:
-            self.first_step = rows[0].get(STEP)
+            self.first_step = step_of(rows[0])
         if rows:
-            self.last_step = rows[-1].get(STEP)
+            self.last_step = step_of(rows[-1])
         self.rows += len(rows)
 
     def items(self) -> Iterator[tuple[Column, KeyStatistics]]:

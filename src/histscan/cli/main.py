@@ -9,8 +9,9 @@ import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
+from histscan._version import __version__
 from histscan.cli import export, head, info, plot, run_script, serve
-from histscan.cli.failures import UsageError, run_guarded
+from histscan.cli.exit_codes import UsageError, run_guarded
 
 __all__ = ["build_parser", "main"]
 
@@ -56,16 +57,6 @@ class _Parser(argparse.ArgumentParser):
         raise UsageError(f"{message} (see `{self.prog} --help`)")
 
 
-class _ShowVersion(argparse.Action):
-    """Prints the version, which is looked up only then."""
-
-    def __call__(self, parser: argparse.ArgumentParser, *_arguments: object, **_options: object) -> NoReturn:
-        import histscan
-
-        print(f"histscan {histscan.__version__}")
-        parser.exit()
-
-
 def build_parser() -> argparse.ArgumentParser:
     """Declares the whole command line.
 
@@ -78,7 +69,9 @@ def build_parser() -> argparse.ArgumentParser:
         "--debug", action="store_true", default=argparse.SUPPRESS, help="show the traceback when something goes wrong"
     )
     parser = _Parser(prog="histscan", description=DESCRIPTION, epilog=EPILOG, parents=[debug], allow_abbrev=False)
-    parser.add_argument("--version", action=_ShowVersion, nargs=0, help="show the version and exit")
+    parser.add_argument(
+        "--version", action="version", version=f"histscan {__version__}", help="show the version and exit"
+    )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for name, (module, purpose) in COMMANDS.items():
         command = commands.add_parser(name, help=purpose, parents=[debug], allow_abbrev=False)

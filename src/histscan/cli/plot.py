@@ -8,10 +8,12 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from histscan.atomic import atomic_output
-from histscan.cli.failures import SUCCEEDED, UsageError, warn
+from histscan.cli.exit_codes import SUCCEEDED, UsageError
 from histscan.cli.figures import file_size, plural
-from histscan.cli.run_argument import STEP, add_run, add_source, add_steps, open_run, scan
+from histscan.cli.messages import warn
+from histscan.cli.run_argument import add_run, add_source, add_steps, open_run, scan
+from histscan.common.atomic import atomic_output
+from histscan.common.steps import STEP
 
 if TYPE_CHECKING:
     from histscan.plotting.curves import Curve

@@ -6,7 +6,8 @@ import argparse
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from histscan.cli.failures import UsageError
+from histscan.cli.exit_codes import UsageError
+from histscan.common.steps import STEP
 from histscan.errors import HistoryDecodeError
 from histscan.sources.source_option import SOURCES, SourceOption
 
@@ -16,16 +17,14 @@ if TYPE_CHECKING:
     from histscan.api.exported import ExportedScan
     from histscan.api.run import Run
     from histscan.api.scans import RunScan, RunScanOfKeys
-    from histscan.log_scan import LogScan
-    from histscan.parquet_run import ParquetRun, ParquetScan
-    from histscan.run import LogRun
+    from histscan.runs.log_run import LogRun
+    from histscan.runs.log_scan import LogScan
+    from histscan.runs.parquet_run import ParquetRun, ParquetScan
 
     FileRun = LogRun | ParquetRun
     AnyRun = FileRun | Run
     FileScan = LogScan | ParquetScan
     AnyScan = FileScan | RunScan | RunScanOfKeys | ExportedScan
-
-STEP = "_step"
 
 
 def add_run(parser: argparse.ArgumentParser) -> None:
@@ -34,7 +33,8 @@ def add_run(parser: argparse.ArgumentParser) -> None:
         "path",
         metavar="PATH",
         help="a .wandb file, or the folder of a run (wandb/offline-run-…); or a history's .parquet file, or a "
-        "folder or a quoted pattern of several; or the name of a run on a W&B server (entity/project/run_id)",
+        "folder or a quoted pattern of several; or a run on a W&B server, by its name (entity/project/run_id) or the "
+        "address of its page",
     )
     parser.add_argument(
         "--skip-corrupt",
@@ -106,20 +106,22 @@ def open_run(arguments: argparse.Namespace) -> AnyRun:
     Raises:
         OSError: There is no such file.
         HistoryError: The file is no log; or the server knows no such run, or gives no answer.
-        UsageError: The files are Parquet, and pyarrow is not installed; or a source is chosen for a file.
+        UsageError: The files are Parquet, and pyarrow is not installed; or a source is chosen for a file; or an address
+            is not that of a run.
     """
-    import histscan
+    from histscan.opening import open_run as open_path
 
     path: str = arguments.path
     try:
-        opened = histscan.open(path, on_corrupt="skip" if arguments.skip_corrupt else "raise")
+        opened = open_path(path, on_corrupt="skip" if arguments.skip_corrupt else "raise")
         if getattr(arguments, "source", None) is not None and is_file(opened):
             raise UsageError(f"--source is for runs on a server, and {path!r} is a file here")
         return opened
     except HistoryDecodeError as error:
         error.add_location(run=path)
         raise
-    except ImportError as error:
+    except (ImportError, ValueError) as error:
+        # An address that is not that of a run.
         raise UsageError(str(error)) from error
 
 

@@ -17,7 +17,8 @@ from importlib.machinery import SourceFileLoader, SourcelessFileLoader
 from types import FrameType, ModuleType, TracebackType
 from typing import Any, NamedTuple
 
-from histscan.cli.failures import FAILED, MISUSED, SUCCEEDED, UsageError, printable
+from histscan.cli.exit_codes import FAILED, MISUSED, SUCCEEDED, UsageError
+from histscan.cli.messages import printable
 from histscan.errors import HistoryError
 from histscan.sources.source_option import SOURCES, SourceOption
 
@@ -146,7 +147,7 @@ def _prepare(target: _Target) -> Callable[[], object]:
 
 def _install(source: SourceOption) -> None:
     from histscan.errors import WandbMissingError
-    from histscan.installation import install
+    from histscan.installing.installation import install
 
     try:
         install(source=source)

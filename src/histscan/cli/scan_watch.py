@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from histscan.cli.run_argument import STEP
-from histscan.progress_bar import ProgressBar
+from histscan.cli.key_statistics import step_of
+from histscan.paging.progress_bar import ProgressBar
 
 if TYPE_CHECKING:
     from histscan.cli.run_argument import AnyScan
@@ -72,9 +72,9 @@ class ScanWatch:
         for number, row in enumerate(self._scan, 1):
             add_keys(row)
             if number == 1:
-                self.first_step = row.get(STEP)
+                self.first_step = step_of(row)
             if not number % REPORT_ROWS:
                 self._bar.update(bytes_read(self._scan), number)
             yield row
         self.rows = number
-        self.last_step = row.get(STEP)
+        self.last_step = step_of(row)

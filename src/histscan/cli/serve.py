@@ -8,7 +8,7 @@ import re
 from contextlib import suppress
 from pathlib import Path
 
-from histscan.cli.failures import SUCCEEDED, StoppedBySignal, UsageError
+from histscan.cli.exit_codes import SUCCEEDED, StoppedBySignal, UsageError
 from histscan.cli.run_argument import count
 
 __all__ = ["declare", "run"]
@@ -19,8 +19,8 @@ KEY_VARIABLE = "HISTSCAN_API_KEY"
 DESCRIPTION = """\
 Serve recorded runs to the real wandb client: scripts that use wandb.Api() list,
 open and scan them as if W&B had them. Set the two variables that are printed at
-the start in the shell that the script runs in. Needs the extra `serve`; Parquet
-files also need `arrow`.
+the start in the shell that the script runs in; a browser shows the runs at /.
+Needs the extra `serve`; Parquet files also need `arrow`.
 """
 
 EXAMPLES = """\
@@ -29,9 +29,10 @@ examples:
   histscan serve run-abc.wandb exports/ --port 9000
   histscan serve wandb/ --latency 50ms --rate-limit 20/s --fault 503@HistoryPage:every=10
 
-Paths are served with all that is below them, and nothing else is. Runs that were
-recorded without an entity or project are found as --entity and --project say.
-What was asked is counted: GET /traffic tells, DELETE /traffic starts over.
+Paths are served with all that is below them, and a log with the folder files/
+beside it, as wandb writes it; nothing else is served, and nothing is changed.
+Runs recorded without an entity or project get those of --entity and --project.
+Requests are counted: GET /traffic returns the numbers, DELETE /traffic resets them.
 """
 
 _SIZES = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
@@ -67,7 +68,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
         default="uncategorized",
         help="project of runs recorded without one (default: %(default)s)",
     )
-    parser.add_argument("--skip-corrupt", action="store_true", help="pass over corrupt parts of logs with a warning")
+    parser.add_argument("--skip-corrupt", action="store_true", help="skip corrupt parts of logs with a warning")
     parser.add_argument(
         "--cache-size",
         metavar="SIZE",
@@ -123,6 +124,7 @@ def run(arguments: argparse.Namespace) -> int:
     """
     try:
         import graphql  # noqa: F401
+        import starlette  # noqa: F401
         import uvicorn  # noqa: F401
     except ImportError as error:
         raise UsageError(f"`histscan serve` needs {error.name}: pip install 'histscan[serve]'") from error

@@ -7,7 +7,7 @@ import sys
 import unicodedata
 from collections.abc import Iterable, Sequence
 
-from histscan.cli.failures import printable
+from histscan.cli.messages import printable
 
 __all__ = ["GAP", "clip", "column_widths", "fitting_columns", "render", "table_width", "terminal_width", "text_width"]
 

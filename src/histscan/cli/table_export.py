@@ -7,9 +7,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
+from histscan.cli.exit_codes import UsageError
 from histscan.cli.export_outcome import ExportOutcome
-from histscan.cli.failures import UsageError
-from histscan.progress_bar import ProgressBar
+from histscan.paging.progress_bar import ProgressBar
 
 if TYPE_CHECKING:
     from histscan.cli.run_argument import AnyRun, AnyScan
@@ -19,7 +19,7 @@ __all__ = ["TABLE_FORMATS", "add_table_options", "check_table_options", "write_t
 TABLE_FORMATS = {".parquet": "parquet", ".arrow": "arrow", ".feather": "arrow"}
 NAMES = {"parquet": "Parquet", "arrow": "Arrow"}
 
-# As `histscan.arrow_files` has them, which is loaded only when it is used.
+# As `histscan.columns.arrow_files` has them, which is loaded only when it is used.
 COMPRESSIONS = {"parquet": ("zstd", "snappy", "gzip", "lz4", "none"), "arrow": ("zstd", "lz4", "none")}
 
 
@@ -100,7 +100,7 @@ def write_table(
         HistoryError: The history cannot be read.
         OSError: A file cannot be read or written.
     """
-    from histscan.arrow_files import bytes_to_read, run_metadata, write_arrow, write_parquet
+    from histscan.columns.arrow_files import bytes_to_read, run_metadata, write_arrow, write_parquet
 
     nested = arguments.nested or "json"
     write = write_parquet if file_format == "parquet" else write_arrow

@@ -16,7 +16,7 @@ from histscan.api.exported import Ask, ExportedHistory, ExportedScan, fetch_expo
 from histscan.api.names import RunName
 from histscan.errors import GraphQLResponseError, HistoryError, ResponseShapeError
 from histscan.history import HistoryScan, SampledHistoryScan
-from histscan.page_stream import PageStream
+from histscan.paging.page_stream import PageStream
 from histscan.paging.paged_scan import PagedScan
 from histscan.sources.graphql import HISTORY_PAGE, SAMPLED_HISTORY_PAGE, Operation, is_refusal
 from histscan.sources.service_graphql import ServiceGraphQLClient
@@ -62,14 +62,20 @@ class ReadsExports(PagedScan):
     # Rows
 
     def _reads_files(self) -> bool:
-        """Whether files are looked for; what the class said when the scan was made holds for good."""
-        if self._source is None:
-            self._source = self.source
-        return self._source != "pages"
+        """Returns True if files are looked for; what the class said when the scan was made holds for good."""
+        return self._source == "parquet" or (
+            # One or two pages are fetched as fast as the list of files.
+            self._source == "auto" and self._stop_step - self.min_step > 2 * self.page_size
+        )
 
     def _start_over(self) -> None:
-        self._reads_files()
+        if self._source is None:
+            self._source = self.source
         super()._start_over()
+        self._close_exported_pages()
+
+    def _resume(self) -> None:
+        super()._resume()
         self._close_exported_pages()
 
     def _load_next(self) -> None:

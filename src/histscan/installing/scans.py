@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
+from histscan.common.steps import STEP
 from histscan.history import BetaHistoryScan, HistoryScan, SampledHistoryScan
 from histscan.installing.exports import ReadsExports
 from histscan.paging.paged_scan import RunIdentity
@@ -92,7 +93,7 @@ class _ThroughCore(ReadsExports, BetaHistoryScan):
         # As the service has it: all keys without any, and the step first if it is not among them.
         if not self.keys:
             return None
-        return list(self.keys) if "_step" in self.keys else ["_step", *self.keys]
+        return list(self.keys) if STEP in self.keys else [STEP, *self.keys]
 
     def _uses_cache(self) -> bool:
         return self._use_cache

@@ -7,14 +7,14 @@ from typing import Any, ClassVar, Protocol
 
 from histscan._core.page import Page
 from histscan._core.scan import RowScan
+from histscan.columns.frames import ColumnExports
 from histscan.errors import HistoryDeadlineError, HistoryError
-from histscan.frames import ColumnExports
 from histscan.paging.options import PagingOptions
+from histscan.paging.pickles import check_can_pickle
 from histscan.paging.prefetch import PageFetcher, PageSource, PageTimeoutError
 from histscan.paging.progress import ProgressReporter
 from histscan.paging.windows import Window, Windows, make_windows
 from histscan.sources.cancellation import RequestCancelledError
-from histscan.sources.graphql import is_refusal
 
 __all__ = ["PagedScan", "RunIdentity"]
 
@@ -47,9 +47,11 @@ class PagedScan(RowScan, ColumnExports):
 
     Attributes:
         paging: The options of scans of this class that are not given others. A subclass may have its own.
+        limits_rows: The source takes `Window.width` as the most rows of an answer, and samples others out.
     """
 
     paging: ClassVar[PagingOptions] = PagingOptions()
+    limits_rows: ClassVar[bool] = False
 
     _options = paging
     _window = ""
@@ -69,6 +71,12 @@ class PagedScan(RowScan, ColumnExports):
         if self._options.progress is not False:
             self._progress = ProgressReporter(self._options.progress)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        reduced = super().__reduce__()
+        _, arguments, options = reduced[1]
+        check_can_pickle(arguments, options)
+        return reduced
+
     # What subclasses have to say
 
     def _page_source(self) -> PageSource:
@@ -87,6 +95,10 @@ class PagedScan(RowScan, ColumnExports):
         self.page_offset = window.next_first
         if self._progress is not None:
             self._progress.add_page(len(page), self.min_step, window.stop, self._stop_step)
+
+    def _resume(self) -> None:
+        # Pages are requested by their first step, and a fetcher that was forked is replaced.
+        pass
 
     def _start_over(self) -> None:
         super()._start_over()
@@ -109,18 +121,20 @@ class PagedScan(RowScan, ColumnExports):
         while True:
             windows = self._windows
             if windows is None or windows.page_size != self.page_size:
-                windows = self._windows = make_windows(self._options.window, self.page_size)
+                windows = self._windows = self._make_windows()
             window = windows.plan(self.page_offset, self._stop_step)
             fetcher = None
+            source: PageFetcher | PageSource | None = None
             try:
-                if self._options.prefetch or self._options.deadline is not None:
-                    fetcher = self._fetcher_here(windows)
+                if self._needs_threads(window):
+                    source = fetcher = self._fetcher_here(windows)
                     window = fetcher.window
                     self._window = window.label
                     page = fetcher.take(self._options.deadline)
                 else:
                     self._window = window.label
-                    page = self._page_source().fetch(window)
+                    source = page_source = self._page_source()
+                    page = page_source.fetch(window)
             except RequestCancelledError:
                 # Another thread has had the scan start over.
                 continue
@@ -134,17 +148,28 @@ class PagedScan(RowScan, ColumnExports):
                 ) from None
             except BaseException as error:
                 self._stop_fetching()
-                if not is_refusal(error) or not windows.accepts_refusal(window):
+                if source is None or not source.is_refusal(error) or not windows.accepts_refusal(window):
                     if self._progress is not None:
                         self._progress.close()
                     raise
                 continue
-            if windows.accepts(window, len(page)):
+            if windows.accepts(window, page):
                 if fetcher is not None:
                     self._fetch_ahead(fetcher, windows, self._options.prefetch)
                 return window, page
             del page
             self._stop_fetching()
+
+    def _make_windows(self) -> Windows:
+        """Makes the windows of one pass."""
+        return make_windows(self._options.window, self.page_size, probes=self.limits_rows)
+
+    def _needs_threads(self, window: Window) -> bool:
+        """Returns False if the thread that waits for a page may fetch it, because no other page comes with it."""
+        if self._options.deadline is not None:
+            return True
+        is_only_page = self._fetcher is None and window.next_first >= self._stop_step
+        return bool(self._options.prefetch) and not is_only_page
 
     def _fetcher_here(self, windows: Windows) -> PageFetcher:
         """Returns a fetcher that has been asked for the page at `page_offset`."""

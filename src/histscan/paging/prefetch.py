@@ -23,6 +23,10 @@ __all__ = ["PageFetcher", "PageSource", "PageTimeoutError"]
 _FetchPage = Callable[[Window], Any]
 
 
+def _is_never_refusal(_error: BaseException) -> bool:
+    return False
+
+
 class PageTimeoutError(Exception):
     """A page was not there in time. Its scan raises an error that says more."""
 
@@ -34,11 +38,14 @@ class PageSource(NamedTuple):
         fetch: Fetches a page; must not refer to the scan.
         threads: How many pages may be fetched at once.
         primes: Whether the first page is to be fetched alone: some sources make ready during their first request.
+        is_refusal: Returns True if an error of `fetch` says that the server refused the request, rather than failed
+            to answer it. The window is then requested again, narrower, if it was wider than a page.
     """
 
     fetch: _FetchPage
     threads: int
     primes: bool
+    is_refusal: Callable[[BaseException], bool] = _is_never_refusal
 
 
 class _Fetch:
@@ -168,6 +175,7 @@ class PageFetcher:
         self.page_size = page_size
         self.next_first = first
         """First step of the page to be asked for next."""
+        self.is_refusal = source.is_refusal
         self._work = _Work(source.fetch, threads)
         self._finalizer = weakref.finalize(self, self._work.cancel)
         self._finalizer.atexit = False

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 
 from histscan.paging.options import ProgressOption, ScanProgress
-from histscan.progress_bar import ProgressBar
+from histscan.paging.progress_bar import ProgressBar
 
 __all__ = ["ProgressReporter"]
 
@@ -42,7 +42,7 @@ class ProgressReporter:
             self._option(ScanProgress(min_step, step, stop_step, self._rows, self._pages))
             return
         if self._bar is None:
-            self._bar = ProgressBar(stop_step - min_step)
+            self._bar = ProgressBar(stop_step - min_step, "steps")
         self._bar.update(step - min_step, self._rows)
         if step >= stop_step:
             self.close()

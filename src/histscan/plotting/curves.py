@@ -15,21 +15,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from histscan.common.steps import STEP
+
 if TYPE_CHECKING:
     import pyarrow
 
-    from histscan.api.exported import ExportedScan
-    from histscan.log_scan import LogScan
-    from histscan.paging.paged_scan import PagedScan
-    from histscan.parquet_run import ParquetScan
-
-    AnyScan = LogScan | ParquetScan | PagedScan | ExportedScan
+    from histscan.columns.frames import ColumnExports
 
 __all__ = ["Curve", "CurveError", "Floats", "lone_points", "read_curves", "smooth", "thin_out", "thin_out_marks"]
 
 Floats = NDArray[np.float64]
 
-STEP = "_step"
 # Smoothing takes the width of the picture for this many units, as W&B does: so it looks the same for any run.
 _SMOOTHING_UNITS = 1_000.0
 _HIGHEST_WEIGHT = 0.999
@@ -58,7 +54,7 @@ class Curve:
     y: Floats
 
 
-def read_curves(scan: AnyScan, keys: Sequence[str], x_key: str = STEP) -> list[Curve]:
+def read_curves(scan: ColumnExports, keys: Sequence[str], x_key: str = STEP) -> list[Curve]:
     """Reads curves from a history; nothing but the keys that are asked for is decoded.
 
     Args:
@@ -91,7 +87,7 @@ def read_curves(scan: AnyScan, keys: Sequence[str], x_key: str = STEP) -> list[C
     return curves
 
 
-def _numbers(scan: AnyScan, table: pyarrow.Table, key: str) -> tuple[Floats, NDArray[np.bool_]]:
+def _numbers(scan: ColumnExports, table: pyarrow.Table, key: str) -> tuple[Floats, NDArray[np.bool_]]:
     """A column as floats, and which rows have one."""
     import pyarrow.types as types
 
@@ -111,7 +107,7 @@ def _numbers(scan: AnyScan, table: pyarrow.Table, key: str) -> tuple[Floats, NDA
     return np.asarray(floats.to_numpy(), dtype=np.float64), present
 
 
-def _json_numbers(scan: AnyScan, key: str, column: pyarrow.ChunkedArray) -> pyarrow.ChunkedArray:
+def _json_numbers(scan: ColumnExports, key: str, column: pyarrow.ChunkedArray) -> pyarrow.ChunkedArray:
     """Makes floats of a column of JSON text, which mixed numbers become that no type holds exactly."""
     import pyarrow
 
@@ -139,7 +135,7 @@ def _as_float(number: float) -> float:
         return float("inf") if number > 0 else float("-inf")
 
 
-def _why_nothing(scan: AnyScan, key: str, rows: int) -> str:
+def _why_nothing(scan: ColumnExports, key: str, rows: int) -> str:
     """Tells why a key has no value anywhere."""
     if not rows:
         return "there are no rows to draw"
@@ -153,12 +149,10 @@ def _why_nothing(scan: AnyScan, key: str, rows: int) -> str:
     return f"no row has {key!r}; the keys are {_listed(known)}"
 
 
-def _known_keys(scan: AnyScan) -> list[str]:
+def _known_keys(scan: ColumnExports) -> list[str]:
     """All keys of the rows, nested ones dotted."""
-    import pyarrow
-
-    names = pyarrow.RecordBatchReader.from_stream(scan._batch_stream(None, "flatten", 65_536)).schema.names
-    return sorted(names)
+    batch = next(scan.batches(nested="flatten"), None)
+    return [] if batch is None else sorted(batch.schema.names)
 
 
 def _listed(keys: Sequence[str]) -> str:

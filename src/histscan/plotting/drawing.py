@@ -13,6 +13,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from histscan.common.steps import STEP
 from histscan.plotting.curves import Curve, lone_points, smooth, thin_out, thin_out_marks
 
 with warnings.catch_warnings():
@@ -85,7 +86,7 @@ class Picture:
     """
 
     title: str
-    x_key: str = "_step"
+    x_key: str = STEP
     smoothing: float | None = None
     is_log: bool = False
     width: int = 1500
@@ -276,7 +277,7 @@ def _add_legend(figure: Any, entries: Sequence[tuple[Any, str]]) -> None:
 
 def _x_unit(curves: Sequence[Curve], x_key: str) -> tuple[str, float]:
     """What stands below the axis to the right, and what its numbers are to be divided by."""
-    if x_key == "_step":
+    if x_key == STEP:
         return "step", 1
     if x_key == "_timestamp":
         # matplotlib's dates are days.

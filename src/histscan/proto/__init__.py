@@ -20,12 +20,17 @@ __all__ = [
     "ApiErrorResponse",
     "ApiRequest",
     "ApiResponse",
+    "EnvironmentRecord",
+    "HeaderRecord",
     "HistoryRow",
+    "MetricRecord",
+    "OutputRecord",
     "ParquetHistoryItem",
     "RawApiResponse",
     "RawReadRunHistoryResponse",
     "ReadRunHistoryRequest",
     "ReadRunHistoryResponse",
+    "RunExitRecord",
     "RunHistoryResponse",
     "RunRecord",
     "ScanRunHistory",
@@ -33,6 +38,8 @@ __all__ = [
     "ScanRunHistoryCleanupResponse",
     "ScanRunHistoryInit",
     "ScanRunHistoryInitResponse",
+    "StatsRecord",
+    "TelemetryRecord",
 ]
 
 _PACKAGE = "histscan.proto"
@@ -43,6 +50,7 @@ _SCALARS = {
     "int32": FieldDescriptorProto.TYPE_INT32,
     "int64": FieldDescriptorProto.TYPE_INT64,
     "string": FieldDescriptorProto.TYPE_STRING,
+    "uint32": FieldDescriptorProto.TYPE_UINT32,
 }
 
 # Message name → its fields as (type, name, number); "*" marks a repeated field, "|" a member of the message's oneof.
@@ -108,6 +116,48 @@ _MESSAGES: dict[str, list[tuple[str, str, int]]] = {
         ("string", "display_name", 8),
         ("string", "notes", 9),
         ("*string", "tags", 10),
+        ("Timestamp", "start_time", 17),
+        ("TelemetryRecord", "telemetry", 19),
+        ("GitRepoRecord", "git", 21),
+    ],
+    # What a log has beside history, config and summary. What a program printed is left as bytes: it may be anything.
+    "Timestamp": [("int64", "seconds", 1), ("int32", "nanos", 2)],
+    "GitRepoRecord": [("string", "remote_url", 1), ("string", "commit", 2)],
+    "TelemetryRecord": [
+        ("string", "python_version", 4),
+        ("string", "cli_version", 5),
+        ("string", "platform", 13),
+    ],
+    "RunExitRecord": [("int32", "exit_code", 1), ("int32", "runtime", 2), ("bool", "not_complete", 3)],
+    "HeaderRecord": [("VersionInfo", "version_info", 1)],
+    "VersionInfo": [("string", "producer", 1)],
+    "MetricRecord": [
+        ("string", "name", 1),
+        ("string", "glob_name", 2),
+        ("string", "step_metric", 4),
+        ("int32", "step_metric_index", 5),
+        ("MetricControl", "_control", 9),
+    ],
+    "MetricControl": [("bool", "overwrite", 1)],
+    "OutputRecord": [("int32", "output_type", 1), ("Timestamp", "timestamp", 2), ("bytes", "line", 3)],
+    "StatsRecord": [("int32", "stats_type", 1), ("Timestamp", "timestamp", 2), ("*StatsItem", "item", 3)],
+    "StatsItem": [("string", "key", 1), ("string", "value_json", 16)],
+    # Of the machine and its user nothing is read but what tells how the program was run.
+    "EnvironmentRecord": [
+        ("string", "os", 1),
+        ("string", "python", 2),
+        ("Timestamp", "started_at", 3),
+        ("string", "docker", 4),
+        ("*string", "args", 5),
+        ("string", "program", 6),
+        ("string", "code_path", 7),
+        ("GitRepoRecord", "git", 9),
+        ("string", "colab", 15),
+        ("uint32", "cpu_count", 16),
+        ("uint32", "cpu_count_logical", 17),
+        ("string", "gpu_type", 18),
+        ("uint32", "gpu_count", 19),
+        ("string", "cuda_version", 25),
     ],
 }
 
@@ -156,12 +206,17 @@ def _message_class(name: str) -> type:
 ApiErrorResponse = _message_class("ApiErrorResponse")
 ApiRequest = _message_class("ApiRequest")
 ApiResponse = _message_class("ApiResponse")
+EnvironmentRecord = _message_class("EnvironmentRecord")
+HeaderRecord = _message_class("HeaderRecord")
 HistoryRow = _message_class("HistoryRow")
+MetricRecord = _message_class("MetricRecord")
+OutputRecord = _message_class("OutputRecord")
 ParquetHistoryItem = _message_class("ParquetHistoryItem")
 RawApiResponse = _message_class("RawApiResponse")
 RawReadRunHistoryResponse = _message_class("RawReadRunHistoryResponse")
 ReadRunHistoryRequest = _message_class("ReadRunHistoryRequest")
 ReadRunHistoryResponse = _message_class("ReadRunHistoryResponse")
+RunExitRecord = _message_class("RunExitRecord")
 RunHistoryResponse = _message_class("RunHistoryResponse")
 RunRecord = _message_class("RunRecord")
 ScanRunHistory = _message_class("ScanRunHistory")
@@ -169,3 +224,5 @@ ScanRunHistoryCleanup = _message_class("ScanRunHistoryCleanup")
 ScanRunHistoryCleanupResponse = _message_class("ScanRunHistoryCleanupResponse")
 ScanRunHistoryInit = _message_class("ScanRunHistoryInit")
 ScanRunHistoryInitResponse = _message_class("ScanRunHistoryInitResponse")
+StatsRecord = _message_class("StatsRecord")
+TelemetryRecord = _message_class("TelemetryRecord")

@@ -10,12 +10,17 @@ __all__ = [
     "ApiErrorResponse",
     "ApiRequest",
     "ApiResponse",
+    "EnvironmentRecord",
+    "HeaderRecord",
     "HistoryRow",
+    "MetricRecord",
+    "OutputRecord",
     "ParquetHistoryItem",
     "RawApiResponse",
     "RawReadRunHistoryResponse",
     "ReadRunHistoryRequest",
     "ReadRunHistoryResponse",
+    "RunExitRecord",
     "RunHistoryResponse",
     "RunRecord",
     "ScanRunHistory",
@@ -23,6 +28,8 @@ __all__ = [
     "ScanRunHistoryCleanupResponse",
     "ScanRunHistoryInit",
     "ScanRunHistoryInitResponse",
+    "StatsRecord",
+    "TelemetryRecord",
 ]
 
 # A message field is set from a message or from a mapping of its fields, as everywhere in protobuf.
@@ -174,3 +181,81 @@ class RunRecord(Message):
     notes: str
     @property
     def tags(self) -> RepeatedScalarFieldContainer[str]: ...
+    @property
+    def start_time(self) -> Timestamp: ...
+    @property
+    def telemetry(self) -> TelemetryRecord: ...
+    @property
+    def git(self) -> GitRepoRecord: ...
+
+class Timestamp(Message):
+    seconds: int
+    nanos: int
+
+class GitRepoRecord(Message):
+    remote_url: str
+    commit: str
+
+class TelemetryRecord(Message):
+    python_version: str
+    cli_version: str
+    platform: str
+
+class RunExitRecord(Message):
+    exit_code: int
+    runtime: int
+    not_complete: bool
+
+class HeaderRecord(Message):
+    @property
+    def version_info(self) -> VersionInfo: ...
+
+class VersionInfo(Message):
+    producer: str
+
+class MetricRecord(Message):
+    name: str
+    glob_name: str
+    step_metric: str
+    step_metric_index: int
+    @property
+    def _control(self) -> MetricControl: ...
+
+class MetricControl(Message):
+    overwrite: bool
+
+class OutputRecord(Message):
+    output_type: int
+    line: bytes
+    @property
+    def timestamp(self) -> Timestamp: ...
+
+class StatsRecord(Message):
+    stats_type: int
+    @property
+    def timestamp(self) -> Timestamp: ...
+    @property
+    def item(self) -> RepeatedCompositeFieldContainer[StatsItem]: ...
+
+class StatsItem(Message):
+    key: str
+    value_json: str
+
+class EnvironmentRecord(Message):
+    os: str
+    python: str
+    docker: str
+    program: str
+    code_path: str
+    colab: str
+    cpu_count: int
+    cpu_count_logical: int
+    gpu_type: str
+    gpu_count: int
+    cuda_version: str
+    @property
+    def started_at(self) -> Timestamp: ...
+    @property
+    def args(self) -> RepeatedScalarFieldContainer[str]: ...
+    @property
+    def git(self) -> GitRepoRecord: ...

@@ -1,48 +1,44 @@
-"""The server as an ASGI application: who may ask, what is asked, and what is shown of a far or busy server."""
+"""The server as a Starlette application: its addresses, and what is simulated of a far or busy server."""
 
 from __future__ import annotations
 
 import asyncio
-import base64
-import binascii
-import hmac
 import logging
 import math
 import time
-from collections.abc import Mapping
-from typing import Any
-from urllib.parse import urlsplit
+from collections.abc import Awaitable, Callable
 
 from graphql import GraphQLError
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+from starlette.routing import Route
 
-from histscan.server.asgi import (
-    BodyTooLargeError,
-    Receive,
-    Request,
-    Response,
-    Send,
-    json_response,
-    read_request,
-)
 from histscan.server.catalogue import Catalogue
 from histscan.server.execution import Query, error_body, read_query, run_query
 from histscan.server.file_answers import file_response
 from histscan.server.file_links import PREFIX, FileLinks, LinkError
-from histscan.server.resolvers import QueryContext
-from histscan.server.settings import LOOPBACK_HOSTS, ServerSettings
+from histscan.server.guard import Guard
+from histscan.server.query_context import QueryContext
+from histscan.server.responses import ObservedResponse, json_response, problem
+from histscan.server.root_page import PAGE_HEADERS, root_page
+from histscan.server.settings import ANY_KEY, ServerSettings
 from histscan.server.simulation import ERRORS, TRUNCATE, FaultPlan, RateLimit, RateLimiter
-from histscan.server.traffic import Traffic
+from histscan.server.traffic import InFlight, Traffic
 
 __all__ = ["HistoryApp"]
 
 GRAPHQL_PATH = "/graphql"
 TRAFFIC_PATH = "/traffic"
 FILES_OPERATION = "files"
+LARGEST_BODY = 16 << 20
 
 _log = logging.getLogger("histscan.server")
 
 
-class HistoryApp:
+class HistoryApp(Starlette):
     """Answers HTTP requests.
 
     Args:
@@ -51,143 +47,136 @@ class HistoryApp:
     """
 
     def __init__(self, settings: ServerSettings, catalogue: Catalogue) -> None:
+        self.traffic = Traffic()
+        counted = [Middleware(InFlight, traffic=self.traffic)]
+        super().__init__(
+            routes=[
+                Route(GRAPHQL_PATH, self._answer_graphql, methods=["POST"], middleware=counted),
+                Route(f"{PREFIX}{{name:path}}", self._answer_file, methods=["GET"], middleware=counted),
+                Route(TRAFFIC_PATH, self._report_traffic, methods=["GET", "DELETE"]),
+                Route("/", self._show_page, methods=["GET"]),
+            ],
+            middleware=[Middleware(Guard, settings=settings)],
+            exception_handlers={HTTPException: _explain},
+        )
+        # Starlette would send a client that asks for /graphql/ to /graphql.
+        self.router.redirect_slashes = False
         self._settings = settings
         self._catalogue = catalogue
         self._links = FileLinks()
         self._limiter = None if settings.rate_limit is None else RateLimiter(settings.rate_limit)
         self._faults = FaultPlan(settings.faults)
-        self.traffic = Traffic()
 
-    async def __call__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
-        """Answers one request, as ASGI calls it."""
-        if scope["type"] != "http":
-            return
-        try:
-            request = await read_request(scope, receive)
-        except BodyTooLargeError:
-            await _problem(413, "the request is too large").send(send)
-            return
-        refusal = self._refuse(request)
-        if refusal is not None:
-            await refusal.send(send, without_body=request.method == "HEAD")
-        elif request.path == TRAFFIC_PATH:
-            await self._report_traffic(request).send(send)
-        else:
-            with self.traffic.answering():
-                await self._answer(request, send)
+    async def _show_page(self, request: Request) -> Response:
+        return await asyncio.to_thread(self._write_page, _base_url(request))
 
-    def _refuse(self, request: Request) -> Response | None:
-        """Answers those who may not ask at all."""
-        if self._settings.host in LOOPBACK_HOSTS and _host_name(request) not in LOOPBACK_HOSTS:
-            # A web page may have its own name point to this machine; it must not get at the runs that way.
-            return _problem(421, "this server is asked as localhost, 127.0.0.1 or [::1] only")
-        if request.path.startswith(PREFIX):
-            return None  # the address itself is the permission
-        if self._settings.api_key is not None and not _has_key(request, self._settings.api_key):
-            return json_response(
-                error_body([GraphQLError("the API key is missing or wrong: set WANDB_API_KEY to the server's")]),
-                401,
-                {"WWW-Authenticate": 'Basic realm="histscan"'},
-            )
-        return None
+    def _write_page(self, base_url: str) -> Response:
+        page = root_page(
+            self._catalogue.runs(), base_url, needs_key=self._settings.api_key is not None, any_key=ANY_KEY
+        )
+        return HTMLResponse(page, headers=PAGE_HEADERS)
 
-    def _report_traffic(self, request: Request) -> Response:
+    async def _report_traffic(self, request: Request) -> Response:
         if request.method == "DELETE":
             self.traffic.reset()
         return json_response(self.traffic.report())
 
-    async def _answer(self, request: Request, send: Send) -> None:
-        started = time.monotonic()
-        query: Query | None = None
-        if request.path.startswith(PREFIX):
-            operation = FILES_OPERATION
-        elif request.path == GRAPHQL_PATH and request.method == "POST":
-            if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
-                # Browsers let any page send other types here without asking first.
-                await _problem(415, "a GraphQL request has Content-Type: application/json").send(send)
-                return
-            try:
-                query = read_query(request.body)
-            except (ValueError, RecursionError) as error:
-                await _problem(400, str(error)).send(send)
-                return
-            operation = query.name
-        else:
-            status = 405 if request.path == GRAPHQL_PATH else 404
-            await _problem(status, f"POST GraphQL requests to {GRAPHQL_PATH}").send(send)
-            return
-        if self._settings.latency:
-            await asyncio.sleep(self._settings.latency)
-        limit = None if self._limiter is None else self._limiter.take()
-        fault = None if limit is not None and limit.is_exceeded else self._faults.next_fault(operation)
-        if limit is not None and limit.is_exceeded:
-            response = _problem(429, "too many requests", {"Retry-After": str(math.ceil(limit.retry_after) or 1)})
-        elif fault is not None and fault.isdigit():
-            response = _problem(int(fault), "a fault, as asked for", {"Retry-After": "1"} if fault == "429" else {})
-        elif fault == ERRORS:
-            response = json_response(error_body([GraphQLError("a fault, as asked for")]))
-        elif query is not None:
-            response = await asyncio.to_thread(self._answer_query, request, query)
-        else:
-            response = self._answer_file(request)
-        if limit is not None:
-            response = _with_headers(response, _limit_headers(limit))
-        self.traffic.count(operation, response.status, response.length)
-        if self._settings.verbose:
-            elapsed = (time.monotonic() - started) * 1000
-            _log.info("%s: HTTP %d, %d bytes, %.1f ms", operation, response.status, response.length, elapsed)
-        await response.send(send, without_body=request.method == "HEAD", only_half=fault == TRUNCATE)
+    async def _answer_graphql(self, request: Request) -> Response | ObservedResponse:
+        body = await _read_body(request)
+        if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+            # Browsers let any page send other types here without asking first.
+            raise HTTPException(415, "a GraphQL request has Content-Type: application/json")
+        try:
+            query = read_query(body)
+        except (ValueError, RecursionError) as error:
+            raise HTTPException(400, str(error)) from None
 
-    def _answer_query(self, request: Request, query: Query) -> Response:
-        context = QueryContext(self._catalogue, self._links, f"http://{request.headers.get('host', '')}")
+        async def answer() -> Response:
+            return await asyncio.to_thread(self._run_query, request, query)
+
+        return await self._simulate(query.name, answer)
+
+    def _run_query(self, request: Request, query: Query) -> Response:
+        context = QueryContext(self._catalogue, self._links, _base_url(request))
         try:
             answer = run_query(query, context)
         except Exception:
             _log.exception("%s failed", query.name)
-            return _problem(500, "the server failed; its log says how")
+            return problem(500, "the server failed; its log says how")
         if self._settings.verbose:
             for message in answer.errors:
                 _log.info("%s: %s", query.name, message)
         return json_response(answer.body, answer.status)
 
-    def _answer_file(self, request: Request) -> Response:
-        if request.method not in ("GET", "HEAD"):
-            return _problem(405, "files are only read here")
-        try:
-            return file_response(self._links.find(request.path, request.query), request.headers)
-        except LinkError as error:
-            return _problem(error.status, str(error))
-        except OSError:
-            return _problem(404, "the file is gone")
+    async def _answer_file(self, request: Request) -> Response | ObservedResponse:
+        async def answer() -> Response:
+            try:
+                file = self._links.find(request.scope["path"], request.scope["query_string"].decode("latin-1"))
+                return file_response(file.locate(), request, file.headers())
+            except LinkError as error:
+                return problem(error.status, str(error))
+            except OSError:
+                return problem(404, "the file is gone")
+
+        return await self._simulate(FILES_OPERATION, answer)
+
+    async def _simulate(self, operation: str, answer: Callable[[], Awaitable[Response]]) -> ObservedResponse:
+        """Answers a request as a far, busy or broken server would, and counts it."""
+        started = time.monotonic()
+        if self._settings.latency:
+            await asyncio.sleep(self._settings.latency)
+        limit = None if self._limiter is None else self._limiter.take()
+        fault = None
+        if limit is not None and limit.is_exceeded:
+            response = problem(429, "too many requests", {"Retry-After": str(math.ceil(limit.retry_after) or 1)})
+        else:
+            fault = self._faults.next_fault(operation)
+            response = await answer() if fault is None or fault == TRUNCATE else _faulty(fault)
+        if limit is not None:
+            response.headers.update(_limit_headers(limit))
+
+        def note(status: int, length: int) -> None:
+            self.traffic.count(operation, status, length)
+            if self._settings.verbose:
+                elapsed = (time.monotonic() - started) * 1000
+                _log.info("%s: HTTP %d, %d bytes, %.1f ms", operation, status, length, elapsed)
+
+        return ObservedResponse(response, note, is_cut=fault == TRUNCATE)
 
 
-def _host_name(request: Request) -> str:
-    """The name that the client knows the server by, without the port."""
-    try:
-        return urlsplit(f"//{request.headers.get('host', '')}").hostname or ""
-    except ValueError:
-        return ""
+def _base_url(request: Request) -> str:
+    """The address that the client knows the server by."""
+    return f"http://{request.headers.get('host', '')}"
 
 
-def _has_key(request: Request, api_key: str) -> bool:
-    scheme, _, credentials = request.headers.get("authorization", "").partition(" ")
-    given = credentials.strip()
-    if scheme.lower() == "basic":
-        try:
-            given = base64.b64decode(given).decode().partition(":")[2]
-        except (binascii.Error, ValueError):
-            return False
-    elif scheme.lower() != "bearer":
-        return False
-    return hmac.compare_digest(given.encode(), api_key.encode())
+async def _read_body(request: Request) -> bytes:
+    parts: list[bytes] = []
+    size = 0
+    async for part in request.stream():
+        size += len(part)
+        if size > LARGEST_BODY:
+            raise HTTPException(413, f"the request is larger than {LARGEST_BODY >> 20} MiB")
+        parts.append(part)
+    return b"".join(parts)
 
 
-def _problem(status: int, message: str, headers: Mapping[str, str] | None = None) -> Response:
-    return json_response({"data": None, "errors": [{"message": message}]}, status, headers)
+async def _explain(request: Request, error: Exception) -> Response:
+    """Answers what Starlette refuses, and what is raised here, in the form of every other error."""
+    assert isinstance(error, HTTPException)
+    message = error.detail
+    if error.status_code == 404:
+        message = f"there is nothing here: POST GraphQL requests to {GRAPHQL_PATH}, or see / in a browser"
+    elif error.status_code == 405 and request.scope["path"] == GRAPHQL_PATH:
+        message = f"POST GraphQL requests to {GRAPHQL_PATH}"
+    elif error.status_code == 405:
+        message = f"{request.method} is not possible here: histscan serve is read-only"
+    return problem(error.status_code, message, error.headers)
 
 
-def _with_headers(response: Response, headers: Mapping[str, str]) -> Response:
-    return Response(response.status, response.body, response.length, {**headers, **response.headers})
+def _faulty(kind: str) -> Response:
+    if kind == ERRORS:
+        return json_response(error_body([GraphQLError("a fault, as asked for")]))
+    return problem(int(kind), "a fault, as asked for", {"Retry-After": "1"} if kind == "429" else {})
 
 
 def _limit_headers(limit: RateLimit) -> dict[str, str]:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from histscan.errors import HistoryError
-from histscan.run import LogRun
+from histscan.runs.log_run import LogRun
 from histscan.server.discovery import FoundExport, FoundLog, find_runs
 from histscan.server.history_rows import RowCache
 from histscan.server.log_run import ServedLog
@@ -31,7 +31,7 @@ class Catalogue:
     """The runs under the paths given. Folders are searched again when runs are listed, or one is missed.
 
     Args:
-        settings: Says which paths, and how runs without an entity or project are called.
+        settings: The paths, and the names of runs without an entity or project.
         folder: Where exported Parquet files go.
 
     Raises:
@@ -48,6 +48,8 @@ class Catalogue:
         self._sources: dict[FoundLog | FoundExport, tuple[int, ServedRun]] = {}
         self._runs: dict[RunKey, ServedRun] = {}
         self._projects: set[tuple[str, str]] = set()
+        # Runs in several logs, by their logs.
+        self._joined: dict[tuple[FoundLog, ...], tuple[tuple[int, ...], ServedRun]] = {}
         self._told: set[str] = set()
         self._searched = 0.0
         self._lock = threading.RLock()
@@ -97,7 +99,7 @@ class Catalogue:
             ]
 
     def has_project(self, entity: str, project: str) -> bool:
-        """Whether there is a run in a project.
+        """Returns True if a project has a run.
 
         Args:
             entity: The project's entity.
@@ -127,7 +129,7 @@ class Catalogue:
                 except (HistoryError, OSError) as error:
                     self._tell(f"{_path(found)} is not served: {error}")
         self._sources = sources
-        self._runs = self._name_runs()
+        self._runs = self._name_runs(self._join_segments())
         self._projects = {(key.entity, key.project) for key in self._runs}
         self._searched = time.monotonic()
 
@@ -137,11 +139,38 @@ class Catalogue:
         except OSError as error:
             self._tell(f"{path} can't be searched: {error}")
 
-    def _name_runs(self) -> dict[RunKey, ServedRun]:
+    def _join_segments(self) -> list[tuple[Path, ServedRun]]:
+        """Makes one run of the logs of a resumed one; logs of one name that were started at one time are copies."""
+        logs: dict[RunKey, dict[str, FoundLog]] = {}
+        runs: list[tuple[Path, ServedRun]] = []
+        for found, (_, run) in self._sources.items():
+            if isinstance(found, FoundLog) and isinstance(run, ServedLog) and run.started_at:
+                logs.setdefault(run.key, {}).setdefault(run.started_at, found)
+            runs.append((_path(found), run))
+        joined = {}
+        for key, by_start in logs.items():
+            if len(by_start) < 2:
+                continue
+            segments = tuple(by_start[start] for start in sorted(by_start))
+            try:
+                inodes = tuple(map(_inode, segments))
+                known = self._joined.get(segments)
+                if known is None or known[0] != inodes:
+                    known = inodes, self._serve(key, LogRun([one.path for one in segments], on_corrupt="skip"))
+            except (HistoryError, OSError) as error:
+                self._tell(f"the logs of {'/'.join(key)} are served one by one: {error}")
+                continue
+            joined[segments] = known
+            paths = {segment.path for segment in segments}
+            runs = [(path, run) for path, run in runs if path not in paths]
+            runs.append((segments[-1].path, known[1]))
+        self._joined = joined
+        return runs
+
+    def _name_runs(self, served: Sequence[tuple[Path, ServedRun]]) -> dict[RunKey, ServedRun]:
         """Gives each name to one run: of several with the same name to that whose file changed last."""
         runs: dict[RunKey, tuple[float, Path, ServedRun]] = {}
-        for found, (_, run) in self._sources.items():
-            path = _path(found)
+        for path, run in served:
             try:
                 candidate = (path.stat().st_mtime, path, run)
             except OSError:
@@ -161,15 +190,12 @@ class Catalogue:
         key = RunKey(
             log.entity or self._settings.entity or DEFAULT_ENTITY,
             log.project or self._settings.project,
-            log.id or found.path.stem.removeprefix("run-"),
+            log.id or found.path.name.partition(".")[0].removeprefix("run-"),
         )
-        return _inode(found), ServedLog(
-            key,
-            log,
-            cache=self._cache,
-            exporter=self._exporter,
-            skip_corrupt=self._settings.skip_corrupt,
-        )
+        return _inode(found), self._serve(key, log)
+
+    def _serve(self, key: RunKey, log: LogRun) -> ServedLog:
+        return ServedLog(key, log, cache=self._cache, exporter=self._exporter, skip_corrupt=self._settings.skip_corrupt)
 
     def _tell(self, message: str) -> None:
         if message not in self._told:
@@ -182,7 +208,7 @@ def _path(found: FoundLog | FoundExport) -> Path:
 
 
 def _inode(found: FoundLog | FoundExport) -> int:
-    return FileVersion.of(_path(found)).inode
+    return FileVersion.of(_path(found)).inodes[0]
 
 
 def _export_key(name: str, entity: str, project: str) -> RunKey:

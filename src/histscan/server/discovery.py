@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from histscan.sources.wandb_log import LOG_SUFFIXES
+
 __all__ = ["FoundExport", "FoundLog", "find_runs"]
 
-LOG_SUFFIX = ".wandb"
 EXPORT_SUFFIX = ".parquet"
 # How wandb names the files that it downloads: entity, project and run, then the file's number.
 _EXPORT_NAME = re.compile(r"(?P<run>.+)_\d+\.runhistory\.parquet")
@@ -64,7 +65,7 @@ def find_runs(given: Path, warn: Callable[[str], None]) -> Iterator[FoundLog | F
         subfolders.sort()
         exports: dict[str, list[Path]] = {}
         for name in sorted(names):
-            if not name.endswith((LOG_SUFFIX, EXPORT_SUFFIX)):
+            if not name.endswith((*LOG_SUFFIXES, EXPORT_SUFFIX)):
                 continue
             path = Path(folder, name)
             file = path.resolve()
@@ -72,7 +73,7 @@ def find_runs(given: Path, warn: Callable[[str], None]) -> Iterator[FoundLog | F
                 warn(f"{path} is a link to {file}, which is not in {root}: it is not served")
             elif not file.is_file():
                 continue
-            elif name.endswith(LOG_SUFFIX):
+            elif name.endswith(LOG_SUFFIXES):
                 yield FoundLog(file)
             else:
                 named = _EXPORT_NAME.fullmatch(name)

@@ -11,15 +11,18 @@ from typing import Any
 import orjson
 from graphql import (
     DocumentNode,
+    FieldNode,
     GraphQLError,
     OperationDefinitionNode,
+    OperationType,
     execute_sync,
+    get_operation_ast,
     parse,
     validate,
 )
 
 from histscan.errors import HistoryError
-from histscan.server.resolvers import QueryContext
+from histscan.server.query_context import QueryContext
 from histscan.server.schema import make_schema
 
 __all__ = ["Answer", "Query", "error_body", "read_query", "run_query"]
@@ -114,6 +117,10 @@ def run_query(query: Query, context: QueryContext) -> Answer:
     Returns:
         The answer.
     """
+    changed = _mutated_fields(query)
+    if changed:
+        message = f"histscan serve is read-only: it answers queries, not mutations ({', '.join(changed)})"
+        return Answer(400, error_body([GraphQLError(message)]), (message,))
     if query.document is None or query.errors:
         return Answer(400, error_body(query.errors), tuple(error.message for error in query.errors))
     result = execute_sync(
@@ -135,6 +142,14 @@ def run_query(query: Query, context: QueryContext) -> Answer:
     if errors:
         body += b',"errors":' + _write_errors(errors)
     return Answer(200, body + b"}", _messages(errors))
+
+
+def _mutated_fields(query: Query) -> list[str]:
+    """What a mutation would change; nothing if the operation is another."""
+    operation = None if query.document is None else get_operation_ast(query.document, query.operation_name)
+    if operation is None or operation.operation is not OperationType.MUTATION:
+        return []
+    return [field.name.value for field in operation.selection_set.selections if isinstance(field, FieldNode)]
 
 
 def error_body(errors: list[GraphQLError] | tuple[GraphQLError, ...]) -> bytes:

@@ -1,67 +1,86 @@
-"""Answers that are files, or ranges of them."""
+"""Responses that are files, or ranges of them.
+
+Starlette's `FileResponse` is not used: it answers 400 to what is no range, which RFC 9110 wants ignored, and opens,
+seeks, reads and closes in four turns of a thread pool, which made small ranges three times as slow.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncIterator, Mapping
 from email.utils import formatdate
 from pathlib import Path
+from typing import BinaryIO
 
-from histscan.server.asgi import Response
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
 from histscan.server.served_run import FileVersion
 
 __all__ = ["file_response"]
 
 PART_SIZE = 1 << 20
 
-_RANGE = re.compile(r"bytes=(\d*)-(\d*)")
+# Longer numbers are no positions in a file.
+_RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 
 
-def file_response(path: Path, headers: Mapping[str, str]) -> Response:
-    """Answers with a file, or the range of it that is asked for.
+def file_response(path: Path, request: Request, headers: Mapping[str, str]) -> Response:
+    """Makes a response of a file, or of the range of it that is asked for.
 
     Args:
         path: The file.
-        headers: The request's headers: ``Range``, ``If-Range`` and ``If-None-Match`` are obeyed. Of several ranges
-            in one request, as of anything else that is no range, the whole file comes.
+        request: The request; its ``Range``, ``If-Range`` and ``If-None-Match`` are obeyed. To several ranges in one
+            request, as to anything else that is no range, the whole file is sent.
+        headers: More headers, with the file's ``Content-Type`` among them.
 
     Returns:
-        The answer: 200, 206, 304 or 416.
+        The response: 200, 206, 304 or 416.
 
     Raises:
         OSError: The file can't be read.
     """
     version = FileVersion.of(path)
-    tag = f'"{version.inode:x}-{version.size:x}-{version.modified:x}"'
+    tag = f'"{version.inodes[0]:x}-{version.size:x}-{version.modified:x}"'
     described = {
-        "Content-Type": "application/vnd.apache.parquet",
+        **headers,
         "Accept-Ranges": "bytes",
         "ETag": tag,
         "Last-Modified": formatdate(version.modified / 1e9, usegmt=True),
     }
-    if headers.get("if-none-match") in (tag, "*"):
-        return Response(304, headers=described)
+    if request.headers.get("if-none-match") in (tag, "*"):
+        return Response(None, 304, described)
     first, stop, status = 0, version.size, 200
-    wanted = _RANGE.fullmatch(headers.get("range", "").replace(" ", ""))
-    if wanted is not None and any(wanted.groups()) and headers.get("if-range", tag) == tag:
+    wanted = _RANGE.fullmatch(request.headers.get("range", "").replace(" ", ""))
+    if wanted is not None and any(wanted.groups()) and request.headers.get("if-range", tag) == tag:
         begin, end = wanted.groups()
         if begin:
             first, stop = int(begin), min(int(end) + 1, version.size) if end else version.size
         else:
             first = max(version.size - int(end), 0)
         if first >= stop:
-            return Response(416, headers=described | {"Content-Range": f"bytes */{version.size}"})
+            return Response(None, 416, described | {"Content-Range": f"bytes */{version.size}"})
         status = 206
         described["Content-Range"] = f"bytes {first}-{stop - 1}/{version.size}"
-    return Response(status, _parts(path, first, stop), stop - first, described)
+    described["Content-Length"] = str(stop - first)
+    if request.method == "HEAD":
+        return Response(None, status, described)
+    if stop - first <= PART_SIZE:
+        # Starlette starts two tasks for a response in parts, which costs more than a small range itself.
+        with path.open("rb") as file:
+            return Response(_read(file, first, stop), status, described)
+    return StreamingResponse(_parts(path, first, stop), status, described)
 
 
-def _parts(path: Path, first: int, stop: int) -> Iterator[bytes]:
+async def _parts(path: Path, first: int, stop: int) -> AsyncIterator[bytes]:
     with path.open("rb") as file:
-        file.seek(first)
-        while first < stop:
-            part = file.read(min(PART_SIZE, stop - first))
-            if not part:
-                raise OSError(f"{path} was cut short while it was sent")
-            first += len(part)
-            yield part
+        for begin in range(first, stop, PART_SIZE):
+            yield _read(file, begin, min(begin + PART_SIZE, stop))
+
+
+def _read(file: BinaryIO, first: int, stop: int) -> bytes:
+    file.seek(first)
+    part = file.read(stop - first)
+    if len(part) < stop - first:
+        raise OSError(f"{file.name} was cut short while it was read")
+    return part

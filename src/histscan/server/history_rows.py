@@ -13,6 +13,8 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterable
 from itertools import accumulate
 
+from histscan.runs.sampling import even_places
+
 __all__ = ["HistoryRows", "RowCache"]
 
 
@@ -87,23 +89,6 @@ class HistoryRows:
 
     def _text(self, index: int) -> bytes:
         return bytes(self._texts[self._starts[index] : self._starts[index + 1] - 1])
-
-
-def even_places(count: int, samples: int) -> list[int]:
-    """Chooses places that are spread evenly; always the same ones for the same numbers.
-
-    Args:
-        count: Of how many places.
-        samples: How many to choose, less than `count`.
-
-    Returns:
-        The places, ascending, with the first and the last among them if there are two or more.
-    """
-    if samples <= 0:
-        return []
-    if samples == 1:
-        return [0]
-    return [place * (count - 1) // (samples - 1) for place in range(samples)]
 
 
 class RowCache:

@@ -14,22 +14,22 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from google.protobuf.unknown_fields import UnknownFieldSet
 
 from histscan._core.column_types import merge_columns
-from histscan._core.log_page import LogPage
 from histscan._core.log_reader import LogReader
-from histscan.column_chunks import build_chunks
+from histscan.columns.chunks import build_chunks
+from histscan.columns.frames import DEFAULT_BATCH_ROWS
 from histscan.errors import HistoryDecodeError
-from histscan.frames import DEFAULT_BATCH_ROWS
-from histscan.log_scan import read_pages
+from histscan.runs.log_run import LogRun
+from histscan.runs.log_segments import read_pages
 
 if TYPE_CHECKING:
     from histscan._core.column_chunk import ColumnChunk
+    from histscan._core.page import Page
 
 __all__ = ["LogOutline", "find_start", "outline_log"]
 
 # Numbers of fields: in wandb's `Record`, then in the records themselves.
-_RUN_RECORD, _EXIT_RECORD = 17, 18
+_RUN_RECORD = 17
 _HOST, _START_TIME = 13, 17
-_EXIT_CODE = 1
 
 # Arrow's formats, as the core names column types, in W&B's words.
 _TYPE_NAMES = {"n": "nil", "b": "boolean", "l": "number", "L": "number", "g": "number", "u": "string"}
@@ -43,12 +43,10 @@ class LogOutline:
     Attributes:
         row_count: Rows of the history.
         key_types: The history's keys, and what their values are.
-        exit_code: What the run ended with; None if it has not ended, or not properly.
     """
 
     row_count: int = 0
     key_types: dict[str, str] = field(default_factory=dict)
-    exit_code: int | None = None
 
 
 class _ColumnFacts:
@@ -62,11 +60,11 @@ class _ColumnFacts:
         return self._facts
 
 
-def outline_log(path: Path) -> LogOutline:
-    """Reads a log through. Corrupt parts of it are passed over.
+def outline_log(run: LogRun) -> LogOutline:
+    """Reads a run's history through.
 
     Args:
-        path: The ``.wandb`` file.
+        run: The run, which skips corrupt parts of its log.
 
     Returns:
         What it tells.
@@ -78,25 +76,22 @@ def outline_log(path: Path) -> LogOutline:
     outline = LogOutline()
     facts = []
     try:
-        for chunk in build_chunks(_watch(path, outline), keys=None, flatten=True, rows=DEFAULT_BATCH_ROWS):
+        for chunk in build_chunks(_watch(run, outline), keys=None, flatten=True, rows=DEFAULT_BATCH_ROWS):
             facts.append(_ColumnFacts(chunk.names, chunk.facts()))
     except HistoryDecodeError:
         # A malformed row ends the columns, but not the log.
         outline = LogOutline()
-        for _ in _watch(path, outline):
+        for _ in _watch(run, outline):
             pass
     formats = merge_columns(cast("list[ColumnChunk]", facts))
     outline.key_types = {name: _type_name(column_format) for name, column_format in formats.items()}
     return outline
 
 
-def _watch(path: Path, outline: LogOutline) -> Iterator[LogPage]:
-    """Yields the log's pages, and takes down what their other records say."""
-    for page in read_pages(path, LogReader(skip_corrupt=True)):
+def _watch(run: LogRun, outline: LogOutline) -> Iterator[Page | list[Any]]:
+    """Yields the history's pages, and counts their rows."""
+    for page in run._pages():
         outline.row_count += len(page)
-        for message in page.records(_EXIT_RECORD):
-            # proto3 leaves out what is 0.
-            outline.exit_code = int(_fields(message).get(_EXIT_CODE, 0))
         yield page
 
 

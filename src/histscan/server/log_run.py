@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import threading
-import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any
 
-from histscan.run import LogRun
+from histscan.common.steps import STEP, step_after
+from histscan.runs.log_run import LogRun
+from histscan.runs.run_state import run_state
 from histscan.server.history_rows import HistoryRows, RowCache
 from histscan.server.log_outline import find_start, outline_log
 from histscan.server.parquet_export import Exporter
 from histscan.server.row_texts import json_literal, strict_json
-from histscan.server.served_run import STEP, Export, FileVersion, RunDescription, RunDetails, RunKey, ServedRun
+from histscan.server.run_files import RunFile, find_files
+from histscan.server.served_run import Export, FileVersion, RunDescription, RunDetails, RunKey, ServedRun
 
 __all__ = ["ServedLog"]
 
-SILENCE = 300.0
-"""Seconds after which a run that has not ended, and writes nothing, counts as crashed; as W&B has it."""
+# Stands where the keys of a history stand among the cached rows of a run.
+_SYSTEM = "system"
+_SYSTEM_PREFIX = "system."
 
 
 class ServedLog(ServedRun):
@@ -27,37 +30,44 @@ class ServedLog(ServedRun):
 
     Args:
         key: The run's names.
-        log: The log; a run whose history is corrupt is listed too if it passes over what is corrupt.
+        log: The run, which skips corrupt parts of its log, so that it is listed in any case.
         cache: Where rows are kept.
         exporter: Makes Parquet files of the history.
-        skip_corrupt: Pass over corrupt parts of the history instead of raising there.
+        skip_corrupt: Skip corrupt parts of the history instead of raising there.
     """
 
     def __init__(
         self, key: RunKey, log: LogRun, *, cache: RowCache, exporter: Exporter, skip_corrupt: bool = False
     ) -> None:
         super().__init__(key)
-        self._path = log.file
+        self._files = tuple(log.files)
         # What has just begun may not have said yet what it is called.
         self.is_named = bool(log.id)
         self._cache = cache
         self._exporter = exporter
         self._log = log
-        self._history = LogRun(log.file, on_corrupt="skip" if skip_corrupt else "raise")
+        self._history = LogRun(log.files, on_corrupt="skip" if skip_corrupt else "raise")
         self._described: RunDescription | None = None
         self._surveyed: tuple[FileVersion, RunDetails] | None = None
         self._indexed: dict[tuple[str, ...] | None, tuple[FileVersion, int]] = {}
+        self._system_version: FileVersion | None = None
+        self._system_summary: tuple[FileVersion, Mapping[str, Any]] | None = None
         self._lock = threading.Lock()
 
+    @property
+    def started_at(self) -> str:
+        """When the run was started; empty if the log does not tell."""
+        return self._log.created_at
+
     def description(self) -> RunDescription:
-        """Says what the run is; see `ServedRun.description`."""
+        """Describes the run; see `ServedRun.description`."""
         with self._lock:
             if self._described is None:
-                started_at, host = find_start(self._path)
+                started_at, host = find_start(self._files[0])
                 log = self._log
                 self._described = RunDescription(
                     name=log.name or self.key.id,
-                    created_at=started_at or _modified_at(FileVersion.of(self._path)),
+                    created_at=started_at or _modified_at(self._version()),
                     tags=log.tags,
                     group=log.group,
                     job_type=log.job_type,
@@ -67,51 +77,53 @@ class ServedLog(ServedRun):
             return self._described
 
     def details(self) -> RunDetails:
-        """Says what has become of the run until now; see `ServedRun.details`."""
-        version = FileVersion.of(self._path)
+        """Describes the run's state; see `ServedRun.details`."""
+        version = self._version()
         with self._lock:
             if self._surveyed is None or self._surveyed[0] != version:
                 self._surveyed = (version, self._survey(version))
             details = self._surveyed[1]
-        if details.state == "running" and time.time() - version.modified / 1e9 > SILENCE:
-            return replace(details, state="crashed")
-        return details
+        if details.exit_code is not None:
+            return details
+        # A run falls silent without its log being changed.
+        return replace(details, state=run_state(details.exit_code, version.modified / 1e9))
+
+    def _version(self) -> FileVersion:
+        return FileVersion.of(*self._files)
 
     def _survey(self, version: FileVersion) -> RunDetails:
-        log, outline = self._log, outline_log(self._path)
-        state = "running"
-        if outline.exit_code is not None:
-            state = "finished" if outline.exit_code == 0 else "failed"
+        log, outline = self._log, outline_log(self._log)
         return RunDetails(
-            state=state,
+            state=run_state(log.exit_code, version.modified / 1e9),
             heartbeat_at=_modified_at(version),
             config=log.config,
             summary=log.summary,
             last_step=log.lastHistoryStep,
             row_count=outline.row_count,
             key_types=outline.key_types,
+            exit_code=log.exit_code,
+            metadata=log.metadata or {},
         )
 
     def rows(self, keys: tuple[str, ...] | None, stop_step: int | None) -> HistoryRows:
         """The run's history; see `ServedRun.rows`. Rows that are known already are not read again as the log grows."""
-        version = FileVersion.of(self._path)
+        version = self._version()
         with self._lock:
             known = self._indexed.get(keys)
         if known is not None and known[0] != version:
             if stop_step is not None and stop_step <= known[1] and version.extends(known[0]):
                 version = known[0]
             else:
-                self._cache.discard((self._path, keys, known[0]))
-        rows = self._cache.get((self._path, keys, version), lambda: HistoryRows(self._texts(keys)))
+                self._cache.discard((self._files, keys, known[0]))
+        rows = self._cache.get((self._files, keys, version), lambda: HistoryRows(self._texts(keys)))
         with self._lock:
             self._indexed[keys] = (version, rows.steps[-1] if rows.steps else -1)
         return rows
 
     def _texts(self, keys: tuple[str, ...] | None) -> Iterator[tuple[int, bytes]]:
-        step = 0
+        step = -1
         for row in self._rows(keys):
-            # Rows without a step take the one before; wandb writes none of those.
-            step = _step_of(row, step)
+            step = step_after(row.get(STEP), step)
             if keys is None:
                 yield step, json_literal(row)
             else:
@@ -123,16 +135,42 @@ class ServedLog(ServedRun):
         wanted = None if keys is None else [*keys, *([] if STEP in keys else [STEP])]
         return self._history.scan_history(wanted)
 
+    def system_rows(self) -> HistoryRows:
+        """The metrics of the machine; see `ServedRun.system_rows`."""
+        version = self._version()
+        with self._lock:
+            known, self._system_version = self._system_version, version
+        if known not in (None, version):
+            self._cache.discard((self._files, _SYSTEM, known))
+        return self._cache.get((self._files, _SYSTEM, version), lambda: HistoryRows(self._system_texts()))
+
+    def _system_texts(self) -> Iterator[tuple[int, bytes]]:
+        for number, row in enumerate(self._history.system_metrics()):
+            yield number, json_literal(row)
+
+    def system_summary(self) -> Mapping[str, Any]:
+        """The last value of each metric of the machine; see `ServedRun.system_summary`."""
+        version = self._version()
+        with self._lock:
+            if self._system_summary is None or self._system_summary[0] != version:
+                last: dict[str, Any] = {}
+                for row in self._log.system_metrics():
+                    last.update(row)
+                metrics = {name: value for name, value in last.items() if name.startswith(_SYSTEM_PREFIX)}
+                self._system_summary = (version, metrics)
+            return self._system_summary[1]
+
+    def files(self) -> Sequence[RunFile]:
+        """The files in the folder beside the log; see `find_files`."""
+        # Those of a later log replace those of an earlier one.
+        found = {file.name: file for log in self._files for file in find_files(log)}
+        return sorted(found.values(), key=lambda file: file.name)
+
     def export(self) -> Export:
         """The run's history as Parquet files; see `ServedRun.export`."""
         has_ended = self.details().state != "running"
-        return self._exporter.export(self._history, FileVersion.of(self._path), has_ended=has_ended)
+        return self._exporter.export(self._history, self._version(), has_ended=has_ended)
 
 
 def _modified_at(version: FileVersion) -> datetime:
     return datetime.fromtimestamp(version.modified / 1e9, timezone.utc)
-
-
-def _step_of(row: dict[str, Any], previous: int) -> int:
-    step = row.get(STEP, previous)
-    return int(step) if isinstance(step, int | float) and step == step and abs(step) < 1 << 63 else previous

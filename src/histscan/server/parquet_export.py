@@ -14,9 +14,10 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from histscan.atomic import atomic_output
-from histscan.run import LogRun
-from histscan.server.served_run import STEP, Export, FileVersion
+from histscan.common.atomic import atomic_output
+from histscan.common.steps import STEP, step_after
+from histscan.runs.log_run import LogRun
+from histscan.server.served_run import Export, FileVersion
 
 if TYPE_CHECKING:
     import pyarrow
@@ -41,8 +42,8 @@ class Exporter:
         self._which = which if _has_pyarrow() else "none"
         self._live_rows = live_rows
         self._rows_per_file = rows_per_file
-        self._made: dict[tuple[Path, FileVersion], Export] = {}
-        self._locks: dict[Path, threading.Lock] = {}
+        self._made: dict[tuple[tuple[Path, ...], FileVersion], Export] = {}
+        self._locks: dict[tuple[Path, ...], threading.Lock] = {}
         self._lock = threading.Lock()
 
     def export(self, run: LogRun, version: FileVersion, *, has_ended: bool) -> Export:
@@ -62,12 +63,13 @@ class Exporter:
         """
         if self._which == "none" or (self._which == "finished" and not has_ended):
             return Export((), live_from=0)
+        files = tuple(run.files)
         with self._lock:
-            lock = self._locks.setdefault(run.file, threading.Lock())
+            lock = self._locks.setdefault(files, threading.Lock())
         with lock:
-            made = self._made.get((run.file, version))
+            made = self._made.get((files, version))
             if made is None:
-                made = self._made[run.file, version] = self._write(run, version)
+                made = self._made[files, version] = self._write(run, version)
             return made
 
     def _write(self, run: LogRun, version: FileVersion) -> Export:
@@ -80,7 +82,9 @@ class Exporter:
             live_from = steps[max(0, len(steps) - self._live_rows)]
             # All rows of a step are on the same side.
             table = table.slice(0, bisect_left(steps, live_from))
-        name = hashlib.sha256(f"{run.file}\0{version}".encode(errors="surrogateescape")).hexdigest()[:32]
+        name = hashlib.sha256(
+            "\0".join([*map(str, run.files), str(version)]).encode(errors="surrogateescape")
+        ).hexdigest()[:32]
         files: list[Path] = []
         for first in range(0, len(table), self._rows_per_file):
             path = self._folder / f"{name}_{len(files)}.runhistory.parquet"
@@ -108,6 +112,8 @@ def history_table(run: LogRun) -> pyarrow.Table:
     import pyarrow
 
     table = run.scan_history().to_arrow(nested="json")
+    # A mixed column is JSON text; of floats, some may have a fraction.
+    holds_odd_steps = STEP in table.column_names and not pyarrow.types.is_integer(table.schema.field(STEP).type)
     columns: dict[str, Any] = {}
     for field, column in zip(table.schema, table.columns, strict=True):
         if _is_json(field):
@@ -118,13 +124,23 @@ def history_table(run: LogRun) -> pyarrow.Table:
             columns[field.name] = column
     if STEP not in columns:
         return pyarrow.table({STEP: pyarrow.array([], pyarrow.int64())})
-    columns[STEP] = columns[STEP].cast(pyarrow.int64(), safe=False)
+    columns[STEP] = _whole_steps(run) if holds_odd_steps else columns[STEP].cast(pyarrow.int64(), safe=False)
     names = sorted(columns, key=lambda name: (name != STEP, _leaves(columns[name].type) != 1))
     ordered = pyarrow.table({name: columns[name] for name in names})
     steps = ordered.column(STEP).to_pylist()
     if any(later < earlier for earlier, later in pairwise(steps)):
         ordered = ordered.take(sorted(range(len(steps)), key=steps.__getitem__))
     return ordered
+
+
+def _whole_steps(run: LogRun) -> Any:
+    """The step of each row, where some rows have no whole number as theirs: a W&B server keeps steps as integers."""
+    import pyarrow
+
+    steps: list[int] = []
+    for row in run.scan_history():
+        steps.append(step_after(row.get(STEP), steps[-1] if steps else -1))
+    return pyarrow.array(steps, pyarrow.int64())
 
 
 def _is_json(field: pyarrow.Field) -> bool:

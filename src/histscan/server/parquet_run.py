@@ -8,11 +8,12 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from histscan.common.steps import STEP
 from histscan.errors import HistoryError
-from histscan.parquet_run import ParquetRun
+from histscan.runs.parquet_run import ParquetRun
 from histscan.server.history_rows import HistoryRows, RowCache
 from histscan.server.row_texts import json_literal, strict_json
-from histscan.server.served_run import STEP, Export, FileVersion, RunDescription, RunDetails, RunKey, ServedRun
+from histscan.server.served_run import Export, FileVersion, RunDescription, RunDetails, RunKey, ServedRun
 
 __all__ = ["ServedExport"]
 
@@ -47,12 +48,12 @@ class ServedExport(ServedRun):
         self._lock = threading.Lock()
 
     def description(self) -> RunDescription:
-        """Says what the run is; see `ServedRun.description`."""
+        """Describes the run; see `ServedRun.description`."""
         began = min(FileVersion.of(path).modified for path in self._paths)
         return RunDescription(self.key.id, datetime.fromtimestamp(began / 1e9, timezone.utc))
 
     def details(self) -> RunDetails:
-        """Says what has become of the run; see `ServedRun.details`."""
+        """Describes the run's state; see `ServedRun.details`."""
         with self._lock:
             if self._summary is None:
                 self._summary = ParquetRun(self._paths).summary
@@ -73,7 +74,7 @@ class ServedExport(ServedRun):
         return self._cache.get((self._paths[0], keys, versions), lambda: HistoryRows(self._texts(keys)))
 
     def _texts(self, keys: tuple[str, ...] | None) -> Iterator[tuple[int, bytes]]:
-        # Opened anew: files may have been replaced since the server looked at them first.
+        # Opened again: files may have been replaced since the server looked at them first.
         run = ParquetRun(self._paths)
         if keys is None:
             for row in run.scan_history():

@@ -6,10 +6,9 @@ with a member for each of their fields.
 
 from __future__ import annotations
 
-import base64
 import json
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
@@ -17,33 +16,23 @@ from typing import Any
 import orjson
 from graphql import GraphQLError
 
-from histscan.server.catalogue import Catalogue
-from histscan.server.file_links import FileLinks
+from histscan.server.connections import global_id, page_info, page_of, time_text
+from histscan.server.file_links import LinkedFile
+from histscan.server.file_resolvers import FILE_RESOLVERS, list_files
 from histscan.server.history_rows import HistoryRows
+from histscan.server.query_context import Info, Resolver, always, context_of
 from histscan.server.row_texts import json_text, strict_json
 from histscan.server.run_filters import FilterError, RunTest, compile_filter
+from histscan.server.run_info import commit_of, run_info
 from histscan.server.run_listing import cursor_of, list_runs, matching_runs
 from histscan.server.served_run import ServedRun
 
-__all__ = ["RESOLVERS", "QueryContext"]
+__all__ = ["RESOLVERS"]
 
 # Larger than any release of wandb, which compares its own with it.
 _LATEST_CLIENT = "999.0.0"
-
-
-@dataclass(frozen=True)
-class QueryContext:
-    """What the resolvers of a request need.
-
-    Attributes:
-        catalogue: The runs.
-        links: Makes the addresses of exported files.
-        base_url: The address that the client knows the server by.
-    """
-
-    catalogue: Catalogue
-    links: FileLinks
-    base_url: str
+# Without these, wandb refuses to list or to count what the answers have none of.
+_FEATURES = ("ARTIFACT_COLLECTIONS_FILTERING_SORTING", "SWEEPS_QUERY_FILTERING", "TOTAL_COUNT_IN_FILE_CONNECTION")
 
 
 @dataclass(frozen=True)
@@ -54,23 +43,9 @@ class _Project:
     name: str
 
 
-Resolver = Callable[..., Any]
-# graphql-core has a generic class for it from 3.3 on, and a plain one before.
-Info = Any
-
-
-def _context(info: Info) -> QueryContext:
-    context: QueryContext = info.context
-    return context
-
-
-def _always(value: Any) -> Resolver:
-    return lambda *_, **__: value
-
-
 def _user(entity: str) -> dict[str, Any]:
     return {
-        "id": _global_id("User", entity),
+        "id": global_id("User", entity),
         "name": entity,
         "username": entity,
         "email": None,
@@ -84,11 +59,21 @@ def _user(entity: str) -> dict[str, Any]:
 
 
 def _entity(name: str) -> dict[str, Any]:
-    return {"id": _global_id("Entity", name), "name": name, "isTeam": False}
-
-
-def _global_id(*parts: str) -> str:
-    return base64.b64encode(":".join(parts).encode()).decode()
+    return {
+        "id": global_id("Entity", name),
+        "name": name,
+        "isTeam": False,
+        "entityType": "user",
+        "available": False,
+        "photoUrl": None,
+        "readOnly": True,
+        "readOnlyAdmin": False,
+        "privateOnly": True,
+        "storageBytes": 0,
+        "codeSavingEnabled": False,
+        "defaultAccess": "PRIVATE",
+        "isPaid": False,
+    }
 
 
 def _number(*parts: str) -> str:
@@ -96,69 +81,53 @@ def _number(*parts: str) -> str:
     return str(zlib.crc32("\0".join(parts).encode()))
 
 
-def _time(moment: datetime) -> str:
-    return moment.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def _page_info(edges: list[dict[str, Any]], *, has_next: bool, has_previous: bool) -> dict[str, Any]:
-    return {
-        "startCursor": edges[0]["cursor"] if edges else None,
-        "endCursor": edges[-1]["cursor"] if edges else None,
-        "hasNextPage": has_next,
-        "hasPreviousPage": has_previous,
-    }
-
-
-_NO_PAGE = {"edges": [], "pageInfo": _page_info([], has_next=False, has_previous=False)}
-
-
 def _viewer(_: object, info: Info) -> dict[str, Any]:
-    return _user(_context(info).catalogue.default_entity)
+    return _user(context_of(info).catalogue.default_entity)
 
 
 def _server_info(*_: object) -> dict[str, Any]:
     return {
         "cliVersionInfo": {"max_cli_version": _LATEST_CLIENT, "min_cli_version": "0.0.0"},
         "latestLocalVersionInfo": None,
-        "features": [],
+        "features": [{"name": name, "isEnabled": True} for name in _FEATURES],
     }
 
 
 def _find_entity(_: object, info: Info, name: str | None = None) -> dict[str, Any] | None:
-    catalogue = _context(info).catalogue
+    catalogue = context_of(info).catalogue
     wanted = catalogue.default_entity if name is None else name
     is_known = wanted == catalogue.default_entity or bool(catalogue.runs(wanted))
     return _entity(wanted) if is_known else None
 
 
-def _find_project(_: object, info: Info, **names: Any) -> _Project | None:
-    catalogue = _context(info).catalogue
-    entity = names.get("entityName") or catalogue.default_entity
+def _entity_name(parent: Any) -> str | None:
+    """The entity that a field belongs to, if it is one of a user or entity."""
+    return str(parent["name"]) if isinstance(parent, dict) else None
+
+
+def _find_project(parent: Any, info: Info, **names: Any) -> _Project | None:
+    catalogue = context_of(info).catalogue
+    entity = _entity_name(parent) or names.get("entityName") or catalogue.default_entity
     name = names.get("name") or ""
     return _Project(entity, name) if catalogue.has_project(entity, name) else None
 
 
-def _list_projects(_: object, info: Info, **arguments: Any) -> dict[str, Any]:
-    projects = sorted({run.key[:2] for run in _context(info).catalogue.runs(arguments.get("entityName"))})
-    after, first = arguments.get("after"), arguments.get("first")
-    edges = [{"node": _Project(*names), "cursor": _global_id("Project", *names)} for names in projects]
-    start = 0
-    if after:
-        start = next((place + 1 for place, edge in enumerate(edges) if edge["cursor"] == after), 0)
-        if start == 0:
-            raise GraphQLError("the cursor is none of this server")
-    page = edges[start:] if first is None else edges[start : start + max(first, 0)]
-    has_next = start + len(page) < len(edges)
-    return {"edges": page, "pageInfo": _page_info(page, has_next=has_next, has_previous=start > 0)}
+def _list_projects(parent: Any, info: Info, **arguments: Any) -> dict[str, Any]:
+    entity = _entity_name(parent) or arguments.get("entityName")
+    projects = sorted({run.key[:2] for run in context_of(info).catalogue.runs(entity)})
+    edges = [{"node": _Project(*names), "cursor": global_id("Project", *names)} for names in projects]
+    return page_of(edges, arguments.get("after"), arguments.get("first"))
 
 
 def _project_created_at(project: _Project, info: Info) -> str:
-    runs = _context(info).catalogue.runs(project.entity, project.name)
-    return _time(min((run.description().created_at for run in runs), default=datetime.fromtimestamp(0, timezone.utc)))
+    runs = context_of(info).catalogue.runs(project.entity, project.name)
+    return time_text(
+        min((run.description().created_at for run in runs), default=datetime.fromtimestamp(0, timezone.utc))
+    )
 
 
-def _find_run(project: _Project, info: Info, name: str) -> ServedRun | None:
-    return _context(info).catalogue.run(project.entity, project.name, name)
+def _find_run(project: _Project, info: Info, name: str, **_: Any) -> ServedRun | None:
+    return context_of(info).catalogue.run(project.entity, project.name, name)
 
 
 def _test(filters: Any) -> RunTest:
@@ -168,7 +137,7 @@ def _test(filters: Any) -> RunTest:
 
 
 def _matching(project: _Project, info: Info, filters: Any) -> list[ServedRun]:
-    runs = _context(info).catalogue.runs(project.entity, project.name)
+    runs = context_of(info).catalogue.runs(project.entity, project.name)
     return matching_runs(runs, _test(filters)) if filters else list(runs)
 
 
@@ -188,7 +157,7 @@ def _list_runs(project: _Project, info: Info, **arguments: Any) -> dict[str, Any
     edges = [{"node": run, "cursor": cursor_of(run)} for run in page.runs]
     return {
         "edges": edges,
-        "pageInfo": _page_info(edges, has_next=page.has_next, has_previous=bool(arguments.get("after"))),
+        "pageInfo": page_info(edges, has_next=page.has_next, has_previous=bool(arguments.get("after"))),
         "totalCount": len(runs),
     }
 
@@ -220,6 +189,11 @@ def _history(run: ServedRun, _: object, **arguments: Any) -> list[orjson.Fragmen
     return _many(rows, rows.window(min_step, stop_step), arguments.get("samples"))
 
 
+def _events(run: ServedRun, _: object, samples: int | None = None) -> list[orjson.Fragment]:
+    rows = run.system_rows()
+    return _many(rows, rows.window(None, None), samples)
+
+
 def _sampled_history(run: ServedRun, _: object, specs: list[Any]) -> list[orjson.Fragment]:
     return [_sample(run, spec) for spec in specs]
 
@@ -241,14 +215,14 @@ def _sample(run: ServedRun, text: Any) -> orjson.Fragment:
 
 
 def _parquet_history(run: ServedRun, info: Info, **arguments: Any) -> dict[str, Any]:
-    context = _context(info)
+    context = context_of(info)
     export = run.export()
     live_data: list[orjson.Fragment] = []
     if export.live_from is not None:
         rows = run.rows(tuple(dict.fromkeys(arguments["liveKeys"])), None)
         live_data = _many(rows, rows.window(export.live_from, None), None)
     return {
-        "parquetUrls": [context.base_url + context.links.link(path) for path in export.files],
+        "parquetUrls": [context.url(LinkedFile(path)) for path in export.files],
         "liveData": live_data,
     }
 
@@ -277,24 +251,31 @@ RESOLVERS: Mapping[str, Mapping[str, Resolver]] = {
         "model": _find_project,
         "models": _list_projects,
     },
+    "Entity": {
+        "user": lambda entity, _: _user(entity["name"]),
+        "project": _find_project,
+        "projects": _list_projects,
+    },
+    "User": {"projects": _list_projects},
     "Project": {
-        "id": lambda project, _: _global_id("Project", "v1", project.name, project.entity),
+        "id": lambda project, _: global_id("Project", "v1", project.name, project.entity),
         "internalId": lambda project, _: _number(project.entity, project.name),
         "name": lambda project, _: project.name,
         "entityName": lambda project, _: project.entity,
         "entity": lambda project, _: _entity(project.entity),
-        "description": _always(None),
+        "description": always(None),
         "createdAt": _project_created_at,
-        "isBenchmark": _always(False),
-        "readOnly": _always(True),
+        "isBenchmark": always(False),
+        "readOnly": always(True),
         "user": lambda project, _: _user(project.entity),
         "runCount": _count_runs,
         "run": _find_run,
         "bucket": _find_run,
         "runs": _list_runs,
+        "buckets": _list_runs,
     },
     "Run": {
-        "id": lambda run, _: _global_id("Run", "v1", run.key.id, run.key.project, run.key.entity),
+        "id": lambda run, _: global_id("Run", "v1", run.key.id, run.key.project, run.key.entity),
         "projectId": lambda run, _: _number(run.key.entity, run.key.project),
         "project": lambda run, _: _Project(run.key.entity, run.key.project),
         "name": lambda run, _: run.key.id,
@@ -302,16 +283,17 @@ RESOLVERS: Mapping[str, Mapping[str, Resolver]] = {
         "state": lambda run, _: run.details().state,
         "config": _config,
         "summaryMetrics": lambda run, _: json_text(run.details().summary),
-        "systemMetrics": _always("{}"),
+        "systemMetrics": lambda run, _: json_text(run.system_summary()),
         "tags": lambda run, _: list(run.description().tags),
         "group": _described("group"),
         "jobType": _described("job_type"),
-        "commit": _always(None),
-        "sweepName": _always(None),
-        "readOnly": _always(True),
-        "createdAt": lambda run, _: _time(run.description().created_at),
-        "heartbeatAt": lambda run, _: _time(run.details().heartbeat_at),
-        "updatedAt": lambda run, _: _time(run.details().heartbeat_at),
+        "commit": lambda run, _: commit_of(run.details().metadata),
+        "runInfo": lambda run, _: run_info(run.details().metadata),
+        "sweepName": always(None),
+        "readOnly": always(True),
+        "createdAt": lambda run, _: time_text(run.description().created_at),
+        "heartbeatAt": lambda run, _: time_text(run.details().heartbeat_at),
+        "updatedAt": lambda run, _: time_text(run.details().heartbeat_at),
         "description": _described("notes"),
         "notes": _described("notes"),
         "host": _described("host"),
@@ -319,9 +301,17 @@ RESOLVERS: Mapping[str, Mapping[str, Resolver]] = {
         "historyLineCount": lambda run, _: run.details().row_count,
         "historyKeys": _history_keys,
         "history": _history,
+        "events": _events,
+        "eventsLineCount": lambda run, _: len(run.system_rows()),
         "sampledHistory": _sampled_history,
         "parquetHistory": _parquet_history,
-        "fileCount": _always(0),
-        "files": _always(_NO_PAGE),
+        "exitcode": lambda run, _: run.details().exit_code,
+        "running": lambda run, _: run.details().state == "running",
+        "failed": lambda run, _: run.details().state in ("failed", "crashed"),
+        "stopped": always(False),
+        "shouldStop": always(False),
+        "fileCount": lambda run, _: len(run.files()),
+        "files": list_files,
     },
+    "File": FILE_RESOLVERS,
 }

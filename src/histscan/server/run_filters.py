@@ -17,7 +17,7 @@ ABSENT: Any = object()
 """The value of a field that a run does not have."""
 
 RunTest = Callable[[ServedRun], bool]
-"""Tells whether a run passes."""
+"""Returns True if a run passes."""
 
 
 class FilterError(ValueError):

@@ -1,8 +1,8 @@
 """The part of W&B's GraphQL schema that readers of history use.
 
-Names and nullability are W&B's, as far as its clients show them; what a server of recorded runs has no answer to is
-left out, so that a client is told at once. Leaf lists and JSON values come ready-made from the resolvers: an
-`orjson.Fragment` passes the executor as one leaf, however many rows it holds.
+Names and nullability are W&B's, as far as its clients show them; what recorded runs have nothing for is in `absent`.
+Leaf lists and JSON values come ready-made from the resolvers: an `orjson.Fragment` passes the executor as one leaf,
+however many rows it holds.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from functools import cache
 
 from graphql import GraphQLObjectType, GraphQLSchema, build_schema
 
+from histscan.server.absent import ABSENT_SCHEMA, absent_value
+from histscan.server.query_context import always
 from histscan.server.resolvers import RESOLVERS
 
 __all__ = ["SCHEMA_TEXT", "make_schema"]
@@ -66,6 +68,7 @@ type User {
     deletedAt: DateTime
     apiKeys: ApiKeyConnection
     teams: EntityConnection
+    projects(after: String, first: Int = 50): ProjectConnection
 }
 
 type ApiKeyConnection {
@@ -94,6 +97,19 @@ type Entity {
     id: ID!
     name: String!
     isTeam: Boolean!
+    entityType: String
+    available: Boolean
+    photoUrl: String
+    readOnly: Boolean
+    readOnlyAdmin: Boolean
+    privateOnly: Boolean
+    storageBytes: Int64
+    codeSavingEnabled: Boolean
+    defaultAccess: String
+    isPaid: Boolean
+    user: User
+    project(name: String, entityName: String): Project
+    projects(after: String, first: Int = 50, filters: JSONString, order: String): ProjectConnection
 }
 
 type PageInfo {
@@ -125,8 +141,9 @@ type Project {
     readOnly: Boolean
     user: User
     runCount(filters: JSONString): Int!
-    run(name: String!): Run
-    bucket(name: String!): Run
+    run(name: String!, desc: String): Run
+    bucket(name: String!, desc: String, missingOk: Boolean): Run
+    buckets(filters: JSONString, after: String, first: Int = 50, order: String): RunConnection
     runs(filters: JSONString, after: String, first: Int = 50, order: String): RunConnection
 }
 
@@ -149,6 +166,11 @@ type Run {
     name: String!
     displayName: String
     state: String
+    exitcode: Int
+    running: Boolean
+    failed: Boolean
+    stopped: Boolean
+    shouldStop: Boolean
     config: JSONString
     summaryMetrics: JSONString
     systemMetrics: JSONString
@@ -156,6 +178,7 @@ type Run {
     group: String
     jobType: String
     commit: String
+    runInfo: RunInfo
     sweepName: String
     readOnly: Boolean
     createdAt: DateTime!
@@ -169,12 +192,34 @@ type Run {
     historyKeys: JSON
     "Rows as JSON text, from minStep to before maxStep; if there are more than samples, evenly sampled."
     history(minStep: Int64, maxStep: Int64, samples: Int): [JSONString!]
+    "The metrics of the machine as JSON text; if there are more than samples, evenly sampled."
+    events(samples: Int): [JSONString!]
+    eventsLineCount: Int
     "For each spec a list of rows that have all of its keys; its maxStep is inclusive."
     sampledHistory(specs: [JSONString!]!): [JSON]!
     "The exported files, and the rows that are in none of them and have all of liveKeys."
     parquetHistory(liveKeys: [String!]!): ParquetHistory!
     fileCount: Int
     files(names: [String], after: String, first: Int, pattern: String): FileConnection
+}
+
+type RunInfo {
+    program: String
+    args: [String!]
+    os: String
+    python: String
+    colab: String
+    executable: String
+    codeSaved: Boolean
+    cpuCount: Int
+    gpuCount: Int
+    gpu: String
+    git: GitInfo
+}
+
+type GitInfo {
+    remote: String
+    commit: String
 }
 
 type ParquetHistory {
@@ -185,6 +230,7 @@ type ParquetHistory {
 type FileConnection {
     edges: [FileEdge!]!
     pageInfo: PageInfo!
+    totalCount: Int!
 }
 
 type FileEdge {
@@ -200,6 +246,9 @@ type File {
     sizeBytes: Int64
     mimetype: String
     md5: String
+    digest: String
+    displayName: String
+    storagePath: String
     updatedAt: DateTime
     createdAt: DateTime
 }
@@ -213,11 +262,15 @@ def make_schema() -> GraphQLSchema:
     Returns:
         The schema; always the same object.
     """
-    schema = build_schema(SCHEMA_TEXT)
+    schema = build_schema(SCHEMA_TEXT + ABSENT_SCHEMA)
     for type_name, resolvers in RESOLVERS.items():
         object_type = schema.type_map[type_name]
         if not isinstance(object_type, GraphQLObjectType):
             raise TypeError(f"{type_name} has no fields")
         for field_name, resolver in resolvers.items():
             object_type.fields[field_name].resolve = resolver
+        for extension in object_type.extension_ast_nodes:
+            for node in extension.fields or ():
+                field = object_type.fields[node.name.value]
+                field.resolve = always(absent_value(field.type))
     return schema

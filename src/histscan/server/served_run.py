@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from histscan.server.history_rows import HistoryRows
 
-__all__ = ["STEP", "Export", "FileVersion", "RunDescription", "RunDetails", "RunKey", "ServedRun"]
+if TYPE_CHECKING:
+    from histscan.server.run_files import RunFile
 
-STEP = "_step"
+__all__ = ["Export", "FileVersion", "RunDescription", "RunDetails", "RunKey", "ServedRun"]
 
 
 class RunKey(NamedTuple):
@@ -31,46 +32,50 @@ class RunKey(NamedTuple):
 
 
 class FileVersion(NamedTuple):
-    """Tells one state of a file from another.
+    """Identifies one version of a file, or of several that belong together.
 
     Attributes:
-        inode: The file's number in its file system.
-        size: Bytes.
+        inodes: The files' numbers in their file system.
+        size: Bytes of all.
         modified: Time of the last change, in nanoseconds.
     """
 
-    inode: int
+    inodes: tuple[int, ...]
     size: int
     modified: int
 
     @classmethod
-    def of(cls, path: Path) -> FileVersion:
-        """Looks at a file.
+    def of(cls, *paths: Path) -> FileVersion:
+        """Looks at files.
 
         Args:
-            path: The file.
+            paths: The files; at least one.
 
         Returns:
-            Its version.
+            Their version.
 
         Raises:
-            OSError: The file can't be looked at.
+            OSError: A file can't be looked at.
         """
-        status = path.stat()
-        return cls(status.st_ino, status.st_size, status.st_mtime_ns)
+        statuses = [path.stat() for path in paths]
+        return cls(
+            tuple(status.st_ino for status in statuses),
+            sum(status.st_size for status in statuses),
+            max(status.st_mtime_ns for status in statuses),
+        )
 
     def extends(self, other: FileVersion) -> bool:
-        """Whether this may be the same file, with something appended.
+        """Returns True if this may be the same file, with something appended.
 
         Args:
             other: An earlier version.
         """
-        return self.inode == other.inode and self.size >= other.size
+        return self.inodes == other.inodes and self.size >= other.size
 
 
 @dataclass(frozen=True)
 class RunDescription:
-    """What a run says of itself when it begins; quick to be had.
+    """What a run says of itself when it begins; quick to read.
 
     Attributes:
         name: The display name.
@@ -104,6 +109,8 @@ class RunDetails:
         row_count: Rows of the history.
         key_types: The history's keys, dotted where they are nested, and what their values are: ``number``,
             ``string``, ``boolean``, ``list``, ``nil`` or ``other``.
+        exit_code: What the run ended with; None if it has not ended, or it is not known.
+        metadata: What ran, by the names of `histscan.LogRun.metadata`; empty if it is not known.
     """
 
     state: str
@@ -113,6 +120,8 @@ class RunDetails:
     last_step: int
     row_count: int
     key_types: Mapping[str, str]
+    exit_code: int | None = None
+    metadata: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -129,7 +138,7 @@ class Export:
 
 
 class ServedRun(ABC):
-    """A run that the server answers for. Its methods are called from several threads at once.
+    """A run that the server answers for. Its methods are called by several threads at a time.
 
     Args:
         key: Its names.
@@ -146,7 +155,7 @@ class ServedRun(ABC):
 
     @abstractmethod
     def description(self) -> RunDescription:
-        """Says what the run is.
+        """Describes the run.
 
         Raises:
             HistoryError: The run can't be read.
@@ -155,7 +164,7 @@ class ServedRun(ABC):
 
     @abstractmethod
     def details(self) -> RunDetails:
-        """Says what has become of the run until now.
+        """Describes the run's state.
 
         Raises:
             HistoryError: The run can't be read.
@@ -174,6 +183,28 @@ class ServedRun(ABC):
             HistoryError: The history can't be read.
             OSError: Its file can't be read.
         """
+
+    def system_rows(self) -> HistoryRows:
+        """The metrics of the machine, as strings like the history's rows, numbered instead of stepped; may be empty.
+
+        Raises:
+            HistoryError: They can't be read.
+            OSError: The run's file can't be read.
+        """
+        return HistoryRows(())
+
+    def system_summary(self) -> Mapping[str, Any]:
+        """The last value of each metric of the machine; empty where they are not known.
+
+        Raises:
+            HistoryError: They can't be read.
+            OSError: The run's file can't be read.
+        """
+        return {}
+
+    def files(self) -> Sequence[RunFile]:
+        """The files that the run saved; none where they are not known."""
+        return ()
 
     @abstractmethod
     def export(self) -> Export:

@@ -1,4 +1,4 @@
-"""What a server is told to do."""
+"""The options of a server."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from pathlib import Path
 
 from histscan.server.simulation import Fault
 
-__all__ = ["DEFAULT_PORT", "LOOPBACK_HOSTS", "ServerSettings"]
+__all__ = ["ANY_KEY", "DEFAULT_PORT", "LOOPBACK_HOSTS", "ServerSettings"]
 
 DEFAULT_PORT = 8090
+ANY_KEY = "0" * 40
+"""What stands for an API key where none is checked: wandb insists on 40 characters."""
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
@@ -26,7 +28,7 @@ class ServerSettings:
         entity: Of runs that were recorded without an entity, and of the viewer. None for the entity of the runs, if
             they all have the same, or else ``local``.
         project: Of runs that were recorded without a project.
-        skip_corrupt: Pass over corrupt parts of logs instead of answering with an error.
+        skip_corrupt: Skip corrupt parts of logs instead of answering with an error.
         cache_size: Bytes that decoded rows may take in memory.
         export: Which runs have their history exported as Parquet: ``"finished"`` ones, ``"all"``, or ``"none"``.
         live_rows: How many of an exported run's last rows are left out of the export, as if it were behind.

@@ -42,7 +42,7 @@ class Fault:
     rate: float | None = None
 
     def strikes(self, number: int, draw: float) -> bool:
-        """Whether a request meets the fault.
+        """Returns True if a request meets the fault.
 
         Args:
             number: Of the request, counted from 1 among those of the operation.
@@ -94,7 +94,7 @@ def parse_fault(text: str) -> Fault:
 
 
 class FaultPlan:
-    """Says which requests meet which fault.
+    """Chooses which requests meet which fault.
 
     Args:
         faults: The faults; the first that strikes is met.
@@ -152,7 +152,7 @@ class RateLimiter:
 
     Args:
         rate: Requests a second.
-        clock: Tells the time in seconds.
+        clock: Returns the time in seconds.
     """
 
     def __init__(self, rate: float, clock: Callable[[], float] = time.monotonic) -> None:
@@ -167,7 +167,7 @@ class RateLimiter:
         """Counts a request.
 
         Returns:
-            Whether it is allowed, and what clients are told.
+            If it is allowed, and what to send of the limit.
         """
         with self._lock:
             now = self._clock()

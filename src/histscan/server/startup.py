@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 import socket
 import sys
 import tempfile
@@ -14,20 +13,16 @@ from pathlib import Path
 from histscan.errors import HistoryError, LogTruncatedWarning
 from histscan.server.app import HistoryApp
 from histscan.server.catalogue import Catalogue
-from histscan.server.settings import LOOPBACK_HOSTS, ServerSettings
+from histscan.server.printable import printable
+from histscan.server.settings import ANY_KEY, LOOPBACK_HOSTS, ServerSettings
 
-__all__ = ["ANY_KEY", "serve"]
+__all__ = ["serve"]
 
 _log = logging.getLogger("histscan.server")
 
-_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
-
-ANY_KEY = "0" * 40
-"""What stands for an API key where none is checked: wandb insists on 40 characters."""
-
 
 def serve(settings: ServerSettings, announce: Callable[[str], None]) -> None:
-    """Serves runs until the process is told to stop.
+    """Serves runs until the process is stopped.
 
     Args:
         settings: The settings.
@@ -69,7 +64,7 @@ def serve(settings: ServerSettings, announce: Callable[[str], None]) -> None:
 
 
 def environment(settings: ServerSettings, host: str, port: int) -> list[str]:
-    """Says what a client's environment needs.
+    """Writes the variables that a client needs.
 
     Args:
         settings: The settings.
@@ -110,18 +105,18 @@ def _overview(catalogue: Catalogue) -> str:
 
 
 class _OneLine(logging.Formatter):
-    """Keeps a terminal from obeying what the names of runs and operations may contain."""
+    """Keeps a terminal from obeying what the names of runs and operations, and the messages of errors, may contain."""
 
     def format(self, record: logging.LogRecord) -> str:
-        message = record.getMessage().encode(errors="backslashreplace").decode()
-        line = _UNPRINTABLE.sub(lambda found: f"\\x{ord(found.group()):02x}", message)
-        traceback = f"\n{self.formatException(record.exc_info)}" if record.exc_info else ""
-        return f"histscan serve: {line}{traceback}"
+        traceback = self.formatException(record.exc_info).split("\n") if record.exc_info else []
+        return "\n    ".join([f"histscan serve: {printable(record.getMessage())}", *map(printable, traceback)])
 
 
 def _log_to_stderr() -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_OneLine())
-    _log.handlers = [handler]
-    _log.propagate = False
-    _log.setLevel(logging.INFO)
+    # What uvicorn has to say of a response that failed half way is said in the same way.
+    for log, level in ((_log, logging.INFO), (logging.getLogger("uvicorn"), logging.WARNING)):
+        log.handlers = [handler]
+        log.propagate = False
+        log.setLevel(level)

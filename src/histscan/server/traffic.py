@@ -8,7 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-__all__ = ["Traffic"]
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+__all__ = ["InFlight", "Traffic"]
 
 
 class Traffic:
@@ -53,7 +55,7 @@ class Traffic:
             self._bytes_sent += length
 
     def report(self) -> dict[str, Any]:
-        """Tells the numbers.
+        """Returns the numbers.
 
         Returns:
             A dict that can be sent as JSON.
@@ -66,3 +68,21 @@ class Traffic:
                 "most_in_flight": self._most_in_flight,
                 "bytes_sent": self._bytes_sent,
             }
+
+
+class InFlight:
+    """Middleware: counts a request as in flight until its response is sent.
+
+    Args:
+        app: Answers the requests.
+        traffic: Counts them.
+    """
+
+    def __init__(self, app: ASGIApp, traffic: Traffic) -> None:
+        self._app = app
+        self._traffic = traffic
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers one request, as ASGI calls it."""
+        with self._traffic.answering():
+            await self._app(scope, receive, send)

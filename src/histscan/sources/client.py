@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-import json
 import os
 from base64 import b64encode
+from collections.abc import Callable
+from math import isfinite
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
-from histscan.errors import GraphQLResponseError, HistoryRequestError, ResponseShapeError
-from histscan.sources.answers import describe_answer
-from histscan.sources.credentials import find_api_key, find_base_url
+from histscan.errors import (
+    GraphQLResponseError,
+    HistoryError,
+    HistoryRequestError,
+    ResponseShapeError,
+    RunNotFoundError,
+)
+from histscan.sources.answers import AnswerReader, describe_answer, is_json, parse_json
+from histscan.sources.connection_errors import describe_failure, may_pass
+from histscan.sources.credentials import ApiKey, find_base_url
+from histscan.sources.login import Login
 from histscan.sources.retry import RetryPolicy, pause, wait_asked_for
 from histscan.sources.throttle import Throttle
 
@@ -38,19 +47,24 @@ class Client:
 
     The key is sent to the server's own address and nowhere else: redirects are not followed, TLS certificates are
     verified, and neither errors, logs nor ``repr`` show it. A request that meets a connection failure, a full rate
-    limit (429) or a failing server (5xx) is sent again a few times, after the time the server asks for; so use the
-    client for queries, which may be repeated. Several threads may share a client; a full rate limit then makes all of
-    them wait, and fewer of their requests are sent at once until the server keeps up again. A forked process may go on
-    with its parent's client: it connects anew.
+    limit (429), a failing server (5xx) or a broken answer is sent again a few times, after the time the server asks
+    for; so use the client for queries, which may be repeated. Several threads may share a client; a full rate limit
+    then makes all of them wait, and fewer of their requests are sent at once until the server keeps up again. A forked
+    process may go on with its parent's client: it connects anew. A client may be copied and pickled, but its key is
+    not pickled unless `pickle_key` is true: the client looks it up again where it is unpickled, as if it were created
+    there.
 
     Args:
-        base_url: The server's address. Default: ``WANDB_BASE_URL``, or else ``https://api.wandb.ai``.
+        base_url: The server's address. Default: the one that wandb would use: ``WANDB_BASE_URL``, or else what
+            ``./wandb/settings`` or ``~/.config/wandb/settings`` says, or else ``https://api.wandb.ai``.
         api_key: The API key. Default: ``WANDB_API_KEY``, or else the host's password in netrc; without any, requests
             are sent anonymously.
         timeout: Seconds to wait for a connection, and for each further part of an answer.
         retries: How many times a failed request is sent again.
         allow_http: Whether ``base_url`` may be a plain http address of another machine, where the key can be read on
             the way. This machine's own addresses are always allowed.
+        pickle_key: Whether pickles of the client contain the API key, in plain text. Keep such pickles as secret as the
+            key.
 
     Raises:
         HistoryRequestError: The address or the key cannot be used.
@@ -59,22 +73,30 @@ class Client:
     def __init__(
         self,
         base_url: str | None = None,
-        api_key: str | None = None,
+        api_key: str | ApiKey | None = None,
         timeout: float = 30.0,
         *,
         retries: int = 4,
         allow_http: bool = False,
+        pickle_key: bool = False,
     ) -> None:
         self.base_url = find_base_url(base_url, allow_http=allow_http)
         self.timeout = timeout
-        self._key = find_api_key(self.base_url, api_key)
+        self._login = Login(self.base_url, api_key, pickle_key=pickle_key)
         self._retry = RetryPolicy(retries=retries)
         # By process: a forked one must not use its parent's. Threads that open at once agree without a lock.
         self._opened: dict[int, _Opened] = {}
 
     def __repr__(self) -> str:
-        login = "no API key" if self._key is None else f"API key from {self._key.source}"
-        return f"<histscan.Client {self.base_url}, {login}>"
+        return f"<histscan.Client {self.base_url}, {self._login!r}>"
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A copy connects for itself, wherever it is.
+        return self.__dict__ | {"_opened": {}}
+
+    @property
+    def _key(self) -> ApiKey | None:
+        return self._login.key
 
     def __enter__(self) -> Self:
         return self
@@ -107,11 +129,9 @@ class Client:
             GraphQLResponseError: The answer reports errors.
             ResponseShapeError: The answer is not that of a GraphQL server.
         """
-        body = self.execute_raw(document, variable_values)
-        try:
-            answer = json.loads(body)
-        except (ValueError, RecursionError) as error:
-            raise ResponseShapeError(f"the server's answer is not JSON: {error}") from None
+        reader = AnswerReader(parse_json)
+        body = self.execute_raw(document, variable_values, is_whole=reader.is_whole)
+        answer = reader.result(body)
         if not isinstance(answer, dict):
             raise ResponseShapeError(f"the server's answer is not an object but {type(answer).__name__}")
         if answer.get("errors"):
@@ -123,16 +143,22 @@ class Client:
         return data
 
     def execute_raw(
-        self, document: str | DocumentNode | GraphQLRequest, variable_values: dict[str, Any] | None = None
+        self,
+        document: str | DocumentNode | GraphQLRequest,
+        variable_values: dict[str, Any] | None = None,
+        *,
+        is_whole: Callable[[bytes], bool] = is_json,
     ) -> bytes:
         """Runs a query and returns the answer's body as it came, decompressed and not parsed.
 
         Args:
             document: The query, as text or as gql's document.
             variable_values: The query's variables.
+            is_whole: Returns False for a body that is broken, so that it is requested again. Default: one that is not
+                JSON: it is empty, was cut short, or is a page for browsers.
 
         Returns:
-            The body: ``{"data": …}`` in UTF-8, possibly with ``errors``.
+            The body: ``{"data": …}`` in UTF-8, possibly with ``errors``. One that is broken each time comes as it is.
 
         Raises:
             HistoryRequestError: No answer came, or one with an HTTP error.
@@ -140,7 +166,12 @@ class Client:
         import requests
         from gql import GraphQLRequest
 
-        query = GraphQLRequest(document, variable_values=variable_values)
+        from histscan.sources.printed_request import PrintedRequest
+
+        if isinstance(document, PrintedRequest):
+            query: GraphQLRequest = document.with_variables(variable_values)
+        else:
+            query = GraphQLRequest(document, variable_values=variable_values)
         transport, throttle = self._open()
         attempt = 0
         waited_until = 0.0
@@ -150,18 +181,23 @@ class Client:
             try:
                 response = transport.post(query)
                 status = response.status_code
-            except requests.RequestException as error:
-                wait = self._retry.wait_after_failure(attempt) if _may_pass(error) else None
+            except (requests.RequestException, OSError, ValueError) as error:
+                # The last two come of certificates and proxies that requests can't use.
+                wait = self._retry.wait_after_failure(attempt) if may_pass(error) else None
                 if wait is None:
-                    raise self._connection_error(error, attempt) from error
+                    failure = describe_failure(error, self.timeout)
+                    raise HistoryRequestError(f"{self.base_url} {failure}{_tries(attempt)}") from error
             else:
                 if status == requests.codes.ok:
-                    return response.content
-                wait = self._retry.wait_after_status(attempt, status, response.headers)
-                if wait is None:
-                    raise self._status_error(response, attempt)
-                if wait_asked_for(response.headers) is not None:
-                    waited_until = throttle.hold(wait)
+                    wait = None if is_whole(response.content) else self._retry.wait_after_failure(attempt)
+                    if wait is None:
+                        return response.content
+                else:
+                    wait = self._retry.wait_after_status(attempt, status, response.headers)
+                    if wait is None:
+                        raise self._status_error(response, attempt)
+                    if wait_asked_for(response.headers) is not None:
+                        waited_until = throttle.hold(wait)
             finally:
                 throttle.leave(ticket, status)
             pause(wait)
@@ -181,6 +217,17 @@ class Client:
         encoded = b64encode(f"api:{self._key.text}".encode()).decode()
         return text.replace(self._key.text, "[API key]").replace(encoded, "[API key]")
 
+    def add_advice(self, error: HistoryError) -> None:
+        """Completes the error about an answer that a missing API key may be the reason of.
+
+        Args:
+            error: The error; of another kind, it is left as it is.
+        """
+        advice = self._login.advice
+        if advice and isinstance(error, RunNotFoundError | GraphQLResponseError) and advice not in error.reason:
+            error.reason = f"{error.reason}; {advice}"
+            error.args = (error.reason,)
+
     def _open(self) -> _Opened:
         opened = self._opened.get(os.getpid())
         if opened is None:
@@ -191,25 +238,6 @@ class Client:
             transport.connect()
             opened = self._opened.setdefault(os.getpid(), _Opened(transport, Throttle()))
         return opened
-
-    def _connection_error(self, error: requests.RequestException, attempt: int) -> HistoryRequestError:
-        import requests
-
-        if isinstance(error, requests.exceptions.SSLError):
-            reason = "could not be reached safely, its TLS certificate or connection was refused (see the error above)"
-        elif isinstance(error, requests.exceptions.ConnectTimeout):
-            reason = f"did not accept a connection within {self.timeout:g} s"
-        elif isinstance(error, requests.exceptions.Timeout):
-            reason = f"sent nothing for {self.timeout:g} s: pass a longer `timeout`, or ask for smaller pages"
-        elif isinstance(error, requests.exceptions.ChunkedEncodingError):
-            reason = "broke off within its answer"
-        elif isinstance(error, requests.exceptions.ContentDecodingError):
-            reason = "sent an answer whose compression is broken"
-        elif isinstance(error, requests.exceptions.ProxyError):
-            reason = "could not be reached through the proxy: check HTTPS_PROXY and NO_PROXY"
-        else:
-            reason = "could not be reached: check the base URL and the network"
-        return HistoryRequestError(f"{self.base_url} {reason}{_tries(attempt)}")
 
     def _status_error(self, response: requests.Response, attempt: int) -> HistoryRequestError:
         status = response.status_code
@@ -223,12 +251,16 @@ class Client:
         is_page = "html" in response.headers.get("Content-Type", "")
         text = response.reason or "" if is_page else response.content.decode("utf-8", "replace")
         said = describe_answer(self.conceal_key(text))
-        return HistoryRequestError(
+        # So do servers refuse a query that they cannot run, one for an unknown field for instance.
+        error_class = GraphQLResponseError if status == 400 and _has_errors(response) else HistoryRequestError
+        return error_class(
             f"{self.base_url} answered HTTP {status}{f' ({said})' if said else ''}: "
             f"{self._advice(status, response)}{_tries(attempt)}"
         )
 
     def _advice(self, status: int, response: requests.Response) -> str:
+        if status in (401, 403) and self._login.advice:
+            return self._login.advice
         if status == 401 and self._key is None:
             return "pass `api_key`, set WANDB_API_KEY, or add the host to your netrc file"
         if status == 401:
@@ -238,23 +270,20 @@ class Client:
         if status == 404:
             return "check the base URL, and that the run exists"
         if status == 429:
-            asked = response.headers.get("Retry-After") or response.headers.get("RateLimit-Reset")
-            return f"its rate limit is used up, wait {asked + ' s' if asked and asked.isdigit() else 'a while'}"
+            asked = wait_asked_for(response.headers)
+            return f"its rate limit is used up, wait {f'{asked:.0f} s' if asked and isfinite(asked) else 'a while'}"
         if status >= 500:
             return "the server failed, try again later"
         return "the server does not take this request"
 
 
-def _may_pass(error: requests.RequestException) -> bool:
-    """Whether the same request may succeed when sent again."""
-    import requests
-
-    passing = (
-        requests.exceptions.ConnectionError,
-        requests.exceptions.Timeout,
-        requests.exceptions.ChunkedEncodingError,
-    )
-    return isinstance(error, passing) and not isinstance(error, requests.exceptions.SSLError)
+def _has_errors(response: requests.Response) -> bool:
+    """Returns True if an answer is that of a GraphQL server that reports errors."""
+    try:
+        answer = response.json()
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(answer, dict) and bool(answer.get("errors"))
 
 
 def _tries(attempt: int) -> str:

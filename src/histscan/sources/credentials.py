@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
-from urllib.parse import SplitResult, urlsplit
+import warnings
+from urllib.parse import urlsplit
 
-from histscan.errors import HistoryRequestError
+from histscan.errors import CredentialsWarning, HistoryRequestError
+from histscan.sources.netrc_keys import find_netrc_key
+from histscan.sources.servers import DEFAULT_BASE_URL, check_is_api, is_same_server
+from histscan.sources.settings import find_in_files, read_settings_files
 
-__all__ = ["DEFAULT_BASE_URL", "ApiKey", "find_api_key", "find_base_url"]
-
-DEFAULT_BASE_URL = "https://api.wandb.ai"
+__all__ = ["ApiKey", "find_api_key", "find_base_url", "find_key_of_host", "is_this_machine"]
 
 
 class ApiKey:
@@ -30,38 +31,43 @@ def find_base_url(base_url: str | None, *, allow_http: bool) -> str:
     """Returns the server's address, without a slash at its end.
 
     Args:
-        base_url: The address; None means ``WANDB_BASE_URL``, or else W&B's own server.
+        base_url: The address; None means ``WANDB_BASE_URL``, or else what the settings files say, or else W&B's own
+            server.
         allow_http: Whether plain http is allowed beyond this machine.
 
     Returns:
         The address as scheme, host, optional port and optional path.
 
     Raises:
-        HistoryRequestError: The address cannot be used, or would send the key unencrypted to another machine.
+        HistoryRequestError: The address cannot be used, or would send the key unencrypted to another machine; or a
+            settings file that may name it can't be read.
     """
-    given = base_url if base_url is not None else os.environ.get("WANDB_BASE_URL") or DEFAULT_BASE_URL
+    given, source = (base_url, "") if base_url is not None else _find_address()
     address = given.strip().rstrip("/")
     try:
         parts = urlsplit(address)
         host, _ = parts.hostname, parts.port
     except ValueError:
-        raise HistoryRequestError("the base URL is not a valid address: check its host and port") from None
+        raise HistoryRequestError(f"the base URL{source} is not a valid address: check its host and port") from None
     if parts.username is not None or parts.password is not None:
         # Not repeated in the message: what stands before the "@" is most likely a secret.
-        raise HistoryRequestError("the base URL must not contain a user or password: pass the key as `api_key`")
+        raise HistoryRequestError(
+            f"the base URL{source} must not contain a user or password: pass the key as `api_key`"
+        )
     if parts.scheme not in ("https", "http") or not host or parts.query or parts.fragment:
         # Nor is this one repeated: it may well be the key, given in the wrong place.
-        raise HistoryRequestError(f"the base URL must be like `{DEFAULT_BASE_URL}`: https://, then a host")
-    if parts.scheme == "http" and not allow_http and not _is_this_machine(host):
+        raise HistoryRequestError(f"the base URL{source} must be like `{DEFAULT_BASE_URL}`: https://, then a host")
+    address = check_is_api(address)
+    if parts.scheme == "http" and not allow_http and not is_this_machine(host):
         raise HistoryRequestError(
-            f"the base URL `{address}` would send the API key unencrypted: use https, "
+            f"the base URL `{address}`{source} would send the API key unencrypted: use https, "
             "or pass `allow_http=True` if you trust the network in between"
         )
     return address
 
 
-def find_api_key(base_url: str, api_key: str | None) -> ApiKey | None:
-    """Returns the key to log in with: the one given, else that of ``WANDB_API_KEY``, else the host's in netrc.
+def find_api_key(base_url: str, api_key: str | ApiKey | None) -> ApiKey | None:
+    """Returns the key to log in with: the one given, else that of ``WANDB_API_KEY``, else the host's own.
 
     Args:
         base_url: The server's address.
@@ -72,14 +78,19 @@ def find_api_key(base_url: str, api_key: str | None) -> ApiKey | None:
 
     Raises:
         HistoryRequestError: The key contains characters that no key has.
+
+    Warns:
+        CredentialsWarning: The netrc file or a settings file can't be read.
     """
-    environment = os.environ.get("WANDB_API_KEY")
-    if api_key is not None:
-        key: ApiKey | None = ApiKey(api_key.strip(), "the argument `api_key`")
-    elif environment and environment.strip():
-        key = ApiKey(environment.strip(), "the environment variable WANDB_API_KEY")
+    environment = os.environ.get("WANDB_API_KEY", "").strip()
+    if isinstance(api_key, ApiKey):
+        key: ApiKey | None = api_key
+    elif api_key is not None:
+        key = ApiKey(api_key.strip(), "the argument `api_key`")
+    elif environment:
+        key = ApiKey(environment, "the environment variable WANDB_API_KEY")
     else:
-        key = _find_netrc_key(urlsplit(base_url))
+        key = find_key_of_host(base_url)
     if key is not None and not (key.text.isascii() and key.text.isprintable() and key.text and " " not in key.text):
         raise HistoryRequestError(
             f"the API key from {key.source} is empty or has spaces or other characters that no key has: copy it again"
@@ -87,7 +98,50 @@ def find_api_key(base_url: str, api_key: str | None) -> ApiKey | None:
     return key
 
 
-def _is_this_machine(host: str) -> bool:
+def find_key_of_host(base_url: str) -> ApiKey | None:
+    """Returns the key that is kept for a server: its password in netrc, else that of a settings file for this server.
+
+    Args:
+        base_url: The server's address.
+
+    Returns:
+        The key and its source, or None when there is none.
+
+    Warns:
+        CredentialsWarning: The netrc file or a settings file can't be read.
+    """
+    found = find_netrc_key(base_url)
+    if found is not None:
+        return ApiKey(found[0], f"the netrc file {found[1]}")
+    try:
+        files = read_settings_files()
+    except HistoryRequestError as error:
+        warnings.warn(f"no API key was looked for there: {error}", CredentialsWarning, stacklevel=2)
+        return None
+    for file in files:
+        key = file.values.get("api_key", "").strip()
+        # A file's key belongs to the server that the same file names.
+        own_server = file.values.get("base_url", DEFAULT_BASE_URL).strip().rstrip("/")
+        if key and is_same_server(own_server, base_url):
+            return ApiKey(key, f"the settings file {file.path}")
+    return None
+
+
+def _find_address() -> tuple[str, str]:
+    """The address that was configured, and where, in words for an error message."""
+    given = os.environ.get("WANDB_BASE_URL", "").strip()
+    if given:
+        return given, " in WANDB_BASE_URL"
+    given, file = find_in_files("base_url")
+    return (given, f" in {file}") if given else (DEFAULT_BASE_URL, "")
+
+
+def is_this_machine(host: str) -> bool:
+    """Returns True if a host is this machine by its name or address.
+
+    Args:
+        host: The host, without a port.
+    """
     if host == "localhost" or host.endswith(".localhost"):
         return True
     import ipaddress
@@ -96,20 +150,3 @@ def _is_this_machine(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
-
-
-def _find_netrc_key(address: SplitResult) -> ApiKey | None:
-    import netrc
-
-    named = os.environ.get("NETRC")
-    candidates = [Path(named)] if named else [Path.home() / ".netrc", Path.home() / "_netrc"]
-    for path in candidates:
-        try:
-            hosts = netrc.netrc(str(path)).hosts
-        except (OSError, UnicodeDecodeError, netrc.NetrcParseError):
-            continue
-        # By exact host only: a `default` entry holds the password of some other service.
-        login = hosts.get(address.hostname or "")
-        if login is not None and login[2]:
-            return ApiKey(login[2], f"the netrc file {path}")
-    return None

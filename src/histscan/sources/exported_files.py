@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import atexit
+import functools
 import hashlib
 import os
+import shutil
+import tempfile
 import time
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult
 
-from histscan.atomic import atomic_output
+from histscan.common.atomic import atomic_output
 from histscan.sources.exported_requests import CutShortError, FileRequests
+from histscan.sources.folders import expand_home, home_folder
 
 if TYPE_CHECKING:
     import requests
@@ -28,13 +33,31 @@ def cache_folder() -> Path:
 
     Returns:
         ``HISTSCAN_CACHE_DIR``, or else ``histscan`` in the user's folder for caches (``XDG_CACHE_HOME``, ``~/.cache``).
+        For a user without a home folder, a temporary folder that is removed when the process ends.
     """
     own = os.environ.get("HISTSCAN_CACHE_DIR")
     if own:
-        return Path(own)
+        return expand_home(own)
     users = os.environ.get("XDG_CACHE_HOME", "")
     # The standard has it that a relative path there is to be ignored.
-    return (Path(users) if os.path.isabs(users) else Path.home() / ".cache") / "histscan"
+    if os.path.isabs(users):
+        return Path(users) / "histscan"
+    home = home_folder()
+    return _temporary_folder(os.getpid()) if home is None else home / ".cache" / "histscan"
+
+
+@functools.cache
+def _temporary_folder(process: int) -> Path:
+    """Makes a folder for this process alone: others could put files of their own into one with a known name."""
+    folder = Path(tempfile.mkdtemp(prefix="histscan-"))
+    atexit.register(_remove_folder, folder, process)
+    return folder
+
+
+def _remove_folder(folder: Path, process: int) -> None:
+    # A forked process still has the exit handlers of its parent.
+    if os.getpid() == process:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 class FileVersion:

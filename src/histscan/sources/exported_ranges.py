@@ -15,10 +15,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from histscan.common.steps import STEP
 from histscan.errors import HistoryError
 from histscan.sources.exported_files import FileVersion
 from histscan.sources.exported_requests import CutShortError, FileRequests
-from histscan.sources.parquet import STEP, ParquetSource
+from histscan.sources.parquet import ParquetSource
 
 if TYPE_CHECKING:
     import requests

@@ -9,11 +9,14 @@ from __future__ import annotations
 import os
 import weakref
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, NoReturn, TypeVar
 from urllib.parse import SplitResult, urlsplit
 
 from histscan.errors import HistoryRequestError
 from histscan.sources.cancellation import current_cancellation
+from histscan.sources.certificates import certificates_of_environment
+from histscan.sources.connection_errors import describe_setup
+from histscan.sources.inherited import keep_in_forks
 from histscan.sources.retry import RetryPolicy, pause
 
 if TYPE_CHECKING:
@@ -35,6 +38,7 @@ class FileRequests:
 
     Args:
         url: The file's address, which is signed: its query is different each time it is given out.
+        what: What the file has, in words for an error message.
         allow_http: Whether the address may be one of plain http.
         timeout: Seconds to wait for a connection, and for each further part of an answer.
         retries: How many times a failed request is sent again.
@@ -46,12 +50,26 @@ class FileRequests:
         HistoryRequestError: The address can't be used.
     """
 
-    def __init__(self, url: str, *, allow_http: bool = False, timeout: float = 30.0, retries: int = 4) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        what: str = "the exported history",
+        allow_http: bool = False,
+        timeout: float = 30.0,
+        retries: int = 4,
+    ) -> None:
         self.parts = _check_address(url, allow_http)
         self._url = url
+        self._what = what
         self._timeout = timeout
         self._policy = RetryPolicy(retries=retries)
         self._sessions: dict[int, requests.Session] = {}
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            "the address of an exported file can't be pickled, because it is a secret: pickle the scan or the run"
+        )
 
     @property
     def host(self) -> str:
@@ -95,12 +113,15 @@ class FileRequests:
                         return take(response)
                     wait = self._policy.wait_after_status(attempt, response.status_code, response.headers)
                     failure = f"answered HTTP {response.status_code}"
-            except (requests.RequestException, CutShortError) as error:
+            except (requests.RequestException, CutShortError, ValueError) as error:
                 # What requests says may have the address in it, so the error is not kept as a cause either.
-                wait = self._policy.wait_after_failure(attempt)
-                failure = f"could not be read from ({type(error).__name__.lstrip('_')})"
+                setup = describe_setup(error)
+                if setup is None and not isinstance(error, requests.RequestException | CutShortError):
+                    raise
+                wait = self._policy.wait_after_failure(attempt) if setup is None else None
+                failure = setup or f"could not be read from ({type(error).__name__.lstrip('_')})"
             if wait is None:
-                raise HistoryRequestError(f"{self.host}, which has the exported history, {failure}")
+                raise HistoryRequestError(f"{self.host}, which has {self._what}, {failure}")
             pause(wait)
             attempt += 1
 
@@ -127,8 +148,17 @@ class FileRequests:
 
             # Forked: the connections are those of the parent.
             session = self._sessions.setdefault(os.getpid(), requests.Session())
-            weakref.finalize(self, session.close)
+            if self.parts.scheme == "https":
+                session.verify = certificates_of_environment()
+            keep_in_forks(session)
+            weakref.finalize(self, _close, os.getpid(), session)
         return session
+
+
+def _close(process: int, session: requests.Session) -> None:
+    """Closes a session, unless it is that of the process from which this one was forked."""
+    if process == os.getpid():
+        session.close()
 
 
 def _check_cancelled() -> None:

@@ -12,7 +12,7 @@ from histscan.errors import (
     ResponseShapeError,
     RunNotFoundError,
 )
-from histscan.sources.answers import describe_errors, one_line
+from histscan.sources.answers import AnswerReader, describe_errors, one_line
 from histscan.sources.origins import comes_from
 from histscan.sources.wandb_client import ReadyPage, execute_for_page
 
@@ -62,9 +62,9 @@ class Operation:
     def document(self) -> GraphQLRequest:
         """The operation as gql's document; always the same object."""
         if "gql" not in self._parsed:
-            from gql import gql
+            from histscan.sources.printed_request import PrintedRequest
 
-            self._parsed.setdefault("gql", gql(self.text))
+            self._parsed.setdefault("gql", PrintedRequest(self.text))
         document: GraphQLRequest = self._parsed["gql"]
         return document
 
@@ -128,7 +128,7 @@ def request_page(
     from_body: Callable[[bytes], _Page],
     from_run: Callable[[Mapping[str, Any]], _Page],
     run: str,
-    window: str,
+    window: str | None,
 ) -> _Page:
     """Runs an operation and makes a page of the answer.
 
@@ -141,7 +141,7 @@ def request_page(
         from_body: Makes a page of an answer's raw body.
         from_run: Makes a page of the ``run`` object of a parsed answer.
         run: The run's path, for error messages.
-        window: The page's step window, for error messages.
+        window: The page's step window, for error messages; None if they need not name it.
 
     Returns:
         What `from_body` or `from_run` returned.
@@ -155,7 +155,8 @@ def request_page(
     def fetch() -> _Page:
         try:
             if _is_ours(client):
-                return from_body(client.execute_raw(document, variables))
+                reader = AnswerReader(from_body)
+                return reader.result(client.execute_raw(document, variables, is_whole=reader.is_whole))
             answer = _execute(client, operation, document, variables, from_body)
             # From wandb's client it may be the page already.
             return answer.page if isinstance(answer, ReadyPage) else from_run(run_of(answer))
@@ -163,6 +164,7 @@ def request_page(
             if _is_ours(client):
                 error.reason = client.conceal_key(error.reason)
                 error.args = (error.reason,)
+                client.add_advice(error)
             error.add_location(run=run, page=window)
             raise
 

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import sys
-from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from array import array
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from histscan._core.arrow_batch import ArrowBatch
-from histscan._core.arrow_rows import ArrowPage, take_rows
+from histscan.common.lazy import cached_property
+from histscan.common.steps import STEP, step_after
 from histscan.errors import HistoryDecodeError, HistoryError
 
-__all__ = ["STEP", "ParquetSource", "RowGroup", "import_parquet", "is_json", "read_pages"]
+if TYPE_CHECKING:
+    import pyarrow
 
-STEP = "_step"
+__all__ = ["RUN_METADATA", "ParquetSource", "RowGroup", "import_parquet", "is_json"]
+
+RUN_METADATA = b"histscan.run"
+"""The name of the metadata in which our own exports describe their run."""
 
 
 def import_parquet() -> Any:
@@ -51,6 +56,37 @@ class RowGroup:
     last_step: int
 
 
+@dataclass(frozen=True)
+class _LocalFile:
+    """Opens one version of a file.
+
+    Attributes:
+        path: The file, from the root on: the current folder may be another one when it is opened.
+        name: What errors call it.
+        size: Its size in bytes.
+        modified: When it was modified, in nanoseconds.
+    """
+
+    path: Path
+    name: str
+    size: int
+    modified: int
+
+    @classmethod
+    def at(cls, path: Path) -> _LocalFile:
+        status = path.stat()
+        return cls(path.absolute(), str(path), status.st_size, status.st_mtime_ns)
+
+    def __call__(self) -> Any:
+        import pyarrow
+
+        status = self.path.stat()
+        if (status.st_size, status.st_mtime_ns) != (self.size, self.modified):
+            raise HistoryError("the file has changed since it was opened: open it again", run=self.name)
+        # Never mapped: a file that is cut short while it is read gives an error, not a signal.
+        return pyarrow.OSFile(str(self.path))
+
+
 class ParquetSource:
     """One Parquet file of a history, of which only the footer has been read.
 
@@ -81,7 +117,7 @@ class ParquetSource:
         if STEP not in self.schema.names:
             raise HistoryError(f"no exported history: it has no column {STEP}", run=name)
         kind = self.schema.field(STEP).type
-        if not (pyarrow.types.is_integer(kind) or pyarrow.types.is_floating(kind)):
+        if not (self.is_own_export or pyarrow.types.is_integer(kind) or pyarrow.types.is_floating(kind)):
             raise HistoryError(f"no exported history: its column {STEP} is of type {kind}", run=name)
 
     @classmethod
@@ -94,23 +130,56 @@ class ParquetSource:
         Returns:
             The source.
         """
-        opened = path.stat()
-
-        def open_file() -> Any:
-            import pyarrow
-
-            now = path.stat()
-            if (now.st_size, now.st_mtime_ns) != (opened.st_size, opened.st_mtime_ns):
-                raise HistoryError("the file has changed since it was opened: open it again", run=str(path))
-            # Never mapped: a file that is cut short while it is read gives an error, not a signal.
-            return pyarrow.OSFile(str(path))
-
-        return cls(str(path), open_file, opened.st_size)
+        opener = _LocalFile.at(path)
+        return cls(str(path), opener, opener.size)
 
     @property
     def metadata(self) -> dict[bytes, bytes]:
         """The file's own pairs of metadata."""
         return self._metadata.metadata or {}
+
+    @property
+    def is_own_export(self) -> bool:
+        """True for a file that histscan wrote of a run."""
+        return RUN_METADATA in self.metadata
+
+    @cached_property
+    def row_steps(self) -> list[array[int]] | None:
+        """The step of each row of each row group, where the column of steps is not enough to tell.
+
+        A log may have rows whose ``_step`` is no whole number, and an export keeps all its rows: the step of such a
+        row is the one after the row before. None where each row of the column has an integer, or the file was written
+        by others, who leave the cell of a row empty to say that it has no step.
+        """
+        import pyarrow
+
+        if not self.is_own_export:
+            return None
+        kind = self.schema.field(STEP).type
+        if pyarrow.types.is_integer(kind) and not self._may_lack_steps():
+            return None
+        holds_json = is_json(self.schema.field(STEP))
+        found = []
+        previous = -1
+        with self._open() as file:
+            for index in range(self._metadata.num_row_groups):
+                steps = array("q")
+                for value in file.read_row_group(index, [STEP]).column(STEP).to_pylist():
+                    previous = step_after(json.loads(value) if holds_json and value is not None else value, previous)
+                    steps.append(previous)
+                found.append(steps)
+        return found
+
+    def _may_lack_steps(self) -> bool:
+        """Returns True unless the file's statistics say that every row has a step."""
+        groups = map(self._metadata.row_group, range(self._metadata.num_row_groups))
+        found = [group.column(self._step_leaf).statistics for group in groups]
+        return any(statistics is None or statistics.null_count != 0 for statistics in found)
+
+    @cached_property
+    def _step_leaf(self) -> int:
+        schema = self._metadata.schema
+        return next(place for place in range(self._metadata.num_columns) if schema.column(place).path == STEP)
 
     @property
     def rows(self) -> int:
@@ -125,10 +194,15 @@ class ParquetSource:
         """The row groups that have steps."""
         groups = []
         metadata = self._metadata
-        leaf = next(place for place in range(metadata.num_columns) if metadata.schema.column(place).path == STEP)
+        if self.row_steps is not None:
+            return [
+                RowGroup(index, len(steps), min(steps), max(steps))
+                for index, steps in enumerate(self.row_steps)
+                if steps
+            ]
         for index in range(metadata.num_row_groups):
             group = metadata.row_group(index)
-            statistics = group.column(leaf).statistics
+            statistics = group.column(self._step_leaf).statistics
             if statistics is not None and statistics.has_min_max and statistics.min <= statistics.max:
                 bounds: tuple[Any, Any] | None = (statistics.min, statistics.max)
             else:
@@ -186,37 +260,21 @@ class ParquetSource:
             found.append(places)
         return found
 
-    def read(
-        self, group: RowGroup, *, keys: Sequence[str] | None, required: Sequence[str], columns: Sequence[str] | None
-    ) -> list[ArrowBatch]:
+    def read(self, group: RowGroup, columns: Sequence[str] | None) -> list[pyarrow.RecordBatch]:
         """Reads a row group.
 
         Args:
             group: The row group.
-            keys: What rows are made of; None for all that is read.
-            required: The keys that a row must have to be one.
             columns: The paths of the columns to read; None for all.
 
         Returns:
             Its batches.
 
         Raises:
-            HistoryDecodeError: It is damaged, or has columns of a type that rows can't have.
+            HistoryDecodeError: It is damaged.
         """
-        page = f"row group {group.index}"
-        batches: list[ArrowBatch] = []
-        rows = 0
-        try:
-            with self._open() as file:
-                table = file.read_row_group(group.index, columns)
-            for source in table.to_batches():
-                batch = ArrowBatch(source, keys=keys, required=required)
-                batch.run, batch.page, batch.first_row, batch.source = self.name, page, rows, source
-                rows += len(batch)
-                batches.append(batch)
-        except HistoryDecodeError as error:
-            error.add_location(run=self.name, page=page)
-            raise
+        with self._open() as file:
+            batches: list[pyarrow.RecordBatch] = file.read_row_group(group.index, columns).to_batches()
         return batches
 
 
@@ -313,70 +371,3 @@ def is_json(field: Any) -> bool:
         getattr(field.type, "extension_name", None) == "arrow.json"
         or (field.metadata or {}).get(b"ARROW:extension:name") == b"arrow.json"
     )
-
-
-def read_pages(
-    sources: Sequence[ParquetSource],
-    *,
-    keys: Sequence[str] | None,
-    required: Sequence[str] = (),
-    columns: Iterable[str] | None = None,
-    min_step: int,
-    stop_step: int,
-    watch: Callable[[ParquetSource, RowGroup], object] | None = None,
-) -> Iterator[ArrowPage]:
-    """Reads rows in the order of their steps, whatever order and overlaps the files have.
-
-    A row group is read when the rows before its first step have been given, and kept until its last row has. Rows of
-    one step come in the order of the files, and within a file in its own; of those that are alike in all that is read
-    and come from different files, one is given.
-
-    Args:
-        sources: The files.
-        keys: What rows are made of, in this order; None for all columns that are read.
-        required: The keys that a row must have to be one.
-        columns: The keys whose columns are read, beside those of `keys` and `required`; None for all if there are no
-            `keys`.
-        min_step: First step, inclusive.
-        stop_step: Where to stop, exclusive.
-        watch: Is told of each row group that was read.
-
-    Yields:
-        Pages that have rows.
-
-    Raises:
-        HistoryDecodeError: A row group is damaged; all rows before its first step were given.
-    """
-    waiting: list[tuple[int, int, int, ArrowBatch]] = []
-    reads_all = keys is None and columns is None
-    wanted = list(dict.fromkeys([STEP, *(columns or ()), *(keys or ()), *required]))
-    groups: list[tuple[int, int, int, RowGroup]] = []
-    paths: list[list[str] | None] = []
-    for origin, source in enumerate(sources):
-        found = [source.column_of(key) for key in wanted]
-        paths.append(None if reads_all else [path for path in found if path is not None])
-        if all(source.column_of(key) is not None for key in required):
-            groups.extend(
-                (group.first_step, origin, group.index, group)
-                for group in source.groups
-                if group.first_step < stop_step and group.last_step >= min_step
-            )
-    groups.sort(key=lambda entry: entry[:3])
-    position = 0
-    while position < len(groups) or waiting:
-        while position < len(groups) and not any(
-            batch.next_step < groups[position][0] for *_, batch in waiting if batch.next_step is not None
-        ):
-            _, origin, index, group = groups[position]
-            position += 1
-            for batch in sources[origin].read(group, keys=keys, required=required, columns=paths[origin]):
-                batch.origin = origin
-                batch.order_by_step(min_step, stop_step)
-                waiting.append((origin, index, batch.first_row, batch))
-            if watch is not None:
-                watch(sources[origin], group)
-            waiting = sorted(entry for entry in waiting if entry[3].next_step is not None)
-        page = take_rows([batch for *_, batch in waiting], groups[position][0] if position < len(groups) else None)
-        waiting = [entry for entry in waiting if entry[3].next_step is not None]
-        if len(page):
-            yield page

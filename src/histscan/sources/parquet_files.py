@@ -7,6 +7,8 @@ import os
 import re
 from pathlib import Path
 
+from histscan.sources.wandb_log import holds_log, is_log_name
+
 __all__ = ["PARQUET_SUFFIX", "find_parquet", "means_parquet"]
 
 PARQUET_SUFFIX = ".parquet"
@@ -15,19 +17,22 @@ _WILDCARDS = re.compile(r"[*?[]")
 
 
 def means_parquet(path: Path) -> bool:
-    """Tells whether a path means Parquet files, by its name or by what the folder holds.
+    """Returns True if a path means Parquet files, by its name or by what the folder holds.
 
     Args:
         path: A file, a folder, or a pattern.
 
     Returns:
-        Whether it does. A folder with a log does not: the log is the recording itself, and what is beside it was
-        exported from it.
+        False for a folder with a log: the log is the recording itself, and what is beside it was exported from it.
     """
     if path.is_dir():
-        return not any(path.glob("*.wandb")) and any(path.glob(f"*{PARQUET_SUFFIX}"))
-    is_pattern = _WILDCARDS.search(str(path)) is not None and not path.exists()
-    return path.suffix == PARQUET_SUFFIX or (is_pattern and path.suffix != ".wandb")
+        return not holds_log(path) and any(path.glob(f"*{PARQUET_SUFFIX}"))
+    if path.suffix == PARQUET_SUFFIX or path.exists() or not _WILDCARDS.search(str(path)):
+        return path.suffix == PARQUET_SUFFIX
+    if is_log_name(path.name):
+        return False
+    matches = [Path(match) for match in glob.iglob(str(path), recursive=True)]
+    return not any(holds_log(match) if match.is_dir() else is_log_name(match.name) for match in matches)
 
 
 def find_parquet(path: str | os.PathLike[str]) -> list[Path]:

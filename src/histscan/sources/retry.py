@@ -11,8 +11,11 @@ from histscan.sources.cancellation import current_cancellation
 
 __all__ = ["RetryPolicy", "pause", "wait_asked_for"]
 
-# A server that is busy or restarting answers with these; others would fail the same way again.
-_PASSING_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
+# A server that is busy or restarting answers with these; others would fail the same way again. From 520 on they are of
+# proxies that could not reach the server.
+_PASSING_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504, 507, *range(520, 531)})
+# A reset of a rate limit beyond this many seconds is a point in time: seconds since 1970, or milliseconds.
+_EPOCH_SECONDS, _EPOCH_MILLISECONDS = 1e9, 1e12
 
 
 class RetryPolicy(NamedTuple):
@@ -84,6 +87,8 @@ def wait_asked_for(headers: Mapping[str, str]) -> float | None:
     """
     if headers.get("RateLimit-Remaining", "").strip() == "0":
         reset = _seconds(headers.get("RateLimit-Reset", ""))
+        if reset is not None and reset >= _EPOCH_SECONDS and reset != float("inf"):
+            reset = max(0.0, (reset / 1000 if reset >= _EPOCH_MILLISECONDS else reset) - time())
         if reset is not None:
             return reset
     asked = headers.get("Retry-After", "")
@@ -92,8 +97,12 @@ def wait_asked_for(headers: Mapping[str, str]) -> float | None:
         return seconds
     from email.utils import mktime_tz, parsedate_tz
 
-    until = parsedate_tz(asked)
-    return None if until is None else max(0.0, mktime_tz(until) - time())
+    try:
+        until = parsedate_tz(asked)
+        return None if until is None else max(0.0, mktime_tz(until) - time())
+    except (ArithmeticError, LookupError, TypeError, ValueError):
+        # A date that is none, such as one in the year 99999.
+        return None
 
 
 def _seconds(text: str) -> float | None:

@@ -15,8 +15,12 @@ if TYPE_CHECKING:
 __all__ = [
     "DESCRIBE_RUN",
     "EXPORTED_FILES",
+    "FIRST_PAGE",
+    "FIRST_PAGE_OF_KEYS",
     "LAST_STEP",
     "LIST_RUNS",
+    "RUN_FILE",
+    "SAMPLED_EVENTS",
     "SAMPLED_KEYS",
     "SAMPLED_ROWS",
     "VIEWER",
@@ -36,6 +40,7 @@ _OUTLINE = """
     notes
     createdAt
     heartbeatAt
+    historyLineCount
 """
 
 DESCRIBE_RUN = Operation(
@@ -77,11 +82,64 @@ LAST_STEP = Operation(
     """
 )
 
+# The last step, and a page of whole rows with it.
+FIRST_PAGE = Operation(
+    """
+    query FirstPage(
+        $entity: String!, $project: String!, $run: String!, $minStep: Int64!, $maxStep: Int64!, $pageSize: Int!
+    ) {
+        project(entityName: $entity, name: $project) {
+            run(name: $run) {
+                historyKeys
+                history(minStep: $minStep, maxStep: $maxStep, samples: $pageSize)
+            }
+        }
+    }
+    """
+)
+
+# The last step, and a page of rows of some keys with it.
+FIRST_PAGE_OF_KEYS = Operation(
+    """
+    query FirstPageOfKeys($entity: String!, $project: String!, $run: String!, $spec: JSONString!) {
+        project(entityName: $entity, name: $project) {
+            run(name: $run) {
+                historyKeys
+                sampledHistory(specs: [$spec])
+            }
+        }
+    }
+    """
+)
+
 SAMPLED_ROWS = Operation(
     """
     query SampledRows($entity: String!, $project: String!, $run: String!, $samples: Int!) {
         project(entityName: $entity, name: $project) {
             run(name: $run) { history(samples: $samples) }
+        }
+    }
+    """
+)
+
+# Under the name that pages of history have, so that they are read as such.
+SAMPLED_EVENTS = Operation(
+    """
+    query SampledEvents($entity: String!, $project: String!, $run: String!, $samples: Int!) {
+        project(entityName: $entity, name: $project) {
+            run(name: $run) { history: events(samples: $samples) }
+        }
+    }
+    """
+)
+
+RUN_FILE = Operation(
+    """
+    query RunFile($entity: String!, $project: String!, $run: String!, $file: String!) {
+        project(entityName: $entity, name: $project) {
+            run(name: $run) {
+                files(names: [$file], first: 1) { edges { node { name sizeBytes directUrl url } } }
+            }
         }
     }
     """
@@ -134,6 +192,7 @@ def ask_project(client: Client, operation: Operation, entity: str, project: str,
         data = client.execute(operation.document, {"entity": entity, "project": project, **variables})
         return _member(data, "project")
     except HistoryError as error:
+        client.add_advice(error)
         error.add_location(run="/".join([entity, project, *([variables["run"]] if "run" in variables else [])]))
         raise
 
@@ -162,6 +221,7 @@ def ask_run(
     try:
         return _member(answer, "run")
     except HistoryError as error:
+        client.add_advice(error)
         error.add_location(run=f"{entity}/{project}/{run}")
         raise
 

@@ -7,12 +7,11 @@ any other object gets those of `histscan.proto`.
 from __future__ import annotations
 
 import contextlib
-import os
 import sys
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
 
+from histscan.common.process_lock import ProcessLock
 from histscan.errors import HistoryRequestError, ResponseShapeError
 from histscan.sources.cancellation import current_cancellation
 from histscan.sources.cleanup import call_when_collected
@@ -44,8 +43,7 @@ class Turns:
     """
 
     def __init__(self) -> None:
-        self._process = os.getpid()
-        self._lock = threading.Lock()
+        self._lock = ProcessLock()
 
     @contextlib.contextmanager
     def take(self) -> Iterator[None]:
@@ -57,9 +55,6 @@ class Turns:
         Raises:
             RequestCancelledError: The request was called off meanwhile.
         """
-        if self._process != os.getpid():
-            # Forked: who held the lock is not here to give it back.
-            self._process, self._lock = os.getpid(), threading.Lock()
         with self._lock:
             cancellation = current_cancellation()
             if cancellation is not None:

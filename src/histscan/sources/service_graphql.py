@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
+
+from histscan.errors import HistoryError
 
 __all__ = ["ServiceGraphQLClient"]
 
@@ -18,12 +21,19 @@ class ServiceGraphQLClient:
     def __init__(self, service: Any) -> None:
         self._service = service
 
-    def execute_raw(self, document: str, variable_values: dict[str, Any]) -> bytes:
+    def execute_raw(
+        self,
+        document: str,
+        variable_values: dict[str, Any],
+        *,
+        is_whole: Callable[[bytes], bool] | None = None,  # noqa: ARG002
+    ) -> bytes:
         """Runs a query and returns the answer's body, without parsing it.
 
         Args:
             document: The query.
             variable_values: The query's variables.
+            is_whole: Is not needed: the service has parsed the answer, and requested broken ones again.
 
         Returns:
             The body: ``{"data": …}`` in UTF-8.
@@ -47,3 +57,10 @@ class ServiceGraphQLClient:
             text: Any text.
         """
         return text
+
+    def add_advice(self, error: HistoryError) -> None:
+        """Leaves an error as it is: the key is the service's, and not known here.
+
+        Args:
+            error: Any error.
+        """

@@ -16,9 +16,13 @@ from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase, HTTPBasicAuth
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.poolmanager import ProxyManager
 
-from histscan import __version__
+from histscan._version import __version__
 from histscan.sources.cancellation import current_cancellation
+from histscan.sources.certificates import certificates_of_environment
+from histscan.sources.credentials import is_this_machine
+from histscan.sources.inherited import keep_in_forks
 
 __all__ = ["HistoryTransport"]
 
@@ -100,7 +104,9 @@ class _Adapter(HTTPAdapter):
 
     def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
         manager = super().proxy_manager_for(*args, **kwargs)
-        manager.pool_classes_by_scheme = {"http": _PlainPool, "https": _TLSPool}
+        # Connections through a SOCKS proxy are of classes of their own, and their requests can't be cancelled.
+        if isinstance(manager, ProxyManager):
+            manager.pool_classes_by_scheme = {"http": _PlainPool, "https": _TLSPool}
         return manager
 
 
@@ -119,14 +125,19 @@ class HistoryTransport(RequestsHTTPTransport):
             url,
             headers={"User-Agent": f"histscan/{__version__}"},
             auth=_OwnHostAuth(url, api_key),
+            verify=certificates_of_environment() if url.startswith("https:") else True,
             allow_redirects=False,
         )
         self._timeout = timeout
+        # A proxy has no business with this machine's own addresses, and would see the key in plain http.
+        host = urlsplit(url).hostname or ""
+        self._no_proxy = {"no_proxy": host} if is_this_machine(host) else {}
 
     def connect(self) -> None:
         """Opens the session; connections are made when first needed, and kept."""
         super().connect()  # type: ignore[no-untyped-call]
         assert self.session is not None
+        keep_in_forks(self.session)
         adapter = _Adapter(pool_connections=1, pool_maxsize=_POOL_SIZE)
         self.session.mount("https://", adapter)
         self.session.mount("http://", adapter)
@@ -147,7 +158,8 @@ class HistoryTransport(RequestsHTTPTransport):
             RequestCancelledError: The request was called off before it was sent.
         """
         assert self.session is not None
-        arguments = self._prepare_request(request, extra_args={"timeout": self._timeout, "stream": True})
+        options = {"timeout": self._timeout, "stream": True, "proxies": dict(self._no_proxy)}
+        arguments = self._prepare_request(request, extra_args=options)
         try:
             response = self.session.post(self.url, **arguments)
             try:

@@ -1,0 +1,120 @@
+"""Addresses of the pages of runs and projects, as people copy them from a browser."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+from urllib.parse import unquote, urlsplit
+
+from histscan.sources.servers import api_of_page_host, app_url, is_same_server
+
+__all__ = ["PageAddress", "is_page_address", "parse_page_address", "without_secrets"]
+
+_ADDRESS = re.compile(r"https?://", re.IGNORECASE)
+# The part of W&B's newer pages that goes before the entity.
+_FORGE_PREFIX = "wandb"
+
+
+class PageAddress(NamedTuple):
+    """What the address of a page tells.
+
+    Attributes:
+        base_url: The address of the server's API.
+        entity: The user or team.
+        project: The project's name.
+        id: The run's id; None for a page of the whole project.
+    """
+
+    base_url: str
+    entity: str
+    project: str
+    id: str | None
+
+
+def is_page_address(text: str) -> bool:
+    """Returns True if a text is the address of a page: one of http, or one of W&B's cloud, which may go without https.
+
+    Args:
+        text: Any text.
+    """
+    given = text.strip()
+    host, slash, _ = given.partition("/")
+    return _ADDRESS.match(given) is not None or (bool(slash) and api_of_page_host(host.lower()) is not None)
+
+
+def parse_page_address(text: str, base_url: str) -> PageAddress | None:
+    """Reads the address of a page of a run or project.
+
+    Args:
+        text: ``https://wandb.ai/entity/project/runs/run_id?nw=…``, or that of a project, or of any page below them such
+            as ``/overview`` or ``/workspace``. For W&B's own cloud, ``https://`` may be missing.
+        base_url: The address of the API of the server in use, whose pages are recognised as its own.
+
+    Returns:
+        What it tells; None if it is no address.
+
+    Raises:
+        ValueError: It is an address, but not one of a run or project.
+    """
+    if not is_page_address(text):
+        return None
+    given = text.strip()
+    try:
+        found = _parse(given if _ADDRESS.match(given) else f"https://{given}", base_url)
+    except ValueError:
+        found = None
+    if found is None:
+        raise ValueError(
+            f"{without_secrets(text)!r} is not the address of a run or project: "
+            "it must be like https://wandb.ai/entity/project/runs/run_id"
+        )
+    return found
+
+
+def without_secrets(address: str) -> str:
+    """Returns an address for an error message, without user, password, query and fragment, which may be secret.
+
+    Args:
+        address: The address of a page, or any other text, which is returned as it is.
+    """
+    if not is_page_address(address):
+        return address
+    return re.sub(r"//[^/]*@", "//", re.split(r"[?#]", address.strip(), maxsplit=1)[0])
+
+
+def _parse(address: str, base_url: str) -> PageAddress | None:
+    parts = urlsplit(address)
+    host, port = (parts.hostname or "").lower(), parts.port
+    if not host or port == 0 or "@" in parts.netloc:
+        return None
+    names = [part for part in parts.path.split("/") if part]
+    prefix: list[str] = []
+    cloud = api_of_page_host(host)
+    own = next((own for own in (app_url(base_url), base_url) if _is_below(parts.netloc, names, own)), None)
+    if own is not None:
+        server = base_url
+        prefix = names[: len(_names_in(own))]
+    elif cloud is not None:
+        server = base_url if is_same_server(base_url, cloud) else cloud
+        prefix = names[:1] if host.endswith("forge.coreweave.com") and names[:1] == [_FORGE_PREFIX] else []
+    else:
+        # Where a server is installed below a path, only the fixed word behind the names tells how long the path is.
+        runs_at = next((place for place, name in enumerate(names) if name == "runs" and place >= 2), 2)
+        prefix = names[: runs_at - 2]
+        api_host = re.sub(r"^app\.", "api.", parts.netloc)
+        server = "/".join([f"{parts.scheme.lower()}://{api_host}", *prefix])
+    rest = [unquote(name) for name in names[len(prefix) :]]
+    if len(rest) < 2:
+        return None
+    run = rest[3] if len(rest) > 3 and rest[2] == "runs" else None
+    return PageAddress(server, rest[0], rest[1], run)
+
+
+def _is_below(netloc: str, names: list[str], address: str) -> bool:
+    """Returns True if a page's host and path begin as an address does."""
+    prefix = _names_in(address)
+    return netloc.lower() == urlsplit(address).netloc.lower() and names[: len(prefix)] == prefix
+
+
+def _names_in(address: str) -> list[str]:
+    return [name for name in urlsplit(address).path.split("/") if name]

@@ -1,0 +1,102 @@
+"""What `histscan info` says of a run beside its history."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from histscan.cli.run_argument import is_file
+from histscan.errors import HistoryError
+
+if TYPE_CHECKING:
+    from histscan.cli.run_argument import AnyRun
+
+__all__ = ["describe_run", "run_facts"]
+
+_MOST_METRICS = 6
+
+
+def run_facts(run: AnyRun) -> dict[str, Any]:
+    """Describes a run for programs.
+
+    Args:
+        run: The run.
+
+    Returns:
+        A JSON object.
+    """
+    return {
+        "state": run.state,
+        "exit_code": run.exit_code,
+        "wandb_version": run.wandb_version,
+        "created_at": run.created_at,
+        "heartbeat_at": run.heartbeat_at,
+        "duration": run.duration,
+        "tags": run.tags,
+        "axes": run.axes,
+        "metadata": _metadata(run),
+    }
+
+
+def describe_run(run: AnyRun) -> dict[str, str]:
+    """Describes a run for people.
+
+    Args:
+        run: The run.
+
+    Returns:
+        What is known, each with its name; texts may hold anything.
+    """
+    metadata = _metadata(run)
+    git = metadata.get("git")
+    facts = {
+        "state": run.state + (f", exit code {run.exit_code}" if run.exit_code is not None else ""),
+        "wandb": run.wandb_version,
+        "started": run.created_at,
+        "duration": "" if run.duration is None else _describe_duration(run.duration),
+        "program": _text(metadata.get("program")),
+        "python": _text(metadata.get("python")),
+        "git": _describe_git(git) if isinstance(git, dict) else "",
+        "tags": ", ".join(run.tags),
+        "axes": _describe_axes(run.axes),
+    }
+    return {name: fact for name, fact in facts.items() if fact}
+
+
+def _metadata(run: AnyRun) -> dict[str, Any]:
+    try:
+        return run.metadata or {}
+    except HistoryError:
+        if is_file(run):
+            raise
+        # A server may have no files to give: the rest can be told in any case.
+        return {}
+
+
+def _describe_duration(seconds: float) -> str:
+    try:
+        return str(timedelta(seconds=round(seconds)))
+    except OverflowError:
+        return ""
+
+
+def _describe_git(git: dict[str, Any]) -> str:
+    """Names a commit, and where it is from; clients before 0.18 call the latter `remote`."""
+    remote = _text(git.get("remote_url") or git.get("remote"))
+    commit = _text(git.get("commit"))
+    return f"{commit} of {remote}" if commit and remote else commit or remote
+
+
+def _describe_axes(axes: dict[str, str]) -> str:
+    by_axis: dict[str, list[str]] = {}
+    for metric, axis in axes.items():
+        by_axis.setdefault(axis, []).append(metric)
+    return "; ".join(
+        f"{', '.join(metrics[:_MOST_METRICS])}"
+        f"{f' and {len(metrics) - _MOST_METRICS} more' if len(metrics) > _MOST_METRICS else ''} over {axis}"
+        for axis, metrics in by_axis.items()
+    )
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""

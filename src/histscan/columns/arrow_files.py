@@ -1,0 +1,354 @@
+"""Histories as Parquet and Arrow files, written in bounded memory."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from itertools import chain
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
+
+from histscan._version import __version__
+from histscan.columns.passes import ColumnPasses, Watcher
+from histscan.common.steps import STEP
+from histscan.runs.log_scan import LogScan
+from histscan.runs.parquet_run import ParquetScan
+
+if TYPE_CHECKING:
+    import pyarrow
+
+    from histscan.api.exported import ExportedScan
+    from histscan.api.run import Run
+    from histscan.paging.paged_scan import PagedScan
+    from histscan.runs.log_run import LogRun
+    from histscan.runs.parquet_run import ParquetRun
+
+    AnyScan = LogScan | ParquetScan | PagedScan | ExportedScan
+
+__all__ = [
+    "ARROW_COMPRESSIONS",
+    "PARQUET_COMPRESSIONS",
+    "ROW_GROUP_ROWS",
+    "WrittenTable",
+    "bytes_to_read",
+    "run_metadata",
+    "write_arrow",
+    "write_parquet",
+]
+
+PARQUET_COMPRESSIONS = ("zstd", "snappy", "gzip", "lz4", "none")
+ARROW_COMPRESSIONS = ("zstd", "lz4", "none")
+
+ROW_GROUP_ROWS = 65_536
+# A row group is in memory while it is written; where rows are large, it has fewer of them.
+_ROW_GROUP_BYTES = 64 << 20
+
+
+@dataclass(frozen=True)
+class WrittenTable:
+    """What was written to a file.
+
+    Attributes:
+        columns: The columns' names.
+        rows: How many rows there are.
+        first_step: The step of the first row; None if there is none, or it is no number.
+        last_step: The step of the last row.
+    """
+
+    columns: list[str]
+    rows: int
+    first_step: float | None
+    last_step: float | None
+
+
+def bytes_to_read(scan: AnyScan) -> int:
+    """Tells how many bytes there are to read before a file is written.
+
+    Args:
+        scan: What is to be written.
+
+    Returns:
+        The bytes of all passes together, for a progress bar; 0 if unknown.
+    """
+    return 2 * scan.size if isinstance(scan, LogScan) else 0
+
+
+def run_metadata(run: LogRun | ParquetRun | Run) -> dict[str, str]:
+    """Describes a run for the metadata of a file.
+
+    Args:
+        run: The run.
+
+    Returns:
+        ``histscan.version``; and ``histscan.run``, a JSON object with entity, project, id, name, group, job type, tags,
+        notes and config of the run, its state, exit code, times and duration, the release of wandb, and the axes of its
+        metrics. Nothing of the machine that the run was recorded on is there, unless its config or notes have it.
+    """
+    described = {
+        "entity": run.entity,
+        "project": run.project,
+        "id": run.id,
+        "name": run.name,
+        "group": run.group,
+        "job_type": run.job_type,
+        "tags": run.tags,
+        "notes": run.notes,
+        "state": run.state,
+        "exit_code": run.exit_code,
+        "created_at": run.created_at,
+        "heartbeat_at": run.heartbeat_at,
+        "duration": run.duration,
+        "wandb_version": run.wandb_version,
+        "axes": run.axes,
+        "config": run.config,
+    }
+    return {"histscan.version": __version__, "histscan.run": json.dumps(described)}
+
+
+def write_parquet(
+    scan: AnyScan,
+    output: BinaryIO,
+    *,
+    nested: str = "json",
+    compression: str = "zstd",
+    metadata: Mapping[str, str] | None = None,
+    watch: Watcher | None = None,
+) -> WrittenTable:
+    """Writes what a scan covers as a Parquet file: row groups of 65,536 rows, or fewer where rows are large.
+
+    Columns have statistics. Where the steps rise, the file says that it is sorted by them. Numbers are encoded as
+    BYTE_STREAM_SPLIT and DELTA_BINARY_PACKED, which compress better than plain ones. Nested values are of Parquet's
+    type JSON.
+
+    Args:
+        scan: The scan; its keys, if it has some, are the columns.
+        output: Where to write; need not be seekable.
+        nested: ``"json"`` makes one column of JSON text of nested values, ``"flatten"`` columns with dotted names.
+        compression: One of `PARQUET_COMPRESSIONS`.
+        metadata: Pairs for the file's metadata, such as `run_metadata` gives.
+        watch: Is told how far it is.
+
+    Returns:
+        What was written.
+
+    Raises:
+        HistoryError: A page or a row can't be read.
+        ImportError: pyarrow is not installed (``pip install 'histscan[arrow]'``).
+        OSError: The log can't be read, or the file can't be written.
+        ValueError: An argument is none of those that it may be.
+    """
+    _check("compression", compression, PARQUET_COMPRESSIONS)
+
+    def open_writer(schema: pyarrow.Schema, is_sorted: bool) -> _TableWriter:
+        import pyarrow.parquet
+        import pyarrow.types as types
+
+        encodings = {
+            field.name: "BYTE_STREAM_SPLIT" if types.is_floating(field.type) else "DELTA_BINARY_PACKED"
+            for field in schema
+            if types.is_floating(field.type) or types.is_integer(field.type)
+        }
+        sorting = [(STEP, "ascending")] if is_sorted and STEP in schema.names else None
+        writer: _TableWriter = pyarrow.parquet.ParquetWriter(
+            output,
+            schema,
+            compression=compression,
+            use_dictionary=[field.name for field in schema if types.is_string(field.type)],
+            column_encoding=encodings,
+            sorting_columns=sorting and pyarrow.parquet.SortingColumn.from_ordering(schema, sorting),
+        )
+        return writer
+
+    return _write(scan, nested, metadata, watch, open_writer)
+
+
+def write_arrow(
+    scan: AnyScan,
+    output: BinaryIO,
+    *,
+    nested: str = "json",
+    compression: str = "zstd",
+    metadata: Mapping[str, str] | None = None,
+    watch: Watcher | None = None,
+) -> WrittenTable:
+    """Writes what a scan covers as an Arrow IPC file, which is Feather's second version, too.
+
+    Args:
+        scan: As for `write_parquet`.
+        output: As for `write_parquet`.
+        nested: As for `write_parquet`.
+        compression: One of `ARROW_COMPRESSIONS`; uncompressed files can be mapped into memory.
+        metadata: As for `write_parquet`.
+        watch: As for `write_parquet`.
+
+    Returns:
+        What was written.
+
+    Raises:
+        HistoryError: A page or a row can't be read.
+        ImportError: pyarrow is not installed (``pip install 'histscan[arrow]'``).
+        OSError: The log can't be read, or the file can't be written.
+        ValueError: An argument is none of those that it may be.
+    """
+    _check("compression", compression, ARROW_COMPRESSIONS)
+
+    def open_writer(schema: pyarrow.Schema, _is_sorted: bool) -> _TableWriter:
+        import pyarrow
+
+        options = pyarrow.ipc.IpcWriteOptions(compression=None if compression == "none" else compression)
+        writer: _TableWriter = pyarrow.ipc.new_file(output, schema, options=options)
+        return writer
+
+    return _write(scan, nested, metadata, watch, open_writer)
+
+
+class _TableWriter(Protocol):
+    """What pyarrow's writers have in common."""
+
+    def write_table(self, table: Any, /, *_arguments: Any) -> None: ...
+
+    def close(self) -> None: ...
+
+
+def _check(name: str, value: str, known: tuple[str, ...]) -> None:
+    if value not in known:
+        raise ValueError(f"{name} is one of {', '.join(known)}, not {value!r}")
+
+
+def _write(
+    scan: AnyScan,
+    nested: str,
+    metadata: Mapping[str, str] | None,
+    watch: Watcher | None,
+    open_writer: Callable[[pyarrow.Schema, bool], _TableWriter],
+) -> WrittenTable:
+    """Writes what a scan covers, with the writer that suits the file."""
+    _check("nested", nested, ("json", "flatten"))
+    try:
+        import pyarrow  # noqa: F401
+    except ImportError as error:
+        raise ImportError("Parquet and Arrow files need pyarrow: pip install 'histscan[arrow]'") from error
+
+    read = _read_log if isinstance(scan, LogScan) else _read_files if isinstance(scan, ParquetScan) else _read_pages
+    schema, is_sorted, batches = read(scan, nested, watch)
+    schema = schema.with_metadata(dict(metadata or {}) or None)
+    steps = _StepRange()
+    with closing(batches):
+        writer = open_writer(schema, is_sorted)
+        try:
+            for table in _row_groups(batches, schema):
+                # The number of rows is that of a row group for one writer, of a record batch for the other.
+                writer.write_table(table, ROW_GROUP_ROWS)
+                steps.add(table)
+        except BaseException:
+            # A writer that is freed open ends its file then, at whatever time that may be.
+            with suppress(Exception):
+                writer.close()
+            raise
+        writer.close()
+    return WrittenTable(schema.names, steps.rows, steps.first, steps.last)
+
+
+_Source = tuple["pyarrow.Schema", bool, Generator["pyarrow.RecordBatch", None, None]]
+"""Schema, whether the steps rise, and the rows."""
+
+
+def _read_log(scan: Any, nested: str, watch: Watcher | None) -> _Source:
+    """Makes the first pass over a log, and prepares the second one."""
+    import pyarrow
+
+    from histscan._core.arrow_stream import ArrowStream
+
+    passes = ColumnPasses(scan, flatten=nested == "flatten", watch=watch)
+    survey = passes.survey()
+    return pyarrow.schema(ArrowStream(survey.columns, ())), survey.is_sorted, passes.batches(survey)
+
+
+def _read_files(scan: Any, nested: str, watch: Watcher | None) -> _Source:
+    """Reads Parquet files, which know their types and give their rows by the order of steps."""
+    schema, batches = _read_batches(scan, nested)
+    return schema, True, _watched(batches, watch)
+
+
+def _read_pages(scan: Any, nested: str, watch: Watcher | None) -> _Source:
+    """Reads the pages of a server, which has its own order of keys, and promises none of steps."""
+    import pyarrow
+
+    schema, batches = _read_batches(scan, nested)
+    if getattr(scan, "keys", None):
+        return schema, False, _watched(batches, watch)
+    # As in what is written of a log.
+    names = sorted(schema.names, key=lambda name: (name != STEP, name))
+    ordered = (batch.select(names) for batch in batches)
+    return pyarrow.schema([schema.field(name) for name in names]), False, _watched(ordered, watch)
+
+
+def _read_batches(scan: Any, nested: str) -> tuple[pyarrow.Schema, Iterator[pyarrow.RecordBatch]]:
+    import pyarrow
+
+    batches = scan.batches(rows=ROW_GROUP_ROWS, nested=nested)
+    first = next(batches, None)
+    schema = pyarrow.schema([(STEP, pyarrow.int64())]) if first is None else first.schema
+    return schema, chain([] if first is None else [first], batches)
+
+
+def _watched(
+    batches: Iterable[pyarrow.RecordBatch], watch: Watcher | None
+) -> Generator[pyarrow.RecordBatch, None, None]:
+    rows = 0
+    for batch in batches:
+        rows += batch.num_rows
+        if watch is not None:
+            watch(0, rows)
+        yield batch
+
+
+class _StepRange:
+    """The steps of the first row and of the last one."""
+
+    def __init__(self) -> None:
+        self.rows = 0
+        self.first: float | None = None
+        self.last: float | None = None
+
+    def add(self, table: pyarrow.Table) -> None:
+        """Takes in rows, of which there has to be one."""
+        if STEP in table.schema.names:
+            steps = table.column(table.schema.names.index(STEP))
+            first, last = steps[0].as_py(), steps[-1].as_py()
+            if self.rows == 0:
+                self.first = first if isinstance(first, int | float) else None
+            self.last = last if isinstance(last, int | float) else None
+        self.rows += table.num_rows
+
+
+def _row_groups(batches: Iterable[pyarrow.RecordBatch], schema: pyarrow.Schema) -> Iterator[pyarrow.Table]:
+    """Gathers batches until there are enough rows, or bytes, for a row group."""
+    import pyarrow
+
+    group: list[pyarrow.RecordBatch] = []
+    rows = size = 0
+
+    def take() -> pyarrow.Table:
+        nonlocal rows, size
+        # Columns of one piece each: readers make a batch of every piece of an Arrow file.
+        table = pyarrow.Table.from_batches(group, schema).combine_chunks()
+        group.clear()
+        rows = size = 0
+        return table
+
+    for batch in batches:
+        while rows + batch.num_rows >= ROW_GROUP_ROWS:
+            left = ROW_GROUP_ROWS - rows
+            group.append(batch.slice(0, left))
+            batch = batch.slice(left)
+            yield take()
+        if batch.num_rows:
+            group.append(batch)
+            rows += batch.num_rows
+            size += batch.nbytes
+            if size >= _ROW_GROUP_BYTES:
+                yield take()
+    if group:
+        yield take()

@@ -1,0 +1,329 @@
+"""The columns of Parquet files as columns of one schema, without a detour over rows where types allow it.
+
+Numbers, bools, text, dates and times, lists of numbers and JSON text pass as they are, but for their width: integers
+are int64 (or uint64), floats are float64. What is nested, and what is of different types in different files, goes
+through the core's column builder, as the rows of every other source do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from histscan._core.arrow_batch import ArrowBatch
+from histscan._core.arrow_rows import ArrowPage
+from histscan._core.arrow_stream import ArrowStream
+from histscan._core.column_builder import ColumnBuilder
+from histscan._core.column_chunk import ColumnChunk
+from histscan._core.column_types import merge_columns
+from histscan.common.lazy import cached_property
+from histscan.common.steps import STEP
+from histscan.errors import HistoryError
+from histscan.sources.parquet import ParquetSource, is_json
+
+if TYPE_CHECKING:
+    import pyarrow
+
+__all__ = ["ColumnPlan", "TableStream"]
+
+_ROWS_AT_ONCE = 8192
+"""Rows after which it is looked how much text there is."""
+
+PageReader = Callable[..., Iterator[ArrowPage]]
+
+
+class ColumnPlan:
+    """How the columns of files become columns of one table.
+
+    Args:
+        sources: The files.
+        read_pages: Reads the rows that are wanted: ``paging.parquet_pages.read_pages`` without what is given here.
+        keys: The keys to make columns of, in this order; None for all columns.
+        flatten: Nested values become columns with dotted names.
+    """
+
+    def __init__(
+        self, sources: Sequence[ParquetSource], read_pages: PageReader, *, keys: Sequence[str] | None, flatten: bool
+    ) -> None:
+        self._sources = sources
+        self._read_pages = read_pages
+        self._flatten = flatten
+        self._all = keys is None
+        names = dict.fromkeys(name for source in sources for name in source.schema.names)
+        self.keys = list(names) if keys is None else list(dict.fromkeys(keys))
+        fields = {key: self._field(key) for key in self.keys}
+        self._plain = {key: field for key, field in fields.items() if field is not None}
+        self._others = [key for key in self.keys if key not in self._plain]
+
+    def _field(self, key: str) -> pyarrow.Field | None:
+        """The field of a column that can pass as it is; None where it can't."""
+        import pyarrow
+
+        kinds: dict[Any, pyarrow.Field] = {}
+        for source in self._sources:
+            if source.schema.names.count(key) > 1:
+                return None
+            place = source.schema.get_field_index(key)
+            if place < 0:
+                if source.column_of(key) is not None:
+                    return None
+                continue
+            field = source.schema.field(place)
+            kind = pyarrow.int64() if key == STEP and source.row_steps is None else _plain_type(field)
+            if kind is None or (self._flatten and is_json(field)):
+                return None
+            if not pyarrow.types.is_null(kind):
+                kinds[kind] = pyarrow.field(key, kind, metadata=field.metadata if is_json(field) else None)
+        if not kinds:
+            return pyarrow.field(key, pyarrow.null())
+        return next(iter(kinds.values())) if len(kinds) == 1 else None
+
+    def table(self) -> pyarrow.Table:
+        """Reads everything.
+
+        Returns:
+            All rows.
+
+        Raises:
+            HistoryError: A file is damaged.
+        """
+        import pyarrow
+
+        pieces: list[pyarrow.Table] = []
+        chunks: list[ColumnChunk] = []
+        for table in self._tables():
+            pieces.append(self._plain_columns(table))
+            if self._others:
+                chunks.extend(self._chunks(table))
+        plain = pyarrow.concat_tables(pieces) if pieces else self._plain_schema.empty_table()
+        if not self._others:
+            return plain
+        return self._joined(plain, pyarrow.table(ArrowStream(self._formats(chunks), chunks)))
+
+    def tables(self) -> Iterator[pyarrow.Table]:
+        """Reads piece by piece, of one schema; where the types of columns have to be found, once before.
+
+        Yields:
+            Tables of some rows.
+
+        Raises:
+            HistoryError: A file is damaged; the rows before have been yielded.
+        """
+        import pyarrow
+
+        for table in self._tables():
+            plain = self._plain_columns(table)
+            if not self._others:
+                yield plain
+                continue
+            others = pyarrow.table(ArrowStream(self._other_formats, self._chunks(table)))
+            yield self._joined(plain, others)
+
+    @cached_property
+    def schema(self) -> pyarrow.Schema:
+        """The schema of `tables`."""
+        import pyarrow
+
+        if not self._others:
+            return self._plain_schema
+        others = pyarrow.table(ArrowStream(self._other_formats, []))
+        return self._joined(self._plain_schema.empty_table(), others).schema
+
+    @cached_property
+    def _plain_schema(self) -> pyarrow.Schema:
+        import pyarrow
+
+        return pyarrow.schema(list(self._plain.values()))
+
+    @cached_property
+    def _other_formats(self) -> dict[str, str]:
+        """The types of the columns that don't pass as they are, which only their values tell."""
+
+        def chunks() -> Iterator[ColumnChunk]:
+            try:
+                for table in self._tables(self._others):
+                    yield from self._chunks(table)
+            except HistoryError:
+                # The pass that makes the columns raises it, behind the rows before it.
+                return
+
+        return self._formats(chunks())
+
+    def _formats(self, chunks: Any) -> dict[str, str]:
+        formats = merge_columns(chunks)
+        if not self._flatten:
+            # Also a column that no row has a value of is one.
+            formats = {key: formats.get(key, "n") for key in self._others}
+        return formats
+
+    def _tables(self, keys: Sequence[str] | None = None) -> Iterator[pyarrow.Table]:
+        """Yields the wanted rows of each piece of a file, with its own columns."""
+        import pyarrow
+
+        wanted = keys if keys is not None else None if self._all else self.keys
+        for page in self._read_pages(keys=None, columns=wanted):
+            segments = page.segments()
+            batches = [batch.source for batch in page.batches]
+            first = 0
+            while first < len(segments):
+                last = first + 1
+                while last < len(segments) and segments[last][0] == segments[first][0]:
+                    last += 1
+                batch = batches[segments[first][0]]
+                runs = [(begin, count) for _, begin, count in segments[first:last]]
+                if len(runs) == 1:
+                    piece = batch.slice(*runs[0])
+                else:
+                    rows = [row for begin, count in runs for row in range(begin, begin + count)]
+                    piece = batch.take(pyarrow.array(rows, pyarrow.int64()))
+                yield pyarrow.Table.from_batches([piece])
+                first = last
+
+    def _plain_columns(self, table: pyarrow.Table) -> pyarrow.Table:
+        """The columns that pass as they are, and nulls for those that this piece lacks."""
+        import pyarrow
+
+        columns = []
+        for field in self._plain.values():
+            place = table.schema.get_field_index(field.name)
+            if place < 0:
+                columns.append(pyarrow.nulls(len(table), field.type))
+                continue
+            column = table.column(place)
+            if field.name == STEP and pyarrow.types.is_floating(column.type):
+                column = column.cast(pyarrow.float64())
+            columns.append(column if column.type == field.type else column.cast(field.type))
+        if not columns:
+            return table.select([])
+        return pyarrow.Table.from_arrays(columns, schema=self._plain_schema)
+
+    def _chunks(self, table: pyarrow.Table) -> list[ColumnChunk]:
+        """The other columns of a piece: one chunk, unless there is so much text that it takes several."""
+        builder = ColumnBuilder(None if self._flatten and self._all else self._others, flatten=self._flatten)
+        wanted = {key.split(".")[0] for key in self._others} | set(self._others)
+        names = [
+            name for name in table.schema.names if name in wanted or any(key.startswith(f"{name}.") for key in wanted)
+        ]
+        chunks = []
+        rows = 0
+        for batch in table.select(names).to_batches():
+            page = ArrowPage([ArrowBatch(batch, plain_steps=True)])
+            first = 0
+            while first < len(page):
+                first = builder.add_page(page, first, _ROWS_AT_ONCE)
+                if builder.is_full:
+                    chunks.append(builder.take_chunk())
+            rows += batch.num_rows
+        # Without a column a table has no batches.
+        builder.add_rows({} for _ in range(len(table) - rows))
+        if builder.row_count or not chunks:
+            chunks.append(builder.take_chunk())
+        return chunks
+
+    def _joined(self, plain: pyarrow.Table, others: pyarrow.Table) -> pyarrow.Table:
+        """Puts the columns side by side, in the order of the keys."""
+        import pyarrow
+
+        names = list(self.keys) if not self._flatten else []
+        for key in self.keys if self._flatten else ():
+            dotted = [name for name in others.schema.names if name == key or name.startswith(f"{key}.")]
+            names.extend([key] if key in self._plain else dotted)
+        names = list(dict.fromkeys(names))
+        columns, fields = [], []
+        for name in names:
+            source = plain if name in self._plain else others
+            place = source.schema.get_field_index(name)
+            columns.append(source.column(place))
+            fields.append(source.schema.field(place))
+        return pyarrow.Table.from_arrays(columns, schema=pyarrow.schema(fields))
+
+
+class TableStream:
+    """Record batches of a plan, of so many rows each.
+
+    Args:
+        plan: The plan.
+        rows: Rows in a batch; the last one has what is left.
+
+    Attributes:
+        error: What ended the stream early; None if nothing did.
+    """
+
+    def __init__(self, plan: ColumnPlan, rows: int) -> None:
+        self._plan = plan
+        self._rows = rows
+        self.error: Exception | None = None
+
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
+        """The stream as a capsule, for anything that takes Arrow's PyCapsules."""
+        import pyarrow
+
+        reader = pyarrow.RecordBatchReader.from_batches(self._plan.schema, self._batches())
+        return reader.__arrow_c_stream__(requested_schema)
+
+    def _batches(self) -> Iterator[pyarrow.RecordBatch]:
+        waiting: list[pyarrow.Table] = []
+        count = 0
+        failure: HistoryError | None = None
+        pieces = self._plan.tables()
+        while failure is None:
+            try:
+                piece = next(pieces, None)
+            except HistoryError as error:
+                failure = error
+                break
+            if piece is None:
+                break
+            waiting.append(piece)
+            count += len(piece)
+            if count >= self._rows:
+                table = _one_table(waiting)
+                whole = count - count % self._rows
+                for first in range(0, whole, self._rows):
+                    yield _one_batch(table.slice(first, self._rows))
+                waiting = [table.slice(whole)]
+                count -= whole
+        if count:
+            yield _one_batch(_one_table(waiting))
+        if failure is not None:
+            self.error = failure
+            raise failure
+
+
+def _one_table(tables: Sequence[pyarrow.Table]) -> pyarrow.Table:
+    import pyarrow
+
+    return tables[0] if len(tables) == 1 else pyarrow.concat_tables(tables)
+
+
+def _one_batch(table: pyarrow.Table) -> pyarrow.RecordBatch:
+    """A table of few rows as the one batch that a stream's consumer expects."""
+    return table.combine_chunks().to_batches()[0]
+
+
+def _plain_type(field: pyarrow.Field) -> pyarrow.DataType | None:
+    """The type that a column passes as; None where it can't pass."""
+    import pyarrow
+
+    types = pyarrow.types
+    kind = field.type
+    if is_json(field):
+        return kind
+    if types.is_dictionary(kind):
+        kind = kind.value_type
+        return pyarrow.string() if types.is_string(kind) or types.is_large_string(kind) else None
+    if types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind):
+        item = kind.value_type
+        if types.is_floating(item):
+            return pyarrow.list_(pyarrow.float64())
+        is_number = types.is_integer(item) and not types.is_uint64(item)
+        return pyarrow.list_(pyarrow.int64()) if is_number else None
+    if types.is_integer(kind):
+        return kind if types.is_uint64(kind) else pyarrow.int64()
+    if types.is_floating(kind):
+        return pyarrow.float64()
+    if types.is_string(kind) or types.is_large_string(kind):
+        return pyarrow.string()
+    if types.is_boolean(kind) or types.is_null(kind) or types.is_date(kind) or types.is_time(kind):
+        return kind
+    return kind if types.is_timestamp(kind) else None

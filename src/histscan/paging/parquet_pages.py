@@ -1,0 +1,114 @@
+"""Pages of Parquet files: the rows of all files in the order of their steps, read row group by row group."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+from histscan._core.arrow_batch import ArrowBatch
+from histscan._core.arrow_rows import ArrowPage, take_rows
+from histscan.common.steps import STEP
+from histscan.errors import HistoryDecodeError
+from histscan.sources.parquet import ParquetSource, RowGroup
+
+__all__ = ["read_pages"]
+
+
+def read_pages(
+    sources: Sequence[ParquetSource],
+    *,
+    keys: Sequence[str] | None,
+    required: Sequence[str] = (),
+    columns: Iterable[str] | None = None,
+    min_step: int,
+    stop_step: int,
+    watch: Callable[[ParquetSource, RowGroup], object] | None = None,
+) -> Iterator[ArrowPage]:
+    """Reads rows in the order of their steps, whatever order and overlaps the files have.
+
+    A row group is read when the rows before its first step have been given, and kept until its last row has. Rows of
+    one step come in the order of the files, and within a file in its own; of those that are alike in all that is read
+    and come from different files, one is given.
+
+    Args:
+        sources: The files.
+        keys: What rows are made of, in this order; None for all columns that are read.
+        required: The keys that a row must have to be one.
+        columns: The keys whose columns are read, beside those of `keys` and `required`; None for all if there are no
+            `keys`.
+        min_step: First step, inclusive.
+        stop_step: Where to stop, exclusive.
+        watch: Is told of each row group that was read.
+
+    Yields:
+        Pages that have rows.
+
+    Raises:
+        HistoryDecodeError: A row group is damaged; all rows before its first step were given.
+    """
+    waiting: list[tuple[int, int, int, ArrowBatch]] = []
+    reads_all = keys is None and columns is None
+    wanted = list(dict.fromkeys([STEP, *(columns or ()), *(keys or ()), *required]))
+    groups: list[tuple[int, int, int, RowGroup]] = []
+    paths: list[list[str] | None] = []
+    for origin, source in enumerate(sources):
+        found = [source.column_of(key) for key in wanted]
+        paths.append(None if reads_all else [path for path in found if path is not None])
+        if all(source.column_of(key) is not None for key in required):
+            groups.extend(
+                (group.first_step, origin, group.index, group)
+                for group in source.groups
+                if group.first_step < stop_step and group.last_step >= min_step
+            )
+    groups.sort(key=lambda entry: entry[:3])
+    position = 0
+    while position < len(groups) or waiting:
+        while position < len(groups) and not any(
+            batch.next_step < groups[position][0] for *_, batch in waiting if batch.next_step is not None
+        ):
+            _, origin, index, group = groups[position]
+            position += 1
+            for batch in _read_group(sources[origin], group, keys=keys, required=required, columns=paths[origin]):
+                batch.origin = origin
+                batch.order_by_step(min_step, stop_step)
+                waiting.append((origin, index, batch.first_row, batch))
+            if watch is not None:
+                watch(sources[origin], group)
+            waiting = sorted(entry for entry in waiting if entry[3].next_step is not None)
+        page = take_rows([batch for *_, batch in waiting], groups[position][0] if position < len(groups) else None)
+        waiting = [entry for entry in waiting if entry[3].next_step is not None]
+        if len(page):
+            yield page
+
+
+def _read_group(
+    source: ParquetSource,
+    group: RowGroup,
+    *,
+    keys: Sequence[str] | None,
+    required: Sequence[str],
+    columns: Sequence[str] | None,
+) -> list[ArrowBatch]:
+    """Reads a row group and decodes what its batches are made of.
+
+    Raises:
+        HistoryDecodeError: It is damaged, or has columns of a type that rows can't have.
+    """
+    page = f"row group {group.index}"
+    batches: list[ArrowBatch] = []
+    rows = 0
+    try:
+        steps = None if source.row_steps is None else source.row_steps[group.index]
+        for source_batch in source.read(group, columns):
+            batch = ArrowBatch(
+                source_batch,
+                keys=keys,
+                required=required,
+                steps=None if steps is None else steps[rows : rows + source_batch.num_rows],
+            )
+            batch.run, batch.page, batch.first_row, batch.source = source.name, page, rows, source_batch
+            rows += len(batch)
+            batches.append(batch)
+    except HistoryDecodeError as error:
+        error.add_location(run=source.name, page=page)
+        raise
+    return batches

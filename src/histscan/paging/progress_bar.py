@@ -1,0 +1,71 @@
+"""A progress bar for whoever reads a run: how much is read, how many rows, how fast, and the time left."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import suppress
+from types import TracebackType
+from typing import TYPE_CHECKING, Literal, TextIO
+
+if TYPE_CHECKING:
+    from histscan.paging.row_bar import RowBar
+
+__all__ = ["ProgressBar"]
+
+
+class ProgressBar:
+    """A bar on a terminal or in a notebook; prints nothing anywhere else.
+
+    tqdm draws it, and is imported when there is something to draw on.
+
+    Args:
+        total: How much there is to do; 0 if unknown, which shows rows alone.
+        unit: What `total` counts: ``"bytes"`` to read, or ``"steps"`` of a scan.
+        stream: Where to print; None for standard error.
+        wanted: False shows nothing.
+    """
+
+    def __init__(
+        self,
+        total: int,
+        unit: Literal["bytes", "steps"] = "bytes",
+        stream: TextIO | None = None,
+        *,
+        wanted: bool = True,
+    ) -> None:
+        self._bar: RowBar | None = None
+        stream = sys.stderr if stream is None else stream
+        # A notebook's streams are no terminals, but tqdm has widgets for it.
+        if wanted and (stream.isatty() or "ipykernel" in sys.modules):
+            from histscan.paging.row_bar import RowBar
+
+            self._bar = RowBar.make(total, unit, stream)
+
+    def update(self, done: int, rows: int) -> None:
+        """Shows the progress, at most ten times a second.
+
+        Args:
+            done: How much of the total is done.
+            rows: Rows so far.
+        """
+        if self._bar is not None:
+            try:
+                self._bar.show(done, rows)
+            except OSError:
+                # The terminal is gone; that must not end the scan.
+                self.close()
+
+    def close(self) -> None:
+        """Removes the bar."""
+        bar, self._bar = self._bar, None
+        if bar is not None:
+            with suppress(OSError):
+                bar.close()
+
+    def __enter__(self) -> ProgressBar:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

@@ -1,0 +1,96 @@
+"""A bar of tqdm's with rows beside what it counts.
+
+Imported when a bar is drawn, because tqdm takes longer to import than all of histscan.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from typing import Any, Literal, TextIO
+
+from tqdm.auto import tqdm
+
+__all__ = ["RowBar"]
+
+# A bar that disappears at once only flickers.
+SHOWN_AFTER = 0.5
+SHOWN_EVERY = 0.1
+
+_WITH_TOTAL = "{l_bar}{bar}| {n_fmt}/{total_fmt}{unit} [{elapsed}<{remaining}, {rows} rows, {row_rate} rows/s]"
+_WITHOUT_TOTAL = "{rows} rows [{elapsed}, {row_rate} rows/s]"
+
+
+class RowBar(tqdm):  # type: ignore[type-arg]
+    """A bar that also shows rows and their rate. Make it with `make`."""
+
+    # tqdm would start a thread for the whole process, which redraws bars that stand still.
+    monitor_interval = 0
+
+    _rows = 0
+    _process = 0
+
+    @classmethod
+    def make(cls, total: int, unit: Literal["bytes", "steps"], stream: TextIO) -> RowBar:
+        """Makes a bar.
+
+        Args:
+            total: How much there is to do; 0 if unknown.
+            unit: What `total` counts.
+            stream: Where to print. Where it is no terminal, only a notebook's widget is shown.
+
+        Returns:
+            The bar, which appears after half a second.
+        """
+        bar = cls(
+            total=total or None,
+            file=stream,
+            disable=None,
+            leave=False,
+            delay=SHOWN_AFTER,
+            mininterval=SHOWN_EVERY,
+            # Decide by time alone: bytes advance in bursts, with many rows between.
+            miniters=0,
+            smoothing=0,
+            **_width_options(stream),
+            unit="B" if unit == "bytes" else f" {unit}",
+            unit_scale=unit == "bytes",
+            bar_format=_WITH_TOTAL if total else _WITHOUT_TOTAL,
+        )
+        bar._process = os.getpid()
+        return bar
+
+    def show(self, done: int, rows: int) -> None:
+        """Moves the bar.
+
+        Args:
+            done: How much of the total is done. A file that is still being written may have grown beyond it.
+            rows: Rows so far.
+        """
+        if self._process != os.getpid():
+            return
+        self._rows = rows
+        self.update((min(done, self.total) if self.total else done) - self.n)
+
+    @property
+    def format_dict(self) -> dict[str, Any]:
+        """The values for ``bar_format``."""
+        values = super().format_dict
+        seconds = values["elapsed"]
+        rate = self._rows / seconds if seconds else 0
+        return {**values, "rows": f"{self._rows:,}", "row_rate": f"{rate:,.0f}"}
+
+    def close(self) -> None:
+        """Removes the bar."""
+        # A forked process leaves its parent's bar alone: a thread that it lacks may have held tqdm's lock.
+        if self._process == os.getpid():
+            super().close()
+
+
+def _width_options(stream: TextIO) -> dict[str, Any]:
+    """Returns the options for tqdm that make a bar as wide as the terminal."""
+    with suppress(OSError, ValueError):
+        if not os.get_terminal_size(stream.fileno()).columns:
+            # Some terminals do not know their width, and say 0; tqdm would show nothing there.
+            return {"ncols": 79, "nrows": 20}
+    return {"dynamic_ncols": True}

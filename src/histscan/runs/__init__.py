@@ -1,0 +1,1 @@
+"""Runs: what has a history, whatever it is stored in."""

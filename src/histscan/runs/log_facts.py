@@ -1,0 +1,232 @@
+"""What a log's other records tell of its run: how it ended, what ran, which axes its metrics have."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from google.protobuf.message import DecodeError, Message
+
+from histscan._core.log_page import LogPage
+from histscan._core.log_reader import LogReader
+from histscan.errors import HistoryDecodeError
+from histscan.runs.log_segments import quiet, read_pages
+
+if TYPE_CHECKING:
+    from histscan import proto
+
+__all__ = ["FACT_FIELDS", "LogFacts", "iso_time", "moment", "read_facts"]
+
+# The numbers of fields in wandb's `Record`.
+_HISTORY, _TELEMETRY, _METRIC, _RUN, _EXIT, _HEADER, _ENVIRONMENT = 2, 11, 12, 17, 18, 21, 26
+
+FACT_FIELDS = (_HISTORY, _TELEMETRY, _METRIC, _RUN, _EXIT, _HEADER, _ENVIRONMENT)
+"""The kinds of records that `LogFacts` reads: what a `LogReader` has to keep for it."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_RUNTIME = "_runtime"
+
+# How clients of wandb before 0.18 call things in `wandb-metadata.json`.
+_OLD_NAMES = {
+    "startedAt": "started_at",
+    "codePath": "code_path",
+    "gpu": "gpu_type",
+    "gpuCount": "gpu_count",
+    "cpuCount": "cpu_count",
+    "cpuCountLogical": "cpu_count_logical",
+    "cuda": "cuda_version",
+    "cudaVersion": "cuda_version",
+}
+_PLAIN_NAMES = (
+    "os",
+    "python",
+    "docker",
+    "args",
+    "program",
+    "code_path",
+    "colab",
+    "cpu_count",
+    "cpu_count_logical",
+    "gpu_type",
+    "gpu_count",
+    "cuda_version",
+)
+_METADATA_FILE = Path("files", "wandb-metadata.json")
+
+_Record = TypeVar("_Record", bound=Message)
+
+
+@dataclass
+class LogFacts:
+    """What the records of a log, or of several logs of one run, tell beside rows, config and summary.
+
+    Attributes:
+        exit_code: What the run ended with; None if it has not ended, or not properly.
+        duration: Seconds that the run took, or has taken until its last row; None if nothing tells.
+        wandb_version: The release of wandb that recorded the run; empty if the log does not tell.
+        axes: The x-axis of each metric that was defined with one; patterns such as ``"val/*"`` are kept as they are.
+        metadata: What ran, by the names of ``wandb-metadata.json``; nothing that names the machine or its user.
+    """
+
+    exit_code: int | None = None
+    duration: float | None = None
+    wandb_version: str = ""
+    axes: dict[str, str] = field(default_factory=dict)
+    metadata: dict[str, Any] = field(default_factory=dict)
+
+    def add_page(self, page: LogPage) -> None:
+        """Takes in what a page of the log tells. A record that can't be read tells nothing.
+
+        Args:
+            page: A page of a reader that keeps `FACT_FIELDS`.
+        """
+        from histscan import proto
+
+        for header in _parse(page, _HEADER, proto.HeaderRecord):
+            # wandb-core's own version has the commit that it was built from behind it.
+            self.wandb_version = self.wandb_version or header.version_info.producer.partition("+")[0]
+        for run in _parse(page, _RUN, proto.RunRecord):
+            self._add_telemetry(run.telemetry)
+            self._add_git(run.git)
+        for telemetry in _parse(page, _TELEMETRY, proto.TelemetryRecord):
+            self._add_telemetry(telemetry)
+        for environment in _parse(page, _ENVIRONMENT, proto.EnvironmentRecord):
+            self._add_environment(environment)
+        for metric in _parse(page, _METRIC, proto.MetricRecord):
+            self._add_metric(metric)
+        if len(page):
+            self._add_last_row(page)
+        for ended in _parse(page, _EXIT, proto.RunExitRecord):
+            if not ended.not_complete:
+                self.exit_code = int(ended.exit_code)
+            self._note_duration(float(ended.runtime) or None)
+
+    def add_metadata_file(self, log: Path) -> None:
+        """Takes in what the file beside a log tells and the log does not: clients before 0.18 write it there only.
+
+        Args:
+            log: The log.
+        """
+        try:
+            found = json.loads((log.parent / _METADATA_FILE).read_bytes())
+        except (OSError, ValueError, RecursionError):
+            return
+        if not isinstance(found, dict):
+            return
+        renamed = {_OLD_NAMES.get(name, name): value for name, value in found.items()}
+        git = renamed.get("git")
+        if isinstance(git, dict):
+            renamed["git"] = {"remote_url" if name == "remote" else name: value for name, value in git.items()}
+        for name in (*_PLAIN_NAMES, "started_at", "git"):
+            if renamed.get(name):
+                self.metadata.setdefault(name, renamed[name])
+
+    def _add_telemetry(self, telemetry: proto.TelemetryRecord) -> None:
+        if telemetry.cli_version:
+            self.wandb_version = telemetry.cli_version
+        if telemetry.python_version:
+            self.metadata.setdefault("python", telemetry.python_version)
+
+    def _add_environment(self, environment: proto.EnvironmentRecord) -> None:
+        for name in _PLAIN_NAMES:
+            value = getattr(environment, name)
+            if value:
+                self.metadata[name] = list(value) if name == "args" else value
+        if environment.HasField("started_at"):
+            self.metadata["started_at"] = iso_time(environment.started_at, precise=True)
+        self._add_git(environment.git)
+
+    def _add_git(self, git: proto.GitRepoRecord) -> None:
+        told = {name: value for name in ("remote_url", "commit") if (value := getattr(git, name))}
+        if told:
+            self.metadata["git"] = {**self.metadata.get("git", {}), **told}
+
+    def _add_metric(self, metric: proto.MetricRecord) -> None:
+        name = metric.name or metric.glob_name
+        if metric.step_metric:
+            self.axes[name] = metric.step_metric
+        elif metric._control.overwrite:
+            self.axes.pop(name, None)
+
+    def _add_last_row(self, page: LogPage) -> None:
+        try:
+            row = page.row(len(page) - 1)
+        except HistoryDecodeError:
+            return
+        self._note_duration(row.get(_RUNTIME))
+
+    def _note_duration(self, seconds: Any) -> None:
+        if isinstance(seconds, int | float) and not isinstance(seconds, bool) and 0 <= seconds < float("inf"):
+            self.duration = max(self.duration or 0.0, float(seconds))
+
+
+def read_facts(logs: Sequence[Path], *, skip_corrupt: bool = False) -> LogFacts:
+    """Reads logs through, without decoding their rows.
+
+    Args:
+        logs: The logs of one run, in order.
+        skip_corrupt: Go on behind corrupt parts, instead of ending there.
+
+    Returns:
+        What they tell.
+
+    Raises:
+        LogFormatError: A file is no log.
+        OSError: A file can't be read.
+    """
+    facts = LogFacts()
+    with quiet():  # scans warn of the same
+        for log in logs:
+            # How the run ended is what its last log says.
+            facts.exit_code = None
+            for page in read_pages(log, LogReader(skip_corrupt=skip_corrupt, fields=FACT_FIELDS)):
+                facts.add_page(page)
+            facts.add_metadata_file(log)
+    return facts
+
+
+def moment(timestamp: proto.Timestamp) -> datetime | None:
+    """Makes a time of a protobuf timestamp.
+
+    Args:
+        timestamp: The timestamp.
+
+    Returns:
+        The time in UTC, to the microsecond; None for what is not set, or beyond all calendars.
+    """
+    if not timestamp.seconds and not timestamp.nanos:
+        return None
+    try:
+        return _EPOCH + timedelta(seconds=timestamp.seconds, microseconds=timestamp.nanos // 1_000)
+    except OverflowError:
+        return None
+
+
+def iso_time(timestamp: proto.Timestamp, *, precise: bool = False) -> str:
+    """Writes a protobuf timestamp as W&B's API writes times: ``2026-01-31T12:00:00Z``.
+
+    Args:
+        timestamp: The timestamp.
+        precise: Whether to write fractions of a second, if there are any.
+
+    Returns:
+        The time; empty if there is none.
+    """
+    found = moment(timestamp)
+    if found is None:
+        return ""
+    return f"{(found if precise else found.replace(microsecond=0)).replace(tzinfo=None).isoformat()}Z"
+
+
+def _parse(page: LogPage, field_number: int, record: type[_Record]) -> list[_Record]:
+    found = []
+    for message in page.records(field_number):
+        try:
+            found.append(record.FromString(message))
+        except DecodeError:
+            continue
+    return found

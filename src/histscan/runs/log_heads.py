@@ -1,0 +1,144 @@
+"""Which run a log belongs to, from the run record near its beginning; and the logs of one run put in order."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from histscan._core.log_reader import LogReader
+from histscan.errors import HistoryError
+from histscan.runs.log_segments import quiet, read_pages
+
+__all__ = ["RUN_FIELD", "LogHead", "order_segments", "read_head", "read_run_record"]
+
+RUN_FIELD = 17
+"""The field of wandb's `Record` that holds the run."""
+
+# How wandb names runs' folders: `run-20260131_120000-abc`, `offline-run-…`.
+_RUN_FOLDER = re.compile(r"(?:offline-)?run-(?P<time>\d{8}_\d{6})-(?P<id>.+)")
+_NAMES_SHOWN = 5
+
+
+@dataclass(frozen=True)
+class LogHead:
+    """A log, and what its run record says.
+
+    Attributes:
+        file: The log.
+        record: The first ``RunRecord``, which later ones repeat; an empty one where the log has none yet.
+    """
+
+    file: Path
+    record: Any
+
+    @property
+    def run_id(self) -> str:
+        """The run's id; as the folder's name has it where the log does not tell."""
+        folder = _RUN_FOLDER.fullmatch(self.file.parent.name)
+        return str(self.record.run_id) or (folder["id"] if folder else self.file.name.partition(".")[0])
+
+    @property
+    def folder_time(self) -> str:
+        """When the run was started, as its folder's name has it in local time; empty where it does not."""
+        folder = _RUN_FOLDER.fullmatch(self.file.parent.name)
+        return folder["time"] if folder else ""
+
+    def is_of_same_run(self, other: LogHead) -> bool:
+        """Returns True if two logs may be those of one run: nothing that both say differs.
+
+        Args:
+            other: The other log.
+        """
+        return self.run_id == other.run_id and all(
+            not one or not two or one == two
+            for one, two in (
+                (self.record.entity, other.record.entity),
+                (self.record.project, other.record.project),
+            )
+        )
+
+
+def read_run_record(message: bytes) -> Any:
+    """Parses a run record.
+
+    Args:
+        message: The bytes of a ``RunRecord``.
+
+    Returns:
+        The message.
+    """
+    from histscan.proto import RunRecord
+
+    return RunRecord.FromString(message)
+
+
+def read_head(file: Path, *, skip_corrupt: bool = False) -> LogHead:
+    """Reads a log as far as its run record.
+
+    Args:
+        file: The log.
+        skip_corrupt: Skip corrupt parts, instead of ending there.
+
+    Returns:
+        What the record says.
+
+    Raises:
+        LogFormatError: The file is empty, or no wandb log.
+        OSError: The file can't be read.
+    """
+    reader = LogReader(skip_corrupt)
+    with quiet():  # the scan warns
+        try:
+            for page in read_pages(file, reader):
+                for message in page.records(RUN_FIELD):
+                    return LogHead(file, read_run_record(message))
+        except HistoryError as error:
+            error.add_location(run=str(file))
+            raise
+    return LogHead(file, read_run_record(b""))
+
+
+def order_segments(
+    heads: Sequence[LogHead], given: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
+) -> list[LogHead]:
+    """Puts the logs of one run in the order in which they were started.
+
+    Args:
+        heads: The logs.
+        given: What the caller named, for errors.
+
+    Returns:
+        The logs.
+
+    Raises:
+        HistoryError: They belong to several runs.
+    """
+    # Folders are named in local time, so that both kinds of times are never compared.
+    by_record = all(head.record.HasField("start_time") for head in heads)
+    ordered = sorted(
+        heads,
+        key=lambda head: (
+            (head.record.start_time.seconds, head.record.start_time.nanos) if by_record else (0, 0),
+            head.folder_time,
+            str(head.file),
+        ),
+    )
+    if all(head.is_of_same_run(ordered[0]) for head in ordered):
+        return ordered
+    by_run: dict[tuple[str, str, str], LogHead] = {}
+    for head in sorted(heads, key=lambda head: head.file):
+        by_run.setdefault((head.record.entity, head.record.project, head.run_id), head)
+    folder = given if isinstance(given, str | os.PathLike) else None
+    names = [
+        str(head.file if folder is None or not head.file.is_relative_to(folder) else head.file.relative_to(folder))
+        for head in by_run.values()
+    ]
+    shown = ", ".join(names[:_NAMES_SHOWN]) + (f" and {len(names) - _NAMES_SHOWN} more" if names[_NAMES_SHOWN:] else "")
+    raise HistoryError(
+        f"{'the list' if folder is None else repr(os.fspath(folder))} holds {len(names)} different runs ({shown}): "
+        "pass the path of one run. Several logs are one run if they have one id, as those of a resumed run do"
+    )

@@ -1,0 +1,132 @@
+"""What a run in a ``.wandb`` log tells beside its history, config and summary."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timezone
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from histscan.runs.recorded_run import RecordedRun
+from histscan.runs.run_state import run_state
+
+if TYPE_CHECKING:
+    from histscan.runs.console import ConsoleLine
+    from histscan.runs.log_facts import LogFacts
+    from histscan.runs.system_metrics import SystemMetricsScan
+
+__all__ = ["LogMembers"]
+
+_Version = tuple[tuple[int, int], ...]
+
+
+class LogMembers(RecordedRun):
+    """The members of a run that come from a log's other records; mixed into `histscan.LogRun`."""
+
+    if TYPE_CHECKING:
+        file: Path
+        files: list[Path]
+        _skip_corrupt: bool
+        _first_record: Any
+
+    _read_facts: tuple[_Version, LogFacts] | None = None
+
+    @property
+    def _facts(self) -> LogFacts:
+        """What a pass over the logs tells; made again when a file has changed."""
+        statuses = [log.stat() for log in self.files]
+        version = tuple((status.st_size, status.st_mtime_ns) for status in statuses)
+        if self._read_facts is None or self._read_facts[0] != version:
+            from histscan.runs.log_facts import read_facts
+
+            self._read_facts = (version, read_facts(self.files, skip_corrupt=self._skip_corrupt))
+        return self._read_facts[1]
+
+    @property
+    def state(self) -> str:
+        """``"finished"`` or ``"failed"`` if the run has ended; else ``"running"``, or ``"crashed"`` after silence.
+
+        A log that nothing was written to for five minutes counts as silent.
+        """
+        return run_state(self.exit_code, self.files[-1].stat().st_mtime)
+
+    @property
+    def exit_code(self) -> int | None:
+        """What the run ended with, 0 for success; None if it has not ended, or was killed."""
+        return self._facts.exit_code
+
+    @property
+    def wandb_version(self) -> str:
+        """The release of wandb that recorded the run; empty if the log does not tell."""
+        return self._facts.wandb_version
+
+    @property
+    def created_at(self) -> str:
+        """When the run was started, in UTC, as W&B's API writes it: ``"2026-01-31T12:00:00Z"``; empty if unknown."""
+        from histscan.runs.log_facts import iso_time
+
+        return iso_time(self._first_record.start_time)
+
+    @property
+    def heartbeat_at(self) -> str:
+        """When the log was last written to, written as `created_at`."""
+        written = datetime.fromtimestamp(self.files[-1].stat().st_mtime, timezone.utc)
+        return f"{written.replace(microsecond=0, tzinfo=None).isoformat()}Z"
+
+    @property
+    def duration(self) -> float | None:
+        """Seconds that the run took, or has taken until its last row; None if the log does not tell."""
+        return self._facts.duration
+
+    @property
+    def axes(self) -> dict[str, str]:
+        """The x-axis of each metric that ``define_metric`` gave one; patterns such as ``"val/*"`` stay patterns."""
+        return dict(self._facts.axes)
+
+    @property
+    def metadata(self) -> dict[str, Any] | None:
+        """What ran, by the names of ``wandb-metadata.json``: program, arguments, Python, git, number of GPUs and so on.
+
+        What names the machine or its user is left out. None if nothing is known.
+        """
+        return dict(self._facts.metadata) or None
+
+    def system_metrics(self, keys: list[str] | None = None) -> SystemMetricsScan:
+        """Scans the metrics of the machine, which wandb takes every few seconds beside the history.
+
+        Args:
+            keys: Only rows that have all of these keys (``"system.cpu"``), and of them only these. None for all.
+
+        Returns:
+            An iterator over dicts, which ``iter()`` starts over. It has ``to_arrow()`` and the like, too.
+
+        Raises:
+            HistoryDecodeError: While iterating, at corrupt bytes; every row before them has been delivered.
+        """
+        from histscan.runs.log_streams import read_system_metrics
+        from histscan.runs.system_metrics import SystemMetricsScan, check_keys
+
+        wanted = check_keys(keys)
+        read = partial(read_system_metrics, self.files, keys=wanted, skip_corrupt=self._skip_corrupt)
+        return SystemMetricsScan(read, wanted, str(self.file))
+
+    def console(self, *, raw: bool = False) -> Iterator[ConsoleLine]:
+        r"""Reads what the program printed, if wandb captured it.
+
+        Args:
+            raw: Yield pieces of output as they were written, with line breaks, ``\r`` and escape sequences, instead of
+                lines. Lines are as a terminal shows them in the end: of a progress bar the last state, without colours.
+
+        Yields:
+            Lines, each with its stream and time. Lines of one stream keep their order.
+
+        Raises:
+            HistoryDecodeError: At corrupt bytes; what was before them has been delivered.
+        """
+        from histscan.runs.console import terminal_lines
+        from histscan.runs.log_streams import read_output
+
+        for log in self.files:
+            pieces = read_output(log, skip_corrupt=self._skip_corrupt)
+            yield from pieces if raw else terminal_lines(pieces)

@@ -1,0 +1,239 @@
+"""Runs: what has a history, whatever it is stored in."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from histscan._core.summary_reducer import SummaryReducer
+from histscan.columns.frames import ColumnExports
+from histscan.errors import HistoryError
+from histscan.runs.log_heads import RUN_FIELD, LogHead, order_segments, read_head, read_run_record
+from histscan.runs.log_members import LogMembers
+from histscan.runs.log_scan import UNBOUNDED, LogScan
+from histscan.runs.log_segments import LogSegments, quiet
+from histscan.runs.run_folder import read_config_file, read_summary_file
+from histscan.sources.wandb_log import common_folder, find_logs
+
+if TYPE_CHECKING:
+    from histscan._core.arrow_stream import ArrowStream
+    from histscan._core.page import Page
+
+__all__ = ["LogRun"]
+
+# The numbers of fields in wandb's `Record`.
+_SUMMARY_FIELD = 3
+_CONFIG_FIELD = 5
+
+
+@dataclass
+class _Survey:
+    """What one pass over a run's logs tells of it."""
+
+    version: object
+    last_step: int = -1
+    rows: int = 0
+    config: dict[str, Any] = field(default_factory=dict)
+    summary: dict[str, Any] = field(default_factory=dict)
+    config_file: Path | None = None
+    summary_file: Path | None = None
+
+
+class LogRun(LogMembers, ColumnExports):
+    """A run recorded in a ``.wandb`` file, with the names that ``wandb.Api().run()`` gives things.
+
+    The files are only ever read. They may still be written: every look at them sees what is there. Threads and forked
+    processes may share a run. A pickle of it has the paths of the files, from the root on.
+
+    A run that was resumed has several logs, its segments. They are one history, in the order in which they were
+    started. A step that several have belongs to the last: its rows replace those of the logs before, and a warning
+    says how many.
+
+    Args:
+        path: The ``.wandb`` file (or ``.wandb.gz``, ``.wandb.zst``), or the folder of one run. Or the segments of one
+            run: a list of these, a pattern (``"wandb/run-*-h465zmzw"``), or a folder of such folders.
+        on_corrupt: ``"raise"`` ends at corrupt bytes with an error; ``"skip"`` warns and continues at the next block.
+
+    Attributes:
+        file: The log; of several, the folder that they are in.
+        files: The logs, in the order in which they were started.
+
+    Raises:
+        FileNotFoundError: There is no such file, or no log in the folder.
+        HistoryError: The logs are those of several runs.
+        LogFormatError: A file is empty, or no wandb log.
+    """
+
+    def __init__(
+        self, path: str | os.PathLike[str] | Iterable[str | os.PathLike[str]], *, on_corrupt: str = "raise"
+    ) -> None:
+        if on_corrupt not in ("raise", "skip"):
+            raise ValueError(f"on_corrupt is 'raise' or 'skip', not {on_corrupt!r}")
+        self._skip_corrupt = on_corrupt == "skip"
+        # Read at once, so that a foreign file is refused here and not at the first row.
+        heads = [read_head(log, skip_corrupt=self._skip_corrupt) for log in find_logs(path)]
+        heads = order_segments(heads, path)
+        self._set_logs(heads)
+        self._surveyed: _Survey | None = None
+
+    def _set_logs(self, heads: Sequence[LogHead]) -> None:
+        self.files = [head.file for head in heads]
+        self.file = self.files[0] if len(heads) == 1 else common_folder(self.files)
+        # Names and tags may change when a run is resumed: the last record has them.
+        self._record = heads[-1].record
+        self._first_record = heads[0].record
+        self._segments = LogSegments(self.files, self.file, skip_corrupt=self._skip_corrupt)
+
+    @property
+    def _survey(self) -> _Survey:
+        """What a pass over all logs tells; made again when they have changed."""
+        version = self._segments.version()
+        survey = self._surveyed
+        if survey is None or survey.version != version:
+            survey = self._surveyed = self._make_survey(version)
+        return survey
+
+    def _make_survey(self, version: object) -> _Survey:
+        survey = _Survey(version)
+        config, summary = SummaryReducer(), SummaryReducer()
+        config.add(self._first_record.config)
+        summary.add(self._first_record.summary)
+        with quiet():  # the scan warns
+            for page in self._segments.read_pages():
+                for message in page.records(RUN_FIELD):
+                    # A resumed run's record has the configuration that it was resumed with.
+                    config.add(read_run_record(message).config)
+                config.add_page(page, _CONFIG_FIELD)
+                summary.add_page(page, _SUMMARY_FIELD)
+                survey.rows += len(page)
+                steps = page.step_range()
+                if steps is not None:
+                    survey.last_step = max(survey.last_step, steps[1])
+        survey.config = config.values()
+        survey.config.pop("_wandb", None)
+        survey.summary = summary.values()
+        if not survey.config:
+            survey.config, survey.config_file = read_config_file(self.files[-1])
+        if not survey.summary:
+            survey.summary, survey.summary_file = read_summary_file(self.files[-1])
+        return survey
+
+    @property
+    def entity(self) -> str:
+        """The user or team that the run belongs to; empty if it was recorded without one."""
+        return str(self._record.entity)
+
+    @property
+    def project(self) -> str:
+        """The project's name; empty if the run was recorded without one."""
+        return str(self._record.project)
+
+    @property
+    def id(self) -> str:
+        """The run's id."""
+        return str(self._record.run_id)
+
+    @property
+    def name(self) -> str:
+        """The run's display name; its id if it was given none."""
+        return str(self._record.display_name) or self.id
+
+    @property
+    def group(self) -> str:
+        """The run's group; empty if it has none."""
+        return str(self._record.run_group)
+
+    @property
+    def job_type(self) -> str:
+        """The run's job type; empty if it has none."""
+        return str(self._record.job_type)
+
+    @property
+    def notes(self) -> str:
+        """The run's notes; empty if it has none."""
+        return str(self._record.notes)
+
+    @property
+    def tags(self) -> list[str]:
+        """The run's tags."""
+        return list(self._record.tags)
+
+    @property
+    def path(self) -> list[str]:
+        """Entity, project and id, as ``wandb.Api().run().path`` has them."""
+        return [self.entity, self.project, self.id]
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The run's configuration as it was last set, without wandb's own entry ``_wandb``.
+
+        Where the log has none, that of ``files/config.yaml`` beside it; `config_file` tells.
+        """
+        return self._survey.config
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        """The run's summary as it was last set.
+
+        Where the log has none, as those of killed runs may, that of ``files/wandb-summary.json`` beside it;
+        `summary_file` tells.
+        """
+        return self._survey.summary
+
+    @property
+    def config_file(self) -> Path | None:
+        """The file that `config` is read from because the log has no configuration; None if it is the log's."""
+        return self._survey.config_file
+
+    @property
+    def summary_file(self) -> Path | None:
+        """The file that `summary` is read from because the log has no summary; None if it is the log's."""
+        return self._survey.summary_file
+
+    @property
+    def lastHistoryStep(self) -> int:  # noqa: N802 - wandb's name
+        """The highest step of the history so far; -1 without rows."""
+        return self._survey.last_step
+
+    def scan_history(
+        self,
+        keys: list[str] | None = None,
+        page_size: int = 1000,  # noqa: ARG002 - a log is read in windows of bytes
+        min_step: int = 0,
+        max_step: int | None = None,
+    ) -> LogScan:
+        """Scans the history, row by row, in the order it was logged.
+
+        Args:
+            keys: Only rows that have all of these keys, and of them only these; nested ones are dotted
+                (``"validation.loss"``). None, or none at all, for all rows with all their keys.
+            page_size: Taken for the sake of scripts written for wandb; a log has no pages to size.
+            min_step: First step, inclusive.
+            max_step: Step to stop at, exclusive; None for the end of the log.
+
+        Returns:
+            An iterator over dicts, which ``iter()`` starts over. Nested keys are nested dicts.
+
+        Raises:
+            LogFormatError: While iterating, at corrupt bytes; every row before them has been delivered.
+        """
+        if isinstance(keys, str) or (keys is not None and not all(isinstance(key, str) for key in keys)):
+            raise ValueError(f"keys must be a list of strings, not {keys!r}")
+        return LogScan(
+            self._segments, keys=keys, min_step=min_step, stop_step=UNBOUNDED if max_step is None else max_step
+        )
+
+    def _pages(self) -> Iterator[Page | list[Any]]:
+        return self.scan_history()._pages()
+
+    def _add_location(self, error: HistoryError) -> None:
+        error.add_location(run=str(self.file))
+
+    def _batch_stream(self, keys: Sequence[str] | None, nested: str, rows: int) -> ArrowStream:
+        return self.scan_history()._batch_stream(keys, nested, rows)
+
+    def __repr__(self) -> str:
+        return f"<LogRun {'/'.join(part for part in self.path if part)} in {str(self.file)!r}>"

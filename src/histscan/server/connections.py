@@ -1,0 +1,82 @@
+"""What answers are made of: ids, times, and pages of lists."""
+
+from __future__ import annotations
+
+import base64
+from datetime import datetime, timezone
+from typing import Any
+
+from graphql import GraphQLError
+
+__all__ = ["global_id", "page_info", "page_of", "time_text"]
+
+
+def global_id(*parts: str) -> str:
+    """Makes an id of names, as W&B does.
+
+    Args:
+        parts: The kind of thing, and the names that identify it.
+
+    Returns:
+        The id.
+    """
+    return base64.b64encode(":".join(parts).encode()).decode()
+
+
+def time_text(moment: datetime) -> str:
+    """Writes a time as W&B does.
+
+    Args:
+        moment: The time.
+
+    Returns:
+        Text like ``2026-01-31T12:00:00Z``.
+    """
+    return moment.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def page_info(edges: list[dict[str, Any]], *, has_next: bool, has_previous: bool) -> dict[str, Any]:
+    """Describes a page of a connection.
+
+    Args:
+        edges: The page's edges.
+        has_next: There are edges behind it.
+        has_previous: There are edges before it.
+
+    Returns:
+        The members of ``PageInfo``.
+    """
+    return {
+        "startCursor": edges[0]["cursor"] if edges else None,
+        "endCursor": edges[-1]["cursor"] if edges else None,
+        "hasNextPage": has_next,
+        "hasPreviousPage": has_previous,
+    }
+
+
+def page_of(edges: list[dict[str, Any]], after: str | None, first: int | None) -> dict[str, Any]:
+    """Cuts a page out of a list.
+
+    Args:
+        edges: The edges of the whole list.
+        after: The cursor before the page; None or empty for the beginning.
+        first: Edges in a page; None for all.
+
+    Returns:
+        The members of the connection.
+
+    Raises:
+        GraphQLError: There is no such cursor.
+    """
+    start = 0
+    if after:
+        start = next((place + 1 for place, edge in enumerate(edges) if edge["cursor"] == after), 0)
+        if start == 0:
+            raise GraphQLError("the cursor is none of this server")
+    page = edges[start:] if first is None else edges[start : start + max(first, 0)]
+    has_next = start + len(page) < len(edges)
+    return {
+        "edges": page,
+        "pageInfo": page_info(page, has_next=has_next, has_previous=start > 0),
+        "totalCount": len(edges),
+    }

@@ -1,0 +1,74 @@
+"""Responses that the server's parts share."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from starlette.responses import Response
+from starlette.types import Message, Receive, Scope, Send
+
+__all__ = ["ObservedResponse", "json_response", "problem"]
+
+
+def json_response(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """Makes a response of JSON.
+
+    Args:
+        value: What to send; bytes are JSON already.
+        status: The HTTP status.
+        headers: More headers.
+
+    Returns:
+        The response.
+    """
+    body = value if isinstance(value, bytes) else json.dumps(value).encode()
+    return Response(body, status, headers, media_type="application/json")
+
+
+def problem(status: int, message: str, headers: Mapping[str, str] | None = None) -> Response:
+    """Makes a response that says what is wrong, in the form of a GraphQL error.
+
+    Args:
+        status: The HTTP status.
+        message: What is wrong, and what to do.
+        headers: More headers.
+
+    Returns:
+        The response.
+    """
+    return json_response({"data": None, "errors": [{"message": message}]}, status, headers)
+
+
+class ObservedResponse:
+    """A response of which the status and length are noted as it is sent.
+
+    Args:
+        response: The response.
+        note: Called with the HTTP status and the bytes of the whole body, before it is sent.
+        is_cut: Stop half way through the body, so that the connection ends there.
+    """
+
+    def __init__(self, response: Response, note: Callable[[int, int], None], *, is_cut: bool = False) -> None:
+        self._response = response
+        self._note = note
+        self._is_cut = is_cut
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Sends the response, as ASGI calls it."""
+        left = 0
+
+        async def send_observed(message: Message) -> None:
+            nonlocal left
+            if message["type"] == "http.response.start":
+                length = next((int(value) for name, value in message["headers"] if name == b"content-length"), 0)
+                self._note(message["status"], length)
+                left = length // 2
+            elif self._is_cut:
+                part = message.get("body", b"")[:left]
+                left -= len(part)
+                message = {**message, "body": part, "more_body": True}
+            await send(message)
+
+        await self._response(scope, receive, send_observed)

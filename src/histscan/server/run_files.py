@@ -1,0 +1,131 @@
+"""The files of a run: what wandb keeps in the folder ``files`` beside its log."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import mimetypes
+import os
+import re
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from functools import lru_cache
+from pathlib import Path
+
+from histscan.server.printable import UNPRINTABLE
+from histscan.server.served_run import FileVersion
+
+__all__ = ["FILES_FOLDER", "RunFile", "choose_files", "find_files"]
+
+FILES_FOLDER = "files"
+LARGEST_HASHED = 256 << 20
+"""Bytes up to which a file has an MD5: a listing must not read all of a run's checkpoints."""
+
+
+@dataclass(frozen=True)
+class RunFile:
+    """A file of a run.
+
+    Attributes:
+        name: Its path below the run's files, with ``/`` between the parts; characters that are unsafe in a terminal or
+            a path are ``_``.
+        path: Where it is.
+        root: The folder that it must lie in.
+        version: Its version.
+    """
+
+    name: str
+    path: Path
+    root: Path
+    version: FileVersion
+
+    @property
+    def mimetype(self) -> str:
+        """The file's type, as its name says."""
+        return mimetypes.guess_type(self.name)[0] or "application/octet-stream"
+
+    @property
+    def modified_at(self) -> datetime:
+        """When the file last changed."""
+        return datetime.fromtimestamp(self.version.modified / 1e9, timezone.utc)
+
+    @property
+    def md5(self) -> str | None:
+        """The MD5 of the content in base64; None for files of more than `LARGEST_HASHED` bytes."""
+        return None if self.version.size > LARGEST_HASHED else _md5(self.path, self.version)
+
+
+def find_files(log: Path) -> list[RunFile]:
+    """Lists the files of a run.
+
+    Args:
+        log: The run's ``.wandb`` file.
+
+    Returns:
+        The regular files below the folder ``files`` beside it, in the order of their names. Links are followed to files
+        in that folder alone. None if there are other logs in the folder, so that it is not known whose the files are.
+    """
+    root = log.parent / FILES_FOLDER
+    try:
+        if root.is_symlink() or any(path.name != log.name for path in log.parent.glob("*.wandb")):
+            return []
+        root = root.resolve(strict=True)
+    except OSError:
+        return []
+    return sorted(_walk(root), key=lambda file: file.name)
+
+
+def _walk(root: Path) -> Iterator[RunFile]:
+    # Folders may be nested deeper than Python's stack.
+    folders = [root]
+    while folders:
+        try:
+            with os.scandir(folders.pop()) as scan:
+                entries = list(scan)
+        except OSError:
+            # Removed, or made unreadable, in the meantime; as may be the files.
+            continue
+        for entry in entries:
+            path = Path(entry.path)
+            with suppress(OSError):
+                if entry.is_dir(follow_symlinks=False):
+                    folders.append(path)
+                elif entry.is_file() and not (entry.is_symlink() and not path.resolve().is_relative_to(root)):
+                    # A backslash separates folders elsewhere.
+                    name = UNPRINTABLE.sub("_", path.relative_to(root).as_posix()).replace("\\", "_")
+                    yield RunFile(name, path, root, FileVersion.of(path))
+
+
+def choose_files(files: Sequence[RunFile], names: Collection[str], pattern: str | None) -> list[RunFile]:
+    """Chooses files by their names.
+
+    Args:
+        files: The files.
+        names: Names to choose; none for all.
+        pattern: What the names must be like, as SQL's ``LIKE`` has it: ``%`` is any text, ``_`` any character. None or
+            empty for all.
+
+    Returns:
+        The files chosen, in the same order.
+    """
+    test = None if not pattern else re.compile(_like(pattern), re.DOTALL)
+    return [file for file in files if (not names or file.name in names) and (test is None or test.fullmatch(file.name))]
+
+
+def _like(pattern: str) -> str:
+    parts = re.findall(r"\\.|.", pattern, re.DOTALL)
+    return "".join({"%": ".*", "_": "."}.get(part, re.escape(part.removeprefix("\\") or part)) for part in parts)
+
+
+@lru_cache(maxsize=4096)
+def _md5(path: Path, version: FileVersion) -> str | None:  # noqa: ARG001 - another version is another content
+    digest = hashlib.md5(usedforsecurity=False)
+    try:
+        with path.open("rb") as file:
+            while part := file.read(1 << 20):
+                digest.update(part)
+    except OSError:
+        return None
+    return base64.b64encode(digest.digest()).decode()

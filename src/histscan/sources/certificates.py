@@ -1,0 +1,39 @@
+"""Which authorities' certificates a connection is checked against: those of the environment, if it names any.
+
+requests looks at ``REQUESTS_CA_BUNDLE`` and ``CURL_CA_BUNDLE`` by itself, but not at the variables that OpenSSL, Go and
+therefore wandb-core know.
+"""
+
+from __future__ import annotations
+
+import os
+
+from histscan.errors import HistoryRequestError
+
+__all__ = ["certificates_of_environment"]
+
+_OF_REQUESTS = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+_OF_OPENSSL = ("SSL_CERT_FILE", "SSL_CERT_DIR")
+
+
+def certificates_of_environment() -> str | bool:
+    """Returns what a requests session takes as ``verify``.
+
+    Returns:
+        The file or folder with certificates; True for the ones that requests finds.
+
+    Raises:
+        HistoryRequestError: A variable that requests reads names a file that does not exist.
+    """
+    for name in _OF_REQUESTS:
+        path = os.environ.get(name)
+        if path and not os.path.exists(path):
+            raise HistoryRequestError(
+                f"the environment variable {name} names {path!r}, which does not exist: set it to a file with the "
+                "certificates of your certificate authority, or unset it"
+            )
+        if path:
+            return path
+    # As for OpenSSL, a file that does not exist is no error here: conda names one in every environment.
+    paths = (os.environ.get(name) for name in _OF_OPENSSL)
+    return next((path for path in paths if path and os.path.exists(path)), True)

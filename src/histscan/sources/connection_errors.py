@@ -1,0 +1,125 @@
+"""Why a server could not be reached, and what to do about it, in words for an error message."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Iterator
+
+from histscan.sources.answers import one_line
+
+__all__ = ["describe_failure", "describe_setup", "may_pass"]
+
+# OpenSSL's X509_V_ERR_ codes.
+_NOT_YET_VALID, _EXPIRED = 9, 10
+_OTHER_NAMES = (62, 64)
+
+
+def describe_failure(error: Exception, timeout: float) -> str:
+    """Puts the failure of a request in words.
+
+    Args:
+        error: What requests or urllib3 raised.
+        timeout: The seconds that the request was given.
+
+    Returns:
+        What goes behind the server's address in a sentence.
+    """
+    from requests import exceptions
+
+    setup = describe_setup(error)
+    if setup is not None:
+        return setup
+    if isinstance(error, exceptions.ConnectTimeout):
+        return f"did not accept a connection within {timeout:g} s"
+    if isinstance(error, exceptions.Timeout):
+        return f"sent nothing for {timeout:g} s: pass a longer `timeout`, or ask for smaller pages"
+    if isinstance(error, exceptions.ChunkedEncodingError):
+        return "broke off within its answer"
+    if isinstance(error, exceptions.ContentDecodingError):
+        return "sent an answer whose compression is broken"
+    if isinstance(error, exceptions.ProxyError):
+        tunnel = next((str(cause) for cause in _causes(error) if str(cause).startswith("Tunnel")), "")
+        said = f" ({one_line(tunnel)})" if tunnel else ""
+        return f"could not be reached through the proxy{said}: check HTTPS_PROXY and NO_PROXY"
+    return "could not be reached: check the base URL and the network"
+
+
+def describe_setup(error: Exception) -> str | None:
+    """Puts a failure in words that stays until certificates or proxies are set up otherwise.
+
+    Args:
+        error: What requests or urllib3 raised; nothing is repeated of it that may have an address in it.
+
+    Returns:
+        What goes behind the server's address in a sentence; None for other failures.
+    """
+    from requests import exceptions
+
+    if isinstance(error, exceptions.SSLError):
+        return f"could not be reached safely: {_describe_tls(error)}"
+    if "SOCKS" in str(error):
+        return f"could not be reached: {_describe_socks(error)}"
+    if isinstance(error, exceptions.InvalidProxyURL):
+        return "could not be reached: the proxy in HTTPS_PROXY or ALL_PROXY is no valid address"
+    return None
+
+
+def may_pass(error: Exception) -> bool:
+    """Returns True if the same request may succeed when it is sent again.
+
+    Args:
+        error: What requests or urllib3 raised.
+    """
+    from requests import exceptions
+
+    passing = (
+        exceptions.ConnectionError,
+        exceptions.Timeout,
+        exceptions.ChunkedEncodingError,
+        exceptions.ContentDecodingError,
+    )
+    return isinstance(error, passing) and not isinstance(error, exceptions.SSLError)
+
+
+def _describe_tls(error: Exception) -> str:
+    cause = next((cause for cause in _causes(error) if isinstance(cause, ssl.SSLError)), None)
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        said = one_line(cause.verify_message).rstrip(".")
+        if cause.verify_code in _OTHER_NAMES:
+            return f"its TLS certificate is for another host ({said}): check the base URL"
+        if cause.verify_code in (_EXPIRED, _NOT_YET_VALID):
+            return f"its TLS certificate is not valid now ({said}): check this machine's clock"
+        return (
+            f"its TLS certificate is not from an authority that is known here ({said}): set REQUESTS_CA_BUNDLE, "
+            "or SSL_CERT_FILE, to a PEM file with the certificates of that authority"
+        )
+    reason = (cause.reason or "") if cause is not None else ""
+    if reason in ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE", "PACKET_LENGTH_TOO_LONG"):
+        return "it does not speak TLS on this port. If it is a server for plain http, write http:// in the base URL"
+    if cause is not None and cause.library in ("X509", "PEM"):
+        return "REQUESTS_CA_BUNDLE or SSL_CERT_FILE names a file without certificates in it: set it to a PEM file"
+    detail = f" ({one_line(reason.replace('_', ' ').lower())})" if reason else ""
+    return f"the TLS connection failed{detail}: check the address, and proxies in between"
+
+
+def _describe_socks(error: Exception) -> str:
+    if "Missing dependencies" in str(error):
+        return (
+            "the proxy in ALL_PROXY or HTTPS_PROXY is a SOCKS proxy, which needs PySocks: pip install 'requests[socks]'"
+        )
+    if "SOCKS version" in str(error):
+        return "the proxy in ALL_PROXY or HTTPS_PROXY must begin with socks5h://, socks5:// or socks4://"
+    return "the SOCKS proxy in ALL_PROXY or HTTPS_PROXY did not connect: check its address, and NO_PROXY"
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """Yields an exception and those that it wraps, in whatever way."""
+    waiting, seen = [error], set()
+    while waiting:
+        found = waiting.pop(0)
+        if id(found) in seen:
+            continue
+        seen.add(id(found))
+        yield found
+        wrapped = (*found.args, getattr(found, "reason", None), found.__cause__, found.__context__)
+        waiting += [cause for cause in wrapped if isinstance(cause, BaseException)]

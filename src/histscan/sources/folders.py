@@ -1,0 +1,27 @@
+"""The user's folders; a user may have none, as in many containers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+__all__ = ["expand_home", "home_folder"]
+
+
+def home_folder() -> Path | None:
+    """Returns the user's home folder; None without ``HOME`` and without an entry in the password database."""
+    try:
+        return Path.home()
+    except (RuntimeError, KeyError):
+        return None
+
+
+def expand_home(path: str) -> Path:
+    """Replaces a leading ``~`` by the user's home folder, if there is one.
+
+    Args:
+        path: A path from an environment variable.
+    """
+    try:
+        return Path(path).expanduser()
+    except (RuntimeError, KeyError):
+        return Path(path)

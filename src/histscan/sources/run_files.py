@@ -1,0 +1,84 @@
+"""Files that a server keeps beside a run's history, such as ``output.log``."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from typing import IO, TYPE_CHECKING, Any
+
+from histscan.errors import HistoryError, ResponseShapeError
+from histscan.sources.exported_requests import FileRequests
+from histscan.sources.run_queries import RUN_FILE, ask_run
+
+if TYPE_CHECKING:
+    import requests
+
+    from histscan.sources.client import Client
+
+__all__ = ["fetch_run_file"]
+
+_FOUND, _MISSING = 200, 404
+# What is larger goes to the disk.
+_MOST_IN_MEMORY = 8 << 20
+
+
+def fetch_run_file(client: Client, entity: str, project: str, run: str, name: str) -> IO[bytes] | None:
+    """Downloads a file of a run. The API key is not sent along: the file's address is signed.
+
+    Args:
+        client: Asks the server where the file is.
+        entity: Whose project it is.
+        project: The project's name.
+        run: The run's id.
+        name: The file's name.
+
+    Returns:
+        The file, open for reading at its beginning; None if the run has no such file. It is on disk only while it is
+        open, and under no name.
+
+    Raises:
+        HistoryRequestError: There is no answer, or the file can't be downloaded.
+        RunNotFoundError: The server knows no such run.
+    """
+    answer = ask_run(client, RUN_FILE, entity, project, run, file=name)
+    url = _address(answer.get("files"), name)
+    if url is None:
+        return None
+    try:
+        file_requests = FileRequests(
+            url,
+            what=f"the run's file {name}",
+            allow_http=client.base_url.startswith("http:"),
+            timeout=client.timeout,
+        )
+
+        def keep(response: requests.Response) -> IO[bytes] | None:
+            if response.status_code == _MISSING:
+                return None
+            file: IO[bytes] = tempfile.SpooledTemporaryFile(max_size=_MOST_IN_MEMORY)  # noqa: SIM115 - the caller closes it
+            try:
+                for part in file_requests.read(response):
+                    file.write(part)
+                file.seek(0)
+            except BaseException:
+                file.close()
+                raise
+            return file
+
+        return file_requests.get({}, (_FOUND, _MISSING), keep)
+    except HistoryError as error:
+        error.add_location(run=f"{entity}/{project}/{run}")
+        raise
+
+
+def _address(files: Any, name: str) -> str | None:
+    """Finds a file's address in an answer; None where the answer has no such file, or an empty one."""
+    try:
+        nodes = [edge["node"] for edge in files["edges"]]
+        for node in nodes:
+            # A server may list a file that was asked for by name although nothing was ever uploaded.
+            if isinstance(node, Mapping) and node["name"] == name and int(node["sizeBytes"] or 0):
+                return str(node["directUrl"] or node["url"])
+    except (KeyError, TypeError, ValueError):
+        raise ResponseShapeError("the server's answer is no list of files") from None
+    return None
