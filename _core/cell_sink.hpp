@@ -1,5 +1,5 @@
-// Cells of columns as a Sink of `read_members`. Plain numbers become cells here, in the loop; other values by a function
-// of the column builder.
+// Cells of columns as a Sink of `read_members`. Plain numbers become cells here, in the loop; other values by a
+// function of the column builder.
 
 #ifndef HISTSCAN_CELL_SINK_HPP
 #define HISTSCAN_CELL_SINK_HPP
@@ -28,7 +28,8 @@ class CellSink {
 public:
     static constexpr bool has_plain = true;
 
-    CellSink(const Vectors &vectors, size_t row, const CellCalls &calls) : vectors_(vectors), row_(row), calls_(calls) {}
+    CellSink(const Vectors &vectors, size_t row, const CellCalls &calls)
+        : vectors_(vectors), row_(row), calls_(calls) {}
 
     template <typename Format>
     HISTSCAN_INLINE bool put_plain(Format &format, const Key &key, const uint8_t *value) {
