@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <new>
 
 #include "column.hpp"
 #include "item_format.hpp"
@@ -96,14 +97,22 @@ template <typename Vectors>
 HISTSCAN_INLINE int read_item_cells(const Vectors &vectors, Cursor *cursor, ItemSchema schema, const CellRow &row) {
     ItemFormat<Vectors> format(cursor, schema, vectors);
     CellSink<Vectors> sink(vectors, row.row, row.calls);
-    return read_members(format, *row.table, *row.row_template, sink);
+    try {
+        return read_members(format, *row.table, *row.row_template, sink);
+    } catch (const std::bad_alloc &) {
+        return OUTCOME_SLOW;  // which raises if there still is no memory
+    }
 }
 
 template <typename Vectors>
 HISTSCAN_INLINE int read_json_cells(const Vectors &vectors, Cursor *cursor, bool is_quoted, const CellRow &row) {
     JsonFormat<Vectors> format(cursor, is_quoted, vectors);
     CellSink<Vectors> sink(vectors, row.row, row.calls);
-    return read_members(format, *row.table, *row.row_template, sink);
+    try {
+        return read_members(format, *row.table, *row.row_template, sink);
+    } catch (const std::bad_alloc &) {
+        return OUTCOME_SLOW;  // which raises if there still is no memory
+    }
 }
 
 #if HISTSCAN_HAS_WIDE_VECTORS
