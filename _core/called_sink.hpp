@@ -3,8 +3,11 @@
 #ifndef HISTSCAN_CALLED_SINK_HPP
 #define HISTSCAN_CALLED_SINK_HPP
 
+#include <Python.h>
+
 #include <cstddef>
 #include <cstdint>
+#include <new>
 
 #include "item_format.hpp"
 #include "json_format.hpp"
@@ -57,7 +60,12 @@ HISTSCAN_INLINE int read_item_row(
     Cursor *cursor, ItemSchema schema, KeyTable &table, RowTemplate &row_template, const CalledSink &sink) {
     const NarrowVectors vectors;
     ItemFormat<NarrowVectors> format(cursor, schema, vectors);
-    return read_members(format, table, row_template, sink);
+    try {
+        return read_members(format, table, row_template, sink);
+    } catch (const std::bad_alloc &) {
+        PyErr_NoMemory();
+        return OUTCOME_RAISED;
+    }
 }
 
 // Reads a row that is a JSON object.
@@ -65,7 +73,12 @@ HISTSCAN_INLINE int read_json_row(
     Cursor *cursor, KeyTable &table, RowTemplate &row_template, const CalledSink &sink) {
     const NarrowVectors vectors;
     JsonFormat<NarrowVectors> format(cursor, false, vectors);
-    return read_members(format, table, row_template, sink);
+    try {
+        return read_members(format, table, row_template, sink);
+    } catch (const std::bad_alloc &) {
+        PyErr_NoMemory();
+        return OUTCOME_RAISED;
+    }
 }
 
 }  // namespace histscan

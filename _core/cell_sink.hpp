@@ -1,11 +1,12 @@
-// Cells of columns as a Sink of `read_members`. Plain numbers become cells here, in the loop; other values by a function
-// of the column builder.
+// Cells of columns as a Sink of `read_members`. Plain numbers become cells here, in the loop; other values by a
+// function of the column builder.
 
 #ifndef HISTSCAN_CELL_SINK_HPP
 #define HISTSCAN_CELL_SINK_HPP
 
 #include <cstddef>
 #include <cstdint>
+#include <new>
 
 #include "column.hpp"
 #include "item_format.hpp"
@@ -28,7 +29,8 @@ class CellSink {
 public:
     static constexpr bool has_plain = true;
 
-    CellSink(const Vectors &vectors, size_t row, const CellCalls &calls) : vectors_(vectors), row_(row), calls_(calls) {}
+    CellSink(const Vectors &vectors, size_t row, const CellCalls &calls)
+        : vectors_(vectors), row_(row), calls_(calls) {}
 
     template <typename Format>
     HISTSCAN_INLINE bool put_plain(Format &format, const Key &key, const uint8_t *value) {
@@ -95,14 +97,22 @@ template <typename Vectors>
 HISTSCAN_INLINE int read_item_cells(const Vectors &vectors, Cursor *cursor, ItemSchema schema, const CellRow &row) {
     ItemFormat<Vectors> format(cursor, schema, vectors);
     CellSink<Vectors> sink(vectors, row.row, row.calls);
-    return read_members(format, *row.table, *row.row_template, sink);
+    try {
+        return read_members(format, *row.table, *row.row_template, sink);
+    } catch (const std::bad_alloc &) {
+        return OUTCOME_SLOW;  // which raises if there still is no memory
+    }
 }
 
 template <typename Vectors>
 HISTSCAN_INLINE int read_json_cells(const Vectors &vectors, Cursor *cursor, bool is_quoted, const CellRow &row) {
     JsonFormat<Vectors> format(cursor, is_quoted, vectors);
     CellSink<Vectors> sink(vectors, row.row, row.calls);
-    return read_members(format, *row.table, *row.row_template, sink);
+    try {
+        return read_members(format, *row.table, *row.row_template, sink);
+    } catch (const std::bad_alloc &) {
+        return OUTCOME_SLOW;  // which raises if there still is no memory
+    }
 }
 
 #if HISTSCAN_HAS_WIDE_VECTORS

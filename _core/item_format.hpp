@@ -145,7 +145,8 @@ class ItemFormat {
 public:
     // The cursor may read the row, and nothing else.
     ItemFormat(Cursor *cursor, ItemSchema schema, const Vectors &vectors)
-        : vectors_(vectors), cursor_(cursor), start_(cursor->start), pos_(cursor->pos), row_end_(cursor->end), schema_(schema) {}
+        : vectors_(vectors), cursor_(cursor), start_(cursor->start), pos_(cursor->pos), row_end_(cursor->end),
+          schema_(schema) {}
 
     NextMember begin_row() const { return NEXT_MEMBER; }
 

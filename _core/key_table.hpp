@@ -93,8 +93,8 @@ public:
     // have to be readable.
     int32_t guess(const uint8_t *text, ptrdiff_t length) const { return slots_[slot_of(hash_key(text, length), 0)]; }
 
-    // Adds a key that `find` did not find, and copies its text; returns its index, or `unknown_key` if there is no room.
-    // `around` is how many bytes of a member surround the key.
+    // Adds a key that `find` did not find, and copies its text; returns its index, or `unknown_key` if there is no
+    // room. `around` is how many bytes of a member surround the key.
     int32_t add(const uint8_t *text, ptrdiff_t length, const Prefix32 &prefix, ptrdiff_t around = 0) {
         if (keys_.size() >= key_limit || length > length_limit) return unknown_key;
         if ((keys_.size() + 1) * slots_per_key > slots_.size()) grow();

@@ -1,8 +1,8 @@
 // One way to read a row: its members, one after the other, from an encoding into a sink.
 //
-// Three tiers. A member is *predicted*: the rows before say which key is next, and what the encoding writes around it is
-// compared in one go. Or it is *looked up*: its key is found in the table by its bytes. Or the row, or that member, takes
-// the *slow path*: the decoder of dict rows, which also makes every error.
+// Three tiers. A member is *predicted*: the rows before say which key is next, and what the encoding writes around it
+// is compared in one go. Or it is *looked up*: its key is found in the table by its bytes. Or the row, or that member,
+// takes the *slow path*: the decoder of dict rows, which also makes every error.
 
 #ifndef HISTSCAN_MEMBERS_HPP
 #define HISTSCAN_MEMBERS_HPP
@@ -40,7 +40,7 @@ constexpr int32_t malformed_member = -4;
 //
 // A Format has a cursor and knows how one member looks:
 //   begin_row()       takes what is in front of the first member
-//   enter(key)        finds the value of the next member, for `put_plain`, if it is laid out as most are and has this key
+//   enter(key)        finds the value of the next member, for `put_plain`, if it has this key and the usual layout
 //   enter_long(key)   goes to the value of the next member if it has this key, however it is laid out
 //   look_up(table)    goes to the value of the next member, and returns its key's index or one of the constants above
 //   end_member()      takes what is between the value and the next member

@@ -1,4 +1,4 @@
-// How members are compared and numbers read in a row's loop: with what every processor has, or with vectors of 32 bytes.
+// How a row's loop compares members and reads numbers: with what every processor has, or with vectors of 32 bytes.
 
 #ifndef HISTSCAN_NUMBER_READERS_HPP
 #define HISTSCAN_NUMBER_READERS_HPP

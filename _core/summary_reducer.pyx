@@ -5,6 +5,7 @@ decoded.
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
+from libc.stdint cimport uint32_t
 
 from histscan._core.cursor cimport Cursor, byte_ptr, open_cursor
 from histscan._core.faults cimport raise_fault, raise_too_deep
@@ -45,7 +46,7 @@ cdef class SummaryReducer:
         cdef Cursor cursor
         cdef OtherRecord record
         for record in page.others:
-            if record.field == field:
+            if record.field == <uint32_t> field:
                 open_cursor(&cursor, page.span_data(record.span), record.span.end - record.span.begin)
                 self.reduce(&cursor)
 

@@ -1,8 +1,8 @@
 // Vectors of 32 bytes, where the processor has AVX2.
 //
 // CPU features are detected once, when a module is loaded; nothing is compiled for the machine that compiles. Functions
-// that are HISTSCAN_WIDE may be called only where `wide_vectors` is true, and have a twin for all processors that does the
-// same. The environment variable HISTSCAN_BASELINE=1 selects the twins.
+// that are HISTSCAN_WIDE may be called only where `wide_vectors` is true, and have a twin for all processors that does
+// the same. The environment variable HISTSCAN_BASELINE=1 selects the twins.
 
 #ifndef HISTSCAN_WIDE_VECTORS_HPP
 #define HISTSCAN_WIDE_VECTORS_HPP

@@ -138,7 +138,7 @@ def test_corrupt_compressed_data_are_an_error_after_the_rows_before(tmp_path: Pa
     scan = histscan.open(path).scan_history()
     assert [next(scan)["_step"] for _ in range(300)] == list(range(300))
     for _ in range(2):
-        with pytest.raises(LogFormatError, match="gzip data are corrupt") as caught:
+        with pytest.raises(LogFormatError, match="gzip data are damaged") as caught:
             next(scan)
     assert caught.value.run == str(path)
 

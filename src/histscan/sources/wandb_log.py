@@ -42,7 +42,7 @@ def find_logs(path: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) -
     if not isinstance(path, str | os.PathLike):
         found = [log for item in path for log in find_logs(item)]
         if not found:
-            raise FileNotFoundError("the list of logs is empty: pass at least one path")
+            raise FileNotFoundError("the list of paths is empty: pass at least one")
         return list({log.resolve(): log for log in found}.values())
     given = Path(path)
     if given.is_dir():
