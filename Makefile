@@ -48,7 +48,7 @@ test: lint
 
 # install() with every release of wandb that it knows, each in a virtual environment of its own.
 test-matrix: setup
-	HISTSCAN_MATRIX=all $(BIN)/python -m pytest tests/test_install_releases.py
+	HISTSCAN_MATRIX=all $(BIN)/python -m pytest tests/installing/test_install_releases.py
 
 lint: setup
 	$(BIN)/ruff check .
@@ -68,9 +68,9 @@ bench: setup
 # Builds the core with sanitizers into a virtual environment of its own, and runs the core's tests under them.
 SANITIZERS ?= address,undefined
 SANITIZED  := .venvs/sanitize
-CORE_TESTS := $(wildcard tests/test_json_*.py tests/test_row_*.py tests/test_protobuf_*.py tests/test_graphql_*.py \
-	tests/test_log_*.py tests/test_column_threads.py tests/test_columns_*.py tests/test_buffer_pool.py tests/test_arrow_*.py \
-	tests/test_locate.py tests/test_processors.py)
+CORE_TESTS := $(filter-out %/test_memory.py,$(wildcard tests/core/test_*.py)) \
+	$(wildcard tests/columns/test_columns_*.py tests/columns/test_arrow_*.py) tests/columns/test_column_threads.py \
+	$(wildcard tests/runs/test_log_*.py)
 sanitize:
 	test -x $(SANITIZED)/bin/python || $(PYTHON) -m venv $(SANITIZED)
 	HISTSCAN_SANITIZE=$(SANITIZERS) $(SANITIZED)/bin/python -m pip install --quiet '.[test]'

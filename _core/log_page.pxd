@@ -25,10 +25,10 @@ cdef struct OtherRecord:
 
 
 cdef class LogPage(Page):
-    cdef int64_t window_offset      # file offset of the window
     cdef Py_ssize_t window_length   # spans that begin here or later are in `joined`, as if it lay behind the window
     cdef vector[uint8_t] joined     # records that came in several chunks, and rows that were given a step
     cdef vector[int64_t] offsets    # for each row, the file offset of the chunk that its record begins in
+    cdef vector[int64_t] places     # for each row, the file offset of its bytes; -1 where they came in several chunks
     cdef vector[int64_t] steps      # for each row, its step; UNKNOWN_STEP where the row is malformed
     cdef vector[OtherRecord] others
     cdef int64_t fault_offset       # where in the file the fault is

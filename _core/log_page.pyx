@@ -7,7 +7,7 @@ from libc.string cimport memcpy
 from histscan._core.cursor cimport NO_FAULT, Cursor, byte_ptr, open_cursor, open_cursor_within
 from histscan._core.faults cimport fault_reason, raise_too_deep
 from histscan._core.item_selection cimport ItemSelection
-from histscan._core.message_items cimport RECORD_ITEM
+from histscan._core.item_format cimport RECORD_ITEM
 from histscan._core.message_rows cimport MessageRowDecoder
 from histscan._core.page cimport Page, RowSpan
 from histscan._core.row_steps cimport STEP_ITEM_ROOM, UNKNOWN_STEP, write_step_item
@@ -112,12 +112,14 @@ cdef class LogPage(Page):
         """Moves a row to a place at or before its own."""
         self.spans[place] = self.spans[index]
         self.offsets[place] = self.offsets[index]
+        self.places[place] = self.places[index]
         self.steps[place] = self.steps[index]
 
     cdef int resize_rows(self, size_t count) except -1 nogil:
         """Cuts the page to its first `count` rows."""
         self.spans.resize(count)
         self.offsets.resize(count)
+        self.places.resize(count)
         self.steps.resize(count)
         return 0
 
@@ -188,8 +190,8 @@ cdef class LogPage(Page):
                 raise_too_deep(&cursor)
         except HistoryDecodeError as error:
             path = locate_item((<char*> data)[:span.end - span.begin], error.byte)
-            if span.begin < self.window_length:
-                error.byte += self.window_offset + span.begin
+            if self.places[index] >= 0:
+                error.byte += self.places[index]
             else:
                 # The record lies in several chunks: the first of them is where to look.
                 error.byte = self.offsets[index]

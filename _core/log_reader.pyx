@@ -220,7 +220,6 @@ cdef class LogReader:
         page.owner = window
         page.data = <const unsigned char*> PyBytes_AS_STRING(window)
         page.window_length = length
-        page.window_offset = self.window_offset
         with nogil:
             while pos < length:
                 block_end = pos + BLOCK_LENGTH - (self.window_offset + pos - self.block_shift) % BLOCK_LENGTH
@@ -354,6 +353,8 @@ cdef class LogReader:
         cdef Cursor cursor
         cdef RowStep found
         cdef int64_t step = UNKNOWN_STEP
+        # Before the row may be copied.
+        page.places.push_back(self.window_offset + span.begin if span.begin < page.window_length else -1)
         open_cursor(&cursor, page.span_data(span), span.end - span.begin)
         if read_row_step(&cursor, &found):
             if found.kind == STEP_ITEM_WHOLE:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.graphql_server import Answer, GraphQLServer, serving
+from tests.support.graphql_server import Answer, GraphQLServer, serving
 
 try:
     from hypothesis import HealthCheck, settings

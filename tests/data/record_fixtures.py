@@ -19,7 +19,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from tests.recording import record_run
+from tests.support.paths import DATA
+from tests.support.recording import record_run
 
 WANDB_RELEASE = "0.31.0"
 ROW_COUNT = 50
@@ -142,16 +143,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=f"Record the .wandb logs of tests/data with wandb {WANDB_RELEASE}.")
     parser.add_argument("--python", type=Path, help=f"interpreter that has wandb {WANDB_RELEASE}; default: make one")
     arguments = parser.parse_args()
-    directory = Path(__file__).resolve().parent
     if arguments.python is not None:
-        record_fixtures(directory, arguments.python)
+        record_fixtures(DATA, arguments.python)
         return
     with tempfile.TemporaryDirectory(prefix="histscan-wandb-") as environment:
         venv.create(environment, with_pip=True)
         python = Path(environment) / "bin" / "python"
         install = [str(python), "-m", "pip", "install", "--quiet", f"wandb=={WANDB_RELEASE}"]
         subprocess.run(install, check=True, stdout=sys.stderr)
-        record_fixtures(directory, python)
+        record_fixtures(DATA, python)
 
 
 if __name__ == "__main__":

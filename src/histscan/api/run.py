@@ -12,7 +12,7 @@ from histscan._core.page import Page
 from histscan._core.pages import HistoryPage, SampledPage
 from histscan.api.names import RunName
 from histscan.api.run_streams import axes_of, duration_of, read_console, read_events, read_metadata
-from histscan.api.scan_start import ScanStart, ask_keys, ask_last_step, plan_first_page, start_scan
+from histscan.api.scan_start import ScanStart, plan_first_page, request_keys, request_last_step, start_scan
 from histscan.api.scans import scan_pages_of
 from histscan.columns.scan import Scan
 from histscan.common.keys import check_keys
@@ -21,7 +21,7 @@ from histscan.runs import contracts
 from histscan.runs.console import terminal_lines
 from histscan.runs.system_metrics import SystemMetricsScan
 from histscan.sources.graphql import Operation, request_page
-from histscan.sources.run_queries import DESCRIBE_RUN, SAMPLED_KEYS, SAMPLED_ROWS, ask_run, parse_object
+from histscan.sources.run_queries import DESCRIBE_RUN, SAMPLED_KEYS, SAMPLED_ROWS, parse_object, request_run
 from histscan.sources.servers import run_url
 from histscan.sources.source_option import SourceOption, check_source
 
@@ -79,7 +79,7 @@ class Run(contracts.Run):
             RunNotFoundError: The server knows no such run, or the API key may not see it.
         """
         if force or "config" not in self._attributes:
-            self._attributes = dict(ask_run(self.client, DESCRIBE_RUN, *self._name))
+            self._attributes = dict(request_run(self.client, DESCRIBE_RUN, *self._name))
             self._config = self._summary = self._metadata = None
 
     def refresh(self) -> None:
@@ -238,7 +238,7 @@ class Run(contracts.Run):
             HistoryRequestError: There is no answer.
             RunNotFoundError: The run is gone.
         """
-        return ask_last_step(self.client, self._name)
+        return request_last_step(self.client, self._name)
 
     def scan_history(
         self,
@@ -370,7 +370,7 @@ class Run(contracts.Run):
             HistoryRequestError: There is no answer.
             RunNotFoundError: The run is gone.
         """
-        return contracts.in_order(set(ask_keys(self.client, self._name)))
+        return contracts.in_order(set(request_keys(self.client, self._name)))
 
     def sample_history(self, samples: int, keys: list[str] | None) -> list[dict[str, Any]]:
         """Asks for some rows of the history, spread evenly over it by the server.

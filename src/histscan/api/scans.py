@@ -41,8 +41,8 @@ class _StartsWithPage(PagedScan):
         width = self._first_page.window.width
         return make_windows(self._options.window, self.page_size, probes=self.limits_rows, first_width=width)
 
-    def _page_source(self) -> PageSource:
-        return self._starting_with_page(super()._page_source())
+    def _make_page_source(self) -> PageSource:
+        return self._starting_with_page(super()._make_page_source())
 
     def _starting_with_page(self, source: PageSource) -> PageSource:
         first_page = self._first_page
@@ -78,15 +78,15 @@ class AnyKeyScan(RunScanOfKeys):
 
     QUERY: ClassVar[Any] = HISTORY_PAGE
 
-    def _page_source(self) -> PageSource:
+    def _make_page_source(self) -> PageSource:
         whole: Any = self
-        return self._starting_with_page(HistoryScan._page_source(whole))
+        return self._starting_with_page(HistoryScan._make_page_source(whole))
 
     def _adds_step(self) -> bool:
         return False
 
-    def _show_page(self, page: Any, window: Window) -> None:
-        super()._show_page(page, window)
+    def _set_page(self, page: Any, window: Window) -> None:
+        super()._set_page(page, window)
         self._take_rows([chosen for row in self.rows if (chosen := self._choose(row))])
 
     def _choose(self, row: Mapping[str, Any]) -> dict[str, Any]:

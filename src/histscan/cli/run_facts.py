@@ -1,4 +1,4 @@
-"""What `histscan info` says of a run beside its history."""
+"""The facts that ``histscan info`` shows of a run besides its history."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def run_facts(run: Run) -> dict[str, Any]:
         run: The run.
 
     Returns:
-        A JSON object.
+        The members of a JSON object.
     """
     return {
         "state": run.state,
@@ -45,7 +45,7 @@ def describe_run(run: Run) -> dict[str, str]:
         run: The run.
 
     Returns:
-        What is known, each with its name; texts may hold anything.
+        The known facts by name. The texts may hold unprintable characters.
     """
     metadata = _metadata(run)
     git = metadata.get("git")
@@ -69,7 +69,7 @@ def _metadata(run: Run) -> dict[str, Any]:
     except HistoryError:
         if isinstance(run, FileRun):
             raise
-        # A server may have no files to give: the rest can be told in any case.
+        # A server may refuse to list a run's files: show the other facts.
         return {}
 
 
@@ -81,7 +81,7 @@ def _describe_duration(seconds: float) -> str:
 
 
 def _describe_git(git: dict[str, Any]) -> str:
-    """Names a commit, and where it is from; clients before 0.18 call the latter `remote`."""
+    """Describes a commit and its remote; wandb before 0.18 calls the remote's address `remote`."""
     remote = _text(git.get("remote_url") or git.get("remote"))
     commit = _text(git.get("commit"))
     return f"{commit} of {remote}" if commit and remote else commit or remote

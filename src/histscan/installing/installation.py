@@ -1,4 +1,4 @@
-"""install(): wandb's own history iterators, replaced by those of histscan."""
+"""install() and uninstall(): replace wandb's history iterators with histscan's, and restore them."""
 
 from __future__ import annotations
 
@@ -33,24 +33,24 @@ __all__ = ["install", "installed", "uninstall"]
 
 
 class _ClassOptions(NamedTuple):
-    """What a class of ours has its scans do.
+    """The options of one of our classes, which apply to its new scans.
 
     Attributes:
-        paging: How they go through pages.
-        source: Where their rows come from.
+        paging: How scans fetch pages.
+        source: Where rows come from.
     """
 
     paging: PagingOptions
     source: SourceOption
 
     def give_to(self, scan_class: type[ReadsExports]) -> None:
-        """Sets the options of a class."""
+        """Sets these options on a class."""
         scan_class.paging, scan_class.source = self
 
 
 @dataclass(frozen=True)
 class _Installation:
-    """What stands where, while histscan's classes are in place.
+    """The replaced classes and their replacements, while histscan's classes are in place.
 
     Attributes:
         wandbs: wandb's own classes.
@@ -77,12 +77,12 @@ def install(
     source: SourceOption = "pages",
     **paging: Unpack[PagingArguments],
 ) -> None:
-    """Has the wandb client scan history with histscan: ``run.scan_history()`` and its like, in unchanged scripts.
+    """Makes the wandb client scan history with histscan: ``run.scan_history()`` etc., in unchanged scripts.
 
-    Replaces ``HistoryScan``, ``SampledHistoryScan`` and ``BetaHistoryScan``, as far as the installed release has them,
-    in ``wandb.apis.public`` and ``wandb.apis.public.history``. Constructors and attributes stay those of that release;
-    scans that exist already go on as they are. Imports wandb if nobody has. To be called again only for other options,
-    which hold for the scans made from then on.
+    Replaces ``HistoryScan``, ``SampledHistoryScan`` and ``BetaHistoryScan``, if the installed release has them, in
+    ``wandb.apis.public`` and ``wandb.apis.public.history``. Constructors and attributes stay those of that release.
+    Existing scans are not changed. Imports wandb if it is not imported yet. Calling it again only changes the options
+    of new scans.
 
     Args:
         source: ``"pages"`` of rows, as wandb's classes ask for them. ``"parquet"`` reads the files that the server has
@@ -101,8 +101,7 @@ def install(
     Raises:
         WandbMissingError: wandb is not installed; also an ``ImportError``.
         ImportError: `source` is ``"parquet"``, and pyarrow is not installed.
-        InstallError: The installed release is not like any that is known, or something else has replaced its classes.
-            Nothing was changed.
+        InstallError: The installed release is unknown, or other code has replaced its classes. Nothing was changed.
         ValueError: An option is out of its range.
     """
     global _is_wanted
@@ -114,12 +113,13 @@ def install(
 
 
 def uninstall() -> None:
-    """Puts wandb's own classes back, exactly as they were. Scans that exist already go on as they are.
+    """Restores wandb's own classes. Existing scans are not changed.
 
-    Within ``with installed():`` they are put back when the block ends. Without an install() before, does nothing.
+    Within ``with installed():``, the classes are restored when the block ends. Does nothing without an earlier
+    install().
 
     Raises:
-        InstallError: Something else has replaced the classes since. Nothing was changed.
+        InstallError: Other code has replaced the classes since install(). Nothing was changed.
     """
     global _is_wanted
     with _lock:
@@ -134,9 +134,9 @@ def installed(
     source: SourceOption = "pages",
     **paging: Unpack[PagingArguments],
 ) -> Iterator[None]:
-    """Has histscan's classes in place while a block runs; what was there before it is there after it.
+    """Installs histscan's classes for a ``with`` block, and restores the previous state after it.
 
-    Blocks may be nested, and may overlap in several threads: all threads see the same classes, until the last ends.
+    Blocks may be nested, and may overlap in several threads: all threads see the same classes until the last one ends.
 
     Args:
         source: As for `install`.
@@ -171,7 +171,7 @@ def installed(
 
 
 class _Options:
-    """The options of install(), for whichever classes there will be."""
+    """The options of install(), before it is known which classes get them."""
 
     def __init__(self, source: SourceOption, paging: PagingArguments) -> None:
         self._graphql = PIPELINED_GRAPHQL.replace(**paging)
@@ -217,7 +217,7 @@ def _check_in_place(installation: _Installation) -> None:
         found = getattr(module, name, None)
         if found is not ours:
             raise InstallError(
-                f"`{module.__name__}.{name}` has been replaced since install(), by {describe(found)}: undo that first. "
+                f"`{module.__name__}.{name}` was replaced after install() by {describe(found)}: undo that first. "
                 "Nothing was changed"
             )
 

@@ -1,4 +1,4 @@
-"""How a scan goes through its pages, apart from what it asks for."""
+"""The paging options of a scan, which do not affect the rows that it returns."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ WindowOption = Literal["fixed", "adaptive"]
 
 
 class ScanProgress(NamedTuple):
-    """How far a scan has come, told whenever a page has arrived at it.
+    """The progress of a scan, reported when the scan reaches a page.
 
     Attributes:
         min_step: First step of the scan.
@@ -90,7 +90,7 @@ class PagingOptions:
         if self.prefetch < 0:
             raise ValueError(f"prefetch must be at least 0, but is {self.prefetch}")
         if self.window not in ("fixed", "adaptive"):
-            raise ValueError(f"window is 'fixed' or 'adaptive', not {self.window!r}")
+            raise ValueError(f"window must be 'fixed' or 'adaptive', not {self.window!r}")
         if self.deadline is not None and not self.deadline > 0:
             raise ValueError(f"deadline must be more than 0 s, but is {self.deadline}")
 
@@ -122,7 +122,7 @@ class PagingOptions:
 
 
 PIPELINED_GRAPHQL = PagingOptions(prefetch=8, window="adaptive")
-"""For scans through GraphQL whose requests are ours to choose."""
+"""For scans through GraphQL that may choose their requests freely."""
 
 PIPELINED_SERVICE = PagingOptions(prefetch=1, window="adaptive")
-"""For scans through a wandb service, which answers a scan's requests one after the other."""
+"""For scans through a wandb service, which processes the requests of a scan one by one."""

@@ -1,1 +1,1 @@
-"""What a run tells beside its history: state, metadata, system metrics, console output."""
+"""Runs: what has a history, whatever it is stored in."""

@@ -1,4 +1,4 @@
-"""Parquet files on disk: finding those of a run."""
+"""Finds the Parquet files of a run on disk."""
 
 from __future__ import annotations
 
@@ -11,28 +11,27 @@ __all__ = ["PARQUET_SUFFIX", "find_parquet"]
 
 PARQUET_SUFFIX = ".parquet"
 _DIGITS = re.compile(r"(\d+)")
-_WILDCARDS = re.compile(r"[*?[]")
 
 
 def find_parquet(path: str | os.PathLike[str]) -> list[Path]:
-    """Finds the files that a path means.
+    """Finds the Parquet files that a path stands for.
 
     Args:
-        path: A file, a folder with ``.parquet`` files in it, or a pattern such as ``history/*.parquet``.
+        path: A file, a folder with ``.parquet`` files, or a pattern such as ``history/*.parquet``.
 
     Returns:
-        The files in the order of their names, in which 10 comes behind 9.
+        The files, sorted by name in natural order: 10 comes after 9.
 
     Raises:
-        FileNotFoundError: There is none.
+        FileNotFoundError: There are none.
     """
     given = Path(path)
     if given.is_dir():
         found = [file for file in given.glob(f"*{PARQUET_SUFFIX}") if file.is_file()]
-        missing = f"the folder {str(given)!r} holds no {PARQUET_SUFFIX} file"
-    elif not given.exists() and _WILDCARDS.search(str(given)):
+        missing = f"the folder {str(given)!r} contains no {PARQUET_SUFFIX} file"
+    elif not given.exists() and glob.has_magic(str(given)):
         found = [file for file in map(Path, glob.glob(str(given), recursive=True)) if file.is_file()]
-        missing = f"no file has a name like {str(given)!r}"
+        missing = f"no file matches the pattern {str(given)!r}"
     else:
         found = [given] if given.exists() else []
         missing = f"there is no file or folder {str(given)!r}"

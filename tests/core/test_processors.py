@@ -1,0 +1,28 @@
+"""The core on processors without AVX2, as far as its code for them is another."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tests.support.paths import ROOT
+
+
+@pytest.mark.skipif(os.environ.get("HISTSCAN_BASELINE", "") == "1", reason="is that processor already")
+def test_processors_with_shorter_vectors() -> None:
+    names = ("columns_numbers", "columns_repeating", "columns_known_items", "graphql_quoted")
+    modules = [str(path) for name in names for path in ROOT.glob(f"tests/*/test_{name}.py")]
+    assert len(modules) == len(names)
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", *modules]
+    ran = subprocess.run(
+        command,
+        env={**os.environ, "HISTSCAN_BASELINE": "1"},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stdout[-4000:] + ran.stderr[-2000:]

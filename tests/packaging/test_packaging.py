@@ -1,0 +1,227 @@
+"""What is packed into the sdist and the wheel, what an import costs, and that the stubs tell the truth."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from tests.support.paths import ROOT
+
+CORE = ROOT / "_core"
+
+# What a checkout has beside the sources. The C++ files that Cython made are kept: they must not be packed, and
+# making them anew takes long.
+LEFT_OUT = shutil.ignore_patterns(
+    "*.egg-info", ".git", ".venv", ".venvs", ".*cache", ".hypothesis", "__pycache__", "*.so", "dist", "out"
+)
+
+# Which files are packed is what is tested here; that they compile, every installation shows.
+COMPILER = """#!/bin/sh
+while [ $# -gt 1 ]; do
+    [ "$1" = -o ] && : > "$2"
+    shift
+done
+"""
+
+
+@pytest.fixture(scope="module")
+def packages(tmp_path_factory: pytest.TempPathFactory) -> tuple[set[str], set[str]]:
+    """The names of the files in the sdist and in the wheel that is built from it."""
+    pytest.importorskip("build")
+    folder = tmp_path_factory.mktemp("packages")
+    source = folder / "source"
+    shutil.copytree(ROOT, source, symlinks=True, ignore=LEFT_OUT)
+    compiler = folder / "compiler"
+    compiler.write_text(COMPILER)
+    compiler.chmod(0o755)
+    finished = subprocess.run(
+        [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(folder / "dist"), str(source)],
+        env=os.environ | {"CC": str(compiler), "CXX": str(compiler), "HISTSCAN_DEBUG": "", "HISTSCAN_SANITIZE": ""},
+        capture_output=True,
+        text=True,
+        timeout=900,
+        check=False,
+    )
+    assert finished.returncode == 0, finished.stdout[-4000:] + finished.stderr[-4000:]
+    (sdist,) = (folder / "dist").glob("*.tar.gz")
+    (wheel,) = (folder / "dist").glob("*.whl")
+    with tarfile.open(sdist) as archive:
+        # The first part of each name is that of the archive.
+        packed = {name.partition("/")[2] for name in archive.getnames()}
+    with zipfile.ZipFile(wheel) as archive:
+        return packed, set(archive.namelist())
+
+
+def modules_of_core() -> set[str]:
+    return {path.stem for path in CORE.glob("*.pyx")}
+
+
+def test_everything_needed_to_build_is_in_the_sdist(packages: tuple[set[str], set[str]]) -> None:
+    sdist, _ = packages
+    for suffix in (".pyx", ".pxd", ".pyi", ".hpp", ".py"):
+        names = {path.name for path in CORE.glob(f"*{suffix}")}
+        assert names
+        assert {f"src/histscan/_core/{name}" for name in names} <= sdist
+        assert {f"_core/{name}" for name in names} <= sdist
+    python_files = {str(path.relative_to(ROOT)) for path in (ROOT / "src").rglob("*.py")}
+    assert python_files <= sdist
+    assert {"pyproject.toml", "setup.py", "README.md", "CHANGELOG.md", "LICENSE", "Makefile", "PKG-INFO"} <= sdist
+    assert "src/histscan/py.typed" in sdist
+
+
+def test_tests_and_what_they_read_are_in_the_sdist(packages: tuple[set[str], set[str]]) -> None:
+    sdist, _ = packages
+    for folder in ("tests", "examples", "benches"):
+        files = {str(path.relative_to(ROOT)) for path in (ROOT / folder).rglob("*") if path.is_file()}
+        files = {name for name in files if "__pycache__" not in name and not name.endswith((".pyc", ".json"))}
+        assert files
+        assert files <= sdist
+
+
+def test_the_wheel_has_modules_stubs_and_declarations(packages: tuple[set[str], set[str]]) -> None:
+    _, wheel = packages
+    for module in modules_of_core():
+        assert any(re.fullmatch(rf"histscan/_core/{module}\.[\w.-]*\.(so|pyd)", name) for name in wheel), module
+        assert f"histscan/_core/{module}.pyi" in wheel
+    assert {f"histscan/_core/{path.name}" for path in CORE.glob("*.pxd")} <= wheel
+    sources = ROOT / "src"
+    assert {str(path.relative_to(sources)) for path in sources.rglob("*.py")} <= wheel
+    assert "histscan/py.typed" in wheel
+    assert "histscan/proto/__init__.pyi" in wheel
+    assert {name.partition("/")[0].partition("-")[0] for name in wheel} == {"histscan"}
+    assert any(name.endswith(".dist-info/licenses/LICENSE") for name in wheel)
+    assert any(name.endswith(".dist-info/entry_points.txt") for name in wheel)
+
+
+def test_nothing_else_is_packed(packages: tuple[set[str], set[str]]) -> None:
+    sdist, wheel = packages
+    for name in sdist:
+        assert not name.endswith((".cpp", ".c", ".so", ".o", ".html", ".pyc", ".lock")), name
+        assert not name.startswith(("build/", ".venv", ".git/", "dist/", "out/")), name
+    for name in wheel:
+        assert not name.endswith((".cpp", ".c", ".o", ".pyx", ".html", ".pyc")), name
+        assert "test" not in name, name
+
+
+def test_every_module_of_the_core_has_a_stub() -> None:
+    assert {path.stem for path in CORE.glob("*.pyi")} == modules_of_core()
+
+
+def run_python(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, *arguments], capture_output=True, text=True, check=False, timeout=600, cwd=ROOT
+    )
+
+
+def imported_by(statement: str) -> set[str]:
+    """The modules that a statement imports."""
+    finished = run_python("-X", "importtime", "-c", statement)
+    assert finished.returncode == 0, finished.stderr
+    modules = {
+        line.rpartition("|")[2].strip() for line in finished.stderr.splitlines() if line.startswith("import time:")
+    }
+    assert "encodings" in modules
+    return modules
+
+
+HEAVY = (
+    "gql",
+    "requests",
+    "google.protobuf",
+    "graphql",
+    "numpy",
+    "wandb",
+    "orjson",
+    "pandas",
+    "pyarrow",
+    "polars",
+    "tqdm",
+)
+
+
+@pytest.mark.parametrize(
+    ("statement", "light"),
+    [
+        ("import histscan", HEAVY),
+        ("import histscan; dir(histscan); histscan.HistoryError; histscan.__version__", HEAVY),
+        ("import histscan; histscan.HistoryScan, histscan.BetaHistoryScan, histscan.SampledHistoryScan", HEAVY),
+        ("import histscan._core.pages, histscan._core.scan, histscan._core.log_reader", HEAVY),
+        (
+            "import histscan; histscan.open, histscan.LogRun, histscan.LogScan",
+            ("gql", "requests", "graphql", "numpy", "wandb"),
+        ),
+    ],
+)
+def test_imports_are_light(statement: str, light: tuple[str, ...]) -> None:
+    modules = imported_by(statement)
+    assert any(name.startswith("histscan") for name in modules)
+    assert {name for name in modules if name in light or name.startswith(tuple(f"{name}." for name in light))} == set()
+
+
+def test_public_names_are_all_there() -> None:
+    program = """
+import histscan
+for name in histscan.__all__:
+    value = getattr(histscan, name)
+    assert name in dir(histscan) and value is getattr(histscan, name)
+try:
+    histscan.missing
+except AttributeError as error:
+    print(error)
+"""
+    finished = run_python("-c", program)
+    assert finished.stdout.strip() == "module 'histscan' has no attribute 'missing'", finished.stderr
+
+
+# What stubtest finds in any module made by Cython.
+MADE_BY_CYTHON = r"""
+.*\.__(reduce_cython|setstate_cython|test|pyx_capi)__
+# An `__init__` without arguments looks like one with any.
+histscan\._core\.summary_reducer\.SummaryReducer\.__init__
+# Constants that modules import from each other.
+histscan\._core\.arrow_stream\.JSON_FORMAT
+"""
+
+
+def test_stubs_say_what_is_there(tmp_path: Path) -> None:
+    pytest.importorskip("mypy.stubtest")
+    allowed = tmp_path / "allowed"
+    allowed.write_text(MADE_BY_CYTHON)
+    arguments = [
+        "--mypy-config-file",
+        "pyproject.toml",
+        "--ignore-disjoint-bases",
+        "--allowlist",
+        str(allowed),
+    ]
+    finished = run_python("-m", "mypy.stubtest", "histscan._core", *arguments, "--ignore-unused-allowlist")
+    assert finished.returncode == 0, finished.stdout + finished.stderr
+    assert "no issues" in finished.stdout
+
+
+def test_types_are_as_annotated() -> None:
+    """The modules in tests/typing say of many expressions what type they have; mypy has to agree."""
+    pytest.importorskip("mypy")
+    finished = run_python("-m", "mypy", "--config-file", "pyproject.toml", "tests/typing")
+    assert finished.returncode == 0, finished.stdout + finished.stderr
+
+
+def test_types_are_told_apart(tmp_path: Path) -> None:
+    """A wrong annotation among them would be found."""
+    pytest.importorskip("mypy")
+    source = (ROOT / "tests" / "typing" / "log_types.py").read_text()
+    wrong = source.replace("assert_type(run.lastHistoryStep, int)", "assert_type(run.lastHistoryStep, str)")
+    assert wrong != source
+    module = tmp_path / "wrong_types.py"
+    module.write_text(wrong)
+    finished = run_python("-m", "mypy", "--config-file", "pyproject.toml", str(module))
+    assert finished.returncode == 1
+    assert 'Expression is of type "int", not "str"' in finished.stdout
