@@ -28,7 +28,7 @@ struct CalledSink {
     int (*leave)(void *self, size_t count);
 
     template <typename Format>
-    bool put_plain(Format &, int32_t) const {
+    bool put_plain(Format &, const Key &, const uint8_t *) const {
         return false;
     }
     template <typename Format>

@@ -6,7 +6,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <vector>
 
 #include "column.hpp"
 #include "item_format.hpp"
@@ -14,21 +13,6 @@
 #include "number_readers.hpp"
 
 namespace histscan {
-
-// What becomes of a key's values.
-enum TargetKind {
-    TARGET_UNREAD,  // nothing: the key was not asked for
-    TARGET_COLUMN,  // cells of a column
-    TARGET_PATH,    // part of the object that is the cell of a column
-    TARGET_OBJECT,  // nothing, but an object under the key may hold one that was asked for: rows with one are slow
-    TARGET_SHARED,  // rows with it are slow: it belongs to several columns, or overlaps with another key
-};
-
-struct KeyTarget {
-    Column *column;   // of TARGET_COLUMN
-    TargetKind kind;
-    int32_t path;     // of TARGET_PATH: its index among the paths
-};
 
 // The parts of the sink that are functions of a Cython module; they return an Outcome.
 struct CellCalls {
@@ -44,17 +28,16 @@ class CellSink {
 public:
     static constexpr bool has_plain = true;
 
-    CellSink(const Vectors &vectors, const std::vector<KeyTarget> &targets, size_t row, const CellCalls &calls)
-        : vectors_(vectors), targets_(targets), row_(row), calls_(calls) {}
+    CellSink(const Vectors &vectors, size_t row, const CellCalls &calls) : vectors_(vectors), row_(row), calls_(calls) {}
 
     template <typename Format>
-    HISTSCAN_INLINE bool put_plain(Format &format, int32_t index) {
-        const KeyTarget &target = targets_[static_cast<size_t>(index)];
+    HISTSCAN_INLINE bool put_plain(Format &format, const Key &key, const uint8_t *value) {
+        const KeyTarget &target = key.target;
         if (target.kind == TARGET_COLUMN) {
             Column &column = *target.column;
             uint64_t *bits = column.bits.data() + row_;
             const uint8_t *value_end = format.find_value_end();
-            const PlainKind kind = vectors_.read_number(format.value(), value_end, format.start(), bits);
+            const PlainKind kind = vectors_.read_number(value, value_end, format.start(), bits);
             if (kind == NOT_PLAIN) return false;
             note_plain_number(column.tags[row_], column.facts, kind, *bits);
             format.take_value(value_end);
@@ -96,16 +79,14 @@ private:
     }
 
     Vectors vectors_;
-    const std::vector<KeyTarget> &targets_;
     size_t row_;
     const CellCalls &calls_;
 };
 
 // What a row becomes columns with: all of it is the builder's.
 struct CellRow {
-    KeyTable *table;
+    KeyTable *table;  // its keys have targets
     RowTemplate *row_template;
-    const std::vector<KeyTarget> *targets;
     CellCalls calls;
     size_t row;  // every column has room for it
 };
@@ -113,14 +94,14 @@ struct CellRow {
 template <typename Vectors>
 HISTSCAN_INLINE int read_item_cells(const Vectors &vectors, Cursor *cursor, ItemSchema schema, const CellRow &row) {
     ItemFormat<Vectors> format(cursor, schema, vectors);
-    CellSink<Vectors> sink(vectors, *row.targets, row.row, row.calls);
+    CellSink<Vectors> sink(vectors, row.row, row.calls);
     return read_members(format, *row.table, *row.row_template, sink);
 }
 
 template <typename Vectors>
 HISTSCAN_INLINE int read_json_cells(const Vectors &vectors, Cursor *cursor, bool is_quoted, const CellRow &row) {
     JsonFormat<Vectors> format(cursor, is_quoted, vectors);
-    CellSink<Vectors> sink(vectors, *row.targets, row.row, row.calls);
+    CellSink<Vectors> sink(vectors, row.row, row.calls);
     return read_members(format, *row.table, *row.row_template, sink);
 }
 

@@ -3,9 +3,7 @@
 from libc.stddef cimport size_t
 from libc.stdint cimport int32_t
 from libcpp cimport bool as cpp_bool
-from libcpp.vector cimport vector
 
-from histscan._core.column_cells cimport Column
 from histscan._core.cursor cimport Cursor, byte_ptr
 from histscan._core.item_format cimport ItemSchema
 from histscan._core.key_table cimport KeyTable
@@ -17,19 +15,6 @@ cdef enum:
     CELLS_DONE = 1
 
 cdef extern from "cell_sink.hpp" namespace "histscan" nogil:
-    # What becomes of a key's values.
-    cdef enum TargetKind:
-        TARGET_UNREAD   # nothing: the key was not asked for
-        TARGET_COLUMN   # cells of a column
-        TARGET_PATH     # part of the object that is the cell of a column
-        TARGET_OBJECT   # nothing, but an object under the key may hold one that was asked for: rows with one are slow
-        TARGET_SHARED   # rows with it are slow: it belongs to several columns, or overlaps with another key
-
-    cdef struct KeyTarget:
-        Column* column  # of TARGET_COLUMN
-        TargetKind kind
-        int32_t path    # of TARGET_PATH: its index among the paths
-
     cdef struct CellCalls:
         void* self
         # Takes any value of a key. Of JSON in a string, what the cursor reads from then on may be text that is not.
@@ -39,11 +24,10 @@ cdef extern from "cell_sink.hpp" namespace "histscan" nogil:
 
     # What a row becomes columns with.
     cdef struct CellRow:
-        KeyTable* table
+        KeyTable* table     # its keys have targets
         RowTemplate* row_template
-        const vector[KeyTarget]* targets    # by the index of their key in the table
         CellCalls calls
-        size_t row                          # every column has room for it
+        size_t row          # every column has room for it
 
     # These take a whole row; -1 is for exceptions of the calls alone.
     int add_item_cells(Cursor* cursor, ItemSchema schema, const CellRow& row) except -1

@@ -5,12 +5,13 @@ from libc.stddef cimport size_t
 from libc.stdint cimport uint8_t
 from libcpp.vector cimport vector
 
-from histscan._core.cell_sink cimport CellRow, KeyTarget
+from histscan._core.cell_sink cimport CellRow
 from histscan._core.column_chunk cimport ColumnChunk
 from histscan._core.column_keys cimport ColumnKeys, KnownKeys
 from histscan._core.cursor cimport Cursor
 from histscan._core.item_format cimport ItemSchema
 from histscan._core.item_selection cimport ItemSelection
+from histscan._core.key_table cimport KeyTable
 from histscan._core.nested_items cimport NestedItem
 from histscan._core.page cimport Page, RowSpan
 
@@ -18,7 +19,7 @@ from histscan._core.page cimport Page, RowSpan
 # A row while it is read. What is the builder's is pointed at, for reading it without the GIL.
 cdef struct RowContext:
     PyObject* builder
-    const vector[KeyTarget]* targets
+    KeyTable* table
     vector[NestedItem]* nested      # the row's nested items
     vector[uint8_t]* unquoted       # the row's text from the first value on that is a container
     size_t row

@@ -15,10 +15,7 @@ from libcpp.vector cimport vector
 from histscan._core.arrow_cells cimport add_arrow_rows
 from histscan._core.arrow_rows cimport ArrowPage
 from histscan._core.buffer_pool cimport shared_pool, use_pool
-from histscan._core.cell_sink cimport (
-    CELLS_DONE, CELLS_SLOW, TARGET_OBJECT, TARGET_PATH, TARGET_SHARED, CellRow, KeyTarget, add_item_cells,
-    add_json_cells,
-)
+from histscan._core.cell_sink cimport CELLS_DONE, CELLS_SLOW, CellRow, add_item_cells, add_json_cells
 from histscan._core.column_cells cimport put_document, put_token
 from histscan._core.column_chunk cimport ColumnChunk
 from histscan._core.column_keys cimport ColumnKeys, KnownKeys
@@ -31,6 +28,7 @@ from histscan._core.item_selection cimport ItemSelection
 from histscan._core.json_quoted cimport read_quoted_token, skip_quoted_value, unquote
 from histscan._core.json_skip cimport skip_value
 from histscan._core.json_text cimport Token, read_token, skip_space
+from histscan._core.key_table cimport TARGET_OBJECT, TARGET_PATH, TARGET_SHARED, KeyTarget
 from histscan._core.log_page cimport LogPage
 from histscan._core.nested_items cimport NestedItem
 from histscan._core.page cimport Page, RowSpan
@@ -48,7 +46,7 @@ cdef enum:
 cdef int put_item_value(void* self, int32_t index, Cursor* value, cpp_bool* is_quoted) except -1 nogil:
     """Takes any value of an item."""
     cdef RowContext* context = <RowContext*> self
-    cdef KeyTarget target = context.targets[0][index]
+    cdef KeyTarget target = context.table.target(index)
     cdef NestedItem nested
     if target.kind == TARGET_PATH:
         # Decided at the row's end, when all that belongs together is there.
@@ -65,7 +63,7 @@ cdef int put_item_value(void* self, int32_t index, Cursor* value, cpp_bool* is_q
 cdef int put_member_value(void* self, int32_t index, Cursor* cursor, cpp_bool* is_quoted) except -1 nogil:
     """Takes any value of a member of a JSON object."""
     cdef RowContext* context = <RowContext*> self
-    cdef KeyTarget target = context.targets[0][index]
+    cdef KeyTarget target = context.table.target(index)
     cdef Token token
     cdef int byte = peek(cursor)
     if target.kind == TARGET_SHARED:
@@ -347,13 +345,12 @@ cdef class ColumnBuilder:
     cdef void open_cells(self, RowContext* context, CellRow* cells, KnownKeys* keys) noexcept nogil:
         """Points at what rows of either kind need."""
         context.builder = <PyObject*> self
-        context.targets = &keys.targets
+        context.table = &keys.table
         context.nested = &self.nested
         context.unquoted = &self.unquoted
         context.flatten = self.flatten
         cells.table = &keys.table
         cells.row_template = &keys.row_template
-        cells.targets = &keys.targets
         cells.calls.self = context
 
     cdef int find_and_add_rows(self, Cursor* rest, size_t* row_count, size_t stop) except -1 nogil:

@@ -3,12 +3,11 @@
 from libc.stdint cimport int32_t
 from libcpp.vector cimport vector
 
-from histscan._core.cell_sink cimport KeyTarget
 from histscan._core.column_chunk cimport ColumnChunk
 from histscan._core.cursor cimport Cursor, byte_ptr
 from histscan._core.item_format cimport ItemSchema
 from histscan._core.item_selection cimport ItemSelection
-from histscan._core.key_table cimport KeyTable
+from histscan._core.key_table cimport KeyTable, KeyTarget
 from histscan._core.message_rows cimport MessageRowDecoder
 from histscan._core.nested_items cimport NestedPath
 from histscan._core.row_template cimport RowTemplate
@@ -18,7 +17,6 @@ from histscan._core.row_template cimport RowTemplate
 cdef struct KnownKeys:
     KeyTable table
     RowTemplate row_template
-    vector[KeyTarget] targets   # by the index of their key in the table
 
 
 cdef class ColumnKeys:

@@ -5,14 +5,13 @@ import json
 from libc.stdint cimport int32_t
 from libcpp.string cimport string
 
-from histscan._core.cell_sink cimport (
-    TARGET_COLUMN, TARGET_OBJECT, TARGET_PATH, TARGET_SHARED, TARGET_UNREAD, KeyTarget,
-)
 from histscan._core.column_chunk cimport ColumnChunk
 from histscan._core.cursor cimport Cursor, byte_ptr
 from histscan._core.item_format cimport PARQUET_ITEM, RECORD_ITEM, ItemSchema, add_item_key
 from histscan._core.item_selection cimport ItemSelection
-from histscan._core.key_table cimport UNKNOWN_KEY, prefix_of
+from histscan._core.key_table cimport (
+    TARGET_COLUMN, TARGET_OBJECT, TARGET_PATH, TARGET_SHARED, TARGET_UNREAD, UNKNOWN_KEY, KeyTarget, prefix_of,
+)
 from histscan._core.message_rows cimport MessageRowDecoder
 from histscan._core.nested_items cimport NestedPath
 
@@ -24,21 +23,6 @@ cdef KeyTarget shared_target() noexcept nogil:
     target.kind = TARGET_SHARED
     target.path = -1
     return target
-
-
-cdef int32_t add_key(KnownKeys* keys, byte_ptr begin, byte_ptr end, bint is_item) except -2:
-    """Adds a key; until it is decided what it stands for, its rows are slow. Returns its index, or UNKNOWN_KEY."""
-    cdef int32_t index
-    # Every key of the table has a target, also if the memory should end here.
-    keys.targets.resize(keys.table.size())
-    keys.targets.push_back(shared_target())
-    if is_item:
-        index = add_item_key(keys.table, begin, end - begin)
-    else:
-        index = keys.table.add(begin, end - begin, prefix_of(begin, end - begin))
-    if index == UNKNOWN_KEY:
-        keys.targets.pop_back()
-    return index
 
 
 cdef class ColumnKeys:
@@ -67,9 +51,9 @@ cdef class ColumnKeys:
             key = json.loads(key.rstrip().rstrip(":"))
         except ValueError:
             return -1
-        index = add_key(&self.members, begin, end, False)
+        index = self.members.table.add(begin, end - begin, prefix_of(begin, end - begin))
         if index != UNKNOWN_KEY:
-            self.members.targets[index] = self.resolve(key, False)
+            (&self.members.table.target(index))[0] = self.resolve(key, False)
         return index
 
     cdef int32_t learn_item_key(self, Cursor* cursor, ItemSchema schema, byte_ptr begin, byte_ptr end) except -2:
@@ -81,9 +65,9 @@ cdef class ColumnKeys:
             key = decoder.item_key(cursor, begin, end)
         except ValueError:
             return -1
-        index = add_key(&self.items, begin, end, True)
+        index = add_item_key(self.items.table, begin, end - begin)
         if index != UNKNOWN_KEY:
-            self.items.targets[index] = self.resolve(key, True)
+            (&self.items.table.target(index))[0] = self.resolve(key, True)
             self.seen_paths[key if type(key) is tuple else (key,)] = index
         return index
 
@@ -154,5 +138,5 @@ cdef class ColumnKeys:
         if overlaps:
             for other, index in self.seen_paths.items():
                 if other == path[:len(other)] or path == other[:len(path)]:
-                    self.items.targets[index] = shared_target()
+                    (&self.items.table.target(index))[0] = shared_target()
         return overlaps

@@ -159,18 +159,22 @@ public:
         if (length != value_offset - bytes_before_key + pos_[value_offset - 1] || length > left - bytes_before_key) {
             return false;
         }
-        if (value_offset - 1 > prefix_size) {
+        // The tag of `value_json` is the last that is known in advance.
+        if (key.needed > prefix_size + 1) {
             const uint8_t *text = pos_ + bytes_before_key;
             if (text[key.length] != json_tag_bytes[0] || text[key.length + 1] != json_tag_bytes[1]) return false;
             if (!has_same_rest(text, key.text, key.length, prefix_size - bytes_before_key)) return false;
         }
-        value_ = pos_ + value_offset;
         value_end_ = pos_ + bytes_before_key + length;
         return true;
     }
 
     // With lengths of any size, and near the row's end.
     HISTSCAN_INLINE bool enter_long(const Key &key) {
+        if (enter(key)) {
+            value_ = plain_value(key);
+            return true;
+        }
         // The copy leaves this one's fields in registers.
         ItemFormat copy = *this;
         const bool has_entered = copy.enter_any(key);
@@ -185,7 +189,10 @@ public:
             const ptrdiff_t key_length = 2 + pos_[bytes_before_key + 1];
             if (key_length <= left - bytes_before_key) {
                 const int32_t index = table.guess(pos_ + bytes_before_key, key_length);
-                if (index != unknown_key && enter(table[index])) return index;
+                if (index != unknown_key && enter(table[index])) {
+                    value_ = plain_value(table[index]);
+                    return index;
+                }
             }
         }
         if (left == 0) return no_member;
@@ -202,6 +209,10 @@ public:
     void end_row() { cursor_->pos = cursor_->end = row_end_; }
 
     const uint8_t *value() const { return value_; }
+    // Where the value begins of an item that `enter` has found.
+    HISTSCAN_INLINE const uint8_t *plain_value(const Key &key) const {
+        return pos_ + key.length + (bytes_before_key + bytes_before_value);
+    }
     const uint8_t *value_end() const { return value_end_; }
     // The item as a message, and whether it is one that is removed.
     const uint8_t *item_begin() const {

@@ -20,6 +20,23 @@ constexpr int32_t unknown_key = -1;
 
 constexpr ptrdiff_t prefix_size = sizeof Prefix32::bytes;
 
+struct Column;
+
+// What becomes of a key's values in columns.
+enum TargetKind {
+    TARGET_UNREAD,  // nothing: the key was not asked for
+    TARGET_COLUMN,  // cells of a column
+    TARGET_PATH,    // part of the object that is the cell of a column
+    TARGET_OBJECT,  // nothing, but an object under the key may hold one that was asked for: rows with one are slow
+    TARGET_SHARED,  // rows with it are slow: it belongs to several columns, or overlaps with another key
+};
+
+struct KeyTarget {
+    Column *column = nullptr;        // of TARGET_COLUMN
+    TargetKind kind = TARGET_SHARED;
+    int32_t path = -1;               // of TARGET_PATH: its index among the paths
+};
+
 // A key of the table.
 struct Key {
     Prefix32 prefix;      // what a member with this key begins with, as its encoding writes it
@@ -27,6 +44,7 @@ struct Key {
     ptrdiff_t length;     // of `text`
     ptrdiff_t needed;     // how many bytes have to be left for a member to be compared with the prefix and the text
     uint64_t hash;        // of `text`
+    KeyTarget target;     // set by the owner of the table, where that makes columns
 };
 
 // A hash of the `length` bytes at `text`, in its highest bits. Eight bytes from `text` on have to be readable, even if
@@ -55,6 +73,7 @@ public:
 
     const Key &operator[](int32_t index) const { return keys_[static_cast<size_t>(index)]; }
     size_t size() const { return keys_.size(); }
+    KeyTarget &target(int32_t index) { return keys_[static_cast<size_t>(index)].target; }
 
     // The index of the key spelt as the `length` bytes at `text`, or `unknown_key`. `end` is where readable bytes end.
     int32_t find(const uint8_t *text, ptrdiff_t length, const uint8_t *end) const {
@@ -87,7 +106,7 @@ public:
         const uint8_t *copy = copy_text(text, static_cast<size_t>(length));
         const auto index = static_cast<int32_t>(keys_.size());
         const ptrdiff_t needed = length + around < prefix_size ? prefix_size : length + around;
-        keys_.push_back(Key{prefix, copy, length, needed, hash});
+        keys_.push_back(Key{prefix, copy, length, needed, hash, KeyTarget{}});
         slots_[slot_of(hash, probe)] = index;
         return index;
     }

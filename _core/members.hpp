@@ -40,14 +40,14 @@ constexpr int32_t malformed_member = -4;
 //
 // A Format has a cursor and knows how one member looks:
 //   begin_row()       takes what is in front of the first member
-//   enter(key)        goes to the value of the next member if it is laid out as most are and has this key; else nothing
-//   enter_long(key)   the same, however it is laid out
+//   enter(key)        finds the value of the next member, for `put_plain`, if it is laid out as most are and has this key
+//   enter_long(key)   goes to the value of the next member if it has this key, however it is laid out
 //   look_up(table)    goes to the value of the next member, and returns its key's index or one of the constants above
 //   end_member()      takes what is between the value and the next member
 //   end_row()         leaves the cursor behind the row
 // A Sink is handed values:
 //   has_plain                 whether it takes plain values without a call
-//   put_plain(format, index)  takes the value of a known key if it is a plain one, without a call; else nothing
+//   put_plain(format, key, value)  takes the value, which begins there, if it is a plain one; else nothing
 //   put(format, index)        takes any value of a known key
 //   learn(format, &index)     makes a new key known; the index may be unknown_key if the sink holds it for one `put`
 //   put_odd(format)           takes a member that is laid out as few are
@@ -62,7 +62,8 @@ HISTSCAN_INLINE int read_members(Format &format, KeyTable &table, RowTemplate &r
     while (next == NEXT_MEMBER) {
         // Predicted members with plain values: most there are.
         for (; Sink::has_plain && position < predicted; ++position) {
-            if (!format.enter(table[order[position]]) || !sink.put_plain(format, order[position])) break;
+            const Key &key = table[order[position]];
+            if (!format.enter(key) || !sink.put_plain(format, key, format.plain_value(key))) break;
             next = format.end_member();
             if (next != NEXT_MEMBER) {
                 ++position;
@@ -74,7 +75,7 @@ HISTSCAN_INLINE int read_members(Format &format, KeyTable &table, RowTemplate &r
         if (position < predicted) {
             index = order[position];
             // Another value, or another key.
-            if (!format.enter(table[index]) && !format.enter_long(table[index])) {
+            if (!format.enter_long(table[index])) {
                 predicted = 0;
                 row_template.miss();
                 if (sink.leave_template(position) < 0) return OUTCOME_RAISED;
@@ -92,7 +93,7 @@ HISTSCAN_INLINE int read_members(Format &format, KeyTable &table, RowTemplate &r
                 if (is_taken) index = unknown_key;
             }
             repeats &= row_template.note(position, index) && index != unknown_key;
-            is_taken = is_taken || sink.put_plain(format, index);
+            is_taken = is_taken || (Sink::has_plain && sink.put_plain(format, table[index], format.value()));
         }
         if (!is_taken) {
             const int outcome = sink.put(format, index);

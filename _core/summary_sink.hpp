@@ -41,7 +41,7 @@ public:
     explicit SummarySink(LatestItems &items) : items_(items) {}
 
     template <typename Format>
-    bool put_plain(Format &, int32_t) {
+    bool put_plain(Format &, const Key &, const uint8_t *) {
         return false;
     }
     template <typename Format>
