@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from histscan.api.run import Run
     from histscan.api.runs import Runs
     from histscan.api.server_api import Api
+    from histscan.columns.scan import Scan
     from histscan.errors import (
         CredentialsWarning,
         ExportWarning,
@@ -71,6 +72,7 @@ __all__ = [
     "RunNotFoundError",
     "Runs",
     "SampledHistoryScan",
+    "Scan",
     "SystemMetricsScan",
     "WandbMissingError",
     "__version__",
@@ -109,6 +111,7 @@ _HOMES = {
     "RunNotFoundError": "histscan.errors",
     "Runs": "histscan.api.runs",
     "SampledHistoryScan": "histscan.history",
+    "Scan": "histscan.columns.scan",
     "SystemMetricsScan": "histscan.runs.system_metrics",
     "WandbMissingError": "histscan.errors",
     "install": "histscan.installing.installation",

@@ -134,7 +134,7 @@ def test_missing_streams(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert main(["export", str(path), "-o", str(history)]) == 0
     capsys.readouterr()
     assert main(["export", str(history), "--stream", "console", "-o", str(tmp_path / "x.txt")]) == 0
-    assert "Parquet files" in capsys.readouterr().err
+    assert "files of a history have no console output" in capsys.readouterr().err
 
 
 def test_info_escapes_text_from_a_log(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

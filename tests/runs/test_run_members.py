@@ -18,7 +18,7 @@ from tests.support.log_samples import step_rows, write_run
 
 EXIT = 18
 FILE_RUNS = [histscan.LogRun, histscan.ParquetRun, JsonlRun]
-EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "lissajous-regression.wandb"
+EXAMPLE = Path(__file__).parents[2] / "examples" / "lissajous-regression.wandb"
 
 
 def members(kind: type) -> set[str]:

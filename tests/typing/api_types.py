@@ -18,6 +18,7 @@ api = histscan.Api(base_url="https://api.wandb.ai", api_key=None, timeout=10)
 runs = api.runs("entity/project", filters={"state": "finished"}, order="-created_at", per_page=10)
 assert_type(runs, histscan.Runs)
 assert_type(len(runs), int)
+many: contracts.Runs[histscan.Run] = runs.filter({"tags": "best"})
 assert_type(runs[0], histscan.Run)
 assert_type(runs[:2], list[histscan.Run])
 for run in runs:

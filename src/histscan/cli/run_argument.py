@@ -22,8 +22,8 @@ def add_run(parser: argparse.ArgumentParser) -> None:
         "path",
         metavar="PATH",
         help="a .wandb file, or the folder of a run (wandb/offline-run-…); or a history's .parquet file, or a "
-        "folder or a quoted pattern of several; or a run on a W&B server, by its name (entity/project/run_id) or the "
-        "address of its page",
+        "folder or a quoted pattern of several; or a history's .jsonl file, also with .gz or .zst; or a run on a W&B "
+        "server, by its name (entity/project/run_id) or the address of its page",
     )
     parser.add_argument(
         "--skip-corrupt",

@@ -132,14 +132,13 @@ class FileScan(RereadScan):
     """A scan of files: read in two passes where types have to be known before the first row.
 
     Args:
-        path: What errors call the files.
+        path: The file; of several, what errors call them.
         keys: As for `RereadScan`.
         min_step: As for `RereadScan`.
         stop_step: As for `RereadScan`.
 
     Attributes:
-        path: What errors call the files.
-        size: About how many bytes there are to read; 0 if that is not known.
+        path: The file; of several, what errors call them.
         limits: Bytes to read of each file; None for all there are.
     """
 
@@ -151,13 +150,22 @@ class FileScan(RereadScan):
         self.path = path
         super().__init__(keys, min_step, stop_step)
 
-    @abstractmethod
+    @property
+    def size(self) -> int:
+        """About how many bytes there are to read; 0 if that is not known."""
+        try:
+            return sum(self.sizes())
+        except OSError:
+            # Reading says what is wrong.
+            return 0
+
     def sizes(self) -> Sequence[int]:
         """Returns the present size of each file, in bytes.
 
         Raises:
             OSError: A file can't be found.
         """
+        return (self.path.stat().st_size,)
 
     @property
     def bytes_read(self) -> int:

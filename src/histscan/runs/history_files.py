@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from histscan.common.keys import check_keys
+from histscan.common.quiet import quiet
+from histscan.common.steps import STEP, step_after
 from histscan.runs.contracts import FileRun
 
 if TYPE_CHECKING:
@@ -13,6 +15,14 @@ if TYPE_CHECKING:
     from histscan.runs.system_metrics import SystemMetricsScan
 
 __all__ = ["HistoryFileRun"]
+
+
+class _LastValues(NamedTuple):
+    """What a pass over a history finds: for a version of the files, the highest step and each key's last value."""
+
+    version: object
+    step: int
+    values: dict[str, Any]
 
 
 class HistoryFileRun(FileRun):
@@ -27,6 +37,7 @@ class HistoryFileRun(FileRun):
 
     described: dict[str, Any]
     file_id: str
+    _last: _LastValues | None = None
 
     @property
     def entity(self) -> str:
@@ -67,6 +78,30 @@ class HistoryFileRun(FileRun):
     def config(self) -> dict[str, Any]:
         """The run's configuration, which ``histscan export`` writes along; empty if the files don't tell."""
         return dict(self.described.get("config") or {})
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        """The last value of each key; the history is read for it, once for each version of the files."""
+        return self._read_last().values
+
+    @property
+    def lastHistoryStep(self) -> int:  # noqa: N802 - wandb's name
+        """The highest step of the history; -1 without rows. The history is read for it, as for `summary`."""
+        return self._read_last().step
+
+    def _read_last(self) -> _LastValues:
+        statuses = [file.stat() for file in self.files]
+        version = [(status.st_ino, status.st_size, status.st_mtime_ns) for status in statuses]
+        if self._last is None or self._last.version != version:
+            step = highest = -1
+            values: dict[str, Any] = {}
+            with quiet():
+                for row in self.scan_history():
+                    step = step_after(row.get(STEP), step)
+                    highest = max(highest, step)
+                    values.update(row)
+            self._last = _LastValues(version, highest, values)
+        return self._last
 
     @property
     def state(self) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob
 import os
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,7 +14,6 @@ from histscan._core.page import Page
 from histscan._core.pages import TextPage
 from histscan.columns.scan import Pages
 from histscan.common.keys import ABSENT, check_keys, find_value
-from histscan.common.quiet import quiet
 from histscan.common.steps import STEP, UNBOUNDED, step_after
 from histscan.errors import HistoryDecodeError, HistoryError, LogTruncatedWarning
 from histscan.runs.contracts import Paths
@@ -50,17 +49,6 @@ class JsonlRun(HistoryFileRun):
         self.file = self.files[0]
         self.file_id = self.file.name.split(".jsonl")[0].split(".ndjson")[0]
         self.described = {}
-        self._last: tuple[object, int, dict[str, Any]] | None = None
-
-    @property
-    def summary(self) -> dict[str, Any]:
-        """The last value of each key; the file is read for it."""
-        return self._read_last()[2]
-
-    @property
-    def lastHistoryStep(self) -> int:  # noqa: N802 - wandb's name
-        """The highest step of the history; -1 without rows. The file is read for it."""
-        return self._read_last()[1]
 
     def scan_history(
         self,
@@ -72,21 +60,6 @@ class JsonlRun(HistoryFileRun):
         """See `Run.scan_history`. Rows come in the order of the lines."""
         stop_step = UNBOUNDED if max_step is None else max_step
         return JsonlScan(self.file, keys=check_keys(keys), min_step=min_step, stop_step=stop_step)
-
-    def _read_last(self) -> tuple[object, int, dict[str, Any]]:
-        """The file's version, its highest step, and the last value of each key."""
-        status = self.file.stat()
-        version = (status.st_ino, status.st_size, status.st_mtime_ns)
-        if self._last is None or self._last[0] != version:
-            step = highest = -1
-            values: dict[str, Any] = {}
-            with quiet():
-                for row in self.scan_history():
-                    step = step_after(row.get(STEP), step)
-                    highest = max(highest, step)
-                    values.update(row)
-            self._last = version, highest, values
-        return self._last
 
 
 class _Lines(NamedTuple):
@@ -115,15 +88,6 @@ class JsonlScan(FileScan):
         self, path: Path, *, keys: Iterable[str] | None = None, min_step: int = 0, stop_step: int = UNBOUNDED
     ) -> None:
         super().__init__(path, keys, min_step, stop_step)
-
-    @property
-    def size(self) -> int:
-        """The file's present size; 0 if there is no file."""
-        return self.path.stat().st_size if self.path.exists() else 0
-
-    def sizes(self) -> Sequence[int]:
-        """See `FileScan.sizes`."""
-        return (self.path.stat().st_size,)
 
     def column_pages(self, watch: Callable[[int], object] | None = None) -> Pages:
         """See `RereadScan.column_pages`."""
@@ -179,7 +143,7 @@ class JsonlScan(FileScan):
 
     def _load_next(self) -> None:
         if self._failure is not None:
-            raise self._failure
+            raise self._failure.with_traceback(None)
         super()._load_next()
 
     def _page_label(self) -> str:

@@ -88,9 +88,12 @@ def source_of(paths: Sequence[Path]) -> RunSource:
         The source.
 
     Raises:
+        FileNotFoundError: There are none.
         HistoryError: They are of several kinds.
     """
-    found = list(dict.fromkeys(map(_source_of, paths))) or [_LOGS]
+    if not paths:
+        raise FileNotFoundError("there are no files to open: the list of them is empty")
+    found = list(dict.fromkeys(map(_source_of, paths)))
     if len(found) > 1:
         kinds = " and ".join(source.kind for source in found)
         raise HistoryError(f"the list has both {kinds}: pass those of one run, of one kind")
