@@ -7,11 +7,11 @@ lack the item, the `step` message or both (the rules are in `LogReader.add_row`)
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy
 
-from histscan._core.cursor cimport Cursor, byte_ptr, open_cursor, peek
+from histscan._core.cursor cimport Cursor, byte_ptr, open_cursor
 from histscan._core.json_text cimport TOKEN_FLOAT64, TOKEN_INT64, Token, read_token, skip_space
 from histscan._core.message_items cimport (
     ITEM_TAG, KEY_TAG, NESTED_KEY_TAG, RECORD_ITEM, TYPED_INTEGER, TYPED_JSON, TYPED_NUMBER, ItemFields,
-    read_item_fields, skip_keys, take_json_tag,
+    read_item_fields,
 )
 from histscan._core.wire cimport WIRE_BYTES, WIRE_VARINT, read_length, read_tag, read_varint, skip_field
 
@@ -19,7 +19,8 @@ cdef enum:
     STEP_TAG = 2 << 3 | WIRE_BYTES          # HistoryRecord.step
     STEP_NUMBER_TAG = 1 << 3 | WIRE_VARINT  # HistoryStep.num
     STEP_NAME_LENGTH = 5                    # of `_step`
-    STEP_KEY_LENGTH = 2 + STEP_NAME_LENGTH  # of a key field that spells it: tag, length, name
+    STEP_KEY_LENGTH = 2 + STEP_NAME_LENGTH  # of the key field that spells it: tag, length, name
+    SHORT_DIGITS = 18                       # as many always fit an int64
     STEP_ITEM_ROOM = 64                     # bytes that an item made by `write_step_item` may take
 
 cdef extern from "<stdint.h>" nogil:
@@ -53,6 +54,15 @@ cdef inline StepItemKind read_step_json(byte_ptr begin, byte_ptr end, int64_t* v
     """Reads a `_step` value in JSON."""
     cdef Cursor cursor
     cdef Token token
+    cdef byte_ptr pos = begin
+    cdef int64_t number = 0
+    # Nearly always a few digits; anything else, or a zero before others, is for the reader of tokens.
+    while pos < end and c'0' <= pos[0] <= c'9' and pos - begin < SHORT_DIGITS:
+        number = 10 * number + (pos[0] - c'0')
+        pos += 1
+    if pos == end and pos > begin and (begin[0] != c'0' or end - begin == 1):
+        value[0] = number
+        return STEP_ITEM_WHOLE
     open_cursor(&cursor, begin, end - begin)
     skip_space(&cursor)
     if not read_token(&cursor, &token):
@@ -150,57 +160,86 @@ cdef inline bint read_step_message(Cursor* cursor, RowStep* found) noexcept nogi
     return True
 
 
+cdef inline bint read_plain_item(byte_ptr pos, byte_ptr item_end, RowStep* found) noexcept nogil:
+    """Reads an item that is key fields, then `value_json` to its end, as nearly every item is; else returns False."""
+    cdef Cursor value
+    cdef byte_ptr value_end
+    cdef int names = 0
+    cdef bint is_step = False
+    # Lengths of names take one byte here; the bounds are checked before each name.
+    while (
+        item_end - pos >= 2 and (pos[0] == NESTED_KEY_TAG or pos[0] == KEY_TAG)
+        and pos[1] < 0x80 and pos[1] <= item_end - pos - 2
+    ):
+        is_step |= pos[1] == STEP_NAME_LENGTH and is_step_name(pos + 2, pos + 2 + STEP_NAME_LENGTH)
+        pos += 2 + pos[1]
+        names += 1
+    if item_end - pos < 3 or pos[0] != 0x82 or pos[1] != 0x01:
+        return False
+    pos += 2
+    if pos[0] < 0x80 and pos[0] == item_end - pos - 1:
+        if is_step and names == 1:
+            found.kind = read_step_json(pos + 1, item_end, &found.item)
+            return True
+        return not is_step
+    open_cursor(&value, pos, item_end - pos)
+    return not is_step and read_length(&value, &value_end) and value_end == item_end
+
+
+cdef inline bint begins_with_step(byte_ptr item, byte_ptr item_end) noexcept nogil:
+    """Returns True if the first field of an item is a key that spells `_step`."""
+    return (
+        item_end - item > STEP_KEY_LENGTH and (item[0] == NESTED_KEY_TAG or item[0] == KEY_TAG)
+        and item[1] == STEP_NAME_LENGTH and is_step_name(item + 2, item + STEP_KEY_LENGTH)
+    )
+
+
+cdef inline bint read_fields(Cursor* cursor, bint every_item, RowStep* found) noexcept nogil:
+    """Takes the fields of a row, and reads of its items every one, or those that begin with the step's key."""
+    cdef uint32_t tag
+    cdef byte_ptr item, item_end
+    while cursor.pos < cursor.end:
+        item = cursor.pos
+        if cursor.end - item >= 2 and item[0] == ITEM_TAG and item[1] < 0x80 and item[1] <= cursor.end - item - 2:
+            item_end = item + 2 + item[1]
+            item += 2
+        else:
+            if not read_tag(cursor, &tag):
+                return False
+            if tag == STEP_TAG:
+                if not read_step_message(cursor, found):
+                    return False
+                continue
+            if tag != ITEM_TAG:
+                if not skip_field(cursor, tag):
+                    return False
+                continue
+            if not read_length(cursor, &item_end):
+                return False
+            item = cursor.pos
+        cursor.pos = item_end
+        if every_item or begins_with_step(item, item_end):
+            if not read_plain_item(item, item_end, found) and not read_any_item(item, item_end, found):
+                return False
+    return True
+
+
 cdef inline bint read_row_step(Cursor* cursor, RowStep* found) noexcept nogil:
     """Reads what the HistoryRecord that is the cursor's message says of its step.
 
     Returns False if the record is malformed. The fault is not kept: decoding the row will find it again.
     """
-    cdef uint32_t tag
-    cdef byte_ptr item_end, key, key_end
-    cdef Cursor item
+    cdef byte_ptr begin = cursor.pos
     found.kind = STEP_ITEM_MISSING
     found.has_message = False
-    while cursor.pos < cursor.end:
-        if not read_tag(cursor, &tag):
-            return False
-        if tag == STEP_TAG:
-            if not read_step_message(cursor, found):
-                return False
-            continue
-        if tag != ITEM_TAG:
-            if not skip_field(cursor, tag):
-                return False
-            continue
-        if not read_length(cursor, &item_end):
-            return False
-        key = cursor.pos
-        cursor.pos = item_end
-        # Nearly every item is one key field and a short JSON value, and not the step: three comparisons.
-        if item_end - key >= 5 and (key[0] == KEY_TAG or key[0] == NESTED_KEY_TAG) and key[1] < item_end - key - 4:
-            key_end = key + 2 + key[1]
-            if (
-                key[1] < 0x80 and key_end[0] == 0x82 and key_end[1] == 0x01 and key_end[2] < 0x80
-                and key_end[2] == item_end - key_end - 3
-            ):
-                if key[1] == STEP_NAME_LENGTH and is_step_name(key + 2, key_end):
-                    found.kind = read_step_json(key_end + 3, item_end, &found.item)
-                continue
-        open_cursor(&item, key, item_end - key)
-        if skip_keys(&item, True) and not has_step_name(key, item.pos) and take_json_tag(&item):
-            if read_length(&item, &key_end) and key_end == item_end:
-                continue
-        if not read_any_item(key, item_end, found):
-            return False
-    return True
-
-
-cdef inline bint has_step_name(byte_ptr begin, byte_ptr end) noexcept nogil:
-    """Returns True if one of the key fields that an item begins with may spell `_step`."""
-    while end - begin >= STEP_KEY_LENGTH:
-        if begin[1] == STEP_NAME_LENGTH and is_step_name(begin + 2, begin + STEP_KEY_LENGTH):
-            return True
-        begin += 1
-    return False
+    if not read_fields(cursor, False, found):
+        return False
+    if found.kind != STEP_ITEM_MISSING:
+        return True
+    # The wire format allows a key behind other fields: before a row is given a step, every item is read.
+    cursor.pos = begin
+    found.has_message = False
+    return read_fields(cursor, True, found)
 
 
 cdef inline size_t write_step_item(int64_t step, uint8_t* out) noexcept nogil:

@@ -1,4 +1,4 @@
-"""Measure histscan against what people use today, and print one table: time, ratio and peak memory."""
+"""Benchmark histscan against other tools, and print a table of times, ratios and peak memory."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ _ROUNDS_SMALL_RUNS = 5
 
 
 class _TimingError(Exception):
-    """The timings could not be taken; pytest has said why."""
+    """The timings failed; pytest has printed the reason."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measures what the command line asks for.
+    """Runs the benchmarks.
 
     Args:
-        arguments: The command line; None for the program's own.
+        arguments: The command line; None for that of the process.
 
     Returns:
-        The exit code: 0, even where a ratio is below its floor; 1 where a measurement failed or rows differed.
+        The exit code: 0, even if a ratio is below its floor; 1 if a benchmark failed or rows differed.
     """
     options = _parser().parse_args(arguments)
     scale = QUICK if options.quick else FULL
@@ -48,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     rounds = 1 if options.quick else _ROUNDS_END_TO_END
     with_memory = not options.no_memory
     if with_memory and not can_measure_memory():
-        _say("this system does not tell a process's peak memory: measuring times alone")
+        _say("peak memory can't be measured on this system (no /proc/self/clear_refs): measuring only times")
         with_memory = False
     try:
         cases = _measure_cases([name for name in CASES if name in chosen], scale, with_memory=with_memory)
@@ -83,7 +83,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _known_name(name: str) -> str:
     if name not in {*CASES, *STREAMS, *END_TO_END, _ALL_END_TO_END, *SMALL_RUNS, _ALL_SMALL_RUNS}:
-        raise argparse.ArgumentTypeError(f"there is no case {name!r}")
+        raise argparse.ArgumentTypeError(f"unknown case {name!r}: see --help for the names")
     return name
 
 
@@ -91,16 +91,21 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m benches",
         description=__doc__,
-        epilog=f"Cases: {', '.join([*CASES, *STREAMS])}. Only if named, for they take minutes: "
-        f"{', '.join(END_TO_END)}, or {_ALL_END_TO_END} for all of these; {', '.join(SMALL_RUNS)}, or "
-        f"{_ALL_SMALL_RUNS} for all of these. A ratio below what is asked for is marked, "
-        "and the exit code stays 0. The case `log` has the wandb client record its log once, which takes about a "
-        "minute.",
+        epilog=f"Cases: {', '.join([*CASES, *STREAMS])}. These take minutes and run only if "
+        f"named: {', '.join(END_TO_END)}, or {_ALL_END_TO_END} for all of these; {', '.join(SMALL_RUNS)}, or "
+        f"{_ALL_SMALL_RUNS} for all of these. A ratio below its minimum is marked, and the exit code stays 0. The case "
+        "`log` records its log with the wandb client on first use, which takes about a minute.",
     )
-    parser.add_argument("case", nargs="*", type=_known_name, metavar="case", help="what to measure; see below")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write all numbers to a file as well")
-    parser.add_argument("--quick", action="store_true", help="small inputs and few rounds: a look, not a measurement")
-    parser.add_argument("--no-memory", action="store_true", help="measure times alone")
+    parser.add_argument(
+        "case",
+        nargs="*",
+        type=_known_name,
+        metavar="case",
+        help="what to run; see below",
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write all numbers to a file")
+    parser.add_argument("--quick", action="store_true", help="small inputs and few rounds, for a rough check")
+    parser.add_argument("--no-memory", action="store_true", help="measure only times")
     return parser
 
 
@@ -120,7 +125,7 @@ def _measure_cases(names: Sequence[str], scale: Scale, *, with_memory: bool) -> 
 
 
 def _take_timings(names: Sequence[str], scale: Scale) -> dict[str, tuple[list[float], list[float]]]:
-    """Returns the rounds of the peer and of ours, in seconds, for each case."""
+    """Returns the times of the peer's and our rounds, in seconds, by case."""
     if not names:
         return {}
     _say(f"timing {len(names)} cases …")
@@ -129,7 +134,7 @@ def _take_timings(names: Sequence[str], scale: Scale) -> dict[str, tuple[list[fl
         command = [sys.executable, "-m", "pytest", *(f"benches/test_cases.py::test_case[{name}]" for name in names)]
         command += ["--benchmark-enable", "--benchmark-quiet", f"--benchmark-json={report}", "-q", "--no-header"]
         command += ["--quick"] if scale is QUICK else []
-        # The table alone goes to this process's output; what pytest says is progress.
+        # Only the table goes to standard output; pytest's output is progress.
         if subprocess.run(command, cwd=_ROOT, stdout=sys.stderr, check=False).returncode != 0:
             raise _TimingError
         benchmarks: list[dict[str, Any]] = json.loads(report.read_bytes())["benchmarks"]

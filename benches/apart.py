@@ -1,4 +1,4 @@
-"""Calling a function in a process of its own, so that only what the function does shows in the process's memory."""
+"""Calls a function in a separate process, so that the process's memory use is that of the function."""
 
 from __future__ import annotations
 
@@ -22,15 +22,14 @@ def call_apart(function: Callable[..., Result], *arguments: Any) -> Result:
     """Calls a function in a fresh interpreter.
 
     Args:
-        function: A function of an importable module, which prints nothing.
-        *arguments: Its arguments, which are pickled; they leave no garbage behind in the new process, as making them
-            there would.
+        function: A function of an importable module; it must not print anything.
+        *arguments: Its arguments. They are pickled: creating them in the new process would leave garbage there.
 
     Returns:
-        What the function returned.
+        The function's return value.
 
     Raises:
-        RuntimeError: The process failed; carries what it wrote.
+        RuntimeError: The process failed; the message holds its standard error.
     """
     call = pickle.dumps((function.__module__, function.__name__, arguments), protocol=pickle.HIGHEST_PROTOCOL)
     done = subprocess.run([sys.executable, "-m", __name__], input=call, capture_output=True, cwd=_ROOT, check=False)
@@ -41,15 +40,15 @@ def call_apart(function: Callable[..., Result], *arguments: Any) -> Result:
 
 
 def can_measure_memory() -> bool:
-    """Whether this system tells a process's resident memory, and lets its peak be forgotten: Linux does."""
+    """Returns True if peak resident memory can be read and reset, as on Linux."""
     return _PEAK_RESET.exists()
 
 
 def resident_bytes(field: str = "VmRSS") -> int:
-    """Returns how much memory this process has resident.
+    """Returns the resident memory of this process.
 
     Args:
-        field: ``"VmRSS"`` for what it has now, ``"VmHWM"`` for the most it had since `forget_peak`.
+        field: ``"VmRSS"`` for the current size, ``"VmHWM"`` for the peak since `forget_peak`.
 
     Returns:
         Bytes.
@@ -65,9 +64,9 @@ def resident_bytes(field: str = "VmRSS") -> int:
 
 
 def forget_peak() -> None:
-    """Has ``"VmHWM"`` begin anew from what is resident now.
+    """Resets ``"VmHWM"`` to the current resident memory.
 
-    The peak of ``getrusage()`` is of no use here: it is inherited from the process that started this one.
+    ``getrusage()`` can't be used: its peak is inherited from the parent process.
     """
     _PEAK_RESET.write_text("5", encoding="ascii")
 

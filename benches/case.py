@@ -1,4 +1,4 @@
-"""What a measurement is: two contestants, the same input, the same result."""
+"""A benchmark case: two contestants, the same input, the same result."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ __all__ = ["FULL", "QUICK", "WARM_UP", "Case", "Contestant", "Inputs", "Scale", 
 
 @dataclass(frozen=True)
 class Scale:
-    """How much work a case gets.
+    """The amount of work of a case.
 
     Attributes:
         pages: Pages of a scan.
         page_rows: Rows of a page.
         log_rows: Rows of a recorded log.
-        streamed_rows: Rows that are streamed to see whether memory grows.
-        most_rounds: Upper limit for the rounds of a case.
+        streamed_rows: Rows of a stream, whose memory is watched.
+        most_rounds: The maximum number of rounds of a case.
     """
 
     pages: int
@@ -37,15 +37,15 @@ class Scale:
 FULL = Scale(pages=10, page_rows=1_000, log_rows=100_000, streamed_rows=1_000_000, most_rounds=1_000)
 QUICK = Scale(pages=3, page_rows=1_000, log_rows=10_000, streamed_rows=100_000, most_rounds=3)
 WARM_UP = Scale(pages=1, page_rows=10, log_rows=1_000, streamed_rows=1_000, most_rounds=1)
-"""Enough for everything to be imported and cached that is when first used."""
+"""Enough work to import and cache everything that is loaded on first use."""
 
 
 class Inputs(Protocol):
-    """What both contestants of a case start from. It is pickled for processes of their own, so: plain data."""
+    """The input of both contestants. It is pickled for separate processes, so it must be plain data."""
 
     @property
     def row_count(self) -> int:
-        """How many rows there are in it."""
+        """The number of rows."""
 
 
 InputsT = TypeVar("InputsT", bound=Inputs)
@@ -60,7 +60,7 @@ _MISSING = _Missing()
 
 
 def as_they_are(results: Iterable[Any]) -> Iterable[Any]:
-    """Takes a contestant's results for rows."""
+    """Returns the results unchanged, for contestants whose results are rows."""
     return results
 
 
@@ -69,9 +69,9 @@ class Contestant(Generic[InputsT]):
     """One side of a case.
 
     Attributes:
-        name: What it is called in the table.
-        work: Begins the work, which is done by iterating over what this returns.
-        as_rows: Makes rows of the results, when they are something else; not timed, only for the comparison.
+        name: The name in the table.
+        work: Starts the work; iterating over the return value does it.
+        as_rows: Converts the results to rows for the comparison; not timed.
     """
 
     name: str
@@ -84,15 +84,15 @@ class Case(Generic[InputsT]):
     """A measurement of two contestants.
 
     Attributes:
-        name: Short name, by which it is chosen on the command line.
+        name: The name on the command line.
         subject: What is measured, in a few words.
-        inputs: Makes the input at a scale.
-        peer: What we compare with.
-        ours: What we measure.
-        floor: The ratio of the peer's time to ours that must be reached; None where none is asked for.
+        inputs: Makes the input for a scale.
+        peer: The contestant to compare with.
+        ours: Our contestant.
+        floor: The minimum ratio of the peer's time to ours; None for no minimum.
         rounds: How often each side is timed.
-        estimate: Makes one time of a side's rounds: their median; or ``min``, the best one, where the rest says more
-            about who else was at work than about the code.
+        estimate: Reduces a side's rounds to one time: their median; or ``min``, the best round, if other load on the
+            machine dominates the variation.
     """
 
     name: str
@@ -110,7 +110,7 @@ class Case(Generic[InputsT]):
 
 
 def run(contestant: Contestant[InputsT], inputs: InputsT) -> None:
-    """Does a contestant's work once, from beginning to end, and keeps none of the results."""
+    """Does a contestant's work once, and discards the results."""
     deque(contestant.work(inputs), maxlen=0)
 
 
@@ -126,11 +126,11 @@ def compare(case: Case[InputsT], inputs: InputsT) -> None:
     """Checks that both contestants do the same work: equal rows, in values, types and order of keys, NaN included.
 
     Raises:
-        AssertionError: They do not; says where they differ.
+        AssertionError: Rows differ; the message shows the first difference.
     """
     compared = 0
     for theirs, own in zip_longest(_rows(case.peer, inputs), _rows(case.ours, inputs), fillvalue=_MISSING):
-        # What repr() writes tells 1 from 1.0 and from True, 0.0 from -0.0, and has one NaN.
+        # repr() distinguishes 1, 1.0 and True, and 0.0 and -0.0; all NaN are equal.
         if repr(theirs) != repr(own):
             raise AssertionError(f"{case.name}: row {compared} differs\n peer: {theirs!r}\n ours: {own!r}")
         compared += 1

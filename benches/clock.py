@@ -10,10 +10,10 @@ __all__ = ["CLOCK", "Clock"]
 
 
 class Clock:
-    """A stopwatch that can be halted while something goes on that neither side is to answer for.
+    """A stopwatch that can be halted during work that counts for neither side.
 
-    A page must be parsed anew for each pass, as it is in real life, and right before it is used, while the caches
-    still hold it; but parsing is the client's time, not the scan's.
+    Each pass must parse each page again, as in real use, right before the page is used, so that it is still in the CPU
+    caches; but parsing is the client's time, not the scan's.
     """
 
     def __init__(self) -> None:
@@ -34,4 +34,4 @@ class Clock:
 
 
 CLOCK = Clock()
-"""The one clock: what is measured and what halts it must read the same."""
+"""The only clock: the code that measures and the code that halts must share it."""

@@ -26,9 +26,8 @@ from histscan._core.column_chunk import ColumnChunk
 from histscan._core.column_types import merge_columns
 from histscan._core.page import Page
 from histscan._core.pages import HistoryPage, ProtobufPage
-from histscan._core.scan import RowScan
 from histscan.columns.chunks import ROWS_PER_CHUNK
-from histscan.columns.frames import ColumnExports
+from histscan.columns.scan import Scan
 
 __all__ = ["COLUMN_CASES"]
 
@@ -37,7 +36,7 @@ _PAGES_AT_ONCE = 8
 _THREE_KEYS = ["_step", "train/loss_00", "train/grad_norm_02"]
 
 
-class _PageScan(RowScan, ColumnExports):
+class _PageScan(Scan):
     """A scan of pages that are in memory."""
 
     def __init__(self, page_class: Callable[[bytes], Page], pages: list[bytes]) -> None:
@@ -58,7 +57,7 @@ def _to_arrow(
 
 
 def _build_apart(inputs: Pages, *, threads: int) -> Iterator[list[ColumnChunk]]:
-    """Builds columns of as many parts of the pages as there are threads, each thread its own; nothing beside that."""
+    """Builds columns in threads that share nothing: each has its own part of the pages, and its own builder."""
     size = -(-len(inputs.pages) // threads)
     parts = [inputs.pages[first : first + size] for first in range(0, len(inputs.pages), size)]
     built: list[list[ColumnChunk]] = [[] for _ in parts]
@@ -84,7 +83,7 @@ def _rows_of_chunks(parts: Iterable[list[ColumnChunk]]) -> Iterator[Row]:
 
 
 def _rows_of_tables(tables: Iterable[pyarrow.Table]) -> Iterator[Row]:
-    """The tables' rows, with their keys in alphabetical order: columns are in one, and rows in another."""
+    """Yields the tables' rows with keys in alphabetical order, as columns and rows order keys differently."""
     for table in tables:
         yield from table.select(sorted(table.column_names)).to_pylist()
 
@@ -119,20 +118,20 @@ def _shuffled_rows(steps: Iterable[int]) -> Iterator[Row]:
 def _joined_lines(
     encode: Callable[[list[Row]], bytes], rows: Callable[[Iterable[int]], Iterator[Row]], scale: Scale
 ) -> Pages:
-    """Pages, and all of their rows as lines of JSON."""
+    """Makes pages, and all of their rows as JSON Lines."""
     inputs = encoded(scale, rows, encode)
     lines = "\n".join(map(value_text, rows(range(inputs.row_count)))).encode()
     return Pages(inputs.pages, inputs.page_rows, [lines])
 
 
 def _pages_for_threads(scale: Scale) -> Pages:
-    """As much as keeps two cores busy for some time. How long both of them are ours nobody knows: there are many rounds
-    of these cases, and the best ones count."""
+    """Makes enough pages to keep two cores busy. Other load may take a core at any time: these cases have many rounds,
+    and the best ones count."""
     return encoded(replace(scale, pages=20 * scale.pages), plain_rows, service_page)
 
 
 def _both_forms(scale: Scale) -> Pages:
-    """The pages of a wandb service: in the envelope that its client takes them in, and plain."""
+    """Makes pages of a wandb service: plain, and in the envelope that its client receives."""
     plain = encoded(scale, plain_rows, service_page)
     return Pages(plain.pages, plain.page_rows, plain_answers(scale).pages)
 
@@ -161,7 +160,7 @@ def _against_readers(
     encode: Any,
     rows: Callable[[Iterable[int]], Iterator[Row]] = plain_rows,
 ) -> tuple[Case[Pages], ...]:
-    """Compares a kind of page with the two readers of JSON lines, all with one thread."""
+    """Compares an encoding with two JSON Lines readers, all with one thread."""
     ours = Contestant("histscan", partial(_to_arrow, page_class), _rows_of_tables)
     inputs = partial(_joined_lines, encode, rows)
     return (
@@ -198,7 +197,7 @@ COLUMN_CASES: tuple[Case[Any], ...] = (
     ),
     *_against_readers("protobuf", ProtobufPage, service_page),
     *_against_readers("graphql", HistoryPage, history_body),
-    # As wandb-core sends rows and writes them to logs: in the order of Go's maps, which is another one each time.
+    # wandb-core sends and logs rows in the order of Go's maps, which is random for each row.
     *_against_readers("shuffled", ProtobufPage, service_page, _shuffled_rows),
     Case(
         "arrow-threads",
@@ -248,4 +247,4 @@ COLUMN_CASES: tuple[Case[Any], ...] = (
         rounds=3,
     ),
 )
-"""Columns against dict rows, against readers of JSON lines, and against themselves."""
+"""Columns against dict rows, against JSON Lines readers, and against other options of our own."""

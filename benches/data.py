@@ -1,4 +1,4 @@
-"""Rows such as training runs log, and pages of them as they travel."""
+"""Rows as training runs log them, and encoded pages of these rows."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class RunName:
-    """A run as scans see it."""
+    """The names of a run, as scans need them."""
 
     entity: str
     project: str
@@ -57,7 +57,7 @@ class Pages:
     Attributes:
         pages: The bytes of each page.
         page_rows: The rows of each page.
-        others: Each page once more in another form, where the contestants take different ones.
+        others: The pages in another encoding, if the contestants need different ones.
     """
 
     pages: list[bytes]
@@ -66,7 +66,7 @@ class Pages:
 
     @property
     def row_count(self) -> int:
-        """How many rows there are."""
+        """The number of rows."""
         return len(self.pages) * self.page_rows
 
 
@@ -88,7 +88,7 @@ def plain_rows(steps: Iterable[int], seed: int = 0) -> Iterator[Row]:
 
 
 def mixed_rows(steps: Iterable[int], seed: int = 0) -> Iterator[Row]:
-    """Yields the same rows with 5 % of the floats NaN, and two texts, a nested value and a sparse one among them."""
+    """Yields the same rows with 5 % NaN, two text keys, one nested key and one sparse key."""
     draw = random.Random(seed)
     for row in plain_rows(steps, seed):
         metrics = [key for key in row if key.startswith("train/")]
@@ -108,7 +108,7 @@ def mixed_rows(steps: Iterable[int], seed: int = 0) -> Iterator[Row]:
 
 
 def numbered_rows(steps: Iterable[int], seed: int = 0) -> Iterator[Row]:
-    """Yields rows of 23 items whose keys are alike but for a number at their end, as those of layers are."""
+    """Yields rows of 23 items whose keys differ only in a number at the end, like keys of layers."""
     draw = random.Random(seed)
     names = [f"train/metric_{index:02}" for index in range(_ITEMS - 1)]
     for step in steps:
@@ -116,7 +116,7 @@ def numbered_rows(steps: Iterable[int], seed: int = 0) -> Iterator[Row]:
 
 
 def shuffled(rows: Iterable[Row], seed: int = 0) -> Iterator[Row]:
-    """Yields rows with their keys in an order of its own for each, as rows have that come from a live run or a log."""
+    """Yields rows with the keys of each in random order, as in logs and in rows of a live run."""
     draw = random.Random(seed)
     for row in rows:
         items = list(row.items())
@@ -133,10 +133,10 @@ def encoded(
     """Makes pages.
 
     Args:
-        scale: How many pages, of how many rows.
-        rows: Makes the rows of some steps.
-        encode: Makes a page of its rows.
-        other: Makes the other form of a page of its rows.
+        scale: The number of pages, and of rows per page.
+        rows: Makes the rows of a range of steps.
+        encode: Encodes rows as a page.
+        other: Encodes rows in the other encoding.
 
     Returns:
         The pages.
@@ -148,7 +148,7 @@ def encoded(
 
 
 def service_page(rows: Iterable[Row]) -> bytes:
-    """A page of a wandb service: a serialised ``RunHistoryResponse``."""
+    """Encodes a page of a wandb service: a serialised ``RunHistoryResponse``."""
     page = proto.RunHistoryResponse()
     for row in rows:
         items = [proto.ParquetHistoryItem(key=key, value_json=value_text(value)) for key, value in row.items()]
@@ -157,20 +157,20 @@ def service_page(rows: Iterable[Row]) -> bytes:
 
 
 def joined_rows(rows: Iterable[Row]) -> bytes:
-    """The rows as one JSON array."""
+    """Encodes rows as one JSON array."""
     return value_text(list(rows)).encode()
 
 
 def history_body(rows: Iterable[Row]) -> bytes:
-    """The body of a GraphQL answer to ``HistoryPage``: each row is JSON within a JSON string."""
+    """Encodes the body of a GraphQL response to ``HistoryPage``: each row is JSON within a JSON string."""
     return value_text({"data": {"project": {"run": {"history": [value_text(row) for row in rows]}}}}).encode()
 
 
 def sampled_body(rows: Iterable[Row]) -> bytes:
-    """The body of a GraphQL answer to ``SampledHistoryPage``: rows are plain objects."""
+    """Encodes the body of a GraphQL response to ``SampledHistoryPage``: rows are plain objects."""
     return value_text({"data": {"project": {"run": {"sampledHistory": [list(rows)]}}}}).encode()
 
 
 def value_text(value: Any) -> str:
-    """A value as JSON without spaces, and with as few escapes as it takes."""
+    """Encodes a value as JSON without spaces, and with as few escapes as possible."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

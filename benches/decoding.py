@@ -1,4 +1,4 @@
-"""Pages decoded to lists of rows, with no scan around them."""
+"""Decoding pages to lists of rows, without a scan."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def _load_joined(inputs: Pages) -> Iterator[list[Any]]:
 
 
 def _joined_case(name: str, subject: str, rows: Callable[[Iterable[int]], Iterable[Row]]) -> Case[Pages]:
-    """Compares a protobuf page with the same rows joined in one JSON array, which orjson takes in one call."""
+    """Compares a protobuf page with the same rows in one JSON array, which orjson decodes in one call."""
     return Case(
         name,
         subject,
@@ -54,7 +54,7 @@ def _joined_case(name: str, subject: str, rows: Callable[[Iterable[int]], Iterab
 def _nan_case(
     name: str, subject: str, page_class: Callable[[bytes], Page], encode: Callable[[list[Row]], bytes]
 ) -> Case[Pages]:
-    """Compares a page that has a NaN in each row with the same page without."""
+    """Compares a page with a NaN in each row with the same page without NaN."""
 
     def with_nan(rows: list[Row]) -> bytes:
         return encode([{**row, _NAN_KEY: math.nan} for row in rows])
@@ -80,4 +80,4 @@ DECODING_CASES: tuple[Case[Pages], ...] = (
     _nan_case("nan-protobuf", "protobuf page, a NaN in each row", ProtobufPage, service_page),
     _nan_case("nan-graphql", "GraphQL page, a NaN in each row", HistoryPage, history_body),
 )
-"""The core alone: against one call of the fastest JSON library, and against itself where a value takes a slow path."""
+"""Only the core: against one call of the fastest JSON library, and against itself with values on the slow path."""

@@ -1,8 +1,8 @@
-"""Scans as a script has them: the real wandb client, a server on loopback in a process of its own, and HTTP between.
+"""End-to-end scans: the real wandb client, a server on loopback in a separate process, and HTTP between them.
 
-Each pass is a fresh process, and its clock runs from the call of ``run.scan_history()`` to the last row: with
-everything that the client asks for, and a cold cache of files where there is one. Both sides take turns, after a pass
-each in which their rows were compared. Releases have virtual environments of their own, made when first needed.
+Each pass is a new process. Its clock runs from the call of ``run.scan_history()`` to the last row, with all requests of
+the client, and a cold file cache. The sides alternate, after one pass each to compare their rows. Each wandb release
+has its own virtual environment, which is created on first use.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from typing import Any
 from benches.data import plain_rows, value_text
 from benches.large_log import LogWriter
 from benches.record_log import DEFAULT_DIRECTORY
+from benches.text_table import format_cells
 from histscan.common.atomic import atomic_output
 from tests.support import wire
 from tests.support.paths import ROOT
@@ -36,15 +37,15 @@ class EndToEnd:
     """A scan to be measured.
 
     Attributes:
-        name: Short name, by which it is chosen on the command line.
+        name: The name on the command line.
         subject: What is measured, in a few words.
-        release: The release of wandb.
-        rows: Rows of the run.
+        release: The wandb release.
+        rows: The number of rows of the run.
         apart: Steps from one row to the next.
-        server: What the server is told besides the run.
-        floor: The ratio that must be reached.
-        source: Where histscan takes rows from.
-        frame: Whether columns are made: a pandas frame of wandb's rows, an Arrow table by histscan.
+        server: Options of the server.
+        floor: The minimum ratio.
+        source: The `source` of install().
+        frame: True to make columns: a pandas frame of wandb's rows, an Arrow table by histscan.
     """
 
     name: str
@@ -59,7 +60,7 @@ class EndToEnd:
 
     @property
     def our_options(self) -> list[str]:
-        """What the client of our side is told."""
+        """The client's options for our side."""
         return ["--install", f"--source={self.source}"]
 
     @property
@@ -75,7 +76,7 @@ class EndToEndOutcome:
     Attributes:
         scan: The scan.
         stock_seconds: The median of wandb's passes.
-        our_seconds: The median of those with histscan installed.
+        our_seconds: The median of the passes with histscan installed.
         stock_requests: HTTP requests of one pass of wandb's.
         our_requests: HTTP requests of one pass of ours.
     """
@@ -88,12 +89,12 @@ class EndToEndOutcome:
 
     @property
     def ratio(self) -> float:
-        """How many times wandb's time is ours."""
+        """wandb's time divided by ours."""
         return self.stock_seconds / self.our_seconds
 
     @property
     def is_below_floor(self) -> bool:
-        """Whether the ratio misses what is asked of it."""
+        """True if the ratio is below its floor."""
         return self.ratio < self.scan.floor
 
 
@@ -127,7 +128,7 @@ def measure_end_to_end(scan: EndToEnd, rounds: int, say: Callable[[str], None]) 
     Args:
         scan: The scan.
         rounds: Passes of each side.
-        say: Told of progress.
+        say: Called with progress messages.
 
     Returns:
         The measurements.
@@ -139,7 +140,7 @@ def measure_end_to_end(scan: EndToEnd, rounds: int, say: Callable[[str], None]) 
     python = python_of(scan.release, "pandas" if scan.frame else "arrow")
     say(f"{scan.name}: comparing …")
     with serving(_written_log(scan), *scan.server) as server:
-        # What the server makes of the log when it is first asked is made by now.
+        # These passes also make the server index and export the log, before anything is timed.
         stock = _pass(python, server, scan, "--digest")
         ours = _pass(python, server, scan, "--digest", *scan.our_options)
         if (stock["rows"], stock["digest"]) != (ours["rows"], ours["digest"]) or stock["rows"] != scan.rows:
@@ -174,7 +175,7 @@ def _pass(python: Path, server: ServerProcess, scan: EndToEnd, *options: str) ->
 
 
 def _written_log(scan: EndToEnd) -> Path:
-    """Returns the run's log, written if there is none yet."""
+    """Returns the run's log; writes it on first use."""
     log = DEFAULT_DIRECTORY / scan.run_id / f"run-{scan.run_id}.wandb"
     if not log.is_file():
         log.parent.mkdir(parents=True, exist_ok=True)
@@ -191,18 +192,15 @@ _HEADINGS = ("scan", "what", "wandb", "stock s", "installed s", "ratio", "at lea
 
 
 def format_end_to_end(outcomes: Sequence[EndToEndOutcome]) -> str:
-    """Writes the outcomes as a table for people.
+    """Formats the outcomes as a table.
 
     Args:
         outcomes: The outcomes.
 
     Returns:
-        The lines of the table.
+        The table.
     """
-    lines = [_HEADINGS, *map(_cells, outcomes)]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    ruled = [lines[0], tuple("─" * width for width in widths), *lines[1:]]
-    return "\n".join("  ".join(map(str.ljust, cells, widths)).rstrip() for cells in ruled)
+    return "\n".join(format_cells(_HEADINGS, map(_cells, outcomes)))
 
 
 def _cells(outcome: EndToEndOutcome) -> tuple[str, ...]:
@@ -220,7 +218,7 @@ def _cells(outcome: EndToEndOutcome) -> tuple[str, ...]:
 
 
 def end_to_end_as_json(outcomes: Sequence[EndToEndOutcome]) -> list[dict[str, Any]]:
-    """Returns the outcomes as JSON has them.
+    """Returns the outcomes as JSON objects.
 
     Args:
         outcomes: The outcomes.

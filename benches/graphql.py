@@ -1,4 +1,4 @@
-"""Scans that ask the GraphQL API, with clients that have the answers in memory."""
+"""Scans through GraphQL, with clients that hold the responses in memory."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ __all__ = ["GRAPHQL_CASES"]
 
 
 class _ParsingClient:
-    """What wandb's client wraps: gives each answer parsed anew, with the clock halted."""
+    """The object that wandb's client wraps. Parses each response again, with the clock halted."""
 
     def __init__(self, bodies: Pages) -> None:
         self._bodies = bodies
 
     def execute(self, document: Any, variable_values: dict[str, Any]) -> Any:
-        """Answers one request with parsed data."""
+        """Returns the parsed data of one response."""
         body = self._bodies.pages[variable_values["minStep"] // self._bodies.page_rows]
         with CLOCK.halted():
             return json.loads(body)["data"]
 
 
 class _BodyClient(histscan.Client):
-    """histscan's client with the answers' bodies at hand: there is no network in what is measured."""
+    """histscan's client with response bodies from memory: no network is measured."""
 
     def __init__(self, bodies: Pages) -> None:
         super().__init__("http://localhost", "unused")
@@ -43,7 +43,7 @@ class _BodyClient(histscan.Client):
     def execute_raw(
         self, document: Any, variable_values: dict[str, Any] | None = None, *, is_whole: Any = None
     ) -> bytes:
-        """Answers one request; they come in the order of the pages."""
+        """Returns the body of the next page; requests come in the order of the pages."""
         return next(self._bodies)
 
 
@@ -108,4 +108,4 @@ GRAPHQL_CASES: tuple[Case[Pages], ...] = (
         rounds=15,
     ),
 )
-"""GraphQL scans: from the parsed answer on with wandb's client, from the answer's body on with histscan's."""
+"""GraphQL scans: measured from the parsed response with wandb's client, and from the body with histscan's."""

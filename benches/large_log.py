@@ -1,6 +1,6 @@
-"""Write a `.wandb` log of any size, by logging the rows of a recorded one over and over at ever higher steps.
+"""Write a `.wandb` log of any size, by repeating the rows of a recorded log at increasing steps.
 
-Run it from the root of the project, and measure what reading the log takes:
+Run it from the project's root, and measure how the log is read:
 
     python -m benches.large_log build/bench-data/large.wandb --size 2000
     /usr/bin/time -v histscan export build/bench-data/large.wandb -o out/large.parquet
@@ -27,10 +27,10 @@ EXAMPLE = Path(__file__).resolve().parent.parent / "examples" / "lissajous-regre
 
 
 class LogWriter:
-    """Lays records out as wandb does, in blocks of 32 KiB.
+    """Writes records in wandb's log format, in blocks of 32 KiB.
 
     Args:
-        output: Where to write.
+        output: The binary file to write to.
 
     Attributes:
         size: Bytes written.
@@ -41,14 +41,14 @@ class LogWriter:
         self.size = output.write(wire.LOG_HEADER)
 
     def write(self, record: bytes) -> None:
-        """Writes a record, in several chunks where it does not fit the rest of a block."""
+        """Writes a record, split into chunks if it does not fit the rest of a block."""
         start, is_first, is_last = 0, True, False
         while not is_last:
             left = BLOCK_SIZE - self.size % BLOCK_SIZE
             if left < wire.CHUNK_HEADER_SIZE:
                 self.size += self._output.write(bytes(left))
                 left = BLOCK_SIZE
-            # At the end of a block there may be room for the header of a first chunk alone.
+            # The end of a block may only have room for a chunk's header: the first chunk is then empty.
             data = record[start : start + left - wire.CHUNK_HEADER_SIZE]
             start += len(data)
             is_last = start == len(record)
@@ -59,7 +59,7 @@ class LogWriter:
 
 
 def items_of(row: dict[str, Any], path: tuple[str, ...] = ()) -> Iterator[bytes]:
-    """The items of a row, as wandb records them: nested keys stand apart, and histograms are one value."""
+    """Yields the items of a row as wandb records them: one item per nested key, and one per histogram."""
     for key, value in row.items():
         if isinstance(value, dict) and value and "_type" not in value:
             yield from items_of(value, (*path, key))
@@ -73,10 +73,10 @@ def write_large_log(path: Path, source: Path, size: int) -> int:
     Args:
         path: The log.
         source: The log whose rows are repeated.
-        size: Bytes that it should have at least.
+        size: The minimum size in bytes.
 
     Returns:
-        How many rows it has.
+        The number of rows.
     """
     run = histscan.open(source)
     rows = list(run.scan_history())
@@ -97,13 +97,13 @@ def write_large_log(path: Path, source: Path, size: int) -> int:
 
 
 def main() -> None:
-    """Write the log that the command line asks for."""
+    """Writes a log with the options of the command line."""
     parser = argparse.ArgumentParser(
         description="Write a large .wandb log by repeating the rows of a recorded one.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     parser.add_argument("path", type=Path, help="the log to write")
-    parser.add_argument("--size", type=float, default=2000, metavar="MB", help="how large it should get")
+    parser.add_argument("--size", type=float, default=2000, metavar="MB", help="size of the log")
     parser.add_argument("--source", type=Path, default=EXAMPLE, help="the log whose rows are repeated")
     arguments = parser.parse_args()
     started = time.perf_counter()

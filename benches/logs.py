@@ -33,7 +33,7 @@ class RecordedLog:
 
 
 def recorded(scale: Scale) -> RecordedLog:
-    """Returns a log with the rows of a scale, recorded if there is none yet."""
+    """Returns a log with the rows of a scale; records it on first use."""
     return RecordedLog(recorded_log(DEFAULT_DIRECTORY, scale.log_rows), scale.log_rows)
 
 
@@ -76,4 +76,4 @@ LOG_CASES: tuple[Case[RecordedLog], ...] = (
         rounds=3,
     ),
 )
-"""The history of a log, checksums verified, against wandb's reader with its protobuf messages and ``json.loads``."""
+"""A log's history, with checksums verified, against wandb's reader with its protobuf messages and ``json.loads``."""

@@ -1,4 +1,4 @@
-"""Peak memory of a contestant, measured in a process of its own."""
+"""Peak memory of a contestant, measured in a separate process."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ __all__ = ["peak_memory"]
 
 
 def peak_memory(case: Case[InputsT], side: str, inputs: InputsT) -> int:
-    """Measures how much memory a contestant needs beyond its input.
+    """Measures the memory that a contestant needs in addition to its input.
 
     Args:
         case: The case.
         side: ``"peer"`` or ``"ours"``.
-        inputs: What the contestant works on.
+        inputs: The input.
 
     Returns:
-        Bytes by which the process's resident memory rose, at its highest, above what it was before: with everything
-        imported and used once on a small input, and with the input in memory.
+        The peak growth of resident memory in bytes. The baseline has everything imported and used once on a small
+        input, and the input in memory.
     """
     return call_apart(_rise, case.name, side, case.inputs(WARM_UP), inputs)
 

@@ -1,4 +1,4 @@
-"""What was measured, as numbers."""
+"""Measured numbers of cases and streams."""
 
 from __future__ import annotations
 
@@ -37,27 +37,27 @@ class CaseOutcome:
 
     @property
     def peer_seconds(self) -> float:
-        """What the peer's rounds are counted as."""
+        """The peer's time, estimated from its rounds."""
         return self.case.estimate(self.peer_rounds)
 
     @property
     def our_seconds(self) -> float:
-        """What our rounds are counted as."""
+        """Our time, estimated from our rounds."""
         return self.case.estimate(self.our_rounds)
 
     @property
     def ratio_of_medians(self) -> float:
-        """How many times the median of the peer's rounds is that of ours: the ratio, where these are what counts."""
+        """The median of the peer's rounds divided by the median of ours, whatever the case's estimate is."""
         return median(self.peer_rounds) / median(self.our_rounds)
 
     @property
     def ratio(self) -> float:
-        """How many times the peer's time is ours."""
+        """The peer's time divided by ours."""
         return self.peer_seconds / self.our_seconds
 
     @property
     def is_below_floor(self) -> bool:
-        """Whether the ratio misses what is asked of it."""
+        """True if the ratio is below its floor."""
         return self.case.floor is not None and self.ratio < self.case.floor
 
 
@@ -67,8 +67,8 @@ class StreamOutcome:
 
     Attributes:
         stream: The stream.
-        rows: How many rows were streamed.
-        memory: The memory that it took.
+        rows: The number of streamed rows.
+        memory: The memory use.
     """
 
     stream: Stream
@@ -77,7 +77,7 @@ class StreamOutcome:
 
 
 def as_json(cases: Sequence[CaseOutcome], streams: Sequence[StreamOutcome]) -> dict[str, Any]:
-    """Returns all outcomes as JSON has them, with the versions that were compared."""
+    """Returns all outcomes as a JSON object, with the versions of the compared packages."""
     return {
         "python": platform.python_version(),
         "versions": {package: version(package) for package in _COMPARED},

@@ -1,4 +1,4 @@
-"""Reading a history that was exported to Parquet files."""
+"""Reading a history from Parquet files."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class ParquetFiles:
 
 
 def _written(name: str, rows: Callable[[Iterable[int]], Iterator[Row]]) -> Callable[[Scale], ParquetFiles]:
-    """Makes what returns the files of these rows, writing them when they are not there yet."""
+    """Makes a function that returns the files of these rows, and writes missing files."""
 
     def inputs(scale: Scale) -> ParquetFiles:
         folder = DEFAULT_DIRECTORY / f"parquet-{name}-{scale.log_rows}"
@@ -65,7 +65,7 @@ def _read_by_pyarrow(files: ParquetFiles) -> Iterator[Any]:
 
 
 def _without_nulls(rows: Iterable[Any]) -> Iterator[Any]:
-    """The rows without the cells that have no value, which pyarrow has as None."""
+    """Yields rows without empty cells, which pyarrow returns as None."""
     for row in rows:
         yield {key: value for key, value in row.items() if value is not None}
 
@@ -87,7 +87,7 @@ def _to_arrow(files: ParquetFiles) -> Iterator[pyarrow.Table]:
 
 
 def _to_arrow_by_pyarrow(files: ParquetFiles) -> Iterator[pyarrow.Table]:
-    """Reads everything, and makes JSON text of structs."""
+    """Reads all columns, and converts structs to JSON text."""
     table = pyarrow.concat_tables(map(pyarrow.parquet.read_table, files.paths))
     for place, field in enumerate(table.schema):
         if pyarrow.types.is_struct(field.type):
@@ -97,7 +97,7 @@ def _to_arrow_by_pyarrow(files: ParquetFiles) -> Iterator[pyarrow.Table]:
 
 
 def _rows_of_tables(tables: Iterable[pyarrow.Table]) -> Iterator[Any]:
-    """The tables' rows, with what is JSON text of objects read."""
+    """Yields the tables' rows, with JSON text of objects decoded."""
     for table in tables:
         for row in _without_nulls(table.to_pylist()):
             yield {
@@ -119,5 +119,5 @@ PARQUET_CASES: tuple[Case[ParquetFiles], ...] = (
         rounds=7,
     ),
 )
-"""Four files with 23 columns, reading included on both sides. In the mixed rows there are two texts, a struct and a key
-that half of the rows lack."""
+"""Four files with 23 columns; both sides read from disk. The mixed rows have two text columns, a struct, and a key that
+is missing in half of the rows."""

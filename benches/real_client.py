@@ -1,4 +1,4 @@
-"""Scan a run with the real wandb client, and print how long it took: run by the interpreter that has the release."""
+"""Scan a run with the real wandb client, and print the time. Runs in the virtual environment of the wandb release."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from tests.support.wandb_client import leave
 
 
 def main() -> None:
-    """Scan as the command line asks for."""
+    """Scans with the options of the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("run", help="the run's path")
     parser.add_argument("--install", action="store_true", help="scan with histscan installed")
-    parser.add_argument("--source", default="pages", help="where histscan takes rows from")
+    parser.add_argument("--source", default="pages", help="the source of install()")
     parser.add_argument("--frame", action="store_true", help="make columns: a pandas frame, or histscan's Arrow table")
-    parser.add_argument("--digest", action="store_true", help="tell the rows by a digest, whole numbers as floats")
+    parser.add_argument("--digest", action="store_true", help="print a digest of the rows, with ints as floats")
     arguments = parser.parse_args()
     run = wandb.Api().run(arguments.run)
     if arguments.install:
@@ -49,7 +49,7 @@ def main() -> None:
 
 
 def _rows(found: Any) -> Iterable[dict[str, Any]]:
-    """The rows of a scan, of a pandas frame, or of an Arrow table."""
+    """Returns the rows of a scan, a pandas frame, or an Arrow table."""
     if hasattr(found, "to_pylist"):
         found = found.to_pylist()
     elif hasattr(found, "to_dict"):
@@ -61,13 +61,13 @@ def _rows(found: Any) -> Iterable[dict[str, Any]]:
 def _digest(rows: Iterable[dict[str, Any]]) -> dict[str, Any]:
     digest = hashlib.sha256()
     count = 0
-    for count, row in enumerate(rows, 1):  # noqa: B007 - it is returned
+    for count, row in enumerate(rows, 1):  # noqa: B007 - returned after the loop
         digest.update(repr({key: _exported(row[key]) for key in row}).encode())
     return {"rows": count, "digest": digest.hexdigest()}
 
 
 def _exported(value: Any) -> Any:
-    """The value as a Parquet file has it: wandb-core makes a whole number of 1.0, which it can't tell from 1."""
+    """Returns ints as floats: from Parquet files, wandb-core returns 1.0 as 1."""
     return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 

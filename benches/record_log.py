@@ -1,6 +1,6 @@
-"""Record the large `.wandb` log that the benches read, with the real wandb client, once.
+"""Record the large `.wandb` log of the benches with the real wandb client, on first use.
 
-Run it from the root of the project:
+Run it from the project's root:
 
     python -m benches.record_log --help
 """
@@ -30,11 +30,11 @@ _FEWEST_KEYS = _KEYS_OF_WANDB + len(_COUNTERS) + len(_NAN_KEYS) + 1
 
 
 def logged_rows(rows: int, keys: int, seed: int = 0) -> Iterator[dict[str, Any]]:
-    """Yield rows such as a training run logs.
+    """Yields rows like those of a training run.
 
     Args:
         rows: Number of rows.
-        keys: Items in each row of the log, the three that wandb adds among them.
+        keys: Items in each row of the log, including the three that wandb adds.
         seed: Seed of the values.
 
     Yields:
@@ -54,28 +54,28 @@ def logged_rows(rows: int, keys: int, seed: int = 0) -> Iterator[dict[str, Any]]
 
 
 def recorded_log(directory: Path, rows: int = 100_000, keys: int = 20) -> Path:
-    """Return a recorded log of `rows` rows, recording it when `directory` does not have it yet.
+    """Returns a recorded log; records it if `directory` does not have it yet.
 
     Args:
-        directory: Folder that keeps the log; made when it is missing.
+        directory: Folder of the log; created if missing.
         rows: Number of rows.
-        keys: Items in each row, the three that wandb adds among them.
+        keys: Items in each row, including the three that wandb adds.
 
     Returns:
         The path of the log.
 
     Raises:
-        ValueError: If `keys` leaves no room for the items that every row has.
-        RuntimeError: If wandb fails to record.
+        ValueError: `keys` is less than the number of items that every row has.
+        RuntimeError: wandb failed to record.
     """
     if keys < _FEWEST_KEYS:
-        raise ValueError(f"a row of the recorded log has at least {_FEWEST_KEYS} keys, not {keys}")
+        raise ValueError(f"keys must be at least {_FEWEST_KEYS}, not {keys}")
     run_id = f"bench-{rows}x{keys}"
     log = directory / f"run-{run_id}.wandb"
     if log.is_file():
         return log
     directory.mkdir(parents=True, exist_ok=True)
-    # Recorded aside and moved into place, so that a log under its final name is always a whole one.
+    # Recorded in a temporary folder and then moved, so that a log under its final name is always complete.
     with tempfile.TemporaryDirectory(prefix="recording-", dir=directory) as aside:
         recorded = record_run(
             Path(aside), logged_rows(rows, keys), run_id=run_id, project="benches", name=run_id, timeout=1800.0
@@ -84,14 +84,14 @@ def recorded_log(directory: Path, rows: int = 100_000, keys: int = 20) -> Path:
 
 
 def main() -> None:
-    """Record the log that the command line asks for, unless it is there."""
+    """Records a log with the options of the command line, unless it exists."""
     parser = argparse.ArgumentParser(
-        description="Record a large .wandb log with the wandb client, offline, unless it is there already.",
+        description="Record a large .wandb log with the wandb client, offline, unless it exists.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    parser.add_argument("directory", type=Path, nargs="?", default=DEFAULT_DIRECTORY, help="folder that keeps the log")
+    parser.add_argument("directory", type=Path, nargs="?", default=DEFAULT_DIRECTORY, help="folder of the log")
     parser.add_argument("--rows", type=int, default=100_000, help="rows of the log")
-    parser.add_argument("--keys", type=int, default=20, help="items in each row, wandb's own three among them")
+    parser.add_argument("--keys", type=int, default=20, help="items in each row, including wandb's own three")
     arguments = parser.parse_args()
     started = time.perf_counter()
     log = recorded_log(arguments.directory, arguments.rows, arguments.keys)

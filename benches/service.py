@@ -1,4 +1,4 @@
-"""Scans that ask a wandb service, with the service in this process."""
+"""Scans through a wandb service, with the service in this process."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ __all__ = ["SERVICE_CASES", "WANDB_SCAN", "plain_answers"]
 
 
 class _MemoryService(ServiceApi):  # type: ignore[misc]
-    """wandb's service answering from memory; each page is parsed anew, with the clock halted, as the client would."""
+    """wandb's service with responses from memory. Parses each page again, as its client does, with the clock halted."""
 
     def __init__(self, answers: Pages) -> None:
         self._answers = answers
 
     def send_api_request(self, request: Any, timeout: float | None = None) -> Any:
-        """Answers one request."""
+        """Returns the response to one request."""
         asked = request.read_run_history_request
         if not asked.HasField("scan_run_history"):
             return _SCAN_STARTED
@@ -43,7 +43,7 @@ _SCAN_STARTED = wandb_api_pb2.ApiResponse(
 
 
 def _answer(rows: Iterable[Row]) -> bytes:
-    """A page in the envelope that the service sends it in."""
+    """Encodes a page in the service's envelope."""
     page = wandb_api_pb2.RunHistoryResponse.FromString(service_page(rows))
     history = wandb_api_pb2.ReadRunHistoryResponse(run_history=page)
     answer: bytes = wandb_api_pb2.ApiResponse(read_run_history_response=history).SerializeToString()
@@ -55,7 +55,7 @@ def _scan(scan_class: Any, answers: Pages) -> Iterator[Any]:
 
 
 def plain_answers(scale: Scale) -> Pages:
-    """Makes the answers of a service that has plain rows."""
+    """Makes the responses of a service with plain rows."""
     return encoded(scale, plain_rows, _answer)
 
 
@@ -68,7 +68,7 @@ def _mixed(scale: Scale) -> Pages:
 
 
 WANDB_SCAN = partial(_scan, WandbBetaHistoryScan)
-"""Scans such answers with wandb's own class."""
+"""Scans such responses with wandb's own class."""
 
 _PEER = Contestant(f"wandb {wandb.__version__}", WANDB_SCAN)
 _OURS = Contestant("histscan", partial(_scan, histscan.BetaHistoryScan))
@@ -86,4 +86,4 @@ SERVICE_CASES: tuple[Case[Pages], ...] = (
     ),
     Case("service-mixed", "BetaHistoryScan, NaN, texts, nested, null", _mixed, _PEER, _OURS, floor=12.0, rounds=9),
 )
-"""`BetaHistoryScan` against wandb's own class, from the parsed answer on."""
+"""`BetaHistoryScan` against wandb's own class, measured from the parsed response."""

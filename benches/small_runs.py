@@ -1,8 +1,8 @@
 """Many small runs, one after the other, as most scripts read a project.
 
-The real wandb client and a server on loopback, each in a process of its own. Each pass is a fresh process, and its
-clock runs from ``api.runs()`` to the last row of the last run. wandb alone, wandb with histscan installed, and
-`histscan.Api` take turns, after a pass each in which their rows were compared.
+The real wandb client and a server on loopback run in separate processes. Each pass is a new process; its clock runs
+from ``api.runs()`` to the last row of the last run. wandb alone, wandb with histscan installed, and `histscan.Api`
+alternate, after one pass each to compare their rows.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from typing import Any
 from benches.data import plain_rows, value_text
 from benches.large_log import LogWriter
 from benches.record_log import DEFAULT_DIRECTORY
+from benches.text_table import format_cells
 from histscan.common.atomic import atomic_output
 from tests.support import wire
 from tests.support.paths import ROOT
@@ -32,7 +33,7 @@ _ENTITY = "team"
 _RELEASE = "0.26.1"
 _FLOOR = 1.2
 _EXIT = 18
-"""Number of a field in wandb's `Record`: with it, a run is finished, and so exported."""
+"""A field number of wandb's `Record`: a log with this record is finished, so the server exports it."""
 
 
 @dataclass(frozen=True)
@@ -77,16 +78,16 @@ class SmallRunsOutcome:
 
     @property
     def time_ratio(self) -> float:
-        """How many times wandb's time is ours."""
+        """wandb's time divided by ours."""
         return self.stock_seconds / self.our_seconds
 
     @property
     def request_ratio(self) -> float:
-        """How many times wandb's requests are ours."""
+        """wandb's number of requests divided by ours."""
         return self.stock_requests / self.our_requests
 
     def as_json(self) -> dict[str, Any]:
-        """Returns the numbers as JSON has them."""
+        """Returns the numbers as a JSON object."""
         return asdict(self) | {"time_ratio": self.time_ratio, "request_ratio": self.request_ratio}
 
 
@@ -99,7 +100,7 @@ def measure_small_runs(small: SmallRuns, rounds: int, say: Callable[[str], None]
     Args:
         small: The runs.
         rounds: Passes of each.
-        say: Told of progress.
+        say: Called with progress messages.
 
     Returns:
         The measurements of ``"install"`` and of ``"api"``.
@@ -111,7 +112,7 @@ def measure_small_runs(small: SmallRuns, rounds: int, say: Callable[[str], None]
     python = python_of(_RELEASE)
     with serving(_written_logs(small)) as server:
         say(f"{small.project}: comparing …")
-        # The server indexes and exports each run when it is first asked for it; that is done by now.
+        # These passes also make the server index and export each run, before anything is timed.
         told = {way: _pass(python, server, small, way, "--digest") for way in ("stock", "install", "api")}
         if any(answer != told["stock"] for answer in told.values()) or told["stock"]["rows"] != small.rows * small.runs:
             raise AssertionError(f"{small.project}: the rows differ: {told}")
@@ -150,7 +151,7 @@ def _pass(python: Path, server: ServerProcess, small: SmallRuns, way: str, *opti
 
 
 def _written_logs(small: SmallRuns) -> Path:
-    """Returns the folder of the runs' logs, written where there are none yet."""
+    """Returns the folder of the runs' logs; writes missing logs."""
     folder = DEFAULT_DIRECTORY / small.project
     for number in range(small.runs):
         run_id = f"run{number:04}"
@@ -172,18 +173,15 @@ _HEADINGS = ("runs x rows", "way", "stock s", "ours s", "ratio", "requests", "ra
 
 
 def format_small_runs(outcomes: Sequence[SmallRunsOutcome]) -> str:
-    """Writes the outcomes as a table for people.
+    """Formats the outcomes as a table.
 
     Args:
         outcomes: The outcomes.
 
     Returns:
-        The lines of the table.
+        The table.
     """
-    lines = [_HEADINGS, *map(_cells, outcomes)]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    ruled = [lines[0], tuple("─" * width for width in widths), *lines[1:]]
-    return "\n".join("  ".join(map(str.ljust, cells, widths)).rstrip() for cells in ruled)
+    return "\n".join(format_cells(_HEADINGS, map(_cells, outcomes)))
 
 
 def _cells(outcome: SmallRunsOutcome) -> tuple[str, ...]:

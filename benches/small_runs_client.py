@@ -1,4 +1,4 @@
-"""Scan all runs of a project, one after the other, and print how long it took, or a digest of the rows."""
+"""Scan all runs of a project, one after the other, and print the time, or a digest of the rows."""
 
 from __future__ import annotations
 
@@ -17,14 +17,18 @@ from tests.support.wandb_client import leave
 
 
 def main() -> None:
-    """Scan as the command line asks for."""
+    """Scans with the options of the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("project", help="the project's path")
-    parser.add_argument("way", choices=("stock", "install", "api"), help="wandb, with histscan installed, or without")
+    parser.add_argument(
+        "way",
+        choices=("stock", "install", "api"),
+        help="wandb, wandb with install(), or histscan.Api",
+    )
     parser.add_argument("--digest", action="store_true", help="print a digest of the rows")
     arguments = parser.parse_args()
     api: Any = histscan.Api() if arguments.way == "api" else wandb.Api()
-    # Connects, and imports what takes long to import.
+    # Opens the connection and triggers slow imports before the clock starts.
     print(api.default_entity)
     if arguments.way == "install":
         histscan.install()

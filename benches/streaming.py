@@ -1,6 +1,6 @@
-"""Long scans, whose memory must not grow: pages are made as they are asked for, and rows dropped as they come.
+"""Long scans, whose memory must not grow: pages are made on request, and rows are discarded.
 
-Nothing here imports wandb: its memory would hide a change of ours.
+Nothing here imports wandb: its memory use would hide a change of ours.
 """
 
 from __future__ import annotations
@@ -26,22 +26,22 @@ __all__ = ["STREAMS", "TOLERANCE", "Stream", "StreamMemory", "watch_stream"]
 _PAGE_ROWS = 1_000
 _WATCHED_ROWS = 3 * _PAGE_ROWS
 TOLERANCE = 0.05
-"""By how much memory may change and still count as flat, as a share."""
+"""The relative change of memory that still counts as flat."""
 
-# Steps have seven digits throughout, and three bytes as varints, so that a page can be made of another one by putting
-# its own steps in. The step that marks the places is never reached.
+# All steps have seven digits, and three bytes as varints, so that a page can be made from a template by replacing the
+# steps. The step that marks their positions is never reached.
 _FIRST_STEP = 1_000_000
 _MARK = 1_999_999
 
 
 @dataclass(frozen=True)
 class StreamMemory:
-    """Resident memory of a process during a scan: peaks within three pages each, in bytes.
+    """Peaks of resident memory during a scan, for each three pages, in bytes.
 
     Attributes:
-        at_first: Once the first three pages are through.
-        lowest: The lowest from then on.
-        highest: The highest from then on.
+        at_first: The first peak after the first three pages.
+        lowest: The lowest peak.
+        highest: The highest peak.
     """
 
     at_first: int
@@ -50,17 +50,17 @@ class StreamMemory:
 
     @property
     def extreme(self) -> int:
-        """The lowest or the highest, whichever is further from what it was at first."""
+        """The lowest or highest peak, whichever is further from the first."""
         return max(self.lowest, self.highest, key=lambda size: abs(size - self.at_first))
 
     @property
     def drift(self) -> float:
-        """The largest change from what it was at first, as a share of that."""
+        """The largest change from the first peak, relative to it."""
         return self.extreme / self.at_first - 1.0
 
     @property
     def is_flat(self) -> bool:
-        """Whether the memory stayed within 5 % of what it was at first."""
+        """True if memory stayed within `TOLERANCE` of the first peak."""
         return abs(self.drift) <= TOLERANCE
 
 
@@ -69,10 +69,10 @@ class Stream:
     """A long scan.
 
     Attributes:
-        name: Short name, by which it is chosen on the command line.
+        name: The name on the command line.
         subject: What is scanned, in a few words.
-        source: Makes what so many rows come from; it is pickled for the process that scans.
-        scan: Begins a scan of so many rows of a source.
+        source: Makes the source of a number of rows; the source is pickled for the process that scans.
+        scan: Starts a scan of a number of rows of a source.
     """
 
     name: str
@@ -82,14 +82,14 @@ class Stream:
 
 
 def watch_stream(stream: Stream, rows: int) -> StreamMemory:
-    """Scans in a process of its own and watches its memory.
+    """Scans in a separate process and watches its memory.
 
     Args:
         stream: The stream.
-        rows: How many rows to scan.
+        rows: The number of rows to scan.
 
     Returns:
-        The memory that it took.
+        The memory use.
     """
     with stream.source(rows) as source:
         at_first, lowest, highest = call_apart(_watch, stream.name, source, rows)
@@ -97,7 +97,7 @@ def watch_stream(stream: Stream, rows: int) -> StreamMemory:
 
 
 def _watch(stream_name: str, source: Any, rows: int) -> tuple[int, int, int]:
-    # Chained, because a scan itself starts over whenever something asks for its iterator.
+    # Wrapped in chain(), because iter() of a scan starts it over.
     scan = chain(STREAMS[stream_name].scan(source, rows))
     deque(islice(scan, _WATCHED_ROWS), maxlen=0)
     scanned, peaks = _WATCHED_ROWS, []
@@ -113,12 +113,12 @@ def _watch(stream_name: str, source: Any, rows: int) -> tuple[int, int, int]:
 
 @dataclass(frozen=True)
 class _PageTemplate:
-    """A page without its steps: what stands before, between and after them."""
+    """A page without its steps: the bytes before, between and after them."""
 
     parts: list[bytes]
 
     def page(self, first_step: int) -> bytes:
-        """Makes the page that begins with a step."""
+        """Makes the page that starts at a step."""
         pieces = [self.parts[0]]
         for step, part in enumerate(self.parts[1:], first_step):
             pieces += (b"%d" % step, part)
@@ -134,13 +134,13 @@ def _template(encode: Callable[[Iterable[Row]], bytes], rows: int) -> AbstractCo
 
 
 class _StreamingService:
-    """A history service that makes each page when it is asked for it."""
+    """A history service that makes each page on request."""
 
     def __init__(self, template: _PageTemplate) -> None:
         self._template = template
 
     def send_api_request(self, request: Any) -> Any:
-        """Answers one request."""
+        """Returns the response to one request."""
         answer = proto.ApiResponse()
         asked = request.read_run_history_request
         if asked.HasField("scan_run_history"):
@@ -152,7 +152,7 @@ class _StreamingService:
 
 
 class _StreamingClient(histscan.Client):
-    """histscan's client, making each body when it is asked for it."""
+    """histscan's client, which makes each response body on request."""
 
     def __init__(self, template: _PageTemplate) -> None:
         super().__init__("http://localhost", "unused")
@@ -161,7 +161,7 @@ class _StreamingClient(histscan.Client):
     def execute_raw(
         self, document: Any, variable_values: dict[str, Any] | None = None, *, is_whole: Any = None
     ) -> bytes:
-        """Answers one request."""
+        """Returns the response to one request."""
         assert variable_values is not None
         return self._template.page(variable_values["minStep"])
 
@@ -194,7 +194,7 @@ def _records(rows: int) -> Iterator[bytes]:
     templates = []
     for row in shuffled({**row, "_step": _MARK} for row in numbered_rows(range(_PAGE_ROWS))):
         record = wire.history_record([((key,), value_text(value)) for key, value in row.items()], _MARK)
-        # The record's own step is the last thing in it.
+        # The record's own step is its last field.
         before, _, after = record.removesuffix(wire.varint(_MARK)).partition(b"%d" % _MARK)
         templates.append((before, after))
     for step, (before, after) in zip(range(_FIRST_STEP, _FIRST_STEP + rows), cycle(templates), strict=False):

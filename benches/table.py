@@ -8,48 +8,38 @@ from statistics import median
 from benches.case import Scale
 from benches.outcome import CaseOutcome, StreamOutcome
 from benches.streaming import TOLERANCE
+from benches.text_table import format_cells
 
 __all__ = ["format_table"]
 
 _HEADINGS = ("case", "what", "peer", "peer ms", "ours ms", "ratio", "at least", "peer MB", "ours MB", "")
-_LEFT_ALIGNED = (0, 1, 2, 9)
+_RIGHT_ALIGNED = range(3, 9)
 
 _LEGEND = """\
-ratio    median time of the peer over the median of ours; both did their rounds in turn, in one process, after their
-         rows had been found equal. Where it says so, the best round of each instead. A pass is {pages} pages of
-         {page_rows:,} rows (20 times as many for threads), or the whole log of {log_rows:,}.
-MB       by how much resident memory rose at its peak during one pass, in a process of its own, above what it was with
-         the input in memory.
-stream   resident memory of a process that scans {streamed_rows:,} rows: after the first three pages (peer) and at its
-         highest or lowest from then on (ours); the ratio is the change."""
+ratio    median time of the peer divided by the median of ours, or the best rounds where noted. Rounds alternate in one
+         process, after a check that both give equal rows. A round is {pages} pages of {page_rows:,} rows (20 times as
+         many for threads), or the whole log of {log_rows:,} rows.
+MB       peak growth of resident memory during one pass in a separate process; the input is not counted.
+stream   resident memory of a process that scans {streamed_rows:,} rows: after the first three pages (peer), and the
+         highest or lowest value later (ours); the ratio is the change."""
 
 
 def format_table(cases: Sequence[CaseOutcome], streams: Sequence[StreamOutcome], scale: Scale) -> str:
-    """Writes the outcomes as a table for people.
+    """Formats the outcomes as a table.
 
     Args:
         cases: Outcomes of cases.
         streams: Outcomes of streams.
-        scale: What they were measured at.
+        scale: The scale of the measurements.
 
     Returns:
-        The lines of the table and of its legend.
+        The table and its legend.
     """
-    lines = [_HEADINGS, *map(_case_cells, cases), *map(_stream_cells, streams)]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    ruled = [lines[0], tuple("─" * width for width in widths), *lines[1:]]
+    rows = [*map(_case_cells, cases), *map(_stream_cells, streams)]
     legend = _LEGEND.format(
         pages=scale.pages, page_rows=scale.page_rows, log_rows=scale.log_rows, streamed_rows=scale.streamed_rows
     )
-    return "\n".join([*(_align(cells, widths) for cells in ruled), "", legend])
-
-
-def _align(cells: Sequence[str], widths: Sequence[int]) -> str:
-    aligned = (
-        cell.ljust(width) if column in _LEFT_ALIGNED else cell.rjust(width)
-        for column, (cell, width) in enumerate(zip(cells, widths, strict=True))
-    )
-    return "  ".join(aligned).rstrip()
+    return "\n".join([*format_cells(_HEADINGS, rows, _RIGHT_ALIGNED), "", legend])
 
 
 def _case_cells(outcome: CaseOutcome) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Each case once: the contestants' rows compared, then both timed in turn."""
+"""Runs each case: compares the contestants' rows, then times both in turn."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from benches.clock import CLOCK
 @pytest.mark.benchmark(timer=CLOCK.read)
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
 def test_case(benchmark: BenchmarkFixture, case: Case[Any], scale: Scale) -> None:
-    """Times the peer before each round of ours, so that whatever else the machine does strikes both alike."""
+    """Times the peer before each round of ours, so that other load on the machine affects both alike."""
     inputs = case.inputs(scale)
     compare(case, inputs)
     peer_seconds: list[float] = []
-    # What is there by now stays: collections before and within the rounds need not go through it.
+    # Existing objects are frozen, so that garbage collections during the rounds need not traverse them.
     gc.collect()
     gc.freeze()
 

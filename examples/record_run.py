@@ -9,7 +9,7 @@ warms up and decays. What it logs covers what histories hold in practice:
 * validation every 50 steps; the first has no earlier best to compare with, so its `previous_best` is Infinity;
 * histograms of weights and residuals every 250 steps.
 
-Recording needs no network and no account, and the log holds nothing of the machine that made it:
+Recording needs no network and no account, and the log holds no data of the machine that recorded it:
 
     python examples/record_run.py --help
 """
@@ -38,7 +38,7 @@ DEFAULT_OUTPUT = Path(__file__).resolve().parent / "lissajous-regression.wandb"
 
 @dataclass(frozen=True)
 class Plan:
-    """What the training is made of; the run's config.
+    """The parameters of the training, which are the run's config.
 
     Attributes:
         steps: Batches to train on.
@@ -80,7 +80,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Points:
-    """Points of the curve: where they are asked for, where they lie, and how fast the curve moves there."""
+    """Points of the curve: the network's inputs, the targets, and the speed of the curve there."""
 
     inputs: Array
     targets: Array
@@ -182,7 +182,7 @@ def norm(arrays: list[Array]) -> float:
 
 
 def train_on_batch(network: Network, batch: Points, learning_rate: float, plan: Plan) -> dict[str, Any]:
-    """Update `network` with one batch and return what there is to log about it."""
+    """Update `network` with one batch and return the metrics to log."""
     layers = network.activations(batch.inputs)
     errors = np.sum((layers[-1] - batch.targets) ** 2, axis=1)
     weight_gradients, bias_gradients = network.gradients(layers, batch.targets)
@@ -244,7 +244,7 @@ def histograms(wandb: Any, network: Network, points: Points) -> dict[str, Any]:
 
 
 def train(wandb: Any, run: Any, plan: Plan) -> None:
-    """Train a network as `plan` says and log every step to `run`."""
+    """Train a network by `plan` and log every step to `run`."""
     random = np.random.default_rng(plan.seed)
     training = draw_points(plan.training_points, plan.noise, random)
     validation = draw_points(plan.validation_points, 0.0, random)
@@ -274,8 +274,8 @@ def record(plan: Plan, output: Path) -> None:
         output: Where the log goes; a file there is replaced.
     """
     with tempfile.TemporaryDirectory(prefix="record-run-") as workspace:
-        # wandb reads its environment when it is imported: point everything it keeps at the temporary folder first,
-        # and forget every setting and key of the user.
+        # wandb reads its environment at import: first point all its folders at the temporary folder, and remove every
+        # setting and key of the user.
         for name in [name for name in os.environ if name.startswith("WANDB_")]:
             del os.environ[name]
         for name in ("WANDB_DIR", "WANDB_CONFIG_DIR", "WANDB_CACHE_DIR", "WANDB_DATA_DIR"):
@@ -309,7 +309,7 @@ def record(plan: Plan, output: Path) -> None:
         train(wandb, run, plan)
         log = Path(run.dir).parent / f"run-{RUN_ID}.wandb"
         run.finish()
-        # `finish` can return before the service has flushed the last block of the log; ending the service waits for it.
+        # `finish` can return before the service has flushed the last block of the log; the teardown waits for it.
         wandb.teardown()
         output.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(log, output)
@@ -322,7 +322,7 @@ def parse_arguments() -> argparse.Namespace:
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     parser.add_argument("--steps", type=int, default=5000, help="batches to train on; each is a row of the history")
-    parser.add_argument("--output", type=Path, default=DEFAULT_OUTPUT, help="where the recorded log goes")
+    parser.add_argument("--output", type=Path, default=DEFAULT_OUTPUT, help="path of the recorded log")
     parser.add_argument("--seed", type=int, default=7, help="seed of the data, the first weights and the batches")
     arguments = parser.parse_args()
     if arguments.steps < 1:
@@ -331,7 +331,7 @@ def parse_arguments() -> argparse.Namespace:
 
 
 def main() -> None:
-    """Record the run that the command line asks for."""
+    """Record a run with the options of the command line."""
     arguments = parse_arguments()
     record(Plan(steps=arguments.steps, seed=arguments.seed), arguments.output)
     size = arguments.output.stat().st_size

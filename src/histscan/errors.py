@@ -1,7 +1,7 @@
-"""Every exception that histscan raises on purpose.
+"""Every exception and warning that histscan raises.
 
-``HistoryError`` is the root, so ``except histscan.HistoryError`` catches them all. This module imports nothing of the
-package, so that the compiled core and every layer above it can raise the same classes.
+``HistoryError`` is the root of the exceptions, so ``except histscan.HistoryError`` catches them all. This module
+imports nothing from the package, so that the compiled core and every layer above it can raise the same classes.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ __all__ = [
 
 
 class HistoryError(Exception):
-    """Something kept history from being read; says what, where, and what to do.
+    """History could not be read. The message says what is wrong, where, and what to do.
 
     Args:
-        reason: What was wrong, without the location.
+        reason: What is wrong, without the location.
         run: The run's path or file, once known.
         page: The step window of the page, ``"[0, 1000)"``, once known.
         row: Index of the row within its page, from 0, once known.
         step: The row's step, once known.
-        byte: Offset of the offending byte within what ``row`` names (or within the file, for logs), once known.
-        path: Where in the row, in JSONPath notation (``"$.loss"``), once known.
+        byte: Offset of the offending byte within the row (within the file, for logs), once known.
+        path: The place in the row, in JSONPath notation (``"$.loss"``), once known.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class HistoryError(Exception):
         byte: int | None = None,
         path: str | None = None,
     ) -> None:
-        """Fills in what an outer layer knows about the place; what is known already stays.
+        """Adds what an outer layer knows about the location. Parts that are already set are kept.
 
         Args:
             run: The run's path or file.
@@ -77,7 +77,7 @@ class HistoryError(Exception):
             row: Index of the row within its page.
             step: The row's step.
             byte: Offset of the offending byte.
-            path: Where in the row, in JSONPath notation.
+            path: The place in the row, in JSONPath notation.
         """
         self.run = run if self.run is None else self.run
         self.page = page if self.page is None else self.page
@@ -104,43 +104,43 @@ class HistoryError(Exception):
 
 
 class HistoryDecodeError(HistoryError, ValueError):
-    """The bytes of a row, value or message are not what their format allows."""
+    """The bytes of a row, value or message are not valid in their format."""
 
 
 class LogFormatError(HistoryDecodeError):
-    """A ``.wandb`` file is empty, foreign, or corrupt at the named byte."""
+    """A ``.wandb`` file is empty, not a log, or corrupt at the given byte."""
 
 
 class LogTruncatedWarning(UserWarning):
-    """A ``.wandb`` file ends within a record: every complete row was delivered."""
+    """A ``.wandb`` file ends in the middle of a record. Every complete row was read."""
 
 
 class LogCorruptWarning(UserWarning):
-    """Corrupt parts of a ``.wandb`` file were skipped, as requested; rows may be missing."""
+    """Corrupt parts of a ``.wandb`` file were skipped, as requested. Rows may be missing."""
 
 
 class LogStepWarning(UserWarning):
-    """Rows of a ``.wandb`` file have a ``_step`` that is not a whole number; they were delivered as they are."""
+    """Rows of a ``.wandb`` file have a ``_step`` that is not a whole number. They were read unchanged."""
 
 
 class LogOverlapWarning(UserWarning):
-    """Rows of a run's earlier logs were left out, because a later log has rows of the same steps."""
+    """Rows of a run's earlier logs were skipped, because a later log has rows of the same steps."""
 
 
 class ExportWarning(UserWarning):
-    """The files that a server has exported a history to can't be had: pages of rows were read instead."""
+    """The Parquet files to which a server exported a history could not be read. Pages of rows were read instead."""
 
 
 class CredentialsWarning(UserWarning):
-    """A file that may hold the API key can't be read: requests are sent without it, unless another place has one."""
+    """A file that may hold the API key can't be read. Requests are sent without a key unless one is found elsewhere."""
 
 
 class HistoryRequestError(HistoryError):
-    """A request for history failed before an answer could be read (connection, HTTP status, login)."""
+    """A request failed before an answer could be read (connection, HTTP status, login)."""
 
 
 class HistoryDeadlineError(HistoryRequestError, TimeoutError):
-    """A page did not come within the deadline that the scan was given."""
+    """A page did not arrive within the scan's deadline."""
 
 
 class GraphQLResponseError(HistoryRequestError):
@@ -148,7 +148,7 @@ class GraphQLResponseError(HistoryRequestError):
 
 
 class RunNotFoundError(HistoryRequestError, LookupError):
-    """The project or the run does not exist, or the key in use may not see it."""
+    """The project or the run does not exist, or the API key has no access to it."""
 
 
 class ResponseShapeError(HistoryError):
@@ -156,7 +156,7 @@ class ResponseShapeError(HistoryError):
 
 
 class InstallError(HistoryError):
-    """wandb's iterators can't be replaced, or not be put back; everything was left as it is."""
+    """wandb's iterators can't be replaced or restored. Nothing was changed."""
 
 
 class WandbMissingError(InstallError, ImportError):

@@ -1,10 +1,11 @@
-"""wandb's history iterators: the same constructors, attributes and requests, and rows from the compiled core.
+"""wandb's history iterators: the same constructors, attributes and requests, with rows from the compiled core.
 
-Requests are here, how a scan goes from page to page in `histscan.paging`, and what happens for each row in
-`histscan._core.scan.RowScan`. Three faults of wandb's classes are deliberately not carried over:
+This module makes the requests. `histscan.paging` goes from page to page, and `histscan._core.scan.RowScan` iterates
+over rows. Three faults of wandb's classes are deliberately not reproduced:
 
 1. an empty page never ends a scan while later steps remain;
-2. `SampledHistoryScan` gives each row once and loses none, whether the server takes ``maxStep`` as inclusive or not;
+2. `SampledHistoryScan` returns each row once and loses none, whether the server takes ``maxStep`` as inclusive or
+   exclusive;
 3. ``next()`` works before ``iter()``, and freeing a service's resources never blocks garbage collection or a fork.
 """
 
@@ -12,13 +13,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from histscan._core.pages import HistoryPage, Page, ProtobufPage, SampledPage, TextPage
 from histscan._core.scan import RowScan
 from histscan.common.steps import STEP
 from histscan.errors import HistoryDecodeError, HistoryError, ResponseShapeError
-from histscan.paging.options import ProgressOption, WindowOption
 from histscan.paging.paged_scan import PagedScan, RunIdentity
 from histscan.paging.prefetch import PageSource
 from histscan.paging.windows import Window
@@ -27,13 +27,18 @@ from histscan.sources.graphql import HISTORY_PAGE, SAMPLED_HISTORY_PAGE, GraphQL
 from histscan.sources.origins import comes_from
 from histscan.sources.service import (
     HistoryService,
-    Turns,
+    RequestLock,
     end_scan,
     end_scan_when_collected,
     page_bytes,
     read_page,
     start_scan,
 )
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from histscan.paging.options import PagingArguments
 
 __all__ = [
     "BetaHistoryScan",
@@ -46,12 +51,12 @@ __all__ = [
 
 Row = dict[str, Any]
 
-# Threads may share the client; a scan says how many pages it wants at once.
+# The client is thread-safe: only the scan's `prefetch` limits the threads.
 _ANY_NUMBER = 1_000
 
 
 class HistoryScan(PagedScan):
-    """Iterates over a run's complete history, asking the GraphQL API.
+    """Iterates over a run's complete history, read through the GraphQL API.
 
     Args:
         client: `histscan.Client`, wandb's ``RetryingClient``, a ``gql.Client``, or any object with
@@ -60,22 +65,16 @@ class HistoryScan(PagedScan):
         min_step: First step, inclusive.
         max_step: Last step, exclusive.
         page_size: Steps per request.
-        prefetch: Pages fetched ahead of the one whose rows are being taken, that many at a time, if the client may be
-            used by several threads at once: histscan's and wandb's may, those of gql are asked for one page at a time,
-            and any other is trusted to if this is more than 1. This and what follows: by default, what the class
-            has as `paging`; 0 here.
-        window: ``"fixed"`` asks for `page_size` steps at a time, ``"adaptive"`` for more where rows are few: the same
-            rows, in fewer requests.
-        deadline: Seconds that the caller may be kept waiting for one page, with all retries.
-        progress: True for a progress bar on a terminal, or a function to be called with a `ScanProgress` for each page.
+        **paging: ``prefetch``, ``window``, ``deadline`` and ``progress``; see
+            `histscan.paging.options.PagingArguments`. The defaults are the class's `paging`.
 
     Yields:
         A dict for each step's row, equal to ``json.loads`` of the row's text.
 
     Raises:
-        HistoryError: A page cannot be read; says which run, page and row. Rows before it were delivered. With wandb's
-            client, what goes wrong with a request is a ``wandb.errors.CommError`` instead, as in wandb's class.
-        HistoryDeadlineError: A page did not come within the deadline; asking again fetches it again.
+        HistoryError: A page cannot be read; says which run, page and row. Rows before it were returned. With wandb's
+            client, a failed request raises a ``wandb.errors.CommError`` instead, as in wandb's class.
+        HistoryDeadlineError: A page did not arrive within the deadline. Call ``next()`` again to retry it.
     """
 
     QUERY: ClassVar[Any] = HISTORY_PAGE
@@ -88,22 +87,18 @@ class HistoryScan(PagedScan):
         min_step: int,
         max_step: int,
         page_size: int = 1_000,
-        *,
-        prefetch: int | None = None,
-        window: WindowOption | None = None,
-        deadline: float | None = None,
-        progress: ProgressOption | None = None,
+        **paging: Unpack[PagingArguments],
     ) -> None:
-        super().__init__(run, min_step, max_step, page_size, self.paging.but(prefetch, window, deadline, progress))
+        super().__init__(run, min_step, max_step, page_size, self.paging.replace(**paging))
         self.client = client
 
     next = RowScan.__next__
 
     def _page_client(self) -> Client | GraphQLClient:
-        """What is asked for pages; another thing than `client` in a release of wandb."""
+        """Returns what pages are requested from. A release of wandb uses something other than `client`."""
         return self.client
 
-    def _page_source(self) -> PageSource:
+    def _make_page_source(self) -> PageSource:
         client, document, run = self._page_client(), self.QUERY, self._run_path()
         names = {"entity": self.run.entity, "project": self.run.project, "run": self.run.id}
 
@@ -121,16 +116,16 @@ class HistoryScan(PagedScan):
 
         return _graphql_source(client, fetch)
 
-    def _show_page(self, page: Any, window: Window) -> None:  # noqa: ARG002
+    def _set_page(self, page: Any, window: Window) -> None:  # noqa: ARG002
         self._take_page(page)
 
 
 class SampledHistoryScan(PagedScan):
-    """Iterates over the rows that have all of some keys, asking the GraphQL API; nothing but those keys is sent.
+    """Iterates over the rows that have all of the given keys, read through the GraphQL API. Only these keys are sent.
 
-    Each row comes once, and none is lost, whether the server takes the ``maxStep`` it is asked for as inclusive (as
-    W&B's does) or as exclusive: one row more than the window is wide is asked for, and the row of the boundary left to
-    the next page. That takes ``_step``, which is asked for too and removed again if it is not among `keys`.
+    Each row is returned once, and none is lost, whether the server takes ``maxStep`` as inclusive (as W&B's does) or
+    as exclusive: the scan requests one row more than the window is wide, and leaves the row at the boundary to the
+    next page. This needs ``_step``, which is requested too, and removed again if it is not among `keys`.
 
     Args:
         client: As for `HistoryScan`.
@@ -139,10 +134,7 @@ class SampledHistoryScan(PagedScan):
         min_step: First step, inclusive.
         max_step: Last step, exclusive.
         page_size: Steps per request.
-        prefetch: As for `HistoryScan`.
-        window: As for `HistoryScan`.
-        deadline: As for `HistoryScan`.
-        progress: As for `HistoryScan`.
+        **paging: As for `HistoryScan`.
 
     Yields:
         A dict for each row.
@@ -162,42 +154,38 @@ class SampledHistoryScan(PagedScan):
         min_step: int,
         max_step: int,
         page_size: int = 1_000,
-        *,
-        prefetch: int | None = None,
-        window: WindowOption | None = None,
-        deadline: float | None = None,
-        progress: ProgressOption | None = None,
+        **paging: Unpack[PagingArguments],
     ) -> None:
-        super().__init__(run, min_step, max_step, page_size, self.paging.but(prefetch, window, deadline, progress))
+        super().__init__(run, min_step, max_step, page_size, self.paging.replace(**paging))
         self.client = client
         self.keys = keys
 
     next = RowScan.__next__
 
     def _page_client(self) -> Client | GraphQLClient:
-        """As in `HistoryScan`."""
+        """Returns what pages are requested from, as in `HistoryScan`."""
         return self.client
 
     def _start_over(self) -> None:
         super()._start_over()
-        # A page with a malformed row, once the rows before that are on their way.
+        # The page with a malformed row, set once the rows before that row were passed on.
         self._malformed: Page | None = None
 
     def _load_next(self) -> None:
         if self._malformed is not None:
-            # Its good rows were delivered: now the core says what is wrong with the bad one.
+            # The rows before the malformed one were returned: decoding the page again raises the core's error.
             try:
                 self._malformed.rows()
             except HistoryDecodeError as error:
-                self._add_location(error)
+                self.add_location(error)
                 raise
         first = self.page_offset
         super()._load_next()
         if self._malformed is not None:
-            # The scan is not at its end before that was met.
+            # The scan must not end before it has raised the error.
             self.page_offset = first
 
-    def _page_source(self) -> PageSource:
+    def _make_page_source(self) -> PageSource:
         client, document, run = self._page_client(), self.QUERY, self._run_path()
         names = {"entity": self.run.entity, "project": self.run.project, "run": self.run.id}
         keys = self.keys
@@ -216,7 +204,7 @@ class SampledHistoryScan(PagedScan):
 
         return _graphql_source(client, fetch)
 
-    def _show_page(self, page: Any, window: Window) -> None:
+    def _set_page(self, page: Any, window: Window) -> None:
         rows = page
         if isinstance(page, Page):
             try:
@@ -233,7 +221,7 @@ class SampledHistoryScan(PagedScan):
 
 
 class BetaHistoryScan(PagedScan):
-    """Iterates over a run's history, asking a wandb service.
+    """Iterates over a run's history, read through a wandb service.
 
     Args:
         service_api: wandb's ``ServiceApi`` (0.25.1 or later), or any object whose ``send_api_request`` takes and
@@ -244,11 +232,8 @@ class BetaHistoryScan(PagedScan):
         keys: The keys of each row; None means all.
         page_size: Steps per request.
         use_cache: Whether the service may use history files that it downloaded before.
-        prefetch: Pages fetched ahead of the one whose rows are being taken; the service is asked for them in their
-            order, one at a time, for it answers the requests of a scan one by one anyway.
-        window: As for `HistoryScan`.
-        deadline: As for `HistoryScan`.
-        progress: As for `HistoryScan`.
+        **paging: As for `HistoryScan`. Pages are fetched ahead one at a time, in their order: the service answers the
+            requests of a scan one after the other.
 
     Yields:
         A dict for each row.
@@ -268,21 +253,17 @@ class BetaHistoryScan(PagedScan):
         keys: list[str] | None = None,
         page_size: int = 1_000,
         use_cache: bool = True,
-        *,
-        prefetch: int | None = None,
-        window: WindowOption | None = None,
-        deadline: float | None = None,
-        progress: ProgressOption | None = None,
+        **paging: Unpack[PagingArguments],
     ) -> None:
-        super().__init__(run, min_step, max_step, page_size, self.paging.but(prefetch, window, deadline, progress))
+        super().__init__(run, min_step, max_step, page_size, self.paging.replace(**paging))
         self.keys = keys
         self._service_api = service_api
         self._use_cache = use_cache
-        self._turns = Turns()
+        self._request_lock = RequestLock()
         self._prepare()
 
     def _prepare(self) -> None:
-        """Has the service get the history ready. A subclass may put it off until a page is asked for."""
+        """Starts a scan in the service. A subclass may put this off until the first page is requested."""
         run = self.run
         try:
             self._scan_request_id = start_scan(
@@ -294,28 +275,28 @@ class BetaHistoryScan(PagedScan):
                 use_cache=self._use_cache,
             )
         except HistoryError as error:
-            self._add_location(error)
+            self.add_location(error)
             raise
-        end_scan_when_collected(self, self._turns, type(self).cleanup, self._service_api, self._scan_request_id)
+        end_scan_when_collected(self, self._request_lock, type(self).cleanup, self._service_api, self._scan_request_id)
 
-    def _page_source(self) -> PageSource:
-        service, run, turns = self._service_api, self._run_path(), self._turns
+    def _make_page_source(self) -> PageSource:
+        service, run, lock = self._service_api, self._run_path(), self._request_lock
         request_id: Any = self._scan_request_id
         converts = self._convert_history_row_to_dict is not BetaHistoryScan._convert_history_row_to_dict
 
         def fetch(window: Window) -> Page | list[Any]:
             try:
-                with turns.take():
+                with lock.hold():
                     answer = read_page(service, request_id, window.first, window.stop)
                 return list(_parsed(answer).history_rows) if converts else ProtobufPage(page_bytes(answer))
             except HistoryError as error:
                 error.add_location(run=run, page=window.label)
                 raise
 
-        # It reads the steps one after the other, and makes ready for all of them when it is asked for the first.
-        return PageSource(fetch, threads=1, primes=True, is_refusal=is_refusal)
+        # The service reads steps in order, and prepares all of them when the first page is requested.
+        return PageSource(fetch, threads=1, first_alone=True, is_refusal=is_refusal)
 
-    def _show_page(self, page: Any, window: Window) -> None:  # noqa: ARG002
+    def _set_page(self, page: Any, window: Window) -> None:  # noqa: ARG002
         if isinstance(page, Page):
             self._take_page(page)
         else:
@@ -323,7 +304,7 @@ class BetaHistoryScan(PagedScan):
 
     @staticmethod
     def _convert_history_row_to_dict(history_row: Any) -> Row:
-        """Makes a dict of a ``HistoryRow``, wandb's or histscan's. A subclass may do it in its own way."""
+        """Converts a ``HistoryRow``, wandb's or histscan's, to a dict. Subclasses may override this."""
         from histscan import proto
 
         page = proto.RunHistoryResponse()
@@ -333,11 +314,11 @@ class BetaHistoryScan(PagedScan):
 
     @staticmethod
     def cleanup(service_api: HistoryService, request_id: int) -> None:
-        """Has the service free a scan's resources. Done by itself some time after a scan is collected.
+        """Makes the service free a scan's resources. Called automatically some time after a scan is collected.
 
         Args:
             service_api: The service.
-            request_id: The number by which it knows the scan.
+            request_id: The service's number for the scan.
         """
         end_scan(service_api, request_id)
 
@@ -361,31 +342,31 @@ def sampled_variables(keys: Sequence[str], window: Window) -> dict[str, Any]:
     first, stop = int(window.first), int(window.stop)
     # One row more than there are steps: the server may take the last one as inclusive.
     rows = min(stop - first, int(window.width)) + 1
-    asked = [*keys, STEP] if _lack_step(keys) else keys
-    return {"spec": json.dumps({"keys": asked, "minStep": first, "maxStep": stop, "samples": rows})}
+    requested = [*keys, STEP] if _lack_step(keys) else keys
+    return {"spec": json.dumps({"keys": requested, "minStep": first, "maxStep": stop, "samples": rows})}
 
 
 def _lack_step(keys: Sequence[str]) -> bool:
-    """Returns True if the step is to be added to keys, to tell a row of the next window by it."""
-    # Without keys there is no saying which columns come back: nothing is added to them then.
+    """Returns True if the step must be added to the keys, so that rows of the next window can be recognised."""
+    # Without keys, it is unknown which columns are returned, so nothing is added.
     return bool(keys) and not isinstance(keys, str) and STEP not in keys
 
 
 def _graphql_source(client: object, fetch: Callable[[Window], Any]) -> PageSource:
     if comes_from("gql", client):
-        # A client of gql's refuses to be used twice at once.
-        return PageSource(fetch, threads=1, primes=False, is_refusal=is_refusal)
-    # These two are made to be shared by threads; others may connect during their first request.
+        # gql's clients are not thread-safe, and raise if they are used twice at once.
+        return PageSource(fetch, threads=1, first_alone=False, is_refusal=is_refusal)
+    # histscan's and wandb's clients are thread-safe from the start; others may connect during their first request.
     return PageSource(
         fetch,
         threads=_ANY_NUMBER,
-        primes=not (isinstance(client, Client) or comes_from("wandb", client)),
+        first_alone=not (isinstance(client, Client) or comes_from("wandb", client)),
         is_refusal=is_refusal,
     )
 
 
 def _text_page(run: Mapping[str, Any]) -> TextPage:
-    """Makes a page of the row texts of a parsed answer."""
+    """Makes a page from the row texts of a parsed answer."""
     texts = run.get("history")
     if not isinstance(texts, list):
         raise ResponseShapeError(f"`history` in the client's answer is not a list but {type(texts).__name__}")
@@ -397,7 +378,7 @@ def _sampled_page(body: bytes) -> Page | list[Any]:
 
 
 def _sampled_rows(run: Mapping[str, Any]) -> Page | list[Any]:
-    """Returns the rows of a parsed answer, which belong to the client and are not to be changed."""
+    """Returns the rows of a parsed answer. They belong to the client and must not be changed."""
     specs = run.get("sampledHistory")
     if not isinstance(specs, list) or not specs or not isinstance(specs[0], list):
         raise ResponseShapeError("`sampledHistory` in the client's answer is not a list with a list of rows")
@@ -416,21 +397,21 @@ def _rows_before_fault(page: Page) -> list[Any]:
 
 
 def _is_beyond(row: Any, stop: int) -> bool:
-    """Whether a row belongs to the next window; one that does not say its step never does."""
+    """Returns True if a row belongs to the next window. A row without a step never does."""
     step = row.get(STEP) if isinstance(row, dict) else None
     return isinstance(step, (int, float)) and step >= stop
 
 
 def _without_step(row: Any) -> Any:
     if isinstance(row, dict):
-        # A copy, because the row may be a client's own.
+        # Copied, because the row may belong to the client.
         row = row.copy()
         row.pop(STEP, None)
     return row
 
 
 def _parsed(run_history: Any) -> Any:
-    """The page as a message, for rows that are to be converted one by one."""
+    """Returns the page as a message, whose rows can be converted one by one."""
     if not isinstance(run_history, bytes):
         return run_history
     from histscan import proto

@@ -7,41 +7,33 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, overload
 
-from histscan.errors import HistoryError
-from histscan.runs.log_run import LogRun
-from histscan.sources.parquet_files import means_parquet
+from histscan.runs.registry import source_of
 
 if TYPE_CHECKING:
-    from histscan.api.run import Run
-    from histscan.runs.parquet_run import ParquetRun
+    from histscan.runs.contracts import FileRun, Run
 
 __all__ = ["open_run"]
 
 
 @overload
-def open_run(
-    path: os.PathLike[str] | list[str | os.PathLike[str]], *, on_corrupt: str = "raise"
-) -> LogRun | ParquetRun: ...
+def open_run(path: os.PathLike[str] | list[str | os.PathLike[str]], *, on_corrupt: str = "raise") -> FileRun: ...
 
 
 @overload
-def open_run(
-    path: str | os.PathLike[str] | Iterable[str | os.PathLike[str]], *, on_corrupt: str = "raise"
-) -> LogRun | ParquetRun | Run: ...
+def open_run(path: str | os.PathLike[str] | Iterable[str | os.PathLike[str]], *, on_corrupt: str = "raise") -> Run: ...
 
 
-def open_run(
-    path: str | os.PathLike[str] | Iterable[str | os.PathLike[str]], *, on_corrupt: str = "raise"
-) -> LogRun | ParquetRun | Run:
+def open_run(path: str | os.PathLike[str] | Iterable[str | os.PathLike[str]], *, on_corrupt: str = "raise") -> Run:
     """Opens a recorded or exported run, or one on a server; ``histscan.open`` is this function.
 
     Args:
         path: A ``.wandb`` file, or the folder of one run (``wandb/offline-run-…``); or the segments of a resumed one,
             as a list, a pattern (``"wandb/run-*-h465zmzw"``) or a folder of their folders. Or the Parquet files that
             a history was exported to: a ``.parquet`` file, a folder of them, a pattern (``"history/*.parquet"``), or
-            a list of these. Or the name of a run on a W&B server, ``"entity/project/run_id"``, or the address of its
-            page in a browser, if no such file is there. The server and the API key are those that wandb would use;
-            `histscan.Api` takes others.
+            a list of these. Or a JSON Lines file (``.jsonl``, ``.ndjson``, also with ``.gz`` or ``.zst``), each line a
+            row, as ``histscan export`` and other tools write them. Or the name of a run on a W&B server,
+            ``"entity/project/run_id"``, or the address of its page in a browser, if no such file is there. The server
+            and the API key are those that wandb would use; `histscan.Api` takes others.
         on_corrupt: What to do in a damaged log: ``"raise"`` ends a scan there with an error; ``"skip"`` warns and
             goes on.
 
@@ -65,11 +57,5 @@ def open_run(
             return found
     if not isinstance(path, str | os.PathLike):
         path = list(path)
-    kinds = {means_parquet(Path(item)) for item in (path if isinstance(path, list) else [path])}
-    if len(kinds) > 1:
-        raise HistoryError("the list has both logs and Parquet files: pass those of one run, of one kind")
-    if kinds == {False}:
-        return LogRun(path, on_corrupt=on_corrupt)
-    from histscan.runs.parquet_run import ParquetRun
-
-    return ParquetRun(path)
+    source = source_of([Path(item) for item in (path if isinstance(path, list) else [path])])
+    return source.run_class().open_files(path, on_corrupt=on_corrupt)

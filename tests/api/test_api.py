@@ -1,4 +1,4 @@
-"""Runs by name are what wandb's own public API makes of the same server, and what is in their logs."""
+"""Runs by name equal those that wandb's own public API reads from the same server, and their logs."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def api(server: ServerProcess) -> histscan.Api:
 
 @pytest.fixture(scope="module")
 def asked(server: ServerProcess) -> dict[tuple[str, ...], Any]:
-    """What the real client says; asked in one process, which takes a while to start."""
+    """The answers of the real client, from one process, because it starts slowly."""
     questions: dict[tuple[str, ...], Question] = {}
     for run in (LISSAJOUS, ODD):
         for name in (
@@ -65,7 +65,7 @@ def asked(server: ServerProcess) -> dict[tuple[str, ...], Any]:
         questions[run, "range"] = Question("scan_history", run, {"min_step": 3, "max_step": 40, "page_size": 7})
         questions[run, "list"] = Question("history", run, {"samples": 30, "pandas": False})
     for keys in (KEYS, NESTED_KEYS):
-        # In one page: this release gives rows at the boundary of two twice.
+        # In one page: this release returns rows at the boundary of two pages twice.
         questions["keys", keys[1]] = Question("scan_history", LISSAJOUS, {"keys": keys, "page_size": 10_000})
     for label, arguments in FRAMES.items():
         questions["frame", label] = Question("history", LISSAJOUS, arguments)
@@ -78,7 +78,7 @@ def asked(server: ServerProcess) -> dict[tuple[str, ...], Any]:
 
 def assert_same_tables(table: Any, other: Any) -> None:
     assert table.schema.equals(other.schema)
-    # For Arrow, NaN is not equal to NaN; and the order of members in JSON text may be any.
+    # In Arrow, NaN does not equal NaN; and members in JSON text may have any order.
     assert same(
         *([{key: parsed(cell) for key, cell in row.items()} for row in rows.to_pylist()] for rows in (table, other))
     )
@@ -93,7 +93,7 @@ def run_answer(**fields: Any) -> Answer:
 
 
 def respond(**answers: Callable[[dict[str, Any]], Answer]) -> Callable[[Received], Answer]:
-    """Answers each operation with its function."""
+    """Answers each operation with the function of that name."""
     return lambda request: answers[request.operation](request.payload["variables"])
 
 
@@ -127,7 +127,7 @@ class TestAgainstWandb:
     @pytest.mark.parametrize("label", FRAMES)
     def test_frames_of_samples(self, api: histscan.Api, asked: dict[tuple[str, ...], Any], label: str) -> None:
         frame = api.run(LISSAJOUS).history(**FRAMES[label])
-        # Columns in their order, and in each the values with their types.
+        # Columns in order, each with its values and their types.
         assert repr(plain(frame)) == repr(asked["frame", label])
         assert len(frame) == min(FRAMES[label]["samples"], 100)
 
@@ -143,6 +143,14 @@ class TestAgainstWandb:
 
 
 class TestScans:
+    @pytest.mark.parametrize("run", [LISSAJOUS, ODD])
+    def test_keys_are_those_of_the_log(self, api: histscan.Api, run: str) -> None:
+        keys = api.run(run).keys()
+        log = log_of(run)
+        assert keys == log.keys()
+        assert set(keys) == set(log.to_arrow(nested="flatten").column_names)
+        assert keys[0] == "_step"
+
     def test_any_key(self, api: histscan.Api) -> None:
         keys = ["_step", "validation.r2.x", "weights.hidden1._type", "loss"]
         expected = []
@@ -199,7 +207,7 @@ class TestScans:
     def test_columns(self, api: histscan.Api) -> None:
         found, log = api.run(LISSAJOUS), log_of(LISSAJOUS)
         assert_same_tables(found.scan_history(source="pages").to_arrow(), log.to_arrow())
-        # From files: nested values come behind the others, and their members in the order of their names.
+        # From files: nested values come after the others, and their members are sorted by name.
         plain = [field.name for field in log.to_arrow().schema if "json" not in str(field.type)]
         assert_same_tables(found.to_arrow(plain), log.to_arrow(plain))
         assert sorted(found.to_arrow().column_names) == sorted(log.to_arrow().column_names)
@@ -279,6 +287,11 @@ class TestRuns:
         assert [run.id for run in listed] == [TYPED.split("/")[-1]]
         assert len(api.runs("histscan/fixtures", {"config.learning_rate": 17})) == 0
         assert list(api.runs("histscan/fixtures", {"config.learning_rate": 17})) == []
+        assert [run.id for run in api.runs("histscan/fixtures").filter(listed.filters)] == [run.id for run in listed]
+        assert [run.id for run in listed.filter({"state": "finished"})] == [
+            run.id for run in listed if run.state == "finished"
+        ]
+        assert list(listed.filter({"config.learning_rate": 17})) == []
         with pytest.raises(histscan.GraphQLResponseError, match="there is no operator"):
             list(api.runs("histscan/fixtures", {"state": {"$near": 1}}))
 
@@ -295,12 +308,12 @@ class TestRuns:
     @pytest.mark.parametrize("runs", [None, {}, {"edges": [{}], "pageInfo": {}}, {"edges": [{"node": {"name": "r"}}]}])
     def test_answer_of_another_shape(self, server_of_own: GraphQLServer, runs: Any) -> None:
         server_of_own.respond = lambda _: data_answer({"project": {"runCount": 1, "runs": runs}})
-        with pytest.raises(histscan.ResponseShapeError, match=r"no list of runs \(run e/p\)"):
+        with pytest.raises(histscan.ResponseShapeError, match=r"not a list of runs \(run e/p\)"):
             list(histscan.Api(server_of_own.url).runs("e/p"))
 
     def test_entity_of_the_environment(self, server_of_own: GraphQLServer, monkeypatch: pytest.MonkeyPatch) -> None:
         server_of_own.respond = lambda _: data_answer({"viewer": None})
-        with pytest.raises(histscan.HistoryRequestError, match="whose runs are meant"):
+        with pytest.raises(histscan.HistoryRequestError, match="the path has no entity"):
             histscan.Api(server_of_own.url).run("p/r")
         monkeypatch.setenv("WANDB_ENTITY", "team")
         assert histscan.Api(server_of_own.url).runs("p").entity == "team"
@@ -370,7 +383,7 @@ class TestDescription:
         def url(base_url: str) -> str:
             return histscan.Run(histscan.Client(base_url), RunName("some one", "p", "a/b")).url
 
-        # As wandb 0.31.0 has it: api.wandb.ai is another name of its default server.
+        # As in wandb 0.31.0: api.wandb.ai is another name of its default server.
         path = "some%20one/p/runs/a%2Fb"
         assert url("https://api.wandb.ai") == f"https://forge.coreweave.com/wandb/{path}"
         assert url("https://api.forge.coreweave.com") == f"https://forge.coreweave.com/wandb/{path}"
@@ -434,7 +447,7 @@ class TestOpen:
         folder.mkdir(parents=True)
         (folder / "run-lissajous.wandb").write_bytes(EXAMPLE.read_bytes())
         monkeypatch.chdir(tmp_path)
-        # Nobody would answer there.
+        # No server would answer there.
         monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:1")
         run = histscan.open(LISSAJOUS)
         assert isinstance(run, histscan.LogRun)

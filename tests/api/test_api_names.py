@@ -1,4 +1,4 @@
-"""Names of runs and projects, in all the ways to write them, and what is a path instead."""
+"""Names of runs and projects in all their forms, and texts that are paths instead."""
 
 from __future__ import annotations
 

@@ -158,10 +158,10 @@ def test_a_list_of_files_of_the_wrong_shape(served: RunServer) -> None:
     nodes: list[dict[str, Any]] = [{"sizeBytes": "many"}, {"sizeBytes": [1]}]
     for node in nodes:
         served.listed["output.log"] = node
-        with pytest.raises(histscan.ResponseShapeError, match="no list of files"):
+        with pytest.raises(histscan.ResponseShapeError, match="not a list of files"):
             list(served.run.console())
     served.server.respond = lambda _: data_answer({"project": {"run": {"files": None}}})
-    with pytest.raises(histscan.ResponseShapeError, match="no list of files"):
+    with pytest.raises(histscan.ResponseShapeError, match="not a list of files"):
         list(served.run.console())
 
 

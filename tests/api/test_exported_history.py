@@ -1,4 +1,4 @@
-"""Exported files are fetched without a key, kept while they are fresh, and joined with what is in none of them."""
+"""Exported files are fetched without a key, cached while they are current, and combined with rows that are in none."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ FILE_NAME = re.compile(r"[0-9a-f]{32}-[0-9a-f]{16}\.parquet")
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A cache of each test's own, and no waiting for servers that fail."""
+    """A separate cache for each test, and no waits before retries."""
     monkeypatch.setenv("HISTSCAN_CACHE_DIR", str(tmp_path / "cache"))
     monkeypatch.setattr(exported_requests, "pause", lambda _: None)
     return tmp_path / "cache"
@@ -88,7 +88,7 @@ class TestAgainstLog:
         chosen = run.scan_history(["_step", "validation.r2.x"], source="parquet")
         assert chosen.to_arrow().column_names == ["_step", "validation.r2.x"]
         assert chosen.to_arrow().to_pylist() == list(chosen)
-        # Rows go on where they were.
+        # Rows continue where they were.
         begun = run.scan_history(KEYS, source="parquet")
         assert next(begun)["_step"] == 0
         assert begun.to_arrow().num_rows == 5_000
@@ -178,7 +178,7 @@ class TestNoExports:
             next(backend.scan())
 
     def test_source_that_is_none(self, backend: Backend) -> None:
-        with pytest.raises(ValueError, match="source is 'pages', 'parquet' or 'auto'"):
+        with pytest.raises(ValueError, match="source must be 'pages', 'parquet' or 'auto'"):
             backend.scan("files")
 
 
@@ -227,7 +227,7 @@ class TestDownload:
         finally:
             released.set()
         assert answered.wait(timeout=60)
-        # What came of it too late is dropped.
+        # Its late answer is dropped.
         for thread in threading.enumerate():
             if thread.name.startswith("histscan-download"):
                 thread.join(timeout=60)
@@ -250,7 +250,7 @@ class TestDownload:
         assert list(cache.iterdir()) == []
         scan = backend.scan()
         for _ in range(2):
-            # Asked again, it has not come to the end of it.
+            # A further next() must not report the end.
             with pytest.raises(histscan.HistoryRequestError, match="could not be read from"):
                 next(scan)
         backend.files["/one"] = whole
@@ -258,9 +258,9 @@ class TestDownload:
 
     def test_file_of_something_else(self, backend: Backend) -> None:
         backend.files["/one"] = Answer(b"<html>hello</html>")
-        with pytest.raises(histscan.HistoryDecodeError, match="no Parquet file"):
+        with pytest.raises(histscan.HistoryDecodeError, match="not a Parquet file"):
             next(backend.scan())
-        with pytest.warns(histscan.ExportWarning, match="no Parquet file"):
+        with pytest.warns(histscan.ExportWarning, match="not a Parquet file"):
             assert backend.rows("auto") == "p" * 10
 
     @pytest.mark.parametrize(
@@ -283,7 +283,7 @@ class TestCache:
         (file,) = cache.iterdir()
         damaged = bytes(file.stat().st_size)
         file.write_bytes(damaged)
-        with pytest.raises(histscan.HistoryDecodeError, match="no Parquet file"):
+        with pytest.raises(histscan.HistoryDecodeError, match="not a Parquet file"):
             next(backend.scan())
         assert file.read_bytes() == damaged
 

@@ -1,4 +1,4 @@
-"""Of large exported files only the columns that are wanted are fetched; a file that changes or lies is an error."""
+"""Only the wanted columns of large exported files are fetched; a file that changes or is inconsistent is an error."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ KEYS = ["_step", "metric_07", "deep.inner.x", "note"]
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A cache of each test's own, no waiting for servers that fail, and small files taken for large ones."""
+    """A separate cache for each test, no waits before retries, and small files treated as large ones."""
     monkeypatch.setenv("HISTSCAN_CACHE_DIR", str(tmp_path / "cache"))
     monkeypatch.setattr(exported_requests, "pause", lambda _: None)
     monkeypatch.setattr(exported_ranges, "_SMALLEST_SIZE", 100_000)
@@ -55,7 +55,7 @@ def parquet() -> bytes:
 
 
 class RangeServer:
-    """Sends a file and parts of it; what it sends can be changed."""
+    """Sends a file and ranges of it; tests can change what it sends."""
 
     def __init__(self, server: GraphQLServer, body: bytes) -> None:
         self.server = server
@@ -187,7 +187,7 @@ class TestRows:
 
 
 class TestWholeFile:
-    """What is downloaded instead."""
+    """Files that are downloaded instead."""
 
     def test_small_file(self, remote: RangeServer, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(exported_ranges, "_SMALLEST_SIZE", len(remote.body) + 1)
@@ -235,7 +235,7 @@ class TestFaults:
         assert next(scan)["metric_07"] == 7 / 3
         now = tag.replace("1", "3")
         for _ in range(2):
-            with pytest.raises(histscan.HistoryError, match="has changed while it was read: scan it again") as caught:
+            with pytest.raises(histscan.HistoryError, match="changed while it was being read: scan it again") as caught:
                 list(iter(scan))
             assert "secret" not in str(caught.value)
 
@@ -248,13 +248,13 @@ class TestFaults:
             answer.headers
             | {"Content-Range": re.sub(r"\d+$", str(len(remote.body) + size), answer.headers["Content-Range"])},
         )
-        with pytest.raises(histscan.HistoryError, match="has changed while it was read"):
+        with pytest.raises(histscan.HistoryError, match="changed while it was being read"):
             next(scan)
 
     def test_server_that_gives_the_whole_file_at_once(self, remote: RangeServer) -> None:
         scan = remote.scan(["metric_07"])
         remote.change = lambda _, answer: Answer(remote.body, headers={"ETag": remote.tag})
-        with pytest.raises(histscan.HistoryError, match="has changed while it was read"):
+        with pytest.raises(histscan.HistoryError, match="changed while it was being read"):
             next(scan)
 
     @pytest.mark.parametrize(
@@ -292,7 +292,7 @@ class TestFaults:
         if missing > 0:
             remote.change = lambda _, answer: Answer(answer.body[:-1], 206, answer.headers)
         for _ in range(2):
-            # Asked again, it has not come to the end of it.
+            # A further next() must not report the end.
             with pytest.raises(histscan.HistoryRequestError, match="could not be read from"):
                 next(scan)
 
@@ -327,19 +327,19 @@ class TestFaults:
     @pytest.mark.parametrize("length", [0, 1, 2**31, 2**32 - 1])
     def test_footer_that_lies_about_its_length(self, remote: RangeServer, length: int) -> None:
         remote.body = remote.body[:-8] + length.to_bytes(4, "little") + b"PAR1"
-        with pytest.raises(histscan.HistoryDecodeError, match="no Parquet file"):
+        with pytest.raises(histscan.HistoryDecodeError, match="not a Parquet file"):
             remote.open(KEYS)
         assert sum(remote.sent) <= 1 << 16
 
     def test_something_else(self, remote: RangeServer) -> None:
         remote.body = b"<html>" * 100_000
-        with pytest.raises(histscan.HistoryDecodeError, match="no Parquet file"):
+        with pytest.raises(histscan.HistoryDecodeError, match="not a Parquet file"):
             remote.open(KEYS)
 
     def test_damaged_column(self, remote: RangeServer, local: Callable[..., ParquetScan]) -> None:
         scan = remote.scan(["metric_07"])
         remote.change = lambda _, answer: Answer(bytes(len(answer.body)), 206, answer.headers)
-        with pytest.raises(histscan.HistoryDecodeError, match="it is damaged"):
+        with pytest.raises(histscan.HistoryDecodeError, match="it is corrupt"):
             next(scan)
 
 

@@ -1,4 +1,4 @@
-"""histscan.open() of what is no file: a name or address goes to its server, with the key that is for that server."""
+"""histscan.open() of a name or address: the request goes to its server, with the key of that server."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def respond(request: Received) -> Answer:
 
 @pytest.fixture
 def mine(server: GraphQLServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> GraphQLServer:
-    """The server that is configured, in a folder of its own."""
+    """The configured server, in a separate folder."""
     server.respond = respond
     monkeypatch.setenv("WANDB_BASE_URL", server.url)
     monkeypatch.chdir(tmp_path)
@@ -69,14 +69,14 @@ def test_an_address_on_another_server_does_not_take_the_key_there(
 ) -> None:
     monkeypatch.setenv("WANDB_API_KEY", COMPANY_KEY)
     address = f"{other.url}/e/p/runs/r?accessToken=hunter2"
-    with pytest.raises(histscan.HistoryRequestError, match=rf"another server than {mine.url}.*Api\('{other.url}'"):
+    with pytest.raises(histscan.HistoryRequestError, match=rf"is not on {mine.url}.*Api\('{other.url}'"):
         histscan.open(address)
     for ask in (histscan.Api().run, histscan.Api().runs):
         with pytest.raises(ValueError, match=rf"is not on {mine.url}: use histscan\.Api\('{other.url}'\)") as failure:
             ask(address)
         assert "hunter2" not in str(failure.value)
     assert mine.received == other.received == []
-    # What netrc has for that server is meant for it.
+    # A key in netrc for that server may be sent to it.
     (tmp_path / "netrc").write_text(login(other.url.removeprefix("http://"), CLOUD_KEY))
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
     assert histscan.open(address).name == "found"

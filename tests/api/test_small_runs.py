@@ -1,4 +1,4 @@
-"""Small runs cost few requests and no thread, and their rows are those that wandb's own client gets."""
+"""Small runs need few requests and no thread, and have the rows that wandb's own client reads."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
 
 @pytest.fixture(scope="module")
 def wandbs(server: ServerProcess) -> dict[str, Any]:
-    """The rows that wandb's own client gets; it would take an hour to come to a step of 10^8."""
+    """The rows that wandb's own client reads; it would need an hour to reach a step of 10^8."""
     asked = {run_id: Question("scan_history", f"team/small/{run_id}", {}) for run_id in RUNS if run_id != "very-late"}
     begin = {"min_step": 10**8}
     asked["very-late"] = Question("scan_history", "team/small/very-late", begin)
@@ -87,7 +87,7 @@ def test_rows_are_wandbs(api: histscan.Api, wandbs: dict[str, Any], run_id: str,
     assert len(wandbs[run_id]) == len(RUNS[run_id])
     scan = run.scan_history(source=source)
     if source == "auto" and run_id in ("pages", "very-late"):
-        # From files, in which some numbers are of another type.
+        # From files, where some numbers have another type.
         assert [row["_step"] for row in scan] == [row["_step"] for row in wandbs[run_id]]
         return
     for _ in range(2):
@@ -117,13 +117,13 @@ def test_a_small_run_of_a_list_costs_one_request(
     assert threading.active_count() == threads
     assert 1 + len(rest_of(scan)) == len(RUNS[run_id])
     assert sum(operations(server).values()) == 1
-    # Started over, it is asked for anew.
+    # After starting over, it is requested again.
     assert len(list(scan)) == len(RUNS[run_id])
     assert sum(operations(server).values()) == 2
 
 
 def rest_of(scan: Any) -> list[Any]:
-    """The rows that are left; a loop would start over."""
+    """The remaining rows; a loop would start over."""
     return list(iter(lambda: next(scan, None), None))
 
 
@@ -165,7 +165,7 @@ def test_installed_scans_find_a_late_first_step(server: ServerProcess, wandbs: d
         scan_of_keys = public.SampledHistoryScan(client=client, run=run, keys=["loss"], min_step=0, max_step=stop)
     assert list(scan) == wandbs["very-late"]
     assert list(scan_of_keys) == [{"loss": row["loss"]} for row in wandbs["very-late"]]
-    # The first windows, which are on their way before the first turns out to be empty; probes; and five pages.
+    # The windows requested before the first turns out to be empty; probes; and five pages.
     assert sum(operations(server).values()) <= 2 * 16
 
 
@@ -190,7 +190,7 @@ def test_negative_steps_are_found_where_they_are_asked_for(tmp_path: Path) -> No
 
 
 class Grown:
-    """A server whose run has more rows than it says.
+    """A server whose run has more rows than it reports.
 
     Args:
         steps: The steps of the rows.

@@ -1,4 +1,4 @@
-"""A file appears whole or not at all."""
+"""Output files appear complete or not at all."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_error_leaves_nothing_behind(tmp_path: Path, error: BaseException) -> No
 
 
 @pytest.mark.parametrize("error", [ValueError("x"), KeyboardInterrupt()])
-def test_error_leaves_the_earlier_file_as_it_was(tmp_path: Path, error: BaseException) -> None:
+def test_error_leaves_the_existing_file_unchanged(tmp_path: Path, error: BaseException) -> None:
     goal = tmp_path / "goal"
     goal.write_bytes(b"earlier")
     before = goal.stat()
@@ -50,7 +50,7 @@ def test_error_leaves_the_earlier_file_as_it_was(tmp_path: Path, error: BaseExce
     assert os.listdir(tmp_path) == ["goal"]
 
 
-def test_readers_of_the_earlier_file_keep_it(tmp_path: Path) -> None:
+def test_open_readers_keep_the_old_file(tmp_path: Path) -> None:
     goal = tmp_path / "goal"
     goal.write_bytes(b"earlier")
     with goal.open("rb") as reader:
@@ -59,7 +59,7 @@ def test_readers_of_the_earlier_file_keep_it(tmp_path: Path) -> None:
     assert goal.read_bytes() == b"later"
 
 
-def test_permissions_are_those_of_any_new_file_or_of_the_earlier_one(tmp_path: Path) -> None:
+def test_permissions_are_the_default_or_those_of_the_replaced_file(tmp_path: Path) -> None:
     goal, other = tmp_path / "goal", tmp_path / "other"
     other.touch()
     write(goal, b"new")
@@ -80,7 +80,7 @@ def test_link_stays_a_link(tmp_path: Path) -> None:
     assert os.listdir(tmp_path / "folder") == ["target"]
 
 
-def test_pipe_is_written_to_and_not_replaced(tmp_path: Path) -> None:
+def test_pipe_is_written_to_directly(tmp_path: Path) -> None:
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
@@ -92,7 +92,7 @@ def test_pipe_is_written_to_and_not_replaced(tmp_path: Path) -> None:
     assert stat.S_ISFIFO(pipe.stat().st_mode)
 
 
-def test_full_disk_is_said_of_the_file(tmp_path: Path) -> None:
+def test_full_disk_error_names_the_file(tmp_path: Path) -> None:
     full = Path("/dev/full")
     if not full.exists():
         pytest.skip("this system has no /dev/full")
@@ -103,7 +103,7 @@ def test_full_disk_is_said_of_the_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["missing/goal", "file/goal", "."])
-def test_place_where_no_file_can_be_is_named(tmp_path: Path, name: str) -> None:
+def test_error_names_a_path_that_cannot_be_written(tmp_path: Path, name: str) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(OSError, match="directory") as caught:
         write(tmp_path / name, b"x")
@@ -111,7 +111,7 @@ def test_place_where_no_file_can_be_is_named(tmp_path: Path, name: str) -> None:
     assert os.listdir(tmp_path) == ["file"]
 
 
-def test_long_names_are_no_problem(tmp_path: Path) -> None:
+def test_longest_file_name(tmp_path: Path) -> None:
     goal = tmp_path / ("ж" * 127)
     write(goal, b"x")
     assert goal.read_bytes() == b"x"

@@ -1,4 +1,4 @@
-"""Comma-separated values hold every value of every row, under a header that has every column."""
+"""A CSV file holds every value of every row, under a header with every column."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def written(rows: Iterable[dict[str, Any]], keys: Sequence[str] = ()) -> bytes:
 
 
 def read(table: bytes) -> list[dict[str, str]]:
-    """Reads a table strictly: every line must have every column."""
+    """Reads a table; fails unless every line has every column."""
     lines = list(csv.reader(io.StringIO(table.decode("utf-8"), newline=""), strict=True))
     assert all(len(line) == len(lines[0]) for line in lines)
     return [dict(zip(lines[0], line, strict=True)) for line in lines[1:]]
@@ -42,7 +42,7 @@ def leaves(value: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]
 
 
 def check_cell(text: str, value: Any) -> None:
-    """Checks that a cell holds a value, as the documentation says it does."""
+    """Checks that a cell holds a value in the documented form."""
     if value is None:
         assert text == ""
     elif isinstance(value, bool):
@@ -60,7 +60,7 @@ def check_cell(text: str, value: Any) -> None:
         assert json.dumps(json.loads(text)) == json.dumps(value)
 
 
-# Without dots, so that every path has a name of its own.
+# Without dots, so that every path has a unique name.
 _names = st.text(st.characters(exclude_categories=["Cs"], exclude_characters=".#"), max_size=4)
 _scalars = st.one_of(st.none(), st.booleans(), integers, st.floats(), st.text(st.characters(exclude_categories=[])))
 _values = st.recursive(
@@ -77,9 +77,9 @@ _rows = st.dictionaries(_names, _values, max_size=4)
 @example([{"a": None}, {"a": True}, {"a": 1e16}], 3)
 @example([{}, {}, {"a": None}, {}, {"b": 1}], 1)
 @example([{}, {"a": 1}], 1)
-def test_every_value_is_there(rows: list[dict[str, Any]], batch_rows: int) -> None:
+def test_file_holds_every_value(rows: list[dict[str, Any]], batch_rows: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        # Columns turn up in later batches, though the examples are small.
+        # Small batches: columns of small examples also appear in later batches.
         patch.setattr(csv_writer, "FIRST_ROWS", batch_rows)
         patch.setattr(csv_writer, "BATCH_ROWS", batch_rows)
         table = written(rows)
@@ -96,7 +96,7 @@ def test_every_value_is_there(rows: list[dict[str, Any]], batch_rows: int) -> No
             check_cell(cells[name.encode("utf-8", "backslashreplace").decode()], values.get(name))
 
 
-def test_columns_that_come_late_get_their_place_in_every_line() -> None:
+def test_late_columns_are_in_every_line() -> None:
     rows = [{"_step": step, "loss": step / 2} for step in range(3 * FIRST_ROWS)]
     rows[FIRST_ROWS + 5]["accuracy"] = 0.25
     rows[-1]["score"] = 3
@@ -108,33 +108,33 @@ def test_columns_that_come_late_get_their_place_in_every_line() -> None:
     assert len(lines) == 3 * FIRST_ROWS + 1
 
 
-def test_columns_are_sorted_behind_the_step() -> None:
+def test_step_is_first_and_other_columns_are_sorted() -> None:
     row = {"z": 1, "b": {"y": 1, "x": 1}, "_step": 1, "a": 1, "_runtime": 1}
     assert written([row]).splitlines()[0] == b"_step,_runtime,a,b.x,b.y,z"
 
 
-def test_columns_follow_the_keys_that_were_asked_for() -> None:
+def test_columns_are_in_the_order_of_the_selected_keys() -> None:
     row = {"a": 1, "b": {"y": 1, "x": 1}, "_step": 1, "c.d": 1}
     assert written([row], keys=["c.d", "b", "a"]).splitlines()[0] == b"_step,c.d,b.x,b.y,a"
 
 
-def test_same_name_of_different_keys_is_kept_apart() -> None:
+def test_keys_with_the_same_dotted_name_get_different_columns() -> None:
     assert written([{"a.b": 1, "a": {"b": 2}}]) == b"a.b,a.b#2\n1,2\n"
 
 
-def test_empty_text_is_not_what_is_absent() -> None:
+def test_empty_string_differs_from_missing() -> None:
     assert written([{"a": "", "b": 1}, {"b": None}]) == b'a,b\n"",1\n,\n'
 
 
-def test_line_of_one_empty_cell_is_a_line() -> None:
+def test_row_of_one_empty_cell_is_not_a_blank_line() -> None:
     assert read(written([{"a": 1}, {"a": None}, {}])) == [{"a": "1"}, {"a": ""}, {"a": ""}]
 
 
-def test_no_rows_make_an_empty_file() -> None:
+def test_no_rows_give_an_empty_file() -> None:
     assert written([]) == b""
 
 
-def test_scan_that_starts_over_when_iterated_is_iterated_once() -> None:
+def test_rows_are_iterated_once() -> None:
     scan = histscan.open(EXAMPLE).scan_history()
     assert len(read(written(scan))) == 5000
 
@@ -152,7 +152,7 @@ class CountedRow(dict[str, Any]):
         CountedRow.alive -= 1
 
 
-def test_few_rows_are_held_at_a_time() -> None:
+def test_memory_is_bounded_by_a_batch() -> None:
     table = written(CountedRow({"_step": step, f"key {step // 1000}": 0.5}) for step in range(10_000))
     assert table.count(b"\n") == 10_001
     assert CountedRow.most <= FIRST_ROWS + csv_writer.BATCH_ROWS

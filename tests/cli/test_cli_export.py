@@ -1,4 +1,4 @@
-"""`histscan export`, as people run it: rows, files, errors, signals and pipes."""
+"""`histscan export` end to end: rows, files, errors, signals and pipes."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def test_truncated_log_gives_every_complete_row_and_a_warning(tmp_path: Path) ->
     assert read_lines(goal) == rows[: len(read_lines(goal))]
 
 
-def test_corrupt_log_is_refused_and_can_be_skipped(damaged: Path, tmp_path: Path) -> None:
+def test_corrupt_log_is_an_error_unless_skipped(damaged: Path, tmp_path: Path) -> None:
     goal = tmp_path / "history.jsonl"
     goal.write_text("earlier")
     check_refused(run("export", damaged, "-o", goal), FAILED, str(damaged), "corrupt", "byte", "--skip-corrupt")
@@ -127,7 +127,7 @@ def test_corrupt_log_is_refused_and_can_be_skipped(damaged: Path, tmp_path: Path
 @pytest.mark.parametrize(
     ("content", "words"), [(b"", "empty"), (b"not a log" * 100, "not a wandb log"), (None, "no file or folder")]
 )
-def test_what_is_no_log_is_named(tmp_path: Path, content: bytes | None, words: str) -> None:
+def test_error_names_a_file_that_is_no_log(tmp_path: Path, content: bytes | None, words: str) -> None:
     log = tmp_path / "x.wandb"
     if content is not None:
         log.write_bytes(content)
@@ -136,11 +136,11 @@ def test_what_is_no_log_is_named(tmp_path: Path, content: bytes | None, words: s
 
 
 def test_folder_without_a_log(tmp_path: Path) -> None:
-    check_refused(run("info", tmp_path), FAILED, str(tmp_path), "holds no .wandb file")
+    check_refused(run("info", tmp_path), FAILED, str(tmp_path), "contains no .wandb file")
 
 
 @pytest.mark.parametrize("goal", ["missing/history.csv", "/proc/self/history.csv", "/proc/self/fd/history.csv"])
-def test_folder_that_takes_no_file(tmp_path: Path, goal: str) -> None:
+def test_output_folder_that_cannot_hold_a_file(tmp_path: Path, goal: str) -> None:
     check_refused(run("export", EXAMPLE, "-o", tmp_path / goal), FAILED, goal)
 
 
@@ -149,7 +149,7 @@ import os, sys
 from histscan.cli.main import main
 
 log, goal = sys.argv[1:]
-# What is imported late is imported now: nobody may not be able to read it.
+# Import now what is otherwise imported late: the user nobody may be unable to read it.
 assert main(["export", log, "-o", os.devnull, "--format", "csv", "-q"]) == 0
 if os.geteuid() == 0:
     os.setgroups([])
@@ -160,7 +160,7 @@ sys.exit(main(["export", log, "-o", goal]))
 
 
 def run_as_nobody(folder: Path, goal: Path) -> subprocess.CompletedProcess[str]:
-    """Exports the example as a user who is bound by permissions, which root is not."""
+    """Exports the example as the user nobody: permissions do not bind root."""
     log = folder / "run.wandb"
     log.write_bytes(EXAMPLE.read_bytes())
     log.chmod(0o444)
@@ -174,7 +174,7 @@ def run_as_nobody(folder: Path, goal: Path) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture
 def open_folder() -> Iterator[Path]:
-    """A folder that anybody can reach, which pytest's are not."""
+    """A folder that every user can access; pytest's folders are private."""
     with tempfile.TemporaryDirectory() as folder:
         os.chmod(folder, 0o755)
         yield Path(folder)
@@ -220,12 +220,12 @@ def test_full_disk() -> None:
         (["export", "LOG", "-o", "x.csv", "--min-step", "-1"], ["--min-step", "'-1'"]),
         (["export", "LOG", "-o", "x.csv", "--min-step", "many"], ["--min-step", "'many'"]),
         (["export", "LOG", "-o", "x.csv", "--min-step", "5", "--max-step", "5"], ["--max-step must be higher"]),
-        (["export", "LOG", "-o", "LOG", "--format", "csv"], ["is the input itself"]),
+        (["export", "LOG", "-o", "LOG", "--format", "csv"], ["is an input file"]),
         (["head", "LOG", "-n", "1.5"], ["'1.5'"]),
         (["head", "LOG", "--nan", "zero"], ["zero", "token"]),
     ],
 )
-def test_command_line_that_makes_no_sense(arguments: list[str], words: list[str], tmp_path: Path) -> None:
+def test_invalid_command_line(arguments: list[str], words: list[str], tmp_path: Path) -> None:
     log = tmp_path / "log.wandb"
     log.write_bytes(EXAMPLE.read_bytes())
     check_refused(run(*(str(log) if argument == "LOG" else argument for argument in arguments)), MISUSED, *words)
@@ -239,7 +239,7 @@ def test_command_line_that_makes_no_sense(arguments: list[str], words: list[str]
         (["--min-step", "9000"], ["last step is 4999"]),
     ],
 )
-def test_nothing_found_is_said(options: list[str], words: list[str], tmp_path: Path) -> None:
+def test_warning_without_rows(options: list[str], words: list[str], tmp_path: Path) -> None:
     finished = run("export", EXAMPLE, "-o", tmp_path / "history.csv", *options)
     assert finished.returncode == 0
     assert finished.stderr.startswith("histscan: warning: ")
@@ -247,7 +247,7 @@ def test_nothing_found_is_said(options: list[str], words: list[str], tmp_path: P
     assert (tmp_path / "history.csv").read_bytes() == b""
 
 
-def test_debug_shows_where_it_happened(tmp_path: Path) -> None:
+def test_debug_shows_the_traceback(tmp_path: Path) -> None:
     missing = str(tmp_path / "missing")
     for arguments in (["--debug", "info", missing], ["info", missing, "--debug"]):
         finished = run(*arguments)
@@ -256,7 +256,7 @@ def test_debug_shows_where_it_happened(tmp_path: Path) -> None:
         assert "histscan: error: " in finished.stderr.splitlines()[-1]
 
 
-def test_fault_of_ours_asks_for_debug(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_internal_error_suggests_debug(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr("histscan.opening.open_run", lambda *_arguments, **_options: 1 // 0)
     assert main(["info", str(EXAMPLE)]) == FAILED
     told = capsys.readouterr().err
@@ -269,7 +269,7 @@ import signal, sys, time
 from histscan.cli import scan_watch
 from histscan.cli.main import main
 
-# Whatever started the tests may have the signals ignored.
+# The tests' own process may have been started with these signals ignored.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGTERM, signal.SIG_DFL)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
@@ -280,7 +280,7 @@ def stalling(self):
         if number == 4000:
             print("stalled", flush=True)
             while True:
-                # A signal that comes just before a call that waits is noticed only when the call is over.
+                # A signal that arrives just before a blocking call is handled only after the call.
                 time.sleep(0.01)
         yield row
 
@@ -292,9 +292,7 @@ sys.exit(main(sys.argv[1:]))
 @pytest.mark.parametrize("file_format", ["jsonl", "csv"])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 @pytest.mark.parametrize("earlier", [None, b"earlier"])
-def test_signal_leaves_no_half_file(
-    tmp_path: Path, number: signal.Signals, file_format: str, earlier: bytes | None
-) -> None:
+def test_signal_leaves_no_file(tmp_path: Path, number: signal.Signals, file_format: str, earlier: bytes | None) -> None:
     goal = tmp_path / f"history.{file_format}"
     if earlier is not None:
         goal.write_bytes(earlier)
@@ -319,7 +317,7 @@ def test_signal_leaves_no_half_file(
 
 
 @pytest.mark.parametrize("file_format", ["jsonl", "csv"])
-def test_reader_that_has_seen_enough(file_format: str) -> None:
+def test_reader_that_closes_the_pipe_early(file_format: str) -> None:
     command = [*COMMAND, "export", str(EXAMPLE), "-o", "-", "--format", file_format]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout is not None
@@ -342,7 +340,7 @@ def test_help_and_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == f"histscan {histscan.__version__}\n"
 
 
-def test_examples_of_the_help_are_right(capsys: pytest.CaptureFixture[str]) -> None:
+def test_examples_in_the_help_parse(capsys: pytest.CaptureFixture[str]) -> None:
     texts = []
     for arguments in (["--help"], ["export", "--help"], ["head", "--help"], ["info", "--help"]):
         with pytest.raises(SystemExit):
@@ -357,7 +355,7 @@ def test_examples_of_the_help_are_right(capsys: pytest.CaptureFixture[str]) -> N
 
 
 def read_terminal(descriptor: int) -> bytes:
-    """Reads what a process shows until it ends, which Linux reports as an error."""
+    """Reads a process's terminal output until it ends, which Linux reports as an error."""
     shown = b""
     while True:
         try:

@@ -1,4 +1,4 @@
-"""`histscan export` to Parquet and Arrow, as people run it: files, options, errors and signals."""
+"""`histscan export` to Parquet and Arrow end to end: files, options, errors and signals."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_nested_values_as_columns(ending: str, tmp_path: Path) -> None:
     check_same_columns(read(goal), histscan.open(EXAMPLE).to_arrow(nested="flatten"))
 
 
-def test_compressions_are_those_of_the_files() -> None:
+def test_compressions_match_those_of_arrow_files() -> None:
     known = {"parquet": arrow_files.PARQUET_COMPRESSIONS, "arrow": arrow_files.ARROW_COMPRESSIONS}
     assert known == COMPRESSIONS
 
@@ -98,7 +98,7 @@ def test_pipe(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["parquet", "arrow"])
-def test_reader_that_has_seen_enough(kind: str) -> None:
+def test_reader_that_closes_the_pipe_early(kind: str) -> None:
     command = [*COMMAND, "export", str(EXAMPLE), "-o", "-", "--format", kind, "--compression", "none"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout is not None
@@ -123,7 +123,7 @@ def test_truncated_log_gives_every_complete_row_and_one_warning(ending: str, tmp
 
 
 @endings
-def test_corrupt_log_is_refused_and_can_be_skipped(ending: str, tmp_path: Path) -> None:
+def test_corrupt_log_is_an_error_unless_skipped(ending: str, tmp_path: Path) -> None:
     content = bytearray(EXAMPLE.read_bytes())
     content[len(content) // 2] ^= 0xFF
     log, goal = tmp_path / "damaged.wandb", tmp_path / f"history.{ending}"
@@ -142,11 +142,11 @@ def test_run_without_history(ending: str, tmp_path: Path) -> None:
     finished = run("export", log, "-o", goal)
     assert finished.returncode == 0
     assert finished.stdout.startswith(f"{goal}: 0 rows, 0 keys, ")
-    assert finished.stderr == "histscan: warning: the run has no history: there are no rows\n"
+    assert finished.stderr == "histscan: warning: no rows written: the run's history is empty\n"
     assert (read(goal).num_rows, read(goal).column_names) == (0, ["_step"])
 
 
-def test_columns_that_come_late(tmp_path: Path) -> None:
+def test_late_columns(tmp_path: Path) -> None:
     records = [wire.history_record([("_step", str(step)), ("a", str(step))], step) for step in range(50)]
     records.append(wire.history_record([("_step", "50"), ("a", "0.5"), ("b", '"late"')], 50))
     goal = tmp_path / "history.parquet"
@@ -163,10 +163,10 @@ def test_columns_that_come_late(tmp_path: Path) -> None:
         (["-o", "x.arrow", "--compression", "gzip"], ["Arrow", "gzip", "zstd, lz4, none"]),
         (["-o", "x.parquet", "--nan", "null"], ["--nan", "JSON"]),
         (["-o", "x.xlsx"], [".parquet", ".feather", "--format"]),
-        (["-o", "LOG", "--format", "parquet"], ["is the input itself"]),
+        (["-o", "LOG", "--format", "parquet"], ["is an input file"]),
     ],
 )
-def test_command_line_that_makes_no_sense(arguments: list[str], words: list[str], tmp_path: Path) -> None:
+def test_invalid_command_line(arguments: list[str], words: list[str], tmp_path: Path) -> None:
     log = tmp_path / "log.wandb"
     log.write_bytes(EXAMPLE.read_bytes())
     finished = run(
@@ -177,11 +177,11 @@ def test_command_line_that_makes_no_sense(arguments: list[str], words: list[str]
     assert log.read_bytes() == EXAMPLE.read_bytes()
 
 
-def test_input_of_parquet_is_not_written_over(tmp_path: Path) -> None:
+def test_parquet_input_is_not_overwritten(tmp_path: Path) -> None:
     goal = tmp_path / "history.parquet"
     assert run("export", EXAMPLE, "-o", goal, "-q").returncode == 0
     before = goal.read_bytes()
-    check_refused(run("export", goal, "-o", goal), MISUSED, "input itself")
+    check_refused(run("export", goal, "-o", goal), MISUSED, "is an input file")
     assert goal.read_bytes() == before
     finished = run("export", goal, "-o", tmp_path / "again.arrow")
     assert finished.returncode == 0
@@ -205,12 +205,12 @@ def test_missing_pyarrow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
     assert main(["export", str(EXAMPLE), "-o", str(tmp_path / "history.csv"), "-q"]) == exit_codes.SUCCEEDED
 
 
-def test_bytes_of_a_file_are_not_for_a_terminal(
+def test_binary_output_to_a_terminal_is_an_error(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
     assert main(["export", str(EXAMPLE), "-o", "-", "--format", "parquet"]) == MISUSED
-    assert "nothing for a terminal" in capsys.readouterr().err
+    assert "can't go to a terminal" in capsys.readouterr().err
 
 
 STALLING = """
@@ -218,7 +218,7 @@ import signal, sys, time
 from histscan.columns import arrow_files
 from histscan.cli.main import main
 
-# Whatever started the tests may have the signals ignored.
+# The tests' own process may have been started with these signals ignored.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGTERM, signal.SIG_DFL)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
@@ -230,7 +230,7 @@ def stalling(batches, schema):
         if number == 3:
             print("stalled", flush=True)
             while True:
-                # A signal that comes just before a call that waits is noticed only when the call is over.
+                # A signal that arrives just before a blocking call is handled only after the call.
                 time.sleep(0.01)
         yield table
 
@@ -242,7 +242,7 @@ sys.exit(main(sys.argv[1:]))
 @pytest.mark.parametrize("ending", ["parquet", "arrow"])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 @pytest.mark.parametrize("earlier", [None, b"earlier"])
-def test_signal_leaves_no_half_file(tmp_path: Path, number: signal.Signals, ending: str, earlier: bytes | None) -> None:
+def test_signal_leaves_no_file(tmp_path: Path, number: signal.Signals, ending: str, earlier: bytes | None) -> None:
     goal = tmp_path / f"history.{ending}"
     if earlier is not None:
         goal.write_bytes(earlier)

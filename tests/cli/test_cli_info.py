@@ -1,4 +1,4 @@
-"""`histscan info` and `histscan head` tell what is in a run."""
+"""`histscan info` and `histscan head` describe a run and its rows."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _rows = st.lists(st.dictionaries(st.sampled_from(["a", "b", "c"]), _values), max
 
 
 @given(_rows, st.integers(1, 12))
-def test_statistics_are_those_of_each_value(rows: list[dict[str, Any]], batch: int) -> None:
+def test_statistics_match_a_value_by_value_computation(rows: list[dict[str, Any]], batch: int) -> None:
     rows = [{**row, "_step": 2 * step} for step, row in enumerate(rows)]
     statistics = statistics_of(rows, batch)
     assert statistics.rows == len(rows)
@@ -59,7 +59,7 @@ def test_statistics_are_those_of_each_value(rows: list[dict[str, Any]], batch: i
         assert key.last is values[-1]
 
 
-def test_types_are_named() -> None:
+def test_type_names() -> None:
     rows: list[dict[str, Any]] = [
         {"a": 1, "b": 1, "c": None, "d": {"_type": "histogram"}, "e": {"f": {}}},
         {"a": 2, "b": 1.5, "c": "x", "d": {"_type": "image-file", "path": "p"}, "e": {"f": [1], "g": True}},
@@ -117,7 +117,7 @@ def test_info_of_a_recorded_run(recorded: Path, capsys: pytest.CaptureFixture[st
     assert len({line.index(" 0-2") for line in keys.splitlines() if " 0-2" in line}) == 1
 
 
-def test_info_for_programs(recorded: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+def test_info_as_json(recorded: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
     assert main(["info", str(recorded), "--json"]) == 0
     told = json.loads(capfdbinary.readouterr().out)
     run = histscan.open(recorded)
@@ -173,7 +173,7 @@ def test_info_fits_a_terminal(width: int, monkeypatch: pytest.MonkeyPatch, capsy
     assert main(["info", str(EXAMPLE)]) == 0
     lines = capsys.readouterr().out.partition("\n\n")[2].splitlines()
     assert max(map(len, lines)) <= max(width, 78)
-    # A key too long for its column keeps its whole name, in a line of its own.
+    # A key that is too long for its column is printed in full, on its own line.
     assert "validation.distance_quartiles" in lines
     assert "list" in lines[lines.index("validation.distance_quartiles") + 1]
 
@@ -199,7 +199,7 @@ def test_head_fits_a_terminal(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Ca
     assert main(["head", str(EXAMPLE)]) == 0
     text = capsys.readouterr().out
     assert max(map(len, text.splitlines())) <= 50
-    assert "more (-k KEY shows one)" in text
+    assert "more (select with -k KEY)" in text
 
 
 def test_history_without_rows(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

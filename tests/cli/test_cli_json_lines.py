@@ -1,4 +1,4 @@
-"""A line of JSON reads back as the row that it was written for."""
+"""A line of JSON reads back as exactly the row that was written."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_line_reads_back_as_the_row(row: dict[str, Any]) -> None:
     assert line.count(b"\n") == 1
     assert b"\r" not in line
     text = line.decode("utf-8")
-    # What NaN is made of is not a matter of JSON.
+    # JSON does not keep the payload bits of a NaN.
     assert fingerprint(json.loads(text)) == fingerprint(json.loads(json.dumps(row)))
 
 
@@ -56,7 +56,7 @@ def with_nonfinite(value: Any, form: str) -> Any:
 @given(rows, st.sampled_from(["null", "string"]))
 @example({"nan": math.nan, "int": 2**64, "list": [math.inf]}, "null")
 @example({"nan": math.nan, "int": 2**64, "list": [-math.inf]}, "string")
-def test_forms_of_nan_that_every_parser_reads(row: dict[str, Any], form: str) -> None:
+def test_nan_as_null_or_string_is_standard_json(row: dict[str, Any], form: str) -> None:
     def refuse(token: str) -> None:
         raise AssertionError(f"{token} is no JSON")
 
@@ -64,24 +64,24 @@ def test_forms_of_nan_that_every_parser_reads(row: dict[str, Any], form: str) ->
     assert fingerprint(read) == fingerprint(with_nonfinite(row, form))
 
 
-def test_nan_and_the_infinities_by_name() -> None:
+def test_names_of_nan_and_the_infinities() -> None:
     row = {"a": math.nan, "b": math.inf, "c": -math.inf, "d": 1.5, "e": None}
     assert JsonLineEncoder().encode(row) == b'{"a":NaN,"b":Infinity,"c":-Infinity,"d":1.5,"e":null}\n'
     assert JsonLineEncoder("null").encode(row) == b'{"a":null,"b":null,"c":null,"d":1.5,"e":null}\n'
     assert JsonLineEncoder("string").encode(row) == b'{"a":"NaN","b":"Infinity","c":"-Infinity","d":1.5,"e":null}\n'
 
 
-def test_unknown_form_is_refused() -> None:
+def test_unknown_form_is_an_error() -> None:
     with pytest.raises(ValueError, match="token, null, string"):
         JsonLineEncoder("NaN")
 
 
-def test_too_deep_a_row_is_named() -> None:
-    with pytest.raises(HistoryError, match=r"too deep .* \(step 7\)"):
+def test_error_of_deep_nesting_names_the_step() -> None:
+    with pytest.raises(HistoryError, match=r"too deeply .* \(step 7\)"):
         JsonLineEncoder().encode(deep(200_000))
 
 
-def test_rows_come_in_order_one_to_a_line() -> None:
+def test_rows_are_written_in_order_one_per_line() -> None:
     output = io.BytesIO()
     rows: list[dict[str, Any]] = [{"a": 1}, {}, {"b": [1, 2]}]
     write_json_lines(iter(rows), output)

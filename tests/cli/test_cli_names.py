@@ -1,4 +1,4 @@
-"""The commands take a run's name wherever they take a path, and give the same as for the run's log."""
+"""The commands accept a run's name in place of a path, and print the same as for the run's log."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def _server_of_the_environment(server: ServerProcess, monkeypatch: pytest.Monkey
 
 
 def outputs(capsysbinary: pytest.CaptureFixture[bytes], *arguments: str) -> tuple[bytes, bytes]:
-    """What a command prints of the run by name, and what it prints of its log."""
+    """Returns a command's output for the run's name, and for the run's log."""
     printed = []
     for run in (LISSAJOUS, str(EXAMPLE)):
         assert main([argument.replace("RUN", run) for argument in arguments]) == 0
@@ -72,7 +72,7 @@ def test_whole_rows_by_source(capsys: pytest.CaptureFixture[str], source: list[s
     assert main(["export", str(EXAMPLE), "-q", "-o", "-", "--format", "jsonl", *steps]) == 0
     logged = capsys.readouterr().out
     assert named.count("\n") == max_step - 100
-    # Files have their own order of keys. Few steps are read from pages, unless files are asked for.
+    # Exported files order keys differently. A few steps are read from pages, unless --source selects files.
     fits_one_page = max_step == 120 and "parquet" not in source
     assert (named == logged) == ("pages" in source or fits_one_page)
     assert [in_order(json.loads(line)) for line in named.splitlines()] == [
@@ -83,13 +83,13 @@ def test_whole_rows_by_source(capsys: pytest.CaptureFixture[str], source: list[s
 @pytest.mark.parametrize(
     "command", [["export", "-o", "x.jsonl"], ["info"], ["plot", "-k", "loss", "-o", "x.png"]], ids=str
 )
-def test_a_file_has_no_other_source(capsys: pytest.CaptureFixture[str], command: list[str]) -> None:
+def test_source_is_an_error_for_a_file(capsys: pytest.CaptureFixture[str], command: list[str]) -> None:
     assert main([command[0], str(EXAMPLE), *command[1:], "--source", "pages"]) == MISUSED
     assert "--source is for runs on a server, and" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("command", [["export", "-o", "x.jsonl"], ["info"]], ids=str)
-def test_pyarrow_is_missing(
+def test_missing_pyarrow(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, command: list[str]
 ) -> None:
     monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
@@ -100,12 +100,12 @@ def test_pyarrow_is_missing(
 
 
 def in_order(value: Any) -> Any:
-    """A value with its members in order, whatever order text of JSON had them in."""
+    """Sorts the members of a value and of the JSON text in it."""
     return {key: in_order(value[key]) for key in sorted(value)} if isinstance(value, dict) else value
 
 
 @pytest.mark.parametrize("options", [[], ["--nested", "flatten"], ["-k", "validation.r2.x"]])
-def test_files_of_columns(tmp_path: Path, options: list[str]) -> None:
+def test_columnar_files(tmp_path: Path, options: list[str]) -> None:
     for run, name in ((LISSAJOUS, "named.parquet"), (str(EXAMPLE), "logged.parquet")):
         assert main(["export", run, "-q", "-o", name, *options]) == 0
     named, logged = (histscan.ParquetRun(tmp_path / f"{name}.parquet") for name in ("named", "logged"))
@@ -120,6 +120,10 @@ def test_info(capsysbinary: pytest.CaptureFixture[bytes], server: ServerProcess)
     named, logged = (json.loads(printed) for printed in outputs(capsysbinary, "info", "RUN", "--json"))
     assert named.pop("url") == f"{server.url}/histscan/examples/runs/lissajous"
     assert logged.pop("file") == str(EXAMPLE)
+    # A log knows more of these than the server of its history.
+    for fact in ("metadata", "wandb_version", "duration"):
+        assert logged.pop(fact)
+        named.pop(fact)
     assert named == logged
     shown, _ = outputs(capsysbinary, "info", "RUN")
     assert f"{server.url}/histscan/examples/runs/lissajous".encode() in shown
@@ -141,8 +145,8 @@ def test_missing_run(capsys: pytest.CaptureFixture[str], server: ServerProcess) 
     captured = capsys.readouterr()
     assert captured.out == ""
     assert captured.err.count("\n") == 1
-    assert captured.err.startswith("histscan: error: the server knows no such run")
-    assert f"(asked was {server.url}, as there is no such file either)" in captured.err
+    assert captured.err.startswith("histscan: error: the server has no such run")
+    assert f"(requested from {server.url}, because there is no such file either)" in captured.err
 
 
 def test_no_rows_of_a_key(capsys: pytest.CaptureFixture[str]) -> None:
@@ -152,7 +156,7 @@ def test_no_rows_of_a_key(capsys: pytest.CaptureFixture[str]) -> None:
     assert "0 rows" in captured.out
 
 
-def test_wrong_key_is_not_shown(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_wrong_api_key_is_not_printed(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WANDB_API_KEY", "ab" * 20)
     assert main(["info", LISSAJOUS]) == FAILED
     captured = capsys.readouterr()
@@ -177,7 +181,7 @@ def test_progress_on_a_terminal(tmp_path: Path, name: str) -> None:
         os.close(reader)
         os.close(terminal)
     assert process.returncode == 0
-    # How much there is in files of columns is not known before they are read.
+    # The size of columnar files is unknown before they are read.
     assert "%|" in shown or name.endswith(".parquet")
     assert "rows/s" in shown
     assert (tmp_path / name).exists()

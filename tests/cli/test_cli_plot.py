@@ -1,4 +1,4 @@
-"""`histscan plot`: what is drawn, where it breaks, and what is refused."""
+"""`histscan plot`: lines, gaps, marks, options and errors."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ def curve_of(key: str, y: list[float]) -> Curve:
 
 
 def lines_of(figure: Any) -> list[tuple[list[float], list[float]]]:
-    """The points of each line that is drawn among the curves; those of the marks at the edge are not."""
+    """Returns the points of each curve's line, without the marks at the edge."""
     (axes,) = figure.axes
     drawn = [line for line in axes.lines if line.get_transform() == axes.transData]
     return [(list(line.get_xdata()), list(line.get_ydata())) for line in drawn]
 
 
 def marks_of(figure: Any) -> list[tuple[str, list[float]]]:
-    """The kind and the places of the marks at the edge."""
+    """Returns the symbols and the x positions of the marks at the edge."""
     (axes,) = figure.axes
     drawn = [line for line in axes.lines if line.get_transform() != axes.transData]
     return [(line.get_marker(), list(line.get_xdata())) for line in drawn]
@@ -74,7 +74,7 @@ def test_size_of_a_picture(tmp_path: Path) -> None:
     assert (int.from_bytes(content[16:20], "big"), int.from_bytes(content[20:24], "big")) == (640, 480)
 
 
-def test_without_a_display_and_with_settings_of_the_user(tmp_path: Path) -> None:
+def test_plots_without_a_display_and_ignores_user_settings(tmp_path: Path) -> None:
     settings = tmp_path / "matplotlibrc"
     settings.write_text("backend: TkAgg\ntext.usetex: True\nfigure.figsize: 1, 1\n")
     environment = {key: value for key, value in os.environ.items() if key != "DISPLAY"}
@@ -101,14 +101,14 @@ def test_nan_breaks_the_line_and_is_marked() -> None:
     assert labels_of(figure) == ["a", "NaN (1)", "Infinity (1)", "-Infinity (1)"]
 
 
-def test_gaps_of_the_example_are_in_the_picture(tmp_path: Path) -> None:
+def test_gaps_of_the_example_are_marked(tmp_path: Path) -> None:
     goal = tmp_path / "turns.svg"
     assert plot(EXAMPLE, "-k", "turns/error", "-o", goal) == 0
     name = "{http://www.w3.org/2000/svg}path"
     longest = max((path.get("d", "") for path in ElementTree.parse(goal).iter(name)), key=len)
     errors = [row["turns/error"] for row in histscan.open(EXAMPLE).scan_history()]
     pieces = sum(not math.isnan(now) and math.isnan(then) for then, now in zip([NAN, *errors], errors, strict=False))
-    # The line is drawn anew behind each gap, but for pieces of one point, which are dots.
+    # Each gap starts a new piece of the line; pieces of one point are dots.
     assert longest.count("M") == pytest.approx(pieces, rel=0.3)
     assert longest.count("L") > 3000
 
@@ -131,7 +131,7 @@ def test_sparse_keys_are_lines_with_markers() -> None:
     assert axes.get_xlabel() == "step"
 
 
-def test_smoothed_curve_is_over_the_faint_one() -> None:
+def test_smoothed_curve_covers_the_faint_raw_curve() -> None:
     figure = draw([curve_of("a", [0, 1] * 100)], Picture("run", smoothing=0.9))
     (axes,) = figure.axes
     raw, smoothed = axes.lines
@@ -142,7 +142,7 @@ def test_smoothed_curve_is_over_the_faint_one() -> None:
     assert "weight 0.9" in axes.texts[0].get_text()
 
 
-def test_many_points_are_few_in_the_picture() -> None:
+def test_many_points_are_thinned_out() -> None:
     y = np.sin(np.arange(1_000_000) / 1e4)
     y[123_456] = 50
     figure = draw([Curve("a", np.arange(1e6), y)], Picture("run", width=800))
@@ -151,7 +151,7 @@ def test_many_points_are_few_in_the_picture() -> None:
     assert max(drawn) == 50
 
 
-def test_marks_stand_on_no_curve() -> None:
+def test_marks_do_not_overlap_curves() -> None:
     figure = draw([curve_of("a", [0, 1, NAN]), curve_of("b", [0, NAN, 5, INF])], Picture("run"))
     (axes,) = figure.axes
     low, high = axes.get_ylim()
@@ -176,14 +176,14 @@ def test_colors_and_dashes_differ() -> None:
         ("examples", 50, "examples", 50),
     ],
 )
-def test_axis_to_the_right(x_key: str, last: float, label: str, shown: float) -> None:
+def test_x_axis(x_key: str, last: float, label: str, shown: float) -> None:
     figure = draw([Curve("a", np.array([0.0, last]), np.array([1.0, 2.0]))], Picture("run", x_key=x_key))
     (axes,) = figure.axes
     assert axes.get_xlabel() == label
     assert lines_of(figure)[0][0] == [0, shown]
 
 
-def test_names_are_taken_as_they_are(tmp_path: Path) -> None:
+def test_names_are_not_parsed_as_markup(tmp_path: Path) -> None:
     name = "_private $\\frac{1}$ \n" + "long" * 40
     picture = Picture("$x^2$ \x1b[31m", is_log=True)
     figure = draw([curve_of(name, [1, 2]), curve_of("_b", [1, NAN])], picture)
@@ -211,16 +211,16 @@ def test_logarithmic_axis(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     log = write_run(tmp_path / "run-a.wandb", records)
     goal = tmp_path / "a.png"
     assert plot(log, "-k", "a", "--log-y", "-o", goal) == 0
-    assert capsys.readouterr().err == "histscan: warning: 1 value of 'a' not positive, and missing with --log-y\n"
+    assert capsys.readouterr().err == "histscan: warning: --log-y leaves out 1 value of 'a' at or below 0\n"
     assert plot(log, "-k", "b", "--log-y", "-o", tmp_path / "b.png") == MISUSED
-    assert "'b' has no positive value" in capsys.readouterr().err
+    assert "can't show 'b': it has no positive value" in capsys.readouterr().err
     assert sorted(os.listdir(tmp_path)) == ["a.png", "run-a.wandb"]
 
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["-k", "los", "-o", "x.png"], ["'los'", "there is loss"]),
+        (["-k", "los", "-o", "x.png"], ["'los'", "did you mean loss?"]),
         (["-k", "note", "-o", "x.png"], ["'note' is not numeric"]),
         (["-k", "loss", "-x", "note", "-o", "x.png"], ["'note' is not numeric"]),
         (["-k", "loss", "-o", "x.jpg"], ["'x.jpg'", ".png, .svg, .pdf"]),
@@ -233,7 +233,7 @@ def test_logarithmic_axis(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
         (["-k", "loss", "-o", "x.png", "--min-step", "9000"], ["no rows"]),
     ],
 )
-def test_command_line_that_makes_no_sense(
+def test_invalid_command_line(
     arguments: list[str],
     words: list[str],
     tmp_path: Path,
@@ -251,7 +251,7 @@ def test_command_line_that_makes_no_sense(
     assert os.listdir(tmp_path) == []
 
 
-def test_run_that_cannot_be_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_unreadable_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert plot(tmp_path / "none.wandb", "-k", "loss", "-o", tmp_path / "x.png") == FAILED
     assert "no file or folder" in capsys.readouterr().err
     content = bytearray(EXAMPLE.read_bytes())
@@ -279,7 +279,7 @@ def test_missing_package(
     )
 
 
-def test_examples_of_the_help_are_right(capsys: pytest.CaptureFixture[str]) -> None:
+def test_examples_in_the_help_parse(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["plot", "--help"])
     shown = capsys.readouterr().out

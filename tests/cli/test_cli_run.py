@@ -1,4 +1,4 @@
-"""`histscan run`: a script gets what it would get from Python; the oracle is Python."""
+"""`histscan run`: a script sees the same process as under Python, which is the oracle."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ BY_PYTHON = [sys.executable]
 
 Outcome = tuple[int, str, str]
 
-# To import wandb takes seconds, and is of no interest where only the script itself is.
+# Importing wandb takes seconds; tests of the script's surroundings use a stub.
 WITHOUT_WANDB = """
 import sys, types
 
@@ -62,7 +62,7 @@ def write(path: Path, source: str) -> Path:
 
 
 SURROUNDINGS = '''
-    """What a script finds around it."""
+    """A script that prints its surroundings: argv, path, __main__ and flags."""
     import sys
 
     print(sorted(globals()), __name__, __file__, __spec__, __package__, __doc__, type(__loader__), __cached__)
@@ -72,7 +72,7 @@ SURROUNDINGS = '''
 
 
 @pytest.mark.parametrize("command", COMMANDS.values(), ids=COMMANDS)
-def test_a_script_finds_what_it_expects(tmp_path: Path, command: list[str]) -> None:
+def test_script_sees_the_same_surroundings(tmp_path: Path, command: list[str]) -> None:
     write(tmp_path / "deeper" / "script.py", SURROUNDINGS)
     arguments = ["deeper/script.py", "--debug", "-h", "run", "--", "-m", "✓"]
     found = outcome(command, *arguments, folder=tmp_path, typed="to be read")
@@ -143,9 +143,9 @@ SCRIPTS = {
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
-def test_a_script_ends_as_with_python(tmp_path: Path, name: str) -> None:
+def test_script_ends_as_under_python(tmp_path: Path, name: str) -> None:
     write(tmp_path / "script.py", SCRIPTS[name])
-    # What wandb sets up for itself when it is imported must be in nobody's way.
+    # The exit handlers and hooks that importing wandb installs must not change the outcome.
     with_wandb = name in ("traceback", "late-work")
     found = outcome(BY_COMMAND, "script.py", folder=tmp_path, with_wandb=with_wandb)
     assert found == outcome(BY_PYTHON, "script.py", folder=tmp_path, with_wandb=with_wandb)
@@ -160,7 +160,7 @@ def test_ctrl_c_ends_the_script(tmp_path: Path) -> None:
         try:
             print("ready", flush=True)
             while True:
-                # A signal that comes just before a call that waits is noticed only when the call is over.
+                # A signal that arrives just before a blocking call is handled only after the call.
                 time.sleep(0.01)
         finally:
             print("tidied up", flush=True)
@@ -174,13 +174,13 @@ def test_ctrl_c_ends_the_script(tmp_path: Path) -> None:
         process.send_signal(signal.SIGINT)
         printed, complaints = process.communicate(timeout=60)
     assert printed == "tidied up\n"
-    # Python ends itself by the signal, so that a shell knows.
+    # Python kills itself with the signal, so that a shell sees it.
     assert process.returncode == -signal.SIGINT
     assert complaints.splitlines()[-1] == "KeyboardInterrupt"
     assert "histscan" not in complaints
 
 
-def test_histscan_is_in_place_before_the_first_line(tmp_path: Path) -> None:
+def test_histscan_is_installed_before_the_first_line(tmp_path: Path) -> None:
     write(
         tmp_path / "script.py",
         """
@@ -195,7 +195,7 @@ def test_histscan_is_in_place_before_the_first_line(tmp_path: Path) -> None:
     assert (code, printed, complaints) == (0, "histscan.installing.scans histscan.installing.scans\n", "")
 
 
-def test_a_module(tmp_path: Path) -> None:
+def test_module(tmp_path: Path) -> None:
     write(tmp_path / "package" / "__init__.py", "")
     write(tmp_path / "package" / "sibling.py", "NAME = __name__\n")
     write(
@@ -212,7 +212,7 @@ def test_a_module(tmp_path: Path) -> None:
         assert outcome(BY_COMMAND, *arguments, folder=tmp_path) == outcome(BY_PYTHON, *arguments, folder=tmp_path)
 
 
-def test_a_module_that_fails_has_its_own_traceback(tmp_path: Path) -> None:
+def test_failing_module_shows_its_own_traceback(tmp_path: Path) -> None:
     write(tmp_path / "failing.py", "def fail():\n    raise ValueError('in a module')\n\nfail()\n")
     code, _, complaints = outcome(BY_COMMAND, "-m", "failing", folder=tmp_path)
     lines = complaints.splitlines()
@@ -224,7 +224,7 @@ def test_a_module_that_fails_has_its_own_traceback(tmp_path: Path) -> None:
     assert "runpy" not in complaints
 
 
-def test_a_module_whose_import_fails_says_so_itself(tmp_path: Path) -> None:
+def test_module_with_a_failing_import_shows_the_traceback(tmp_path: Path) -> None:
     write(tmp_path / "importing.py", "import no_such_module_anywhere\n")
     code, _, complaints = outcome(BY_COMMAND, "-m", "importing", folder=tmp_path)
     assert code == 1
@@ -241,7 +241,7 @@ PROGRAM = """
 
 @pytest.mark.parametrize("options", [[], ["-I"]], ids=["open", "isolated"])
 @pytest.mark.parametrize("kind", ["folder", "zip"])
-def test_a_folder_or_archive_with_a_main(tmp_path: Path, kind: str, options: list[str]) -> None:
+def test_folder_or_zip_file_with_a_main(tmp_path: Path, kind: str, options: list[str]) -> None:
     main = write(tmp_path / "app" / "__main__.py", PROGRAM)
     part = write(tmp_path / "app" / "part.py", "NAME = __name__\n")
     if kind == "zip":
@@ -255,7 +255,7 @@ def test_a_folder_or_archive_with_a_main(tmp_path: Path, kind: str, options: lis
     assert found[0] == 0
 
 
-def test_a_compiled_script(tmp_path: Path) -> None:
+def test_compiled_script(tmp_path: Path) -> None:
     script = write(tmp_path / "script.py", SURROUNDINGS)
     compiled = py_compile.compile(str(script), cfile=str(tmp_path / "compiled.pyc"))
     assert compiled is not None
@@ -267,20 +267,20 @@ def test_a_compiled_script(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
-        ([], "name a script to run"),
+        ([], "no script given"),
         (["missing.py"], "can't open 'missing.py': No such file or directory"),
-        (["-m"], "-m needs the name of a module"),
+        (["-m"], "-m needs a module name"),
         (["-m", "no_such_module"], "there is no module named no_such_module"),
         (["-m", "no_such_package.module"], "there is no module named no_such_package.module"),
         (["folder"], "can't find a __main__.py in 'folder'"),
-        (["-v", "script.py"], "-v is no option of `histscan run`"),
-        (["--source"], "--source is one of pages, parquet, auto, not ''"),
-        (["--source=files", "script.py"], "--source is one of pages, parquet, auto, not 'files'"),
-        (["--source", "parquet"], "name a script to run"),
+        (["-v", "script.py"], "`histscan run` has no option -v"),
+        (["--source"], "--source must be one of pages, parquet, auto, not ''"),
+        (["--source=files", "script.py"], "--source must be one of pages, parquet, auto, not 'files'"),
+        (["--source", "parquet"], "no script given"),
     ],
     ids=str,
 )
-def test_what_makes_no_sense_is_said_in_a_line(tmp_path: Path, arguments: list[str], complaint: str) -> None:
+def test_invalid_command_line_is_reported_in_one_line(tmp_path: Path, arguments: list[str], complaint: str) -> None:
     (tmp_path / "folder").mkdir()
     code, printed, complaints = outcome(BY_COMMAND, *arguments, folder=tmp_path)
     assert (code, printed) == (2, "")
@@ -290,13 +290,13 @@ def test_what_makes_no_sense_is_said_in_a_line(tmp_path: Path, arguments: list[s
 
 @pytest.mark.parametrize("option", [["--source", "parquet"], ["--source=parquet"]], ids=str)
 @pytest.mark.parametrize("target", [["script.py"], ["-m", "script"]], ids=str)
-def test_where_rows_come_from(tmp_path: Path, option: list[str], target: list[str]) -> None:
+def test_source_of_rows(tmp_path: Path, option: list[str], target: list[str]) -> None:
     write(tmp_path / "script.py", "import sys; print(sys.argv[1:])\n")
     found = outcome(BY_COMMAND, *option, *target, "--source", "mine", folder=tmp_path)
     assert found == (0, "rows from parquet\n['--source', 'mine']\n", "")
 
 
-def test_without_pyarrow_it_says_what_to_install(tmp_path: Path) -> None:
+def test_error_without_pyarrow_says_what_to_install(tmp_path: Path) -> None:
     script = write(tmp_path / "script.py", "print('never')\n")
     program = "import sys; sys.modules['pyarrow'] = None; from histscan.cli.main import main; sys.exit(main())"
     found = outcome(
@@ -305,7 +305,7 @@ def test_without_pyarrow_it_says_what_to_install(tmp_path: Path) -> None:
     assert found == (2, "", "histscan: error: Parquet files need pyarrow: pip install 'histscan[arrow]'\n")
 
 
-def test_without_wandb_it_says_what_to_install(tmp_path: Path) -> None:
+def test_error_without_wandb_says_what_to_install(tmp_path: Path) -> None:
     script = write(tmp_path / "script.py", "print('never')\n")
     program = "import sys; sys.modules['wandb'] = None; from histscan.cli.main import main; sys.exit(main())"
     code, printed, complaints = outcome(
@@ -316,7 +316,7 @@ def test_without_wandb_it_says_what_to_install(tmp_path: Path) -> None:
     assert len(complaints.splitlines()) == 1
 
 
-def test_help_tells_of_it(tmp_path: Path) -> None:
+def test_help_lists_the_command(tmp_path: Path) -> None:
     code, printed, _ = outcome(BY_COMMAND, "--help", folder=tmp_path)
     assert code == 0
     assert printed.startswith("usage: histscan run [--source SOURCE] SCRIPT")

@@ -25,7 +25,7 @@ def parse(*arguments: str) -> argparse.Namespace:
 
 @pytest.fixture
 def started(monkeypatch: pytest.MonkeyPatch) -> list[ServerSettings]:
-    """Collects the settings of servers instead of starting them."""
+    """Records the settings of servers instead of starting them."""
     settings: list[ServerSettings] = []
     monkeypatch.setattr("histscan.server.startup.serve", lambda chosen, announce: settings.append(chosen))
     monkeypatch.delenv(serve.KEY_VARIABLE, raising=False)
@@ -50,7 +50,7 @@ def test_options(started: list[ServerSettings]) -> None:
     assert settings.verbose
 
 
-def test_key_of_the_environment(started: list[ServerSettings], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_api_key_from_the_environment(started: list[ServerSettings], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(serve.KEY_VARIABLE, "secret")
     serve.run(parse("a"))
     assert started[0].api_key == "secret"
@@ -69,7 +69,7 @@ def test_key_of_the_environment(started: list[ServerSettings], monkeypatch: pyte
         ("--export", "some"),
     ],
 )
-def test_values_that_make_no_sense(option: str, value: str) -> None:
+def test_invalid_values(option: str, value: str) -> None:
     with pytest.raises(argparse.ArgumentError):
         parse("a", f"{option}={value}")
 
@@ -77,30 +77,30 @@ def test_values_that_make_no_sense(option: str, value: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--fault", "boom"], "is no fault"),
+        (["--fault", "boom"], "is not a fault"),
         (["--port", "65536"], "--port"),
         (["--export-rows", "0"], "--export-rows"),
     ],
 )
-def test_arguments_that_make_no_sense(started: list[ServerSettings], arguments: list[str], message: str) -> None:
+def test_invalid_arguments(started: list[ServerSettings], arguments: list[str], message: str) -> None:
     with pytest.raises(UsageError, match=message):
         serve.run(parse("a", *arguments))
     assert not started
 
 
-def test_beyond_this_machine_only_with_a_key() -> None:
+def test_other_hosts_require_an_api_key() -> None:
     with pytest.raises(HistoryError, match="API key"):
         serve.run(parse(str(EXAMPLE), "--host", "0.0.0.0", "--port", "0"))
 
 
-def test_missing_paths_and_taken_ports() -> None:
+def test_missing_paths_and_ports_in_use() -> None:
     with pytest.raises(FileNotFoundError):
         serve.run(parse("nothing", "--port", "0"))
-    with serving(EXAMPLE) as server, pytest.raises(OSError, match="can't listen at"):
+    with serving(EXAMPLE) as server, pytest.raises(OSError, match="can't listen on"):
         serve.run(parse(str(EXAMPLE), "--port", server.url.rpartition(":")[2]))
 
 
-def test_what_is_printed() -> None:
+def test_printed_variables() -> None:
     settings = ServerSettings(paths=[])
     assert environment(settings, "127.0.0.1", 8090) == [
         "export WANDB_BASE_URL=http://127.0.0.1:8090",
@@ -110,7 +110,7 @@ def test_what_is_printed() -> None:
     assert "secret" not in environment(ServerSettings(paths=[], api_key="secret"), "::1", 1)[1]
 
 
-def test_process_prints_two_lines_and_ends_when_told() -> None:
+def test_process_prints_two_lines_and_stops_on_a_signal() -> None:
     with serving(EXAMPLE) as server:
         assert server.query("{ viewer { entity } }") == {"viewer": {"entity": "histscan"}}
         assert [line.partition("=")[0] for line in server.printed] == ["export WANDB_BASE_URL", "export WANDB_API_KEY"]
@@ -118,7 +118,7 @@ def test_process_prints_two_lines_and_ends_when_told() -> None:
     assert server.complaints == ["histscan serve: 1 run: histscan/examples/lissajous\n"]
 
 
-def test_truncated_answers_end_the_connection() -> None:
+def test_truncated_responses_close_the_connection() -> None:
     with serving(EXAMPLE, "--fault", "truncate@Cut") as server:
         with pytest.raises(requests.exceptions.RequestException):
             server.query("query Cut { viewer { entity } }")
@@ -131,7 +131,7 @@ def test_verbose_prints_requests() -> None:
     assert any("Mine: HTTP 200" in line for line in server.complaints)
 
 
-def test_terminals_are_not_told_what_to_do(tmp_path: Path) -> None:
+def test_control_characters_in_names_are_escaped(tmp_path: Path) -> None:
     (tmp_path / "run-\x1b[31mred\u202e.wandb").write_bytes(EXAMPLE.read_bytes()[:7])
     (tmp_path / "run-\x1b]0;title\x07.wandb").write_bytes(b"no log")
     with serving(tmp_path, "--verbose") as server:

@@ -1,4 +1,4 @@
-"""`histscan export --stream` writes what a run has beside its history."""
+"""`histscan export --stream` writes system metrics and console output."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_keys_of_system_metrics(log: Path, tmp_path: Path, capsys: pytest.Captur
     assert first == {"system.cpu": 0, "_runtime": 5.0}
     capsys.readouterr()
     assert main([*arguments, "-k", "cpu"]) == 0
-    assert "names begin with system." in capsys.readouterr().err
+    assert "keys begin with 'system.'" in capsys.readouterr().err
 
 
 def test_console_as_text_and_json(log: Path, tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
@@ -83,7 +83,7 @@ def test_console_as_text_and_json(log: Path, tmp_path: Path, capfdbinary: pytest
     assert {line["time"] for line in lines} == {"1970-01-01T00:00:10+00:00"}
 
 
-def test_a_terminal_shows_console_output_and_does_not_obey_it(log: Path) -> None:
+def test_console_output_on_a_terminal_is_escaped(log: Path) -> None:
     master, slave = os.openpty()
     command = [sys.executable, "-m", "histscan", "export", str(log), "--stream", "console", "-o", "-", "-q"]
     try:
@@ -111,7 +111,7 @@ def test_a_terminal_shows_console_output_and_does_not_obey_it(log: Path) -> None
         (["--stream", "console", "-o", "x.txt", "--nested", "json"], ["--nested"]),
     ],
 )
-def test_options_that_make_no_sense(
+def test_options_that_do_not_apply(
     arguments: list[str], words: list[str], log: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
 ) -> None:
     monkeypatch.chdir(log.parent)
@@ -123,7 +123,7 @@ def test_options_that_make_no_sense(
     assert [path.name for path in log.parent.iterdir()] == [log.name]
 
 
-def test_streams_that_are_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_missing_streams(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = write_run(tmp_path / "run-1.wandb", step_rows(range(2)))
     for stream, words in (("system", "no system metrics"), ("console", "no console output")):
         goal = tmp_path / f"{stream}.jsonl"
@@ -137,7 +137,7 @@ def test_streams_that_are_not_there(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert "Parquet files" in capsys.readouterr().err
 
 
-def test_info_escapes_what_a_log_says(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_info_escapes_text_from_a_log(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     telemetry = wire.field(11, wire.field(5, "0.26.1\x1b[31m"))
     environment = wire.field(
         26, wire.field(6, "train\n.py") + wire.field(9, wire.field(1, "r\x07") + wire.field(2, "c"))

@@ -1,4 +1,4 @@
-"""Numbers, cells and tables, as people see them."""
+"""Numbers, cells and tables as the command prints them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from histscan.cli.cells import cell
 from histscan.cli.figures import file_size, plural, short_number
 from histscan.cli.head import table
-from histscan.cli.messages import printable
 from histscan.cli.table import clip, fitting_columns, render, text_width
 
 
@@ -80,7 +79,7 @@ def test_cell(value: Any, text: str) -> None:
 
 
 @given(st.text(st.characters(exclude_categories=[])), st.integers(1, 40))
-def test_clipped_text_fits_and_cannot_steer_the_terminal(text: str, width: int) -> None:
+def test_clipped_text_fits_and_cannot_control_the_terminal(text: str, width: int) -> None:
     line = clip(text, width)
     assert text_width(line) <= width
     line.encode("utf-8")
@@ -89,11 +88,7 @@ def test_clipped_text_fits_and_cannot_steer_the_terminal(text: str, width: int) 
         assert line == text
 
 
-def test_printable_leaves_what_people_read() -> None:
-    assert printable("épôque 時代 = 5\N{NO-BREAK SPACE}%") == "épôque 時代 = 5\N{NO-BREAK SPACE}%"
-
-
-def test_columns_are_aligned_by_what_is_seen() -> None:
+def test_columns_are_aligned_by_display_width() -> None:
     rows = [["key", "count"], ["時代", "5"], ["e\N{COMBINING ACUTE ACCENT}", "12345"]]
     lines = render(rows, [False, True])
     assert lines == ["key   count", "時代      5", "e\N{COMBINING ACUTE ACCENT}     12345"]
@@ -119,14 +114,14 @@ def test_table_of_rows() -> None:
     ]
 
 
-def test_table_names_the_columns_that_do_not_fit() -> None:
+def test_table_lists_the_columns_that_do_not_fit() -> None:
     lines = table(ROWS, [], 30).splitlines()
     assert lines[:3] == ["_step  loss  phase", "    0   0.5  warm-up", "    1    12  decay"]
-    assert " ".join(lines[3:]).split() == ["1", "more", "(-k", "KEY", "shows", "one):", "validation.loss"]
+    assert " ".join(lines[3:]).split() == ["1", "more", "(select", "with", "-k", "KEY):", "validation.loss"]
     assert max(map(len, lines)) <= 30
 
 
-def test_table_has_the_columns_asked_for_first() -> None:
+def test_table_starts_with_the_selected_columns() -> None:
     assert table(ROWS, ["phase", "loss"], None).splitlines()[0].split() == ["_step", "phase", "loss", "validation.loss"]
 
 

@@ -20,11 +20,11 @@ import histscan
 from benches.large_log import LogWriter
 from histscan.columns import arrow_files
 from histscan.columns import passes as column_passes
-from histscan.columns.arrow_files import WrittenTable, bytes_to_read, run_metadata, write_arrow, write_parquet
+from histscan.columns.arrow_files import WrittenTable, run_metadata, write_arrow, write_parquet
 from histscan.columns.passes import ColumnPasses
 from histscan.errors import HistoryError, LogFormatError, LogTruncatedWarning
 from histscan.runs.log_scan import LogScan
-from histscan.sources import wandb_log
+from histscan.sources import files as source_files
 from tests.support import wire
 from tests.support.column_rows import FLOATS, JSON, Pairs, check_same_columns, rows_of, types_of
 from tests.support.column_scans import ROWS, TYPES, write_log
@@ -81,9 +81,9 @@ def test_file_reads_back_as_the_scan(kind: str, data: st.DataObject, tmp_path_fa
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(arrow_files, "ROW_GROUP_ROWS", group_rows)
         patch.setattr(
-            wandb_log.read_windows,
+            source_files.read_windows,
             "__kwdefaults__",
-            {**(wandb_log.read_windows.__kwdefaults__ or {}), "window_size": blocks * wire.BLOCK_SIZE},
+            {**(source_files.read_windows.__kwdefaults__ or {}), "window_size": blocks * wire.BLOCK_SIZE},
         )
         scan = histscan.open(path).scan_history()
         expected = scan.to_arrow(nested=nested, threads=1)
@@ -161,8 +161,8 @@ def test_file_does_not_claim_an_order_that_there_is_not(steps: list[list[str]], 
 
 
 def test_order_is_seen_across_chunks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    options = {**(wandb_log.read_windows.__kwdefaults__ or {}), "window_size": wire.BLOCK_SIZE}
-    monkeypatch.setattr(wandb_log.read_windows, "__kwdefaults__", options)
+    options = {**(source_files.read_windows.__kwdefaults__ or {}), "window_size": wire.BLOCK_SIZE}
+    monkeypatch.setattr(source_files.read_windows, "__kwdefaults__", options)
     rising = write_run(tmp_path / "run-a.wandb", step_rows(range(300), size=2000))
     falling = write_run(tmp_path / "run-b.wandb", step_rows([*range(150, 300), *range(150)], size=2000))
     orders = [ColumnPasses(LogScan(path)).survey().is_sorted for path in (rising, falling)]
@@ -187,8 +187,8 @@ def test_row_groups_have_no_more_rows_than_they_should(
 
 def test_large_rows_make_small_row_groups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(arrow_files, "_ROW_GROUP_BYTES", 100_000)
-    options = {**(wandb_log.read_windows.__kwdefaults__ or {}), "window_size": wire.BLOCK_SIZE}
-    monkeypatch.setattr(wandb_log.read_windows, "__kwdefaults__", options)
+    options = {**(source_files.read_windows.__kwdefaults__ or {}), "window_size": wire.BLOCK_SIZE}
+    monkeypatch.setattr(source_files.read_windows, "__kwdefaults__", options)
     output = io.BytesIO()
     path = write_run(tmp_path / "run-a.wandb", step_rows(range(300), size=10_000))
     write_parquet(histscan.open(path).scan_history(), output)
@@ -267,9 +267,9 @@ def test_progress_goes_on_through_both_passes(tmp_path: Path) -> None:
     scan = histscan.open(path).scan_history()
     seen: list[tuple[int, int]] = []
     write_parquet(scan, io.BytesIO(), watch=lambda done, rows: seen.append((done, rows)))
-    assert bytes_to_read(scan) == 2 * os.path.getsize(path)
+    assert scan.column_bytes == 2 * os.path.getsize(path)
     assert seen == sorted(seen)
-    assert seen[-1] == (bytes_to_read(scan), 400)
+    assert seen[-1] == (scan.column_bytes, 400)
 
 
 def test_scan_stays_as_it_was(tmp_path: Path) -> None:

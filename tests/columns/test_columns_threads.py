@@ -22,8 +22,7 @@ from histscan._core.column_builder import ColumnBuilder
 from histscan._core.column_chunk import ColumnChunk
 from histscan._core.page import Page
 from histscan._core.pages import ProtobufPage, TextPage
-from histscan._core.scan import RowScan
-from histscan.columns.frames import ColumnExports
+from histscan.columns.scan import Scan
 from histscan.errors import HistoryError
 from tests.support import wire
 from tests.support.column_rows import ENCODINGS, Pairs, build_table, in_parts, read_stream, table_of
@@ -318,7 +317,7 @@ def test_columns_amid_the_rows_and_batches_of_a_log(logs: list[Path]) -> None:
     assert found == list(range(300))
 
 
-class PageScan(RowScan, ColumnExports):
+class PageScan(Scan):
     """Goes over pages that are made anew each time."""
 
     def __init__(self, count: int) -> None:

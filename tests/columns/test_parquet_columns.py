@@ -156,7 +156,7 @@ def test_batches_before_damage(tmp_path: Path, keys: list[str] | None) -> None:
     path = write_parquet(tmp_path / "a.parquet", columns, row_group_size=10)
     spoil(path, 2, "a")
     batches: list[Any] = []
-    with pytest.raises(HistoryDecodeError, match=r"damaged.*a\.parquet, page row group 2"):
+    with pytest.raises(HistoryDecodeError, match=r"corrupt.*a\.parquet, page row group 2"):
         batches.extend(histscan.open(path).batches(keys, rows=8))
     assert list(map(len, batches)) == [8, 8, 4]
 

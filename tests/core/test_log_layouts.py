@@ -124,10 +124,10 @@ def test_compressed_data_that_end_early(compressed: Path) -> None:
         rows = list(histscan.open(compressed).scan_history())
     assert steps_of(rows) == list(range(len(rows)))
     assert 0 < len(rows) < 300
-    assert any("end early" in str(one.message) for one in caught if one.category is LogTruncatedWarning)
+    assert any("are truncated" in str(one.message) for one in caught if one.category is LogTruncatedWarning)
 
 
-def test_damaged_compressed_data_are_an_error_behind_the_rows_before(tmp_path: Path) -> None:
+def test_corrupt_compressed_data_are_an_error_after_the_rows_before(tmp_path: Path) -> None:
     log = wire.write_log([wire.run_record("packed"), *step_rows(range(300), size=9_000)])
     packed = bytearray(gzip.compress(log))
     packed[-6] ^= 0xFF  # the checksum, behind all data
@@ -138,7 +138,7 @@ def test_damaged_compressed_data_are_an_error_behind_the_rows_before(tmp_path: P
     scan = histscan.open(path).scan_history()
     assert [next(scan)["_step"] for _ in range(300)] == list(range(300))
     for _ in range(2):
-        with pytest.raises(LogFormatError, match="gzip data are damaged") as caught:
+        with pytest.raises(LogFormatError, match="gzip data are corrupt") as caught:
             next(scan)
     assert caught.value.run == str(path)
 

@@ -1,4 +1,4 @@
-"""BetaHistoryScan gives the rows that wandb 0.26.1's class gives, from the same service."""
+"""BetaHistoryScan returns the rows of wandb 0.26.1's class, from the same service."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class WandbService(ServiceApi):  # type: ignore[misc]
 
     def api_request(self, request: Any, timeout: float | None = None) -> Any:
         assert request.api_id == "api-1"
-        # What the connection puts it in; refuses any but wandb's own classes.
+        # The connection's envelope, which only takes wandb's own classes.
         return self._service.send_api_request(wandb_server_pb2.ServerRequest(api_request=request).api_request)
 
 
@@ -167,7 +167,7 @@ def test_rows_before_a_malformed_one_are_delivered() -> None:
 
 
 class Answering:
-    """A service that starts a scan, and then answers everything with one thing."""
+    """A service that starts a scan, and then always returns the same answer."""
 
     def __init__(self, answer: Any) -> None:
         self.answer = answer

@@ -1,10 +1,11 @@
-"""HistoryScan gives the rows that wandb 0.26.1's class gives, for the same requests."""
+"""HistoryScan returns the rows of wandb 0.26.1's class, for the same requests."""
 
 from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import gql
@@ -26,9 +27,11 @@ from histscan.errors import (
     ResponseShapeError,
     RunNotFoundError,
 )
-from histscan.history import HistoryScan
-from histscan.paging.options import PAGING_ARGUMENTS
+from histscan.history import BetaHistoryScan, HistoryScan, SampledHistoryScan
+from histscan.installing.installation import installed
+from histscan.paging.options import PAGING_ARGUMENTS, PIPELINED_GRAPHQL, PagingOptions
 from histscan.sources.client import Client
+from tests.support.fake_service import FakeService
 from tests.support.graphql_server import Answer, GraphQLServer, answer_from, data_answer, json_answer
 from tests.support.history_backend import RUN, HistoryBackend, MemoryClient, RunName, collect, row_texts, training_rows
 from tests.support.retrying_client import retrying_client
@@ -37,7 +40,7 @@ BACKEND = HistoryBackend(training_rows(range(2_345)))
 
 
 def clients_of(server: GraphQLServer) -> dict[str, Any]:
-    """Every kind of client that a scan takes, asking the same server."""
+    """Every kind of client that a scan takes, with the same server."""
     return {
         "histscan.Client": Client(server.url, "secret-key"),
         "RetryingClient": retrying_client(server.url),
@@ -88,16 +91,39 @@ def test_signatures_are_those_of_wandb(name: str) -> None:
         found = inspect.signature(scan_class).parameters.values()
         return [(parameter.name, parameter.kind, parameter.default) for parameter in found]
 
-    of_ours = [parameter for parameter in parameters(getattr(histscan, name)) if parameter[0] not in PAGING_ARGUMENTS]
+    *of_ours, of_pages = parameters(getattr(histscan, name))
     assert of_ours == parameters(getattr(wandb_history, name))
+    assert of_pages[1] is inspect.Parameter.VAR_KEYWORD
 
 
-@pytest.mark.parametrize("name", ["HistoryScan", "SampledHistoryScan", "BetaHistoryScan"])
-def test_what_we_take_beyond_that_is_by_keyword_only(name: str) -> None:
-    parameters = inspect.signature(getattr(histscan, name)).parameters
-    assert {(parameters[added].kind, parameters[added].default) for added in PAGING_ARGUMENTS} == {
-        (inspect.Parameter.KEYWORD_ONLY, None)
-    }
+NONE_GIVEN: dict[str, Any] = dict.fromkeys(PAGING_ARGUMENTS)
+TAKE_PAGING_ARGUMENTS: dict[str, Callable[..., Any]] = {
+    "HistoryScan": lambda **paging: HistoryScan(MemoryClient(BACKEND), RUN, 0, 30, **paging),
+    "SampledHistoryScan": lambda **paging: SampledHistoryScan(MemoryClient(BACKEND), RUN, ["loss"], 0, 30, **paging),
+    "BetaHistoryScan": lambda **paging: BetaHistoryScan(FakeService([]), RUN, 0, 30, **paging),
+    "installed": lambda **paging: installed(**paging).__enter__(),
+}
+
+
+@pytest.mark.parametrize("name", TAKE_PAGING_ARGUMENTS)
+def test_misspelt_argument_is_refused_as_python_does(name: str) -> None:
+    with pytest.raises(TypeError, match="unexpected keyword argument 'prefech'"):
+        TAKE_PAGING_ARGUMENTS[name](prefech=3)
+    with pytest.raises(ValueError, match="prefetch must be at least 0, but is -1"):
+        TAKE_PAGING_ARGUMENTS[name](prefetch=-1)
+
+
+def test_none_keeps_the_default() -> None:
+    class Pipelined(HistoryScan):
+        paging = PagingOptions(window="adaptive")
+
+    for options in (Pipelined.paging, PIPELINED_GRAPHQL):
+        assert options.replace(**NONE_GIVEN) == options.replace() == options
+        assert options.replace(**options.as_arguments()) == options
+        assert options.replace(prefetch=0, window="fixed") == replace(options, prefetch=0, window="fixed")
+    given, kept = MemoryClient(BACKEND), MemoryClient(BACKEND)
+    assert repr(list(Pipelined(given, RUN, 0, 30, 10, **NONE_GIVEN))) == repr(list(Pipelined(kept, RUN, 0, 30, 10)))
+    assert given.requests == kept.requests
 
 
 def test_takes_keyword_arguments() -> None:

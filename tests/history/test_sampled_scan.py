@@ -1,4 +1,4 @@
-"""SampledHistoryScan gives the rows that have all of the keys: each once, in the order of steps, none lost."""
+"""SampledHistoryScan returns the rows that have all of the keys: each once, in the order of steps, none lost."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ KEYS = ["loss", "accuracy"]
 
 
 def rows_with(keys: list[str], rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """What a scan of the keys is to give."""
+    """The expected rows of a scan of the keys."""
     return [{key: row[key] for key in row if key in keys} for row in rows if all(key in row for key in keys)]
 
 
@@ -104,7 +104,7 @@ def test_attributes_are_those_of_wandb() -> None:
 
 def test_leaves_the_clients_own_objects_alone() -> None:
     class Remembering(MemoryClient):
-        """Gives the same objects whenever it is asked the same."""
+        """Returns the same objects for equal requests."""
 
         answers: dict[str, Any] = {}  # noqa: RUF012
 

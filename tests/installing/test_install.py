@@ -1,4 +1,4 @@
-"""install() puts histscan's classes where wandb's were, uninstall() puts those back; the client is wandb 0.26.1's."""
+"""install() replaces wandb's classes with histscan's, uninstall() restores them; the client is wandb 0.26.1's."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def service_scan(**arguments: Any) -> Any:
 # Places
 
 
-def test_all_classes_are_replaced_and_put_back() -> None:
+def test_all_classes_are_replaced_and_restored() -> None:
     install()
     assert is_installed()
     for (module, name), ours in found().items():
@@ -63,12 +63,12 @@ def test_all_classes_are_replaced_and_put_back() -> None:
     assert found() == WANDBS
 
 
-def test_the_package_itself_has_the_functions() -> None:
+def test_histscan_exports_the_functions() -> None:
     assert (histscan.install, histscan.installed, histscan.uninstall) == (install, installed, uninstall)
     assert (histscan.InstallError, histscan.WandbMissingError) == (InstallError, WandbMissingError)
 
 
-def test_scans_are_instances_of_what_stands_there() -> None:
+def test_scans_are_instances_of_the_installed_classes() -> None:
     before = graphql_scan()
     with installed():
         assert isinstance(graphql_scan(), public.HistoryScan)
@@ -77,7 +77,7 @@ def test_scans_are_instances_of_what_stands_there() -> None:
         assert not isinstance(before, public.HistoryScan)
         within = graphql_scan()
     assert not isinstance(within, public.HistoryScan)
-    # Each goes on as what it is.
+    # Existing scans keep their class.
     assert row_texts(before) == row_texts(within) == row_texts(BACKEND.rows)
 
 
@@ -108,13 +108,13 @@ def test_installing_again_and_uninstalling_again_change_nothing() -> None:
 # Options
 
 
-def test_what_is_fetched_ahead_by_default() -> None:
+def test_default_prefetch() -> None:
     with installed():
         assert graphql_scan()._options == GRAPHQL_DEFAULTS
         assert service_scan()._options == SERVICE_DEFAULTS
 
 
-def test_options_hold_for_the_scans_that_follow() -> None:
+def test_options_apply_to_new_scans() -> None:
     install(prefetch=3, window="fixed", deadline=60)
     early = graphql_scan()
     install(prefetch=0)
@@ -137,7 +137,7 @@ def test_an_option_out_of_range_changes_nothing(option: dict[str, Any]) -> None:
     assert not is_installed()
 
 
-def test_progress_is_told() -> None:
+def test_progress_is_reported() -> None:
     told: list[ScanProgress] = []
     with installed(progress=told.append):
         list(graphql_scan(page_size=25))
@@ -156,7 +156,7 @@ def test_blocks_may_be_nested() -> None:
     assert not is_installed()
 
 
-def test_a_block_within_an_installation_leaves_that() -> None:
+def test_a_block_within_an_installation_restores_it() -> None:
     install(prefetch=5)
     with installed(prefetch=2):
         assert graphql_scan()._options.prefetch == 2
@@ -179,7 +179,7 @@ def test_uninstalling_within_a_block_takes_effect_after_it() -> None:
     assert not is_installed()
 
 
-def test_a_block_that_fails_leaves_nothing() -> None:
+def test_a_failing_block_restores_wandbs_classes() -> None:
     with pytest.raises(ZeroDivisionError), installed():
         raise ZeroDivisionError
     assert not is_installed()
@@ -238,14 +238,14 @@ def test_many_threads_at_once() -> None:
 
 
 class Broken:
-    """A client of a user's own that fails."""
+    """A custom client that fails."""
 
     def execute(self, document: Any, variable_values: Any) -> Any:
         raise ZeroDivisionError("of my own")
 
 
 @pytest.mark.parametrize("prefetch", [0, 3])
-def test_what_any_client_raises_is_raised_as_by_wandb(prefetch: int) -> None:
+def test_errors_of_any_client_are_raised_as_by_wandb(prefetch: int) -> None:
     with pytest.raises(CommError) as theirs:
         list(graphql_scan(client=Broken()))
     with installed(prefetch=prefetch), pytest.raises(CommError) as ours:
@@ -254,7 +254,7 @@ def test_what_any_client_raises_is_raised_as_by_wandb(prefetch: int) -> None:
     assert type(ours.value.exc) is type(theirs.value.exc) is ZeroDivisionError
 
 
-def test_a_client_of_a_users_own_is_asked_one_page_at_a_time() -> None:
+def test_a_custom_client_gets_one_request_at_a_time() -> None:
     at_once = threading.Lock()
     threads: set[int] = set()
 
@@ -272,7 +272,7 @@ def test_a_client_of_a_users_own_is_asked_one_page_at_a_time() -> None:
     assert threads
 
 
-# What is imported when
+# Imports
 
 
 def test_nothing_is_imported_before_it_is_needed() -> None:
@@ -290,7 +290,7 @@ print(sys.modules["wandb"].apis.public.HistoryScan.__module__)
 
 MISSING = {
     "no wandb": "sys.modules['wandb'] = None",
-    # As in a script beside which runs were recorded.
+    # A folder named wandb, with recorded runs, beside the script.
     "a folder of runs": """
 wandb = types.ModuleType("wandb")
 wandb.__path__ = []
@@ -301,7 +301,7 @@ sys.modules["wandb"] = wandb
 
 
 @pytest.mark.parametrize("setting", MISSING.values(), ids=MISSING)
-def test_says_when_there_is_no_wandb(setting: str) -> None:
+def test_error_without_wandb(setting: str) -> None:
     program = f"""
 import importlib.machinery, sys, types
 {setting}
@@ -317,8 +317,8 @@ for attempt in (histscan.install, lambda: histscan.installed().__enter__()):
     assert run_python(program).splitlines() == [expected] * 2
 
 
-def test_scans_that_end_beyond_the_last_step_ask_for_it_once() -> None:
-    """`Run.beta_scan_history` takes any `max_step` as it is; wandb's class stops at the first page without rows."""
+def test_scans_beyond_the_last_step_request_it_once() -> None:
+    """`Run.beta_scan_history` passes any `max_step` on; wandb's class stops at the first page without rows."""
     service = FakeService(service_rows(BACKEND.rows))
     asked: list[int] = []
 

@@ -1,4 +1,4 @@
-"""install() refuses a wandb that differs from all it knows, or that somebody else has changed, and changes nothing."""
+"""install() rejects unknown releases of wandb, and classes that other code has replaced, and changes nothing."""
 
 from __future__ import annotations
 
@@ -108,9 +108,9 @@ UNKNOWN = [
     (a_class_less, "`BetaHistoryScan` takes"),
     (no_class, "it has no `HistoryScan`"),
     (not_in_the_package, "`HistoryScan` is not in `wandb.apis.public`"),
-    (two_of_a_name, "`HistoryScan` is not the same class everywhere"),
-    (other_callers, "its runs make scans of BetaHistoryScan, StreamedScan"),
-    (callers_of_none, "`Run.scan_history` makes no scan"),
+    (two_of_a_name, "`HistoryScan` is not the same class in both modules"),
+    (other_callers, "its runs create BetaHistoryScan, StreamedScan"),
+    (callers_of_none, "`Run.scan_history` creates no scan"),
     (no_service, "there is no `wandb.apis.public.service_api.ServiceApi.send_api_request`"),
     (no_client, "there is no `wandb.apis.public.api.RetryingClient.execute`"),
     (renumbered_message, "the message `ScanRunHistory` has other fields"),
@@ -120,7 +120,7 @@ UNKNOWN = [
 
 
 @pytest.mark.parametrize(("change", "difference"), UNKNOWN, ids=[change.__name__ for change, _ in UNKNOWN])
-def test_an_unknown_release_is_refused(monkeypatch: pytest.MonkeyPatch, change: Any, difference: str) -> None:
+def test_an_unknown_release_is_rejected(monkeypatch: pytest.MonkeyPatch, change: Any, difference: str) -> None:
     with monkeypatch.context() as patch:
         change(patch)
         before = found()
@@ -128,38 +128,38 @@ def test_an_unknown_release_is_refused(monkeypatch: pytest.MonkeyPatch, change: 
             with pytest.raises(InstallError) as refusal:
                 attempt()
             said = str(refusal.value)
-            assert said.startswith(f"wandb {wandb.__version__} is not like any release that install() knows: ")
+            assert said.startswith(f"install() does not support wandb {wandb.__version__}: ")
             assert difference in said
             assert "Nothing was replaced" in said
             assert found() == before
-    # Nor has it left anything behind that would be in the way of a better one.
+    # The failed install() does not affect a later one.
     with installed():
         assert is_installed()
 
 
-# Others that replace the classes
+# Classes that other code has replaced
 
 
 class Foreign(public_history.HistoryScan):  # type: ignore[misc]
-    """A class that somebody has put in wandb's place."""
+    """A class of other code in place of wandb's."""
 
 
-def test_what_somebody_else_has_replaced_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_classes_replaced_before_install_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
         patch.setattr(public, "HistoryScan", Foreign)
         before = found()
-        with pytest.raises(InstallError, match=r"wandb.apis.public.HistoryScan` is not wandb's own but `.*Foreign`"):
+        with pytest.raises(InstallError, match=r"wandb.apis.public.HistoryScan` was replaced by `.*Foreign`"):
             install()
         assert found() == before
 
 
-def test_what_somebody_has_replaced_since_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_classes_replaced_after_install_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     install()
     with monkeypatch.context() as patch:
         patch.setattr(public, "HistoryScan", Foreign)
         before = found()
         for attempt in (install, uninstall, enter_block):
-            with pytest.raises(InstallError, match=r"has been replaced since install\(\), by `.*Foreign`.*Nothing was"):
+            with pytest.raises(InstallError, match=r"was replaced after install\(\) by `.*Foreign`.*Nothing was"):
                 attempt()
             assert found() == before
     uninstall()

@@ -1,7 +1,7 @@
-"""Releases of wandb, each with its own client and wandb-core: the same rows with histscan installed.
+"""With histscan installed, each release of wandb, with its own client and wandb-core, gives the same rows.
 
-What is compared is in `tests/matrix`, which runs in an environment that has the release. All releases take some minutes
-and are for `make test-matrix`; the oldest way and the newest of reading history are always tested.
+The comparisons are in `tests/matrix`, and run in an environment with the release. All releases take some minutes, for
+`make test-matrix`; the releases with the oldest and the newest way to read history are always tested.
 """
 
 from __future__ import annotations

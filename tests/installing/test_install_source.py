@@ -1,4 +1,4 @@
-"""install(source=…) has scans read exported files; the client is wandb 0.26.1's, and releases are in `tests/matrix`."""
+"""install(source=…) makes scans read exported files. The client is wandb 0.26.1's; `tests/matrix` tests releases."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ SERVICE_ROWS = [(step, [("_step", str(step)), ("a", f'"core {step}"')]) for step
 
 @pytest.fixture(autouse=True)
 def _nothing_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A cache of each test's own, no waiting for servers that fail, and wandb's classes in the end."""
+    """Each test gets its own cache and no retry delays, and ends with wandb's classes."""
     monkeypatch.setenv("HISTSCAN_CACHE_DIR", str(tmp_path / "cache"))
     monkeypatch.setattr(exported_requests, "pause", lambda _: None)
     yield
@@ -60,7 +60,7 @@ class Scans:
         )
 
     def graphql(self, **arguments: Any) -> Any:
-        # More than two pages: "auto" asks for files then.
+        # More than two pages, so that "auto" looks for files.
         given = {"client": self.client, "run": self.run, "min_step": 0, "max_step": 10, "page_size": 3}
         return public.HistoryScan(**given | arguments)
 
@@ -78,14 +78,14 @@ def made(backend: Backend) -> Scans:
 
 
 def origins(rows: Any) -> str:
-    """Where each row came from: f for a file, p for a page, c for wandb-core."""
+    """Returns the source of each row: f for a file, p for a page, c for wandb-core."""
     found = list(rows)
     assert [row["_step"] for row in found] == STEPS
     return "".join(row["a"][0] for row in found)
 
 
 class TestOption:
-    def test_it_holds_for_the_scans_that_follow(self, made: Scans, backend: Backend) -> None:
+    def test_source_applies_to_new_scans(self, made: Scans, backend: Backend) -> None:
         install(source="parquet")
         early, early_of_service = made.graphql(), made.service_scan()
         install()
@@ -94,7 +94,7 @@ class TestOption:
         assert origins(early) == origins(early) == "fffppppppp"
         assert origins(early_of_service) == "fffppppppp"
 
-    def test_a_block_leaves_what_was_there(self, made: Scans) -> None:
+    def test_a_block_restores_the_source(self, made: Scans) -> None:
         install(source="parquet")
         with installed():
             assert origins(made.graphql()) == "p" * 10
@@ -104,7 +104,7 @@ class TestOption:
             assert origins(made.graphql()) == "fffppppppp"
         assert origins(made.graphql()) == "p" * 10
 
-    def test_auto_reads_pages_where_the_history_fits_two(self, made: Scans, backend: Backend) -> None:
+    def test_auto_reads_pages_if_the_history_fits_two(self, made: Scans, backend: Backend) -> None:
         with installed(source="auto"):
             for scan in (made.graphql(page_size=5), made.service_scan(page_size=5)):
                 assert "f" not in origins(scan)
@@ -115,13 +115,13 @@ class TestOption:
         with installed(source="parquet"):
             assert origins(made.graphql(page_size=5)) == "fffppppppp"
 
-    def test_what_is_no_source_changes_nothing(self) -> None:
+    def test_an_invalid_source_changes_nothing(self) -> None:
         source: Any = "files"
-        with pytest.raises(ValueError, match="source is 'pages', 'parquet' or 'auto', not 'files'"):
+        with pytest.raises(ValueError, match="source must be 'pages', 'parquet' or 'auto', not 'files'"):
             install(source=source)
         assert not is_installed()
 
-    def test_pyarrow_is_missing(self, monkeypatch: pytest.MonkeyPatch, made: Scans) -> None:
+    def test_missing_pyarrow(self, monkeypatch: pytest.MonkeyPatch, made: Scans) -> None:
         monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
         with pytest.raises(ImportError, match=r"pip install 'histscan\[arrow\]'"):
             install(source="parquet")
@@ -129,23 +129,23 @@ class TestOption:
         install(source="auto")
         assert origins(made.graphql()) == "p" * 10
 
-    def test_a_release_without_a_way_to_ask(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_release_that_cannot_request_files(self, monkeypatch: pytest.MonkeyPatch) -> None:
         family = dict.fromkeys(("HistoryScan", "SampledHistoryScan", "BetaHistoryScan"), KeywordServiceScan)
         monkeypatch.setattr("histscan.installing.installation.find_stand_ins", lambda _: family)
-        # The service of 0.26.1 has none; that of 0.27.0 has one.
+        # The service of 0.26.1 can't; that of 0.27.0 can.
         assert not hasattr(ServiceApi, "execute_graphql")
-        with pytest.raises(InstallError, match=r"exported files can't be asked for.*execute_graphql"):
+        with pytest.raises(InstallError, match=r"can't request exported files.*execute_graphql"):
             install(source="parquet")
         assert not is_installed()
         monkeypatch.setattr(ServiceApi, "execute_graphql", lambda *_: None, raising=False)
         monkeypatch.setattr(releases, "find_difference", lambda graphql: "no message" if graphql else None)
-        with pytest.raises(InstallError, match="exported files can't be asked for, as no message"):
+        with pytest.raises(InstallError, match="can't request exported files: no message"):
             install(source="parquet")
         monkeypatch.undo()
 
 
 class TestRows:
-    def test_nothing_is_asked_before_the_first_row(self, made: Scans, backend: Backend) -> None:
+    def test_no_request_before_the_first_row(self, made: Scans, backend: Backend) -> None:
         with installed(source="parquet"):
             scan, of_service = made.graphql(), made.service_scan()
         assert backend.server.received == []
@@ -153,7 +153,7 @@ class TestRows:
         next(scan)
         assert [request.operation for request in backend.server.received if request.payload] == ["ExportedFiles"]
         next(of_service)
-        # wandb-core would have downloaded the files, too.
+        # wandb-core was not used: it would have downloaded the files, too.
         assert made.service.requests == []
 
     def test_keys(self, made: Scans, backend: Backend) -> None:
@@ -163,7 +163,7 @@ class TestRows:
             assert list(made.keys(["a"]))[:2] == [{"a": "file 0"}, {"a": "file 1"}]
             assert origins(made.keys(["_step", "a"])) == "f" * 10
             assert list(made.keys(["b"])) == []
-            # As wandb-core has it, the step comes along.
+            # As with wandb-core, the step is added.
             assert list(made.service_scan(keys=["a"]))[:1] == [{"_step": 0, "a": "file 0"}]
             assert origins(made.service_scan(keys=[])) == "f" * 10
 
@@ -197,14 +197,14 @@ class TestRows:
         with installed():
             assert origins(made.graphql().to_arrow().to_pylist()) == "p" * 10
 
-    def test_progress_is_told(self, made: Scans) -> None:
+    def test_progress_is_reported(self, made: Scans) -> None:
         told: list[Any] = []
         with installed(source="parquet", progress=told.append):
             assert origins(made.graphql(page_size=5)) == "fffppppppp"
         assert [(now.step, now.rows, now.pages) for now in told] == [(3, 3, 1), (8, 8, 2), (10, 10, 3)]
         assert {(now.min_step, now.stop_step) for now in told} == {(0, 10)}
 
-    def test_a_scan_that_nobody_has_is_gone(self, made: Scans) -> None:
+    def test_an_unreferenced_scan_is_freed(self, made: Scans) -> None:
         with installed(source="parquet"):
             scan = made.service_scan()
         next(scan)
@@ -216,21 +216,21 @@ class TestRows:
         finally:
             gc.enable()
 
-    def test_cache_is_not_used_if_the_script_says_so(self, made: Scans, backend: Backend) -> None:
+    def test_use_cache_false_bypasses_the_cache(self, made: Scans, backend: Backend) -> None:
         with installed(source="parquet"):
             for use_cache in (True, True, False):
                 backend.server.received.clear()
                 assert origins(made.service_scan(use_cache=use_cache)) == "fffppppppp"
                 assert len(backend.downloads) == 1
                 (kept,) = Path(os.environ["HISTSCAN_CACHE_DIR"]).iterdir()
-                # What came from the cache is not what would be there if it had been downloaded.
+                # A file from the cache keeps its modification time; a download replaces the file.
                 if use_cache:
                     stamp = kept.stat().st_mtime_ns
             assert kept.stat().st_mtime_ns > stamp
 
 
 def chain_of(error: BaseException | None) -> Iterator[BaseException]:
-    """An exception and those that led to it."""
+    """Returns an exception and its causes."""
     while error is not None:
         yield error
         error = error.__cause__ or error.__context__
@@ -256,7 +256,7 @@ class TestNoFiles:
         assert asked.count("ExportedFiles") == 2
         assert len(made.service.history_requests("scan_run_history_init")) == 1
 
-    def test_a_client_of_nobody_knows_whose(self, made: Scans) -> None:
+    def test_a_custom_client(self, made: Scans) -> None:
         del made.run.client
         with installed(source="parquet"):
             assert origins(made.service_scan()) == "c" * 10
@@ -272,7 +272,7 @@ class TestNoFiles:
 
 
 class TestErrors:
-    def test_file_that_is_refused(self, made: Scans, backend: Backend) -> None:
+    def test_file_request_fails(self, made: Scans, backend: Backend) -> None:
         backend.files = {"/one": Answer(b"secret", 403)}
         with installed(source="parquet"):
             scan, of_service = made.graphql(), made.service_scan()
@@ -289,7 +289,7 @@ class TestErrors:
         with installed(source="auto"), pytest.warns(histscan.ExportWarning, match="answered HTTP 403"):
             assert origins(made.graphql()) == "p" * 10
 
-    def test_answer_of_another_shape(self, made: Scans, backend: Backend) -> None:
+    def test_response_of_unexpected_shape(self, made: Scans, backend: Backend) -> None:
         backend.exports = lambda: backend.of_run(parquetHistory={"parquetUrls": 3, "liveData": []})
         with installed(source="parquet"):
             with pytest.raises(ResponseShapeError, match="`parquetHistory`"):
@@ -297,7 +297,7 @@ class TestErrors:
             with pytest.raises(CommError, match="`parquetHistory`"):
                 next(made.graphql())
 
-    def test_page_behind_the_files(self, made: Scans, backend: Backend) -> None:
+    def test_failing_page_after_the_files(self, made: Scans, backend: Backend) -> None:
         ordinary = backend.respond
 
         def respond(request: Any) -> Answer:
@@ -309,21 +309,21 @@ class TestErrors:
             scan = made.graphql()
         assert [next(scan)["a"] for _ in range(3)] == ["file 0", "file 1", "file 2"]
         for _ in range(2):
-            # Asked again, it has not come to the end of it.
+            # Iterating again raises again: the scan is not at its end.
             with pytest.raises(CommError):
                 next(scan)
         backend.server.respond = ordinary
         assert origins(scan) == "fffppppppp"
 
-    def test_files_on_another_host_by_http(self, made: Scans) -> None:
+    def test_files_on_another_host_over_http(self, made: Scans) -> None:
         made.run.url = "https://wandb.example/e/p/runs/r"
         with (
             installed(source="parquet"),
-            pytest.raises(HistoryRequestError, match=r"on 127.0.0.1 is not to be had by https"),
+            pytest.raises(HistoryRequestError, match=r"on 127.0.0.1 is only available by http"),
         ):
             next(made.service_scan())
 
-    def test_no_key_goes_to_the_files(self, made: Scans, backend: Backend) -> None:
+    def test_no_api_key_is_sent_to_file_hosts(self, made: Scans, backend: Backend) -> None:
         transport = made.client._client.transport
         transport.session.auth = ("api", "k" * 40)
         with installed(source="parquet"):
@@ -333,7 +333,7 @@ class TestErrors:
             assert ("Authorization" in request.headers) == bool(request.payload)
 
 
-def test_every_class_that_is_installed_can_read_files() -> None:
+def test_every_installed_class_can_read_files() -> None:
     classes = [getattr(scans, name) for name in scans.__all__ if isinstance(getattr(scans, name), type)]
     assert len(classes) == 11
     for scan_class in classes:

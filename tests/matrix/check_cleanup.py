@@ -1,4 +1,4 @@
-"""wandb-core frees a scan's resources once the scan is collected; collecting one waits for nothing."""
+"""wandb-core frees a scan's resources once the scan is collected, and garbage collection never blocks."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Sent:
 
 @pytest.fixture
 def sent() -> Iterator[Sent]:
-    """What wandb's service is asked to clean up, from now on."""
+    """The cleanup requests that wandb's service gets during the test."""
     if RELEASE < (0, 25, 1):
         service, name = public.Api, "_send_api_request"
     else:
@@ -64,8 +64,8 @@ def sent() -> Iterator[Sent]:
 
 
 def started_scan(open_run: Open) -> Any:
-    """A scan of ours that has come to its second page."""
-    # Nothing ahead: a test that asks the service itself would do so at the same time.
+    """Makes a scan of ours that has reached its second page."""
+    # No prefetch: it would send requests at the same time as the test.
     with installed(prefetch=0):
         scan = iter(getattr(open_run("mixed"), METHODS[-1])(page_size=100))
     for _ in range(150):
@@ -89,16 +89,16 @@ def test_a_collected_scan_is_freed_once(open_run: Open, sent: Sent) -> None:
         read_page(service, number, 0, 100)
 
 
-def test_collecting_waits_for_nothing(open_run: Open, sent: Sent) -> None:
+def test_collection_does_not_block(open_run: Open, sent: Sent) -> None:
     sent.may_go_on.clear()
     scans = [started_scan(open_run) for _ in range(3)]
     numbers = [scan._scan_request_id for scan in scans]
-    # Each in a cycle, so that it is the collector who finds it.
+    # Each scan is in a reference cycle, so that the garbage collector frees it.
     for scan in scans:
         scan.itself = scan
     del scan, scans
     gc.collect()
-    # The request is still waiting, and this thread is not.
+    # The request is still blocked, and this thread is not.
     assert not sent.may_go_on.is_set()
     sent.may_go_on.set()
     assert cleanup.flush(timeout=10)
@@ -106,7 +106,7 @@ def test_collecting_waits_for_nothing(open_run: Open, sent: Sent) -> None:
     assert threading.main_thread() not in sent.threads
 
 
-def test_a_service_is_told_of_a_scan_by_the_process_that_made_it(open_run: Open, sent: Sent) -> None:
+def test_only_the_process_that_made_a_scan_cleans_it_up(open_run: Open, sent: Sent) -> None:
     scan = started_scan(open_run)
     number = scan._scan_request_id
     reader, writer = os.pipe()

@@ -1,4 +1,4 @@
-"""What goes wrong with a request goes wrong at the same row, and is raised in the same way."""
+"""Failed requests raise the same errors at the same rows as wandb's classes."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ _SAMPLED_PAGE = "query SampledHistoryPage { viewer { id } }"
 
 
 def next_page_succeeds() -> None:
-    """Asks the server until it fails: it fails each second time."""
+    """Sends requests until one fails: every second request fails."""
     url = json.loads(os.environ[SERVERS])[SERVER]
-    # Requests that a scan before has called off may still arrive.
+    # Cancelled requests of an earlier scan may still arrive.
     asked = None
     while asked != (asked := Server(url).traffic()["operations"]):
         time.sleep(0.1)
@@ -48,7 +48,7 @@ def failing_outcome(open_run: Open, method: str, arguments: dict[str, Any]) -> O
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("keys", [None, ["_step", "loss"]])
 def test_fails_as_wandb_fails(open_run: Open, method: str, keys: list[str] | None) -> None:
-    # Of the last steps even wandb-core asks the server; with 999 of them to a page, wandb's sampling loses none.
+    # Even wandb-core requests the last steps from the server; with 999 steps per page, wandb's sampling loses no row.
     arguments = {"keys": keys, "page_size": 400, "min_step": 1_200, "max_step": 2_400}
     theirs = failing_outcome(open_run, method, arguments)
     with installed(prefetch=0):
@@ -56,13 +56,13 @@ def test_fails_as_wandb_fails(open_run: Open, method: str, keys: list[str] | Non
     assert theirs.error != ""
     assert theirs.error == ours.error
     if theirs.made != "SampledHistoryScan":
-        # wandb's has lost a row of these, and has one of the next page.
+        # wandb's scan has lost one of these rows, and has a row of the next page.
         assert theirs == ours
     assert 0 < len(ours.rows) < 1_200
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_goes_on_where_it_failed(open_run: Open, method: str) -> None:
+def test_resumes_after_an_error(open_run: Open, method: str) -> None:
     run = open_run("mixed")
     next_page_succeeds()
     with installed(prefetch=0):
@@ -77,20 +77,20 @@ def test_goes_on_where_it_failed(open_run: Open, method: str) -> None:
         except Exception:
             failures += 1
     assert failures > 0
-    # wandb-core gives rows twice that are exported and live at once.
+    # wandb-core returns rows twice that are both exported and live.
     assert sorted(set(steps)) == STEPS["mixed"][1_000:]
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_an_error_is_raised_at_its_row_though_pages_are_fetched_ahead(open_run: Open, method: str) -> None:
-    """Which of several requests at once meets the fault is chance; the rows before it are all there in any case."""
+def test_an_error_is_raised_at_its_row_despite_prefetch(open_run: Open, method: str) -> None:
+    """Which of several concurrent requests fails is random; all rows before it must be returned in any case."""
     arguments = {"page_size": 250}
     with installed():
         found = failing_outcome(open_run, method, arguments)
     assert found.error == failing_outcome(open_run, method, arguments).error
     steps = steps_of(found.rows)
     if ASKS_SERVICE and method == METHODS[-1]:
-        # wandb-core gives rows twice where the export ends.
+        # wandb-core returns rows twice at the end of the exported files.
         steps = sorted(set(steps))
     assert steps == STEPS["mixed"][: len(steps)]
     assert len(steps) % 250 == 0
@@ -98,12 +98,12 @@ def test_an_error_is_raised_at_its_row_though_pages_are_fetched_ahead(open_run: 
 
 
 @pytest.mark.parametrize("keys", ["loss", [1]])
-def test_refuses_keys_as_wandb_does(open_run: Open, keys: Any) -> None:
+def test_rejects_keys_as_wandb_does(open_run: Open, keys: Any) -> None:
     theirs = outcome(open_run("mixed"), "scan_history", {"keys": keys})
     with installed():
         assert outcome(open_run("mixed"), "scan_history", {"keys": keys}) == theirs
 
 
-def test_a_missing_argument_is_an_error_as_of_any_function() -> None:
+def test_a_missing_argument_is_a_type_error() -> None:
     with installed(), pytest.raises(TypeError, match="run"):
         public.HistoryScan()

@@ -1,4 +1,4 @@
-"""The real client with rows from exported files: wandb's own rows, in their order, but for what files don't tell."""
+"""The real client with rows from exported files: wandb's own rows in their order, except for what files don't store."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.support.server_process import Server
 
 SERVER = "behind"
 
-# Pages as wide as the run: between two of them, wandb's scans of keys give some rows twice.
+# Pages as wide as the run: at the border of two pages, wandb's scans of keys return some rows twice.
 WIDE = {"page_size": 5_000}
 
 CASES: list[tuple[str, dict[str, Any]]] = [
@@ -43,7 +43,7 @@ CASES: list[tuple[str, dict[str, Any]]] = [
 
 @pytest.fixture(autouse=True)
 def cache(monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where files are kept: another place than wandb-core's."""
+    """The cache of exported files, separate from wandb-core's."""
     folder = Path(os.environ[WORKSPACE]) / "exported"
     monkeypatch.setenv("HISTSCAN_CACHE_DIR", str(folder))
     return folder
@@ -51,20 +51,20 @@ def cache(monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def traffic(request: pytest.FixtureRequest) -> Server:
-    """The server, with its counts at zero."""
+    """The server, with its request counts reset."""
     server = Server(json.loads(os.environ[SERVERS])[request.module.SERVER])
     server.forget_traffic()
     return server
 
 
 def plain(value: Any) -> Any:
-    """The value as it is in a file: nothing and null are the same there, and so are 1 and 1.0."""
+    """Returns the value as files store it: missing equals null, and 1 equals 1.0."""
     if isinstance(value, dict):
         return {key: plain(value[key]) for key in sorted(value) if value[key] is not None}
     if isinstance(value, list):
         return [plain(item) for item in value]
     if isinstance(value, str) and value in ("NaN", "Infinity", "-Infinity"):
-        # What some releases of wandb-core make of these.
+        # Some releases of wandb-core return these for NaN and infinities.
         value = float(value.replace("Infinity", "inf"))
     if isinstance(value, float) and math.isnan(value):
         return "not a number"
@@ -87,7 +87,7 @@ def wandbs_rows(run: Any, method: str, arguments: dict[str, Any]) -> list[Any]:
 
 
 def value_of(row: Any, key: str) -> Any:
-    """What a dotted key means in a row."""
+    """Looks up a dotted key in a row."""
     for name in key.split("."):
         row = row.get(name) if isinstance(row, dict) else None
     return row
@@ -103,7 +103,7 @@ def test_same_rows(open_run: Open, method: str, run: str, arguments: dict[str, A
         assert [plain(row) for row in scan] == ours
         assert not ours or scan.page_offset > ours[-1]["_step"]
     with installed():
-        # wandb's own classes end at a gap in some releases; that these don't is tested elsewhere.
+        # wandb's own classes end at a gap in some releases; that ours don't is tested elsewhere.
         expected = wandbs_rows(opened, method, arguments)
     if (run, RELEASE < (0, 26, 0)) != ("sparse", True):
         assert ours == expected
@@ -123,7 +123,7 @@ def test_files_are_read(open_run: Open, traffic: Server, cache: Path) -> None:
         assert asked["ExportedFiles"] == 1
         assert not {"HistoryPage", "RunParquetHistory"} & asked.keys()
         assert list(cache.glob("*.parquet"))
-        # The rest of it is not in files.
+        # The rest of the history is not in files.
         assert len(list(scan)) == 2_500
         assert traffic.traffic()["operations"]["HistoryPage"] >= 1
         assert "RunParquetHistory" not in traffic.traffic()["operations"]
@@ -150,7 +150,7 @@ def test_a_scan_can_be_moved_and_started_over(open_run: Open) -> None:
         assert next(scan)["_step"] == 1
 
 
-def test_what_is_no_list_of_keys_is_for_wandb_to_say(open_run: Open) -> None:
+def test_keys_that_are_no_list_are_rejected_as_by_wandb(open_run: Open) -> None:
     for keys in ("loss", [1]):
         outcomes = []
         for source in ("pages", "parquet"):

@@ -1,4 +1,4 @@
-"""The same of a run whose newest rows are not exported yet, which wandb-core gets elsewhere."""
+"""The same rows for a run whose newest rows are not exported yet, which wandb-core requests separately."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ CASES: list[tuple[str, dict[str, Any]]] = [
     ("mixed", {"min_step": 2_200, "max_step": 2_301}),
     ("mixed", {"keys": ["_step", "loss"], "page_size": 5_000}),
     ("gaps", {}),
-    # Here it gives rows twice, and which ones depends on what steps it is asked for.
+    # Here wandb-core returns rows twice; which ones depends on the requested steps.
     ("sparse", {}),
 ]
 

@@ -1,4 +1,4 @@
-"""Exported files are asked for of a server that has none: pages are read instead, by the way that the release has."""
+"""A server without exported files: pages are read instead, in the release's own way."""
 
 from __future__ import annotations
 
@@ -26,4 +26,6 @@ def test_pages_are_read_instead(open_run: Open, server: Server, source: Any, arg
     with installed(source=source):
         found = outcome(run, "scan_history", arguments, any_order=True)
     assert found == expected
-    assert server.traffic()["operations"]["ExportedFiles"] == 1
+    # "auto" reads one or two pages without looking for files.
+    is_short = source == "auto" and "max_step" in arguments
+    assert server.traffic()["operations"].get("ExportedFiles", 0) == (0 if is_short else 1)

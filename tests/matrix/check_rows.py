@@ -1,4 +1,4 @@
-"""The real client, with the real wandb-core where a release uses it, gives the same rows with histscan installed."""
+"""The real client, with the real wandb-core if the release uses it, returns the same rows with histscan installed."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ CASES: list[tuple[str, dict[str, Any]]] = [
 def test_same_rows(open_run: Open, method: str, run: str, arguments: dict[str, Any]) -> None:
     theirs, ours = with_and_without(open_run(run), method, arguments)
     if theirs.made == "SampledHistoryScan" and _takes_several_pages(run, arguments):
-        # wandb's gives the rows between two pages twice, and loses others; so of one page, and what is before its end.
+        # At page borders, wandb's scan returns rows twice and loses others: compare a single page, before its end.
         one_page = outcome(open_run(run), method, arguments | {"page_size": 5_000})
         assert ours == Outcome(theirs.made, [text for text in one_page.rows if _is_before(text, arguments)])
     else:
@@ -60,19 +60,19 @@ def test_same_rows(open_run: Open, method: str, run: str, arguments: dict[str, A
 
 
 def test_rows_are_those_logged(open_run: Open) -> None:
-    """What both agree on is not nothing: these values were logged."""
+    """The rows are not only equal, they are the logged rows."""
     with installed():
         rows = list(open_run("mixed").scan_history())
     for found, step in zip(rows, STEPS["mixed"], strict=True):
         for key in ("_step", "epoch", "note", "flag", "loss", "accuracy"):
-            # A service gives whole floats as ints, and null where there is nothing.
+            # A service returns whole floats as ints, and null for missing values.
             expected = row(step).get(key)
             assert found.get(key) == expected or found[key] != found[key] != expected != expected
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_a_scan_ends_after_the_last_row(open_run: Open, method: str) -> None:
-    """Though one of the methods takes any `max_step` as it is, and wandb's class may ask for all of these steps."""
+    """One of the methods passes any `max_step` on, and wandb's class may request all steps up to it."""
     with installed():
         assert [found["_step"] for found in getattr(open_run("mixed"), method)(max_step=10**9)] == STEPS["mixed"]
 
@@ -88,7 +88,7 @@ def test_scans_outlive_the_installation(open_run: Open) -> None:
     assert [found["_step"] for found in our_scan] == STEPS["mixed"]
 
 
-def test_scans_are_of_the_class_that_users_find(open_run: Open) -> None:
+def test_scans_are_instances_of_the_public_classes(open_run: Open) -> None:
     from wandb.apis.public import history
 
     with installed():

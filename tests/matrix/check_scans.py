@@ -1,4 +1,4 @@
-"""A scan looks and behaves like wandb's, whatever somebody does with it on the way."""
+"""A scan has wandb's attributes and behaviour, also when the caller changes its attributes."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ State = tuple[Any, ...]
 
 
 def state(scan: Any) -> State:
-    """What people read of a scan."""
+    """Returns the public attributes of a scan."""
     return scan.page_offset, scan.scan_offset, scan.min_step, scan.max_step, scan.page_size, len(scan.rows)
 
 
 def walk(scan: Any, rows: int) -> Iterator[tuple[str, State]]:
-    """Go on by some rows, without starting over."""
+    """Takes some more rows, without starting over."""
     for _ in range(rows):
-        # wandb-core gives the keys in random order in some releases.
+        # In some releases, wandb-core returns keys in random order.
         yield row_text(next(scan), any_order=True), state(scan)
 
 
 def both(open_run: Open, method: str, **arguments: Any) -> tuple[Any, Any]:
-    """A scan of wandb's, and one of histscan's."""
+    """Makes a scan of wandb's, and one of histscan's."""
     run = open_run("mixed")
     theirs = getattr(run, method)(**arguments)
     with installed():
@@ -43,7 +43,7 @@ def both(open_run: Open, method: str, **arguments: Any) -> tuple[Any, Any]:
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_attributes_are_the_same_all_the_way(open_run: Open, method: str) -> None:
+def test_attributes_are_the_same_after_every_row(open_run: Open, method: str) -> None:
     theirs, ours = both(open_run, method, page_size=100, min_step=30, max_step=401)
     assert [list(walk(iter(scan), 371)) for scan in (theirs, ours)] == [list(walk(iter(theirs), 371))] * 2
     for scan in (theirs, ours):
@@ -69,7 +69,7 @@ def test_the_page_of_rows_can_be_read_and_replaced(open_run: Open, method: str) 
         page = [row_text(row, any_order=True) for row in scan.rows]
         assert page[0] == first
         scan.rows = [{"_step": -1}, {"_step": -2}]
-        # The first of them was given already, as the offset says.
+        # The scan has already returned the first of these rows, as the offset says.
         read.append((page, [next(scan)["_step"] for _ in range(3)], scan.page_offset))
     assert read[0] == read[1]
     assert read[0][1] == [-2, 100, 101]
@@ -104,7 +104,7 @@ def test_the_end_can_be_moved(open_run: Open, method: str) -> None:
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_an_early_stop_calls_off_what_is_ahead(open_run: Open, method: str, server: Server) -> None:
+def test_an_early_stop_cancels_prefetched_pages(open_run: Open, method: str, server: Server) -> None:
     run = open_run("mixed")
     server.forget_traffic()
     with installed(prefetch=3):
@@ -116,7 +116,7 @@ def test_an_early_stop_calls_off_what_is_ahead(open_run: Open, method: str, serv
         assert time.monotonic() < deadline, "a thread outlives its scan"
         time.sleep(0.01)
     assert server.traffic()["operations"].get("HistoryPage", 0) <= 4
-    # Whatever went wrong with a page that nobody wanted, the next scan is none the worse for it.
+    # A failed prefetch of an unused page does not affect the next scan.
     assert [row["_step"] for row in getattr(run, method)()] == STEPS["mixed"]
 
 
@@ -131,8 +131,8 @@ def test_nothing_is_fetched_before_the_first_row(open_run: Open, method: str, se
     assert next(scan)["_step"] == 0
 
 
-def test_a_subclass_has_its_say(open_run: Open) -> None:
-    """People make classes of wandb's scans, some of which load the pages themselves."""
+def test_overridden_methods_are_called(open_run: Open) -> None:
+    """Users subclass wandb's scans, and some of these subclasses load the pages themselves."""
     run = open_run("mixed")
 
     def steps() -> list[int]:

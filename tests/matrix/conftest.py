@@ -1,4 +1,4 @@
-"""What the tests of the matrix have in common. They run with some release of wandb, whichever that is."""
+"""Fixtures of the matrix tests, which run with any release of wandb."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ def pytest_report_header() -> str:
 
 @pytest.fixture(autouse=True)
 def _no_credentials_of_this_machine() -> None:
-    """Nothing to hide here: the environment was made for these tests."""
+    """Overrides the fixture that hides the user's settings: this environment was made for these tests."""
 
 
 @pytest.fixture(autouse=True)
 def _nothing_left() -> Iterator[None]:
-    """Ends each test with wandb's own classes in place, and with its scans collected."""
+    """Restores wandb's own classes after each test, and collects its scans."""
     yield
     uninstall()
     gc.collect()
@@ -40,19 +40,19 @@ def _nothing_left() -> Iterator[None]:
 
 @pytest.fixture
 def server(request: pytest.FixtureRequest) -> Server:
-    """The server that `open_run` opens runs of."""
+    """The server whose runs `open_run` opens."""
     return Server(json.loads(os.environ[SERVERS])[request.module.SERVER])
 
 
 @pytest.fixture(scope="module")
 def open_run(request: pytest.FixtureRequest) -> Iterator[Open]:
-    """Opens runs of one of the servers; `SERVER` of the test's module says which."""
+    """Opens runs on the server that `SERVER` of the test's module selects."""
     name = request.module.SERVER
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("WANDB_BASE_URL", json.loads(os.environ[SERVERS])[name])
-        # wandb-core keeps the files that it downloads by the names of their runs.
+        # wandb-core caches downloaded files by the names of their runs.
         patch.setenv("WANDB_CACHE_DIR", str(Path(os.environ[WORKSPACE]) / name))
-        # What was set up for another server ends, wandb-core with it.
+        # Ends wandb-core, which was started for another server.
         wandb.teardown()
         api = wandb.Api()
         yield lambda run: api.run(run_path(run))

@@ -1,4 +1,4 @@
-"""What a scan came to, so that two can be compared."""
+"""The outcome of a scan, so that two scans can be compared."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from tests.support.matrix_runs import STEPS
 
 RELEASE = tuple(int(part) for part in wandb.__version__.split("."))
 
-# Until then wandb-core gives all keys in random order, later on only those of nested values and of live rows.
+# Before this release, wandb-core returns all keys in random order; later only keys of nested values and live rows.
 _ANY_ORDER = RELEASE < (0, 26, 0)
 
 METHODS = ["scan_history", "beta_scan_history"] if hasattr(public, "BetaHistoryScan") else ["scan_history"]
-"""The methods of runs that make scans; in later releases both are one."""
+"""The methods of runs that make scans; in later releases, both are the same."""
 
 ASKS_SERVICE = RELEASE >= (0, 23, 1)
-"""Whether the last of those methods has wandb-core read the history."""
+"""True if the last of those methods reads the history through wandb-core."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a scan came to.
+    """The outcome of a scan.
 
     Attributes:
         made: Name of the class of the scan, or of what was returned instead.
@@ -41,7 +41,7 @@ class Outcome:
 
 
 def with_and_without(run: Any, method: str, arguments: dict[str, Any], *, any_order: bool = False) -> list[Outcome]:
-    """Scan a run with wandb's own classes, and then with those of histscan.
+    """Scans a run with wandb's own classes, and then with those of histscan.
 
     Args:
         run: wandb's run.
@@ -59,7 +59,7 @@ def with_and_without(run: Any, method: str, arguments: dict[str, Any], *, any_or
 
 
 def outcome(run: Any, method: str, arguments: dict[str, Any], *, any_order: bool = False) -> Outcome:
-    """Scan a run with the classes that are in place; arguments as for `with_and_without`."""
+    """Scans a run with the installed classes; arguments as for `with_and_without`."""
     rows: list[str] = []
     made = ""
     try:
@@ -73,7 +73,7 @@ def outcome(run: Any, method: str, arguments: dict[str, Any], *, any_order: bool
 
 
 def assert_same(theirs: Outcome, ours: Outcome, run: str) -> None:
-    """Fail unless both scans came to the same, but for one fault of wandb's: it may stop at a page without rows.
+    """Fails unless both outcomes are the same, except for one fault of wandb's: it may stop at a page without rows.
 
     Args:
         theirs: What wandb's scan came to.
@@ -89,7 +89,7 @@ def assert_same(theirs: Outcome, ours: Outcome, run: str) -> None:
 
 
 def row_text(row: dict[str, Any], *, any_order: bool) -> str:
-    """Write a row as JSON. Nested values have their keys sorted: wandb-core gives them in random order."""
+    """Encodes a row as JSON. The keys of nested values are sorted: wandb-core returns them in random order."""
     return json.dumps({key: _sorted(row[key]) for key in (sorted(row) if any_order else row)})
 
 
@@ -100,5 +100,5 @@ def _sorted(value: Any) -> Any:
 
 
 def steps_of(rows: Iterable[str]) -> list[int]:
-    """The steps of rows from an `Outcome`."""
+    """Returns the steps of rows from an `Outcome`."""
     return [json.loads(row)["_step"] for row in rows]

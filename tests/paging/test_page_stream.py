@@ -1,4 +1,4 @@
-"""An error is not taken for the end, however often a scan is asked."""
+"""After an error, a scan never appears to have ended, however often next() is called."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_close_ends_it() -> None:
 
 
 def check_scan(scan: Iterator[Any], rows_before: int) -> None:
-    """Checks that a scan gives its rows and then its error, from then on and again from the start."""
+    """Checks that a scan returns its rows, then always raises its error, and does the same again from the start."""
     for _ in range(2):
         for _ in range(rows_before):
             next(scan)

@@ -1,4 +1,4 @@
-"""Pages fetched ahead: the rows, errors and order of a plain scan, whatever the order in which answers come."""
+"""Prefetching: the rows, errors and order of a scan without it, in whatever order answers arrive."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ pytestmark = pytest.mark.usefixtures("nothing_is_left")
 
 
 class OrderedClient(MemoryClient):
-    """Answers pages in another order than they were asked for; the first is answered at once.
+    """Answers pages in another order than they were requested; the first is answered at once.
 
     Args:
         backend: What answers.
@@ -249,7 +249,7 @@ def test_a_client_of_gql_is_asked_for_one_page_at_a_time(server: GraphQLServer) 
 
 
 class CheckedService(FakeService):
-    """Counts who asks at the same time."""
+    """Counts concurrent requests."""
 
     def __init__(self, rows: Any) -> None:
         super().__init__(rows)

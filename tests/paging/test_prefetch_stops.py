@@ -1,4 +1,4 @@
-"""Scans that end early, start over, are moved, shared or forked while pages are on their way."""
+"""Scans that end early, start over, are moved, shared or forked while pages are being fetched."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_dropping_a_scan_calls_off_what_is_under_way(server: GraphQLServer, gate
 
 def test_closing_the_generator_calls_off_what_is_under_way(server: GraphQLServer, gate: Gate) -> None:
     scan = HistoryScan(Client(server.url), RUN, 0, 200, 10, prefetch=4)
-    pages: Any = scan._pages()
+    pages: Any = scan.pages()
     assert len(next(pages)) == 10
     gate.wait_for(4)
     pages.close()
@@ -183,7 +183,7 @@ def test_a_forked_process_fetches_on_its_own(server: GraphQLServer, gate: Gate) 
         finally:
             os._exit(2)
     assert os.waitpid(child, 0)[1] == 0
-    # Its end has left the parent's connections alone.
+    # Its exit did not affect the parent's connections.
     gate.is_open.set()
     assert [row["_step"] for row in iter(lambda: next(scan, None), None)] == list(range(1, 200))
     assert len(server.received) == 20

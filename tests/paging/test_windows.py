@@ -1,4 +1,4 @@
-"""Adaptive windows give the rows of fixed ones, in fewer requests where rows are few."""
+"""Adaptive windows return the rows of fixed ones, in fewer requests where rows are sparse."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ GROWTH = 8
 
 
 class CappedBackend(HistoryBackend):
-    """Gives no more rows in an answer than a bound of its own, whatever is asked for."""
+    """Returns at most a fixed number of rows in an answer, whatever is requested."""
 
     cap = 10**9
 
@@ -83,7 +83,7 @@ def test_rows_are_those_of_fixed_windows(
 ) -> None:
     steps, stop = run
     backend = CappedBackend(training_rows(steps))
-    # A server's own bound is above what it takes to answer fixed windows.
+    # A server's own limit is higher than the rows of a fixed window.
     backend.cap = page_size + spare
     fixed, _ = make(backend, stop, page_size)
     adaptive, _ = make(backend, stop, page_size, window="adaptive", prefetch=prefetch)
@@ -142,7 +142,7 @@ def test_what_a_scan_asks_for_is_bounded(run: tuple[list[int], int], page_size: 
     scan = HistoryScan(client, RUN, 0, stop, page_size, window="adaptive", prefetch=prefetch)
     widest = page_size
     for _ in scan:
-        # What is kept is less than a page, or an ordinary page.
+        # The accepted page has less than a page of rows, or is an ordinary page.
         assert len(scan.rows) <= page_size
         fetcher = scan._fetcher
         assert fetcher is None or fetcher.steps_not_taken <= 2 * WIDEST * page_size

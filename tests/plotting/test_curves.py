@@ -1,4 +1,4 @@
-"""The points of curves: what is read, smoothed and left out."""
+"""The points of curves: reading, smoothing and thinning out."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def same(found: Any, expected: Any) -> None:
     np.testing.assert_array_equal(found, expected)
 
 
-def test_absent_and_null_are_no_points_and_nan_is_one(tmp_path: Path) -> None:
+def test_missing_and_null_are_no_points_and_nan_is_a_point(tmp_path: Path) -> None:
     values: list[Any] = [1, None, NAN, "Infinity", 0.5, -INF]
     rows: list[Row] = [{"_step": step, "a": value} for step, value in enumerate(values)]
     rows.append({"_step": 6})
@@ -70,7 +70,7 @@ def test_kinds_of_numbers(tmp_path: Path) -> None:
         same(curve.y, values)
 
 
-def test_other_key_to_the_right_is_put_in_order(tmp_path: Path) -> None:
+def test_points_are_sorted_by_the_x_key(tmp_path: Path) -> None:
     places: list[Any] = [3, 1, NAN, 1, None, 2]
     rows: list[Row] = [{"_step": step, "at": place, "a": step} for step, place in enumerate(places)]
     (curve,) = read_curves(scan_of(tmp_path, rows), ["a"], "at")
@@ -81,26 +81,26 @@ def test_other_key_to_the_right_is_put_in_order(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("key", "words"),
     [
-        ("los", r"no row has 'los'; there is loss$"),
-        ("validation", r"not numeric: its values are nested; there is validation\.distance_quartiles, .*\.loss"),
-        ("validation.los", r"no row has 'validation.los'; there is validation.loss"),
+        ("los", r"no row has 'los'; did you mean loss\?$"),
+        ("validation", r"not numeric: its values are nested; plot validation\.distance_quartiles, .*\.loss"),
+        ("validation.los", r"no row has 'validation.los'; did you mean validation.loss"),
         ("note", r"'note' is not numeric: its values are text"),
         ("validation.distance_quartiles", "not numeric: its values are lists"),
         ("quite another", "the keys are _runtime, _step, .* and [0-9]+ more$"),
     ],
 )
-def test_key_that_gives_no_curve(key: str, words: str) -> None:
+def test_keys_that_cannot_be_plotted(key: str, words: str) -> None:
     with pytest.raises(CurveError, match=words):
         read_curves(histscan.open(EXAMPLE).scan_history(), ["loss", key])
 
 
-def test_nothing_to_draw(tmp_path: Path) -> None:
+def test_no_rows_to_plot(tmp_path: Path) -> None:
     rows: list[Row] = [{"_step": 0, "a": None, "b": 1, "c": [1]}, {"_step": 1, "c": "x", "d": 1}, {"_step": 2, "e": 2}]
     scan = scan_of(tmp_path, rows)
-    for key, words in {"a": "null throughout", "c": "some of its values are lists"}.items():
+    for key, words in {"a": "is null in every row", "c": "some of its values are lists"}.items():
         with pytest.raises(CurveError, match=words):
             read_curves(scan, [key])
-    with pytest.raises(CurveError, match="no row that has 'b' has a finite 'e'"):
+    with pytest.raises(CurveError, match="no row with 'b' has a finite 'e'"):
         read_curves(scan, ["b"], "e")
     with pytest.raises(CurveError, match="there are no rows"):
         read_curves(histscan.open(EXAMPLE).scan_history(min_step=9000), ["loss"])
@@ -112,7 +112,7 @@ values = st.one_of(numbers, st.sampled_from([NAN, INF, -INF]))
 
 @given(st.lists(st.tuples(st.floats(0, 100), values), min_size=1, max_size=40), st.floats(0, 0.999), st.integers(1, 5))
 def test_smoothing_is_a_weighted_mean(points: list[tuple[float, float]], weight: float, block: int) -> None:
-    """Compares with the mean of all earlier points, whose weights are computed one by one from their distance."""
+    """Compares with the weighted mean of all earlier points; each weight is computed from the distance."""
     points = sorted(points, key=lambda point: point[0])
     curve = curve_of([y for _, y in points], [x for x, _ in points])
     with pytest.MonkeyPatch.context() as patch:
@@ -137,7 +137,7 @@ def test_smoothing_is_a_weighted_mean(points: list[tuple[float, float]], weight:
             assert found.y[index] == value
 
 
-def test_smoothing_begins_at_the_first_value_and_keeps_constants() -> None:
+def test_smoothing_starts_at_the_first_value_and_keeps_constants() -> None:
     constant = smooth(curve_of([5.0] * 100), 0.99)
     np.testing.assert_allclose(constant.y, 5.0)
     rising = smooth(curve_of([float(index) for index in range(2000)]), 0.9)
@@ -149,17 +149,17 @@ def test_smoothing_begins_at_the_first_value_and_keeps_constants() -> None:
 
 
 @given(st.lists(values, min_size=1, max_size=300), st.integers(1, 12))
-def test_thinning_keeps_what_a_picture_shows(y: list[float], columns: int) -> None:
+def test_thinning_keeps_the_extremes_of_each_column(y: list[float], columns: int) -> None:
     curve = curve_of(y)
     thin = thin_out(curve, columns)
     assert len(thin.x) <= 6 * columns or thin is curve
-    # What remains are points of the curve, in their order.
+    # The remaining points are points of the curve, in the same order.
     assert np.all(np.diff(thin.x) > 0)
     same(thin.y, curve.y[thin.x.astype(int)])
     width = max(len(y) - 1, 1)
     column_of = np.minimum((curve.x * columns / width).astype(int), columns - 1)
     for column in range(columns):
-        # Rounding may put a point at a border into either column.
+        # Rounding may put a point on a border into either column.
         inner = np.abs(curve.x * columns / width - np.round(curve.x * columns / width)) > 1e-9
         whole = curve.y[(column_of == column) & inner & np.isfinite(curve.y)]
         kept = thin.y[np.isfinite(thin.y)]
@@ -170,7 +170,7 @@ def test_thinning_keeps_what_a_picture_shows(y: list[float], columns: int) -> No
 
 @given(st.lists(values, min_size=50, max_size=400), st.integers(1, 6))
 def test_thinning_keeps_every_column_and_every_gap_between_columns(y: list[float], columns: int) -> None:
-    # As many points in each column: there is no border to dispute.
+    # The same number of points in each column: no point is on a border.
     y = y[: len(y) // columns * columns]
     each = len(y) // columns
     places = [column + (index + 0.5) / each for column in range(columns) for index in range(each)]
@@ -188,13 +188,13 @@ def test_thinning_keeps_every_column_and_every_gap_between_columns(y: list[float
         if len(finite):
             ends = (finite.min(), finite.max(), finite[0], finite[-1])
             assert (kept_finite.min(), kept_finite.max(), kept_finite[0], kept_finite[-1]) == ends
-        # The line breaks to the next column where the curve's does.
+        # The line breaks between two columns exactly where the curve's line does.
         same(np.isfinite(kept[[0, -1]]), np.isfinite(whole[[0, -1]]))
         gaps += int(np.count_nonzero(~np.isfinite(whole)))
     assert gaps == np.count_nonzero(~np.isfinite(curve.y))
 
 
-def test_a_spike_among_millions_stays() -> None:
+def test_a_spike_among_millions_of_points_remains() -> None:
     y = np.zeros(2_000_000)
     y[1_234_567], y[777_777] = 9, -9
     y[500_000:700_000] = NAN

@@ -18,7 +18,7 @@ import pytest
 import histscan
 from histscan import HistoryError, LogFormatError, LogTruncatedWarning
 from histscan._core.log_reader import BLOCK_SIZE
-from histscan.sources.wandb_log import read_windows
+from histscan.sources.files import read_windows
 from tests.support import log_oracle, wire
 from tests.support.json_corpus import fingerprint
 from tests.support.log_oracle import same_values

@@ -13,7 +13,7 @@ import pytest
 
 import histscan
 from histscan import HistoryDecodeError, LogCorruptWarning, LogFormatError, LogTruncatedWarning
-from histscan.sources.wandb_log import WINDOW_SIZE
+from histscan.sources.files import WINDOW_SIZE
 from tests.support import wire
 from tests.support.json_corpus import fingerprint
 from tests.support.log_samples import step_rows, steps_of, write_run

@@ -41,7 +41,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[ServerProcess]:
-    """The example, in exported files but for its last rows."""
+    """The example, in exported files except for its last rows."""
     with serving(EXAMPLE, "--export-rows", "2000", "--live-rows", "150", "--api-key", KEY) as running:
         yield running
 
@@ -53,7 +53,7 @@ def _cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyP
 
 @pytest.fixture
 def api(server: ServerProcess) -> histscan.Api:
-    """An `Api` that was given its key in code, and has made requests."""
+    """An `Api` with a key from the arguments, after some requests."""
     return used(histscan.Api(server.url, KEY))
 
 
@@ -67,7 +67,7 @@ def is_in(key: str, pickled: bytes) -> bool:
 
 
 def things_of(api: histscan.Api) -> dict[str, Any]:
-    """One of each class that has a client, after its requests."""
+    """One object of each class that has a client, after its requests."""
     runs = api.runs("histscan/examples")
     run = runs[0]
     things = {"Client": api.client, "Api": api, "Runs": runs, "Run": run}
@@ -91,7 +91,7 @@ def test_no_pickle_contains_the_key(api: histscan.Api) -> None:
         for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
             pickled = pickle.dumps(thing, protocol)
             assert not is_in(KEY, pickled)
-            # Nor does a pickle of what was unpickled, nor any text about it.
+            # Neither does a pickle of the unpickled object, nor any of its texts.
             unpickled = pickle.loads(pickled)
             assert not is_in(KEY, pickle.dumps(unpickled))
             assert KEY not in repr(unpickled)
@@ -151,7 +151,7 @@ def test_without_a_key_in_the_first_place_nothing_is_said_of_pickles(server: Ser
 def test_a_key_that_cannot_be_used_is_no_error_of_unpickling(
     api: histscan.Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It would end a worker of a pool, which the pool does not notice."""
+    """It would end a worker of a pool without the pool noticing."""
     monkeypatch.setenv("WANDB_API_KEY", "not a key")
     unpickled = pickle.loads(pickle.dumps(api))
     assert "not looked up" in repr(unpickled)
@@ -236,7 +236,7 @@ def test_a_pool_maps_over_what_a_server_has(api: histscan.Api, method: str, monk
 
 
 class TailScan(HistoryScan):
-    """A scan as others may write it, with a constructor of its own."""
+    """A user's subclass of a scan, with its own constructor."""
 
     def __init__(self, client: Any, first: int) -> None:
         super().__init__(client, RunName(), first, 40, page_size=7)

@@ -10,19 +10,22 @@ from pathlib import Path
 import pytest
 
 import histscan
+from histscan.runs.jsonl_run import JsonlRun
 from histscan.runs.run_state import SILENCE, run_state
-from histscan.sources.wandb_log import read_windows
+from histscan.sources.files import read_windows
 from tests.support import wire
 from tests.support.log_samples import step_rows, write_run
 from tests.support.paths import EXAMPLE
 from tests.support.stream_records import exit_record
+
+FILE_RUNS = [histscan.LogRun, histscan.ParquetRun, JsonlRun]
 
 
 def members(kind: type) -> set[str]:
     return {name for name in dir(kind) if not name.startswith("_")}
 
 
-@pytest.mark.parametrize("kind", [histscan.LogRun, histscan.ParquetRun])
+@pytest.mark.parametrize("kind", FILE_RUNS)
 def test_runs_in_files_have_every_member_of_runs_on_a_server(kind: type) -> None:
     assert len(members(histscan.Run)) > 30
     assert members(histscan.Run) <= members(kind)
@@ -32,11 +35,12 @@ def test_runs_in_files_have_the_same_members() -> None:
     # What is about files alone.
     assert members(histscan.ParquetRun) - members(histscan.LogRun) == {"files_by_step", "rows", "schemas"}
     assert members(histscan.LogRun) - members(histscan.ParquetRun) == {"config_file", "summary_file"}
+    assert members(JsonlRun) <= members(histscan.LogRun)
 
 
 @pytest.mark.parametrize("name", ["history", "load", "refresh", "console", "system_metrics"])
 def test_shared_methods_take_the_same_arguments(name: str) -> None:
-    for kind in (histscan.LogRun, histscan.ParquetRun):
+    for kind in FILE_RUNS:
         ours = inspect.signature(getattr(kind, name)).parameters
         theirs = inspect.signature(getattr(histscan.Run, name)).parameters
         shared = {key: parameter.default for key, parameter in theirs.items() if key in ours}
@@ -45,7 +49,7 @@ def test_shared_methods_take_the_same_arguments(name: str) -> None:
 
 def test_properties_are_properties_everywhere() -> None:
     for name in members(histscan.Run):
-        for kind in (histscan.LogRun, histscan.ParquetRun):
+        for kind in FILE_RUNS:
             assert callable(getattr(kind, name)) == callable(getattr(histscan.Run, name)), name
 
 

@@ -1,4 +1,4 @@
-"""Which runs are served, under which names, and that nothing else is."""
+"""The catalogue serves the runs under the given paths, with the right names, and nothing else."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ import pytest
 import histscan
 from histscan.server import catalogue as catalogue_module
 from histscan.server.catalogue import Catalogue
-from histscan.server.discovery import FoundExport, FoundLog, find_runs
+from histscan.server.discovery import FoundLog, FoundParquet, find_runs
 from histscan.server.settings import ServerSettings
 from tests.support.paths import DATA
 
 LOG = DATA / "default-encoding.wandb"
 OTHER_LOG = DATA / "typed-encoding.wandb"
 
-# A log that is still written ends within a record.
+# A log that is still being written ends within a record.
 pytestmark = pytest.mark.filterwarnings("ignore::histscan.LogTruncatedWarning")
 
 Make = Callable[..., Catalogue]
@@ -28,7 +28,7 @@ Make = Callable[..., Catalogue]
 
 @pytest.fixture
 def make(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Make:
-    """Makes catalogues that search their folders whenever they may."""
+    """Makes catalogues that search their folders on every request."""
     monkeypatch.setattr(catalogue_module, "SEARCH_INTERVAL", 0.0)
 
     def make_one(*paths: Path, **settings: object) -> Catalogue:
@@ -46,7 +46,7 @@ def refuse_warnings(message: str) -> None:
     raise AssertionError(message)
 
 
-def test_folders_are_searched_to_the_bottom(tmp_path: Path) -> None:
+def test_folders_are_searched_recursively(tmp_path: Path) -> None:
     deep = tmp_path / "a" / "wandb" / "offline-run-20260131_120000-x"
     deep.mkdir(parents=True)
     shutil.copy(LOG, deep / "run-x.wandb")
@@ -58,7 +58,7 @@ def test_folders_are_searched_to_the_bottom(tmp_path: Path) -> None:
     assert list(find_runs(deep / "run-x.wandb", refuse_warnings)) == [FoundLog(deep / "run-x.wandb")]
 
 
-def test_links_do_not_lead_out(tmp_path: Path) -> None:
+def test_links_out_of_the_folder_are_not_followed(tmp_path: Path) -> None:
     served, secret = tmp_path / "served", tmp_path / "secret"
     served.mkdir()
     secret.mkdir()
@@ -73,10 +73,10 @@ def test_links_do_not_lead_out(tmp_path: Path) -> None:
     found = set(find_runs(served, warnings.append))
     assert found == {FoundLog(served / "run-inside.wandb")}
     assert len(warnings) == 1
-    assert "run-out.wandb is a link" in warnings[0]
+    assert "run-out.wandb is not served: it is a link" in warnings[0]
 
 
-def test_a_link_that_is_named_itself_is_followed(tmp_path: Path) -> None:
+def test_a_link_given_as_a_path_is_followed(tmp_path: Path) -> None:
     link = tmp_path / "link"
     link.symlink_to(DATA)
     assert {found.path for found in find_runs(link, refuse_warnings) if isinstance(found, FoundLog)} == {LOG, OTHER_LOG}
@@ -89,11 +89,11 @@ def test_exported_files_are_grouped_by_run(tmp_path: Path) -> None:
     other.mkdir()
     (other / "part-0.parquet").touch()
     (other / "part-1.parquet").touch()
-    found = {run.name: len(run.paths) for run in find_runs(tmp_path, refuse_warnings) if isinstance(run, FoundExport)}
+    found = {run.name: len(run.paths) for run in find_runs(tmp_path, refuse_warnings) if isinstance(run, FoundParquet)}
     assert found == {"e_p_one": 2, "e_p_two": 1, "my-run": 2}
 
 
-def test_nothing_at_a_path(tmp_path: Path, make: Make) -> None:
+def test_missing_path(tmp_path: Path, make: Make) -> None:
     with pytest.raises(FileNotFoundError):
         make(tmp_path / "nothing")
 
@@ -112,7 +112,7 @@ def test_a_file_that_is_no_log(tmp_path: Path, make: Make, content: bytes, caplo
     assert [record.getMessage().split(" is not served")[0] for record in caplog.records] == [str(foreign)]
 
 
-def test_new_runs_are_found_and_removed_ones_forgotten(tmp_path: Path, make: Make) -> None:
+def test_new_runs_are_found_and_removed_runs_disappear(tmp_path: Path, make: Make) -> None:
     catalogue = make(tmp_path)
     assert ids(catalogue) == []
     assert catalogue.run("histscan", "fixtures", "default-encoding") is None
@@ -136,8 +136,8 @@ def test_of_two_logs_of_a_run_the_newer_is_served(tmp_path: Path, make: Make, ca
     assert len(caplog.records) == 2
 
 
-def test_names_of_runs_recorded_without_any(tmp_path: Path, make: Make) -> None:
-    # Nothing but a header: the run has not said yet what it is called.
+def test_names_of_runs_recorded_without_names(tmp_path: Path, make: Make) -> None:
+    # Only a header: the log does not contain the run's names yet.
     nameless = tmp_path / "run-abc123.wandb"
     nameless.write_bytes(LOG.read_bytes()[:7])
     assert ids(make(tmp_path)) == ["local/uncategorized/abc123"]
@@ -162,16 +162,16 @@ def test_a_log_that_grows(tmp_path: Path, make: Make) -> None:
     run = make(path).runs()[0]
     few = run.rows(None, None)
     assert run.details().state == "running"
-    assert run.export().files == ()
+    assert run.exported_files().files == ()
     assert run.details().row_count == len(few) < 50
     with path.open("ab") as file:
         file.write(content[30_000:])
-    # Rows that were there are not read again for a page of them; what is new is read when it is asked for.
+    # Cached rows are reused for a page of them; new rows are read when they are requested.
     assert run.rows(None, 5) is few
     assert len(run.rows(None, None)) == 50
     assert run.rows(None, 5) is run.rows(None, None)
     assert run.details().state == "finished"
-    assert len(run.export().files) == 1
+    assert len(run.exported_files().files) == 1
 
 
 def test_a_log_that_is_replaced(tmp_path: Path, make: Make) -> None:
@@ -185,7 +185,7 @@ def test_a_log_that_is_replaced(tmp_path: Path, make: Make) -> None:
     assert run.rows(None, 5) is not first
 
 
-def test_a_run_that_fell_silent_has_crashed(tmp_path: Path, make: Make) -> None:
+def test_a_run_without_recent_writes_has_crashed(tmp_path: Path, make: Make) -> None:
     path = tmp_path / "run.wandb"
     path.write_bytes(LOG.read_bytes()[:7])
     run = make(path).runs()[0]

@@ -1,4 +1,4 @@
-"""Histories as Parquet files: written from logs, and served from files."""
+"""Exported Parquet files: written from logs, and served as runs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import histscan
 from histscan.errors import HistoryError
 from histscan.server.history_rows import RowCache
 from histscan.server.parquet_export import Exporter, history_table
-from histscan.server.parquet_run import ServedExport
+from histscan.server.parquet_run import ServedParquet
 from histscan.server.served_run import FileVersion, RunKey
 from tests.support.paths import DATA, EXAMPLE
 
@@ -41,7 +41,7 @@ def test_columns_of_one_leaf_come_before_structs() -> None:
     assert {field.name for field in histogram} == {"_type", "values", "bins"}
 
 
-def test_every_value_of_a_log_is_in_its_export() -> None:
+def test_every_value_of_a_log_is_exported() -> None:
     for row, log_row in zip(cells(LOG), histscan.open(LOG).scan_history(), strict=True):
         for key, value in log_row.items():
             if key in ("changes type", "list"):
@@ -51,7 +51,7 @@ def test_every_value_of_a_log_is_in_its_export() -> None:
 
 
 def assert_holds(cell: Any, value: Any) -> None:
-    """Check that a cell holds a value; a struct may have more members, which are null."""
+    """Checks that a cell holds a value; a struct may have more members, which are null."""
     if isinstance(value, dict):
         for name, item in value.items():
             assert_holds(cell[name], item)
@@ -64,7 +64,7 @@ def assert_holds(cell: Any, value: Any) -> None:
         assert cell == value
 
 
-def test_values_without_a_type_in_common_are_text() -> None:
+def test_values_without_a_common_type_are_text() -> None:
     found = {row["_step"]: row["changes type"] for row in cells(LOG)}
     for log_row in histscan.open(LOG).scan_history():
         value = log_row["changes type"]
@@ -82,10 +82,10 @@ def exporter(folder: Path, **settings: Any) -> Exporter:
 
 def export(folder: Path, *, has_ended: bool = True, **settings: Any) -> Any:
     version = FileVersion.of(EXAMPLE)
-    return exporter(folder, **settings).export(histscan.LogRun(EXAMPLE), version, has_ended=has_ended)
+    return exporter(folder, **settings).export_run(histscan.LogRun(EXAMPLE), version, has_ended=has_ended)
 
 
-def test_files_of_so_many_rows(tmp_path: Path) -> None:
+def test_rows_per_file(tmp_path: Path) -> None:
     made = export(tmp_path, rows_per_file=1500)
     assert made.live_from is None
     assert [pyarrow.parquet.ParquetFile(path).metadata.num_rows for path in made.files] == [1500, 1500, 1500, 500]
@@ -116,9 +116,9 @@ def test_a_version_is_exported_once(tmp_path: Path) -> None:
     run = histscan.LogRun(EXAMPLE)
     made = exporter(tmp_path)
     version = FileVersion.of(EXAMPLE)
-    first = made.export(run, version, has_ended=True)
-    assert made.export(run, version, has_ended=True) is first
-    assert made.export(run, version._replace(size=version.size + 1), has_ended=True) is not first
+    first = made.export_run(run, version, has_ended=True)
+    assert made.export_run(run, version, has_ended=True) is first
+    assert made.export_run(run, version._replace(size=version.size + 1), has_ended=True) is not first
 
 
 def test_a_run_without_rows(tmp_path: Path) -> None:
@@ -143,11 +143,11 @@ def write(tmp_path: Path) -> Write:
     return write_one
 
 
-def served(*paths: Path) -> ServedExport:
-    return ServedExport(KEY, paths, cache=RowCache(1 << 20))
+def served(*paths: Path) -> ServedParquet:
+    return ServedParquet(KEY, paths, cache=RowCache(1 << 20))
 
 
-def rows_of(run: ServedExport, *keys: str) -> list[dict[str, Any]]:
+def rows_of(run: ServedParquet, *keys: str) -> list[dict[str, Any]]:
     rows = run.rows(keys, None)
     found: list[dict[str, Any]] = json.loads(b"[" + rows.texts(rows.window(None, None), None) + b"]")
     return found
@@ -162,10 +162,10 @@ def test_files_are_read_in_the_order_of_their_steps(write: Write) -> None:
     assert (details.last_step, details.row_count, details.state) == (11, 4, "finished")
     assert details.summary == {"_step": 11, "x": 1.5, "y": "a"}
     assert details.key_types == {"_step": "number", "x": "number", "y": "string"}
-    assert run.export().files == [earlier, later]
+    assert run.exported_files().files == [earlier, later]
 
 
-def test_cells_become_what_a_log_would_have(write: Write) -> None:
+def test_cells_become_the_values_of_a_log(write: Write) -> None:
     nested = pyarrow.array([{"a": {"b": 1}, "c": None}, {"a": None, "c": [1, None]}])
     times = pyarrow.array([datetime.date(2026, 1, 31), None])
     run = served(
@@ -186,5 +186,5 @@ def test_files_that_are_no_history(write: Write, tmp_path: Path) -> None:
         served(write(x=[1]))
     foreign = tmp_path / "foreign.parquet"
     foreign.write_bytes(b"x" * 100)
-    with pytest.raises(HistoryError, match="no Parquet file"):
+    with pytest.raises(HistoryError, match="not a Parquet file"):
         served(foreign)

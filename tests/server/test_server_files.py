@@ -1,4 +1,4 @@
-"""Exported files over HTTP: signed addresses, ranges, and nothing that was not linked."""
+"""Exported files over HTTP: signed URLs, ranges, and no access to other files."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def content(folder: Path, url: str) -> bytes:
     return path.read_bytes()
 
 
-def test_address_tells_nothing_of_the_file(url: str) -> None:
+def test_url_reveals_nothing_of_the_file(url: str) -> None:
     parts = urlsplit(url)
     assert parts.netloc == "127.0.0.1:8090"
     assert str(EXAMPLE.parent) not in url
@@ -83,14 +83,14 @@ def test_ranges(client: AsgiClient, url: str, content: bytes, asked: str, first:
 
 
 @pytest.mark.parametrize("asked", ["bytes=999999999-", "bytes=9-3", "bytes=-0"])
-def test_ranges_that_hold_nothing(client: AsgiClient, url: str, content: bytes, asked: str) -> None:
+def test_ranges_beyond_the_end(client: AsgiClient, url: str, content: bytes, asked: str) -> None:
     reply = client.request("GET", url, headers={"range": asked})
     assert (reply.status, reply.body) == (416, b"")
     assert reply.headers["content-range"] == f"bytes */{len(content)}"
 
 
 @pytest.mark.parametrize("asked", ["bytes=0-1,5-6", "bytes=-", "bytes=x-y", "rows=0-1", f"bytes=0-{'9' * 5000}", ""])
-def test_whole_file_for_what_is_no_range(client: AsgiClient, url: str, content: bytes, asked: str) -> None:
+def test_whole_file_for_invalid_ranges(client: AsgiClient, url: str, content: bytes, asked: str) -> None:
     reply = client.request("GET", url, headers={"range": asked})
     assert (reply.status, reply.body) == (200, content)
 
@@ -108,7 +108,7 @@ def test_conditions(client: AsgiClient, url: str, content: bytes) -> None:
     assert client.request("GET", url, headers={"range": "bytes=0-1", "if-range": '"x"'}).body == content
 
 
-def test_writing_is_refused(client: AsgiClient, url: str) -> None:
+def test_writing_is_rejected(client: AsgiClient, url: str) -> None:
     assert client.request("PUT", url).status == 405
     assert client.request("DELETE", url).status == 405
 
@@ -118,7 +118,7 @@ def altered(url: str, **changes: str) -> str:
     return f"{parts.path}?{urlencode(dict(parse_qsl(parts.query)) | changes)}"
 
 
-def test_forged_addresses_are_refused(client: AsgiClient, url: str) -> None:
+def test_forged_urls_are_rejected(client: AsgiClient, url: str) -> None:
     parts = urlsplit(url)
     expires = dict(parse_qsl(parts.query))["expires"]
     for forged in (
@@ -135,7 +135,7 @@ def test_forged_addresses_are_refused(client: AsgiClient, url: str) -> None:
         assert client.request("GET", forged).status == 403, forged
 
 
-def test_addresses_expire() -> None:
+def test_urls_expire() -> None:
     now = [1000.0]
     links = FileLinks(lambda: now[0])
     path, _, query = links.link(LinkedFile(EXAMPLE)).partition("?")
@@ -147,7 +147,7 @@ def test_addresses_expire() -> None:
         links.find(path, query)
 
 
-def test_a_file_that_is_gone(tmp_path: Path) -> None:
+def test_a_deleted_file(tmp_path: Path) -> None:
     folder = tmp_path / "exports"
     folder.mkdir()
     client = client_of(EXAMPLE, folder=folder)

@@ -1,4 +1,4 @@
-"""Filters and orders of runs, as `wandb.Api().runs()` takes them."""
+"""Filters and orders of runs, as `wandb.Api().runs()` sends them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from histscan.server.history_rows import HistoryRows
 from histscan.server.run_filters import FilterError, compile_filter
 from histscan.server.run_listing import cursor_of, list_runs
-from histscan.server.served_run import Export, RunDescription, RunDetails, RunKey, ServedRun
+from histscan.server.served_run import ExportedFiles, RunDescription, RunDetails, RunKey, ServedRun
 
 DESCRIPTION = RunDescription(
     name="brave fox",
@@ -32,7 +32,7 @@ DETAILS = RunDetails(
 
 
 class FakeRun(ServedRun):
-    """A run that has no history."""
+    """A run without a history."""
 
     def __init__(self, run_id: str, created_at: datetime = DESCRIPTION.created_at, **details: Any) -> None:
         super().__init__(RunKey("team", "project", run_id))
@@ -48,7 +48,7 @@ class FakeRun(ServedRun):
     def rows(self, keys: tuple[str, ...] | None, stop_step: int | None) -> HistoryRows:
         raise NotImplementedError
 
-    def export(self) -> Export:
+    def exported_files(self) -> ExportedFiles:
         raise NotImplementedError
 
 
@@ -102,7 +102,7 @@ def passes(filters: Any) -> bool:
         {"$or": [{"$and": [{"state": {"$in": ["finished"]}}]}]},
     ],
 )
-def test_runs_that_pass(filters: dict[str, Any]) -> None:
+def test_filters_that_match(filters: dict[str, Any]) -> None:
     assert passes(filters)
 
 
@@ -131,31 +131,31 @@ def test_runs_that_pass(filters: dict[str, Any]) -> None:
         {"state": "finished", "name": "other"},
     ],
 )
-def test_runs_that_do_not(filters: dict[str, Any]) -> None:
+def test_filters_that_do_not_match(filters: dict[str, Any]) -> None:
     assert not passes(filters)
 
 
 @pytest.mark.parametrize(
     ("filters", "message"),
     [
-        ([], "a filter is an object"),
+        ([], "a filter must be an object"),
         ({"$where": "1"}, r"no operator \$where"),
         ({"state": {"$near": 1}}, r"no operator \$near"),
-        ({"state": {"$in": "x"}}, r"\$in takes a list"),
-        ({"$or": {}}, r"\$or takes a list"),
-        ({"$and": [1]}, "a filter is an object"),
-        ({"state": {"$regex": "("}}, "is no pattern"),
-        ({"state": {"$regex": 1}}, "is no pattern"),
+        ({"state": {"$in": "x"}}, r"\$in must have a list"),
+        ({"$or": {}}, r"\$or must have a list"),
+        ({"$and": [1]}, "a filter must be an object"),
+        ({"state": {"$regex": "("}}, "is not a valid pattern"),
+        ({"state": {"$regex": 1}}, "is not a valid pattern"),
         ({"nothing": 1}, "runs have no field 'nothing'"),
-        ({"created_at": {"$gt": "yesterday"}}, "is no time"),
+        ({"created_at": {"$gt": "yesterday"}}, "is not a time"),
     ],
 )
-def test_filters_that_make_no_sense(filters: Any, message: str) -> None:
+def test_invalid_filters(filters: Any, message: str) -> None:
     with pytest.raises(FilterError, match=message):
         passes(filters)
 
 
-def test_text_that_is_no_filter() -> None:
+def test_text_that_is_not_json() -> None:
     with pytest.raises(FilterError, match="not JSON"):
         compile_filter("{")
     assert compile_filter(None)(FakeRun("abc"))
@@ -203,7 +203,7 @@ def test_pages_join_to_the_whole_list() -> None:
         assert names == "acdefb"
 
 
-def test_cursors_that_make_no_sense() -> None:
+def test_invalid_cursors() -> None:
     for cursor in ("x", "????", "AAAA", cursor_of(FakeRun("z"))):
         with pytest.raises(FilterError):
             list_runs(RUNS, None, cursor, 1)

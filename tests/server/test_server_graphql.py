@@ -1,4 +1,4 @@
-"""The server's GraphQL: any valid query is answered, and any other refused in the form of the specification."""
+"""The server's GraphQL: valid queries get data, and invalid ones get errors in the form of the specification."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def steps(rows: list[dict[str, Any]]) -> list[int]:
     return [row["_step"] for row in rows]
 
 
-def test_every_field_has_an_answer() -> None:
+def test_every_field_has_a_resolver() -> None:
     for name in ("Query", "Project", "Run", "File"):
         fields = make_schema().type_map[name].fields  # type: ignore[attr-defined]
         assert not [field for field, declared in fields.items() if declared.resolve is None]
@@ -63,7 +63,7 @@ def test_history_has_an_exclusive_end(client: AsgiClient) -> None:
     assert len(history(client)) == 5000
 
 
-def test_history_is_sampled_down_beyond_samples(client: AsgiClient) -> None:
+def test_history_is_sampled(client: AsgiClient) -> None:
     assert steps(history(client, minStep=0, maxStep=10, samples=10)) == list(range(10))
     assert steps(history(client, minStep=0, maxStep=10, samples=9)) == [0, 1, 2, 3, 4, 5, 6, 7, 9]
     assert steps(history(client, minStep=0, maxStep=10, samples=2)) == [0, 9]
@@ -94,7 +94,7 @@ def test_sampled_history_of_several_specs(client: AsgiClient) -> None:
     assert client.query(SAMPLED, specs=[])["project"]["run"]["sampledHistory"] == []
 
 
-def test_rows_are_json_texts_with_all_that_json_loads_knows(client: AsgiClient) -> None:
+def test_rows_are_json_texts_with_every_kind_of_value(client: AsgiClient) -> None:
     query = """{ project(name: "fixtures", entityName: "histscan") { run(name: "typed-encoding") { history } } }"""
     rows = [json.loads(text) for text in client.query(query)["project"]["run"]["history"]]
     assert repr(rows) == repr(list(histscan.open(DATA / "typed-encoding.wandb").scan_history()))
@@ -156,7 +156,7 @@ def test_one_of_several_operations(client: AsgiClient) -> None:
         ({"query": "query Q { " + "viewer { id } " * 9_000 + "}"}, "more than"),
     ],
 )
-def test_wrong_queries(client: AsgiClient, request_: dict[str, Any], message: str) -> None:
+def test_invalid_queries(client: AsgiClient, request_: dict[str, Any], message: str) -> None:
     reply = client.post(request_)
     assert reply.status == 400
     parsed = reply.json()
@@ -167,13 +167,13 @@ def test_wrong_queries(client: AsgiClient, request_: dict[str, Any], message: st
 @pytest.mark.parametrize(
     "body", [b"", b"x", b"[]", b'{"query": 1}', b'{"query": "{x}", "variables": [1]}', b"\xff", b"[" * 100_000]
 )
-def test_bodies_that_are_no_request(client: AsgiClient, body: bytes) -> None:
+def test_bodies_that_are_not_requests(client: AsgiClient, body: bytes) -> None:
     reply = client.request("POST", "/graphql", headers={"content-type": "application/json"}, body=body)
     assert reply.status == 400
     assert reply.json()["errors"]
 
 
-def test_errors_while_a_query_runs_leave_the_rest(client: AsgiClient) -> None:
+def test_a_resolver_error_leaves_other_fields(client: AsgiClient) -> None:
     query = """{ viewer { username } project(name: "examples") { name run(name: "lissajous") {
         state history(minStep: "x") } } }"""
     reply = client.post({"query": query})
@@ -181,7 +181,7 @@ def test_errors_while_a_query_runs_leave_the_rest(client: AsgiClient) -> None:
     parsed = reply.json()
     assert parsed["data"]["project"]["run"] == {"state": "finished", "history": None}
     (error,) = parsed["errors"]
-    assert error["message"] == 'minStep is a whole number, not "x"'
+    assert error["message"] == 'minStep must be a whole number, not "x"'
     assert error["path"] == ["project", "run", "history"]
     assert error["locations"]
 
@@ -189,7 +189,7 @@ def test_errors_while_a_query_runs_leave_the_rest(client: AsgiClient) -> None:
 @pytest.mark.parametrize(
     "spec", ["", "x", "[]", "{}", '{"keys": "loss"}', '{"keys": [1]}', '{"keys": [], "samples": "x"}']
 )
-def test_wrong_specs(client: AsgiClient, spec: str) -> None:
+def test_invalid_specs(client: AsgiClient, spec: str) -> None:
     assert client.errors(SAMPLED, specs=[spec])
 
 
@@ -228,7 +228,7 @@ def test_projects(client: AsgiClient) -> None:
         {"name": "fixtures", "runCount": 2},
     ]
     assert [page["pageInfo"]["hasNextPage"] for page in (first, second)] == [True, False]
-    assert client.errors(query, after="x") == ["the cursor is none of this server"]
+    assert client.errors(query, after="x") == ["unknown cursor: pass the endCursor of a page from this server"]
 
 
 RUNS = """
@@ -262,18 +262,18 @@ def test_runs_filtered(client: AsgiClient) -> None:
     ("variables", "message"),
     [
         ({"filters": "x"}, "the filter is not JSON"),
-        ({"filters": "[]"}, "a filter is an object"),
-        ({"filters": {"state": "finished"}}, "filters is a JSONString"),
+        ({"filters": "[]"}, "a filter must be an object"),
+        ({"filters": {"state": "finished"}}, "filters must be a JSONString"),
         ({"order": "+nothing"}, "runs have no field 'nothing'"),
-        ({"after": "x"}, "the cursor is none of this server"),
+        ({"after": "x"}, "unknown cursor: pass the endCursor of a page from this server"),
     ],
 )
-def test_wrong_listings(client: AsgiClient, variables: dict[str, Any], message: str) -> None:
+def test_invalid_listings(client: AsgiClient, variables: dict[str, Any], message: str) -> None:
     assert any(message in error for error in client.errors(RUNS, **variables))
 
 
 @pytest.mark.filterwarnings("ignore::histscan.LogCorruptWarning")
-def test_corrupt_history_is_an_error_unless_told_otherwise(tmp_path: Path) -> None:
+def test_corrupt_history_is_an_error_unless_skipped(tmp_path: Path) -> None:
     damaged = bytearray(EXAMPLE.read_bytes())
     damaged[2_000_000:2_000_100] = b"x" * 100
     path = tmp_path / "damaged.wandb"
@@ -289,13 +289,13 @@ def test_corrupt_history_is_an_error_unless_told_otherwise(tmp_path: Path) -> No
 
 
 class TestAccess:
-    def test_another_name_for_this_machine_is_refused(self, client: AsgiClient) -> None:
+    def test_other_host_headers_are_rejected(self, client: AsgiClient) -> None:
         reply = client.post({"query": "{ viewer { id } }"}, host="attacker.example:8090")
         assert reply.status == 421
         for host in ("localhost:1", "[::1]:2", "127.0.0.1", "LOCALHOST"):
             assert client.post({"query": "{ viewer { id } }"}, host=host).status == 200
 
-    def test_what_a_browser_sends_without_asking_is_refused(self, client: AsgiClient) -> None:
+    def test_cross_origin_browser_requests_are_rejected(self, client: AsgiClient) -> None:
         assert client.post({"query": "{ viewer { id } }"}, content_type="text/plain").status == 415
 
     @pytest.mark.parametrize(
@@ -317,11 +317,11 @@ class TestAccess:
     def test_other_paths(self, client: AsgiClient, method: str, path: str, status: int) -> None:
         assert client.request(method, path).status == status
 
-    def test_large_requests_are_refused(self, client: AsgiClient) -> None:
+    def test_large_requests_are_rejected(self, client: AsgiClient) -> None:
         assert client.request("POST", "/graphql", body=b" " * (17 << 20)).status == 413
 
     @pytest.mark.parametrize("name", ["../run-x", "..", "/etc/passwd", "lissajous/../lissajous", "lissajous\0", ""])
-    def test_names_are_only_names(self, client: AsgiClient, name: str) -> None:
+    def test_names_are_not_paths(self, client: AsgiClient, name: str) -> None:
         query = """query Q($name: String!) { project(name: "examples") { run(name: $name) { id } } }"""
         assert client.query(query, name=name)["project"]["run"] is None
 
@@ -340,7 +340,7 @@ class TestAccess:
         assert client.request("GET", "/traffic").status == 401
         assert client.request("DELETE", "/traffic").status == 401
 
-    def test_what_is_sent_without_a_key_is_not_read(self, tmp_path: Path) -> None:
+    def test_bodies_without_a_key_are_not_read(self, tmp_path: Path) -> None:
         client = client_of(EXAMPLE, folder=tmp_path, api_key="sesame" * 7)
         assert client.request("POST", "/graphql", body=b" " * (17 << 20)).status == 401
 

@@ -1,4 +1,4 @@
-"""The page that a browser shows: it lists the runs, and nothing in a log becomes anything but text of it."""
+"""The HTML page lists the runs, and shows names from logs as plain text only."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ HOSTILE = [
     "é 日本",
 ]
 
-# A log without records, which has the name of its file, is one that is still written.
+# A log without records is still being written; its run is named after the file.
 pytestmark = pytest.mark.filterwarnings("ignore::histscan.LogTruncatedWarning")
 
 
 class Page(HTMLParser):
-    """What a browser makes of a page.
+    """Parses a page as a browser does.
 
     Attributes:
         tags: The names of all elements.
@@ -85,7 +85,7 @@ def test_runs_and_how_to_read_them(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_names_are_text(tmp_path: Path, name: str) -> None:
-    # Of a run that has not said yet what it is called, its file and the settings do.
+    # A log without the run's names yet: they come from the file and the settings.
     path = tmp_path / "run-abc.wandb"
     path.write_bytes(LOG.read_bytes()[:7])
     client = client_of(path, folder=tmp_path, entity=name, project=name)
@@ -102,13 +102,13 @@ def test_names_are_text(tmp_path: Path, name: str) -> None:
     assert namespace["path"] == f"{name}/{name}/abc"
 
 
-def test_names_that_are_no_unicode(tmp_path: Path) -> None:
+def test_names_that_are_not_unicode(tmp_path: Path) -> None:
     path = tmp_path / "run-\udcff.wandb"
     path.write_bytes(LOG.read_bytes()[:7])
     assert page_of(client_of(path, folder=tmp_path)).cells[0] == r"local/uncategorized/\udcff"
 
 
-def test_nothing_but_its_own_style_is_allowed(tmp_path: Path) -> None:
+def test_content_security_policy_allows_only_the_style(tmp_path: Path) -> None:
     reply = client_of(DATA, folder=tmp_path).request("GET", "/")
     (style,) = re.findall("<style>(.*?)</style>", reply.body.decode(), re.DOTALL)
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
@@ -126,7 +126,7 @@ def test_key(tmp_path: Path) -> None:
     assert refused.status == 401
     assert refused.headers["www-authenticate"].startswith("Basic")
     assert b"fixtures" not in refused.body
-    # What a browser sends when it has asked for a user and a password.
+    # A browser sends this after its user and password dialog.
     basic = base64.b64encode(f"api:{key}".encode()).decode()
     reply = client.request("GET", "/", headers={"authorization": f"Basic {basic}"})
     assert reply.status == 200
@@ -147,7 +147,7 @@ def test_many_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(Page(reply).cells) == 3
 
 
-def test_a_run_that_can_no_longer_be_read(tmp_path: Path) -> None:
+def test_a_run_that_became_unreadable(tmp_path: Path) -> None:
     path = tmp_path / "run-x.wandb"
     shutil.copy(LOG, path)
     client = client_of(tmp_path, folder=tmp_path)

@@ -1,4 +1,4 @@
-"""Every query that the wandb package has is answered, and every mutation refused as such.
+"""Every query in the wandb package gets a response, and every mutation an error that names the mutation.
 
 The documents are read from the sources of the installed release, without running any of them.
 """
@@ -32,7 +32,7 @@ from graphql import (
 from tests.support.asgi_client import AsgiClient, client_of
 from tests.support.paths import EXAMPLE
 
-# What `wandb.Api()` asks, and its runs, files, artifacts, sweeps, reports, teams and automations.
+# The queries of `wandb.Api()` and its runs, files, artifacts, sweeps, reports, teams and automations.
 READERS = (
     "apis/_generated",
     "apis/public",
@@ -41,7 +41,7 @@ READERS = (
     "sdk/internal/_generated",
 )
 
-# Values of variables by their names; those of other names have one by their type if they need one.
+# Values of variables by name; other required variables get a value by type.
 VALUES: dict[str, Any] = {
     "entity": "histscan",
     "entityName": "histscan",
@@ -66,7 +66,7 @@ def wandb_folder() -> Path:
 
 @cache
 def documents(package: Path) -> Sequence[tuple[str, DocumentNode]]:
-    """All texts of a package's sources that are GraphQL, with the fragments that they take from elsewhere."""
+    """Returns all GraphQL texts in a package's sources, with the fragments that they import."""
     found: list[tuple[str, DocumentNode]] = []
     for path in sorted(path for reader in READERS for path in (package / reader).rglob("*.py")):
         place = path.relative_to(package).as_posix()
@@ -98,7 +98,7 @@ def _complete(document: DocumentNode, fragments: dict[str, FragmentDefinitionNod
 
 
 def operations(kind: OperationType) -> list[Any]:
-    """The package's documents of one kind, as parameters of a test."""
+    """Returns the package's queries or mutations, as parameters of a test."""
     parameters = []
     for place, document in documents(wandb_folder()):
         definition = document.definitions[0]
@@ -109,7 +109,7 @@ def operations(kind: OperationType) -> list[Any]:
 
 
 def value_of(name: str, kind: TypeNode) -> Any:
-    """A value for a variable."""
+    """Returns a value for a variable."""
     if not isinstance(kind, NonNullTypeNode):
         return VALUES.get(name)
     inner = kind.type

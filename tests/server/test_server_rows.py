@@ -1,4 +1,4 @@
-"""Rows as they are kept and sent: exact texts, windows, samples, and a bounded cache."""
+"""Encoded rows: exact texts, windows, samples, and a bounded cache."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def rows_of(size: int) -> HistoryRows:
     return HistoryRows([(0, b"x" * size)])
 
 
-def test_cache_drops_what_was_longest_unused() -> None:
+def test_cache_evicts_the_least_recently_used() -> None:
     cache = RowCache(3000)
     kept = {name: cache.get(name, lambda: rows_of(900)) for name in "abc"}
     assert cache.get("a", lambda: pytest.fail("a was there")) is kept["a"]
@@ -97,7 +97,7 @@ def test_cache_drops_what_was_longest_unused() -> None:
     assert cache.get("b", lambda: rows_of(900)) is not kept["b"]
 
 
-def test_cache_keeps_what_is_larger_than_itself_while_it_is_used() -> None:
+def test_cache_keeps_the_last_rows_even_beyond_its_limit() -> None:
     cache = RowCache(10)
     large = cache.get("large", lambda: rows_of(5000))
     assert cache.get("large", lambda: pytest.fail("it was there")) is large
@@ -105,7 +105,7 @@ def test_cache_keeps_what_is_larger_than_itself_while_it_is_used() -> None:
     assert cache.get("large", lambda: rows_of(5000)) is not large
 
 
-def test_cache_forgets_on_request() -> None:
+def test_cache_discards() -> None:
     cache = RowCache(1 << 20)
     first = cache.get("a", lambda: rows_of(1))
     cache.discard("a")
@@ -113,7 +113,7 @@ def test_cache_forgets_on_request() -> None:
     assert cache.get("a", lambda: rows_of(1)) is not first
 
 
-def test_rows_are_built_once_for_all_who_wait() -> None:
+def test_rows_are_built_once_for_all_waiting_threads() -> None:
     cache = RowCache(1 << 20)
     begun, go_on = threading.Event(), threading.Event()
     built: list[int] = []
@@ -137,7 +137,7 @@ def test_rows_are_built_once_for_all_who_wait() -> None:
     assert len(set(map(id, found))) == 1
 
 
-def test_a_failure_to_build_is_not_kept() -> None:
+def test_a_failed_build_is_not_cached() -> None:
     cache = RowCache(1 << 20)
 
     def fail() -> HistoryRows:

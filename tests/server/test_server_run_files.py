@@ -1,4 +1,4 @@
-"""The files of a run, beside its log: which are listed, under which names, and that nothing else is ever sent."""
+"""The files beside a run's log are listed with safe names, and no other file is ever sent."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ query RunFiles($names: [String], $pattern: String, $first: Int, $after: String) 
 
 @pytest.fixture
 def log(tmp_path: Path) -> Path:
-    """A log with the folder of its files beside it, and something that is nobody's business beside that."""
+    """A log with its folder of files, and a private file beside that folder."""
     path = tmp_path / "wandb" / "run-1" / "run-x.wandb"
     path.parent.mkdir(parents=True)
     shutil.copy(LOG, path)
@@ -61,7 +61,7 @@ def test_files_below_the_folder_are_listed(log: Path) -> None:
     assert names(log) == ["media/images/a.png", "output.log"]
 
 
-def test_links_do_not_lead_out(log: Path, tmp_path: Path) -> None:
+def test_links_out_of_the_folder_are_not_followed(log: Path, tmp_path: Path) -> None:
     files = log.parent / "files"
     (files / "link").symlink_to(tmp_path / "secret")
     (files / "relative").symlink_to("../debug.log")
@@ -80,7 +80,7 @@ def test_a_folder_that_is_a_link_is_not_listed(log: Path, tmp_path: Path) -> Non
     assert names(log) == []
 
 
-def test_a_folder_of_several_logs_has_files_of_none_of_them(log: Path) -> None:
+def test_a_folder_of_several_logs_has_no_files(log: Path) -> None:
     shutil.copy(log, log.parent / "run-y.wandb")
     assert names(log) == []
 
@@ -103,7 +103,7 @@ def test_folders_nested_deeper_than_the_stack(log: Path) -> None:
     deep.parent.mkdir(parents=True)
     deep.touch()
     limit = sys.getrecursionlimit()
-    # A stack of few frames instead of many folders, which Python's own functions could not remove.
+    # Lower the recursion limit instead of nesting deeply: Python's own functions could not remove such folders.
     sys.setrecursionlimit(len(inspect.stack(0)) + 60)
     try:
         found = names(log)
@@ -149,7 +149,7 @@ def test_pages(log: Path, tmp_path: Path) -> None:
     assert [page["pageInfo"]["hasNextPage"] for page in pages] == [True, False]
     assert [page["totalCount"] for page in pages] == [2, 2]
     assert first["fileCount"] == 2
-    assert client.errors(FILES, after="x") == ["the cursor is none of this server"]
+    assert client.errors(FILES, after="x") == ["unknown cursor: pass the endCursor of a page from this server"]
 
 
 def test_download_without_a_key(log: Path, tmp_path: Path) -> None:
@@ -157,7 +157,7 @@ def test_download_without_a_key(log: Path, tmp_path: Path) -> None:
     client, nodes = asked(log, tmp_path, names=["page é.html"])
     reply = client.request("GET", nodes[0]["url"])
     assert reply.body == b"<script>alert(1)</script>"
-    # A browser shows nothing of it: the page would be one of this server.
+    # A browser must not render the file: it would run with this server's origin.
     assert reply.headers["content-type"] == "text/html"
     assert reply.headers["x-content-type-options"] == "nosniff"
     assert "sandbox" in reply.headers["content-security-policy"]
@@ -186,8 +186,8 @@ def test_a_folder_that_became_a_link_is_not_sent(log: Path, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("name", ["nothing", "../debug.log", "../../../secret", "/etc/passwd", "media", ""])
-def test_names_of_no_file(log: Path, tmp_path: Path, name: str) -> None:
+def test_names_of_missing_files(log: Path, tmp_path: Path, name: str) -> None:
     client, (node,) = asked(log, tmp_path, names=[name])
-    # What W&B sends of a file that does not exist.
+    # W&B sends this for a file that does not exist.
     assert (node["name"], node["sizeBytes"], node["md5"]) == (name, 0, "0")
     assert client.request("GET", node["url"]).status == 404

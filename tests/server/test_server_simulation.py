@@ -1,4 +1,4 @@
-"""Rate limits and faults that a server shows on purpose."""
+"""Simulated rate limits and faults."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ def test_faults_of_the_command_line(text: str, fault: Fault) -> None:
     "text",
     ["", "200", "600", "boom", "503:", "503:every=0", "503:first=x", "503:at=", "503:rate=0.1.2", "503 ", "@Run"],
 )
-def test_what_is_no_fault(text: str) -> None:
-    with pytest.raises(ValueError, match="is no fault"):
+def test_invalid_faults(text: str) -> None:
+    with pytest.raises(ValueError, match="is not a fault"):
         parse_fault(text)
 
 
-def test_which_requests_meet_a_fault() -> None:
+def test_requests_affected_by_a_fault() -> None:
     def struck(fault: Fault) -> list[int]:
         plan = FaultPlan([fault])
         return [number for number in range(1, 11) if plan.next_fault("Run")]
@@ -50,12 +50,12 @@ def test_which_requests_meet_a_fault() -> None:
     assert struck(Fault("503", rate=0.5)) == struck(Fault("503", rate=0.5))
 
 
-def test_the_first_fault_that_strikes_is_met_and_each_operation_is_counted_apart() -> None:
+def test_first_matching_fault_is_used_and_operations_are_counted_separately() -> None:
     plan = FaultPlan([Fault("500", "A", at=frozenset({2})), Fault("503", every=2)])
     assert [plan.next_fault(name) for name in "ABABAB"] == [None, "503", "500", "503", None, "503"]
 
 
-def test_rate_limiter_allows_so_many_a_second() -> None:
+def test_rate_limiter_allows_its_rate() -> None:
     now = [0.0]
     limiter = RateLimiter(2.0, lambda: now[0])
     assert [limiter.take().is_exceeded for _ in range(4)] == [False, False, True, True]
@@ -69,7 +69,7 @@ def test_rate_limiter_allows_so_many_a_second() -> None:
     assert [limiter.take().is_exceeded for _ in range(3)] == [False, False, True]
 
 
-def test_slow_limits_still_allow_one() -> None:
+def test_rates_below_one_allow_single_requests() -> None:
     now = [0.0]
     limiter = RateLimiter(0.1, lambda: now[0])
     assert [limiter.take().is_exceeded for _ in range(2)] == [False, True]
@@ -89,13 +89,13 @@ def test_statuses(tmp_path: Path) -> None:
     replies = [client.post(VIEWER) for _ in range(4)]
     assert [reply.status for reply in replies] == [503, 429, 404, 200]
     assert [reply.headers.get("retry-after") for reply in replies] == [None, "1", None, None]
-    assert replies[0].json()["errors"] == [{"message": "a fault, as asked for"}]
+    assert replies[0].json()["errors"] == [{"message": "simulated fault (--fault)"}]
 
 
 def test_graphql_errors(tmp_path: Path) -> None:
     reply = faulty(tmp_path, "errors@Viewer").post(VIEWER)
     assert reply.status == 200
-    assert reply.json() == {"data": None, "errors": [{"message": "a fault, as asked for"}]}
+    assert reply.json() == {"data": None, "errors": [{"message": "simulated fault (--fault)"}]}
 
 
 def test_truncated_bodies(tmp_path: Path) -> None:
@@ -116,7 +116,7 @@ def test_truncated_files(tmp_path: Path) -> None:
 
 
 def test_rate_limit(tmp_path: Path) -> None:
-    # A limit so low that not one more is allowed while the test runs.
+    # A rate so low that no further request is allowed during the test.
     client = client_of(EXAMPLE, folder=tmp_path, rate_limit=0.001)
     allowed, refused = client.post(VIEWER), client.post(VIEWER)
     assert allowed.status == 200

@@ -1,4 +1,4 @@
-"""What the server tells of the machine that a run was recorded on, and of how the run ended."""
+"""The server's fields for system metrics, metadata and the end of a run."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_events_are_sampled(tmp_path: Path) -> None:
         assert events == [rows[place] for place in places]
 
 
-def test_system_metrics_are_the_last_of_each(tmp_path: Path) -> None:
+def test_system_metrics_are_the_last_values(tmp_path: Path) -> None:
     last: dict[str, Any] = {}
     for row in SYSTEM_ROWS:
         last.update({f"system.{name}": value for name, value in row.items()})
@@ -73,13 +73,13 @@ def test_events_of_a_log_that_grows(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("code", "state", "failed"), [(0, "finished", False), (1, "failed", True), (255, "failed", True)]
 )
-def test_how_a_run_ended(tmp_path: Path, code: int, state: str, failed: bool) -> None:
+def test_state_of_a_finished_run(tmp_path: Path, code: int, state: str, failed: bool) -> None:
     run = ask(monitored_log(tmp_path / "run.wandb", exit_record(code)), tmp_path)
     assert [run[name] for name in ("state", "exitcode", "running", "failed")] == [state, code, False, failed]
 
 
 @pytest.mark.parametrize("more", [[], [exit_record(0, not_complete=True)]])
-def test_a_run_that_runs(tmp_path: Path, more: list[bytes]) -> None:
+def test_state_of_a_running_run(tmp_path: Path, more: list[bytes]) -> None:
     run = ask(monitored_log(tmp_path / "run.wandb", *more), tmp_path)
     assert [run[name] for name in ("state", "exitcode", "running", "failed")] == ["running", None, True, False]
 
@@ -94,7 +94,7 @@ def test_commit(tmp_path: Path) -> None:
         assert ask(path, tmp_path)["commit"] == commit
 
 
-def test_what_ran(tmp_path: Path) -> None:
+def test_run_info(tmp_path: Path) -> None:
     path = monitored_log(tmp_path / "run.wandb")
     assert ask(path, tmp_path)["runInfo"] is None
     (tmp_path / "files").mkdir()
@@ -112,7 +112,7 @@ def test_what_ran(tmp_path: Path) -> None:
     found = ask(path, tmp_path)["runInfo"]
     counts = {"gpuCount": 2, "cpuCount": None, "codeSaved": False, "executable": None, "colab": None}
     assert found == {name: value for name, value in told.items() if name != "gpu_count"} | counts
-    # Somebody else may have written the file.
+    # The file may hold unexpected types.
     metadata.write_text(json.dumps({name: {"x": [1]} for name in told} | {"cpu_count": 1 << 40}))
     odd = ask(path, tmp_path)["runInfo"]
     assert odd.pop("git") == {"remote": None, "commit": None}

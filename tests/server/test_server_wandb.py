@@ -1,4 +1,4 @@
-"""What the real wandb client, and its real wandb-core, get from `histscan serve` is what is in the logs."""
+"""The real wandb client, with the real wandb-core, gets from `histscan serve` what is in the logs."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ FILES = {
     "wandb-summary.json": b'{"loss": NaN}',
 }
 READ_ONLY = "histscan serve is read-only"
-# Values of these have no type in common, so that a column of theirs is text.
+# The values of these keys have no common type: their exported columns are text.
 TEXT_COLUMNS = {"changes type", "list"}
 
 
 class Asked:
-    """Collects questions, asks all of them at once, and finds each one's answer."""
+    """Collects questions, asks them all in one client process, and looks up each answer."""
 
     def __init__(self) -> None:
         self.questions: dict[str, Question] = {}
@@ -61,7 +61,7 @@ class Asked:
 
 @pytest.fixture(scope="module")
 def growing(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A log without its end, as of a run that still runs."""
+    """A log without its end, as of a running run."""
     path = tmp_path_factory.mktemp("growing") / "run-growing.wandb"
     path.write_bytes((DATA / "typed-encoding.wandb").read_bytes()[:70_000])
     for name, content in FILES.items():
@@ -87,7 +87,7 @@ def server(growing: Path, monitored: Path) -> Iterator[ServerProcess]:
 
 @pytest.fixture(scope="module")
 def asked(server: ServerProcess) -> Asked:
-    """All that is asked of one client, which takes a while to start."""
+    """The questions of all tests, for one client: it takes a while to start."""
     asked = Asked()
     for run in (LISSAJOUS, ODD):
         for name in ("config", "summary", "lastHistoryStep", "name", "state", "tags"):
@@ -212,7 +212,7 @@ def test_scan_of_nested_keys(asked: Asked) -> None:
     assert_same_rows(asked["nested keys"], expected)
 
 
-def test_not_finite_numbers_of_a_scan_of_keys_are_strings(asked: Asked) -> None:
+def test_nonfinite_numbers_of_a_scan_of_keys_are_strings(asked: Asked) -> None:
     names = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
     expected = list(log_of(ODD).scan_history(["_step", "not finite"]))
     assert any(math.isnan(row["not finite"]) for row in expected)
@@ -273,7 +273,7 @@ def test_system_metrics(asked: Asked, monitored: Path) -> None:
     assert asked["no events"] == []
 
 
-def test_own_client_reads_the_same(server: ServerProcess, monitored: Path) -> None:
+def test_histscan_client_reads_the_same(server: ServerProcess, monitored: Path) -> None:
     api = histscan.Api(base_url=server.url, api_key=KEY)
     run, saved = api.run(MONITORED), api.run(GROWING)
     assert_same_rows(list(run.system_metrics()), list(histscan.LogRun(monitored).system_metrics()))
@@ -282,7 +282,7 @@ def test_own_client_reads_the_same(server: ServerProcess, monitored: Path) -> No
     assert [line.text.strip() for line in saved.console()] == FILES["output.log"].decode().split()
 
 
-def test_what_recorded_runs_have_none_of(asked: Asked) -> None:
+def test_empty_fields(asked: Asked) -> None:
     nothing = ["no files", "logged_artifacts", "used_artifacts", "reports", "artifact types", "sweeps", "automations"]
     assert [asked[label] for label in nothing] == [[]] * len(nothing)
     assert [asked[f"count of {name}"] for name in ("logged_artifacts", "used_artifacts")] == [0, 0]
@@ -294,7 +294,7 @@ def test_what_recorded_runs_have_none_of(asked: Asked) -> None:
 
 
 @pytest.mark.parametrize("label", ["update", "delete", "delete file"])
-def test_changes_are_refused(asked: Asked, label: str) -> None:
+def test_mutations_are_rejected(asked: Asked, label: str) -> None:
     assert READ_ONLY in asked.failure(label).message
 
 
@@ -317,7 +317,7 @@ def test_wrong_filter(asked: Asked) -> None:
 
 
 @pytest.mark.filterwarnings("ignore::histscan.LogTruncatedWarning")
-def test_run_that_still_runs_is_scanned_live(asked: Asked, growing: Path) -> None:
+def test_running_run_is_scanned_live(asked: Asked, growing: Path) -> None:
     log = histscan.open(growing)
     expected = list(log.scan_history())
     assert asked[f"{GROWING} state"] == "running"
@@ -343,7 +343,7 @@ def test_faults_rate_limits_and_live_rows_behind_exported_files() -> None:
         traffic = server.traffic()
     expected = list(log_of(LISSAJOUS).scan_history())
     assert_same_rows(asked["scan"], expected)
-    # Where a page has exported rows and live ones, this release returns the exported ones twice.
+    # For a page with exported and live rows, this release returns the exported rows twice.
     steps = {row["_step"]: row for row in asked["beta"]}
     assert len(asked["beta"]) == 5050
     assert_same_export(list(steps.values()), expected)

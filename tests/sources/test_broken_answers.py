@@ -1,4 +1,4 @@
-"""HTTP 200 with a body that is empty, cut short or a page for browsers is requested again, as stock wandb does."""
+"""HTTP 200 with a body that is empty, cut short or an HTML page is requested again, as stock wandb does."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ def halved(body: bytes) -> bytes:
 
 
 def at_a_brace(body: bytes) -> bytes:
-    """Ends as whole answers do."""
+    """Ends like a complete answer."""
     return body[: body.rindex(b"}", 0, len(body) * 2 // 3) + 1]
 
 
 BREAKS: dict[str, Callable[[Answer], Answer]] = {
     "empty": lambda whole: Answer(b""),
     "blank": lambda whole: Answer(b" \n"),
-    "page for browsers": lambda whole: Answer(b"<!DOCTYPE html><html>502</html>", 200, PAGE),
+    "HTML page": lambda whole: Answer(b"<!DOCTYPE html><html>502</html>", 200, PAGE),
     "text": lambda whole: Answer(b"upstream connect error"),
     "cut in front": lambda whole: Answer(whole.body[:9]),
     "cut in half": lambda whole: Answer(halved(whole.body)),
@@ -57,7 +57,7 @@ def _no_waits(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def breaking(break_answer: Callable[[Answer], Answer]) -> Callable[[Received], Answer]:
-    """Breaks the first answer to each request."""
+    """Truncates or replaces the first answer to each request."""
     asked: set[str] = set()
     whole = answer_from(BACKEND)
 
@@ -120,7 +120,7 @@ def test_other_queries_are_sent_again(server: GraphQLServer, name: str) -> None:
     ("body", "reason"),
     [
         (b"", "not JSON but empty"),
-        (b" <HTML>", "not JSON but a page for browsers: check that the base URL"),
+        (b" <HTML>", "not JSON but an HTML page: check that the base URL"),
         (b'{"data": {', "not JSON, or was cut short"),
     ],
 )

@@ -1,4 +1,4 @@
-"""histscan.Client: what it sends and to whom, what it gives back, and what it says when that fails."""
+"""histscan.Client: what it sends and to which server, what it returns, and its errors."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ QUERY = "query Viewer { viewer { id } }"
 
 @pytest.fixture
 def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The seconds that requests would have waited before they were sent again."""
+    """The waits before retries, in seconds, which are recorded and skipped."""
     waited: list[float] = []
     monkeypatch.setattr(retry, "sleep", waited.append)
     monkeypatch.setattr(retry, "random", lambda: 1.0)
@@ -54,7 +54,7 @@ def login_of(request: Received) -> str | None:
 
 
 def in_turn(*answers: Answer) -> Callable[[Received], Answer]:
-    """Gives each answer once, and the last one for ever."""
+    """Returns each answer once, and then always the last one."""
     left = list(answers)
     return lambda request: left.pop(0) if len(left) > 1 else left[0]
 
@@ -247,7 +247,7 @@ def test_takes_no_cookies(server: GraphQLServer) -> None:
     assert "Cookie" not in server.received[1].headers
 
 
-# What comes back
+# Answers
 
 
 def test_reads_compressed_answers(server: GraphQLServer) -> None:
@@ -297,11 +297,11 @@ def test_passes_on_errors_even_beside_data(server: GraphQLServer, errors: str) -
 @pytest.mark.parametrize(
     ("status", "advice"),
     [
-        (400, "does not take this request"),
+        (400, "does not accept this request"),
         (401, "check the API key, which came from the argument `api_key`"),
-        (403, "may not read that"),
+        (403, "does not have access"),
         (404, "check the base URL"),
-        (204, "does not take this request"),
+        (204, "does not accept this request"),
     ],
 )
 def test_says_what_to_do_and_does_not_ask_again(
@@ -341,7 +341,7 @@ def test_repeats_what_the_server_said(server: GraphQLServer, answer: Answer, sai
     assert said in str(failure.value)
 
 
-# Asking again
+# Retries
 
 
 @pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 504, 507, 520, 522, 524, 525, 530])
@@ -351,7 +351,7 @@ def test_asks_a_busy_or_failing_server_again(server: GraphQLServer, waits: list[
     assert waits == [0.5, 1.0]
 
 
-@pytest.mark.parametrize(("status", "advice"), [(429, "rate limit is used up"), (500, "try again later")])
+@pytest.mark.parametrize(("status", "advice"), [(429, "rate limit is exceeded"), (500, "try again later")])
 def test_gives_up_after_a_few_times(server: GraphQLServer, waits: list[float], status: int, advice: str) -> None:
     server.respond = lambda request: Answer(b"", status)
     with pytest.raises(HistoryRequestError, match=rf"HTTP {status}: .*{advice}.* \(tried 5 times\)"):
@@ -416,7 +416,7 @@ def test_does_not_wait_for_ever(server: GraphQLServer, waits: list[float], asked
 @given(header=st.text(st.characters(min_codepoint=32, max_codepoint=255)), name=st.sampled_from(HEADERS_OF_WAITS))
 @example(header="Wed, 21 Oct 99999 07:28:00 GMT", name="Retry-After")
 def test_no_header_of_a_wait_is_an_error(header: str, name: str) -> None:
-    wait = retry.wait_asked_for({"RateLimit-Remaining": "0", name: header})
+    wait = retry.requested_wait({"RateLimit-Remaining": "0", name: header})
     assert wait is None or wait >= 0.0
 
 
@@ -434,14 +434,14 @@ def test_asks_again_when_an_answer_breaks_off(server: GraphQLServer, waits: list
     server.respond = in_turn(Answer(OK.body[:10], length=len(OK.body)), OK)
     assert Client(server.url, KEY).execute(QUERY) == {"viewer": {"id": "me"}}
     server.respond = lambda request: Answer(OK.body[:10], length=len(OK.body))
-    with pytest.raises(HistoryRequestError, match=r"broke off within its answer \(tried 5 times\)"):
+    with pytest.raises(HistoryRequestError, match=r"in the middle of its answer \(tried 5 times\)"):
         Client(server.url, KEY).execute(QUERY)
     assert len(waits) == 1 + 4
 
 
 def test_says_when_compression_is_broken(server: GraphQLServer, waits: list[float]) -> None:
     server.respond = lambda request: Answer(b"not gzip", headers={"Content-Encoding": "gzip"})
-    with pytest.raises(HistoryRequestError, match="compression is broken"):
+    with pytest.raises(HistoryRequestError, match="could not be decompressed"):
         Client(server.url, KEY).execute(QUERY)
     assert len(waits) == 4
 
@@ -469,7 +469,7 @@ def test_says_when_a_server_is_silent(server: GraphQLServer) -> None:
 
 def test_does_not_take_a_server_without_tls_for_one_with(server: GraphQLServer, waits: list[float]) -> None:
     server.respond = lambda request: OK
-    with pytest.raises(HistoryRequestError, match="could not be reached safely"):
+    with pytest.raises(HistoryRequestError, match="could not be reached securely"):
         Client(server.url.replace("http:", "https:"), KEY).execute(QUERY)
     assert waits == []
     assert server.received == []

@@ -1,4 +1,4 @@
-"""TLS, certificates and proxies: what is honoured, and what is said when they fail."""
+"""TLS, certificates and proxies: which options are respected, and the errors when they fail."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def _bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="module")
 def secure() -> Iterator[GraphQLServer]:
-    """A server whose certificate is its own authority."""
+    """A server with a self-signed certificate."""
     with serving(lambda request: OK, VALID) as running:
         yield running
 
@@ -65,7 +65,7 @@ def test_a_missing_file_of_requests_is_an_error_that_names_it(
     secure: GraphQLServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "none.pem"))
-    with pytest.raises(HistoryRequestError, match=r"REQUESTS_CA_BUNDLE names .*none\.pem', which does not exist"):
+    with pytest.raises(HistoryRequestError, match=r"REQUESTS_CA_BUNDLE is set to .*none\.pem', which does not exist"):
         Client(secure.url, "k").execute(QUERY)
 
 
@@ -73,7 +73,7 @@ def test_a_missing_file_of_openssl_is_passed_over(
     secure: GraphQLServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "none.pem"))
-    with pytest.raises(HistoryRequestError, match="not from an authority that is known here"):
+    with pytest.raises(HistoryRequestError, match="not from a trusted certificate authority"):
         Client(secure.url, "k").execute(QUERY)
 
 
@@ -87,7 +87,7 @@ def test_an_unknown_authority(secure: GraphQLServer) -> None:
 def test_an_unknown_authority_of_exported_files(secure: GraphQLServer) -> None:
     before = len(secure.received)
     with pytest.raises(
-        HistoryRequestError, match=r"exported history, could not be reached safely.*CA_BUNDLE"
+        HistoryRequestError, match=r"exported history, could not be reached securely.*CA_BUNDLE"
     ) as failure:
         FileRequests(f"{secure.url}/file?signature=hunter2").get({}, (200,), lambda response: None)
     assert "hunter2" not in str(failure.value)
@@ -105,7 +105,7 @@ def test_a_certificate_that_does_not_hold(monkeypatch: pytest.MonkeyPatch, certi
     monkeypatch.setenv("SSL_CERT_FILE", str(CERTIFICATES / certificate))
     with (
         serving(lambda request: OK, CERTIFICATES / certificate) as server,
-        pytest.raises(HistoryRequestError, match=f"could not be reached safely: its TLS certificate {reason}"),
+        pytest.raises(HistoryRequestError, match=f"could not be reached securely: its TLS certificate {reason}"),
     ):
         Client(server.url, "k").execute(QUERY)
 
@@ -118,7 +118,7 @@ def test_a_file_without_certificates(secure: GraphQLServer, monkeypatch: pytest.
 
 
 def test_a_server_without_tls(server: GraphQLServer) -> None:
-    with pytest.raises(HistoryRequestError, match=r"safely: it does not speak TLS on this port.*write http://"):
+    with pytest.raises(HistoryRequestError, match=r"securely: it does not speak TLS on this port.*write http://"):
         Client(server.url.replace("http:", "https:"), "k").execute(QUERY)
 
 
@@ -151,13 +151,13 @@ def test_a_proxy_that_makes_no_tunnel(server: GraphQLServer, monkeypatch: pytest
 
 def test_a_proxy_with_no_address(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "http://:8080")
-    with pytest.raises(HistoryRequestError, match="proxy in HTTPS_PROXY or ALL_PROXY is no valid address"):
+    with pytest.raises(HistoryRequestError, match="proxy in HTTPS_PROXY or ALL_PROXY is not a valid address"):
         Client("https://wandb.invalid", "k", retries=0).execute(QUERY)
 
 
 def test_a_socks_proxy_without_pysocks(monkeypatch: pytest.MonkeyPatch) -> None:
     def missing(*arguments: Any, **options: Any) -> NoReturn:
-        # As requests puts it where PySocks is not installed.
+        # The text of requests if PySocks is not installed.
         raise InvalidSchema("Missing dependencies for SOCKS support.")
 
     monkeypatch.setattr(requests.adapters, "SOCKSProxyManager", missing)
@@ -168,7 +168,7 @@ def test_a_socks_proxy_without_pysocks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class Socks:
-    """A SOCKS 5 proxy on loopback that leads every connection to one address."""
+    """A SOCKS 5 proxy on loopback that forwards every connection to one address."""
 
     def __init__(self, port: int) -> None:
         self._target = port

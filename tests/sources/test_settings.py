@@ -1,4 +1,4 @@
-"""The server, the default names and the key are those that wandb takes in the same folder and environment."""
+"""The server, the default names and the key are those that wandb uses in the same folder and environment."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def test_an_empty_address_in_the_environment_is_none(enter: Any) -> None:
     ],
 )
 def test_settings_that_cannot_be_read_are_not_passed_over(enter: Any, text: str, reason: str) -> None:
-    """They may name another server than the one that the key would go to."""
+    """They may name another server than the one to which the key would be sent."""
     enter(Case({"wandb/settings": text}, {"WANDB_API_KEY": COMPANY_KEY}))
     with pytest.raises(HistoryRequestError, match=rf"wandb/settings, .*{reason}.*WANDB_BASE_URL") as failure:
         Client()
@@ -199,7 +199,7 @@ def test_says_where_a_wrong_address_stands(enter: Any) -> None:
     ],
 )
 def test_reads_what_wandb_login_writes(enter: Any, host: str) -> None:
-    """wandb quotes what is special in a shell, which Python's netrc takes for a part of the name."""
+    """wandb quotes shell characters, and Python's netrc keeps the quotes as part of the name."""
     enter(Case({"~/.netrc": login("x.example.com", OTHER_KEY)}))
     write_netrc_auth(host=host, api_key=COMPANY_KEY)
     assert key_for(host) == COMPANY_KEY
@@ -214,12 +214,12 @@ def test_names_of_hosts_have_no_case(enter: Any) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("machine a login b password c\nmachine x login y hunter2\n\n", "at line 2: no API key"),
-        ("machine a login b password c\n\nmachine x hunter2 y\n", "at line 3: no API key"),
-        ("hunter2\n", "at line 1: no API key"),
-        ("hunter2", "at line 1: no API key"),
-        # Python 3.10 takes it for an error of the whole file.
-        ("machine api.wandb.ai\n  login user\n", "api.wandb.ai, but no password|at line [123]: no API key"),
+        ("machine a login b password c\nmachine x login y hunter2\n\n", "in line 2: no API key"),
+        ("machine a login b password c\n\nmachine x hunter2 y\n", "in line 3: no API key"),
+        ("hunter2\n", "in line 1: no API key"),
+        ("hunter2", "in line 1: no API key"),
+        # Python 3.10 reports it as a syntax error.
+        ("machine api.wandb.ai\n  login user\n", "api.wandb.ai, but no password|in line [123]: no API key"),
     ],
 )
 def test_a_netrc_out_of_order_is_a_warning_with_its_line(enter: Any, text: str, message: str) -> None:
@@ -231,7 +231,7 @@ def test_a_netrc_out_of_order_is_a_warning_with_its_line(enter: Any, text: str, 
 
 def test_a_netrc_that_is_none(enter: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     work = enter(Case({"n/x": "", "binary": ""}, {"NETRC": "n"}))
-    with pytest.warns(CredentialsWarning, match="netrc file n can't be read, .*Is a directory"):
+    with pytest.warns(CredentialsWarning, match=r"netrc file n can't be read \(Is a directory"):
         Client()
     (work / "binary").write_bytes(b"machine api.wandb.ai login user password \xff\xfe\n")
     monkeypatch.setenv("NETRC", "binary")

@@ -1,4 +1,4 @@
-"""A full rate limit makes a client send fewer requests at once, and all of them wait."""
+"""An exceeded rate limit makes a client send fewer requests at once, and delays all of them."""
 
 from __future__ import annotations
 
@@ -24,52 +24,52 @@ BACKEND = HistoryBackend(training_rows(range(100)))
 
 
 def test_requests_are_not_limited_before_the_server_says_so() -> None:
-    turns = Throttle()
-    tickets = [turns.enter(0.0) for _ in range(100)]
+    requests = Throttle()
+    tickets = [requests.enter(0.0) for _ in range(100)]
     for ticket in tickets:
-        turns.leave(ticket, 200)
-    assert turns.limit is None
+        requests.leave(ticket, 200)
+    assert requests.limit is None
 
 
 def test_requests_that_fail_together_halve_the_limit_once() -> None:
-    turns = Throttle()
-    tickets = [turns.enter(0.0) for _ in range(8)]
+    requests = Throttle()
+    tickets = [requests.enter(0.0) for _ in range(8)]
     for ticket in tickets:
-        turns.leave(ticket, 429)
-    assert turns.limit == 4
-    turns.leave(turns.enter(0.0), 429)
-    assert turns.limit == 1
-    turns.leave(turns.enter(0.0), 500)
-    assert turns.limit == 1
+        requests.leave(ticket, 429)
+    assert requests.limit == 4
+    requests.leave(requests.enter(0.0), 429)
+    assert requests.limit == 1
+    requests.leave(requests.enter(0.0), 500)
+    assert requests.limit == 1
 
 
 def test_successes_raise_the_limit_until_there_is_none() -> None:
-    turns = Throttle()
-    turns.leave(turns.enter(0.0), 429)
+    requests = Throttle()
+    requests.leave(requests.enter(0.0), 429)
     successes = 0
-    while turns.limit is not None:
-        limit = turns.limit
+    while requests.limit is not None:
+        limit = requests.limit
         for _ in range(limit):
-            assert turns.limit == limit
-            turns.leave(turns.enter(0.0), 200)
+            assert requests.limit == limit
+            requests.leave(requests.enter(0.0), 200)
             successes += 1
     assert successes == sum(range(1, 16))
 
 
 def test_a_request_waits_for_its_turn() -> None:
-    turns = Throttle()
-    turns.leave(turns.enter(0.0), 429)
-    first = turns.enter(0.0)
+    requests = Throttle()
+    requests.leave(requests.enter(0.0), 429)
+    first = requests.enter(0.0)
     entered = threading.Event()
 
     def enter() -> None:
-        turns.leave(turns.enter(0.0), 500)
+        requests.leave(requests.enter(0.0), 500)
         entered.set()
 
     second = threading.Thread(target=enter)
     second.start()
     assert not entered.is_set()
-    turns.leave(first, None)
+    requests.leave(first, None)
     assert entered.wait(PATIENCE)
     second.join()
 
@@ -84,14 +84,14 @@ def test_what_is_asked_of_one_request_holds_for_all(monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr(retry, "sleep", sleep)
     monkeypatch.setattr(throttle, "monotonic", lambda: now[0])
-    turns = Throttle()
-    until = turns.hold(5.0)
-    turns.leave(turns.enter(until), 200)
+    requests = Throttle()
+    until = requests.back_off(5.0)
+    requests.leave(requests.enter(until), 200)
     assert waited == []
     now[0] += 2.0
-    turns.leave(turns.enter(0.0), 200)
+    requests.leave(requests.enter(0.0), 200)
     assert waited == [3.0]
-    turns.leave(turns.enter(0.0), 200)
+    requests.leave(requests.enter(0.0), 200)
     assert waited == [3.0]
 
 
@@ -121,7 +121,7 @@ def test_a_scan_asks_for_fewer_pages_at_once_after_a_full_rate_limit(server: Gra
     client = Client(server.url)
     assert row_texts(HistoryScan(client, RUN, 0, 100, 10, prefetch=4)) == row_texts(BACKEND.rows)
     assert len(server.received) == 4 + 10
-    # The server counts before the client knows of the answer, so one may have just gone.
+    # The server counts before the client has the answer, so one request may have just ended.
     assert max(under_way[:2]) <= 2
 
 

@@ -1,4 +1,4 @@
-"""Pages from the raw answers of wandb's own client; any other client is asked as it is."""
+"""Pages from the raw answers of wandb's own client; any other client is called unchanged."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_the_client_itself_is_left_as_it_is(client: RetryingClient) -> None:
 
 
 class Subclass(RetryingClient):  # type: ignore[misc]
-    """A client that sees what its base class returns."""
+    """A client that records what its base class returns."""
 
     def execute(self, *arguments: Any, **options: Any) -> Any:
         answer = super().execute(*arguments, **options)
@@ -78,7 +78,7 @@ class Subclass(RetryingClient):  # type: ignore[misc]
 
 
 def seeing(execute: Callable[..., Any]) -> Callable[..., Any]:
-    """What a tracing library puts around a method: it says that it is the method, and looks at what that returns."""
+    """A wrapper like those of tracing libraries: it looks like the method, and records what that returns."""
 
     @functools.wraps(execute)
     def traced(*arguments: Any, **options: Any) -> Any:
@@ -144,7 +144,7 @@ def test_a_changed_client_gets_what_it_expects(
 
 
 def test_a_session_may_keep_its_responses(client: RetryingClient) -> None:
-    """As sessions with a cache do."""
+    """Like sessions with a cache."""
     kept: list[requests.Response] = []
 
     def keep(response: requests.Response, **options: Any) -> None:
@@ -164,7 +164,7 @@ def test_a_retry_ends_with_its_scan(client: RetryingClient, server: GraphQLServe
     server.respond = respond
     scan = HistoryScan(client, RUN, 0, 30, 10, prefetch=1)
     assert next(scan)["_step"] == 0
-    # wandb's client would go on for some 20 seconds, with four tries or five.
+    # wandb's client would continue for about 20 seconds, with four or five attempts.
     del scan
     assert_nothing_is_left()
     assert sum(first_step(request.payload["variables"]) > 0 for request in server.received) <= 1

@@ -11,8 +11,7 @@ from typing import Any
 import histscan
 from histscan._core.page import Page
 from histscan._core.pages import TextPage
-from histscan._core.scan import RowScan
-from histscan.columns.frames import ColumnExports
+from histscan.columns.scan import Scan
 from histscan.history import BetaHistoryScan, HistoryScan, SampledHistoryScan
 from tests.support import wire
 from tests.support.column_rows import FLOATS, JSON, TEXT
@@ -53,7 +52,7 @@ TYPES = {
 }
 
 
-class PageScan(RowScan, ColumnExports):
+class PageScan(Scan):
     """A scan over pages that a function makes."""
 
     def __init__(self, make_page: Callable[[int], Page | None]) -> None:

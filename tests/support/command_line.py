@@ -18,7 +18,7 @@ def run(*arguments: str | Path, **options: Any) -> subprocess.CompletedProcess[s
 
 
 def check_refused(finished: subprocess.CompletedProcess[str], code: int, *words: str) -> None:
-    """Checks that a mistake gives one line that says what is wrong."""
+    """Checks that an error is reported as one line that contains the words."""
     assert finished.returncode == code
     assert finished.stdout == ""
     assert finished.stderr.startswith("histscan: error: ")

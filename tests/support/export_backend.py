@@ -1,4 +1,4 @@
-"""A server of a short run, part of which lies in exported files; what it sends can be changed."""
+"""A server of a short run that is partly in exported files; tests can change what it sends."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def parquet(steps: range) -> bytes:
 
 
 class Backend:
-    """A server of ten rows, the first of them in files; what it sends can be changed."""
+    """A server of ten rows, the first of them in files; tests can change what it sends."""
 
     def __init__(self, server: GraphQLServer) -> None:
         self.server = server
@@ -52,7 +52,7 @@ class Backend:
         return data_answer({"project": {"run": fields}})
 
     def scan(self, source: Any = "parquet") -> Any:
-        # More than two pages: "auto" asks for files then.
+        # More than two pages, so that "auto" requests files.
         return histscan.Api(self.server.url, KEY).run("e/p/r").scan_history(page_size=3, source=source)
 
     def rows(self, source: Any = "parquet") -> str:

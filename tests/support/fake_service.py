@@ -1,4 +1,4 @@
-"""A history service in memory: takes and gives the messages that wandb-core does, anew from bytes each time."""
+"""A history service in memory, which takes and returns the messages of wandb-core, parsed from bytes each time."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from histscan import proto
 
-# A row of the service: its step, and its items as key and JSON text.
+# A row of the service: its step, and its items as pairs of key and JSON text.
 ServiceRow = tuple[int, list[tuple[str, str]]]
 
 
@@ -26,7 +26,7 @@ class FakeService:
         self.requests: list[bytes] = []
 
     def send_api_request(self, request: Any, timeout: float | None = None) -> Any:
-        """Answers one request in messages of the family it came in."""
+        """Answers one request with messages of the same family."""
         message = proto.ApiRequest.FromString(request.SerializeToString())
         message.api_id = ""
         self.requests.append(message.SerializeToString(deterministic=True))
@@ -34,7 +34,7 @@ class FakeService:
         return self._family_of(request).FromString(answer.SerializeToString())
 
     def answer(self, request: proto.ReadRunHistoryRequest) -> proto.ApiResponse:
-        """Works out the answer to a history request."""
+        """Makes the answer to a history request."""
         kind = request.WhichOneof("request")
         answer = proto.ReadRunHistoryResponse()
         if kind == "scan_run_history_init":
@@ -54,7 +54,7 @@ class FakeService:
 
     @property
     def windows(self) -> list[tuple[int, int]]:
-        """The step windows asked for so far."""
+        """The step windows requested so far."""
         asked = [message.scan_run_history for message in self.history_requests("scan_run_history")]
         return [(window.min_step, window.max_step) for window in asked]
 
@@ -78,5 +78,5 @@ class FakeService:
 
 
 def service_rows(rows: Iterable[Mapping[str, Any]]) -> list[ServiceRow]:
-    """Rows with `_step` as the service has them."""
+    """Rows with `_step`, in the form of the service."""
     return [(row["_step"], [(key, json.dumps(value)) for key, value in row.items()]) for row in rows]

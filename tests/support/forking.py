@@ -22,11 +22,11 @@ FORKS = [
 """Marks of a module whose tests fork."""
 
 PATIENCE = 60
-"""Seconds after which a process that should have answered hangs; never waited for when all is well."""
+"""Seconds after which a process is considered stuck; never waited for in a passing test."""
 
 
 class Forked(Generic[_Result]):
-    """A forked process that calls a function once it is told to.
+    """A forked process that calls a function on request.
 
     Args:
         function: What to call there; its result must pickle.
@@ -49,8 +49,8 @@ class Forked(Generic[_Result]):
         os.close(child_start)
 
     def result(self) -> _Result:
-        """Tells the process to begin and returns what the function returned there."""
-        # Not by closing it: processes forked meanwhile have it open, too.
+        """Starts the call and returns its result."""
+        # Not by closing it: processes forked meanwhile also have it open.
         os.write(self._start, b"!")
         os.close(self._start)
         try:

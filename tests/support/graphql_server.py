@@ -1,4 +1,4 @@
-"""An HTTP server on loopback that answers GraphQL requests as a test wants it to."""
+"""An HTTP server on loopback that answers GraphQL requests as a test specifies."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Received:
 
     @property
     def operation(self) -> str:
-        """The name of the operation asked for."""
+        """The name of the requested operation."""
         found = re.search(r"query\s+(\w+)", self.payload["query"])
         assert found is not None
         return found.group(1)
@@ -59,7 +59,7 @@ def json_answer(value: Any, status: int = 200) -> Answer:
 
 
 def compressed(answer: Answer) -> Answer:
-    """The answer, sent with gzip."""
+    """The answer, compressed with gzip."""
     return Answer(gzip.compress(answer.body), answer.status, answer.headers | {"Content-Encoding": "gzip"})
 
 
@@ -79,7 +79,7 @@ class GraphQLServer:
 
 @contextlib.contextmanager
 def serving(respond: Respond, certificate: Path | None = None) -> Iterator[GraphQLServer]:
-    """Runs a server on a free port of loopback; with TLS if it is given a certificate and its key."""
+    """Runs a server on a free port of loopback; with TLS if a certificate and its key are given."""
     served = GraphQLServer("", respond)
 
     class Handler(BaseHTTPRequestHandler):
@@ -113,7 +113,7 @@ def serving(respond: Respond, certificate: Path | None = None) -> Iterator[Graph
         daemon_threads = True
 
         def handle_error(self, request: Any, client_address: Any) -> None:
-            # A client may hang up; anything else is the test's own mistake.
+            # A client may disconnect; anything else is an error in the test.
             if not isinstance(sys.exc_info()[1], ConnectionError):
                 super().handle_error(request, client_address)
 

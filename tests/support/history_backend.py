@@ -1,4 +1,4 @@
-"""A history server's answers, worked out in memory: what a GraphQL backend returns for the two history operations.
+"""A history server's answers, made in memory: what a GraphQL backend returns for the two history operations.
 
 It stands behind an in-memory client and behind the loopback HTTP server alike, so that a scan can be compared over
 both.
@@ -14,7 +14,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class RunName:
-    """A run as scans see it."""
+    """A run with the attributes that scans need."""
 
     entity: str = "team"
     project: str = "vision"
@@ -88,7 +88,7 @@ class HistoryBackend:
 
 
 class MemoryClient:
-    """A client with no network in between, of the kind that takes any document and gives parsed data.
+    """A client without a network, which takes any document and returns parsed data.
 
     Args:
         backend: What answers.
@@ -107,24 +107,24 @@ class MemoryClient:
 
 
 def operation_name(document: Any) -> str:
-    """The name of a document's operation, whether gql 4 or wandb's own gql made it."""
+    """The name of a document's operation, for documents of gql 4 and of wandb's own gql."""
     name: str = getattr(document, "document", document).definitions[0].name.value
     return name
 
 
 def row_texts(rows: Iterable[Any]) -> list[str]:
-    """Rows so that equality means the same values, types and order of keys, NaN included."""
+    """Rows in a form whose equality compares values, types and order of keys, including NaN."""
     return [repr(row) for row in rows]
 
 
 def collect(rows: Iterable[Any], into: list[Any]) -> None:
-    """Appends rows to a list one by one, so that those before a failure are in it."""
+    """Appends rows to a list one by one, so that it has those before a failure."""
     for row in rows:
         into.append(row)
 
 
 def _sample_down(found: list[Any], samples: int) -> list[Any]:
-    """Takes samples at even distances, the first row and the last among them."""
+    """Takes evenly spaced samples, including the first row and the last."""
     if len(found) <= samples:
         return found
     return [found[index * (len(found) - 1) // max(1, samples - 1)] for index in range(samples)]

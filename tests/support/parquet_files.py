@@ -1,4 +1,4 @@
-"""Parquet files for tests, and what the rows of several of them are."""
+"""Parquet files for tests, and the rows that several of them have together."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ Row = dict[str, Any]
 
 
 def write_parquet(path: Path, columns: Any, **options: Any) -> Path:
-    """Writes columns as a Parquet file, with all that makes reading them hard if asked for by pyarrow's options."""
+    """Writes columns as a Parquet file. Options of pyarrow can make it hard to read."""
     table = columns if isinstance(columns, pyarrow.Table) else pyarrow.table(columns)
     pyarrow.parquet.write_table(table, path, **options)
     return path
 
 
 def merged_rows(tables: Sequence[Any], low: int = 0, stop: float = math.inf) -> list[Row]:
-    """The rows of several files by the rules: in order of step, then of files; repeats of other files left out."""
+    """The expected rows of several files: sorted by step, then by file, without repeats from other files."""
     entries = []
     for origin, table in enumerate(tables):
         steps = [None if step is None or step != step else int(step) for step in table.column("_step").to_pylist()]
@@ -41,7 +41,7 @@ def merged_rows(tables: Sequence[Any], low: int = 0, stop: float = math.inf) -> 
 
 
 def is_repeat(row: Any, other: Any) -> bool:
-    """Whether values are equal, whatever the order of keys; bools are no numbers, and NaN is equal to itself."""
+    """Returns True if values are equal in any order of keys; bools are not numbers, and NaN equals itself."""
     return same(_canonical(row), _canonical(other))
 
 
@@ -51,7 +51,7 @@ def _canonical(value: Any) -> Any:
     if isinstance(value, list):
         return [_canonical(item) for item in value]
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    # 0.0 is -0.0 by Python's own comparison.
+    # Python's comparison does not distinguish 0.0 and -0.0.
     return float(value) + 0.0 if is_number else value
 
 
@@ -61,7 +61,7 @@ def with_keys(rows: Iterable[Row], keys: Sequence[str]) -> list[Row]:
 
 
 def chunk_bounds(path: Path, group: int, column: str) -> tuple[int, int]:
-    """Where in a file the bytes of a column of a row group are."""
+    """The position in a file of a column of a row group."""
     metadata = pyarrow.parquet.read_metadata(path).row_group(group)
     (chunk,) = (
         metadata.column(place)
@@ -73,7 +73,7 @@ def chunk_bounds(path: Path, group: int, column: str) -> tuple[int, int]:
 
 
 def spoil(path: Path, group: int, column: str) -> None:
-    """Overwrites a column of a row group with bytes that can't be read as one."""
+    """Overwrites a column of a row group with invalid bytes."""
     begin, end = chunk_bounds(path, group, column)
     content = bytearray(path.read_bytes())
     content[begin:end] = b"\xff" * (end - begin)

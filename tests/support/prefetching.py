@@ -1,4 +1,4 @@
-"""What the tests of pages fetched ahead share: a server that holds answers back, and the threads at work."""
+"""Shared by the tests of prefetching: a server that delays answers, and a check for running threads."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.support.graphql_server import Answer, Received, answer_from
 from tests.support.history_backend import HistoryBackend, training_rows
 
 PATIENCE = 30
-"""Seconds after which a thread that should have ended has not; never waited for when all is well."""
+"""Seconds after which a thread is considered stuck; never waited for in a passing test."""
 
 BACKEND = HistoryBackend(training_rows(range(200)))
 
@@ -28,20 +28,20 @@ def assert_threads_end() -> None:
 
 
 def assert_nothing_is_left() -> None:
-    """Sees that scans which are not in use any more have left no thread behind."""
+    """Checks that scans that are no longer in use have left no thread running."""
     gc.collect()
     assert_threads_end()
     assert cleanup.flush(timeout=PATIENCE)
 
 
 def first_step(variables: Any) -> int:
-    """The first step of the window that a request asks for."""
+    """The first step of the requested window."""
     step: int = json.loads(variables["spec"])["minStep"] if "spec" in variables else variables["minStep"]
     return step
 
 
 class Gate:
-    """Lets a server answer the first page, and keeps it from answering any other."""
+    """Makes a server answer the first page and block all others."""
 
     def __init__(self) -> None:
         self.is_open = threading.Event()

@@ -8,7 +8,7 @@ RUN_IDS = [f"run{number}" for number in range(30)]
 
 
 def project_of(variables: Any) -> Any:
-    """The part of a listing of RUN_IDS that is asked for."""
+    """The requested part of a listing of RUN_IDS."""
     first = int(variables["after"] or 0)
     stop = first + variables["first"]
     edges = [{"node": {"name": name}} for name in RUN_IDS[first:stop]]

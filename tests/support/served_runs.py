@@ -25,19 +25,19 @@ def log_of(run: str) -> histscan.LogRun:
 
 
 def canonical(value: Any) -> Any:
-    """The value with the members of mappings in order."""
+    """Returns the value with the members of mappings sorted."""
     if isinstance(value, dict):
         return {key: canonical(value[key]) for key in sorted(value)}
     return [canonical(item) for item in value] if isinstance(value, list) else value
 
 
 def same(value: Any, other: Any) -> bool:
-    """Whether values are equal and of the same types; NaN is equal to NaN, and the order of members does not count."""
+    """Returns True if values and their types are equal; NaN equals NaN, and the order of members is ignored."""
     return repr(canonical(value)) == repr(canonical(other))
 
 
 def exported(value: Any) -> Any:
-    """The value as an export gives it back: what is null and what is missing is the same, and so are 1 and 1.0."""
+    """Returns the value as exported files store it: null equals missing, and 1 equals 1.0."""
     if isinstance(value, dict):
         return {key: exported(item) for key, item in value.items() if item is not None}
     if isinstance(value, list):

@@ -1,4 +1,4 @@
-"""Folders and environments in which wandb finds its settings, and what the real wandb makes of them.
+"""Folders and environments in which wandb finds its settings, and what the real wandb reads from them.
 
 `resolve_with_wandb` runs this very file as a script, with the running interpreter or that of another release.
 """
@@ -113,7 +113,7 @@ CASES = {
 
 
 def resolve_with_wandb(folder: Path, python: str = sys.executable) -> dict[str, dict[str, Any]]:
-    """Has wandb resolve all cases, in a process of its own.
+    """Resolves all cases with wandb, in a separate process.
 
     Args:
         folder: Where the cases' folders are made.

@@ -1,4 +1,4 @@
-"""A server that the real wandb-core uploads a run to, on loopback: what it sends is what W&B would get.
+"""A server on loopback to which the real wandb-core uploads a run: it receives what W&B would.
 
 It answers the few mutations that `wandb sync` of 0.26.1 needs, and keeps what arrives.
 """

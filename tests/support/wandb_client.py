@@ -1,4 +1,4 @@
-"""Ask the real wandb client, in a process of its own that sees nothing but a server on loopback.
+"""Ask the real wandb client, in a separate process that can only reach a server on loopback.
 
 `ask_wandb` hands questions to a fresh interpreter, which runs this very file as a script, and returns the answers with
 their types. Another interpreter answers with the release of wandb that it has installed.
@@ -118,7 +118,7 @@ def client_environment(url: str, workspace: Path, api_key: str = ANY_KEY) -> dic
 
 
 def leave(code: int = 0) -> NoReturn:
-    """End the process that wandb was asked in, without wandb's own farewell.
+    """End the process without running wandb's exit handlers.
 
     wandb waits at exit for its wandb-core. Where the pipe between them breaks before the word to end is through, as
     happens now and then, both would stay for ten minutes. A wandb-core whose client is gone ends by itself.
@@ -149,24 +149,24 @@ def _answer(api: Any, question: dict[str, Any]) -> Any:
 
 
 def plain(value: Any) -> Any:
-    """Make dicts of wandb's own mappings, of which a summary consists."""
+    """Convert wandb's own mappings, of which a summary consists, to dicts."""
     return {key: plain(value[key]) for key in value.keys()} if _is_mapping(value) else value  # noqa: SIM118
 
 
 def _is_mapping(value: Any) -> bool:
-    # A scan has `keys`, too, but they are a list.
+    # A scan also has `keys`, but as a list.
     return callable(getattr(value, "keys", None))
 
 
 def _ask(parcel: Path) -> None:
-    """Answer the questions in `parcel`, and leave the answers there."""
+    """Answer the questions in `parcel`, and write the answers there."""
     import wandb
 
     api = None
     answers: list[tuple[bool, Any]] = []
     for question in pickle.loads(parcel.read_bytes()):
         try:
-            # Without a valid key the very first step fails; that is an answer, too.
+            # Without a valid key, the first call fails, which is an answer too.
             api = wandb.Api() if api is None else api
             answers.append((False, _answer(api, question)))
         except Exception as error:

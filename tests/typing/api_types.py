@@ -8,11 +8,11 @@ from typing import Any
 from typing_extensions import assert_type
 
 import histscan
-from histscan.api.exported import ExportedScan
-from histscan.api.scans import RunScan, RunScanOfKeys
+from histscan.columns.scan import Scan
+from histscan.runs import contracts
 
-assert_type(histscan.open("entity/project/run_id"), histscan.LogRun | histscan.ParquetRun | histscan.Run)
-assert_type(histscan.open(Path("entity/project/run_id")), histscan.LogRun | histscan.ParquetRun)
+assert_type(histscan.open("entity/project/run_id"), contracts.Run)
+assert_type(histscan.open(Path("entity/project/run_id")), contracts.FileRun)
 
 api = histscan.Api(base_url="https://api.wandb.ai", api_key=None, timeout=10)
 runs = api.runs("entity/project", filters={"state": "finished"}, order="-created_at", per_page=10)
@@ -30,7 +30,7 @@ assert_type(run.config, dict[str, Any])
 assert_type(run.summary["loss"], Any)
 assert_type(run.lastHistoryStep, int)
 scan = run.scan_history(keys=["loss"], page_size=500, min_step=3, max_step=None, any_key=True)
-assert_type(scan, RunScan | RunScanOfKeys | ExportedScan)
+assert_type(scan, Scan)
 assert_type(next(scan), dict[str, Any])
 run.scan_history(source="files")  # type: ignore[arg-type]
 run.scan_history(steps=3)  # type: ignore[call-arg]

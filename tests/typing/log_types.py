@@ -8,10 +8,12 @@ from typing import Any
 from typing_extensions import assert_type
 
 import histscan
+from histscan.runs.contracts import FileRun
+from histscan.runs.file_scan import FileScan
 
-assert_type(histscan.open(Path("run.wandb"), on_corrupt="skip"), histscan.LogRun | histscan.ParquetRun)
+assert_type(histscan.open(Path("run.wandb"), on_corrupt="skip"), FileRun)
 opened = histscan.open(["history/0.parquet", Path("history/1.parquet")])
-assert_type(opened.scan_history(["loss"]), histscan.LogScan | histscan.ParquetScan)
+assert_type(opened.scan_history(["loss"]), FileScan)
 assert_type(opened.file, Path)
 assert_type(opened.summary, dict[str, Any])
 for row in opened.scan_history():

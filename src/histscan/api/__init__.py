@@ -1,1 +1,1 @@
-"""Runs on a W&B server, by name: the habits of those who use ``wandb.Api()``, without wandb."""
+"""Runs on a W&B server, by name: used like ``wandb.Api()``, without wandb."""

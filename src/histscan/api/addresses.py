@@ -1,4 +1,4 @@
-"""Addresses of the pages of runs and projects, as people copy them from a browser."""
+"""Addresses of the web pages of runs and projects, as copied from a browser."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from histscan.sources.servers import api_of_page_host, app_url, is_same_server
 __all__ = ["PageAddress", "is_page_address", "parse_page_address", "without_secrets"]
 
 _ADDRESS = re.compile(r"https?://", re.IGNORECASE)
-# The part of W&B's newer pages that goes before the entity.
+# The first part of the path in the addresses of W&B's newer pages, before the entity.
 _FORGE_PREFIX = "wandb"
 
 
 class PageAddress(NamedTuple):
-    """What the address of a page tells.
+    """The parts of the address of a web page.
 
     Attributes:
         base_url: The address of the server's API.
@@ -32,7 +32,7 @@ class PageAddress(NamedTuple):
 
 
 def is_page_address(text: str) -> bool:
-    """Returns True if a text is the address of a page: one of http, or one of W&B's cloud, which may go without https.
+    """Returns True if a text is the address of a web page. For W&B's cloud, ``https://`` may be missing.
 
     Args:
         text: Any text.
@@ -43,18 +43,18 @@ def is_page_address(text: str) -> bool:
 
 
 def parse_page_address(text: str, base_url: str) -> PageAddress | None:
-    """Reads the address of a page of a run or project.
+    """Parses the address of a web page of a run or project.
 
     Args:
-        text: ``https://wandb.ai/entity/project/runs/run_id?nw=…``, or that of a project, or of any page below them such
-            as ``/overview`` or ``/workspace``. For W&B's own cloud, ``https://`` may be missing.
-        base_url: The address of the API of the server in use, whose pages are recognised as its own.
+        text: ``https://wandb.ai/entity/project/runs/run_id?nw=…``, the address of a project, or one of a page below
+            them such as ``/overview`` or ``/workspace``. For W&B's own cloud, ``https://`` may be missing.
+        base_url: The API address of the configured server, whose pages are recognised by their host and path.
 
     Returns:
-        What it tells; None if it is no address.
+        The parts; None if the text is not an address.
 
     Raises:
-        ValueError: It is an address, but not one of a run or project.
+        ValueError: It is an address, but not that of a run or project.
     """
     if not is_page_address(text):
         return None
@@ -66,16 +66,16 @@ def parse_page_address(text: str, base_url: str) -> PageAddress | None:
     if found is None:
         raise ValueError(
             f"{without_secrets(text)!r} is not the address of a run or project: "
-            "it must be like https://wandb.ai/entity/project/runs/run_id"
+            "pass one like https://wandb.ai/entity/project/runs/run_id"
         )
     return found
 
 
 def without_secrets(address: str) -> str:
-    """Returns an address for an error message, without user, password, query and fragment, which may be secret.
+    """Removes user, password, query and fragment, which may be secret, from an address for an error message.
 
     Args:
-        address: The address of a page, or any other text, which is returned as it is.
+        address: The address of a page. Any other text is returned unchanged.
     """
     if not is_page_address(address):
         return address
@@ -98,7 +98,7 @@ def _parse(address: str, base_url: str) -> PageAddress | None:
         server = base_url if is_same_server(base_url, cloud) else cloud
         prefix = names[:1] if host.endswith("forge.coreweave.com") and names[:1] == [_FORGE_PREFIX] else []
     else:
-        # Where a server is installed below a path, only the fixed word behind the names tells how long the path is.
+        # A server may be installed below a path: only the fixed word `runs` after the names shows where it ends.
         runs_at = next((place for place, name in enumerate(names) if name == "runs" and place >= 2), 2)
         prefix = names[: runs_at - 2]
         api_host = re.sub(r"^app\.", "api.", parts.netloc)
@@ -111,7 +111,7 @@ def _parse(address: str, base_url: str) -> PageAddress | None:
 
 
 def _is_below(netloc: str, names: list[str], address: str) -> bool:
-    """Returns True if a page's host and path begin as an address does."""
+    """Returns True if a page's host and path begin with those of an address."""
     prefix = _names_in(address)
     return netloc.lower() == urlsplit(address).netloc.lower() and names[: len(prefix)] == prefix
 

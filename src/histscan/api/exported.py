@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from histscan._core.arrow_rows import ArrowPage
 from histscan._core.page import Page
-from histscan._core.scan import RowScan
 from histscan.api.names import RunName
-from histscan.columns.frames import ColumnExports
+from histscan.columns.options import ColumnOptions
+from histscan.columns.scan import Pages, Scan
 from histscan.common.steps import STEP
 from histscan.errors import ExportWarning, GraphQLResponseError, HistoryError, ResponseShapeError
 from histscan.paging.options import ProgressOption
@@ -181,7 +181,7 @@ def _read_answer(exports: Mapping[str, Any] | None) -> tuple[list[str], list[int
         raise ResponseShapeError("`parquetHistory` in the server's answer is of another shape") from None
 
 
-class ExportedScan(RowScan, ColumnExports):
+class ExportedScan(Scan):
     """Reads what was exported from its files, and asks the server for the rest; made by `histscan.Run.scan_history`.
 
     Nothing is fetched before the first row is asked for. Rows come in the order of steps; those of one step come from
@@ -271,15 +271,15 @@ class ExportedScan(RowScan, ColumnExports):
         """
         files = self._file_scan(first=first)
         if files is not None:
-            for page in files._pages():
+            for page in files.pages():
                 if isinstance(page, ArrowPage) and page.last_step is not None:
                     # Rows of one step are never in two pages.
                     first = page.last_step + 1
                     yield first, page
-            first = max(first, files._stop_step)
+            first = max(first, files.max_step + 1)
         if first < self._stop_step:
             tail = self._make_tail(first, self._stop_step)
-            for page in tail._pages():
+            for page in tail.pages():
                 yield tail.page_offset, page
 
     def _load_next(self) -> None:
@@ -291,7 +291,8 @@ class ExportedScan(RowScan, ColumnExports):
             self._take_rows(page)
         self._note_progress(self.page_offset, page)
 
-    def _pages(self) -> Iterator[Page | list[Any]]:
+    def pages(self) -> Pages:
+        """See `Scan.pages`."""
         source = self.read_pages(self.min_step)
         if self._progress is not None:
             self._progress.start_over()
@@ -308,21 +309,34 @@ class ExportedScan(RowScan, ColumnExports):
         if self._progress is not None and len(page):
             self._progress.add_page(len(page), self.min_step, min(step, self._stop_step), self._stop_step)
 
-    def _column_keys(self, keys: Sequence[str] | None) -> Sequence[str] | None:
-        return super()._column_keys(self.keys if keys is None else keys)
+    @property
+    def column_keys(self) -> Sequence[str] | None:
+        """See `Scan.column_keys`."""
+        return self.keys
 
-    def _whole_file_scan(self, keys: Sequence[str] | None) -> ParquetScan | None:
+    def stop_before(self, stop_step: int) -> None:
+        """Changes the end of the scan, of what is read from now on.
+
+        Args:
+            stop_step: Step to stop at, exclusive.
+        """
+        self._stop_step = stop_step
+
+    def _file_scan_of(self, options: ColumnOptions) -> ParquetScan | None:
         """The scan of the files, if there is nothing in the range that is not in them."""
-        files = self._file_scan(keys)
-        return files if files is not None and files._stop_step >= self._stop_step else None
+        files = self._file_scan(options.with_default_keys(self.keys).keys)
+        return files if files is not None and files.max_step >= self.max_step else None
 
-    def _stream(self, keys: Sequence[str] | None = None, nested: str = "json", threads: int | None = None) -> Any:
-        files = self._whole_file_scan(keys)
-        return super()._stream(keys, nested, threads) if files is None else files._stream(keys, nested, threads)
+    def column_stream(self, options: ColumnOptions) -> Any:
+        """See `Frames.column_stream`."""
+        files = self._file_scan_of(options)
+        return super().column_stream(options) if files is None else files.column_stream(options)
 
-    def _batch_stream(self, keys: Sequence[str] | None, nested: str, rows: int) -> Any:
-        files = self._whole_file_scan(keys)
-        return super()._batch_stream(keys, nested, rows) if files is None else files._batch_stream(keys, nested, rows)
+    def batch_stream(self, options: ColumnOptions) -> Any:
+        """See `Frames.batch_stream`."""
+        files = self._file_scan_of(options)
+        return super().batch_stream(options) if files is None else files.batch_stream(options)
 
-    def _add_location(self, error: HistoryError) -> None:
+    def add_location(self, error: HistoryError) -> None:
+        """See `Scan.add_location`."""
         error.add_location(run="/".join(self._name))

@@ -1,4 +1,4 @@
-"""How runs and projects on a server are named."""
+"""Names of runs and projects on a server."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from histscan.sources.settings import find_setting
 
 __all__ = ["RunName", "looks_like_name", "parse_project", "parse_run"]
 
-# Names of projects may have the characters of patterns, except for the question mark.
+# Names of projects may contain wildcard characters, except for the question mark.
 _NAME = re.compile(r"[^/\\*?\[\]]+/(?!\*+/)[^/\\?]+/(runs/)?[^/\\*?\[\]]+")
-# A missing file is no reason to ask a server, so what begins, goes on or ends as paths do is not taken for a name.
+# A missing file must not cause a request to a server: a text with parts that are typical of paths is not a name.
 _PART_OF_PATH = re.compile(r"\.{1,2}|(offline-)?run-\d{8}_\d{6}.*|offline-run-.*|latest-run")
 _FIRST_OF_PATH = re.compile(r"[.~].*|runs")
 _END_OF_PATH = re.compile(
@@ -21,7 +21,7 @@ _END_OF_PATH = re.compile(
 
 
 class RunName(NamedTuple):
-    """Which run is meant.
+    """The full name of a run.
 
     Attributes:
         entity: The user or team.
@@ -35,10 +35,10 @@ class RunName(NamedTuple):
 
 
 def looks_like_name(text: str) -> bool:
-    """Returns True if a text has the shape ``entity/project/run_id``, and does not look like the path of a file.
+    """Returns True if a text has the form ``entity/project/run_id``, and does not look like the path of a file.
 
     Args:
-        text: What somebody wants to open; ``entity/project/runs/run_id`` is another way to write a name.
+        text: What the user wants to open. ``entity/project/runs/run_id`` is also a name.
     """
     if _NAME.fullmatch(text) is None or _END_OF_PATH.fullmatch(text):
         return False
@@ -47,23 +47,22 @@ def looks_like_name(text: str) -> bool:
 
 
 def parse_run(path: str, default_entity: Callable[[], str]) -> RunName:
-    """Reads a run's path.
+    """Parses a run's path.
 
     Args:
-        path: ``entity/project/run_id``, or that with ``runs/`` before the id, or with ``:`` for the last slash. Without
-            an entity, `default_entity` gives one; without a project, ``WANDB_PROJECT`` or a
-            settings file does.
-        default_entity: Is called for the entity where it is needed.
+        path: ``entity/project/run_id``, also with ``runs/`` before the id, or with ``:`` instead of the last slash.
+            Without an entity, `default_entity` is used; without a project, ``WANDB_PROJECT`` or a settings file.
+        default_entity: Called for the entity if the path has none.
 
     Returns:
         The name.
 
     Raises:
-        ValueError: The path names no run.
+        ValueError: The path is not that of a run.
     """
     if not isinstance(path, str):
-        raise ValueError(f"a run's path is text such as 'entity/project/run_id', not {path!r}")
-    # As wandb reads a path.
+        raise ValueError(f"a run's path must be a string such as 'entity/project/run_id', not {path!r}")
+    # As wandb parses a path.
     parts = path.replace("/runs/", "/").replace("/sweeps/", "/").strip("/ ").split("/")
     if len(parts) < 3 and ":" in parts[-1]:
         parts[-1:] = parts[-1].split(":", 1)
@@ -71,31 +70,31 @@ def parse_run(path: str, default_entity: Callable[[], str]) -> RunName:
     if len(parts) == 1:
         parts.insert(0, find_setting("project"))
     if not 2 <= len(parts) <= 3 or not all(parts):
-        raise ValueError(f"{path!r} names no run: write entity/project/run_id")
+        raise ValueError(f"{path!r} is not the path of a run: write entity/project/run_id")
     if len(parts) == 2:
         parts.insert(0, default_entity())
     return RunName(*parts)
 
 
 def parse_project(path: str | None, default_entity: Callable[[], str]) -> tuple[str, str]:
-    """Reads a project's path.
+    """Parses a project's path.
 
     Args:
-        path: ``entity/project``. Without an entity, `default_entity` gives one; None means the project
-            that ``WANDB_PROJECT`` or a settings file names.
-        default_entity: Is called for the entity where it is needed.
+        path: ``entity/project``. Without an entity, `default_entity` is used; None means the project of
+            ``WANDB_PROJECT`` or of a settings file.
+        default_entity: Called for the entity if the path has none.
 
     Returns:
         Entity and project.
 
     Raises:
-        ValueError: The path names no project.
+        ValueError: The path is not that of a project.
     """
     given = find_setting("project") or "uncategorized" if path is None else path
     if not isinstance(given, str):
-        raise ValueError(f"a project's path is text such as 'entity/project', not {path!r}")
+        raise ValueError(f"a project's path must be a string such as 'entity/project', not {path!r}")
     parts = [part.strip() for part in given.strip("/ ").split("/")]
     if len(parts) > 2 or not all(parts):
-        raise ValueError(f"{path!r} names no project: write entity/project")
+        raise ValueError(f"{path!r} is not the path of a project: write entity/project")
     entity, project = parts if len(parts) == 2 else (default_entity(), parts[0])
     return entity, project

@@ -1,4 +1,4 @@
-"""Opening a run on a server by its name, or by the address of its page."""
+"""Opens a run on a server by its name, or by the address of its web page."""
 
 from __future__ import annotations
 
@@ -17,20 +17,19 @@ __all__ = ["open_by_name"]
 
 
 def open_by_name(path: str) -> Run | None:
-    """Opens the run on a server that a text names.
+    """Opens a run on a server.
 
     Args:
-        path: A text that is not the path of a file or folder.
+        path: The run's name, or the address of its page. There must be no file or folder of this name.
 
     Returns:
         The run; None if the text is a pattern of paths.
 
     Raises:
-        FileNotFoundError: The text looks like the path of a file, which is missing.
-        HistoryRequestError: The server gives no answer; or the API key is meant for another server than the one in the
-            address.
-        RunNotFoundError: The server knows no such run.
-        ValueError: It is the address of something else than a run.
+        FileNotFoundError: The text looks like the path of a file, which does not exist.
+        HistoryRequestError: There is no answer; or the API key belongs to another server than that of the address.
+        RunNotFoundError: The server has no such run.
+        ValueError: It is an address, but not that of a run.
     """
     if is_page_address(path):
         return _open_page(path)
@@ -39,7 +38,7 @@ def open_by_name(path: str) -> Run | None:
             return None
         raise FileNotFoundError(
             f"there is no file or folder {path!r}. To open a run on a W&B server, write entity/project/run_id, "
-            "or the address of its page"
+            "or the address of its web page"
         )
     if glob.has_magic(path) and glob.glob(path, recursive=True):
         return None
@@ -47,7 +46,7 @@ def open_by_name(path: str) -> Run | None:
     try:
         return api.run(path)
     except RunNotFoundError as error:
-        error.reason = f"{error.reason} (asked was {api.client.base_url}, as there is no such file either)"
+        error.reason = f"{error.reason} (requested from {api.client.base_url}, because there is no such file either)"
         raise
 
 
@@ -64,9 +63,9 @@ def _open_page(path: str) -> Run:
         return Api().run(path)
     key = find_key_of_host(page.base_url)
     if key is None and os.environ.get("WANDB_API_KEY", "").strip():
-        # The environment's key belongs to the configured server: an address that was pasted must not change that.
+        # The environment's key belongs to the configured server: it must not be sent to the server of a pasted address.
         raise HistoryRequestError(
-            f"{without_secrets(path)!r} is on another server than {configured}, which the key in WANDB_API_KEY is for: "
+            f"{without_secrets(path)!r} is not on {configured}, to which the key in WANDB_API_KEY belongs: "
             f"set WANDB_BASE_URL to {page.base_url}, or use histscan.Api('{page.base_url}', key).run(…)"
         )
     return Api(page.base_url, key).run(path)

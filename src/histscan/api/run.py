@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -11,24 +12,23 @@ from histscan._core.page import Page
 from histscan._core.pages import HistoryPage, SampledPage
 from histscan.api.names import RunName
 from histscan.api.run_streams import axes_of, duration_of, read_console, read_events, read_metadata
-from histscan.api.scan_start import ScanStart, ask_last_step, plan_first_page, start_scan
-from histscan.api.scans import RunScan, RunScanOfKeys, scan_pages_of
-from histscan.columns.frames import ColumnExports
-from histscan.errors import HistoryError
-from histscan.paging.options import ProgressOption, WindowOption
+from histscan.api.scan_start import ScanStart, plan_first_page, request_keys, request_last_step, start_scan
+from histscan.api.scans import scan_pages_of
+from histscan.columns.scan import Scan
+from histscan.common.keys import check_keys
+from histscan.paging.options import PIPELINED_GRAPHQL
+from histscan.runs import contracts
 from histscan.runs.console import terminal_lines
-from histscan.runs.recorded_run import frame_of, is_system
-from histscan.runs.system_metrics import SystemMetricsScan, check_keys
+from histscan.runs.system_metrics import SystemMetricsScan
 from histscan.sources.graphql import Operation, request_page
-from histscan.sources.run_queries import DESCRIBE_RUN, SAMPLED_KEYS, SAMPLED_ROWS, ask_run, parse_object
+from histscan.sources.run_queries import DESCRIBE_RUN, SAMPLED_KEYS, SAMPLED_ROWS, parse_object, request_run
 from histscan.sources.servers import run_url
 from histscan.sources.source_option import SourceOption, check_source
 
 if TYPE_CHECKING:
-    import pandas
+    from typing_extensions import Unpack
 
-    from histscan._core.arrow_stream import ArrowStream
-    from histscan.api.exported import ExportedScan
+    from histscan.paging.options import PagingArguments, PagingOptions
     from histscan.runs.console import ConsoleLine
     from histscan.sources.client import Client
 
@@ -46,7 +46,7 @@ class Summary(dict[str, Any]):
         return self
 
 
-class Run(ColumnExports):
+class Run(contracts.Run):
     """A run on a W&B server, with the names that ``wandb.Api().run()`` gives things; nothing is ever written to it.
 
     Made by `histscan.Api`, or by ``histscan.open("entity/project/run_id")``. What describes the run is as the server
@@ -79,7 +79,7 @@ class Run(ColumnExports):
             RunNotFoundError: The server knows no such run, or the API key may not see it.
         """
         if force or "config" not in self._attributes:
-            self._attributes = dict(ask_run(self.client, DESCRIBE_RUN, *self._name))
+            self._attributes = dict(request_run(self.client, DESCRIBE_RUN, *self._name))
             self._config = self._summary = self._metadata = None
 
     def refresh(self) -> None:
@@ -110,11 +110,6 @@ class Run(ColumnExports):
     def id(self) -> str:
         """The run's id."""
         return self._name.id
-
-    @property
-    def path(self) -> list[str]:
-        """Entity, project and id."""
-        return list(self._name)
 
     @property
     def url(self) -> str:
@@ -243,7 +238,7 @@ class Run(ColumnExports):
             HistoryRequestError: There is no answer.
             RunNotFoundError: The run is gone.
         """
-        return ask_last_step(self.client, self._name)
+        return request_last_step(self.client, self._name)
 
     def scan_history(
         self,
@@ -254,11 +249,8 @@ class Run(ColumnExports):
         any_key: bool = False,
         *,
         source: SourceOption = "auto",
-        prefetch: int | None = None,
-        window: WindowOption | None = None,
-        deadline: float | None = None,
-        progress: ProgressOption | None = None,
-    ) -> RunScan | RunScanOfKeys | ExportedScan:
+        **paging: Unpack[PagingArguments],
+    ) -> Scan:
         """Scans the history, row by row, in the order of steps; pages are fetched ahead.
 
         Args:
@@ -275,11 +267,8 @@ class Run(ColumnExports):
                 all rows, as they were logged; that is less work where but a few rows are wanted. ``"parquet"`` reads
                 files however few rows there are, and fails if there are files that can't be had. With `any_key`, pages
                 are read in any case.
-            prefetch: Pages fetched ahead; None for 8.
-            window: ``"fixed"`` for requests of `page_size` steps wherever rows are few; None for ``"adaptive"``.
-            deadline: Seconds that the caller may be kept waiting for one page, with all retries; None for any time.
-            progress: True for a progress bar on a terminal, or a function to be called with a `ScanProgress` for each
-                page. The three before it are about pages from the server.
+            **paging: How pages are fetched from the server; see `histscan.paging.options.PagingArguments`. Defaults:
+                ``prefetch`` is 8, ``window`` is ``"adaptive"``, and there is no ``deadline`` and no ``progress``.
 
         Returns:
             An iterator over dicts, which ``iter()`` starts over. It has ``to_arrow()`` and the like, too.
@@ -292,37 +281,31 @@ class Run(ColumnExports):
         Warns:
             ExportWarning: While iterating: there are files that can't be had, so pages are read.
         """
-        if isinstance(keys, str) or (keys is not None and not all(isinstance(key, str) for key in keys)):
-            raise ValueError(f"keys must be a list of strings, not {keys!r}")
+        wanted = check_keys(keys) or None
         check_source(source)
-        if any_key and not keys:
+        if any_key and not wanted:
             raise ValueError("any_key chooses rows by their keys: pass those as `keys`")
+        options = PIPELINED_GRAPHQL.replace(**paging)
         first = 0 if min_step is None else min_step
-        start = self._start_scan(None if any_key else keys, page_size, first, max_step, source, window, deadline)
+        start = self._start_scan(None if any_key else wanted, page_size, first, max_step, source, options)
         stop_step = start.last_step + 1
         if max_step is not None:
             stop_step = min(stop_step, max_step)
-        paging: dict[str, Any] = {
-            "page_size": page_size,
-            "prefetch": prefetch,
-            "window": window,
-            "deadline": deadline,
-        }
-
-        scan_pages = partial(scan_pages_of, self, list(keys) if keys else None, any_key, paging, start.first_page)
         fits_few_pages = source == "auto" and start.fits_few_pages(first, stop_step, page_size)
         if source == "pages" or any_key or fits_few_pages:
-            return scan_pages(first, stop_step, progress=progress)
+            return scan_pages_of(self, wanted, any_key, page_size, options, start.first_page, first, stop_step)
         from histscan.api.exported import ExportedScan, fetch_exported
 
+        # The scan of both shows the progress.
+        of_rest = replace(options, progress=False)
         return ExportedScan(
             partial(fetch_exported, self.client, self._name, is_optional=source == "auto"),
-            scan_pages,
+            partial(scan_pages_of, self, wanted, any_key, page_size, of_rest, start.first_page),
             self._name,
-            keys=list(keys) if keys else None,
+            keys=wanted,
             min_step=first,
             stop_step=stop_step,
-            progress=False if progress is None else progress,
+            progress=options.progress,
         )
 
     def _start_scan(
@@ -332,17 +315,16 @@ class Run(ColumnExports):
         first: int,
         max_step: int | None,
         source: SourceOption,
-        window: WindowOption | None,
-        deadline: float | None,
+        options: PagingOptions,
     ) -> ScanStart:
         """Asks for the last step, and for the first page with it if that may be all that there is."""
         row_count = self._attributes.get("historyLineCount")
-        if source == "parquet" or deadline is not None or not isinstance(row_count, int):
+        if source == "parquet" or options.deadline is not None or not isinstance(row_count, int):
             row_count = None
         # How many rows a run has that has not ended may have been said long ago.
-        may_widen = window != "fixed" and self._attributes.get("state") != "running"
+        may_widen = options.window != "fixed" and self._attributes.get("state") != "running"
         first_page = plan_first_page(first, max_step, page_size, row_count, may_widen=may_widen)
-        return start_scan(self.client, self._name, keys or None, first_page, page_size)
+        return start_scan(self.client, self._name, keys, first_page, page_size)
 
     def system_metrics(self, keys: list[str] | None = None, *, samples: int = 100_000) -> SystemMetricsScan:
         """Scans the metrics of the machine, which wandb takes every few seconds beside the history.
@@ -357,7 +339,7 @@ class Run(ColumnExports):
         Raises:
             HistoryRequestError: While iterating: there is no answer.
         """
-        wanted = check_keys(keys)
+        wanted = list(dict.fromkeys(check_keys(keys) or ())) or None
         return SystemMetricsScan(
             partial(read_events, self.client, self._name, samples, wanted), wanted, "/".join(self._name)
         )
@@ -378,43 +360,47 @@ class Run(ColumnExports):
         lines = read_console(self.client, self._name)
         return lines if raw else terminal_lines(lines)
 
-    def history(
-        self,
-        samples: int = 500,
-        keys: list[str] | None = None,
-        x_axis: str = "_step",
-        pandas: bool = True,
-        stream: str = "default",
-    ) -> pandas.DataFrame | list[dict[str, Any]]:
+    def keys(self) -> list[str]:
+        """Asks the server for the keys of the history; nested ones are dotted. No row is read for it.
+
+        Returns:
+            The step first, then the others by name.
+
+        Raises:
+            HistoryRequestError: There is no answer.
+            RunNotFoundError: The run is gone.
+        """
+        return contracts.in_order(set(request_keys(self.client, self._name)))
+
+    def sample_history(self, samples: int, keys: list[str] | None) -> list[dict[str, Any]]:
         """Asks for some rows of the history, spread evenly over it by the server.
 
         Args:
             samples: The most rows to ask for.
-            keys: Only rows that have all of these keys, and of them only these with `x_axis`; None for all.
-            x_axis: A key that rows of `keys` have to have, too.
-            pandas: Whether to make a frame of the rows.
-            stream: ``"default"`` for what was logged, ``"system"`` for the machine's metrics.
+            keys: As for `scan_history`.
 
         Returns:
-            A ``pandas.DataFrame``, or a list of dicts.
+            The rows.
 
         Raises:
             HistoryRequestError: There is no answer.
             HistoryDecodeError: A row can't be read.
             RunNotFoundError: The run is gone.
-            ImportError: A frame is wanted, and pandas is not installed.
         """
-        if isinstance(keys, str) or (keys is not None and not all(isinstance(key, str) for key in keys)):
-            raise ValueError(f"keys must be a list of strings, not {keys!r}")
-        if samples < 1:
-            raise ValueError(f"samples must be at least 1, but is {samples}")
-        make_frame = frame_of(pandas)
-        if is_system(stream, keys):
-            return make_frame(list(self.system_metrics(samples=samples)))
         if keys:
-            spec = {"keys": [x_axis, *(key for key in keys if key != x_axis)], "samples": samples}
-            return make_frame(self._ask_rows(SAMPLED_KEYS, SampledPage, spec=json.dumps(spec)))
-        return make_frame(self._ask_rows(SAMPLED_ROWS, HistoryPage, samples=samples))
+            return self._ask_rows(SAMPLED_KEYS, SampledPage, spec=json.dumps({"keys": keys, "samples": samples}))
+        return self._ask_rows(SAMPLED_ROWS, HistoryPage, samples=samples)
+
+    def sample_system_metrics(self, samples: int) -> list[dict[str, Any]]:
+        """Asks for some rows of the system metrics.
+
+        Args:
+            samples: The most rows to ask for.
+
+        Returns:
+            The rows.
+        """
+        return list(self.system_metrics(samples=samples))
 
     def _ask_rows(
         self, operation: Operation, page_class: Callable[[bytes], Page], **variables: Any
@@ -433,17 +419,7 @@ class Run(ColumnExports):
             window="of samples",
         )
 
-    def _pages(self) -> Iterator[Page | list[Any]]:
-        return self.scan_history()._pages()
-
-    def _add_location(self, error: HistoryError) -> None:
-        error.add_location(run="/".join(self._name))
-
-    def _stream(self, keys: Sequence[str] | None = None, nested: str = "json", threads: int | None = None) -> Any:
-        return self.scan_history()._stream(keys, nested, threads)
-
-    def _batch_stream(self, keys: Sequence[str] | None, nested: str, rows: int) -> ArrowStream:
-        return self.scan_history()._batch_stream(keys, nested, rows)
-
-    def __repr__(self) -> str:
-        return f"<Run {'/'.join(self._name)} on {self.client.base_url}>"
+    @property
+    def location(self) -> str:
+        """Where the run is: the server's address."""
+        return f"on {self.client.base_url}"

@@ -1,4 +1,4 @@
-"""What a server tells of a run beside its history: system metrics, console output, metadata."""
+"""A run's data on a server beside its history: system metrics, console output, metadata."""
 
 from __future__ import annotations
 
@@ -27,30 +27,30 @@ __all__ = ["axes_of", "duration_of", "read_console", "read_events", "read_metada
 _OUTPUT_FILE = "output.log"
 _METADATA_FILE = "wandb-metadata.json"
 
-# While a run goes on, its lines are kept with what they came from before them: wandb-core streams them so.
+# The prefix of a line while its run is active, as wandb-core streams it: stream and time.
 _STREAMED_LINE = re.compile(r"(?P<error>ERROR )?(?P<time>\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{6})?) ")
 
-# Numbers of fields in wandb's `MetricRecord`, as members of the config's entry `_wandb.m`.
+# Field numbers of wandb's `MetricRecord`, which are the keys in the config's entry `_wandb.m`.
 _METRIC_NAME, _METRIC_GLOB, _STEP_METRIC, _STEP_METRIC_INDEX = "1", "2", "4", "5"
 
 
 def read_events(
     client: Client, name: RunName, samples: int, keys: Sequence[str] | None = None
 ) -> Iterator[Page | list[Any]]:
-    """Asks for the system metrics of a run.
+    """Requests the system metrics of a run.
 
     Args:
-        client: Asks the server.
-        name: Which run it is.
-        samples: The most rows to ask for.
-        keys: Rows that have all of these keys, and of them only these; None for all rows with all keys.
+        client: Requests them from the server.
+        name: The run.
+        samples: The most rows to request.
+        keys: Only the rows that have all of these keys, with only these keys; None for all rows with all keys.
 
     Yields:
         A page of rows, or a list of them.
 
     Raises:
-        HistoryRequestError: There is no answer, or the server has no system metrics to give.
-        RunNotFoundError: The run is gone.
+        HistoryRequestError: There is no answer, or the server has no system metrics.
+        RunNotFoundError: The run does not exist any more.
     """
     page = request_page(
         client,
@@ -69,16 +69,16 @@ def read_console(client: Client, name: RunName) -> Iterator[ConsoleLine]:
     """Reads a run's ``output.log``, line by line.
 
     Args:
-        client: Asks the server.
-        name: Which run it is.
+        client: Requests the file from the server.
+        name: The run.
 
     Yields:
-        The lines as they are in the file, with their line breaks. Their stream and time are only known where the file
-        has them; otherwise all lines are of ``"stdout"``.
+        The lines of the file, with their line breaks. Their stream and time are only known if the file has them;
+        otherwise the stream is ``"stdout"`` and the time None.
 
     Raises:
         HistoryRequestError: There is no answer, or the file can't be downloaded.
-        RunNotFoundError: The run is gone.
+        RunNotFoundError: The run does not exist any more.
     """
     file = fetch_run_file(client, *name, _OUTPUT_FILE)
     if file is None:
@@ -102,16 +102,16 @@ def read_metadata(client: Client, name: RunName) -> dict[str, Any] | None:
     """Reads a run's ``wandb-metadata.json``.
 
     Args:
-        client: Asks the server.
-        name: Which run it is.
+        client: Requests the file from the server.
+        name: The run.
 
     Returns:
-        What it says; None if the run has no such file.
+        The parsed file; None if the run has no such file.
 
     Raises:
         HistoryRequestError: There is no answer, or the file can't be downloaded.
-        ResponseShapeError: The file is no JSON object.
-        RunNotFoundError: The run is gone.
+        ResponseShapeError: The file is not a JSON object.
+        RunNotFoundError: The run does not exist any more.
     """
     file = fetch_run_file(client, *name, _METADATA_FILE)
     if file is None:
@@ -122,12 +122,12 @@ def read_metadata(client: Client, name: RunName) -> dict[str, Any] | None:
         except (ValueError, RecursionError):
             found = None
     if not isinstance(found, dict):
-        raise ResponseShapeError(f"the run's file {_METADATA_FILE} is no JSON object", run="/".join(name))
+        raise ResponseShapeError(f"the run's file {_METADATA_FILE} is not a JSON object", run="/".join(name))
     return found
 
 
 def axes_of(internal: Mapping[str, Any]) -> dict[str, str]:
-    """Finds the x-axes of metrics in what wandb keeps for itself in a config.
+    """Extracts the x-axes of metrics from wandb's internal entry in a config.
 
     Args:
         internal: The config's entry ``_wandb``.
@@ -148,17 +148,17 @@ def axes_of(internal: Mapping[str, Any]) -> dict[str, str]:
 
 
 def duration_of(summary: Mapping[str, Any]) -> float | None:
-    """Finds how long a run took in its summary.
+    """Extracts the duration of a run from its summary.
 
     Args:
         summary: The summary.
 
     Returns:
-        Seconds; None if the summary does not tell.
+        The duration in seconds; None if the summary does not have it.
     """
     internal = summary.get("_wandb")
-    told = [summary.get("_runtime"), internal.get("runtime") if isinstance(internal, Mapping) else None]
-    seconds = [float(value) for value in told if isinstance(value, int | float) and not isinstance(value, bool)]
+    found = [summary.get("_runtime"), internal.get("runtime") if isinstance(internal, Mapping) else None]
+    seconds = [float(value) for value in found if isinstance(value, int | float) and not isinstance(value, bool)]
     return max(filter(math.isfinite, seconds), default=None)
 
 
@@ -167,4 +167,4 @@ def _list(value: Any) -> list[Any]:
 
 
 def _no_page(_: object) -> HistoryPage:
-    raise TypeError("a client of histscan gives pages by their bytes")
+    raise TypeError("histscan's client returns raw answers, not parsed ones")

@@ -10,7 +10,7 @@ from histscan.api.names import RunName
 from histscan.api.run import Run
 from histscan.common.process_lock import ProcessLock
 from histscan.errors import ResponseShapeError
-from histscan.sources.run_queries import LIST_RUNS, ask_project
+from histscan.sources.run_queries import LIST_RUNS, request_project
 
 if TYPE_CHECKING:
     from histscan.sources.client import Client
@@ -19,13 +19,13 @@ __all__ = ["Runs"]
 
 
 class _Listing(NamedTuple):
-    """What was fetched so far; replaced as a whole, so that no thread and no forked process sees half of a change.
+    """What was fetched so far. Immutable, so that no thread and no forked process sees a partial change.
 
     Attributes:
         runs: The runs.
-        cursor: Where the server goes on; None for the beginning.
-        total: How many runs there are in all; None if that is not known yet.
-        is_complete: All runs were fetched.
+        cursor: Where the next page begins; None for the first page.
+        total: The number of all runs; None if it is unknown yet.
+        is_complete: True if all runs were fetched.
     """
 
     runs: tuple[Run, ...] = ()
@@ -35,25 +35,25 @@ class _Listing(NamedTuple):
 
 
 class Runs:
-    """The runs of a project, fetched page by page as they are needed; made by `histscan.Api.runs`.
+    """The runs of a project, fetched page by page as they are needed. Created by `histscan.Api.runs`.
 
-    What was fetched is kept: going over the runs again asks for none of them again. Threads may share the object and
-    its runs, and so may a forked process. Pickles of it, and of its runs, contain what was fetched so far.
+    Fetched runs are cached: iterating again requests none of them again. The object and its runs are thread-safe, and
+    work in forked processes. Pickles of it, and of its runs, contain what was fetched so far.
 
     Args:
-        client: Asks the server.
-        entity: The user or team that the project belongs to.
+        client: Requests the runs from the server.
+        entity: The user or team that owns the project.
         project: The project's name.
-        filters: What the runs have to be like, in MongoDB's language; None for all.
-        order: What to sort them by.
-        per_page: Runs of a request.
+        filters: The conditions that runs must meet, in MongoDB's query language; None for all runs.
+        order: The sort order.
+        per_page: Runs per request.
 
     Yields:
-        Each run. Its config and summary are asked for when they are first needed.
+        Each run. Its config and summary are requested when they are first needed.
 
     Raises:
-        HistoryRequestError: While iterating, and by ``len()``: there is no answer, or the filters are not understood.
-        RunNotFoundError: The server knows no such project, or the API key may not see it.
+        HistoryRequestError: While iterating, and by ``len()``: there is no answer, or the filters are invalid.
+        RunNotFoundError: The server has no such project, or the API key has no access to it.
     """
 
     def __init__(
@@ -74,11 +74,12 @@ class Runs:
         self.order = order
         self.per_page = per_page
         self._listing = _Listing()
+        # Guards the fetching of pages, so that each page is requested once. Reading `_listing` needs no lock.
         self._lock = ProcessLock()
 
     def __iter__(self) -> Iterator[Run]:
         place = 0
-        while self._reach(place):
+        while self._fetch_up_to(place):
             yield self._listing.runs[place]
             place += 1
 
@@ -97,15 +98,27 @@ class Runs:
     def __getitem__(self, place: int | slice) -> Run | list[Run]:
         if isinstance(place, slice):
             return list(self)[place]
-        if place < 0 or not self._reach(place):
+        if place < 0 or not self._fetch_up_to(place):
             return list(self)[place]
         return self._listing.runs[place]
+
+    def filter(self, filters: Mapping[str, Any]) -> Runs:
+        """Chooses some of the runs; the server does it.
+
+        Args:
+            filters: What the runs must be like, in MongoDB's language, beside what they must be like already.
+
+        Returns:
+            The runs that are like that, in the same order.
+        """
+        both = {"$and": [self.filters, dict(filters)]} if self.filters else filters
+        return Runs(self.client, self.entity, self.project, both, self.order, self.per_page)
 
     def __repr__(self) -> str:
         return f"<Runs {self.entity}/{self.project} on {self.client.base_url}>"
 
-    def _reach(self, place: int) -> bool:
-        """Fetches pages up to that of a place; returns whether there is a run."""
+    def _fetch_up_to(self, place: int) -> bool:
+        """Fetches pages up to the one with a place. Returns True if there is a run at the place."""
         if place >= len(self._listing.runs):
             with self._lock:
                 while place >= len(self._listing.runs) and not self._listing.is_complete:
@@ -114,7 +127,7 @@ class Runs:
 
     def _fetch_page(self) -> None:
         before = self._listing
-        answer = ask_project(
+        answer = request_project(
             self.client,
             LIST_RUNS,
             self.entity,
@@ -132,8 +145,8 @@ class Runs:
             count = int(answer["runCount"])
         except (KeyError, TypeError, ValueError):
             raise ResponseShapeError(
-                "the server's answer is no list of runs", run=f"{self.entity}/{self.project}"
+                "the server's answer is not a list of runs", run=f"{self.entity}/{self.project}"
             ) from None
-        # A page without runs, or without an end to go on from, would be asked for forever.
+        # Without these checks, a page without runs or without a new cursor would be requested for ever.
         is_complete = not has_next or not runs or cursor is None or cursor == before.cursor
         self._listing = _Listing((*before.runs, *runs), cursor, count, is_complete)

@@ -1,7 +1,7 @@
-"""How a scan of a run on a server begins: with the run's last step, and its first page where that may be the only one.
+"""The first request of a scan on a server: the run's last step, and its first page if that may be the only one.
 
-Most runs are small: what one request brings is then the whole history. The first page comes along where the server
-has said that the run has no more rows than a page.
+Most runs are small, so that one request can return the whole history. It includes the first page if the run, as listed
+by the server, has no more rows than a page.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from histscan.errors import GraphQLResponseError, HistoryDecodeError, ResponseSh
 from histscan.history import history_variables, sampled_variables
 from histscan.paging.windows import Window, widest
 from histscan.sources.graphql import Operation, request_page, run_of
-from histscan.sources.run_queries import FIRST_PAGE, FIRST_PAGE_OF_KEYS, LAST_STEP, ask_run, parse_object
+from histscan.sources.run_queries import FIRST_PAGE, FIRST_PAGE_OF_KEYS, LAST_STEP, parse_object, request_run
 
 if TYPE_CHECKING:
     from histscan.sources.client import Client
 
-__all__ = ["FirstPage", "ScanStart", "ask_last_step", "plan_first_page", "start_scan"]
+__all__ = ["FirstPage", "ScanStart", "plan_first_page", "request_keys", "request_last_step", "start_scan"]
 
 
 class FirstPage:
-    """A page that was fetched before its scan was made. It is given out once: a scan that starts over fetches it anew.
+    """A page that was fetched before its scan was created. It is returned once: a restarted scan fetches it again.
 
     Args:
-        window: The steps that it was asked for.
+        window: The window that was requested.
         page: The page.
     """
 
@@ -39,17 +39,17 @@ class FirstPage:
         self._page = page
 
     def __reduce__(self) -> tuple[type[FirstPage], tuple[Window, None]]:
-        # Pages stay in their process.
+        # Pages can't be pickled.
         return FirstPage, (self.window, None)
 
     def take(self, window: Window) -> Page | None:
-        """Returns the page if it is that of a window.
+        """Returns the page if it belongs to a window.
 
         Args:
-            window: The window, which may stop earlier where the history does.
+            window: The window. It may stop earlier than the requested one, at the end of the history.
 
         Returns:
-            The page; None if it is another one, or was given out before.
+            The page; None if it belongs to another window, or was taken before.
         """
         if (window.first, window.width) != (self.window.first, self.window.width) or window.stop > self.window.stop:
             return None
@@ -58,18 +58,18 @@ class FirstPage:
 
 
 class ScanStart(NamedTuple):
-    """What is known before a scan is made.
+    """What is known before a scan is created.
 
     Attributes:
         last_step: The highest step of the history; -1 without rows.
-        first_page: The first page, if it came along.
+        first_page: The first page, if it was requested too.
     """
 
     last_step: int
     first_page: FirstPage | None
 
     def fits_few_pages(self, first: int, stop_step: int, page_size: int) -> bool:
-        """Returns True if pages of a scan take no more requests than it takes to find exported files.
+        """Returns True if a scan by pages needs no more requests than finding the exported files.
 
         Args:
             first: The scan's first step.
@@ -80,11 +80,11 @@ class ScanStart(NamedTuple):
         return has_all or stop_step - first <= 2 * page_size
 
 
-def ask_last_step(client: Client, name: RunName) -> int:
-    """Asks for the highest step of a history.
+def request_last_step(client: Client, name: RunName) -> int:
+    """Requests the highest step of a history.
 
     Args:
-        client: Asks the server.
+        client: Requests it from the server.
         name: The run.
 
     Returns:
@@ -92,25 +92,46 @@ def ask_last_step(client: Client, name: RunName) -> int:
 
     Raises:
         HistoryRequestError: There is no answer.
+        RunNotFoundError: The run does not exist any more.
+    """
+    return _read_last_step(request_run(client, LAST_STEP, *name))
+
+
+def request_keys(client: Client, name: RunName) -> list[str]:
+    """Asks for the keys of a history.
+
+    Args:
+        client: Asks the server.
+        name: The run.
+
+    Returns:
+        The keys, in the server's order.
+
+    Raises:
+        HistoryRequestError: There is no answer.
+        ResponseShapeError: The answer has another shape.
         RunNotFoundError: The run is gone.
     """
-    return _read_last_step(ask_run(client, LAST_STEP, *name))
+    keys = parse_object(request_run(client, LAST_STEP, *name).get("historyKeys"), "historyKeys").get("keys") or {}
+    if not isinstance(keys, dict):
+        raise ResponseShapeError(f"`keys` in the server's answer is no object but {type(keys).__name__}")
+    return list(keys)
 
 
 def plan_first_page(
     first: int, max_step: int | None, page_size: int, row_count: int | None, *, may_widen: bool
 ) -> Window | None:
-    """Plans the page that is asked for along with the last step.
+    """Plans the page that is requested together with the last step.
 
     Args:
         first: The scan's first step.
-        max_step: Where the scan stops at the latest, exclusive; None for the run's end.
+        max_step: The scan's end, exclusive; None for the end of the run.
         page_size: Steps of an ordinary window.
-        row_count: Rows of the history, as far as is known.
-        may_widen: The window may be as wide as adaptive ones get, if there is less than a page of rows.
+        row_count: The number of rows of the history; None if unknown.
+        may_widen: True if the window may be as wide as the widest adaptive one, for less than a page of rows.
 
     Returns:
-        Its window; None if there is more than a page of rows, or there may be, or none is wanted.
+        The page's window; None if there are, or may be, more rows than a page has, or if there are none to read.
     """
     if row_count is None or not 0 < row_count <= page_size or (max_step is not None and max_step <= first):
         return None
@@ -121,29 +142,29 @@ def plan_first_page(
 def start_scan(
     client: Client, name: RunName, keys: Sequence[str] | None, window: Window | None, page_size: int
 ) -> ScanStart:
-    """Asks for what a scan begins with.
+    """Sends the first request of a scan.
 
     Args:
-        client: Asks the server.
+        client: Sends the request to the server.
         name: The run.
-        keys: The keys that each row has to have; None for whole rows.
-        window: The window of a page to ask for at the same time, or None.
+        keys: The keys that each row must have; None for whole rows.
+        window: The window of a page to request at the same time, or None.
         page_size: Steps of an ordinary window.
 
     Returns:
-        The last step, and the page. Without the page if the server refuses to give both.
+        The last step and the page; only the last step if the request for both fails.
 
     Raises:
         HistoryRequestError: There is no answer.
-        RunNotFoundError: The run is gone.
+        RunNotFoundError: The run does not exist any more.
     """
     if window is not None:
         try:
             return _start_with_page(client, name, keys, window, page_size)
         except (GraphQLResponseError, ResponseShapeError, HistoryDecodeError):
-            # What is wrong with the last step or with the page, the request for it alone will say.
+            # The separate requests for the last step and for the page raise the error.
             pass
-    return ScanStart(ask_last_step(client, name), None)
+    return ScanStart(request_last_step(client, name), None)
 
 
 def _start_with_page(
@@ -159,7 +180,7 @@ def _start_with_page(
     def read(body: bytes) -> ScanStart:
         page = page_class(body)
         last_step = _read_last_step(run_of(_parse(body)))
-        # As for any page of a widened window: there were few rows when they were counted, but there are no longer.
+        # As with any wide window: rows may have been added after they were counted, so the page may be sampled.
         is_dense = window.width > page_size and len(page) >= page_size
         return ScanStart(last_step, None if is_dense else FirstPage(window, page))
 
@@ -176,7 +197,7 @@ def _start_with_page(
 
 
 def _parse(body: bytes) -> Any:
-    """Parses an answer, and returns its ``data``. Its rows are read by the core: orjson would change some numbers."""
+    """Parses an answer and returns its ``data``. Not used for rows, because orjson would change some numbers."""
     try:
         answer = orjson.loads(body)
     except ValueError:
@@ -191,5 +212,5 @@ def _read_last_step(run: Mapping[str, Any]) -> int:
     keys = parse_object(run.get("historyKeys"), "historyKeys")
     last_step = keys.get("lastStep", -1)
     if isinstance(last_step, bool) or not isinstance(last_step, int | float):
-        raise ResponseShapeError(f"`lastStep` in the server's answer is no number but {last_step!r}")
+        raise ResponseShapeError(f"`lastStep` in the server's answer is not a number but {last_step!r}")
     return int(last_step)

@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from histscan.api.scan_start import FirstPage
+from histscan.common.keys import ABSENT, find_value
 from histscan.history import HistoryScan, SampledHistoryScan
-from histscan.paging.options import PIPELINED_GRAPHQL, PagingOptions, ProgressOption
+from histscan.paging.options import PIPELINED_GRAPHQL, PagingOptions
 from histscan.paging.paged_scan import PagedScan
 from histscan.paging.prefetch import PageSource
 from histscan.paging.windows import Window, Windows, make_windows
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
     from histscan.api.run import Run
 
 __all__ = ["AnyKeyScan", "RunScan", "RunScanOfKeys", "scan_pages_of"]
-
-_ABSENT = object()
 
 
 class _StartsWithPage(PagedScan):
@@ -42,8 +41,8 @@ class _StartsWithPage(PagedScan):
         width = self._first_page.window.width
         return make_windows(self._options.window, self.page_size, probes=self.limits_rows, first_width=width)
 
-    def _page_source(self) -> PageSource:
-        return self._starting_with_page(super()._page_source())
+    def _make_page_source(self) -> PageSource:
+        return self._starting_with_page(super()._make_page_source())
 
     def _starting_with_page(self, source: PageSource) -> PageSource:
         first_page = self._first_page
@@ -64,9 +63,11 @@ class RunScan(_StartsWithPage, HistoryScan):
 class RunScanOfKeys(_StartsWithPage, SampledHistoryScan):
     """The rows of a run that have all of some keys; made by `histscan.Run.scan_history`."""
 
-    def _column_keys(self, keys: Sequence[str] | None) -> Sequence[str] | None:
+    @property
+    def column_keys(self) -> Sequence[str] | None:
+        """See `Scan.column_keys`."""
         # So that a key is a column, and in its place, even where no row has it.
-        return super()._column_keys(self.keys if keys is None else keys)
+        return self.keys
 
 
 class AnyKeyScan(RunScanOfKeys):
@@ -77,32 +78,31 @@ class AnyKeyScan(RunScanOfKeys):
 
     QUERY: ClassVar[Any] = HISTORY_PAGE
 
-    def _page_source(self) -> PageSource:
+    def _make_page_source(self) -> PageSource:
         whole: Any = self
-        return self._starting_with_page(HistoryScan._page_source(whole))
+        return self._starting_with_page(HistoryScan._make_page_source(whole))
 
     def _adds_step(self) -> bool:
         return False
 
-    def _show_page(self, page: Any, window: Window) -> None:
-        super()._show_page(page, window)
+    def _set_page(self, page: Any, window: Window) -> None:
+        super()._set_page(page, window)
         self._take_rows([chosen for row in self.rows if (chosen := self._choose(row))])
 
     def _choose(self, row: Mapping[str, Any]) -> dict[str, Any]:
-        found = ((key, _find(row, key)) for key in self.keys)
-        return {key: value for key, value in found if value is not _ABSENT}
+        found = ((key, find_value(row, key)) for key in self.keys)
+        return {key: value for key, value in found if value is not ABSENT}
 
 
 def scan_pages_of(
     run: Run,
     keys: list[str] | None,
     any_key: bool,
-    paging: Mapping[str, Any],
+    page_size: int,
+    options: PagingOptions,
     first_page: FirstPage | None,
     first: int,
     stop_step: int,
-    *,
-    progress: ProgressOption | None = False,
 ) -> RunScan | RunScanOfKeys:
     """Makes the scan of a range of pages.
 
@@ -110,35 +110,22 @@ def scan_pages_of(
         run: The run.
         keys: The keys of rows; None for all rows with all their keys.
         any_key: Rows that have any of the keys, not only those with all of them.
-        paging: The scan's arguments about pages.
+        page_size: Steps of an ordinary window.
+        options: How the scan goes through its pages.
         first_page: A page that was fetched already, or None; a scan that begins with it takes it.
         first: The first step.
         stop_step: The end of the range, exclusive.
-        progress: As for `histscan.Run.scan_history`.
 
     Returns:
         The scan.
     """
     scan: RunScan | RunScanOfKeys
+    paging = options.as_arguments()
     if not keys:
-        scan = RunScan(run.client, run, first, stop_step, **paging, progress=progress)
+        scan = RunScan(run.client, run, first, stop_step, page_size, **paging)
     else:
         scan_class = AnyKeyScan if any_key else RunScanOfKeys
-        scan = scan_class(run.client, run, keys, first, stop_step, **paging, progress=progress)
+        scan = scan_class(run.client, run, keys, first, stop_step, page_size, **paging)
     if first_page is not None and first_page.window.first == first:
         scan.start_with(first_page)
     return scan
-
-
-def _find(value: Any, key: str) -> Any:
-    """Finds what a key means, the longest of its dotted names first."""
-    if not isinstance(value, Mapping):
-        return _ABSENT
-    if key in value:
-        return value[key]
-    names = key.split(".")
-    for length in range(len(names) - 1, 0, -1):
-        found = _find(value.get(".".join(names[:length])), ".".join(names[length:]))
-        if found is not _ABSENT:
-            return found
-    return _ABSENT

@@ -1,4 +1,4 @@
-"""A W&B server, as ``wandb.Api()`` presents it to those who read runs."""
+"""A W&B server, with the part of ``wandb.Api()`` that reads runs."""
 
 from __future__ import annotations
 
@@ -20,29 +20,29 @@ __all__ = ["Api"]
 
 
 class Api:
-    """Finds runs on a W&B server by name; needs no wandb, and only ever reads.
+    """Finds runs on a W&B server by name. Does not need wandb, and never writes.
 
-    Threads may share an `Api`, its runs and their scans, and so may processes that are forked from this one. All of
-    them may be pickled: ``multiprocessing.Pool().map(function, api.runs("entity/project"))``.
+    An `Api`, its runs and their scans are thread-safe, and work in forked processes. All of them can be pickled:
+    ``multiprocessing.Pool().map(function, api.runs("entity/project"))``.
 
     Args:
-        base_url: The server's address. Default: the one that wandb would use: ``WANDB_BASE_URL``, or else what
-            ``./wandb/settings`` or ``~/.config/wandb/settings`` says, or else ``https://api.wandb.ai``.
-        api_key: The API key. Default: ``WANDB_API_KEY``, or else the host's password in netrc; without any, requests
-            are sent anonymously. It goes to the server's own address and nowhere else, and is never shown.
+        base_url: The server's address. Default: the one that wandb would use: ``WANDB_BASE_URL``, else that of
+            ``./wandb/settings`` or ``~/.config/wandb/settings``, else ``https://api.wandb.ai``.
+        api_key: The API key. Default: ``WANDB_API_KEY``, else the host's password in netrc; without a key, requests
+            are sent anonymously. It is sent only to the server's own address, and is never shown.
         timeout: Seconds to wait for a connection, and for each further part of an answer.
-        retries: How many times a failed request is sent again.
-        allow_http: Whether ``base_url`` may be a plain http address of another machine, where the key can be read on
-            the way. This machine's own addresses are always allowed.
+        retries: How many times to retry a failed request.
+        allow_http: Allow a ``base_url`` with plain http on another machine, where the key can be read on the network.
+            Addresses of this machine are always allowed.
         pickle_key: Whether pickles of this object, its runs and their scans contain the API key, in plain text. By
             default they do not, and the key is looked up again where they are unpickled: in ``WANDB_API_KEY`` or netrc.
             Keep pickles with the key as secret as the key.
 
     Attributes:
-        client: Asks the server; it may be used for queries of one's own.
+        client: The client of the server, which can also be used for other queries.
 
     Raises:
-        HistoryRequestError: The address or the key cannot be used.
+        HistoryRequestError: The address or the key is invalid.
     """
 
     def __init__(
@@ -59,10 +59,10 @@ class Api:
 
     @cached_property
     def default_entity(self) -> str:
-        """Whose runs are meant where a path names none: that of ``WANDB_ENTITY``, of the settings, or the key's owner.
+        """The entity of paths without one: that of ``WANDB_ENTITY``, of the settings files, or the owner of the key.
 
         Raises:
-            HistoryRequestError: There is no answer, the server knows no owner, or a settings file can't be read.
+            HistoryRequestError: There is no answer, the key has no owner, or a settings file can't be read.
         """
         named = find_setting("entity")
         if named:
@@ -71,8 +71,8 @@ class Api:
         entity = viewer.get("entity") if isinstance(viewer, Mapping) else None
         if not entity:
             raise HistoryRequestError(
-                f"{self.client.base_url} does not say whose runs are meant: write entity/project/run_id, "
-                "set WANDB_ENTITY, or check the API key"
+                f"the path has no entity, and {self.client.base_url} has no default for this API key: write "
+                "entity/project/run_id, set WANDB_ENTITY, or check the API key"
             )
         return str(entity)
 
@@ -81,21 +81,21 @@ class Api:
 
         Args:
             path: ``entity/project/run_id``; also ``entity/project/runs/run_id`` and ``entity/project:run_id``.
-                Without an entity, `default_entity` is meant; without a project, that of ``WANDB_PROJECT`` or of a
+                Without an entity, `default_entity` is used; without a project, that of ``WANDB_PROJECT`` or of a
                 settings file. Or the address of the run's page in a browser.
 
         Returns:
-            The run, which has been found on the server.
+            The run, whose description was fetched from the server.
 
         Raises:
             HistoryRequestError: There is no answer.
-            RunNotFoundError: The server knows no such run, or the API key may not see it.
-            ValueError: The path names no run, or is an address on another server.
+            RunNotFoundError: The server has no such run, or the API key has no access to it.
+            ValueError: The path is not that of a run, or is an address on another server.
         """
         page = self._parse_address(path)
         if page is not None and page.id is None:
             raise ValueError(
-                f"{without_secrets(path)!r} is the address of a project: pass that of a run, or use `runs`"
+                f"{without_secrets(path)!r} is the address of a project: pass that of a run, or use Api.runs()"
             )
         if page is None or page.id is None:
             name = parse_run(path, lambda: self.default_entity)
@@ -115,26 +115,26 @@ class Api:
         """Lists the runs of a project.
 
         Args:
-            path: ``entity/project``. Without an entity, `default_entity` is meant; None is the project of
+            path: ``entity/project``. Without an entity, `default_entity` is used; None is the project of
                 ``WANDB_PROJECT`` or of a settings file. Or the address of the project's page in a browser.
-            filters: What the runs have to be like, in MongoDB's language: ``{"state": "finished"}``,
-                ``{"config.batch_size": {"$gte": 32}}``, ``{"display_name": {"$regex": "^base"}}``. None for all.
+            filters: The conditions that runs must meet, in MongoDB's query language: ``{"state": "finished"}``,
+                ``{"config.batch_size": {"$gte": 32}}``, ``{"display_name": {"$regex": "^base"}}``. None for all runs.
             order: What to sort by: ``"created_at"``, ``"heartbeat_at"``, ``"config.….value"`` or
-                ``"summary_metrics.…"``; with ``-`` before it the highest come first, with ``+`` the lowest.
-            per_page: Runs of a request.
+                ``"summary_metrics.…"``; with ``-`` before it in descending order, with ``+`` in ascending order.
+            per_page: Runs per request.
 
         Returns:
-            The runs, which are asked for when they are iterated over.
+            The runs, which are requested when they are iterated over.
 
         Raises:
-            ValueError: The path names no project, or is an address on another server.
+            ValueError: The path is not that of a project, or is an address on another server.
         """
         page = None if path is None else self._parse_address(path)
         names = parse_project(path, lambda: self.default_entity) if page is None else (page.entity, page.project)
         return Runs(self.client, *names, filters, order, per_page)
 
     def _parse_address(self, path: str) -> PageAddress | None:
-        """Reads a path that is an address of this server; None if it is no address."""
+        """Parses a path that is an address on this server; returns None if it is not an address."""
         page = parse_page_address(path, self.client.base_url) if isinstance(path, str) else None
         if page is not None and page.base_url != self.client.base_url:
             raise ValueError(

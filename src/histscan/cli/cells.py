@@ -1,4 +1,4 @@
-"""Values as cells of a table."""
+"""Formats values as cells of a table."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ _ENCODER = JsonLineEncoder()
 
 
 def is_number(value: object) -> bool:
-    """Tells whether a value is an int or a float; truth values are not."""
+    """Returns True if a value is an int or a float; a bool is neither."""
     return type(value) in (int, float)
 
 
 def cell(value: Any, width: int, digits: int = 5) -> str:
-    """Writes a value so that it fits a cell.
+    """Formats a value to fit a cell.
 
     Args:
         value: A value of a history row.
-        width: Columns that it may take, if it is no number.
+        width: Terminal columns that the text may take. Numbers are never cut.
         digits: Significant digits of a float.
 
     Returns:
-        Numbers with few digits, texts as they are, ``(histogram)`` for a histogram and likewise for what else says
-        what it is, and other lists and dicts as JSON; cut if they are too wide.
+        A rounded number; a string as it is; ``(histogram)`` for a histogram, and likewise for any dict with a
+        ``_type``; JSON for other lists and dicts. Text that is too wide is cut.
     """
     if is_number(value):
         return short_number(value, digits)
@@ -37,6 +37,6 @@ def cell(value: Any, width: int, digits: int = 5) -> str:
     if isinstance(value, dict) and isinstance(value.get("_type"), str):
         return clip(f"({value['_type']})", width)
     if isinstance(value, list):
-        # Long lists are common, and only the beginning shows.
+        # Long lists are common, and only the beginning is visible.
         value = value[:width]
     return clip(_ENCODER.encode(value)[:-1].decode(), width)

@@ -1,8 +1,8 @@
-"""Rows as comma-separated values, in one pass and in bounded memory.
+"""Writes rows as CSV, in one pass and in bounded memory.
 
-The header stands first in the file, yet the last row may bring a key that no other has. So the lines wait in a
-temporary file, each with the columns known by then. When all rows are there, the header is written and the lines
-follow, with a comma more for each column that was found after them.
+The header comes first in the file, but the last row may add a key that no other row has. So lines are first written to
+a temporary file, each with the columns known by then. At the end the header is written, and the lines are copied behind
+it, each padded with one comma for every column that was found after it.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ from histscan.cli.json_lines import JsonLineEncoder, nonfinite_name
 
 __all__ = ["write_csv"]
 
-# The columns that appear within these rows are sorted together.
+# Columns found within these rows are sorted together.
 FIRST_ROWS = 1_000
-# Few enough that the rows stay in the processor's cache while they are written.
+# Few enough rows to stay in the CPU cache while they are written.
 BATCH_ROWS = 256
 SPOOL_IN_MEMORY = 8 << 20
 COPY_SIZE = 1 << 20
 
-# Ends a line that waits. It occurs nowhere in UTF-8, so the ends are found without looking for quotes.
+# Ends a line in the temporary file. UTF-8 never contains this byte, so line ends are found without parsing quotes.
 _LINE_END = b"\xff"
-# Stands alone in a line whose one cell is empty: without it, most readers would skip the line.
+# A line of one empty cell: most readers would skip a line without these quotes.
 _EMPTY_CELL = b'""'
 _NEEDS_QUOTES = re.compile(rb'[",\r\n]')
 _PLAIN_TYPES = frozenset({int, float, bool, type(None)})
@@ -42,23 +42,23 @@ def write_csv(
 ) -> int:
     """Writes rows as comma-separated values: UTF-8, a header, and a line for each row.
 
-    Nested values have dotted columns (``validation.loss``); lists are JSON. What a row lacks is empty, and so is null;
-    an empty text is ``""``. Floats have the fewest digits that read back as the same float; NaN and the infinities are
-    ``NaN``, ``Infinity`` and ``-Infinity``; truth values are ``true`` and ``false``. A lone surrogate, which UTF-8
-    lacks, becomes its escape.
+    Nested values have dotted columns (``validation.loss``); lists are JSON. Missing keys and null are empty cells; an
+    empty string is ``""``. Floats have the fewest digits that read back as the same float. NaN and the infinities are
+    ``NaN``, ``Infinity`` and ``-Infinity``; bools are ``true`` and ``false``. A lone surrogate, which UTF-8 can't
+    encode, becomes its escape.
 
-    The first column is the step; the others are in the order of `keys`, or sorted by name. Those that no row has
-    among the first 1,000 follow behind, in the order that they are found.
+    The step is the first column. The others are in the order of `keys`, or sorted by name. Columns that first appear
+    after the first 1,000 rows follow at the end, in the order in which they appear.
 
     Args:
         rows: The rows.
-        output: Where to write.
-        keys: The order of columns; what is nested below a key takes its place.
-        folder: Where the lines wait, in a file without a name that takes about the room of the output; None for the
-            system's folder of temporary files.
+        output: The binary file to write to.
+        keys: The order of columns; nested keys take the place of their parent.
+        folder: The folder of the unnamed temporary file, which takes about as much space as the output. None for the
+            system's temporary folder.
 
     Returns:
-        How many columns there are.
+        The number of columns.
     """
     with tempfile.SpooledTemporaryFile(SPOOL_IN_MEMORY, dir=None if folder is None else str(folder)) as waiting:
         lines = _WaitingLines(waiting, keys)
@@ -71,18 +71,18 @@ def write_csv(
 
 
 class _WaitingLines:
-    """Lines that wait for the header."""
+    """Lines in a temporary file, which wait until all columns are known."""
 
     def __init__(self, waiting: IO[bytes], keys: Sequence[str]) -> None:
         self.columns: dict[Column, None] = {}
         self._waiting = waiting
-        self._bare_rows = 0  # before any that has a column
+        self._bare_rows = 0  # rows before the first one that has a column
         self._keys = keys
-        self._stretches: list[tuple[int, int]] = []  # where one ends, and how many columns its lines have
+        self._stretches: list[tuple[int, int]] = []  # end offset, and the number of columns in its lines
         self._json = JsonLineEncoder()
 
     def add(self, rows: list[dict[Column, Any]]) -> None:
-        """Adds a line for each row, with a cell for every column that any of them has."""
+        """Adds a line for each row, with a cell for every column found so far."""
         known = len(self.columns)
         self.columns.update(dict.fromkeys(sort_columns(set().union(*rows).difference(self.columns), self._keys)))
         if not self.columns:
@@ -90,7 +90,7 @@ class _WaitingLines:
             return
         if known and known != len(self.columns):
             self._stretches.append((self._waiting.tell(), known))
-        # Column by column: what a cell takes is then mostly done outside of Python's interpreter.
+        # Column by column: most of the work per cell is then done in C.
         values = zip(*[list(map(row.get, self.columns)) for row in rows], strict=True)
         lines = [*map(b",".join, zip(*map(self._cells, values), strict=True)), b""]
         if len(self.columns) == 1:
@@ -98,21 +98,21 @@ class _WaitingLines:
         self._waiting.write(_LINE_END.join(lines))
 
     def _cells(self, values: Sequence[Any]) -> list[bytes]:
-        """Writes the values of a column."""
+        """Formats the values of one column."""
         if set(map(type, values)) <= _PLAIN_TYPES:
             try:
                 cells = orjson.dumps(values)[1:-1].split(b",")
             except TypeError:  # an int beyond 64 bits
                 return [self._cell(value) for value in values]
             if b"null" in cells:
-                # What is absent, and NaN and the infinities, which orjson has no words for.
+                # Missing values, and NaN and the infinities, which orjson writes as null.
                 pairs = zip(cells, values, strict=True)
                 return [cell if cell != b"null" else self._cell(value) for cell, value in pairs]
             return cells
         return [self._cell(value) for value in values]
 
     def _cell(self, value: Any) -> bytes:
-        """Writes one value."""
+        """Formats one value."""
         if value is None:
             return b""
         if type(value) is str:
@@ -121,11 +121,11 @@ class _WaitingLines:
             return nonfinite_name(value).encode()
         else:
             text = self._json.encode(value)[:-1]
-        # An empty text has quotes, for those who tell it from what is absent.
+        # Quotes distinguish an empty string from a missing value.
         return b'"%b"' % text.replace(b'"', b'""') if not text or _NEEDS_QUOTES.search(text) else text
 
     def copy_to(self, output: BinaryIO) -> None:
-        """Writes the header and the lines."""
+        """Writes the header, then copies the lines."""
         if not self.columns:
             return
         output.write(b",".join(self._cell(name) for name in unique_names(self.columns)) + b"\n")

@@ -1,4 +1,4 @@
-"""The exit codes of commands, and what becomes one: errors, signals and warnings, each told in one line."""
+"""Exit codes of commands; reports errors, signals and warnings as one line each."""
 
 from __future__ import annotations
 
@@ -30,17 +30,20 @@ __all__ = [
 SUCCEEDED = 0
 FAILED = 1
 MISUSED = 2
-# As a shell reports a process that a signal ended.
+# The codes that a shell reports for a process killed by a signal.
 INTERRUPTED = 128 + signal.SIGINT
 BROKEN_PIPE = 128 + signal.SIGPIPE
 
 
 class UsageError(Exception):
-    """The command line asks for something that makes no sense; says what to write instead."""
+    """The command line is invalid. The message says what to write instead."""
 
 
 class StoppedBySignal(BaseException):
-    """A signal asks the process to end. No ``Exception``, as KeyboardInterrupt is none: what is open is cleaned up."""
+    """A signal asked the process to end.
+
+    A ``BaseException`` like KeyboardInterrupt: ``except Exception`` does not catch it, ``finally`` blocks still run.
+    """
 
     def __init__(self, number: int) -> None:
         super().__init__(number)
@@ -49,7 +52,7 @@ class StoppedBySignal(BaseException):
 
 @contextmanager
 def _warnings_as_lines() -> Iterator[None]:
-    """Prints the warnings of the library as one line each, without the place in the source that they come from."""
+    """Prints each Python warning as one line, without its source location."""
     with warnings.catch_warnings():
         warnings.showwarning = lambda message, *_arguments, **_options: warn(str(message))
         yield
@@ -57,7 +60,7 @@ def _warnings_as_lines() -> Iterator[None]:
 
 @contextmanager
 def _signals_as_exceptions() -> Iterator[None]:
-    """Turns the signals that end a process into an exception, so that no half file is left behind."""
+    """Turns SIGTERM and SIGHUP into an exception, so that no partial file is left behind."""
 
     def stop(number: int, _frame: FrameType | None) -> None:
         raise StoppedBySignal(number)
@@ -66,7 +69,7 @@ def _signals_as_exceptions() -> Iterator[None]:
     try:
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGTERM, signal.SIGHUP):
-                # A signal that is ignored, as under nohup, stays ignored.
+                # A signal that was ignored at the start (by nohup, for example) stays ignored.
                 if signal.getsignal(number) is signal.SIG_DFL:
                     previous[number] = signal.signal(number, stop)
         yield
@@ -76,15 +79,15 @@ def _signals_as_exceptions() -> Iterator[None]:
 
 
 def run_guarded(command: Callable[[], int], *, debug: bool = False) -> int:
-    """Runs a command, and makes an exit code of whatever happens.
+    """Runs a command, and turns every outcome into an exit code.
 
     Args:
-        command: What to run; returns its exit code.
-        debug: Print the traceback of an error before the line that explains it.
+        command: The function to run; it returns an exit code.
+        debug: Print the traceback of an error before its message.
 
     Returns:
-        The exit code: 0 on success, 1 if something went wrong, 2 for a command line that makes no sense, 130 after
-        Ctrl-C and 128 + n after signal n.
+        The exit code: 0 on success, 1 on an error, 2 if the command line is invalid, 130 after Ctrl-C and 128 + n
+        after signal n.
     """
     try:
         with _signals_as_exceptions(), _warnings_as_lines():
@@ -92,7 +95,7 @@ def run_guarded(command: Callable[[], int], *, debug: bool = False) -> int:
             sys.stdout.flush()
             return code
     except BrokenPipeError:
-        # Whoever read our output has seen enough, as `head` does: no error.
+        # The reader of our output closed it early, as `head` does: this is no error.
         _give_up_stdout()
         return BROKEN_PIPE
     except KeyboardInterrupt:
@@ -113,9 +116,9 @@ def run_guarded(command: Callable[[], int], *, debug: bool = False) -> int:
 
 
 def _explain(error: Exception) -> str:
-    """Tells a person what an error means."""
+    """Returns the message of an error for users of the command."""
     if isinstance(error, HistoryError | UsageError):
-        # The library speaks of its arguments; here they are options.
+        # The library's messages name its arguments; here they are options.
         return str(error).replace("on_corrupt='skip'", "--skip-corrupt")
     if isinstance(error, OSError):
         if error.strerror is None:
@@ -123,11 +126,11 @@ def _explain(error: Exception) -> str:
         return error.strerror if error.filename is None else f"{os.fsdecode(error.filename)}: {error.strerror}"
     if isinstance(error, MemoryError):
         return "out of memory"
-    return f"{type(error).__name__}: {error} (this should not happen; --debug shows where it did)"
+    return f"{type(error).__name__}: {error} (this is a bug in histscan; --debug shows the traceback)"
 
 
 def _give_up_stdout() -> None:
-    """Points standard output at nothing, so that Python does not fail to write what is left in it when it exits."""
+    """Redirects standard output to os.devnull, so that Python does not fail to flush its buffer at exit."""
     with suppress(OSError, ValueError):
         output = sys.stdout.fileno()
         nothing = os.open(os.devnull, os.O_WRONLY)

@@ -1,4 +1,4 @@
-"""``histscan export``: a run's history as a file."""
+"""``histscan export``: writes a run's history to a file."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from histscan.cli.exit_codes import SUCCEEDED, UsageError
 from histscan.cli.export_outcome import ExportOutcome
 from histscan.cli.json_lines import add_nonfinite, write_json_lines
 from histscan.cli.messages import warn
-from histscan.cli.run_argument import add_keys, add_run, add_source, add_steps, is_file, open_run, scan
+from histscan.cli.run_argument import add_keys, add_run, add_source, add_steps, open_run, scan
 from histscan.cli.scan_watch import ScanWatch, scan_bar
 from histscan.cli.stream_export import (
     CONSOLE,
@@ -28,9 +28,10 @@ from histscan.cli.stream_export import (
 )
 from histscan.cli.table_export import TABLE_FORMATS, add_table_options, check_table_options, write_table
 from histscan.common.atomic import atomic_output, is_replaceable
+from histscan.runs.contracts import FileRun
 
 if TYPE_CHECKING:
-    from histscan.cli.run_argument import AnyRun
+    from histscan.runs.contracts import Run
 
 __all__ = ["declare", "run"]
 
@@ -42,16 +43,16 @@ STDOUT = "-"
 DESCRIPTION = """\
 Write a run's history to a file, one row for each step that was logged.
 
-JSON Lines (.jsonl, .ndjson) has every row as it was logged. CSV has a column
-for each key: nested keys have dotted columns (validation.loss), lists are JSON,
-and what a row lacks is empty. Parquet (.parquet) and Arrow (.arrow, .feather) have
-a typed column for each key, and need pyarrow. The history streams: memory stays
-the same however long the run is. The file appears when it is complete; until then,
-one that was there before stays as it is.
+JSON Lines (.jsonl, .ndjson) keeps every row as it was logged. CSV has a column for
+each key: nested keys have dotted columns (validation.loss), lists are JSON, and
+missing values are empty. Parquet (.parquet) and Arrow (.arrow, .feather) have a
+typed column for each key, and need pyarrow. Rows are streamed: memory use does not
+grow with the length of the run. The file is written to a temporary file first, and
+replaces an existing file only when it is complete.
 
-With --stream system, the rows are the metrics of the machine (system.cpu, …). With
---stream console, the file has the lines that the program printed, as a terminal
-shows them in the end: as text (.txt, .log), or as JSON Lines with stream and time.
+--stream system writes the system metrics (system.cpu, …). --stream console writes
+the console output as a terminal shows it in the end: as text (.txt, .log), or as
+JSON Lines with stream and time.
 """
 
 EXAMPLES = """\
@@ -80,12 +81,12 @@ def declare(parser: argparse.ArgumentParser) -> None:
         "--output",
         metavar="FILE",
         required=True,
-        help="the file to write, which is replaced if it exists; - for standard output",
+        help="file to write, replaced if it exists; - for standard output",
     )
     parser.add_argument(
         "--format",
         choices=sorted({*FORMATS.values(), *CONSOLE_FORMATS.values()}),
-        help="the format, if the file's name does not tell it",
+        help="file format (default: from the file's suffix)",
     )
     add_stream(parser)
     add_keys(parser)
@@ -106,7 +107,7 @@ def run(arguments: argparse.Namespace) -> int:
         The exit code.
 
     Raises:
-        UsageError: The format is unknown, or the output is the log itself.
+        UsageError: The format is unknown, or the output is an input file.
         HistoryError: The history cannot be read.
         OSError: A file cannot be read or written.
     """
@@ -114,7 +115,7 @@ def run(arguments: argparse.Namespace) -> int:
     check_stream(arguments, file_format)
     goal = None if arguments.output == STDOUT else Path(arguments.output)
     check_table_options(arguments, file_format, goal)
-    # A bar on a terminal would end up among rows that go there.
+    # A progress bar would mix with rows that are printed to the terminal.
     show_progress = not arguments.quiet and not (goal is None and sys.stdout.isatty())
     opened = open_run(arguments)
     rows = _rows(opened, arguments, show_progress)
@@ -134,7 +135,7 @@ def run(arguments: argparse.Namespace) -> int:
     return SUCCEEDED
 
 
-def _rows(opened: AnyRun, arguments: argparse.Namespace, show_progress: bool) -> Any:
+def _rows(opened: Run, arguments: argparse.Namespace, show_progress: bool) -> Any:
     """Begins to read the stream that is asked for."""
     if arguments.stream == CONSOLE:
         return opened.console()
@@ -160,21 +161,21 @@ def _format(output: str, asked_for: str | None, stream: str) -> str:
     if known is None:
         what = "standard output" if output == STDOUT else f"{output!r}"
         raise UsageError(
-            f"the name of {what} does not tell the format: let it end in {', '.join(formats)}, "
-            f"or choose one with --format ({', '.join(sorted(set(formats.values())))})"
+            f"the format of {what} is unknown: use a file name that ends in {', '.join(formats)}, "
+            f"or set --format ({', '.join(sorted(set(formats.values())))})"
         )
     return known
 
 
-def _refuse_input(goal: Path, opened: AnyRun) -> None:
-    if not is_file(opened):
+def _refuse_input(goal: Path, opened: Run) -> None:
+    if not isinstance(opened, FileRun):
         return
     if goal.exists() and any(os.path.samefile(goal, file) for file in opened.files):
-        raise UsageError(f"{goal} is the input itself: write to another file")
+        raise UsageError(f"{goal} is an input file: write to another file")
 
 
 def _write(
-    opened: AnyRun,
+    opened: Run,
     rows: Any,
     output: BinaryIO,
     file_format: str,
@@ -182,7 +183,7 @@ def _write(
     goal: Path | None,
     show_progress: bool,
 ) -> ExportOutcome:
-    """Writes the rows, and shows how far it is."""
+    """Writes the rows, with a progress bar if `show_progress` is set."""
     if arguments.stream == CONSOLE:
         return write_console(rows, output, file_format, goal)
     if file_format in TABLE_FORMATS.values():
@@ -200,14 +201,14 @@ def _write(
     return ExportOutcome(watch.rows, len(watch.keys), columns, watch.first_step, watch.last_step)
 
 
-def _why_empty(opened: AnyRun, arguments: argparse.Namespace) -> str:
+def _why_empty(opened: Run, arguments: argparse.Namespace) -> str:
     if arguments.stream != HISTORY:
         return why_empty(opened, arguments)
     if opened.lastHistoryStep < 0:
-        return "the run has no history: there are no rows"
+        return "no rows written: the run's history is empty"
     if arguments.keys:
         return (
-            f"no row in this range of steps has all of the keys {', '.join(arguments.keys)}; "
-            "`histscan info` lists the keys that there are"
+            f"no rows written: no row in this range of steps has all of the keys {', '.join(arguments.keys)}; "
+            "`histscan info` lists the keys of a run"
         )
-    return f"no row is in this range of steps; the run's last step is {opened.lastHistoryStep}"
+    return f"no rows written: no row is in this range of steps; the run's last step is {opened.lastHistoryStep}"

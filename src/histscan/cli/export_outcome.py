@@ -1,4 +1,4 @@
-"""What an export has written, and the line that says so."""
+"""The result of ``histscan export``, and its one-line summary."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ __all__ = ["ExportOutcome"]
 
 @dataclass(frozen=True)
 class ExportOutcome:
-    """What an export has written.
+    """What ``histscan export`` has written.
 
     Attributes:
-        rows: How many rows.
-        keys: How many keys they have; None if it isn't known.
-        columns: How many columns the file has; None if it has none, or one for each key.
-        first_step: The step of the first row; None if there is none.
-        last_step: The step of the last row.
-        thing: What a row is called.
+        rows: The number of rows.
+        keys: The number of keys; None if unknown.
+        columns: The number of columns; None if the format has no columns, or one for each key.
+        first_step: The step of the first row; None without rows, or if the row has no step.
+        last_step: The step of the last row; None as for `first_step`.
+        thing: The word for a row in the summary.
     """
 
     rows: int
@@ -35,7 +35,7 @@ class ExportOutcome:
 
         Args:
             goal: The file; None for standard output.
-            seconds: How long it took.
+            seconds: The time that writing took.
 
         Returns:
             ``history.csv: 5,000 rows, 14 keys, 33 columns, steps 0 to 4999, 1.2 MB; 0.05 s, 98,000 rows/s``.

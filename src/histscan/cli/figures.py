@@ -1,4 +1,4 @@
-"""Numbers as people read them."""
+"""Formats numbers for people."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ __all__ = ["file_size", "plural", "short_number"]
 
 
 def short_number(value: float, digits: int = 5) -> str:
-    """Writes a number with few digits: ``0.31253``, ``4999``, ``1.2346e-07``, ``NaN``.
+    """Formats a number with few digits: ``0.31253``, ``4999``, ``1.2346e-07``, ``NaN``.
 
     Args:
-        value: The number. Ints that are not very long keep all their digits.
+        value: The number. Ints below 10**12 keep all their digits.
         digits: Significant digits of a float.
 
     Returns:
-        The number.
+        The text; ``huge`` or ``-huge`` for an int beyond the range of floats.
     """
     if isinstance(value, int):
-        # Python refuses to write ints of some thousand digits, and nobody wants to read them.
+        # Python refuses to format ints of some thousand digits, and nobody wants to read them.
         if -(10**12) < value < 10**12:
             return str(value)
         try:
@@ -33,13 +33,13 @@ def short_number(value: float, digits: int = 5) -> str:
 
 
 def file_size(size: int) -> str:
-    """Writes a number of bytes: ``812 B``, ``5.3 MB``.
+    """Formats a file size: ``812 B``, ``5.3 MB``.
 
     Args:
         size: The number of bytes.
 
     Returns:
-        The size in the unit that suits it, by powers of 1,000.
+        The size in the largest fitting unit, by powers of 1,000.
     """
     if size < 1_000:
         return f"{size} B"
@@ -52,13 +52,13 @@ def file_size(size: int) -> str:
 
 
 def plural(number: int, thing: str) -> str:
-    """Counts things: ``1 row``, ``5,000 rows``.
+    """Formats a count: ``1 row``, ``5,000 rows``.
 
     Args:
-        number: How many.
-        thing: What one of them is called.
+        number: The count.
+        thing: The singular noun.
 
     Returns:
-        Number and name.
+        The count and the noun, which gets an ``s`` unless the count is 1.
     """
     return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"

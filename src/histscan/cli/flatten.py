@@ -1,4 +1,4 @@
-"""Nested rows as flat ones: ``{"validation": {"loss": 1}}`` has a column ``validation.loss``."""
+"""Flattens nested rows: ``{"validation": {"loss": 1}}`` has a column ``validation.loss``."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ Column = str | tuple[str, ...]
 
 
 def flatten(row: dict[Any, Any], *, typed_whole: bool = False) -> dict[Column, Any]:
-    """Takes nested dicts apart.
+    """Flattens the nested dicts of a row.
 
     Args:
         row: A row of a history.
-        typed_whole: Leave dicts whole that say what they are in ``_type``: histograms, images, tables.
+        typed_whole: Keep dicts with a ``_type`` (histograms, images, tables) as one value.
 
     Returns:
-        What is in the row and is no dict, by its column. Lists stay whole, and a dict without entries is a value.
+        The values by column. Lists and empty dicts are values. `row` itself if nothing in it is nested.
     """
     if dict not in map(type, row.values()):
         return row
@@ -47,19 +47,19 @@ def _add_nested(columns: dict[Column, Any], place: tuple[str, ...], members: dic
 
 
 def column_name(column: Column) -> str:
-    """Names a column for people: nested keys with dots between them."""
+    """Returns the name of a column for people: nested keys joined by dots."""
     return column if isinstance(column, str) else ".".join(column)
 
 
 def sort_columns(columns: Iterable[Column], keys: Sequence[str] = ()) -> list[Column]:
-    """Puts columns in an order that people find them in; that of the keys in a log is random.
+    """Sorts columns for people; the order of keys in a log is random.
 
     Args:
         columns: The columns.
         keys: Keys whose columns come before others, in this order.
 
     Returns:
-        The step, the columns of `keys`, and the others by name.
+        The step, then the columns of `keys`, then the others by name.
     """
     places = {key: place for place, key in enumerate(keys)}
 
@@ -72,13 +72,13 @@ def sort_columns(columns: Iterable[Column], keys: Sequence[str] = ()) -> list[Co
 
 
 def unique_names(columns: Iterable[Column]) -> list[str]:
-    """Names columns, each differently.
+    """Gives each column a unique name.
 
     Args:
         columns: The columns.
 
     Returns:
-        The names. Where a key ``a.b`` stands beside a ``b`` nested in ``a``, the later one is ``a.b#2``.
+        The names. If there are both a key ``a.b`` and a ``b`` nested in ``a``, the later one is ``a.b#2``.
     """
     names: dict[str, None] = {}
     for column in columns:
@@ -92,13 +92,13 @@ def unique_names(columns: Iterable[Column]) -> list[str]:
 
 
 def value_type(value: object) -> str:
-    """Names what a value is.
+    """Names the type of a value.
 
     Args:
         value: A value of a flattened row.
 
     Returns:
-        ``int``, ``float``, ``bool``, ``text``, ``list``, ``dict``, ``null``, or what a typed dict says it is.
+        ``int``, ``float``, ``bool``, ``text``, ``list``, ``dict``, ``null``, or the ``_type`` of a dict that has one.
     """
     if isinstance(value, dict):
         named = value.get("_type")

@@ -1,4 +1,4 @@
-"""``histscan head``: the first rows of a run's history."""
+"""``histscan head``: shows the first rows of a run's history."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ __all__ = ["declare", "run"]
 WIDEST_CELL = 24
 
 DESCRIPTION = """\
-Show the first rows of a run's history as a table. On a terminal it shows as many
-columns as fit, and names the others; -k chooses. Nested keys have dotted columns.
-Numbers are rounded; --json shows them in full.
+Show the first rows of a run's history as a table. On a terminal, columns that do
+not fit are listed below the table; -k selects columns. Nested keys have dotted
+columns. Numbers are rounded; --json shows them in full.
 """
 
 EXAMPLES = """\
@@ -41,10 +41,10 @@ def declare(parser: argparse.ArgumentParser) -> None:
     """
     parser.description, parser.epilog = DESCRIPTION, EXAMPLES
     add_run(parser)
-    parser.add_argument("-n", "--rows", metavar="N", type=count, default=10, help="how many rows (default: 10)")
+    parser.add_argument("-n", "--rows", metavar="N", type=count, default=10, help="number of rows (default: 10)")
     add_keys(parser)
     add_steps(parser)
-    parser.add_argument("--json", action="store_true", help="show the rows as JSON Lines, with all that is in them")
+    parser.add_argument("--json", action="store_true", help="print the complete rows as JSON Lines")
     add_nonfinite(parser)
 
 
@@ -62,7 +62,7 @@ def run(arguments: argparse.Namespace) -> int:
         HistoryError: The history cannot be read.
         OSError: The file cannot be read.
     """
-    # Few rows are wanted, for which no server's whole files are to be fetched.
+    # For a few rows, pages are cheaper than downloading whole exported files.
     rows = islice(
         scan(open_run(arguments), arguments.keys, arguments.min_step, arguments.max_step, source="pages"),
         arguments.rows,
@@ -76,15 +76,15 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def table(rows: list[dict[Column, Any]], keys: list[str], width: int | None) -> str:
-    """Makes a table of rows.
+    """Formats rows as a table.
 
     Args:
         rows: The rows, flattened.
-        keys: The order of columns; the step comes first, and others by name.
-        width: How wide it may be; None for any width.
+        keys: The order of columns; the step comes first, and other columns follow by name.
+        width: The maximum width; None for any width.
 
     Returns:
-        The table's text, with the names of columns that did not fit below it.
+        The table, and below it the names of the columns that do not fit.
     """
     if not rows:
         return "no rows"
@@ -96,5 +96,5 @@ def table(rows: list[dict[Column, Any]], keys: list[str], width: int | None) -> 
     lines = render([line[:fitting] for line in cells], aligned_right[:fitting])
     if fitting < len(columns):
         hidden = ", ".join(clip(column_name(column), 60) for column in columns[fitting:])
-        lines += ["", *textwrap.wrap(f"{len(columns) - fitting} more (-k KEY shows one): {hidden}", width or 80)]
+        lines += ["", *textwrap.wrap(f"{len(columns) - fitting} more (select with -k KEY): {hidden}", width or 80)]
     return "\n".join(lines)

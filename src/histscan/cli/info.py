@@ -1,4 +1,4 @@
-"""``histscan info``: what a run is, and which keys its history has."""
+"""``histscan info``: describes a run and the keys of its history."""
 
 from __future__ import annotations
 
@@ -13,14 +13,15 @@ from histscan.cli.figures import file_size, plural, short_number
 from histscan.cli.flatten import column_name, unique_names
 from histscan.cli.json_lines import JsonLineEncoder, add_nonfinite
 from histscan.cli.key_statistics import HistoryStatistics, KeyStatistics
-from histscan.cli.messages import printable
-from histscan.cli.run_argument import add_run, add_source, is_file, open_run, scan
+from histscan.cli.run_argument import add_run, add_source, open_run, scan
 from histscan.cli.run_facts import describe_run, run_facts
-from histscan.cli.scan_watch import bytes_read, scan_bar
+from histscan.cli.scan_watch import scan_bar
 from histscan.cli.table import GAP, clip, render, table_width, terminal_width, text_width
+from histscan.common.printable import printable
+from histscan.runs.contracts import FileRun
 
 if TYPE_CHECKING:
-    from histscan.cli.run_argument import AnyRun
+    from histscan.runs.contracts import Run
     from histscan.sources.source_option import SourceOption
 
 __all__ = ["declare", "run"]
@@ -31,10 +32,11 @@ DIGITS = 4
 NARROWEST_KEY = 8
 
 DESCRIPTION = """\
-Show what a run is and how it ended, and for each key of its history: the type of
-its values, how many rows have it, the first and the last step that do, the lowest
-and the highest number, and the last value. NaN is counted, but neither lowest nor highest. Nested
-keys are dotted; a histogram, image or the like is one value.
+Describe a run: its names, state, config and summary, and each key of its history.
+For each key, show the type of its values, the number of rows that have it, their
+first and last step, the minimum, the maximum and the last value. NaN values have
+a count of their own, and do not affect minimum and maximum. Nested keys are dotted;
+a histogram, image or other typed dict is one value.
 """
 
 EXAMPLES = """\
@@ -54,7 +56,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
     add_run(parser)
     add_source(parser)
     parser.add_argument(
-        "--json", action="store_true", help="one JSON object, with numbers in full and the config and summary"
+        "--json", action="store_true", help="print one JSON object, with unrounded numbers, config and summary"
     )
     add_nonfinite(parser)
 
@@ -82,7 +84,7 @@ def run(arguments: argparse.Namespace) -> int:
     return SUCCEEDED
 
 
-def gather(opened: AnyRun, source: SourceOption | None) -> HistoryStatistics:
+def gather(opened: Run, source: SourceOption | None) -> HistoryStatistics:
     """Reads a run's history through.
 
     Args:
@@ -90,7 +92,7 @@ def gather(opened: AnyRun, source: SourceOption | None) -> HistoryStatistics:
         source: Where the rows of a run on a server come from.
 
     Returns:
-        What its rows are like.
+        The statistics.
     """
     statistics = HistoryStatistics()
     rows = scan(opened, None, source=source, show_progress=True)
@@ -101,17 +103,17 @@ def gather(opened: AnyRun, source: SourceOption | None) -> HistoryStatistics:
             if len(batch) == BATCH_ROWS:
                 statistics.add(batch)
                 batch.clear()
-                bar.update(bytes_read(rows), statistics.rows)
+                bar.update(rows.bytes_read, statistics.rows)
         statistics.add(batch)
     return statistics
 
 
-def as_json(opened: AnyRun, statistics: HistoryStatistics) -> dict[str, Any]:
+def as_json(opened: Run, statistics: HistoryStatistics) -> dict[str, Any]:
     """Describes a run for programs."""
     columns = list(statistics.items())
     names = unique_names(column for column, _ in columns)
     return {
-        **({"file": str(opened.file)} if is_file(opened) else {"url": opened.url}),
+        **({"file": str(opened.file)} if isinstance(opened, FileRun) else {"url": opened.url}),
         "entity": opened.entity,
         "project": opened.project,
         "id": opened.id,
@@ -138,12 +140,12 @@ def as_json(opened: AnyRun, statistics: HistoryStatistics) -> dict[str, Any]:
     }
 
 
-def header(opened: AnyRun, statistics: HistoryStatistics) -> list[str]:
+def header(opened: Run, statistics: HistoryStatistics) -> list[str]:
     """Describes a run in a few lines."""
     rows = plural(statistics.rows, "row")
     if statistics.first_step is not None and statistics.last_step is not None:
         rows += f", steps {statistics.first_step} to {statistics.last_step}"
-    if is_file(opened):
+    if isinstance(opened, FileRun):
         size = file_size(sum(file.stat().st_size for file in opened.files))
         several = f"{len(opened.files)} files, " if len(opened.files) > 1 else ""
         place = {"file": f"{opened.file} ({several}{size})"}
@@ -163,16 +165,16 @@ def header(opened: AnyRun, statistics: HistoryStatistics) -> list[str]:
 
 
 def _origin(path: Path | None) -> str:
-    """Says where values come from that the log does not have."""
+    """Names the file that values were read from because the log has none."""
     return "" if path is None else f", from {Path(path.parent.name, path.name)} (the log has none)"
 
 
 def key_table(statistics: HistoryStatistics, width: int | None) -> list[str]:
-    """Makes the table of keys.
+    """Formats the table of keys.
 
     Args:
-        statistics: What the keys' values are like.
-        width: How wide it may be; None for any width. A key too long for it gets a line of its own.
+        statistics: The statistics of the keys.
+        width: The maximum width; None for any width. A key that is too long gets a line of its own.
 
     Returns:
         The table's lines.
@@ -183,7 +185,7 @@ def key_table(statistics: HistoryStatistics, width: int | None) -> list[str]:
     rows = [["type", "count", "steps", "min", "max", "last"], *(facts(key) for _, key in keys)]
     aligned_right = [False, True, True, True, True, True]
     if any(key.nan for _, key in keys):
-        # Most histories have no NaN, and need no column for them.
+        # Most histories have no NaN, and need no column for it.
         for row, number in zip(rows, ["NaN", *(str(key.nan or "") for _, key in keys)], strict=True):
             row.insert(2, number)
         aligned_right.insert(2, True)
@@ -202,7 +204,7 @@ def key_table(statistics: HistoryStatistics, width: int | None) -> list[str]:
 
 
 def facts(key: KeyStatistics) -> list[str]:
-    """Writes what the values of a key are like as cells of a table."""
+    """Formats the statistics of a key as cells of a table."""
     return [
         key.type,
         str(key.count),

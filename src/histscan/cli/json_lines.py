@@ -1,9 +1,8 @@
-"""Rows as lines of JSON that read back as the very same rows.
+"""Writes rows as JSON Lines that read back as exactly the same rows.
 
-orjson writes a row many times faster than ``json.dumps``, and is right about all but four things. It makes ``null`` of
-NaN and the infinities, without a word: so wherever a line holds ``null``, the row is written again with the tokens that
-``json.loads`` reads. Ints beyond 64 bits, lone surrogates and nesting deeper than 254 it refuses: ``json.dumps`` writes
-those rows.
+orjson writes a row many times faster than ``json.dumps``, and differs in four cases. It silently writes ``null`` for
+NaN and the infinities: so a row whose line contains ``null`` is written again with the tokens that ``json.loads``
+reads. It raises on ints beyond 64 bits, lone surrogates and nesting deeper than 254: ``json.dumps`` writes those rows.
 """
 
 from __future__ import annotations
@@ -30,37 +29,37 @@ def add_nonfinite(parser: argparse.ArgumentParser) -> None:
         "--nan",
         choices=NONFINITE_FORMS,
         default="token",
-        help="how JSON has NaN, Infinity and -Infinity, which the standard lacks: as these very words, which Python's "
-        'json, pandas and JavaScript\'s JSON5 read (token, the default); as null; or as strings ("NaN")',
+        help="how to write NaN, Infinity and -Infinity, which standard JSON lacks: as bare tokens, which Python's "
+        'json, pandas and JSON5 read (token, the default); as null; or as strings ("NaN")',
     )
 
 
 def nonfinite_name(value: float) -> str:
-    """Names NaN or an infinity as JavaScript and Python's json do."""
+    """Returns the name of NaN or an infinity in JavaScript and Python's json."""
     return "NaN" if value != value else "Infinity" if value > 0 else "-Infinity"
 
 
 class JsonLineEncoder:
-    """Writes rows as JSON, one to a line.
+    """Encodes rows as JSON, one per line.
 
     Args:
-        nonfinite: How to write NaN and the infinities: as a ``token``, which keeps what they are, as ``null``, or as
-            a ``string``.
+        nonfinite: How to write NaN and the infinities: as a bare ``token``, which reads back as the same float; as
+            ``null``; or as a ``string``.
     """
 
     def __init__(self, nonfinite: str = "token") -> None:
         if nonfinite not in NONFINITE_FORMS:
-            raise ValueError(f"nonfinite is one of {', '.join(NONFINITE_FORMS)}, not {nonfinite!r}")
+            raise ValueError(f"nonfinite must be one of {', '.join(NONFINITE_FORMS)}, not {nonfinite!r}")
         self._nonfinite = nonfinite
 
     def encode(self, row: Any) -> bytes:
-        """Writes a row.
+        """Encodes a row.
 
         Args:
-            row: The row, or any other value that ``json.loads`` can give.
+            row: The row, or any other value that ``json.loads`` can return.
 
         Returns:
-            The line, which ends in a line break.
+            The line, with its line break.
 
         Raises:
             HistoryError: A value is nested deeper than Python's recursion limit.
@@ -74,7 +73,7 @@ class JsonLineEncoder:
         return line
 
     def _with_nonfinite(self, value: Any) -> Any:
-        """Copies a value with NaN and the infinities made what stands for them."""
+        """Copies a value, with NaN and the infinities replaced."""
         kind = type(value)
         if kind is float:
             return value if math.isfinite(value) else self._nonfinite_value(value)
@@ -85,16 +84,16 @@ class JsonLineEncoder:
         return value
 
     def _nonfinite_value(self, value: float) -> Any:
-        """Gives what is to be written for NaN or an infinity."""
+        """Returns the replacement of NaN or an infinity."""
         if self._nonfinite == "null":
             return None
         name = nonfinite_name(value)
         return name if self._nonfinite == "string" else orjson.Fragment(name)
 
     def _encode_slowly(self, row: Any) -> bytes:
-        """Writes what orjson refuses."""
+        """Encodes a row that orjson refuses."""
         try:
-            # json.dumps writes the tokens by itself.
+            # json.dumps writes the tokens itself.
             value = row if self._nonfinite == "token" else self._with_nonfinite(row)
             text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
             try:
@@ -103,15 +102,15 @@ class JsonLineEncoder:
                 return json.dumps(value, separators=(",", ":")).encode() + b"\n"
         except RecursionError:
             step = row.get(STEP) if isinstance(row, dict) else None
-            raise HistoryError("a value is nested too deep to be written as JSON", step=step) from None
+            raise HistoryError("a value is nested too deeply to be written as JSON", step=step) from None
 
 
 def write_json_lines(rows: Iterable[dict[str, Any]], output: BinaryIO, *, nonfinite: str = "token") -> None:
-    """Writes rows as JSON Lines: UTF-8, one object to a line, in the order they come.
+    """Writes rows as JSON Lines: UTF-8, one object per line, in the order of the rows.
 
     Args:
         rows: The rows.
-        output: Where to write.
+        output: The binary file to write to.
         nonfinite: How to write NaN and the infinities, as for `JsonLineEncoder`.
     """
     encode = JsonLineEncoder(nonfinite).encode

@@ -1,4 +1,4 @@
-"""What the values of each key are like."""
+"""Statistics of the values of each key: types, counts, range, last value."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ Number = int | float
 
 @dataclass
 class KeyStatistics:
-    """What the values of one key are like.
+    """Statistics of the values of one key.
 
     Attributes:
-        types: How many values there are of each type, by its name.
+        types: The number of values by the name of their type.
         first_step: The step of the first value; None if its row has none.
-        last_step: The step of the last value.
-        nan: How many values are NaN.
-        lowest: The lowest of the numbers that are not NaN; None if there is none.
-        highest: The highest of them.
+        last_step: The step of the last value; None if its row has none.
+        nan: The number of NaN values.
+        lowest: The minimum of the numbers, without NaN; None if there are none.
+        highest: The maximum, as `lowest`.
         last: The last value.
     """
 
@@ -40,24 +40,24 @@ class KeyStatistics:
 
     @property
     def count(self) -> int:
-        """How many rows have the key."""
+        """The number of rows that have the key."""
         return self.types.total()
 
     @property
     def type(self) -> str:
-        """The type of all values, or the types; a float may be logged as an int, so that ``float`` means both."""
+        """The types of the values, joined by ``|``; ``float`` includes int, as a float may be logged as an int."""
         names = sorted(self.types)
         if "float" in names and "int" in names:
             names.remove("int")
         return "|".join(names)
 
     def add(self, values: Sequence[Any]) -> None:
-        """Takes in values, in the order they were logged."""
+        """Adds values, in the order they were logged."""
         kinds = Counter(map(type, values))
         if dict in kinds:
             self.types.update(map(value_type, values))
         else:
-            # One name for each type, instead of one for each value.
+            # One lookup per type instead of one per value.
             for kind, number in kinds.items():
                 self.types[value_type(kind())] += number
         if float in kinds or int in kinds:
@@ -68,10 +68,10 @@ class KeyStatistics:
     def _add_numbers(self, numbers: Sequence[Number]) -> None:
         try:
             has_nan = math.isnan(sum(numbers))
-        except OverflowError:  # an int beyond any float
+        except OverflowError:  # an int beyond the range of floats
             has_nan = True
         if has_nan:
-            # So may infinities that cancel out.
+            # The sum is also NaN if it adds infinities of both signs.
             kept = [number for number in numbers if number == number]
             self.nan += len(numbers) - len(kept)
             numbers = kept
@@ -82,24 +82,24 @@ class KeyStatistics:
 
 
 def step_of(row: Mapping[Any, Any]) -> int | None:
-    """Returns the step that a row names.
+    """Returns the step of a row.
 
     Args:
         row: The row.
 
     Returns:
-        Its ``_step``; None where that is missing or no whole number.
+        Its ``_step``; None if that is missing or no whole number.
     """
     return whole_step(row.get(STEP))
 
 
 class HistoryStatistics:
-    """What the rows of a history are like, key by key.
+    """Statistics of a history, key by key.
 
     Attributes:
-        rows: How many rows there are.
-        first_step: The step of the first row; None if there is none.
-        last_step: The step of the last row.
+        rows: The number of rows.
+        first_step: The step of the first row; None without rows, or if the row has no step.
+        last_step: The step of the last row; None as for `first_step`.
     """
 
     def __init__(self) -> None:
@@ -109,7 +109,7 @@ class HistoryStatistics:
         self._keys: dict[Column, KeyStatistics] = {}
 
     def add(self, rows: Sequence[dict[str, Any]]) -> None:
-        """Takes in some rows: a few hundred at once are taken in faster than one by one.
+        """Adds rows. Batches of a few hundred rows are faster than single rows.
 
         Args:
             rows: Rows, in the order they were logged.
@@ -136,6 +136,6 @@ class HistoryStatistics:
         self.rows += len(rows)
 
     def items(self) -> Iterator[tuple[Column, KeyStatistics]]:
-        """Yields the keys in order, nested ones for themselves, and what their values are like."""
+        """Yields each column with its statistics, the step first and the others by name."""
         for column in sort_columns(self._keys):
             yield column, self._keys[column]

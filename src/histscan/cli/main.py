@@ -1,4 +1,4 @@
-"""The ``histscan`` command: its arguments, and which module each of its commands is in."""
+"""The ``histscan`` command: parses arguments and dispatches to the module of each subcommand."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ __all__ = ["build_parser", "main"]
 COMMANDS = {
     "export": (export, "write a run's history to a file: JSON Lines, CSV, Parquet or Arrow"),
     "head": (head, "show the first rows of a run's history"),
-    "info": (info, "show what a run is, and which keys its history has"),
-    "plot": (plot, "draw curves of a run's history as a picture"),
-    "run": (run_script, "run a script that uses wandb, with histscan reading its history"),
-    "serve": (serve, "serve recorded runs as a W&B server, for the real wandb client"),
+    "info": (info, "describe a run and the keys of its history"),
+    "plot": (plot, "plot keys of a run's history to a PNG, SVG or PDF file"),
+    "run": (run_script, "run a script that uses wandb, with histscan reading the history"),
+    "serve": (serve, "serve local runs to the wandb client as a W&B server"),
 }
 
 DESCRIPTION = """\
 Read the history of Weights & Biases runs, fast.
 
-A run is given as its .wandb file or the folder that holds it, or as the Parquet
-files of its history; no server and no account is needed then. Or it is given as
-entity/project/run_id, and read from the W&B server that the environment variables
-WANDB_BASE_URL and WANDB_API_KEY name (https://api.wandb.ai, and the key in netrc,
-without them).
+A run can be a local .wandb file, the folder that holds it, or the Parquet files of
+its history: these need no server and no account. A run can also be on a W&B server:
+give entity/project/run_id. The environment variables WANDB_BASE_URL and
+WANDB_API_KEY set the server and the API key; the defaults are https://api.wandb.ai
+and the key in ~/.netrc.
 """
 
 EPILOG = """\
@@ -42,13 +42,13 @@ examples:
   histscan info my-team/my-project/1a2b3c4d
   histscan plot run-abc.wandb -k loss -k validation.loss --smooth -o loss.png
 
-`histscan COMMAND --help` tells more about a command. The exit code is 0 on
-success, 1 if something went wrong, 2 if the command line makes no sense.
+`histscan COMMAND --help` describes a command. The exit code is 0 on success,
+1 on an error, 2 if the command line is invalid.
 """
 
 
 class _Parser(argparse.ArgumentParser):
-    """A parser whose errors are one line, like all others of the command."""
+    """A parser that reports an error as one line, as the rest of the command does."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(formatter_class=argparse.RawDescriptionHelpFormatter, **options)
@@ -58,16 +58,14 @@ class _Parser(argparse.ArgumentParser):
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """Declares the whole command line.
+    """Builds the parser of the whole command line.
 
     Returns:
-        The parser. What it parses has the module of the command in ``command``.
+        The parser. Its namespaces hold the function of the subcommand in ``run``.
     """
-    # So that it can be given before and after the command.
+    # --debug is accepted before and after the subcommand.
     debug = _Parser(add_help=False)
-    debug.add_argument(
-        "--debug", action="store_true", default=argparse.SUPPRESS, help="show the traceback when something goes wrong"
-    )
+    debug.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help="show the traceback of an error")
     parser = _Parser(prog="histscan", description=DESCRIPTION, epilog=EPILOG, parents=[debug], allow_abbrev=False)
     parser.add_argument(
         "--version", action="version", version=f"histscan {__version__}", help="show the version and exit"
@@ -84,14 +82,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command.
 
     Args:
-        arguments: What follows the command's name on the command line; None for what the process was given.
+        arguments: The arguments after the command's name. None uses those of the process.
 
     Returns:
-        The exit code: 0 on success, 1 if something went wrong, 2 if the command line makes no sense, 130 after Ctrl-C.
+        The exit code: 0 on success, 1 on an error, 2 if the command line is invalid, 130 after Ctrl-C.
     """
     typed = sys.argv[1:] if arguments is None else arguments
     if typed[:1] == ["run"]:
-        # What follows is the script's, and so is the process: nothing of this command may stand around it.
+        # The remaining arguments and the process belong to the script: no guard of this command may wrap it.
         return run_script.run_command(typed[1:])
     _prepare_output()
 
@@ -104,10 +102,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _prepare_output() -> None:
-    """Sees to it that whatever is in a log can be printed."""
-    # A process may be started with its output closed.
+    """Makes standard output and error accept any text, such as lone surrogates from a log."""
+    # A process can start with its standard streams closed; Python sets them to None.
     if sys.stdout is None:
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - for as long as the process lives
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - open until the process ends
     if sys.stderr is None:
         sys.stderr = open(os.devnull, "w")  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):

@@ -1,4 +1,4 @@
-"""``histscan plot``: curves of a run's history as a picture."""
+"""``histscan plot``: plots keys of a run's history to a file."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ USUAL_SMOOTHING = 0.6
 SMALLEST, LARGEST = 200, 10_000
 
 DESCRIPTION = """\
-Draw curves of a run's history: a line for each key, through the rows that have it.
-NaN and infinities break the line and are marked at the edge of the picture. However
-many rows there are, every spike stays visible. Needs matplotlib and pyarrow, but no
+Plot keys of a run's history: one line for each key, through the rows that have it.
+NaN and infinities break the line and are marked at the edge of the plot. Every spike
+stays visible, however many rows there are. Needs matplotlib and pyarrow, but no
 display.
 """
 
@@ -54,20 +54,20 @@ def declare(parser: argparse.ArgumentParser) -> None:
         metavar="KEY",
         action="append",
         required=True,
-        help="a key to draw; repeat it for more. Nested keys are dotted (validation.loss)",
+        help="key to plot; repeat it for more keys. Nested keys are dotted (validation.loss)",
     )
     parser.add_argument(
         "-o",
         "--output",
         metavar="FILE",
         required=True,
-        help="the picture to write, which is replaced if it exists: .png, .svg or .pdf",
+        help="file to write, replaced if it exists: .png, .svg or .pdf",
     )
     parser.add_argument(
         "-x",
         metavar="KEY",
         default=STEP,
-        help="what to draw to the right: _step (the default), _runtime, _timestamp or any other key",
+        help="key of the x axis: _step (the default), _runtime, _timestamp or any other key",
     )
     parser.add_argument(
         "--smooth",
@@ -75,34 +75,34 @@ def declare(parser: argparse.ArgumentParser) -> None:
         type=smoothing,
         nargs="?",
         const=USUAL_SMOOTHING,
-        help="draw moving averages as W&B's line plots do, over the faint logged values; from 0 to below 1 (default: "
-        f"{USUAL_SMOOTHING})",
+        help="plot moving averages as W&B's line plots do, over the faint logged values; WEIGHT is from 0 to below 1 "
+        f"(default: {USUAL_SMOOTHING})",
     )
-    parser.add_argument("--log-y", action="store_true", help="a logarithmic axis of values")
+    parser.add_argument("--log-y", action="store_true", help="use a logarithmic y axis")
     add_steps(parser)
     add_source(parser)
-    parser.add_argument("--title", metavar="TEXT", help="what stands above the curves (default: the run's name)")
+    parser.add_argument("--title", metavar="TEXT", help="title of the plot (default: the run's name)")
     parser.add_argument(
         "--size",
         metavar="WIDTHxHEIGHT",
         type=size,
         default=(1500, 840),
-        help="in pixels (default: 1500x840); 150 make an inch of an SVG or PDF",
+        help="size in pixels (default: 1500x840); SVG and PDF have 150 pixels per inch",
     )
     parser.add_argument("-q", "--quiet", action="store_true", help="show no summary")
 
 
 def smoothing(text: str) -> float:
-    """Reads a weight from the command line.
+    """Parses the WEIGHT of --smooth.
 
     Args:
-        text: What was typed.
+        text: The argument.
 
     Returns:
         The weight.
 
     Raises:
-        argparse.ArgumentTypeError: It is none.
+        argparse.ArgumentTypeError: The text is not a number from 0 to below 1.
     """
     try:
         weight = float(text)
@@ -114,16 +114,16 @@ def smoothing(text: str) -> float:
 
 
 def size(text: str) -> tuple[int, int]:
-    """Reads a width and a height from the command line.
+    """Parses the argument of --size.
 
     Args:
-        text: What was typed; ``1500x840``.
+        text: The argument, like ``1500x840``.
 
     Returns:
-        Both, in pixels.
+        Width and height, in pixels.
 
     Raises:
-        argparse.ArgumentTypeError: They are none, or too small or large for a picture.
+        argparse.ArgumentTypeError: The text is no size, or a side is too small or too large.
     """
     typed = re.fullmatch("([0-9]{1,6})x([0-9]{1,6})", text)
     if not typed or not all(SMALLEST <= int(side) <= LARGEST for side in typed.groups()):
@@ -141,13 +141,13 @@ def run(arguments: argparse.Namespace) -> int:
         The exit code.
 
     Raises:
-        UsageError: A key can't be drawn, the file's name is not that of a picture, or matplotlib is not installed.
+        UsageError: A key can't be plotted, the file's suffix is unknown, or matplotlib is not installed.
         HistoryError: The history cannot be read.
         OSError: A file cannot be read or written.
     """
     goal = Path(arguments.output)
     if goal.suffix.lower() not in FORMATS:
-        raise UsageError(f"{arguments.output!r} is not the name of a picture: let it end in {', '.join(FORMATS)}")
+        raise UsageError(f"unknown picture format of {arguments.output!r}: end the name in {', '.join(FORMATS)}")
     try:
         import pyarrow  # noqa: F401
 
@@ -181,13 +181,17 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _check_log(curves: list[Curve]) -> None:
-    """Says what a logarithmic axis has no place for."""
+    """Warns of values that a logarithmic axis can't show.
+
+    Raises:
+        UsageError: A curve has no other values.
+    """
     for curve in curves:
         missing = int((curve.y <= 0).sum())
         if missing and not (curve.y > 0).any():
-            raise UsageError(f"{curve.key!r} has no positive value, which --log-y could draw")
+            raise UsageError(f"--log-y can't show {curve.key!r}: it has no positive value")
         if missing:
-            warn(f"{plural(missing, 'value')} of {curve.key!r} not positive, and missing with --log-y")
+            warn(f"--log-y leaves out {plural(missing, 'value')} of {curve.key!r} at or below 0")
 
 
 def _summary(curves: list[Curve], goal: Path) -> str:

@@ -12,19 +12,8 @@ from histscan.errors import HistoryDecodeError
 from histscan.sources.source_option import SOURCES, SourceOption
 
 if TYPE_CHECKING:
-    from typing_extensions import TypeIs
-
-    from histscan.api.exported import ExportedScan
-    from histscan.api.run import Run
-    from histscan.api.scans import RunScan, RunScanOfKeys
-    from histscan.runs.log_run import LogRun
-    from histscan.runs.log_scan import LogScan
-    from histscan.runs.parquet_run import ParquetRun, ParquetScan
-
-    FileRun = LogRun | ParquetRun
-    AnyRun = FileRun | Run
-    FileScan = LogScan | ParquetScan
-    AnyScan = FileScan | RunScan | RunScanOfKeys | ExportedScan
+    from histscan.columns.scan import Scan
+    from histscan.runs.contracts import Run
 
 
 def add_run(parser: argparse.ArgumentParser) -> None:
@@ -94,7 +83,7 @@ def count(text: str) -> int:
     return number
 
 
-def open_run(arguments: argparse.Namespace) -> AnyRun:
+def open_run(arguments: argparse.Namespace) -> Run:
     """Opens the run that the command line names.
 
     Args:
@@ -110,11 +99,12 @@ def open_run(arguments: argparse.Namespace) -> AnyRun:
             is not that of a run.
     """
     from histscan.opening import open_run as open_path
+    from histscan.runs.contracts import FileRun
 
     path: str = arguments.path
     try:
         opened = open_path(path, on_corrupt="skip" if arguments.skip_corrupt else "raise")
-        if getattr(arguments, "source", None) is not None and is_file(opened):
+        if getattr(arguments, "source", None) is not None and isinstance(opened, FileRun):
             raise UsageError(f"--source is for runs on a server, and {path!r} is a file here")
         return opened
     except HistoryDecodeError as error:
@@ -125,27 +115,15 @@ def open_run(arguments: argparse.Namespace) -> AnyRun:
         raise UsageError(str(error)) from error
 
 
-def is_file(run: AnyRun) -> TypeIs[FileRun]:
-    """Tells whether a run lies in files, and not on a server.
-
-    Args:
-        run: The run.
-
-    Returns:
-        Whether it does.
-    """
-    return hasattr(run, "file")
-
-
 def scan(
-    run: AnyRun,
+    run: Run,
     keys: Sequence[str] | None,
     min_step: int = 0,
     max_step: int | None = None,
     *,
     source: SourceOption | None = None,
     show_progress: bool = False,
-) -> AnyScan:
+) -> Scan:
     """Scans what the command line asks for.
 
     Args:
@@ -167,7 +145,9 @@ def scan(
             f"there is no step from {min_step} to before {max_step}: --max-step must be higher than --min-step"
         )
     wanted = [STEP, *(key for key in dict.fromkeys(keys) if key != STEP)] if keys else None
-    if is_file(run):
+    from histscan.api.run import Run as ServerRun
+
+    if not isinstance(run, ServerRun):
         return run.scan_history(wanted, min_step=min_step, max_step=max_step)
     if source == "parquet":
         from histscan.sources.parquet import import_parquet

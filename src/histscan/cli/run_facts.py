@@ -1,29 +1,29 @@
-"""What `histscan info` says of a run beside its history."""
+"""The facts that ``histscan info`` shows of a run besides its history."""
 
 from __future__ import annotations
 
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from histscan.cli.run_argument import is_file
 from histscan.errors import HistoryError
+from histscan.runs.contracts import FileRun
 
 if TYPE_CHECKING:
-    from histscan.cli.run_argument import AnyRun
+    from histscan.runs.contracts import Run
 
 __all__ = ["describe_run", "run_facts"]
 
 _MOST_METRICS = 6
 
 
-def run_facts(run: AnyRun) -> dict[str, Any]:
+def run_facts(run: Run) -> dict[str, Any]:
     """Describes a run for programs.
 
     Args:
         run: The run.
 
     Returns:
-        A JSON object.
+        The members of a JSON object.
     """
     return {
         "state": run.state,
@@ -38,14 +38,14 @@ def run_facts(run: AnyRun) -> dict[str, Any]:
     }
 
 
-def describe_run(run: AnyRun) -> dict[str, str]:
+def describe_run(run: Run) -> dict[str, str]:
     """Describes a run for people.
 
     Args:
         run: The run.
 
     Returns:
-        What is known, each with its name; texts may hold anything.
+        The known facts by name. The texts may hold unprintable characters.
     """
     metadata = _metadata(run)
     git = metadata.get("git")
@@ -63,13 +63,13 @@ def describe_run(run: AnyRun) -> dict[str, str]:
     return {name: fact for name, fact in facts.items() if fact}
 
 
-def _metadata(run: AnyRun) -> dict[str, Any]:
+def _metadata(run: Run) -> dict[str, Any]:
     try:
         return run.metadata or {}
     except HistoryError:
-        if is_file(run):
+        if isinstance(run, FileRun):
             raise
-        # A server may have no files to give: the rest can be told in any case.
+        # A server may refuse to list a run's files: show the other facts.
         return {}
 
 
@@ -81,7 +81,7 @@ def _describe_duration(seconds: float) -> str:
 
 
 def _describe_git(git: dict[str, Any]) -> str:
-    """Names a commit, and where it is from; clients before 0.18 call the latter `remote`."""
+    """Describes a commit and its remote; wandb before 0.18 calls the remote's address `remote`."""
     remote = _text(git.get("remote_url") or git.get("remote"))
     commit = _text(git.get("commit"))
     return f"{commit} of {remote}" if commit and remote else commit or remote

@@ -1,8 +1,7 @@
-"""``histscan run``: a script that uses wandb, left as it is, with histscan's iterators in the place of wandb's.
+"""``histscan run``: runs an unchanged script that uses wandb, with histscan's iterators in place of wandb's.
 
-The script gets what it would get from Python: ``sys.argv``, ``sys.path``, ``__main__``, its own exit code and its own
-tracebacks. So nothing here may stand around it that changes warnings, signals or output; the command's usual guard is
-for the time before the script only.
+The script sees the same ``sys.argv``, ``sys.path``, ``__main__``, exit code and tracebacks as under Python. So nothing
+that changes warnings, signals or output may wrap it: `run_guarded` is not used.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from types import FrameType, ModuleType, TracebackType
 from typing import Any, NamedTuple
 
 from histscan.cli.exit_codes import FAILED, MISUSED, SUCCEEDED, UsageError
-from histscan.cli.messages import printable
+from histscan.common.printable import printable
 from histscan.errors import HistoryError
 from histscan.sources.source_option import SOURCES, SourceOption
 
@@ -28,34 +27,34 @@ USAGE = """\
 usage: histscan run [--source SOURCE] SCRIPT [ARGUMENT ...]
        histscan run [--source SOURCE] -m MODULE [ARGUMENT ...]
 
-Run a script that uses wandb, and needs no change for it, with histscan reading
-the history of its runs: what `import histscan; histscan.install()` on its first
-line would do. SCRIPT may be anything that Python runs: a file, or a folder or
-zip file with a __main__.py.
+Run an unchanged script that uses wandb, with histscan reading the history of its
+runs, as if `import histscan; histscan.install()` were its first line. SCRIPT may
+be anything that Python runs: a file, or a folder or zip file with a __main__.py.
 
 options:
   --source {pages,parquet,auto}
-                 where rows come from: pages, as wandb asks for them (default);
-                 the Parquet files that the server has exported a history to, and
-                 pages of the rest; or such files where they can be had
+                 where rows come from: pages, as wandb requests them (default);
+                 parquet, the server's exported Parquet files, and pages for the
+                 rest; auto, exported files if there are any, else pages
 
 examples:
   histscan run plot_losses.py --project vision
   histscan run --source parquet plot_losses.py
   histscan run -m analysis.report
 
-Processes that the script starts are on their own, unless they are forked.
+Subprocesses that the script starts use wandb's own iterators, unless they are
+forked.
 """
 
 
 class _Target(NamedTuple):
-    """What is to be run.
+    """The script or module to run.
 
     Attributes:
-        name: Path of a script, or name of a module.
-        is_module: Whether it is a module.
-        arguments: The arguments for it.
-        source: Where rows come from, as install() takes it.
+        name: The path of a script, or the name of a module.
+        is_module: True for a module.
+        arguments: The arguments of the script or module.
+        source: Where rows come from: the `source` of install().
     """
 
     name: str
@@ -65,7 +64,7 @@ class _Target(NamedTuple):
 
 
 def declare(parser: argparse.ArgumentParser) -> None:
-    """Takes whatever follows: the command line behind ``run`` is the script's, and read by `run_command`.
+    """Accepts any arguments: `run_command` parses the command line behind ``run`` itself.
 
     Args:
         parser: The command's parser.
@@ -74,7 +73,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:  # noqa: ARG001 - as all commands have it
-    """Stands for the command where something precedes it; else it is run by `run_command`.
+    """Rejects options before ``run``; a command line that starts with ``run`` goes to `run_command`.
 
     Args:
         arguments: The parsed command line.
@@ -92,7 +91,7 @@ def run_command(arguments: Sequence[str]) -> int:
         arguments: What follows ``run`` on the command line.
 
     Returns:
-        The exit code, if there is nothing to run, it can't be run, or it runs to its end. The exceptions of the script
+        The exit code: 0 if the script ran to its end, 1 or 2 if it could not be started. The exceptions of the script
         pass unchanged, ``SystemExit`` among them.
     """
     if arguments[:1] in (["-h"], ["--help"]):
@@ -115,23 +114,23 @@ def _read_target(arguments: Sequence[str]) -> _Target:
         _, is_joined, source = arguments[0].partition("=")
         source, arguments = (source, arguments[1:]) if is_joined else ("".join(arguments[1:2]), arguments[2:])
         if source not in SOURCES:
-            raise UsageError(f"--source is one of {', '.join(SOURCES)}, not {source!r} {see}")
+            raise UsageError(f"--source must be one of {', '.join(SOURCES)}, not {source!r} {see}")
     if not arguments:
-        raise UsageError(f"name a script to run {see}")
+        raise UsageError(f"no script given: pass the path of a script, or -m MODULE {see}")
     first, rest = arguments[0], arguments[1:]
     if first.startswith("-m"):
-        # As Python takes it: `-m module` or `-mmodule`.
+        # As for Python: `-m module` or `-mmodule`.
         name, rest = (first[2:], rest) if first != "-m" else (rest[0] if rest else "", rest[1:])
         if not name:
-            raise UsageError(f"-m needs the name of a module {see}")
+            raise UsageError(f"-m needs a module name {see}")
         return _Target(name, True, rest, source)
     if first.startswith("-"):
-        raise UsageError(f"{first} is no option of `histscan run`: options of the script come after it {see}")
+        raise UsageError(f"`histscan run` has no option {first}: put options of the script after its path {see}")
     return _Target(first, False, rest, source)
 
 
 def _prepare(target: _Target) -> Callable[[], object]:
-    """Sets the process up for a target, and returns what runs it."""
+    """Sets up the process for a target, and returns the function that runs it."""
     if target.is_module:
         sys.argv = ["-m", *target.arguments]
         if not _is_isolated():
@@ -154,19 +153,19 @@ def _install(source: SourceOption) -> None:
     except WandbMissingError:
         raise
     except ImportError as error:
-        # pyarrow, without which no files can be read; anything else that is missing has a traceback of its own.
+        # pyarrow is missing, which reads the files. Any other missing module shows its own traceback.
         if source != "parquet" or "pyarrow" not in str(error):
             raise
         raise UsageError(str(error)) from error
 
 
 def _is_isolated() -> bool:
-    """Whether Python was asked not to look for modules beside a script; else its first path is that of this command."""
+    """Returns True if Python does not add a script's folder to sys.path (-I, -P)."""
     return bool(sys.flags.isolated or getattr(sys.flags, "safe_path", False))
 
 
 def _package_program(name: str, path: str) -> Callable[[], object] | None:
-    """Returns what runs a folder or an archive; None if the path is neither."""
+    """Returns a function that runs a folder or a zip file; None if the path is neither."""
     import pkgutil
 
     importer: Any = pkgutil.get_importer(path)
@@ -175,14 +174,14 @@ def _package_program(name: str, path: str) -> Callable[[], object] | None:
     spec = importer.find_spec("__main__")
     if spec is None:
         raise UsageError(f"can't find a __main__.py in {name!r}")
-    # Its modules are in there, isolated or not.
+    # The program's modules are in there: added even in isolated mode, as Python does.
     sys.path[: 0 if _is_isolated() else 1] = [path]
     surroundings = {"__file__": spec.origin, "__cached__": spec.cached, "__spec__": spec, "__package__": ""}
     return lambda: _run_as_main(spec.loader.get_code("__main__"), spec.loader, surroundings)
 
 
 def _file_program(name: str, path: str) -> Callable[[], object]:
-    """Returns what runs a file, of source or compiled."""
+    """Returns a function that runs a source file or a .pyc file."""
     try:
         with io.open_code(path) as file:
             source = file.read()
@@ -205,7 +204,8 @@ def _module_program(name: str) -> Callable[[], object]:
     try:
         found = importlib.util.find_spec(name) is not None
     except ModuleNotFoundError as error:
-        # The module's own package; what that fails to import is for the traceback to tell.
+        # Only a missing parent package means that the module does not exist. If the package itself fails to import
+        # something, running it shows the traceback.
         found = error.name is None or not f"{name}.".startswith(f"{error.name}.")
     except (ImportError, ValueError):
         found = True
@@ -218,15 +218,15 @@ def _run_as_main(code: Any, loader: object, surroundings: dict[str, Any]) -> Non
     main = ModuleType("__main__")
     main.__dict__.update(surroundings, __builtins__=builtins, __loader__=loader)
     if "__annotations__" in vars(sys.modules["__main__"]):
-        # Python makes this one itself in some releases, and code looks for it.
+        # Some Python releases create __annotations__ in __main__, and code relies on it.
         main.__annotations__ = {}
-    # For good, not for the time of the call: threads and exit handlers of the script look for their module here.
+    # Never restored: threads and exit handlers of the script may look up __main__ later.
     sys.modules["__main__"] = main
-    exec(code, main.__dict__)  # noqa: S102 - that is the purpose
+    exec(code, main.__dict__)  # noqa: S102 - runs the user's script
 
 
 def _run_with_own_tracebacks(program: Callable[[], object]) -> None:
-    """Runs a program; the traceback of an exception that ends the process shows the program's frames alone."""
+    """Runs a program. The traceback of an uncaught exception shows only the program's frames."""
     try:
         program()
     except SystemExit:
@@ -237,7 +237,7 @@ def _run_with_own_tracebacks(program: Callable[[], object]) -> None:
 
 
 def _shorten_when_shown(error: BaseException, outermost: FrameType) -> None:
-    """Has Python show an exception without the frames down to one, and those of the machinery right below it."""
+    """Makes sys.excepthook drop the frames of an exception down to `outermost`, and those of runpy below it."""
     show = sys.excepthook
 
     def show_shortened(kind: type[BaseException], shown: BaseException, trace: TracebackType | None) -> None:

@@ -1,4 +1,4 @@
-"""What comes out of a scan, counted on its way."""
+"""Counts the rows of a scan and updates its progress bar."""
 
 from __future__ import annotations
 
@@ -9,54 +9,41 @@ from histscan.cli.key_statistics import step_of
 from histscan.paging.progress_bar import ProgressBar
 
 if TYPE_CHECKING:
-    from histscan.cli.run_argument import AnyScan
+    from histscan.columns.scan import Scan
 
-__all__ = ["ScanWatch", "bytes_read", "scan_bar"]
+__all__ = ["ScanWatch", "scan_bar"]
 
 REPORT_ROWS = 256
 
 
-def scan_bar(scan: AnyScan, *, wanted: bool = True) -> ProgressBar:
+def scan_bar(scan: Scan, *, wanted: bool = True) -> ProgressBar:
     """Makes the progress bar of a scan of files.
 
     Args:
         scan: The scan.
-        wanted: Whether to show anything at all.
+        wanted: False hides the bar.
 
     Returns:
-        The bar. One that stays hidden for a scan of a server's run, which counts steps and has a bar of its own.
+        The bar. It is also hidden for a run on a server: such a scan counts steps and shows its own bar.
     """
-    return ProgressBar(getattr(scan, "size", 0), wanted=wanted and hasattr(scan, "size"))
-
-
-def bytes_read(scan: AnyScan) -> int:
-    """Tells how far a scan of files is.
-
-    Args:
-        scan: The scan.
-
-    Returns:
-        The bytes that were read; 0 of a scan of a server's run.
-    """
-    read: int = getattr(scan, "bytes_read", 0)
-    return read
+    return ProgressBar(scan.size, wanted=wanted and scan.size > 0)
 
 
 class ScanWatch:
-    """Hands on the rows of a scan, counts them, and tells a progress bar of them.
+    """Yields the rows of a scan, counts them, and updates a progress bar.
 
     Args:
         scan: The scan.
         bar: The bar.
 
     Attributes:
-        rows: How many rows there were, once all came.
-        keys: Every key that any of them had.
-        first_step: The step of the first row; None if there was none.
-        last_step: The step of the last row.
+        rows: The number of rows; set at the end of the scan.
+        keys: All keys of the rows so far.
+        first_step: The step of the first row; None without rows, or if the row has no step.
+        last_step: The step of the last row; set at the end of the scan.
     """
 
-    def __init__(self, scan: AnyScan, bar: ProgressBar) -> None:
+    def __init__(self, scan: Scan, bar: ProgressBar) -> None:
         self._scan = scan
         self._bar = bar
         self.rows = 0
@@ -65,7 +52,7 @@ class ScanWatch:
         self.last_step: int | None = None
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
-        # Each row passes here, so what can be done once is not done for each.
+        # This loop runs once per row, so lookups are hoisted out of it.
         add_keys = self.keys.update
         number = 0
         row: dict[str, Any] = {}
@@ -74,7 +61,7 @@ class ScanWatch:
             if number == 1:
                 self.first_step = step_of(row)
             if not number % REPORT_ROWS:
-                self._bar.update(bytes_read(self._scan), number)
+                self._bar.update(self._scan.bytes_read, number)
             yield row
         self.rows = number
         self.last_step = step_of(row)

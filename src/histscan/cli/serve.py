@@ -1,4 +1,4 @@
-"""``histscan serve``: recorded runs as a W&B server, for the real wandb client."""
+"""``histscan serve``: serves local runs to the wandb client as a W&B server."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ DEFAULT_PORT = 8090
 KEY_VARIABLE = "HISTSCAN_API_KEY"
 
 DESCRIPTION = """\
-Serve recorded runs to the real wandb client: scripts that use wandb.Api() list,
-open and scan them as if W&B had them. Set the two variables that are printed at
-the start in the shell that the script runs in; a browser shows the runs at /.
-Needs the extra `serve`; Parquet files also need `arrow`.
+Serve local runs to the wandb client: scripts that use wandb.Api() list, open and
+scan them as on a W&B server. Set the two environment variables that are printed at
+the start in the shell of the script; a browser lists the runs at /. Needs
+`pip install 'histscan[serve]'`; Parquet files also need 'histscan[arrow]'.
 """
 
 EXAMPLES = """\
@@ -29,10 +29,10 @@ examples:
   histscan serve run-abc.wandb exports/ --port 9000
   histscan serve wandb/ --latency 50ms --rate-limit 20/s --fault 503@HistoryPage:every=10
 
-Paths are served with all that is below them, and a log with the folder files/
-beside it, as wandb writes it; nothing else is served, and nothing is changed.
-Runs recorded without an entity or project get those of --entity and --project.
-Requests are counted: GET /traffic returns the numbers, DELETE /traffic resets them.
+Folders are searched recursively. A log is served with the folder files/ beside it,
+which wandb writes; no other files are served. The server is read-only. Runs recorded
+without an entity or project get those of --entity and --project. GET /traffic
+returns counts of the requests, DELETE /traffic resets them.
 """
 
 _SIZES = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
@@ -46,20 +46,24 @@ def declare(parser: argparse.ArgumentParser) -> None:
     """
     parser.description, parser.epilog = DESCRIPTION, EXAMPLES
     parser.add_argument(
-        "paths", metavar="PATH", nargs="+", type=Path, help="a .wandb file, exported Parquet files, or a folder of many"
+        "paths",
+        metavar="PATH",
+        nargs="+",
+        type=Path,
+        help=".wandb file, exported Parquet file, or folder of them",
     )
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen at (default: this machine alone)")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
     parser.add_argument(
         "--port",
         metavar="N",
         type=count,
         default=DEFAULT_PORT,
-        help=f"port; 0 for a free one (default: {DEFAULT_PORT})",
+        help=f"port to listen on; 0 for a free one (default: {DEFAULT_PORT})",
     )
     parser.add_argument(
         "--api-key",
         metavar="KEY",
-        help=f"key that clients must send; {KEY_VARIABLE} gives it unseen by this machine's other users",
+        help=f"API key that clients must send; the environment variable {KEY_VARIABLE} hides it from other users",
     )
     parser.add_argument("--entity", metavar="NAME", help="entity of runs recorded without one (default: local)")
     parser.add_argument(
@@ -74,29 +78,29 @@ def declare(parser: argparse.ArgumentParser) -> None:
         metavar="SIZE",
         type=size,
         default=1 << 30,
-        help="memory for decoded rows, like 500M (default: 1G)",
+        help="memory for cached rows, such as 500M (default: 1G)",
     )
     parser.add_argument(
         "--export",
         choices=("finished", "all", "none"),
         default="finished",
-        help="which runs have exported Parquet files (default: finished ones)",
+        help="runs whose history is exported to Parquet files (default: finished)",
     )
     parser.add_argument(
         "--live-rows",
         metavar="N",
         type=count,
         default=0,
-        help="leave the last N rows of a run out of its export (default: 0)",
+        help="leave the last N rows of a run out of the exported files (default: 0)",
     )
     parser.add_argument(
-        "--export-rows", metavar="N", type=count, default=1_000_000, help="rows in an exported file (default: 1000000)"
+        "--export-rows", metavar="N", type=count, default=1_000_000, help="rows per exported file (default: 1000000)"
     )
     shown = parser.add_argument_group("simulation, for tests and planning")
     shown.add_argument(
-        "--latency", metavar="TIME", type=duration, default=0.0, help="wait before each answer, like 50ms"
+        "--latency", metavar="TIME", type=duration, default=0.0, help="delay before each response, such as 50ms"
     )
-    shown.add_argument("--rate-limit", metavar="N/s", type=rate, help="answer N requests a second, and 429 to more")
+    shown.add_argument("--rate-limit", metavar="N/s", type=rate, help="allow N requests a second; others get HTTP 429")
     shown.add_argument(
         "--fault",
         dest="faults",
@@ -109,7 +113,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Runs the command, until it is stopped.
+    """Runs the server until it is stopped.
 
     Args:
         arguments: The parsed command line.
@@ -118,9 +122,9 @@ def run(arguments: argparse.Namespace) -> int:
         The exit code.
 
     Raises:
-        UsageError: An argument makes no sense, or the extra is not installed.
-        HistoryError: A file can't be served, or the server would be open to others.
-        OSError: A path is not there, or the address can't be listened at.
+        UsageError: An argument is invalid, or a required package is not installed.
+        HistoryError: A file can't be served, or other machines could reach the server without an API key.
+        OSError: A path does not exist, or the server can't listen on the address.
     """
     try:
         import graphql  # noqa: F401
@@ -157,62 +161,62 @@ def run(arguments: argparse.Namespace) -> int:
         faults=faults,
         verbose=arguments.verbose,
     )
-    # That is how servers are ended.
+    # Ctrl-C and SIGTERM are the normal ways to stop a server.
     with suppress(KeyboardInterrupt, StoppedBySignal):
         serve(settings, lambda line: print(line, flush=True))
     return SUCCEEDED
 
 
 def duration(text: str) -> float:
-    """Reads a time from the command line.
+    """Parses a duration.
 
     Args:
-        text: Like ``50ms``, ``1.5s`` or ``0.2``.
+        text: The argument, like ``50ms``, ``1.5s`` or ``0.2``.
 
     Returns:
         Seconds.
 
     Raises:
-        argparse.ArgumentTypeError: It is none.
+        argparse.ArgumentTypeError: The text is no duration.
     """
     found = re.fullmatch(r"(\d+(?:\.\d*)?|\.\d+)\s*(ms|s|)", text)
     if found is None:
-        raise argparse.ArgumentTypeError(f"{text!r} is no time: give one like 50ms or 1.5s")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a duration such as 50ms or 1.5s")
     return float(found[1]) / (1000 if found[2] == "ms" else 1)
 
 
 def rate(text: str) -> float:
-    """Reads a rate from the command line.
+    """Parses a rate.
 
     Args:
-        text: Like ``20/s`` or ``300/m``.
+        text: The argument, like ``20/s`` or ``300/m``.
 
     Returns:
-        How many a second.
+        The rate per second.
 
     Raises:
-        argparse.ArgumentTypeError: It is none.
+        argparse.ArgumentTypeError: The text is no rate, or 0.
     """
     found = re.fullmatch(r"(\d+(?:\.\d*)?|\.\d+)\s*(?:/\s*(s|m|))?", text)
     per_second = float(found[1]) / (60 if found[2] == "m" else 1) if found is not None else 0.0
     if per_second <= 0:
-        raise argparse.ArgumentTypeError(f"{text!r} is no rate: give one like 20/s or 300/m")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a rate above 0 such as 20/s or 300/m")
     return per_second
 
 
 def size(text: str) -> int:
-    """Reads a number of bytes from the command line.
+    """Parses a size in bytes.
 
     Args:
-        text: Like ``500M`` or ``2G``.
+        text: The argument, like ``500M`` or ``2G``.
 
     Returns:
         Bytes.
 
     Raises:
-        argparse.ArgumentTypeError: It is none.
+        argparse.ArgumentTypeError: The text is no size.
     """
     found = re.fullmatch(r"(\d+)\s*([KMG]?)(?:i?B)?", text, re.IGNORECASE)
     if found is None:
-        raise argparse.ArgumentTypeError(f"{text!r} is no size: give one like 500M or 2G")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a size such as 500M or 2G")
     return int(found[1]) * _SIZES[found[2].upper()]

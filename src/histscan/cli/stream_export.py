@@ -1,4 +1,4 @@
-"""``histscan export --stream``: what a run has beside its history."""
+"""``histscan export --stream``: exports system metrics and console output."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, BinaryIO
 from histscan.cli.exit_codes import UsageError
 from histscan.cli.export_outcome import ExportOutcome
 from histscan.cli.json_lines import JsonLineEncoder
-from histscan.cli.messages import printable
+from histscan.common.printable import printable
 
 if TYPE_CHECKING:
-    from histscan.cli.run_argument import AnyRun
     from histscan.runs.console import ConsoleLine
+    from histscan.runs.contracts import Run
 
 __all__ = ["CONSOLE", "HISTORY", "SYSTEM", "TEXT_FORMATS", "add_stream", "check_stream", "why_empty", "write_console"]
 
@@ -26,7 +26,7 @@ _NAMES = {SYSTEM: "system metrics", CONSOLE: "console output"}
 
 
 def add_stream(parser: argparse.ArgumentParser) -> None:
-    """Declares the choice of the stream.
+    """Declares --stream.
 
     Args:
         parser: The command's parser.
@@ -35,37 +35,37 @@ def add_stream(parser: argparse.ArgumentParser) -> None:
         "--stream",
         choices=(HISTORY, SYSTEM, CONSOLE),
         default=HISTORY,
-        help="what to write: the history (default); the system metrics, a row every few seconds (system); or what the "
-        "program printed, as text or JSON Lines (console)",
+        help="what to write: the history (default); the system metrics, a row every few seconds (system); or the "
+        "console output, as text or JSON Lines (console)",
     )
 
 
 def check_stream(arguments: argparse.Namespace, file_format: str) -> None:
-    """Refuses options that make no sense for the stream, before anything is read.
+    """Rejects options that do not apply to the stream, before anything is read.
 
     Args:
         arguments: The parsed command line.
         file_format: The format.
 
     Raises:
-        UsageError: They make none.
+        UsageError: An option does not apply to the stream.
     """
     stream: str = arguments.stream
     if stream == CONSOLE and file_format not in ("jsonl", "text"):
-        raise UsageError(f"console output is text or JSON Lines, not {file_format}: choose .txt, .log or .jsonl")
+        raise UsageError(f"console output can't be written as {file_format}: use .txt, .log or .jsonl")
     if stream != CONSOLE and file_format == "text":
-        raise UsageError("text is for console output: add --stream console, or choose .jsonl, .csv or .parquet")
+        raise UsageError("only console output can be text: add --stream console, or use .jsonl, .csv or .parquet")
     if stream == HISTORY:
         return
     if arguments.min_step or arguments.max_step is not None:
-        raise UsageError(f"--min-step and --max-step are for the history, not for {_NAMES[stream]}: leave them out")
+        raise UsageError(f"--min-step and --max-step apply to the history, not to {_NAMES[stream]}: leave them out")
     if arguments.source is not None:
-        raise UsageError(f"--source is for the history, not for {_NAMES[stream]}")
+        raise UsageError(f"--source applies to the history, not to {_NAMES[stream]}: leave it out")
     if stream == CONSOLE and arguments.keys:
         raise UsageError("console output has no keys: leave out --key")
 
 
-def why_empty(run: AnyRun, arguments: argparse.Namespace) -> str:
+def why_empty(run: Run, arguments: argparse.Namespace) -> str:
     """Says why a stream other than the history is empty.
 
     Args:
@@ -73,12 +73,14 @@ def why_empty(run: AnyRun, arguments: argparse.Namespace) -> str:
         arguments: The parsed command line.
 
     Returns:
-        A warning.
+        The text of a warning.
     """
-    if hasattr(run, "schemas"):
-        return f"Parquet files of a history have no {_NAMES[arguments.stream]}: read them from the run itself"
+    from histscan.runs.history_files import HistoryFileRun
+
+    if isinstance(run, HistoryFileRun):
+        return f"files of a history have no {_NAMES[arguments.stream]}: read them from the run itself"
     if arguments.stream == SYSTEM and arguments.keys:
-        return f"no row of system metrics has all of the keys {', '.join(arguments.keys)}; names begin with system."
+        return f"no row of system metrics has all of the keys {', '.join(arguments.keys)}; keys begin with 'system.'"
     return f"the run has no {_NAMES[arguments.stream]}"
 
 
@@ -87,9 +89,9 @@ def write_console(lines: Iterable[ConsoleLine], output: BinaryIO, file_format: s
 
     Args:
         lines: The lines.
-        output: Where to write.
+        output: The binary file to write to.
         file_format: ``"text"``, or ``"jsonl"`` for objects with ``time``, ``stream`` and ``text``.
-        goal: The file; None for standard output. On a terminal, what it would obey is escaped.
+        goal: The file; None for standard output. If that is a terminal, control characters other than tabs are escaped.
 
     Returns:
         What was written.
@@ -97,7 +99,7 @@ def write_console(lines: Iterable[ConsoleLine], output: BinaryIO, file_format: s
     encode = JsonLineEncoder().encode
     is_shown = goal is None and sys.stdout.isatty()
     count = 0
-    for count, (text, stream, time) in enumerate(lines, 1):  # noqa: B007 - how many there were
+    for count, (text, stream, time) in enumerate(lines, 1):  # noqa: B007 - the count is used after the loop
         if file_format == "jsonl":
             output.write(encode({"time": time and time.isoformat(), "stream": stream, "text": text}))
         else:

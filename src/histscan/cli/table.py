@@ -1,4 +1,4 @@
-"""Tables of text that fit a terminal."""
+"""Formats tables of text that fit a terminal."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 import unicodedata
 from collections.abc import Iterable, Sequence
 
-from histscan.cli.messages import printable
+from histscan.common.printable import printable
 
 __all__ = ["GAP", "clip", "column_widths", "fitting_columns", "render", "table_width", "terminal_width", "text_width"]
 
@@ -15,22 +15,22 @@ GAP = "  "
 
 
 def terminal_width() -> int | None:
-    """Tells how wide the output may be.
+    """Returns the maximum width of the output.
 
     Returns:
-        The terminal's columns; None if the output goes to a file or a program, which takes any width.
+        The terminal's columns; None if standard output is a file or a pipe, which takes any width.
     """
     if not sys.stdout.isatty():
         return None
     try:
-        # Some terminals do not know how wide they are, and say 0.
+        # Some terminals do not know their width, and report 0.
         return int(os.environ.get("COLUMNS", 0)) or os.get_terminal_size(sys.stdout.fileno()).columns or 80
     except (OSError, ValueError):
         return 80
 
 
 def text_width(text: str) -> int:
-    """Tells how wide a text is on a terminal: most East Asian characters take two columns, combining accents none.
+    """Returns the width of a text on a terminal: East Asian wide characters take two columns, combining accents none.
 
     Args:
         text: The text, printable.
@@ -46,16 +46,16 @@ def text_width(text: str) -> int:
 
 
 def clip(text: str, width: int) -> str:
-    """Makes one printable line of a text, and cuts it where it gets too wide.
+    """Makes one printable line of a text, cut to a width.
 
     Args:
         text: Any text.
-        width: Columns it may take, at least 1.
+        width: The maximum width in columns, at least 1.
 
     Returns:
         The text, which ends in an ellipsis if it was cut.
     """
-    # Escapes only make a text longer, and one of some megabytes need not be escaped to its end.
+    # Escaping only makes a text longer, so a text of megabytes need not be escaped to its end.
     line = printable(text[: width + 1])
     if text_width(line) <= width:
         return line
@@ -65,11 +65,11 @@ def clip(text: str, width: int) -> str:
 
 
 def fitting_columns(widths: Sequence[int], width: int | None) -> int:
-    """Tells how many columns of a table fit.
+    """Returns how many columns of a table fit a width.
 
     Args:
-        widths: How wide each column is.
-        width: How wide the table may be; None for any width.
+        widths: The width of each column.
+        width: The maximum width of the table; None for any width.
 
     Returns:
         The number of columns from the left, at least 1.
@@ -85,7 +85,7 @@ def fitting_columns(widths: Sequence[int], width: int | None) -> int:
 
 
 def column_widths(rows: Iterable[Sequence[str]]) -> list[int]:
-    """Tells how wide the columns of a table are.
+    """Returns the width of each column of a table.
 
     Args:
         rows: The cells of each row.
@@ -97,7 +97,7 @@ def column_widths(rows: Iterable[Sequence[str]]) -> list[int]:
 
 
 def table_width(rows: Iterable[Sequence[str]]) -> int:
-    """Tells how wide a table is.
+    """Returns the width of a table.
 
     Args:
         rows: The cells of each row.
@@ -114,7 +114,7 @@ def render(rows: Sequence[Sequence[str]], aligned_right: Sequence[bool]) -> list
 
     Args:
         rows: The cells of each row, the header first.
-        aligned_right: For each column, whether its cells end at one edge, as those of numbers should.
+        aligned_right: For each column, True to align its cells right, as for numbers.
 
     Returns:
         A line for each row.

@@ -1,4 +1,4 @@
-"""``histscan export`` to files of columns: Parquet and Arrow IPC."""
+"""``histscan export`` to columnar files: Parquet and Arrow IPC."""
 
 from __future__ import annotations
 
@@ -12,19 +12,20 @@ from histscan.cli.export_outcome import ExportOutcome
 from histscan.paging.progress_bar import ProgressBar
 
 if TYPE_CHECKING:
-    from histscan.cli.run_argument import AnyRun, AnyScan
+    from histscan.columns.scan import Scan
+    from histscan.runs.contracts import Run
 
 __all__ = ["TABLE_FORMATS", "add_table_options", "check_table_options", "write_table"]
 
 TABLE_FORMATS = {".parquet": "parquet", ".arrow": "arrow", ".feather": "arrow"}
 NAMES = {"parquet": "Parquet", "arrow": "Arrow"}
 
-# As `histscan.columns.arrow_files` has them, which is loaded only when it is used.
+# Must match `histscan.columns.arrow_files`, which is imported only when it is used.
 COMPRESSIONS = {"parquet": ("zstd", "snappy", "gzip", "lz4", "none"), "arrow": ("zstd", "lz4", "none")}
 
 
 def add_table_options(parser: argparse.ArgumentParser) -> None:
-    """Declares the options of files of columns.
+    """Declares the options of Parquet and Arrow files.
 
     Args:
         parser: The command's parser.
@@ -32,19 +33,19 @@ def add_table_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--compression",
         choices=COMPRESSIONS["parquet"],
-        help="how Parquet and Arrow files are compressed (default: zstd); Arrow takes zstd, lz4 or none, with which a "
-        "file can be mapped into memory",
+        help="compression of Parquet and Arrow files (default: zstd); Arrow supports zstd, lz4 and none, and only an "
+        "uncompressed file can be memory-mapped",
     )
     parser.add_argument(
         "--nested",
         choices=("json", "flatten"),
-        help="what Parquet and Arrow files make of nested values: a column of JSON text (json, the default), or a "
-        "column with a dotted name for each value in them (flatten)",
+        help="how Parquet and Arrow files store nested values: as a column of JSON text (json, the default), or as a "
+        "column with a dotted name for each nested key (flatten)",
     )
 
 
 def check_table_options(arguments: argparse.Namespace, file_format: str, goal: Path | None) -> None:
-    """Refuses options that make no sense for the format, before anything is read.
+    """Rejects options that do not apply to the format, before anything is read.
 
     Args:
         arguments: The parsed command line.
@@ -52,22 +53,23 @@ def check_table_options(arguments: argparse.Namespace, file_format: str, goal: P
         goal: The file; None for standard output.
 
     Raises:
-        UsageError: They make none, or pyarrow is not installed.
+        UsageError: An option does not apply, or pyarrow is not installed.
     """
     if file_format not in NAMES:
         for name in ("compression", "nested"):
             if getattr(arguments, name) is not None:
-                raise UsageError(f"--{name} is for Parquet and Arrow files, not for {file_format}")
+                raise UsageError(f"--{name} applies to Parquet and Arrow files, not to {file_format}: leave it out")
         return
     kind = NAMES[file_format]
     if arguments.nan != "token":
-        raise UsageError(f"--nan is for JSON: a {kind} file has NaN as what it is")
+        raise UsageError(f"--nan applies to JSON: {kind} files store NaN as a float; leave it out")
     if arguments.compression not in (None, *COMPRESSIONS[file_format]):
         raise UsageError(
-            f"{kind} files know no {arguments.compression} compression: choose {', '.join(COMPRESSIONS[file_format])}"
+            f"{kind} files do not support {arguments.compression} compression: "
+            f"use {', '.join(COMPRESSIONS[file_format])}"
         )
     if goal is None and sys.stdout.isatty():
-        raise UsageError(f"a {kind} file is nothing for a terminal: name a file, or pipe the output to a program")
+        raise UsageError(f"{kind} files are binary and can't go to a terminal: set --output to a file, or use a pipe")
     try:
         import pyarrow.parquet  # noqa: F401
     except ImportError as error:
@@ -75,23 +77,23 @@ def check_table_options(arguments: argparse.Namespace, file_format: str, goal: P
 
 
 def write_table(
-    run: AnyRun,
-    scan: AnyScan,
+    run: Run,
+    scan: Scan,
     output: BinaryIO,
     *,
     file_format: str,
     arguments: argparse.Namespace,
     show_progress: bool,
 ) -> ExportOutcome:
-    """Writes a file of columns.
+    """Writes a Parquet or Arrow file.
 
     Args:
         run: The run, which the file's metadata describes.
-        scan: What to write.
-        output: Where to write.
+        scan: The rows.
+        output: The binary file to write to.
         file_format: ``"parquet"`` or ``"arrow"``.
         arguments: The parsed command line.
-        show_progress: Whether to show a bar.
+        show_progress: Shows a progress bar.
 
     Returns:
         What was written.
@@ -100,11 +102,11 @@ def write_table(
         HistoryError: The history cannot be read.
         OSError: A file cannot be read or written.
     """
-    from histscan.columns.arrow_files import bytes_to_read, run_metadata, write_arrow, write_parquet
+    from histscan.columns.arrow_files import run_metadata, write_arrow, write_parquet
 
     nested = arguments.nested or "json"
     write = write_parquet if file_format == "parquet" else write_arrow
-    with ProgressBar(bytes_to_read(scan), wanted=show_progress) as bar:
+    with ProgressBar(scan.column_bytes, wanted=show_progress) as bar:
         written = write(
             scan,
             output,

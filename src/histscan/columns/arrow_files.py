@@ -3,35 +3,26 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass
-from itertools import chain
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
 from histscan._version import __version__
-from histscan.columns.passes import ColumnPasses, Watcher
+from histscan.columns.options import ColumnOptions
+from histscan.columns.scan import Scan, Watcher
 from histscan.common.steps import STEP
-from histscan.runs.log_scan import LogScan
-from histscan.runs.parquet_run import ParquetScan
 
 if TYPE_CHECKING:
     import pyarrow
 
-    from histscan.api.exported import ExportedScan
-    from histscan.api.run import Run
-    from histscan.paging.paged_scan import PagedScan
-    from histscan.runs.log_run import LogRun
-    from histscan.runs.parquet_run import ParquetRun
-
-    AnyScan = LogScan | ParquetScan | PagedScan | ExportedScan
+    from histscan.runs.contracts import Run
 
 __all__ = [
     "ARROW_COMPRESSIONS",
     "PARQUET_COMPRESSIONS",
     "ROW_GROUP_ROWS",
     "WrittenTable",
-    "bytes_to_read",
     "run_metadata",
     "write_arrow",
     "write_parquet",
@@ -62,19 +53,7 @@ class WrittenTable:
     last_step: float | None
 
 
-def bytes_to_read(scan: AnyScan) -> int:
-    """Tells how many bytes there are to read before a file is written.
-
-    Args:
-        scan: What is to be written.
-
-    Returns:
-        The bytes of all passes together, for a progress bar; 0 if unknown.
-    """
-    return 2 * scan.size if isinstance(scan, LogScan) else 0
-
-
-def run_metadata(run: LogRun | ParquetRun | Run) -> dict[str, str]:
+def run_metadata(run: Run) -> dict[str, str]:
     """Describes a run for the metadata of a file.
 
     Args:
@@ -107,7 +86,7 @@ def run_metadata(run: LogRun | ParquetRun | Run) -> dict[str, str]:
 
 
 def write_parquet(
-    scan: AnyScan,
+    scan: Scan,
     output: BinaryIO,
     *,
     nested: str = "json",
@@ -164,7 +143,7 @@ def write_parquet(
 
 
 def write_arrow(
-    scan: AnyScan,
+    scan: Scan,
     output: BinaryIO,
     *,
     nested: str = "json",
@@ -217,7 +196,7 @@ def _check(name: str, value: str, known: tuple[str, ...]) -> None:
 
 
 def _write(
-    scan: AnyScan,
+    scan: Scan,
     nested: str,
     metadata: Mapping[str, str] | None,
     watch: Watcher | None,
@@ -230,8 +209,7 @@ def _write(
     except ImportError as error:
         raise ImportError("Parquet and Arrow files need pyarrow: pip install 'histscan[arrow]'") from error
 
-    read = _read_log if isinstance(scan, LogScan) else _read_files if isinstance(scan, ParquetScan) else _read_pages
-    schema, is_sorted, batches = read(scan, nested, watch)
+    schema, is_sorted, batches = scan.read_columns(ColumnOptions.of(nested=nested), watch)
     schema = schema.with_metadata(dict(metadata or {}) or None)
     steps = _StepRange()
     with closing(batches):
@@ -248,60 +226,6 @@ def _write(
             raise
         writer.close()
     return WrittenTable(schema.names, steps.rows, steps.first, steps.last)
-
-
-_Source = tuple["pyarrow.Schema", bool, Generator["pyarrow.RecordBatch", None, None]]
-"""Schema, whether the steps rise, and the rows."""
-
-
-def _read_log(scan: Any, nested: str, watch: Watcher | None) -> _Source:
-    """Makes the first pass over a log, and prepares the second one."""
-    import pyarrow
-
-    from histscan._core.arrow_stream import ArrowStream
-
-    passes = ColumnPasses(scan, flatten=nested == "flatten", watch=watch)
-    survey = passes.survey()
-    return pyarrow.schema(ArrowStream(survey.columns, ())), survey.is_sorted, passes.batches(survey)
-
-
-def _read_files(scan: Any, nested: str, watch: Watcher | None) -> _Source:
-    """Reads Parquet files, which know their types and give their rows by the order of steps."""
-    schema, batches = _read_batches(scan, nested)
-    return schema, True, _watched(batches, watch)
-
-
-def _read_pages(scan: Any, nested: str, watch: Watcher | None) -> _Source:
-    """Reads the pages of a server, which has its own order of keys, and promises none of steps."""
-    import pyarrow
-
-    schema, batches = _read_batches(scan, nested)
-    if getattr(scan, "keys", None):
-        return schema, False, _watched(batches, watch)
-    # As in what is written of a log.
-    names = sorted(schema.names, key=lambda name: (name != STEP, name))
-    ordered = (batch.select(names) for batch in batches)
-    return pyarrow.schema([schema.field(name) for name in names]), False, _watched(ordered, watch)
-
-
-def _read_batches(scan: Any, nested: str) -> tuple[pyarrow.Schema, Iterator[pyarrow.RecordBatch]]:
-    import pyarrow
-
-    batches = scan.batches(rows=ROW_GROUP_ROWS, nested=nested)
-    first = next(batches, None)
-    schema = pyarrow.schema([(STEP, pyarrow.int64())]) if first is None else first.schema
-    return schema, chain([] if first is None else [first], batches)
-
-
-def _watched(
-    batches: Iterable[pyarrow.RecordBatch], watch: Watcher | None
-) -> Generator[pyarrow.RecordBatch, None, None]:
-    rows = 0
-    for batch in batches:
-        rows += batch.num_rows
-        if watch is not None:
-            watch(0, rows)
-        yield batch
 
 
 class _StepRange:

@@ -10,7 +10,7 @@ from histscan._core.column_chunk import ColumnChunk
 from histscan._core.page import Page
 from histscan.errors import HistoryError
 
-__all__ = ["ROWS_PER_CHUNK", "add_page", "build_chunks", "build_whole_pages", "end_pages", "likely_rows"]
+__all__ = ["ROWS_PER_CHUNK", "add_page", "build_chunks", "end_pages", "likely_rows"]
 
 _PAGES_TO_MAKE_ROOM_FOR = 16
 """How many pages like the first one there is room for at once."""
@@ -23,7 +23,7 @@ _CELLS_PER_CHUNK = 196_608
 
 
 def build_chunks(
-    pages: Iterable[Page | list[Any]], *, keys: Sequence[str] | None, flatten: bool, rows: int
+    pages: Iterable[Page | list[Any]], *, keys: Sequence[str] | None, flatten: bool, rows: int | None = None
 ) -> Iterator[ColumnChunk]:
     """Builds columns page by page.
 
@@ -31,7 +31,7 @@ def build_chunks(
         pages: The scan's pages; lists of dict rows are taken as well.
         keys: The keys to make columns of; None for all.
         flatten: Nested values become columns with dotted names.
-        rows: Rows in a chunk.
+        rows: Rows in a chunk; None for as many whole pages as have about the rows that a chunk should have.
 
     Yields:
         Chunks of `rows` rows, the last one of what is left. One is yielded even where there are no rows, so that
@@ -40,6 +40,7 @@ def build_chunks(
     Raises:
         HistoryError: A page can't be read; the rows before have been yielded.
     """
+    most = rows or max(ROWS_PER_CHUNK, _CELLS_PER_CHUNK // len(keys) if keys else 0)
     builder = ColumnBuilder(keys, flatten=flatten)
     is_first = True
     source = iter(pages)
@@ -47,12 +48,15 @@ def build_chunks(
         for page in source:
             if is_first and not builder.row_count:
                 # Room for some pages that are like the first one.
-                room = min(rows, _PAGES_TO_MAKE_ROOM_FOR * likely_rows(page))
+                room = min(most, _PAGES_TO_MAKE_ROOM_FOR * likely_rows(page))
                 builder = ColumnBuilder(keys, flatten=flatten, expected_rows=room)
-            first = 0
+            first, before = 0, builder.row_count
             while True:
-                first = add_page(builder, page, first, rows - builder.row_count)
-                if builder.row_count < rows and not builder.is_full:
+                first = add_page(builder, page, first, None if rows is None else rows - builder.row_count)
+                count = builder.row_count
+                # Of whole pages, one more that is like this one would be too much.
+                has_room = count < rows if rows is not None else 2 * count - before <= most
+                if has_room and not builder.is_full:
                     break
                 yield builder.take_chunk()
                 is_first = False
@@ -64,37 +68,6 @@ def build_chunks(
         raise
     finally:
         end_pages(source)
-    if builder.row_count or is_first:
-        yield builder.take_chunk()
-
-
-def build_whole_pages(
-    pages: Iterable[Page | list[Any]], *, keys: Sequence[str] | None, flatten: bool
-) -> Iterator[ColumnChunk]:
-    """Builds chunks of as many whole pages as have about the rows that a chunk should have; else as `build_chunks`."""
-    rows = max(ROWS_PER_CHUNK, _CELLS_PER_CHUNK // len(keys) if keys else 0)
-    builder: ColumnBuilder | None = None
-    is_first = True
-    source = iter(pages)
-    try:
-        for page in source:
-            if builder is None:
-                room = min(rows, _PAGES_TO_MAKE_ROOM_FOR * likely_rows(page))
-                builder = ColumnBuilder(keys, flatten=flatten, expected_rows=room)
-            before = builder.row_count
-            add_page(builder, page, 0, None)
-            # A page more, like this one, would be too much.
-            if 2 * builder.row_count - before > rows or builder.is_full:
-                yield builder.take_chunk()
-                is_first = False
-    except HistoryError:
-        if builder is not None and builder.row_count:
-            yield builder.take_chunk()
-        raise
-    finally:
-        end_pages(source)
-    if builder is None:
-        builder = ColumnBuilder(keys, flatten=flatten)
     if builder.row_count or is_first:
         yield builder.take_chunk()
 

@@ -1,93 +1,51 @@
-"""Scans as columns: Arrow, pandas, polars, and whatever else takes Arrow's PyCapsules.
-
-Pages go into the core's column builder, which needs neither the GIL nor Python objects for the values; what comes out
-is handed to the consumer without a copy.
-"""
+"""Histories as columns: Arrow, pandas, polars, and whatever else takes Arrow's PyCapsules."""
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from histscan._core.arrow_stream import ArrowStream
-from histscan._core.column_chunk import ColumnChunk
-from histscan._core.column_types import merge_columns
-from histscan._core.page import Page
-from histscan.columns.chunks import build_chunks
-from histscan.columns.threads import build_chunks_in_threads, default_threads
-from histscan.errors import HistoryError
+from histscan.columns.options import DEFAULT_BATCH_ROWS, ColumnOptions
 
 if TYPE_CHECKING:
     import pandas
     import polars
     import pyarrow
 
-__all__ = ["DEFAULT_BATCH_ROWS", "ColumnExports"]
-
-DEFAULT_BATCH_ROWS = 65_536
+__all__ = ["Frames", "stream_batches"]
 
 
-class ColumnExports:
-    """The columnar side of a scan: mixed into every scan class, beside its rows.
+class Frames:
+    """The columnar side of scans and runs. Every call scans from the first row.
 
-    Whatever is asked for here scans anew from the first row, so rows and columns can both be had of one scan object.
+    A subclass defines `column_stream` and `batch_stream`.
     """
 
-    if TYPE_CHECKING:
+    @abstractmethod
+    def column_stream(self, options: ColumnOptions) -> Any:
+        """Reads everything into columns.
 
-        def _pages(self) -> Iterator[Page | list[Any]]: ...
+        Args:
+            options: Which columns.
 
-        def _add_location(self, error: HistoryError) -> None: ...
+        Returns:
+            An object with ``__arrow_c_stream__``. The types of columns hold for all rows.
 
-    def __getstate__(self) -> dict[str, Any]:
-        # For pickles of runs; those of scans have no state. They may be read in another folder.
-        return {name: _absolute(value) for name, value in self.__dict__.items()}
+        Raises:
+            HistoryError: A page or a row can't be read.
+        """
 
-    def _column_keys(self, keys: Sequence[str] | None) -> Sequence[str] | None:
-        """The keys to make columns of; None for whatever the rows have."""
-        if isinstance(keys, str):
-            raise ValueError(f"keys must be a list of strings, not {keys!r}")
-        return None if keys is None else list(keys)
+    @abstractmethod
+    def batch_stream(self, options: ColumnOptions) -> Any:
+        """Streams batches of `options.rows` rows of one schema.
 
-    def _flatten(self, nested: str, rows: int = 1) -> bool:
-        """Whether nested values become columns of their own; refuses what the arguments may not be."""
-        if rows < 1:
-            raise ValueError(f"rows must be at least 1, not {rows}")
-        if nested not in ("json", "flatten"):
-            raise ValueError(f"nested is 'json' or 'flatten', not {nested!r}")
-        return nested == "flatten"
+        Args:
+            options: Which columns.
 
-    def _stream(
-        self, keys: Sequence[str] | None = None, nested: str = "json", threads: int | None = None
-    ) -> ArrowStream:
-        """Scans everything into chunks, and streams them."""
-        wanted, flatten = self._column_keys(keys), self._flatten(nested)
-        threads = default_threads() if threads is None else threads
-        try:
-            chunks = list(build_chunks_in_threads(self._pages(), keys=wanted, flatten=flatten, threads=threads))
-        except HistoryError as error:
-            self._add_location(error)
-            raise
-        return ArrowStream(merge_columns(chunks), chunks)
-
-    def _batch_stream(self, keys: Sequence[str] | None, nested: str, rows: int) -> ArrowStream:
-        """Streams chunks of `rows` rows; all of them are in memory, as the last may decide the first one's types."""
-        wanted, flatten = self._column_keys(keys), self._flatten(nested, rows)
-        chunks: list[ColumnChunk] = []
-        failure: HistoryError | None = None
-        try:
-            chunks.extend(build_chunks(self._pages(), keys=wanted, flatten=flatten, rows=rows))
-        except HistoryError as error:
-            self._add_location(error)
-            failure = error
-
-        def rows_before_failure() -> Iterator[ColumnChunk]:
-            yield from chunks
-            if failure is not None:
-                raise failure
-
-        return ArrowStream(merge_columns(chunks), rows_before_failure())
+        Returns:
+            An object with ``__arrow_c_stream__``, and the attribute ``error``: what ended the stream early, or None.
+        """
 
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
         """The scan as a stream of record batches, for anything that takes Arrow's PyCapsules.
@@ -101,7 +59,7 @@ class ColumnExports:
         Raises:
             HistoryError: A page or a row can't be read.
         """
-        return self._stream().__arrow_c_stream__(requested_schema)
+        return self.column_stream(ColumnOptions()).__arrow_c_stream__(requested_schema)
 
     def to_arrow(
         self, keys: Sequence[str] | None = None, *, nested: str = "json", threads: int | None = None
@@ -126,7 +84,7 @@ class ColumnExports:
             ImportError: pyarrow is not installed (``pip install 'histscan[arrow]'``).
         """
         pyarrow = _import_pyarrow()
-        stream = self._stream(keys, nested, threads)
+        stream = self.column_stream(ColumnOptions.of(keys, nested, threads=threads))
         return pyarrow.RecordBatchReader.from_stream(stream).read_all()
 
     def to_pandas(
@@ -169,7 +127,7 @@ class ColumnExports:
             import polars
         except ImportError as error:
             raise ImportError("to_polars() needs polars: pip install 'histscan[polars]'") from error
-        return polars.DataFrame(self._stream(keys, nested, threads))
+        return polars.DataFrame(self.column_stream(ColumnOptions.of(keys, nested, threads=threads)))
 
     def batches(
         self, keys: Sequence[str] | None = None, *, rows: int = DEFAULT_BATCH_ROWS, nested: str = "json"
@@ -188,25 +146,34 @@ class ColumnExports:
             HistoryError: A page or a row can't be read.
             ImportError: pyarrow is not installed.
         """
-        pyarrow = _import_pyarrow()
-        stream = self._batch_stream(keys, nested, rows)
-        reader = pyarrow.RecordBatchReader.from_stream(stream)
-        while True:
-            try:
-                batch = reader.read_next_batch()
-            except StopIteration:
-                return
-            except (OSError, pyarrow.ArrowException):
-                if stream.error is not None:
-                    raise stream.error from None
-                raise
-            yield batch
+        yield from stream_batches(self.batch_stream(ColumnOptions.of(keys, nested, rows=rows)))
 
 
-def _absolute(value: Any) -> Any:
-    if isinstance(value, list):
-        return [_absolute(item) for item in value]
-    return value.absolute() if isinstance(value, Path) else value
+def stream_batches(stream: Any) -> Iterator[pyarrow.RecordBatch]:
+    """Reads a stream of `Frames.batch_stream`.
+
+    Args:
+        stream: The stream.
+
+    Yields:
+        Its batches.
+
+    Raises:
+        HistoryError: A page or a row can't be read. pyarrow would make another error of it.
+        ImportError: pyarrow is not installed.
+    """
+    pyarrow = _import_pyarrow()
+    reader = pyarrow.RecordBatchReader.from_stream(stream)
+    while True:
+        try:
+            batch = reader.read_next_batch()
+        except StopIteration:
+            return
+        except (OSError, pyarrow.ArrowException):
+            if stream.error is not None:
+                raise stream.error from None
+            raise
+        yield batch
 
 
 def _import_pyarrow() -> Any:

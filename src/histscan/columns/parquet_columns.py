@@ -7,15 +7,15 @@ through the core's column builder, as the rows of every other source do.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from histscan._core.arrow_batch import ArrowBatch
 from histscan._core.arrow_rows import ArrowPage
 from histscan._core.arrow_stream import ArrowStream
-from histscan._core.column_builder import ColumnBuilder
 from histscan._core.column_chunk import ColumnChunk
 from histscan._core.column_types import merge_columns
+from histscan.columns.chunks import ROWS_PER_CHUNK, build_chunks
 from histscan.common.lazy import cached_property
 from histscan.common.steps import STEP
 from histscan.errors import HistoryError
@@ -25,9 +25,6 @@ if TYPE_CHECKING:
     import pyarrow
 
 __all__ = ["ColumnPlan", "TableStream"]
-
-_ROWS_AT_ONCE = 8192
-"""Rows after which it is looked how much text there is."""
 
 PageReader = Callable[..., Iterator[ArrowPage]]
 
@@ -149,7 +146,7 @@ class ColumnPlan:
 
         return self._formats(chunks())
 
-    def _formats(self, chunks: Any) -> dict[str, str]:
+    def _formats(self, chunks: Iterable[ColumnChunk]) -> dict[str, str]:
         formats = merge_columns(chunks)
         if not self._flatten:
             # Also a column that no row has a value of is one.
@@ -197,28 +194,18 @@ class ColumnPlan:
             return table.select([])
         return pyarrow.Table.from_arrays(columns, schema=self._plain_schema)
 
-    def _chunks(self, table: pyarrow.Table) -> list[ColumnChunk]:
-        """The other columns of a piece: one chunk, unless there is so much text that it takes several."""
-        builder = ColumnBuilder(None if self._flatten and self._all else self._others, flatten=self._flatten)
+    def _chunks(self, table: pyarrow.Table) -> Iterator[ColumnChunk]:
+        """The other columns of a piece."""
         wanted = {key.split(".")[0] for key in self._others} | set(self._others)
         names = [
             name for name in table.schema.names if name in wanted or any(key.startswith(f"{name}.") for key in wanted)
         ]
-        chunks = []
-        rows = 0
-        for batch in table.select(names).to_batches():
-            page = ArrowPage([ArrowBatch(batch, plain_steps=True)])
-            first = 0
-            while first < len(page):
-                first = builder.add_page(page, first, _ROWS_AT_ONCE)
-                if builder.is_full:
-                    chunks.append(builder.take_chunk())
-            rows += batch.num_rows
+        batches = table.select(names).to_batches()
+        pages: list[Any] = [ArrowPage([ArrowBatch(batch, plain_steps=True)]) for batch in batches]
         # Without a column a table has no batches.
-        builder.add_rows({} for _ in range(len(table) - rows))
-        if builder.row_count or not chunks:
-            chunks.append(builder.take_chunk())
-        return chunks
+        pages.append([{}] * (len(table) - sum(map(len, pages))))
+        keys = None if self._flatten and self._all else self._others
+        return build_chunks(pages, keys=keys, flatten=self._flatten, rows=ROWS_PER_CHUNK)
 
     def _joined(self, plain: pyarrow.Table, others: pyarrow.Table) -> pyarrow.Table:
         """Puts the columns side by side, in the order of the keys."""

@@ -14,7 +14,7 @@ from typing import Any
 from histscan._core.column_builder import ColumnBuilder
 from histscan._core.column_chunk import ColumnChunk
 from histscan._core.page import Page
-from histscan.columns.chunks import ROWS_PER_CHUNK, add_page, build_whole_pages, end_pages, likely_rows
+from histscan.columns.chunks import ROWS_PER_CHUNK, add_page, build_chunks, end_pages, likely_rows
 from histscan.errors import HistoryError
 
 __all__ = ["build_chunks_in_threads", "default_threads"]
@@ -32,7 +32,7 @@ def default_threads() -> int:
 
 
 def build_chunks_in_threads(
-    pages: Iterable[Page | list[Any]], *, keys: Sequence[str] | None, flatten: bool, threads: int
+    pages: Iterable[Page | list[Any]], *, keys: Sequence[str] | None, flatten: bool, threads: int | None = None
 ) -> Iterator[ColumnChunk]:
     """Builds columns in several threads, of which the caller's is one; it fetches the pages, too.
 
@@ -40,7 +40,7 @@ def build_chunks_in_threads(
         pages: The scan's pages.
         keys: The keys to make columns of; None for all.
         flatten: Nested values become columns with dotted names.
-        threads: How many threads; one alone builds each page as it comes.
+        threads: How many threads; one alone builds each page as it comes. None for one on each core, four at most.
 
     Yields:
         Chunks in the order of the pages; one even where there are no rows, as `build_chunks`. How many rows each has
@@ -50,8 +50,9 @@ def build_chunks_in_threads(
         HistoryError: A page can't be read; of several, the first in the scan's order. Or the process was forked since
             the generator began: the child has to begin anew.
     """
+    threads = default_threads() if threads is None else threads
     if threads <= 1:
-        yield from build_whole_pages(pages, keys=keys, flatten=flatten)
+        yield from build_chunks(pages, keys=keys, flatten=flatten)
         return
     process = os.getpid()
     groups = _PageGroups(iter(pages), threads)

@@ -1,1 +1,1 @@
-"""What every part may use: the step of a row, values and locks that survive forks, files that land whole."""
+"""Shared by all packages: steps of rows, lazy properties and locks that work after forks, atomic files."""

@@ -1,7 +1,7 @@
-"""Files that appear whole or not at all.
+"""Atomic files, which appear complete or not at all.
 
-What is written goes to a temporary file in the folder of the goal and takes the goal's place once everything is on the
-disk. An error, Ctrl-C or a full disk on the way leaves no half file, and a file that was there before as it was.
+Data are written to a temporary file in the folder of the destination, which it replaces once all data are on disk.
+After an error, Ctrl-C or a full disk, no partial file remains, and an existing file is unchanged.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from typing import BinaryIO
 __all__ = ["atomic_output", "is_replaceable"]
 
 BUFFER_SIZE = 1 << 20
-# What only writing runs into. The system's error for it does not say which file was written.
+# Errors that only occur while writing, where the system's error has no file name.
 _OUT_OF_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 def is_replaceable(path: Path) -> bool:
-    """Tells whether a path can be given a new file: nothing is there yet, or a regular file.
+    """Returns True if a path can be replaced by a new file: it does not exist, or is a regular file.
 
     Args:
-        path: The goal. Links are followed.
+        path: The destination. Symbolic links are followed.
 
     Returns:
-        False for devices, pipes and sockets, which are written to where they are.
+        False for devices, pipes and sockets, which must be written to directly.
     """
     try:
         return stat.S_ISREG(path.stat().st_mode)
@@ -39,17 +39,17 @@ def is_replaceable(path: Path) -> bool:
 
 @contextlib.contextmanager
 def atomic_output(path: Path) -> Iterator[BinaryIO]:
-    """Opens a file for writing that takes its place only when the block ends without an exception.
+    """Opens a file for writing, which appears at its path only when the block ends without an exception.
 
     Args:
-        path: Where the file shall be. A file that is there is replaced, and its permissions are kept; of a link, the
-            file it points to. A device or pipe (``/dev/stdout``) cannot be replaced and is written to directly.
+        path: The destination. An existing file is replaced, and its permissions are kept; for a symbolic link, the
+            file it points to. A device or pipe (``/dev/stdout``) can't be replaced and is written to directly.
 
     Yields:
         The open binary file.
 
     Raises:
-        OSError: The file cannot be written; the error names `path`, not the temporary file.
+        OSError: The file can't be written; the error names `path`, not the temporary file.
     """
     try:
         goal = Path(os.path.realpath(path))
@@ -63,7 +63,7 @@ def atomic_output(path: Path) -> Iterator[BinaryIO]:
 
 @contextlib.contextmanager
 def _replacement(goal: Path, path: Path) -> Iterator[BinaryIO]:
-    """Opens a temporary file beside `goal` that takes its place; errors speak of `path`, as the caller knows it."""
+    """Opens a temporary file beside `goal` that replaces it at the end. Errors name `path`, which the caller passed."""
     temporary = goal.with_name(f".{goal.name[:40]}.{secrets.token_hex(6)}.partial")
     try:
         with _create(temporary, goal, path) as output:
@@ -80,9 +80,9 @@ def _replacement(goal: Path, path: Path) -> Iterator[BinaryIO]:
 
 
 def _create(temporary: Path, goal: Path, path: Path) -> BinaryIO:
-    """Opens the temporary file, which nobody else may have made."""
+    """Creates the temporary file, which must not exist yet."""
     if goal.exists() and not os.access(goal, os.W_OK):
-        # Replacing needs only a writable folder; still, a file that is read-only is meant to stay as it is.
+        # Replacing a file needs only a writable folder, but a read-only file must not be replaced.
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
     try:
         return temporary.open("xb", buffering=BUFFER_SIZE)
@@ -92,7 +92,7 @@ def _create(temporary: Path, goal: Path, path: Path) -> BinaryIO:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Has the folder's entry for a new file reach the disk, where the file system knows how."""
+    """Flushes a folder to disk, with its entry for the new file, if the file system supports that."""
     with contextlib.suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)
         try:

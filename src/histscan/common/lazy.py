@@ -1,4 +1,4 @@
-"""Properties whose values are computed once for each object."""
+"""Properties that are computed once for each object, without a lock."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ else:
     class cached_property(Generic[_Value]):  # noqa: N801 - named as in functools
         """``functools.cached_property`` of Python 3.12, which has no lock.
 
-        The one of earlier releases holds one lock for all objects of a class while it computes a value: objects wait
-        for each other, and in a process forked meanwhile nobody ever releases it. Without the lock, threads that ask
-        at the same time may each compute the value.
+        In earlier releases, it holds one lock for all objects of a class while it computes a value: objects wait for
+        each other, and in a process that is forked meanwhile, the lock is never released. Without the lock, threads
+        that read the property at the same time may each compute the value.
 
         Args:
             function: Computes the value.

@@ -1,4 +1,4 @@
-"""A lock that neither a fork nor a pickle takes along."""
+"""A lock that is released in forked processes and in copies."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ __all__ = ["ProcessLock"]
 
 
 class ProcessLock:
-    """Lets one thread at a time into a ``with`` block; the same thread may enter it again.
+    """A reentrant lock for ``with`` blocks. Its owner says what it guards.
 
-    A forked process has a lock of its own, as it lacks the thread that may hold its parent's. So has a copy of the
-    object that the lock is part of, wherever it is copied or unpickled.
+    A forked process has its own lock, because the thread that may hold the parent's does not exist there. A copied or
+    unpickled lock is a new one.
     """
 
     def __init__(self) -> None:
         self._locks: dict[int, Any] = {}
 
     def __enter__(self) -> None:
-        # Of threads that enter at once, one sets the lock of the process for all.
+        # setdefault() is atomic: threads that enter at the same time get the same lock.
         self._locks.setdefault(os.getpid(), RLock()).acquire()
 
     def __exit__(

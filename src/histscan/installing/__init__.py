@@ -1,1 +1,1 @@
-"""What install() puts in the place of wandb's iterators: one class for each constructor that wandb has had."""
+"""install() and the classes that it puts in place of wandb's iterators: one for each constructor wandb has had."""

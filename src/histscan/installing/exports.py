@@ -1,37 +1,41 @@
-"""Installed scans that take rows from the files that a server has exported, where install() was told so.
+"""Installed scans that read rows from a server's exported files, if install() was called with such a `source`.
 
-Who is asked for the files' addresses is wandb's own client, or the service that a scan has: so no API key is handled
-here, and none goes anywhere that wandb would not send it to. The files are fetched without it, as `histscan.Api` does.
+wandb's own client, or the scan's wandb service, requests the URLs of the files: so no API key is handled here, and none
+goes anywhere that wandb would not send it. The files are fetched without a key, as by `histscan.Api`.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any, ClassVar
 
 from histscan._core.page import Page
 from histscan.api.exported import Ask, ExportedHistory, ExportedScan, fetch_exported_by
 from histscan.api.names import RunName
+from histscan.columns.options import ColumnOptions
+from histscan.columns.scan import Pages
 from histscan.errors import GraphQLResponseError, HistoryError, ResponseShapeError
 from histscan.history import HistoryScan, SampledHistoryScan
+from histscan.paging.options import PagingOptions
 from histscan.paging.page_stream import PageStream
 from histscan.paging.paged_scan import PagedScan
 from histscan.sources.graphql import HISTORY_PAGE, SAMPLED_HISTORY_PAGE, Operation, is_refusal
 from histscan.sources.service_graphql import ServiceGraphQLClient
 from histscan.sources.source_option import SourceOption
-from histscan.sources.wandb_client import is_as_made
+from histscan.sources.wandb_client import is_unmodified
 
 __all__ = ["ReadsExports"]
 
 
 class ReadsExports(PagedScan):
-    """Reads the files that the run's history was exported to, and pages where there are none.
+    """Reads the exported files of the run's history, and pages for the rows that are not in files.
 
     Attributes:
-        source: Where the rows of scans made from now on come from: ``"pages"``, ``"parquet"`` or ``"auto"``, as
-            `histscan.install` has it.
+        source: Where the rows of new scans come from: ``"pages"``, ``"parquet"`` or ``"auto"``, as for
+            `histscan.install`.
     """
 
     source: ClassVar[SourceOption] = "pages"
@@ -41,30 +45,30 @@ class ReadsExports(PagedScan):
     _exported_pages: PageStream | None = None
     _read_from = _read_to = 0
 
-    # What subclasses have to say
+    # For subclasses to override
 
     def _exports_client(self) -> Any:
-        """What answers GraphQL: wandb's client, or a `ServiceGraphQLClient`; None where the release has neither."""
+        """Returns the client for GraphQL: wandb's, or a `ServiceGraphQLClient`; None if the release has neither."""
         raise NotImplementedError
 
     def _exported_keys(self) -> list[str] | None:
-        """The keys of each row; None for all, and an empty list where it is for the server to say what that means."""
+        """Returns the keys of each row; None for all; an empty list if only the server can interpret the keys."""
         return None
 
     def _uses_cache(self) -> bool:
-        """Whether files may come from the cache."""
+        """Returns True if files may come from the cache."""
         return True
 
     def _exported_stop_step(self) -> int:
-        """Where to stop, exclusive."""
+        """Returns the step to stop at, exclusive."""
         return self._stop_step
 
     # Rows
 
     def _reads_files(self) -> bool:
-        """Returns True if files are looked for; what the class said when the scan was made holds for good."""
+        """Returns True if the scan looks for files. The class's `source` at the scan's creation stays in effect."""
         return self._source == "parquet" or (
-            # One or two pages are fetched as fast as the list of files.
+            # One or two pages load as fast as the list of files.
             self._source == "auto" and self._stop_step - self.min_step > 2 * self.page_size
         )
 
@@ -83,10 +87,10 @@ class ReadsExports(PagedScan):
             super()._load_next()
 
     def _load_exported(self) -> bool:
-        """Makes the next page the current one, if there are files."""
+        """Makes the next page of the files the current one; returns False if there are no files."""
         pages = self._exported_pages
         if pages is None or (self.page_offset, self._stop_step) != (self._read_from, self._read_to):
-            # Somebody may have moved the scan on by hand.
+            # The caller may have moved the scan by setting its attributes.
             self._close_exported_pages()
             exported = self._exported_scan()
             if exported is None:
@@ -107,10 +111,10 @@ class ReadsExports(PagedScan):
         return True
 
     def _exported_scan(self, wanted: Sequence[str] | None = None) -> ExportedScan | None:
-        """The scan that reads the files, and what is in none of them; None if there are no files.
+        """Returns the scan that reads the files, and pages for the rest; None if there are no files.
 
         Args:
-            wanted: The keys that columns are made of; None for those of the rows.
+            wanted: The keys of the columns; None for the keys of the rows.
         """
         if not self._reads_files():
             return None
@@ -128,15 +132,15 @@ class ReadsExports(PagedScan):
             )
         if self._exported.history(wanted) is None:
             return None
-        self._exported._stop_step = self._exported_stop_step()
+        self._exported.stop_before(self._exported_stop_step())
         return self._exported
 
-    def _tail_paging(self, client: object) -> dict[str, Any]:
+    def _tail_paging(self, client: object) -> PagingOptions:
         options = self._options
         # Nobody has said that a client of theirs may be used by several threads at once.
-        shares = isinstance(client, ServiceGraphQLClient) or is_as_made(client)
+        shares = isinstance(client, ServiceGraphQLClient) or is_unmodified(client)
         ahead = options.prefetch if shares else min(options.prefetch, 1)
-        return {"prefetch": ahead, "window": options.window, "deadline": options.deadline, "progress": False}
+        return replace(options, prefetch=ahead, progress=False)
 
     def _close_exported_pages(self) -> None:
         pages, self._exported_pages = self._exported_pages, None
@@ -145,21 +149,20 @@ class ReadsExports(PagedScan):
 
     # Columns
 
-    def _pages(self) -> Iterator[Page | list[Any]]:
+    def pages(self) -> Pages:
+        """See `Scan.pages`."""
         exported = self._exported_scan()
-        yield from super()._pages() if exported is None else exported._pages()
+        yield from super().pages() if exported is None else exported.pages()
 
-    def _stream(self, keys: Sequence[str] | None = None, nested: str = "json", threads: int | None = None) -> Any:
-        exported = self._exported_scan(self._column_keys(keys))
-        if exported is None:
-            return super()._stream(keys, nested, threads)
-        return exported._stream(keys, nested, threads)
+    def column_stream(self, options: ColumnOptions) -> Any:
+        """See `Frames.column_stream`."""
+        exported = self._exported_scan(options.keys)
+        return super().column_stream(options) if exported is None else exported.column_stream(options)
 
-    def _batch_stream(self, keys: Sequence[str] | None, nested: str, rows: int) -> Any:
-        exported = self._exported_scan(self._column_keys(keys))
-        if exported is None:
-            return super()._batch_stream(keys, nested, rows)
-        return exported._batch_stream(keys, nested, rows)
+    def batch_stream(self, options: ColumnOptions) -> Any:
+        """See `Frames.batch_stream`."""
+        exported = self._exported_scan(options.keys)
+        return super().batch_stream(options) if exported is None else exported.batch_stream(options)
 
 
 def _find(
@@ -170,7 +173,7 @@ def _find(
 
 
 def _ask_by(client: Any) -> Ask:
-    """What asks wandb's client, or a service."""
+    """Returns a function that sends GraphQL requests through wandb's client or a service."""
 
     def ask(operation: Operation, variables: dict[str, Any]) -> Any:
         try:
@@ -180,7 +183,7 @@ def _ask_by(client: Any) -> Ask:
         except HistoryError:
             raise
         except (KeyError, TypeError, ValueError) as error:
-            raise ResponseShapeError(f"the server's answer is not that of a GraphQL server: {error}") from None
+            raise ResponseShapeError(f"the server's response is not a GraphQL response: {error}") from None
         except Exception as error:
             if is_refusal(error):
                 raise GraphQLResponseError(f"the server answered with errors: {error}") from error
@@ -197,10 +200,11 @@ def _as_wandb_fails(execute: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _make_tail(
-    client: Any, run: Any, keys: list[str] | None, page_size: int, paging: dict[str, Any], first: int, stop_step: int
+    client: Any, run: Any, keys: list[str] | None, page_size: int, options: PagingOptions, first: int, stop_step: int
 ) -> PagedScan:
-    """Makes the scan of what is in no file."""
+    """Makes the scan of the rows that are in no file."""
     by_service = isinstance(client, ServiceGraphQLClient)
+    paging = options.as_arguments()
     if keys is None:
         scan_class = _ServicePages if by_service else HistoryScan
         return scan_class(client, run, first, stop_step, page_size, **paging)
@@ -217,9 +221,9 @@ class _ServicePagesOfKeys(SampledHistoryScan):
 
 
 def _has_plain_http(run: Any) -> bool:
-    """Whether the server of a run is one that is trusted without https: then so are its files."""
+    """Returns True if the run's server is used without https: its files then may be, too."""
     try:
         return str(run.url).startswith("http:")
     except Exception:
-        # Nobody's run but wandb's has to have it, and in some releases wandb warns of its own code there.
+        # Only wandb's runs are sure to have `url`; in some releases, reading it raises a warning of wandb's own code.
         return False

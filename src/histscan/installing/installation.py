@@ -1,4 +1,4 @@
-"""install(): wandb's own history iterators, replaced by those of histscan."""
+"""install() and uninstall(): replace wandb's history iterators with histscan's, and restore them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import ModuleType
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from histscan.common.process_lock import ProcessLock
 from histscan.errors import InstallError
@@ -20,38 +20,37 @@ from histscan.installing.releases import (
     find_stand_ins,
     load_wandb,
 )
-from histscan.paging.options import (
-    PIPELINED_GRAPHQL,
-    PIPELINED_SERVICE,
-    PagingOptions,
-    ProgressOption,
-    WindowOption,
-)
+from histscan.paging.options import PIPELINED_GRAPHQL, PIPELINED_SERVICE, PagingOptions
 from histscan.sources.parquet import import_parquet
 from histscan.sources.source_option import SourceOption, check_source
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from histscan.paging.options import PagingArguments
 
 __all__ = ["install", "installed", "uninstall"]
 
 
 class _ClassOptions(NamedTuple):
-    """What a class of ours has its scans do.
+    """The options of one of our classes, which apply to its new scans.
 
     Attributes:
-        paging: How they go through pages.
-        source: Where their rows come from.
+        paging: How scans fetch pages.
+        source: Where rows come from.
     """
 
     paging: PagingOptions
     source: SourceOption
 
     def give_to(self, scan_class: type[ReadsExports]) -> None:
-        """Sets the options of a class."""
+        """Sets these options on a class."""
         scan_class.paging, scan_class.source = self
 
 
 @dataclass(frozen=True)
 class _Installation:
-    """What stands where, while histscan's classes are in place.
+    """The replaced classes and their replacements, while histscan's classes are in place.
 
     Attributes:
         wandbs: wandb's own classes.
@@ -75,28 +74,17 @@ _blocks = 0  # how many `with installed()` are running
 
 def install(
     *,
-    prefetch: int | None = None,
-    window: WindowOption | None = None,
-    deadline: float | None = None,
-    progress: ProgressOption | None = None,
     source: SourceOption = "pages",
+    **paging: Unpack[PagingArguments],
 ) -> None:
-    """Has the wandb client scan history with histscan: ``run.scan_history()`` and its like, in unchanged scripts.
+    """Makes the wandb client scan history with histscan: ``run.scan_history()`` etc., in unchanged scripts.
 
-    Replaces ``HistoryScan``, ``SampledHistoryScan`` and ``BetaHistoryScan``, as far as the installed release has them,
-    in ``wandb.apis.public`` and ``wandb.apis.public.history``. Constructors and attributes stay those of that release;
-    scans that exist already go on as they are. Imports wandb if nobody has. To be called again only for other options,
-    which hold for the scans made from then on.
+    Replaces ``HistoryScan``, ``SampledHistoryScan`` and ``BetaHistoryScan``, if the installed release has them, in
+    ``wandb.apis.public`` and ``wandb.apis.public.history``. Constructors and attributes stay those of that release.
+    Existing scans are not changed. Imports wandb if it is not imported yet. Calling it again only changes the options
+    of new scans.
 
     Args:
-        prefetch: Pages fetched ahead while rows are being taken. Default: 8 through GraphQL, 1 through a wandb service.
-            Always 0 through the services of wandb before 0.26.0, which can't go back to steps they have read past.
-        window: ``"adaptive"`` asks for more steps at a time where rows are few, ``"fixed"`` for as many as the script
-            says, always. The rows of a finished run are the same. Default: ``"adaptive"`` through GraphQL, ``"fixed"``
-            through a wandb service, which gives some rows twice while the export of a run is behind: which ones depends
-            on the windows.
-        deadline: Seconds that the script may be kept waiting for one page, with all retries. Default: any time.
-        progress: True for a progress bar on a terminal, or a function to be called with a `ScanProgress` for each page.
         source: ``"pages"`` of rows, as wandb's classes ask for them. ``"parquet"`` reads the files that the server has
             exported a run's history to, which is faster, and asks for pages of what is in none of them, or of all if
             there are none. Rows are then as `histscan.ParquetRun` has them: whole numbers of columns of floats stay
@@ -104,16 +92,20 @@ def install(
             whichever way the release reads history. ``"auto"`` does so where nothing stands in the way, and reads pages
             else, and where the history fits one or two of them. Files are fetched without an API key, and kept as
             `histscan.Api` keeps them.
+        **paging: How scans go through pages; see `histscan.paging.options.PagingArguments`. Defaults: ``prefetch`` is
+            8 through GraphQL and 1 through a wandb service; always 0 through the services of wandb before 0.26.0, which
+            can't go back to steps they have read past. ``window`` is ``"adaptive"`` through GraphQL and ``"fixed"``
+            through a wandb service, which gives some rows twice while the export of a run is behind: which ones
+            depends on the windows. There is no ``deadline`` and no ``progress``.
 
     Raises:
         WandbMissingError: wandb is not installed; also an ``ImportError``.
         ImportError: `source` is ``"parquet"``, and pyarrow is not installed.
-        InstallError: The installed release is not like any that is known, or something else has replaced its classes.
-            Nothing was changed.
+        InstallError: The installed release is unknown, or other code has replaced its classes. Nothing was changed.
         ValueError: An option is out of its range.
     """
     global _is_wanted
-    options = _Options(prefetch, window, deadline, progress, source)
+    options = _Options(source, paging)
     load_wandb()
     with _lock:
         _put_in_place(options)
@@ -121,12 +113,13 @@ def install(
 
 
 def uninstall() -> None:
-    """Puts wandb's own classes back, exactly as they were. Scans that exist already go on as they are.
+    """Restores wandb's own classes. Existing scans are not changed.
 
-    Within ``with installed():`` they are put back when the block ends. Without an install() before, does nothing.
+    Within ``with installed():``, the classes are restored when the block ends. Does nothing without an earlier
+    install().
 
     Raises:
-        InstallError: Something else has replaced the classes since. Nothing was changed.
+        InstallError: Other code has replaced the classes since install(). Nothing was changed.
     """
     global _is_wanted
     with _lock:
@@ -138,22 +131,16 @@ def uninstall() -> None:
 @contextlib.contextmanager
 def installed(
     *,
-    prefetch: int | None = None,
-    window: WindowOption | None = None,
-    deadline: float | None = None,
-    progress: ProgressOption | None = None,
     source: SourceOption = "pages",
+    **paging: Unpack[PagingArguments],
 ) -> Iterator[None]:
-    """Has histscan's classes in place while a block runs; what was there before it is there after it.
+    """Installs histscan's classes for a ``with`` block, and restores the previous state after it.
 
-    Blocks may be nested, and may overlap in several threads: all threads see the same classes, until the last ends.
+    Blocks may be nested, and may overlap in several threads: all threads see the same classes until the last one ends.
 
     Args:
-        prefetch: As for `install`, and so the others.
-        window: As for `install`.
-        deadline: As for `install`.
-        progress: As for `install`.
         source: As for `install`.
+        **paging: As for `install`.
 
     Yields:
         Nothing.
@@ -165,7 +152,7 @@ def installed(
         ValueError: As `install`.
     """
     global _blocks
-    options = _Options(prefetch, window, deadline, progress, source)
+    options = _Options(source, paging)
     load_wandb()
     with _lock:
         before = {} if _installation is None else _installation.options
@@ -184,18 +171,11 @@ def installed(
 
 
 class _Options:
-    """The options of install(), for whichever classes there will be."""
+    """The options of install(), before it is known which classes get them."""
 
-    def __init__(
-        self,
-        prefetch: int | None,
-        window: WindowOption | None,
-        deadline: float | None,
-        progress: ProgressOption | None,
-        source: SourceOption,
-    ) -> None:
-        self._graphql = PIPELINED_GRAPHQL.but(prefetch, window, deadline, progress)
-        self._service = PIPELINED_SERVICE.but(prefetch, window or "fixed", deadline, progress)
+    def __init__(self, source: SourceOption, paging: PagingArguments) -> None:
+        self._graphql = PIPELINED_GRAPHQL.replace(**paging)
+        self._service = PIPELINED_SERVICE.replace(window="fixed").replace(**paging)
         self._source = check_source(source)
         if source == "parquet":
             import_parquet()
@@ -237,7 +217,7 @@ def _check_in_place(installation: _Installation) -> None:
         found = getattr(module, name, None)
         if found is not ours:
             raise InstallError(
-                f"`{module.__name__}.{name}` has been replaced since install(), by {describe(found)}: undo that first. "
+                f"`{module.__name__}.{name}` was replaced after install() by {describe(found)}: undo that first. "
                 "Nothing was changed"
             )
 

@@ -1,4 +1,4 @@
-"""Compares the messages of the installed wandb's service with those that histscan reads and writes."""
+"""Compares the protobuf messages of the installed wandb with those that histscan reads and writes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 __all__ = ["find_difference"]
 
-# A field more or less in one of these would be lost, or change what a row is.
+# These must have exactly the same fields: any difference could lose data or change rows.
 _CONTENTS = (
     "HistoryRow",
     "ParquetHistoryItem",
@@ -17,7 +17,7 @@ _CONTENTS = (
     "ScanRunHistoryInitResponse",
 )
 
-# These carry other things too, and have been renumbered: it takes but the names, each with that of its oneof.
+# These also carry other messages, and have been renumbered: only the names of fields and of their oneofs must match.
 _ENVELOPES = {
     "ApiRequest": (("read_run_history_request", "request"),),
     "ApiResponse": (("read_run_history_response", "response"), ("api_error_response", "response")),
@@ -39,13 +39,13 @@ _GRAPHQL_ENVELOPES = {
 
 
 def find_difference(*, graphql: bool) -> str | None:
-    """Looks for a difference between the messages.
+    """Finds a difference between the messages.
 
     Args:
-        graphql: Whether the messages that carry GraphQL are needed too.
+        graphql: True to compare the messages that carry GraphQL, too.
 
     Returns:
-        The first difference, in words; None if there is none.
+        A description of the first difference; None if there is none.
     """
     from wandb.proto import wandb_api_pb2 as wandbs
 
@@ -68,7 +68,7 @@ def find_difference(*, graphql: bool) -> str | None:
 
 
 def _fields(message_class: Any) -> set[tuple[str, int, int, int]]:
-    """A message's fields: name, number, type and whether repeated, as every protobuf runtime tells them."""
+    """Returns a message's fields as name, number, type and label, by an API that every protobuf runtime has."""
     from google.protobuf.descriptor_pb2 import DescriptorProto
 
     described = DescriptorProto()

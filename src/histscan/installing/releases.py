@@ -1,8 +1,8 @@
-"""Which classes stand in for those of the installed wandb, told by what its release looks like.
+"""Selects the classes that replace those of the installed wandb, by inspecting it.
 
-Nothing is concluded from a version number. The constructors decide which of our classes fit; then everything else that
-those rely on is looked at: the methods of the classes they replace, who makes scans, and the messages of the service.
-A release that differs in any of that is refused, so that no scan ever goes a way that nobody has tried.
+Version numbers are not used. The constructors select our classes; then everything else that these rely on is checked:
+the members of the replaced classes, the code that creates scans, and the service's messages. A release that differs in
+any of these is rejected, so that scans only ever run on tested combinations.
 """
 
 from __future__ import annotations
@@ -19,11 +19,10 @@ from histscan.history import BetaHistoryScan
 from histscan.installing import scans
 from histscan.installing.exports import ReadsExports
 from histscan.installing.messages import find_difference
-from histscan.paging.options import PAGING_ARGUMENTS
 
 __all__ = ["Places", "check_exports", "describe", "find_places", "find_stand_ins", "load_wandb"]
 
-# Module and attribute, and what is to be found there.
+# Module and attribute name, and the class at that place.
 Places = Mapping[tuple[ModuleType, str], type]
 
 _HISTORY = "wandb.apis.public.history"
@@ -62,29 +61,28 @@ _NAMES = frozenset(name for family in _FAMILIES for name in family)
 
 
 class _DifferenceError(Exception):
-    """The release differs in what the message says from all that are known."""
+    """The release differs from all known releases; the message says how."""
 
 
 def load_wandb() -> None:
-    """Imports wandb. Not to be done with a lock held, that another thread may want while it imports wandb itself.
+    """Imports wandb. Callers must not hold a lock: another thread that imports wandb may be waiting for it.
 
     Raises:
         WandbMissingError: wandb is not installed.
-        InstallError: It is another wandb than any that is known.
+        InstallError: The installed wandb has no module ``wandb.apis.public.history``.
     """
     _wandb_module(_HISTORY)
 
 
 def find_places() -> Places:
-    """Finds wandb's classes wherever code looks for them.
+    """Finds wandb's classes in all modules where code looks them up.
 
     Returns:
-        The classes as attributes of ``wandb.apis.public``, where wandb itself looks them up, and of the module that
-        defines them.
+        The classes in ``wandb.apis.public``, where wandb itself looks them up, and in the module that defines them.
 
     Raises:
         WandbMissingError: wandb is not installed.
-        InstallError: The classes are not there, or have been replaced.
+        InstallError: The classes are missing, or have been replaced.
     """
     public, history = _wandb_module("wandb.apis.public"), _wandb_module(_HISTORY)
     places = {
@@ -98,26 +96,26 @@ def find_places() -> Places:
     for (module, name), found in places.items():
         if not isinstance(found, type) or (found.__module__, found.__qualname__) != (_HISTORY, name):
             raise InstallError(
-                f"`{module.__name__}.{name}` is not wandb's own but {describe(found)}: undo that replacement first"
+                f"`{module.__name__}.{name}` was replaced by {describe(found)}: undo that replacement first"
             )
         if getattr(history, name, None) is not found:
-            raise _refusal(f"`{name}` is not the same class everywhere")
+            raise _refusal(f"`{name}` is not the same class in both modules")
         if (public, name) not in places:
             raise _refusal(f"`{name}` is not in `{public.__name__}`")
     return places
 
 
 def find_stand_ins(places: Places) -> Mapping[str, type[ReadsExports]]:
-    """Finds the classes of ours that fit the installed release.
+    """Selects our classes for the installed release.
 
     Args:
         places: wandb's classes.
 
     Returns:
-        A class for each name among `places`.
+        A class for each name in `places`.
 
     Raises:
-        InstallError: The release is not like any that is known.
+        InstallError: The release is unknown.
     """
     wandbs = {name: found for (_, name), found in places.items()}
     try:
@@ -136,16 +134,16 @@ def find_stand_ins(places: Places) -> Mapping[str, type[ReadsExports]]:
 
 
 def check_exports(stand_ins: Iterable[type[ReadsExports]]) -> None:
-    """Sees that the installed release has a way to ask for exported files.
+    """Checks that the installed release can request the URLs of exported files.
 
     Args:
-        stand_ins: The classes of ours that fit the release.
+        stand_ins: Our classes for the release.
 
     Raises:
-        InstallError: It has none that is known.
+        InstallError: It can't, or not in a known way.
     """
     if not any(issubclass(ours, scans.KeywordServiceScan) for ours in stand_ins):
-        # Releases whose other classes ask GraphQL: that they can has been seen to.
+        # The other classes use GraphQL anyway, which `find_stand_ins` has checked.
         return
     try:
         _member("wandb.apis.public.service_api", "ServiceApi", "execute_graphql")
@@ -153,14 +151,14 @@ def check_exports(stand_ins: Iterable[type[ReadsExports]]) -> None:
         if found is not None:
             raise _DifferenceError(found)
     except _DifferenceError as difference:
-        raise _refusal(f"exported files can't be asked for, as {difference}") from None
+        raise _refusal(f"it can't request exported files: {difference}") from None
 
 
 def describe(thing: object) -> str:
-    """Names a thing that is found where a class of wandb's or ours should be.
+    """Describes an object that was found in place of a class of wandb's or ours.
 
     Args:
-        thing: Whatever it is.
+        thing: The object.
     """
     if isinstance(thing, type) or inspect.isroutine(thing):
         return f"`{thing.__module__}.{thing.__qualname__}`"
@@ -172,8 +170,8 @@ def _refusal(difference: str) -> InstallError:
 
     version = getattr(wandb, "__version__", "of unknown version")
     return InstallError(
-        f"wandb {version} is not like any release that install() knows: {difference}. Nothing was replaced; "
-        "look for a newer histscan, or an older wandb"
+        f"install() does not support wandb {version}: {difference}. Nothing was replaced; "
+        "upgrade histscan, or install an older wandb"
     )
 
 
@@ -181,12 +179,12 @@ def _wandb_module(name: str) -> ModuleType:
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
-        # Something else that wandb lacks is for wandb to report.
+        # If wandb's own import fails, show wandb's error.
         if not f"{name}.".startswith(f"{error.name}."):
             raise
     if _is_missing():
         raise WandbMissingError(
-            "wandb is not installed in this environment: pip install wandb, or read runs without it by histscan.open()"
+            "wandb is not installed in this environment: pip install wandb, or read runs without it: histscan.open()"
         )
     raise _refusal(f"there is no module `{name}`")
 
@@ -196,7 +194,7 @@ def _is_missing() -> bool:
         spec = importlib.util.find_spec("wandb")
     except ValueError:
         return False
-    # A folder of runs that is called `wandb` can be imported, but comes from no file.
+    # A folder of runs named `wandb` can be imported as a namespace package, which has no origin.
     return spec is None or spec.origin is None
 
 
@@ -206,9 +204,9 @@ def _parameters(scan_class: type) -> list[tuple[str, Any, Any]]:
 
 
 def _is_of_wandb(parameter: tuple[str, Any, Any]) -> bool:
-    """Whether a parameter of ours is one that wandb's class has too."""
-    name, kind, _ = parameter
-    return kind is not inspect.Parameter.VAR_KEYWORD and name not in PAGING_ARGUMENTS
+    """Returns True unless a parameter of ours takes our arguments about pages, which wandb's class has not."""
+    _, kind, _ = parameter
+    return kind is not inspect.Parameter.VAR_KEYWORD
 
 
 def _ends_with_max_step(wandbs: type) -> bool:
@@ -228,28 +226,28 @@ def _shape(wandbs: type) -> str:
 
 
 def _check_members(ours: type, wandbs: type) -> None:
-    """Sees that what people find in wandb's class, they find in ours."""
+    """Checks that our class has every member of wandb's."""
     ready_made = {name for base in (object, Iterator) for name in dir(base)} | {"__orig_bases__", "__parameters__"}
     for name in sorted(vars(wandbs).keys() - ready_made - set(dir(ours))):
         raise _DifferenceError(f"`{wandbs.__name__}` has a member `{name}`")
 
 
 def _check_callers(family: Mapping[str, type]) -> None:
-    """Sees that wandb's runs make their scans by names that are replaced."""
+    """Checks that wandb's runs create their scans from the names that are replaced."""
     run_class = _member("wandb.apis.public", "Run")
     made = set()
     for method in ("scan_history", "beta_scan_history"):
         code = getattr(inspect.unwrap(getattr(run_class, method, None)), "__code__", None)  # type: ignore[arg-type]
         used = {name for name in code.co_names if name.endswith("Scan")} if code is not None else set()
         if method == "scan_history" and not used:
-            raise _DifferenceError("`Run.scan_history` makes no scan")
+            raise _DifferenceError("`Run.scan_history` creates no scan")
         made |= used
     if made != family.keys():
-        raise _DifferenceError(f"its runs make scans of {', '.join(sorted(made))}")
+        raise _DifferenceError(f"its runs create {', '.join(sorted(made))}")
 
 
 def _check_clients(family: Mapping[str, type]) -> None:
-    """Sees that requests can be made the way that our classes make them."""
+    """Checks that wandb has the functions that our classes use to send requests."""
     classes = family.values()
     asks_service = any(issubclass(ours, BetaHistoryScan) for ours in classes)
     asks_graphql_service = scans.ServiceGraphQLScan in classes
@@ -271,7 +269,7 @@ def _check_clients(family: Mapping[str, type]) -> None:
 
 
 def _member(module: str, *path: str) -> Any:
-    """Returns what has this name within wandb."""
+    """Returns a member of a module of wandb by its path."""
     try:
         found: Any = importlib.import_module(module)
         for name in path:

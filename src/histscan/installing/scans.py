@@ -1,13 +1,14 @@
-"""The classes that stand in for wandb's: those of `histscan.history` behind the constructors of each release.
+"""The classes that replace wandb's: those of `histscan.history` with the constructors of each wandb release.
 
 Each has the signature and the attributes of the class it replaces, and its name, so that whoever looks at
 ``type(scan).__name__`` finds what wandb's documentation says. Beyond wandb's arguments each takes those of
-`PAGING_ARGUMENTS`; what holds without them is the class attribute `paging`, which install() sets.
+`PagingArguments`; what holds without them is the class attribute `paging`, which install() sets.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from histscan.common.steps import STEP
@@ -18,9 +19,12 @@ from histscan.paging.prefetch import PageSource
 from histscan.paging.windows import Window
 from histscan.sources.graphql import HISTORY_PAGE, SAMPLED_HISTORY_PAGE, GraphQLClient, WandbDocument
 from histscan.sources.service_graphql import ServiceGraphQLClient
-from histscan.sources.wandb_client import is_as_made
+from histscan.sources.wandb_client import is_unmodified
 
 if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from histscan.paging.options import PagingArguments
     from histscan.sources.service import HistoryService
 
 __all__ = [
@@ -50,7 +54,7 @@ def _named(name: str) -> Callable[[_Class], _Class]:
 
 
 class _ExclusiveMaxStep:
-    """``max_step`` as it was until 0.25.1: the step to stop at, which may be set."""
+    """``max_step`` as in wandb until 0.25.1: the step to stop at, exclusive; it can be set."""
 
     _stop_step: int
 
@@ -64,7 +68,7 @@ class _ExclusiveMaxStep:
 
 
 def ends_with_max_step(scan_class: type) -> bool:
-    """Whether ``max_step`` of a class of ours is a property: the last step, which can't be set.
+    """Returns True if ``max_step`` of one of our classes is the last step, inclusive, and read-only.
 
     Args:
         scan_class: The class.
@@ -73,7 +77,7 @@ def ends_with_max_step(scan_class: type) -> bool:
 
 
 class _OfKeys(ReadsExports):
-    """Rows of some keys through GraphQL."""
+    """Rows with selected keys through GraphQL."""
 
     keys: list[str]
 
@@ -82,7 +86,7 @@ class _OfKeys(ReadsExports):
 
 
 class _ThroughCore(ReadsExports, BetaHistoryScan):
-    """Pages from a wandb service, which downloads files itself as soon as it is told of a scan."""
+    """Pages from a wandb service, which downloads exported files itself as soon as a scan is registered with it."""
 
     def _exports_client(self) -> Any:
         if hasattr(type(self._service_api), "execute_graphql"):
@@ -90,7 +94,7 @@ class _ThroughCore(ReadsExports, BetaHistoryScan):
         return getattr(self.run, "client", None)
 
     def _exported_keys(self) -> list[str] | None:
-        # As the service has it: all keys without any, and the step first if it is not among them.
+        # As the service does: no keys means all keys, and the step is added in front if it is missing.
         if not self.keys:
             return None
         return list(self.keys) if STEP in self.keys else [STEP, *self.keys]
@@ -102,18 +106,18 @@ class _ThroughCore(ReadsExports, BetaHistoryScan):
         if not self._reads_files():
             super()._prepare()
 
-    def _page_source(self) -> PageSource:
+    def _make_page_source(self) -> PageSource:
         if self._scan_request_id is None:
-            # There are no files, so it is asked after all.
+            # There are no files, so the service is used after all.
             super()._prepare()
-        return super()._page_source()
+        return super()._make_page_source()
 
 
 class _EndsAfterLastStep(ReadsExports):
-    """Ends at an empty page, if that is beyond the run's last step.
+    """Ends at an empty page if that is after the run's last step.
 
-    ``Run.beta_scan_history`` takes any ``max_step`` as it is, and wandb's class ended at the first empty page in some
-    releases: whoever has asked for a billion steps is not to wait for a million empty pages.
+    ``Run.beta_scan_history`` passes any ``max_step`` on, and wandb's class ended at the first empty page in some
+    releases: a scan of a billion steps must not request a million empty pages.
     """
 
     _is_empty = False
@@ -123,9 +127,9 @@ class _EndsAfterLastStep(ReadsExports):
         super()._start_over()
         self._last_step = None
 
-    def _show_page(self, page: Any, window: Window) -> None:
+    def _set_page(self, page: Any, window: Window) -> None:
         self._is_empty = not len(page)
-        super()._show_page(page, window)
+        super()._set_page(page, window)
 
     def _load_next(self) -> None:
         super()._load_next()
@@ -140,19 +144,19 @@ class _EndsAfterLastStep(ReadsExports):
         return min(self._stop_step, self._ask_last_step() + 1)
 
     def _ask_last_step(self) -> int:
-        """Returns the run's last step, or one that no empty page is beyond if there is no telling.
+        """Returns the run's last step, or the step to stop at if the last step is unknown.
 
-        It takes a request of its own, so it is made once: what a run grows by meanwhile is for the next time around.
+        It takes a request, so it is made once per scan: rows that are logged meanwhile are left to the next scan.
         """
         try:
             return int(self.run.lastHistoryStep)  # type: ignore[attr-defined]
         except Exception:
-            # Wandb's class would not have asked: what goes wrong here is no reason to fail.
+            # wandb's class makes no such request, so its failure must not fail the scan.
             return self._stop_step
 
 
 class _FailsAsWandb(ReadsExports):
-    """Has what goes wrong with a page raised as wandb's classes raise it, whoever is asked for the page."""
+    """Raises errors of pages as wandb's classes do, whatever client fetches the page."""
 
     def _load_exported(self) -> bool:
         from wandb.apis.normalize import normalize_exceptions
@@ -160,25 +164,25 @@ class _FailsAsWandb(ReadsExports):
         loaded: bool = normalize_exceptions(super()._load_exported)()
         return loaded
 
-    def _page_source(self) -> PageSource:
+    def _make_page_source(self) -> PageSource:
         from wandb.apis.normalize import normalize_exceptions
 
-        source = super()._page_source()
+        source = super()._make_page_source()
         return source._replace(fetch=normalize_exceptions(source.fetch))
 
 
 class _ThroughClient(_FailsAsWandb):
-    """Pages of GraphQL through wandb's client, or whatever a script has put in its place."""
+    """Pages of GraphQL through wandb's client, or the object that a script has put in its place."""
 
     client: Any
 
     def _exports_client(self) -> Any:
         return self.client
 
-    def _page_source(self) -> PageSource:
-        source = super()._page_source()
-        # Nobody has said that a client of theirs may be used by several threads at once.
-        return source if is_as_made(self.client) else source._replace(threads=1)
+    def _make_page_source(self) -> PageSource:
+        source = super()._make_page_source()
+        # A custom client may not be thread-safe.
+        return source if is_unmodified(self.client) else source._replace(threads=1)
 
 
 @_named("HistoryScan")
@@ -210,35 +214,25 @@ class ExclusiveSampledScan(_ExclusiveMaxStep, SampledScan):
     """``SampledHistoryScan`` until 0.25.1."""
 
 
-def _one_by_one(paging: dict[str, Any]) -> dict[str, Any]:
-    """Has no page fetched ahead, whatever else is asked for.
+class _OneByOne(BetaHistoryScan):
+    """Fetches no page ahead, whatever the options say.
 
-    wandb-core before 0.26.0 finds nothing at steps that it has read past: what is fetched ahead and then not used, as
-    when somebody moves the scan by hand, could not be fetched again.
+    wandb-core before 0.26.0 finds nothing at steps that it has read past: a page that was fetched ahead and not used,
+    as when somebody moves the scan by hand, could not be fetched again.
     """
-    return paging | {"prefetch": 0}
+
+    def _prepare(self) -> None:
+        self._options = replace(self._options, prefetch=0)
+        super()._prepare()
 
 
 @_named("BetaHistoryScan")
-class ExclusiveServiceScan(_ExclusiveMaxStep, ServiceScan):
+class ExclusiveServiceScan(_ExclusiveMaxStep, _OneByOne, ServiceScan):
     """``BetaHistoryScan`` of 0.25.1."""
 
-    def __init__(
-        self,
-        service_api: HistoryService,
-        run: RunIdentity,
-        min_step: int,
-        max_step: int,
-        keys: list[str] | None = None,
-        page_size: int = 1_000,
-        use_cache: bool = True,
-        **paging: Any,
-    ) -> None:
-        super().__init__(service_api, run, min_step, max_step, keys, page_size, use_cache, **_one_by_one(paging))
-
 
 @_named("BetaHistoryScan")
-class ApiScan(_ExclusiveMaxStep, _EndsAfterLastStep, _ThroughCore):
+class ApiScan(_ExclusiveMaxStep, _OneByOne, _EndsAfterLastStep, _ThroughCore):
     """``BetaHistoryScan`` of 0.23.1 to 0.25.0, which asks by way of wandb's ``Api``."""
 
     def __init__(
@@ -250,10 +244,10 @@ class ApiScan(_ExclusiveMaxStep, _EndsAfterLastStep, _ThroughCore):
         keys: list[str] | None = None,
         page_size: int = 1_000,
         use_cache: bool = True,
-        **paging: Any,
+        **paging: Unpack[PagingArguments],
     ) -> None:
         self._api = api
-        super().__init__(api, run, min_step, max_step, keys, page_size, use_cache, **_one_by_one(paging))
+        super().__init__(api, run, min_step, max_step, keys, page_size, use_cache, **paging)
 
 
 class _ThroughService(_FailsAsWandb):
@@ -284,7 +278,7 @@ class ServiceGraphQLScan(_ThroughService, HistoryScan):
         page_size: int = 1_000,
         *,
         service_api: HistoryService,
-        **paging: Any,
+        **paging: Unpack[PagingArguments],
     ) -> None:
         super().__init__(client, run, min_step, max_step, page_size, **paging)
         self._service_api = service_api
@@ -306,7 +300,7 @@ class ServiceSampledScan(_OfKeys, _ThroughService, SampledHistoryScan):
         page_size: int = 1_000,
         *,
         service_api: HistoryService,
-        **paging: Any,
+        **paging: Unpack[PagingArguments],
     ) -> None:
         super().__init__(client, run, keys, min_step, max_step, page_size, **paging)
         self._service_api = service_api
@@ -323,7 +317,7 @@ class _KeywordScan(_ThroughCore):
         keys: list[str] | None = None,
         page_size: int = 1_000,
         use_cache: bool = True,
-        **paging: Any,
+        **paging: Unpack[PagingArguments],
     ) -> None:
         super().__init__(service_api, run, min_step, max_step, keys, page_size, use_cache, **paging)
 
@@ -335,4 +329,4 @@ class KeywordBetaScan(_EndsAfterLastStep, _KeywordScan):
 
 @_named("HistoryScan")
 class KeywordServiceScan(_KeywordScan):
-    """``HistoryScan`` since 0.27.1, the only class there is."""
+    """``HistoryScan`` since 0.27.1, wandb's only class."""

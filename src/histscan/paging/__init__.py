@@ -1,1 +1,1 @@
-"""Which pages a scan asks for, and when: windows of steps, pages fetched ahead, deadlines and progress."""
+"""Which pages a scan requests, and when: windows of steps, prefetching, deadlines and progress."""

@@ -1,29 +1,30 @@
-"""How a scan goes through its pages, apart from what it asks for."""
+"""The paging options of a scan, which do not affect the rows that it returns."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypedDict
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 __all__ = [
     "PAGING_ARGUMENTS",
     "PIPELINED_GRAPHQL",
     "PIPELINED_SERVICE",
+    "PagingArguments",
     "PagingOptions",
     "ProgressOption",
     "ScanProgress",
     "WindowOption",
 ]
 
-PAGING_ARGUMENTS = frozenset({"prefetch", "window", "deadline", "progress"})
-"""What our scans take beyond wandb's arguments, by keyword only."""
-
 WindowOption = Literal["fixed", "adaptive"]
 
 
 class ScanProgress(NamedTuple):
-    """How far a scan has come, told whenever a page has arrived at it.
+    """The progress of a scan, reported when the scan reaches a page.
 
     Attributes:
         min_step: First step of the scan.
@@ -43,16 +44,41 @@ class ScanProgress(NamedTuple):
 ProgressOption = bool | Callable[[ScanProgress], object]
 
 
-@dataclass(frozen=True)
-class PagingOptions:
-    """What a scan does about its pages unless its arguments say otherwise; a scan class has them as `paging`.
+class PagingArguments(TypedDict, total=False):
+    """What scans and `histscan.install` take about pages beside wandb's arguments, by keyword only.
+
+    An argument that is missing or None keeps the default, which a scan class has as `paging`.
 
     Attributes:
         prefetch: Pages fetched ahead of the one whose rows are being taken; 0 fetches each when its first row is
-            asked for.
-        window: ``"fixed"`` asks for `page_size` steps at a time; ``"adaptive"`` for more where rows are few.
-        deadline: Seconds that the caller may be kept waiting for one page, with all retries; None for any time.
-        progress: True for a bar on a terminal's standard error, or a function to be called with a `ScanProgress`.
+            needed. A client that only one thread may use at a time is asked for one page at a time: histscan's and
+            wandb's may be shared, those of gql may not, and any other is trusted to be if this is more than 1.
+        window: ``"fixed"`` requests `page_size` steps at a time; ``"adaptive"`` more where rows are few: the same
+            rows, in fewer requests.
+        deadline: Seconds that the caller may be kept waiting for one page, with all retries.
+        progress: True for a progress bar on a terminal's standard error, or a function that is called with a
+            `ScanProgress` for each page.
+    """
+
+    prefetch: int | None
+    window: WindowOption | None
+    deadline: float | None
+    progress: ProgressOption | None
+
+
+PAGING_ARGUMENTS = frozenset(PagingArguments.__annotations__)
+"""The names of `PagingArguments`."""
+
+
+@dataclass(frozen=True)
+class PagingOptions:
+    """How a scan goes through its pages unless its arguments say otherwise; a scan class has them as `paging`.
+
+    Attributes:
+        prefetch: As in `PagingArguments`, and so the others.
+        window: As in `PagingArguments`.
+        deadline: As in `PagingArguments`; None for any time.
+        progress: As in `PagingArguments`.
     """
 
     prefetch: int = 0
@@ -64,38 +90,39 @@ class PagingOptions:
         if self.prefetch < 0:
             raise ValueError(f"prefetch must be at least 0, but is {self.prefetch}")
         if self.window not in ("fixed", "adaptive"):
-            raise ValueError(f"window is 'fixed' or 'adaptive', not {self.window!r}")
+            raise ValueError(f"window must be 'fixed' or 'adaptive', not {self.window!r}")
         if self.deadline is not None and not self.deadline > 0:
             raise ValueError(f"deadline must be more than 0 s, but is {self.deadline}")
 
-    def but(
-        self,
-        prefetch: int | None,
-        window: WindowOption | None,
-        deadline: float | None,
-        progress: ProgressOption | None,
-    ) -> PagingOptions:
-        """Returns the options with some replaced.
+    def replace(self, **changes: Unpack[PagingArguments]) -> PagingOptions:
+        """Returns the options with those replaced that are given and not None.
 
         Args:
-            prefetch: In place of `prefetch`; None keeps it.
-            window: In place of `window`; None keeps it.
-            deadline: In place of `deadline`; None keeps it.
-            progress: In place of `progress`; None keeps it.
+            changes: The new values.
 
         Raises:
-            ValueError: One of them is out of its range.
+            TypeError: There is no such option.
+            ValueError: A value is out of its range.
         """
-        return PagingOptions(
-            self.prefetch if prefetch is None else prefetch,
-            self.window if window is None else window,
-            self.deadline if deadline is None else deadline,
-            self.progress if progress is None else progress,
-        )
+        unknown = changes.keys() - PAGING_ARGUMENTS
+        if unknown:
+            raise TypeError(
+                f"unexpected keyword argument {min(unknown)!r}: {', '.join(sorted(PAGING_ARGUMENTS))} exist"
+            )
+        return replace(self, **{name: value for name, value in changes.items() if value is not None})  # type: ignore[arg-type]
+
+    def as_arguments(self) -> PagingArguments:
+        """Returns the arguments that give a scan these options."""
+        return {
+            "prefetch": self.prefetch,
+            "window": self.window,
+            "deadline": self.deadline,
+            "progress": self.progress,
+        }
 
 
 PIPELINED_GRAPHQL = PagingOptions(prefetch=8, window="adaptive")
-"""For scans through GraphQL whose requests are ours to choose."""
+"""For scans through GraphQL that may choose their requests freely."""
 
 PIPELINED_SERVICE = PagingOptions(prefetch=1, window="adaptive")
-"""For scans through a wandb service, which answers a scan's requests one after the other."""
+"""For scans through a wandb service, which processes the requests of a scan one by one."""

@@ -1,4 +1,4 @@
-"""Pages of a source that can only be read on, with an end that never hides an error."""
+"""Pages of a source that can only be read forwards. After an error, the stream never appears to have ended."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ __all__ = ["PageStream"]
 
 
 class PageStream:
-    """Reads pages one by one; whoever asks again after an error gets the error again, not the end.
+    """Reads pages one by one. After an error, each further read raises the error again.
 
-    A generator that has raised is over: asked again it would say that there are no more pages, as if all had been read.
+    A generator that has raised is exhausted: ``next()`` would report the end, as if all pages had been read.
 
     Args:
         pages: The pages, from a generator.
@@ -25,28 +25,28 @@ class PageStream:
         self._failure: Exception | None = None
 
     def take(self) -> Any:
-        """Reads on.
+        """Reads the next page.
 
         Returns:
-            The next page; None behind the last one.
+            The next page; None after the last one.
 
         Raises:
-            HistoryError: Reading was interrupted before, as by Ctrl-C.
-            Exception: Whatever the source raises, each time from the first on.
+            HistoryError: An earlier read was interrupted, for example by Ctrl-C.
+            Exception: The error of the source, in this call and in all further ones.
         """
         if self._failure is not None:
             raise self._failure.with_traceback(None)
         try:
             return next(self._pages, None)
         except Warning:
-            # Somebody has warnings raised; those of the sources come behind the last page.
+            # Not stored: warnings may be configured to raise, and sources warn after the last page.
             raise
         except Exception as error:
             self._failure = error
             raise
         except BaseException:
             self._failure = HistoryError(
-                "reading was interrupted, and can't go on amid the source: start over with iter()"
+                "reading was interrupted and can't be resumed in the middle of the source: start over with iter()"
             )
             raise
 
@@ -54,6 +54,6 @@ class PageStream:
         """Ends the stream, and closes the files that it has open."""
         close = getattr(self._pages, "close", None)
         if close is not None:
-            # A generator refuses while a thread is within it, though it may be one that a fork has left behind.
+            # A generator raises while a thread runs it. After a fork, that thread may not exist any more.
             with suppress(ValueError):
                 close()

@@ -1,13 +1,10 @@
-"""The part of a scan that goes from page to page: which window is next, and whether its page is on its way already."""
+"""The part of a scan that goes from page to page: chooses windows, and fetches their pages ahead."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any, ClassVar, Protocol
 
-from histscan._core.page import Page
-from histscan._core.scan import RowScan
-from histscan.columns.frames import ColumnExports
+from histscan.columns.scan import Pages, Scan
 from histscan.errors import HistoryDeadlineError, HistoryError
 from histscan.paging.options import PagingOptions
 from histscan.paging.pickles import check_can_pickle
@@ -20,11 +17,11 @@ __all__ = ["PagedScan", "RunIdentity"]
 
 
 class RunIdentity(Protocol):
-    """What a scan needs to know of a run: any object with these attributes will do, wandb's ``Run`` for one."""
+    """What a scan needs from a run: any object with these attributes, such as wandb's ``Run``."""
 
     @property
     def entity(self) -> str:
-        """Whose project it is."""
+        """The user or team that owns the project."""
 
     @property
     def project(self) -> str:
@@ -35,7 +32,7 @@ class RunIdentity(Protocol):
         """The run's id."""
 
 
-class PagedScan(RowScan, ColumnExports):
+class PagedScan(Scan):
     """A scan of one run's steps, in windows.
 
     Args:
@@ -43,11 +40,11 @@ class PagedScan(RowScan, ColumnExports):
         min_step: First step, inclusive.
         max_step: Last step, exclusive.
         page_size: Steps of an ordinary window.
-        options: How to go through the pages.
+        options: The paging options; None for those of the class.
 
     Attributes:
-        paging: The options of scans of this class that are not given others. A subclass may have its own.
-        limits_rows: The source takes `Window.width` as the most rows of an answer, and samples others out.
+        paging: The default options of this class. Subclasses may override it.
+        limits_rows: True if the source returns at most `Window.width` rows, and samples if there are more.
     """
 
     paging: ClassVar[PagingOptions] = PagingOptions()
@@ -77,47 +74,48 @@ class PagedScan(RowScan, ColumnExports):
         check_can_pickle(arguments, options)
         return reduced
 
-    # What subclasses have to say
+    # Subclasses must implement these
 
-    def _page_source(self) -> PageSource:
-        """How pages are fetched, from now on until the scan starts over."""
+    def _make_page_source(self) -> PageSource:
+        """Makes the source of pages, which is used until the scan starts over."""
         raise NotImplementedError
 
-    def _show_page(self, page: Any, window: Window) -> None:
-        """Makes what the source returned the current page."""
+    def _set_page(self, page: Any, window: Window) -> None:
+        """Sets the current page to what the source returned."""
         raise NotImplementedError
 
     # Paging
 
     def _load_next(self) -> None:
         window, page = self._fetch_next()
-        self._show_page(page, window)
+        self._set_page(page, window)
         self.page_offset = window.next_first
         if self._progress is not None:
             self._progress.add_page(len(page), self.min_step, window.stop, self._stop_step)
 
     def _resume(self) -> None:
-        # Pages are requested by their first step, and a fetcher that was forked is replaced.
+        # Nothing to do: pages are requested by their first step, and a forked fetcher is replaced.
         pass
 
     def _start_over(self) -> None:
         super()._start_over()
-        # After that: another thread that waits for a page now asks for the first one.
+        # Only now: a thread whose page is cancelled here must then request the first page.
         self._stop_fetching()
         self._windows = None
         if self._progress is not None:
             self._progress.start_over()
 
-    def _pages(self) -> Iterator[Page | list[Any]]:
+    def pages(self) -> Pages:
+        """See `Scan.pages`."""
         try:
-            yield from super()._pages()
+            yield from super().pages()
         finally:
             self._stop_fetching()
             if self._progress is not None:
                 self._progress.close()
 
     def _fetch_next(self) -> tuple[Window, Any]:
-        """Returns the page at `page_offset` with its window, and has those after it fetched."""
+        """Returns the page at `page_offset` with its window, and starts to fetch the pages after it."""
         while True:
             windows = self._windows
             if windows is None or windows.page_size != self.page_size:
@@ -133,16 +131,16 @@ class PagedScan(RowScan, ColumnExports):
                     page = fetcher.take(self._options.deadline)
                 else:
                     self._window = window.label
-                    source = page_source = self._page_source()
+                    source = page_source = self._make_page_source()
                     page = page_source.fetch(window)
             except RequestCancelledError:
-                # Another thread has had the scan start over.
+                # Another thread restarted the scan.
                 continue
             except PageTimeoutError:
                 self._stop_fetching()
                 raise HistoryDeadlineError(
-                    f"the page did not come within the deadline of {self._options.deadline:g} s: pass a longer one, or "
-                    "ask for smaller pages",
+                    f"the page did not arrive within the deadline of {self._options.deadline:g} s: pass a longer "
+                    "`deadline`, or a smaller `page_size`",
                     run=self._run_path(),
                     page=self._window,
                 ) from None
@@ -165,53 +163,53 @@ class PagedScan(RowScan, ColumnExports):
         return make_windows(self._options.window, self.page_size, probes=self.limits_rows)
 
     def _needs_threads(self, window: Window) -> bool:
-        """Returns False if the thread that waits for a page may fetch it, because no other page comes with it."""
+        """Returns False if the waiting thread can fetch the page itself, because no other page is fetched with it."""
         if self._options.deadline is not None:
             return True
         is_only_page = self._fetcher is None and window.next_first >= self._stop_step
         return bool(self._options.prefetch) and not is_only_page
 
     def _fetcher_here(self, windows: Windows) -> PageFetcher:
-        """Returns a fetcher that has been asked for the page at `page_offset`."""
+        """Returns a fetcher from which the page at `page_offset` was requested."""
         fetcher = self._fetcher
         if fetcher is not None:
             if (
                 fetcher.first == self.page_offset
                 and fetcher.stop_step == self._stop_step
                 and fetcher.page_size == self.page_size
-                and not fetcher.is_foreign
+                and not fetcher.is_forked
             ):
                 if not len(fetcher):
-                    fetcher.ask(windows.plan(fetcher.next_first, fetcher.stop_step))
+                    fetcher.request(windows.plan(fetcher.next_first, fetcher.stop_step))
                 return fetcher
-            # Somebody has moved the scan on by hand, or the process was forked.
+            # The user has moved the scan, or the process was forked.
             self._stop_fetching()
-        source = self._page_source()
+        source = self._make_page_source()
         ahead = self._options.prefetch
         threads = max(1, min(ahead, source.threads))
         fetcher = PageFetcher(source, threads, self.page_offset, self._stop_step, self.page_size)
         self._fetcher = fetcher
-        fetcher.ask(windows.plan(fetcher.next_first, fetcher.stop_step))
-        if not source.primes:
+        fetcher.request(windows.plan(fetcher.next_first, fetcher.stop_step))
+        if not source.first_alone:
             self._fetch_ahead(fetcher, windows, ahead)
         return fetcher
 
     def _fetch_ahead(self, fetcher: PageFetcher, windows: Windows, pages: int) -> None:
-        """Asks for pages until so many are on their way or waiting."""
+        """Requests pages until this many are being fetched or are ready."""
         while (
             len(fetcher) < pages
             and fetcher.next_first < fetcher.stop_step
             and windows.has_room(fetcher.steps_not_taken)
         ):
-            fetcher.ask(windows.plan(fetcher.next_first, fetcher.stop_step))
+            fetcher.request(windows.plan(fetcher.next_first, fetcher.stop_step))
 
     def _stop_fetching(self) -> None:
-        """Calls off the pages that are on their way."""
+        """Cancels the pages that are being fetched."""
         fetcher, self._fetcher = self._fetcher, None
         if fetcher is not None:
             fetcher.cancel()
 
-    # What errors say
+    # Locations for errors
 
     def _page_label(self) -> str | None:
         return self._window or None
@@ -219,5 +217,6 @@ class PagedScan(RowScan, ColumnExports):
     def _run_path(self) -> str:
         return f"{self.run.entity}/{self.run.project}/{self.run.id}"
 
-    def _add_location(self, error: HistoryError) -> None:
+    def add_location(self, error: HistoryError) -> None:
+        """See `Scan.add_location`."""
         error.add_location(run=self._run_path(), page=self._window or None)

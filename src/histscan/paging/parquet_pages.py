@@ -1,4 +1,4 @@
-"""Pages of Parquet files: the rows of all files in the order of their steps, read row group by row group."""
+"""Pages of Parquet files: merges the rows of all files by step, reading row group by row group."""
 
 from __future__ import annotations
 
@@ -23,27 +23,27 @@ def read_pages(
     stop_step: int,
     watch: Callable[[ParquetSource, RowGroup], object] | None = None,
 ) -> Iterator[ArrowPage]:
-    """Reads rows in the order of their steps, whatever order and overlaps the files have.
+    """Reads rows in the order of their steps. The files may be in any order, and may overlap.
 
-    A row group is read when the rows before its first step have been given, and kept until its last row has. Rows of
-    one step come in the order of the files, and within a file in its own; of those that are alike in all that is read
-    and come from different files, one is given.
+    A row group is read once all rows before its first step were yielded, and is kept until its last row was. Rows with
+    the same step are in the order of the files, then in the order within the file. Of rows from different files that
+    are equal in all columns that are read, only one is yielded.
 
     Args:
         sources: The files.
-        keys: What rows are made of, in this order; None for all columns that are read.
-        required: The keys that a row must have to be one.
+        keys: The keys of the rows, in this order; None for all columns that are read.
+        required: Rows that lack one of these keys are skipped.
         columns: The keys whose columns are read, beside those of `keys` and `required`; None for all if there are no
             `keys`.
         min_step: First step, inclusive.
-        stop_step: Where to stop, exclusive.
-        watch: Is told of each row group that was read.
+        stop_step: The end, exclusive.
+        watch: Called after each row group is read.
 
     Yields:
         Pages that have rows.
 
     Raises:
-        HistoryDecodeError: A row group is damaged; all rows before its first step were given.
+        HistoryDecodeError: A row group is corrupt; all rows before its first step were yielded.
     """
     waiting: list[tuple[int, int, int, ArrowBatch]] = []
     reads_all = keys is None and columns is None
@@ -88,10 +88,10 @@ def _read_group(
     required: Sequence[str],
     columns: Sequence[str] | None,
 ) -> list[ArrowBatch]:
-    """Reads a row group and decodes what its batches are made of.
+    """Reads a row group as batches that can decode rows.
 
     Raises:
-        HistoryDecodeError: It is damaged, or has columns of a type that rows can't have.
+        HistoryDecodeError: It is corrupt, or has columns of a type that rows can't have.
     """
     page = f"row group {group.index}"
     batches: list[ArrowBatch] = []

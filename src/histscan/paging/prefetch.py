@@ -1,8 +1,8 @@
-"""Fetches pages in threads, ahead of whoever takes them in order.
+"""Fetches pages in threads, ahead of the scan, which takes them in order.
 
-The threads know the requests and not the scan, so that a scan can be collected while they work; that calls off what
-they do. They are started when there is something to fetch, and end when there is nothing: none waits for a scan that
-does not go on. A forked process has none of its parent's threads, and must leave its fetcher alone (`is_foreign`).
+The threads hold no reference to the scan, so that it can be collected while they run; collecting it cancels their
+requests. They are started when there is a page to fetch, and end when there is none: no thread waits for a scan that
+nobody reads. A forked process has none of its parent's threads, and must not use its fetcher (`is_forked`).
 """
 
 from __future__ import annotations
@@ -28,28 +28,29 @@ def _is_never_refusal(_error: BaseException) -> bool:
 
 
 class PageTimeoutError(Exception):
-    """A page was not there in time. Its scan raises an error that says more."""
+    """A page did not arrive in time. The scan converts this to a `HistoryDeadlineError`."""
 
 
 class PageSource(NamedTuple):
-    """How pages are fetched.
+    """How to fetch pages.
 
     Attributes:
         fetch: Fetches a page; must not refer to the scan.
-        threads: How many pages may be fetched at once.
-        primes: Whether the first page is to be fetched alone: some sources make ready during their first request.
-        is_refusal: Returns True if an error of `fetch` says that the server refused the request, rather than failed
+        threads: The most pages that may be fetched at once.
+        first_alone: True if the first page must arrive before others are requested: some sources initialise during
+            their first request.
+        is_refusal: Returns True if an error of `fetch` means that the server refused the request, rather than failed
             to answer it. The window is then requested again, narrower, if it was wider than a page.
     """
 
     fetch: _FetchPage
     threads: int
-    primes: bool
+    first_alone: bool
     is_refusal: Callable[[BaseException], bool] = _is_never_refusal
 
 
 class _Fetch:
-    """One page on its way."""
+    """One requested page. Its state needs no lock: one thread sets it before `_wakeups`, and another reads it after."""
 
     def __init__(self, window: Window) -> None:
         self.window = window
@@ -57,8 +58,8 @@ class _Fetch:
         self._page: Any = None
         self._error: BaseException | None = None
         self._is_done = False
-        # Not an event: this may be put to from garbage collection at any point, even within its own methods.
-        self._news: SimpleQueue[None] = SimpleQueue()
+        # SimpleQueue.put() is reentrant, so a finaliser may call it at any point; Event.set() is not.
+        self._wakeups: SimpleQueue[None] = SimpleQueue()
 
     def run(self, fetch_page: _FetchPage) -> None:
         try:
@@ -68,20 +69,20 @@ class _Fetch:
         except BaseException as error:
             self._error = error
         self._is_done = True
-        self._news.put(None)
+        self._wakeups.put(None)
 
     def cancel(self) -> None:
         self.cancellation.cancel()
-        self._news.put(None)
+        self._wakeups.put(None)
 
     def wait(self, timeout: float | None) -> Any:
-        """Returns the page, once; or raises the error that there is in its place."""
+        """Waits for the page and returns it, or raises the error of its request. May be called once."""
         if not self._is_done:
             try:
-                self._news.get(timeout=timeout)
+                self._wakeups.get(timeout=timeout)
             except Empty:
                 raise PageTimeoutError from None
-        # What went wrong with a request that was called off is of no interest.
+        # Errors of a cancelled request are ignored.
         if self.cancellation.is_cancelled:
             raise RequestCancelledError
         page, self._page = self._page, None
@@ -91,22 +92,23 @@ class _Fetch:
                 raise error
             return page
         finally:
-            # The error knows this frame.
+            # The error's traceback refers to this frame: without this, there would be a reference cycle.
             del error
 
 
 class _Work:
-    """What the threads of one fetcher share. Calling off takes no lock: it may happen within garbage collection."""
+    """The state that the threads of one fetcher share. `cancel` takes no lock: it may run within garbage collection."""
 
     def __init__(self, fetch_page: _FetchPage, threads: int) -> None:
         self.process = os.getpid()
         self._fetch_page = fetch_page
         self._threads = threads
-        self._working = 0
+        # Guards `_working`, and that a thread only ends when nothing is waiting.
         self._lock = threading.Lock()
+        self._working = 0
         self._is_cancelled = False
         self._waiting: deque[_Fetch] = deque()
-        # All that were not taken yet, in order.
+        # All requested pages that were not taken yet, in order.
         self.fetches: deque[_Fetch] = deque()
 
     def add(self, fetch: _Fetch) -> None:
@@ -122,11 +124,12 @@ class _Work:
         try:
             threading.Thread(target=self._run, name="histscan-prefetch", daemon=True).start()
         except RuntimeError:
-            # The interpreter is shutting down, or the system has no more threads.
+            # The interpreter is shutting down, or the system has no threads left: take() fetches the page.
             with self._lock:
                 self._working -= 1
 
-    def run_here_if_nobody_does(self) -> None:
+    def run_here_if_idle(self) -> None:
+        """Fetches one page in the calling thread if no thread could be started."""
         with self._lock:
             if self._working or not self._waiting:
                 return
@@ -158,15 +161,15 @@ class _Work:
 
 
 class PageFetcher:
-    """Pages in the order in which they were asked for, fetched at once in several threads.
+    """Fetches pages in several threads, and returns them in the order of the requests.
 
-    Collecting it calls off what is under way.
+    Collecting it cancels all requests.
 
     Args:
-        source: Where the pages come from.
-        threads: How many pages to fetch at once.
+        source: The source of the pages.
+        threads: The most pages to fetch at once.
         first: First step of the first page.
-        stop_step: Where the scan ends.
+        stop_step: The scan's end, exclusive.
         page_size: Steps of the scan's ordinary windows.
     """
 
@@ -174,7 +177,7 @@ class PageFetcher:
         self.stop_step = stop_step
         self.page_size = page_size
         self.next_first = first
-        """First step of the page to be asked for next."""
+        """First step of the next page to request."""
         self.is_refusal = source.is_refusal
         self._work = _Work(source.fetch, threads)
         self._finalizer = weakref.finalize(self, self._work.cancel)
@@ -185,54 +188,54 @@ class PageFetcher:
 
     @property
     def first(self) -> int:
-        """First step of the page to be taken next."""
+        """First step of the next page to take."""
         fetches = self._work.fetches
         return fetches[0].window.first if fetches else self.next_first
 
     @property
     def window(self) -> Window:
-        """The window of the page to be taken next; there must be one."""
+        """The window of the next page to take; there must be one."""
         return self._work.fetches[0].window
 
     @property
     def steps_not_taken(self) -> int:
-        """Steps of the pages asked for and not taken yet."""
+        """Steps of the pages that were requested and not taken yet."""
         return sum(fetch.window.width for fetch in self._work.fetches)
 
     @property
-    def is_foreign(self) -> bool:
-        """Whether it is that of the process which this one was forked from."""
+    def is_forked(self) -> bool:
+        """True if it belongs to the process from which this one was forked."""
         return self._work.process != os.getpid()
 
-    def ask(self, window: Window) -> None:
-        """Has a page fetched.
+    def request(self, window: Window) -> None:
+        """Requests a page; returns at once.
 
         Args:
-            window: The page's steps, which begin at `next_first`.
+            window: The page's steps, which must begin at `next_first`.
         """
         self.next_first = window.next_first
         self._work.add(_Fetch(window))
 
     def take(self, timeout: float | None) -> Any:
-        """Waits for the page that was asked for first.
+        """Waits for the oldest requested page.
 
         Args:
-            timeout: Seconds to wait at most; None for any time.
+            timeout: Seconds to wait at most; None for no limit.
 
         Returns:
             What the source returned.
 
         Raises:
-            PageTimeoutError: It is not there in time.
-            RequestCancelledError: It was called off by another thread.
-            BaseException: What the source raised.
+            PageTimeoutError: The page did not arrive in time.
+            RequestCancelledError: Another thread cancelled it.
+            BaseException: The exception that the source raised.
         """
-        self._work.run_here_if_nobody_does()
+        self._work.run_here_if_idle()
         fetch = self._work.fetches[0]
         page = fetch.wait(timeout)
         self._work.fetches.popleft()
         return page
 
     def cancel(self) -> None:
-        """Calls off everything; returns at once."""
+        """Cancels all requests; returns at once."""
         self._finalizer()

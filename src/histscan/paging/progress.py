@@ -1,4 +1,4 @@
-"""Tells how far a scan has come."""
+"""Reports the progress of a scan."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["ProgressReporter"]
 
 
 class ProgressReporter:
-    """Counts pages and rows, and tells a function or a bar.
+    """Counts pages and rows, and reports them to a function or a bar.
 
     Args:
         option: True for a bar, or the function.
@@ -23,18 +23,18 @@ class ProgressReporter:
         self._pages = self._rows = 0
 
     def start_over(self) -> None:
-        """Forgets what was counted."""
+        """Resets the counts."""
         self.close()
         self._pages = self._rows = 0
 
     def add_page(self, rows: int, min_step: int, step: int, stop_step: int) -> None:
-        """Tells of a page.
+        """Reports a page.
 
         Args:
-            rows: Its rows.
+            rows: The number of its rows.
             min_step: The scan's first step.
-            step: The page's end.
-            stop_step: The scan's end.
+            step: The page's end, exclusive.
+            stop_step: The scan's end, exclusive.
         """
         self._pages += 1
         self._rows += rows
@@ -54,6 +54,6 @@ class ProgressReporter:
             bar.close()
 
     def __del__(self) -> None:
-        # Of a scan that was left half way.
+        # For a scan that was not read to its end.
         with suppress(Exception):
             self.close()

@@ -1,4 +1,4 @@
-"""A progress bar for whoever reads a run: how much is read, how many rows, how fast, and the time left."""
+"""A progress bar: how much of a run was read, how many rows, how fast, and the remaining time."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ __all__ = ["ProgressBar"]
 class ProgressBar:
     """A bar on a terminal or in a notebook; prints nothing anywhere else.
 
-    tqdm draws it, and is imported when there is something to draw on.
+    tqdm draws it, and is only imported if the bar is visible.
 
     Args:
-        total: How much there is to do; 0 if unknown, which shows rows alone.
-        unit: What `total` counts: ``"bytes"`` to read, or ``"steps"`` of a scan.
+        total: The amount of work; 0 if unknown, which shows only rows.
+        unit: The unit of `total`: ``"bytes"`` to read, or ``"steps"`` of a scan.
         stream: Where to print; None for standard error.
         wanted: False shows nothing.
     """
@@ -35,7 +35,7 @@ class ProgressBar:
     ) -> None:
         self._bar: RowBar | None = None
         stream = sys.stderr if stream is None else stream
-        # A notebook's streams are no terminals, but tqdm has widgets for it.
+        # A notebook's streams are not terminals, but tqdm has a widget for notebooks.
         if wanted and (stream.isatty() or "ipykernel" in sys.modules):
             from histscan.paging.row_bar import RowBar
 
@@ -52,7 +52,7 @@ class ProgressBar:
             try:
                 self._bar.show(done, rows)
             except OSError:
-                # The terminal is gone; that must not end the scan.
+                # The terminal was closed, which must not end the scan.
                 self.close()
 
     def close(self) -> None:

@@ -1,6 +1,6 @@
-"""A bar of tqdm's with rows beside what it counts.
+"""A tqdm bar that also shows rows.
 
-Imported when a bar is drawn, because tqdm takes longer to import than all of histscan.
+Imported when a bar is drawn, because importing tqdm takes longer than importing all of histscan.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from tqdm.auto import tqdm
 
 __all__ = ["RowBar"]
 
-# A bar that disappears at once only flickers.
+# Seconds before the bar appears: one that disappears at once would only flicker.
 SHOWN_AFTER = 0.5
 SHOWN_EVERY = 0.1
 
@@ -22,9 +22,9 @@ _WITHOUT_TOTAL = "{rows} rows [{elapsed}, {row_rate} rows/s]"
 
 
 class RowBar(tqdm):  # type: ignore[type-arg]
-    """A bar that also shows rows and their rate. Make it with `make`."""
+    """A bar that also shows rows and their rate. Create it with `make`."""
 
-    # tqdm would start a thread for the whole process, which redraws bars that stand still.
+    # Without this, tqdm would start a thread for the whole process, which redraws stalled bars.
     monitor_interval = 0
 
     _rows = 0
@@ -35,9 +35,9 @@ class RowBar(tqdm):  # type: ignore[type-arg]
         """Makes a bar.
 
         Args:
-            total: How much there is to do; 0 if unknown.
-            unit: What `total` counts.
-            stream: Where to print. Where it is no terminal, only a notebook's widget is shown.
+            total: The amount of work; 0 if unknown.
+            unit: The unit of `total`.
+            stream: Where to print. If it is not a terminal, only a notebook's widget is shown.
 
         Returns:
             The bar, which appears after half a second.
@@ -49,7 +49,7 @@ class RowBar(tqdm):  # type: ignore[type-arg]
             leave=False,
             delay=SHOWN_AFTER,
             mininterval=SHOWN_EVERY,
-            # Decide by time alone: bytes advance in bursts, with many rows between.
+            # Redraw by time alone: bytes advance in bursts, with many rows between.
             miniters=0,
             smoothing=0,
             **_width_options(stream),
@@ -74,7 +74,7 @@ class RowBar(tqdm):  # type: ignore[type-arg]
 
     @property
     def format_dict(self) -> dict[str, Any]:
-        """The values for ``bar_format``."""
+        """The values of tqdm for ``bar_format``, with `rows` and `row_rate`."""
         values = super().format_dict
         seconds = values["elapsed"]
         rate = self._rows / seconds if seconds else 0
@@ -82,15 +82,15 @@ class RowBar(tqdm):  # type: ignore[type-arg]
 
     def close(self) -> None:
         """Removes the bar."""
-        # A forked process leaves its parent's bar alone: a thread that it lacks may have held tqdm's lock.
+        # A forked process must not touch its parent's bar: a thread that does not exist here may hold tqdm's lock.
         if self._process == os.getpid():
             super().close()
 
 
 def _width_options(stream: TextIO) -> dict[str, Any]:
-    """Returns the options for tqdm that make a bar as wide as the terminal."""
+    """Returns the tqdm options for a bar as wide as the terminal."""
     with suppress(OSError, ValueError):
         if not os.get_terminal_size(stream.fileno()).columns:
-            # Some terminals do not know their width, and say 0; tqdm would show nothing there.
+            # Some terminals report a width of 0, for which tqdm would show nothing.
             return {"ncols": 79, "nrows": 20}
     return {"dynamic_ncols": True}

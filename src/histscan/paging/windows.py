@@ -1,21 +1,23 @@
-"""The windows of steps that a scan asks for, one page each.
+"""The windows of steps that a scan requests, one page each.
 
-Fixed windows are those of wandb's classes. Adaptive ones widen where rows are few, and give the same rows, because
+Fixed windows are those of wandb's classes. Adaptive windows widen where rows are sparse, and return the same rows,
+because
 
-* a page's request always allows as many rows as its window has steps, so that a server has no reason to sample;
-* what a widened window brought is used only if it is fewer rows than a page may have. Else the same steps are asked
-  for again in ordinary windows: should a server have a bound of its own on the rows of an answer, wide windows come no
-  nearer to it than fixed ones do.
+* each request allows as many rows as its window has steps, so that a server has no reason to sample;
+* the answer for a wide window is only used if it has fewer rows than a page may have. Otherwise the same steps are
+  requested again in ordinary windows. So if a server limits the rows of an answer, wide windows come no closer to the
+  limit than fixed ones.
 
-A run that turns dense without warning cannot bring any number of rows. Windows widen after sparse pages only, and to
-`_GROWTH` times the width of those; the widest has the steps of `_WIDEST` ordinary ones, and all that are on their way
-have twice that together, however many they are. The first dense answer is dropped, what is on its way behind it called
-off, and all that follows is narrow. So a scan never holds more than 2 * `_WIDEST` * `page_size` rows of pages ahead,
-and no more than `page_size` where it goes on from.
+Memory stays bounded when a run suddenly becomes dense. Windows only widen after sparse pages, to `_GROWTH` times the
+width of those. The widest has the steps of `_WIDEST` ordinary windows, and all requested windows together have at most
+twice as many. The first dense answer is dropped, the requests after it are cancelled, and all further windows are
+narrow. So a scan never holds more than 2 * `_WIDEST` * `page_size` rows of prefetched pages, and at most `page_size`
+rows of the page from which it continues.
 
-Where rows end, a probe finds those after the gap, be it 1,000 steps or 10^8: a window of all remaining steps that
-allows a few rows only. A server samples its rows down to as many, but never down to none: an empty answer says that the
-window is empty, and any other that there is a row at its lowest step. No row is ever taken from a probe's answer.
+After the last row before a gap, a probe finds the rows after the gap, be it 1,000 steps or 10^8 long. A probe is a
+window of all remaining steps that allows only a few rows. A server samples down to that number of rows, but never to
+none: an empty answer means that the window is empty, and any other that its lowest step has a row. Rows of a probe's
+answer are never used.
 """
 
 from __future__ import annotations
@@ -30,16 +32,16 @@ from histscan.paging.options import WindowOption
 
 __all__ = ["Window", "Windows", "make_windows", "widest"]
 
-# In windows of the page size. 1,000 rows in 1,000,000 steps take some 30 requests then, where fixed windows take 1,000.
+# In multiples of the page size. 1,000 rows in 1,000,000 steps take about 30 requests, and 1,000 with fixed windows.
 _WIDEST = 64
 _GROWTH = 8
 
-# Rows that a probe allows. Of a million rows sampled down to 100, the lowest step is found with three probes.
+# Rows that a probe allows. With a million rows, sampled down to 100, three probes find the lowest step.
 _PROBE_ROWS = 100
-# A server that samples in some other way is probed no more often in one gap.
+# The most probes in one gap, in case a server samples in another way.
 _MOST_PROBES = 8
 
-# What GraphQL's Int holds.
+# The highest Int of GraphQL.
 _MOST_SAMPLES = 2**31 - 1
 
 
@@ -48,9 +50,9 @@ class Window(NamedTuple):
 
     Attributes:
         first: First step, inclusive.
-        stop: End, exclusive; not beyond the scan's.
-        width: The steps that there would be if the scan did not end: as many rows are allowed in the answer. Of a
-            probe, the rows alone.
+        stop: The end, exclusive; at most the scan's end.
+        width: The most rows of the answer: the number of steps, not shortened at the scan's end. For a probe, only
+            the number of rows.
     """
 
     first: int
@@ -59,22 +61,22 @@ class Window(NamedTuple):
 
     @property
     def is_probe(self) -> bool:
-        """True if there may be more rows in the window than are allowed in the answer."""
+        """True if the window may have more rows than the answer may have."""
         return self.stop - self.first > self.width
 
     @property
     def next_first(self) -> int:
-        """First step of the window after this one; may be beyond the scan's end."""
+        """First step of the next window; may be beyond the scan's end."""
         return max(self.first + self.width, self.stop)
 
     @property
     def label(self) -> str:
-        """What error messages call it."""
+        """The window in error messages."""
         return f"[{self.first}, {self.stop})"
 
 
 class Windows(Protocol):
-    """Says which window comes next."""
+    """Plans the windows of one pass over a run."""
 
     @property
     def page_size(self) -> int:
@@ -89,31 +91,31 @@ class Windows(Protocol):
         """
 
     def has_room(self, steps_under_way: int) -> bool:
-        """Whether the next window may be asked for already.
+        """Returns True if another window may be requested.
 
         Args:
-            steps_under_way: Steps asked for, of pages that the scan has not come to yet.
+            steps_under_way: Steps of the pages that were requested and not taken yet.
         """
 
     def accepts(self, window: Window, page: Page | list[Any]) -> bool:
-        """Whether a page has the rows that fixed windows would have brought; notes how many there are.
+        """Returns True if a page has exactly the rows that fixed windows would return, and adapts to their number.
 
         Args:
             window: The page's window.
             page: The page.
 
         Returns:
-            False if the window must be asked for again; it is planned narrower then.
+            False if the steps must be requested again; `plan` then returns a narrower window.
         """
 
     def accepts_refusal(self, window: Window) -> bool:
-        """Whether a server's refusal may be due to the window's width; if so, none is widened again.
+        """Returns True if a server may have refused a request for its width. Windows are then never widened again.
 
         Args:
             window: The window of the request.
 
         Returns:
-            True if the window is to be asked for again, narrower.
+            True if the steps must be requested again; `plan` then returns a narrower window.
         """
 
 
@@ -137,7 +139,7 @@ class _FixedWindows:
 
 
 class _AdaptiveWindows:
-    """Windows of at least `page_size` steps, of as many as half a page of rows takes, and probes in gaps."""
+    """Windows as wide as half a page of rows needs, but at least `page_size` steps, and probes in gaps."""
 
     def __init__(self, page_size: int, *, probes: bool, first_width: int) -> None:
         self.page_size = page_size
@@ -146,7 +148,7 @@ class _AdaptiveWindows:
         self._most_probes = _MOST_PROBES if probes else 0
         self._probes_left = self._most_probes
         self._is_in_gap = False
-        self._row_step: int | None = None  # lowest step behind the gap that is known to have a row
+        self._row_step: int | None = None  # lowest step after the gap that is known to have a row
 
     def plan(self, first: int, stop_step: int) -> Window:
         if self._is_in_gap and self._probes_left:
@@ -168,23 +170,23 @@ class _AdaptiveWindows:
         if rows:
             self._is_in_gap, self._probes_left = False, self._most_probes
         elif self._probes_left:
-            # A window that was planned before they widened says nothing of those that are wide now.
+            # A gap begins only with an empty window of the current width, not with one planned before it widened.
             if not self._is_in_gap and window.width >= self._width:
                 self._is_in_gap, self._row_step = True, None
             return True
         steps = int(window.stop - window.first)
-        # Half a page: density varies, and an answer of a page or more is thrown away.
+        # Half a page, because density varies, and an answer with a page of rows or more is dropped.
         fitting = self.page_size * steps // (2 * rows) if rows else self._widest
         self._width = max(self.page_size, min(fitting, window.width * _GROWTH, self._widest))
         return True
 
     def _is_empty(self, probe: Window, page: Page | list[Any]) -> bool:
-        """Returns True if a probe has found no row; else notes the lowest step that it has found."""
+        """Returns True if a probe found no row; otherwise stores the lowest step that it found."""
         steps = _steps_of(page)
         if steps is None or any(step < probe.first for step in steps):
             self._probes_left = 0
             return False
-        # Some servers take the end of a window as inclusive.
+        # Some servers treat the end of a window as inclusive.
         lowest = min((step for step in steps if step < probe.stop), default=None)
         if lowest is None:
             self._is_in_gap = False
@@ -214,7 +216,7 @@ def _steps_of(page: Page | list[Any]) -> list[float] | None:
 
 
 def widest(page_size: int) -> int:
-    """Returns the most steps that a page may have.
+    """Returns the most steps that a window may have.
 
     Args:
         page_size: Steps of an ordinary window.
@@ -228,9 +230,9 @@ def make_windows(
     """Makes the windows of a scan.
 
     Args:
-        option: Their kind.
+        option: ``"fixed"`` or ``"adaptive"``.
         page_size: Steps of an ordinary window.
-        probes: Adaptive windows may probe gaps, because the source samples rows down to as many as a window allows.
+        probes: True if adaptive windows may probe gaps, because the source samples down to the allowed rows.
         first_width: Steps of the first adaptive window; None for `page_size`.
     """
     if option == "fixed":

@@ -1,1 +1,1 @@
-"""Curves of a run's history, as pictures."""
+"""Plots keys of a run's history to PNG, SVG and PDF."""

@@ -1,7 +1,7 @@
-"""The points of curves: read from a history, smoothed, and thinned out to what a picture can show.
+"""The points of curves: read from a history, smoothed, and thinned out to the pixels of a picture.
 
-Absent and null are no points: a key that few rows have is a line through those. NaN and the infinities are points
-without a place, where a line has to break.
+A missing value or null is no point: the line of a sparse key connects the rows that have it. NaN and the infinities
+break the line.
 """
 
 from __future__ import annotations
@@ -20,33 +20,33 @@ from histscan.common.steps import STEP
 if TYPE_CHECKING:
     import pyarrow
 
-    from histscan.columns.frames import ColumnExports
+    from histscan.columns.frames import Frames
 
 __all__ = ["Curve", "CurveError", "Floats", "lone_points", "read_curves", "smooth", "thin_out", "thin_out_marks"]
 
 Floats = NDArray[np.float64]
 
-# Smoothing takes the width of the picture for this many units, as W&B does: so it looks the same for any run.
+# The width of a curve in units of smoothing, as for W&B: smoothing then looks the same for runs of any length.
 _SMOOTHING_UNITS = 1_000.0
 _HIGHEST_WEIGHT = 0.999
-# First, last, lowest, highest, and a break of the line on either side.
+# First, last, lowest, highest, and a break of the line on each side.
 _POINTS_PER_COLUMN = 6
 _KEYS_SHOWN = 12
 _BLOCK = 65_536
 
 
 class CurveError(ValueError):
-    """A key gives no curve; says why, and which would."""
+    """A key can't be plotted. The message says why, and names keys that can."""
 
 
 @dataclass(frozen=True)
 class Curve:
-    """A key's points, from left to right.
+    """The points of a key, from left to right.
 
     Attributes:
-        key: The key; nested ones are dotted.
-        x: Where the points are; finite, and never falling.
-        y: The values, among them NaN and infinities.
+        key: The key; nested keys are dotted.
+        x: The x values; finite and ascending, with repeats.
+        y: The y values; may be NaN or infinite.
     """
 
     key: str
@@ -54,19 +54,19 @@ class Curve:
     y: Floats
 
 
-def read_curves(scan: ColumnExports, keys: Sequence[str], x_key: str = STEP) -> list[Curve]:
+def read_curves(scan: Frames, keys: Sequence[str], x_key: str = STEP) -> list[Curve]:
     """Reads curves from a history; nothing but the keys that are asked for is decoded.
 
     Args:
-        scan: A scan without keys of its own.
+        scan: A scan of all keys.
         keys: The keys, one for each curve. Bools count as 0 and 1.
-        x_key: The key that is drawn to the right. Where it falls, the points are put in its order.
+        x_key: The key of the x axis. Points are sorted by it.
 
     Returns:
-        The curves, in the order of the keys. A row without a finite `x_key` has no point.
+        The curves, in the order of the keys. Rows without a finite `x_key` are skipped.
 
     Raises:
-        CurveError: A key is not in the history, or has something else than numbers.
+        CurveError: A key is not in the history, or is not numeric.
         HistoryError: A page or a row can't be read.
     """
     wanted = list(dict.fromkeys([x_key, *keys]))
@@ -78,7 +78,7 @@ def read_curves(scan: ColumnExports, keys: Sequence[str], x_key: str = STEP) -> 
         y, has_y = _numbers(scan, table, key)
         here = has_x & has_y
         if not here.any():
-            raise CurveError(f"no row that has {key!r} has a finite {x_key!r} to draw it at")
+            raise CurveError(f"{key!r} can't be plotted over {x_key!r}: no row with {key!r} has a finite {x_key!r}")
         places, values = x[here], y[here]
         if np.any(places[1:] < places[:-1]):
             order = np.argsort(places, kind="stable")
@@ -87,7 +87,7 @@ def read_curves(scan: ColumnExports, keys: Sequence[str], x_key: str = STEP) -> 
     return curves
 
 
-def _numbers(scan: ColumnExports, table: pyarrow.Table, key: str) -> tuple[Floats, NDArray[np.bool_]]:
+def _numbers(scan: Frames, table: pyarrow.Table, key: str) -> tuple[Floats, NDArray[np.bool_]]:
     """A column as floats, and which rows have one."""
     import pyarrow.types as types
 
@@ -107,7 +107,7 @@ def _numbers(scan: ColumnExports, table: pyarrow.Table, key: str) -> tuple[Float
     return np.asarray(floats.to_numpy(), dtype=np.float64), present
 
 
-def _json_numbers(scan: ColumnExports, key: str, column: pyarrow.ChunkedArray) -> pyarrow.ChunkedArray:
+def _json_numbers(scan: Frames, key: str, column: pyarrow.ChunkedArray) -> pyarrow.ChunkedArray:
     """Makes floats of a column of JSON text, which mixed numbers become that no type holds exactly."""
     import pyarrow
 
@@ -118,7 +118,7 @@ def _json_numbers(scan: ColumnExports, key: str, column: pyarrow.ChunkedArray) -
             value = float(value)
         if isinstance(value, dict):
             below = [name for name in _known_keys(scan) if name.startswith(f"{key}.")]
-            hint = f"; there is {_listed(below)}" if below else ""
+            hint = f"; plot {_listed(below)}" if below else ""
             raise CurveError(f"{key!r} is not numeric: its values are nested{hint}")
         if value is not None and not isinstance(value, int | float):
             raise CurveError(
@@ -135,21 +135,21 @@ def _as_float(number: float) -> float:
         return float("inf") if number > 0 else float("-inf")
 
 
-def _why_nothing(scan: ColumnExports, key: str, rows: int) -> str:
+def _why_nothing(scan: Frames, key: str, rows: int) -> str:
     """Tells why a key has no value anywhere."""
     if not rows:
-        return "there are no rows to draw"
+        return "there are no rows to plot"
     known = _known_keys(scan)
     if key in known:
-        return f"no row has a value of {key!r}: it is null throughout"
+        return f"{key!r} is null in every row"
     below = [name for name in known if name.startswith(f"{key}.")]
     near = below or difflib.get_close_matches(key, known, n=3, cutoff=0.6)
     if near:
-        return f"no row has {key!r}; there is {_listed(near)}"
+        return f"no row has {key!r}; did you mean {_listed(near)}?"
     return f"no row has {key!r}; the keys are {_listed(known)}"
 
 
-def _known_keys(scan: ColumnExports) -> list[str]:
+def _known_keys(scan: Frames) -> list[str]:
     """All keys of the rows, nested ones dotted."""
     batch = next(scan.batches(nested="flatten"), None)
     return [] if batch is None else sorted(batch.schema.names)
@@ -161,25 +161,26 @@ def _listed(keys: Sequence[str]) -> str:
 
 
 def smooth(curve: Curve, weight: float) -> Curve:
-    """Averages a curve as W&B's line plots do by default: a moving average whose weights fade with the distance.
+    """Smooths a curve as W&B's line plots do by default: a moving average whose weights decay with the distance.
 
-    It is the "time weighted exponential moving average" of https://docs.wandb.ai/models/app/features/panels/line-plot/
-    smoothing. With w = min(sqrt(weight), 0.999) and d the distance of two points, of which the curve is 1,000 wide::
+    This is the "time weighted exponential moving average" of https://docs.wandb.ai/models/app/features/panels/line-plot/
+    smoothing. With w = min(sqrt(weight), 0.999), and d the distance of two points on a scale where the curve is 1,000
+    wide::
 
         w[i] = w ** d(i, i - 1)
         sum[i] = sum[i - 1] * w[i] + y[i]
         count[i] = count[i - 1] * w[i] + 1
         smooth[i] = sum[i] / count[i]
 
-    The division takes away the pull of the sum's beginning at zero. As the weights depend on the distance and not on
-    the number of points, keys that are logged every step and those that are logged every hundredth are smoothed alike.
+    The division removes the bias of the sum, which starts at zero. The weights depend on the distance and not on the
+    number of points: keys logged every step and keys logged every hundredth step are smoothed alike.
 
     Args:
         curve: The curve.
-        weight: How smooth, from 0 (as it was) to 1.
+        weight: The weight, from 0 (not smoothed) to 1.
 
     Returns:
-        The smoothed curve. What has no place is not averaged in; it breaks the line as it did.
+        The smoothed curve. NaN and infinities are not averaged; they still break the line.
     """
     base = min(weight**0.5, _HIGHEST_WEIGHT)
     if base <= 0 or len(curve.x) < 2:
@@ -187,7 +188,7 @@ def smooth(curve: Curve, weight: float) -> Curve:
     places = (curve.x - curve.x[0]) * (_SMOOTHING_UNITS / ((curve.x[-1] - curve.x[0]) or 1.0))
     averages = curve.y.copy()
     total = count = last = 0.0
-    # Numbers of Python are many times larger than those of arrays, so there are only some of them at a time.
+    # Python's floats take many times the memory of an array, so only a block of them exists at a time.
     for start in range(0, len(places), _BLOCK):
         here = start + np.flatnonzero(np.isfinite(curve.y[start : start + _BLOCK]))
         block: list[float] = []
@@ -202,18 +203,18 @@ def smooth(curve: Curve, weight: float) -> Curve:
 
 
 def thin_out(curve: Curve, columns: int) -> Curve:
-    """Leaves out points that a picture can't show: at most six remain for each of its columns of pixels.
+    """Drops points that a picture can't show: at most six remain for each column of pixels.
 
-    Of the points in a column, the first, the last, the lowest and the highest stay, which give the same line (as the
-    "M4" aggregation of Jugel et al., VLDB 2014). A point without a place stays where it is the first or the last one,
-    and breaks the line to the next column; a gap within a column is narrower than a pixel.
+    The first, last, lowest and highest point of a column remain, which draw the same line (the "M4" aggregation of
+    Jugel et al., VLDB 2014). A NaN or infinity remains if it is the first or last point, and breaks the line to the
+    next column; a gap within a column is narrower than a pixel.
 
     Args:
         curve: The curve.
-        columns: How many pixels the picture is wide.
+        columns: The width of the picture in pixels.
 
     Returns:
-        The curve with the points that remain, in their order; the same one if it has few.
+        The curve with the remaining points; `curve` itself if it has few points.
     """
     if len(curve.x) <= _POINTS_PER_COLUMN * columns:
         return curve
@@ -237,26 +238,26 @@ def thin_out(curve: Curve, columns: int) -> Curve:
 
 
 def thin_out_marks(places: Floats, columns: int) -> Floats:
-    """Leaves out marks that would cover each other.
+    """Drops marks that would cover each other.
 
     Args:
-        places: Where they are, from left to right.
-        columns: How many pixels the picture is wide.
+        places: The x values of the marks, ascending.
+        columns: The width of the picture in pixels.
 
     Returns:
-        The first one in each column.
+        The first mark of each column.
     """
     return places if len(places) <= columns else places[_column_starts(places, columns)]
 
 
 def lone_points(curve: Curve) -> NDArray[np.bool_]:
-    """Finds the points that no line leads to, because it breaks on both sides of them.
+    """Finds finite points between two breaks of the line: a line through them has no length.
 
     Args:
         curve: The curve.
 
     Returns:
-        For each point, whether it is one.
+        For each point, True if it is one.
     """
     finite = np.isfinite(curve.y)
     lone: NDArray[np.bool_] = finite.copy()
@@ -266,8 +267,8 @@ def lone_points(curve: Curve) -> NDArray[np.bool_]:
 
 
 def _column_starts(x: Floats, columns: int) -> NDArray[np.intp]:
-    """The first point of each column of pixels that has one."""
-    # Halved, for the distance of two floats can be beyond all floats.
+    """Returns the index of the first point in each column of pixels that has points."""
+    # Halved, because the distance of two floats can overflow.
     width = x[-1] / 2 - x[0] / 2
     shares = (x / 2 - x[0] / 2) / width if width > 0 else np.zeros(len(x))
     column = np.minimum((shares * columns).astype(np.int64), columns - 1)

@@ -1,10 +1,9 @@
-"""Pictures of curves, drawn by matplotlib without a display."""
+"""Draws curves with matplotlib, without a display."""
 
 from __future__ import annotations
 
 import datetime
 import logging
-import re
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -13,11 +12,12 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from histscan.common.printable import UNPRINTABLE
 from histscan.common.steps import STEP
 from histscan.plotting.curves import Curve, lone_points, smooth, thin_out, thin_out_marks
 
 with warnings.catch_warnings():
-    # What it has to say about its folders and fonts is of no use here.
+    # Importing matplotlib may warn of its folders and fonts, which does not matter here.
     warnings.simplefilter("ignore")
     logging.getLogger("matplotlib").setLevel(logging.ERROR)
     import matplotlib
@@ -31,7 +31,7 @@ __all__ = ["PICTURE_FORMATS", "Picture", "draw", "save"]
 
 PICTURE_FORMATS = ("png", "svg", "pdf")
 
-# Okabe and Ito's colors, which people of any color vision tell apart; their yellow is too faint on white.
+# Okabe and Ito's palette, distinguishable with any colour vision; without its yellow, which is too faint on white.
 _COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#4D4D4D")
 _DASHES: tuple[Any, ...] = ("-", "--", ":", "-.")
 
@@ -60,29 +60,28 @@ _STYLE = {
     "svg.hashsalt": "histscan",
     "savefig.dpi": _DPI,
 }
-# A curve of fewer points shows where they are.
+# Curves of at most this many points have a marker at each point.
 _MARKED_POINTS = 120
 _LONGEST_LABEL = 36
-# Of an inch, for each letter.
+# Inches per letter.
 _TITLE_LETTER = 0.12
 
-_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\u200e\u200f\u2028-\u202e\u2066-\u2069]")
-# Of the height of the axes.
+# As a fraction of the height of the axes.
 _MARK_ROW = 0.025
 _GAPS = (("NaN", "|"), ("Infinity", "^"), ("-Infinity", "v"))
 
 
 @dataclass(frozen=True)
 class Picture:
-    """How a picture shall look.
+    """The options of a picture.
 
     Attributes:
-        title: What stands above it, which should be the run's name.
-        x_key: The key that is drawn to the right.
-        smoothing: The weight of `curves.smooth`; None for curves as they are.
-        is_log: Whether the axis of values is logarithmic. What is not positive has no place there.
-        width: In pixels of a PNG; 150 make an inch of an SVG or PDF.
-        height: In pixels, as the width.
+        title: The title, usually the run's name.
+        x_key: The key of the x axis.
+        smoothing: The weight of `curves.smooth`; None to draw the logged values only.
+        is_log: True for a logarithmic y axis, which leaves out values at or below 0.
+        width: The width in pixels; SVG and PDF have 150 pixels per inch.
+        height: The height in pixels.
     """
 
     title: str
@@ -96,15 +95,15 @@ class Picture:
 def draw(curves: Sequence[Curve], picture: Picture) -> Any:
     """Draws curves.
 
-    Values without a place break the line. NaN is marked at the lower edge, an infinity at the edge that it lies beyond.
-    Where curves are smoothed, the logged values are faint behind them.
+    NaN and infinities break the line. NaN and -Infinity are marked at the lower edge, Infinity at the upper edge.
+    Behind smoothed curves, the logged values are drawn faintly.
 
     Args:
         curves: The curves.
-        picture: How it shall look.
+        picture: The options.
 
     Returns:
-        A ``matplotlib.figure.Figure``, which belongs to no window and no state of pyplot.
+        A ``matplotlib.figure.Figure``. It has no window, and pyplot's state is not used.
     """
     with _style():
         size = (picture.width / _DPI, picture.height / _DPI)
@@ -133,26 +132,26 @@ def draw(curves: Sequence[Curve], picture: Picture) -> Any:
 
 
 def save(figure: Any, output: BinaryIO, picture_format: str) -> None:
-    """Writes a picture; the same one always gives the same bytes.
+    """Writes a picture. The same figure always gives the same bytes.
 
     Args:
         figure: The figure.
-        output: Where to write.
+        output: The binary file to write to.
         picture_format: One of `PICTURE_FORMATS`.
 
     Raises:
-        OSError: It can't be written.
+        OSError: The file can't be written.
     """
     dates = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}
     with _style(), warnings.catch_warnings():
-        # A font may lack letters of a name; a box stands for them.
+        # matplotlib warns of letters that the font lacks, and draws a box for each.
         warnings.simplefilter("ignore", UserWarning)
         figure.savefig(output, format=picture_format, metadata=dates.get(picture_format))
 
 
 @contextmanager
 def _style() -> Iterator[None]:
-    """Draws in our style, whatever the user's own settings of matplotlib are."""
+    """Applies our style in a ``with`` block, whatever the user's matplotlib settings are."""
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
         matplotlib.rcParams.update(_STYLE)
@@ -160,7 +159,7 @@ def _style() -> Iterator[None]:
 
 
 def _draw_curve(axes: Any, curve: Curve, picture: Picture, color: str, dashes: Any) -> Any:
-    """Draws a curve; returns what the legend should show of it."""
+    """Draws a curve; returns its legend handle."""
     marker = "o" if len(curve.x) <= _MARKED_POINTS else ""
     raw = thin_out(curve, picture.width)
     if picture.smoothing is None:
@@ -173,7 +172,7 @@ def _draw_curve(axes: Any, curve: Curve, picture: Picture, color: str, dashes: A
 
 
 def _draw_line(axes: Any, curve: Curve, **look: Any) -> None:
-    """Draws the line, and dots where it would have no length."""
+    """Draws a line, and dots where it would have no length."""
     axes.plot(curve.x, np.where(np.isfinite(curve.y), curve.y, np.nan), **look)
     lone = lone_points(curve)
     if lone.any() and not look.get("marker"):
@@ -182,17 +181,17 @@ def _draw_line(axes: Any, curve: Curve, **look: Any) -> None:
 
 
 def _mark_gaps(axes: Any, curve: Curve, picture: Picture, color: str, marks: dict[str, int]) -> list[tuple[Any, str]]:
-    """Marks where a curve has no place, at the edge of the picture; each curve in a row of its own.
+    """Marks NaN and infinities of a curve at the edge of the picture, in one row for each curve.
 
     Args:
-        axes: Where to draw.
+        axes: The axes to draw on.
         curve: The curve.
-        picture: How it shall look.
-        color: The curve's color.
-        marks: How many rows of marks there are of each kind; is counted on.
+        picture: The options.
+        color: The curve's colour.
+        marks: The number of rows of marks so far, by name; updated.
 
     Returns:
-        What the legend should have of them.
+        Legend handles and labels of the marks.
     """
     entries: list[tuple[Any, str]] = []
     kinds = (np.isnan(curve.y), np.isposinf(curve.y), np.isneginf(curve.y))
@@ -218,7 +217,7 @@ def _mark_gaps(axes: Any, curve: Curve, picture: Picture, color: str, marks: dic
 
 
 def _make_room(axes: Any, *, below: int, above: int) -> None:
-    """Widens the axis of values, so that rows of marks do not stand on curves."""
+    """Extends the y axis, so that rows of marks do not overlap curves."""
     scale = axes.yaxis.get_transform()
     low, high = scale.transform(np.array(axes.get_ylim()))
     span = high - low
@@ -227,7 +226,7 @@ def _make_room(axes: Any, *, below: int, above: int) -> None:
 
 
 def _label_axes(axes: Any, curves: Sequence[Curve], picture: Picture, x_label: str) -> None:
-    """Writes the title and what the axes are, and has their numbers readable."""
+    """Sets the title, the axis labels and the number formats."""
     note = f"moving average, weight {picture.smoothing:g}" if picture.smoothing is not None else ""
     title = _clipped(picture.title, round(picture.width / _DPI / _TITLE_LETTER))
     axes.set_title(title, loc="left", fontsize=13, fontweight="bold", pad=12, parse_math=False)
@@ -247,7 +246,7 @@ def _label_axes(axes: Any, curves: Sequence[Curve], picture: Picture, x_label: s
 
 
 def _number_text(value: float, _place: int | None = None) -> str:
-    """Writes a number at an axis: ``2,500``, ``0.05``, ``1.5e+06``."""
+    """Formats a tick label: ``2,500``, ``0.05``, ``1.5e+06``."""
     size = abs(value)
     if size >= 1_000 and size < 1e7 and value == int(value):
         text = f"{value:,.0f}"
@@ -259,10 +258,10 @@ def _number_text(value: float, _place: int | None = None) -> str:
 
 
 def _add_legend(figure: Any, entries: Sequence[tuple[Any, str]]) -> None:
-    """Puts the legend beside the curves, where it never covers one."""
+    """Adds the legend outside the axes, where it covers no curve."""
     legend = figure.legend(
         [handle for handle, _ in entries],
-        # matplotlib leaves out labels that begin with an underscore: the right ones are set below.
+        # matplotlib drops labels that start with an underscore: the real labels are set below.
         [f"curve {number}" for number in range(len(entries))],
         loc="outside right upper",
         frameon=False,
@@ -276,11 +275,11 @@ def _add_legend(figure: Any, entries: Sequence[tuple[Any, str]]) -> None:
 
 
 def _x_unit(curves: Sequence[Curve], x_key: str) -> tuple[str, float]:
-    """What stands below the axis to the right, and what its numbers are to be divided by."""
+    """Returns the label of the x axis, and the divisor of its values."""
     if x_key == STEP:
         return "step", 1
     if x_key == "_timestamp":
-        # matplotlib's dates are days.
+        # matplotlib counts dates in days.
         return "time (UTC)", 86_400
     if x_key == "_runtime":
         longest = max(abs(float(place)) for curve in curves for place in curve.x[[0, -1]])
@@ -292,6 +291,6 @@ def _x_unit(curves: Sequence[Curve], x_key: str) -> tuple[str, float]:
 
 
 def _clipped(text: str, longest: int) -> str:
-    """Makes one line of a name, which may hold anything."""
-    line = _UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", text)
+    """Makes one line of an untrusted name, with unprintable characters replaced."""
+    line = UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", text)
     return line if len(line) <= longest else line[: longest - 1] + "…"

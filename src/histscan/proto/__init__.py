@@ -1,10 +1,9 @@
-"""The wandb service's history messages, for programs that have no wandb installed.
+"""The history messages of the wandb service, for programs without wandb.
 
-The classes are built when this module is first imported, from the table below and in a descriptor pool of their own.
-Names and numbers of the fields are wandb's (releases from 0.25.1), so bytes written by one are read by the other; and
-because nothing is registered in protobuf's default pool, wandb may be imported before, after, or not at all. Building
-at import also makes one source serve every protobuf runtime, where generated modules are tied to the runtime of their
-day.
+The classes are built at import, from the table below, in their own descriptor pool. Names and numbers of the fields
+are those of wandb (from 0.25.1), so each side can read the other's bytes. Nothing is registered in protobuf's default
+pool, so wandb may be imported before, after, or not at all. Building the classes at import also supports every version
+of the protobuf runtime; generated modules need the runtime for which they were generated.
 
 ``RawApiResponse`` is ``ApiResponse`` with the page left as bytes: a service that answers with it saves one parse and
 one serialisation of each page.
@@ -104,7 +103,7 @@ _MESSAGES: dict[str, list[tuple[str, str, int]]] = {
         ("string", "key", 1),
         ("string", "value_json", 16),
     ],
-    # Of a log's run record, what describes the run; the config and summary it begins with are left as bytes.
+    # The fields of a log's run record that describe the run. Its initial config and summary are left as bytes.
     "RunRecord": [
         ("string", "run_id", 1),
         ("string", "entity", 2),
@@ -120,7 +119,7 @@ _MESSAGES: dict[str, list[tuple[str, str, int]]] = {
         ("TelemetryRecord", "telemetry", 19),
         ("GitRepoRecord", "git", 21),
     ],
-    # What a log has beside history, config and summary. What a program printed is left as bytes: it may be anything.
+    # Other records of a log. Printed lines are left as bytes, because they may not be UTF-8.
     "Timestamp": [("int64", "seconds", 1), ("int32", "nanos", 2)],
     "GitRepoRecord": [("string", "remote_url", 1), ("string", "commit", 2)],
     "TelemetryRecord": [
@@ -142,7 +141,7 @@ _MESSAGES: dict[str, list[tuple[str, str, int]]] = {
     "OutputRecord": [("int32", "output_type", 1), ("Timestamp", "timestamp", 2), ("bytes", "line", 3)],
     "StatsRecord": [("int32", "stats_type", 1), ("Timestamp", "timestamp", 2), ("*StatsItem", "item", 3)],
     "StatsItem": [("string", "key", 1), ("string", "value_json", 16)],
-    # Of the machine and its user nothing is read but what tells how the program was run.
+    # Only the fields that describe how the program was run, not those about the machine's user.
     "EnvironmentRecord": [
         ("string", "os", 1),
         ("string", "python", 2),

@@ -13,8 +13,9 @@ from google.protobuf.message import DecodeError, Message
 
 from histscan._core.log_page import LogPage
 from histscan._core.log_reader import LogReader
+from histscan.common.quiet import quiet
 from histscan.errors import HistoryDecodeError
-from histscan.runs.log_segments import quiet, read_pages
+from histscan.runs.log_segments import read_pages
 
 if TYPE_CHECKING:
     from histscan import proto

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from histscan._core.log_reader import LogReader
+from histscan.common.quiet import quiet
 from histscan.errors import HistoryError
-from histscan.runs.log_segments import quiet, read_pages
+from histscan.runs.log_segments import read_pages
 
 __all__ = ["RUN_FIELD", "LogHead", "order_segments", "read_head", "read_run_record"]
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime, timezone
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from histscan.runs.recorded_run import RecordedRun
+from histscan.common.keys import check_keys
+from histscan.runs.contracts import FileRun
 from histscan.runs.run_state import run_state
 
 if TYPE_CHECKING:
@@ -21,12 +21,10 @@ __all__ = ["LogMembers"]
 _Version = tuple[tuple[int, int], ...]
 
 
-class LogMembers(RecordedRun):
-    """The members of a run that come from a log's other records; mixed into `histscan.LogRun`."""
+class LogMembers(FileRun):
+    """The members of a run that come from a log's other records; `histscan.LogRun` has the others."""
 
     if TYPE_CHECKING:
-        file: Path
-        files: list[Path]
         _skip_corrupt: bool
         _first_record: Any
 
@@ -105,9 +103,9 @@ class LogMembers(RecordedRun):
             HistoryDecodeError: While iterating, at corrupt bytes; every row before them has been delivered.
         """
         from histscan.runs.log_streams import read_system_metrics
-        from histscan.runs.system_metrics import SystemMetricsScan, check_keys
+        from histscan.runs.system_metrics import SystemMetricsScan
 
-        wanted = check_keys(keys)
+        wanted = list(dict.fromkeys(check_keys(keys) or ())) or None
         read = partial(read_system_metrics, self.files, keys=wanted, skip_corrupt=self._skip_corrupt)
         return SystemMetricsScan(read, wanted, str(self.file))
 

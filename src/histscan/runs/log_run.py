@@ -1,26 +1,27 @@
-"""Runs: what has a history, whatever it is stored in."""
+"""Runs recorded in ``.wandb`` logs."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from histscan._core.item_fold import ItemFold
-from histscan.columns.frames import ColumnExports
-from histscan.errors import HistoryError
+from histscan.common.keys import check_keys
+from histscan.common.quiet import quiet
+from histscan.common.steps import UNBOUNDED
 from histscan.runs.log_heads import RUN_FIELD, LogHead, order_segments, read_head, read_run_record
 from histscan.runs.log_members import LogMembers
-from histscan.runs.log_scan import UNBOUNDED, LogScan
-from histscan.runs.log_segments import LogSegments, quiet
+from histscan.runs.log_scan import LogScan
+from histscan.runs.log_segments import LogSegments
 from histscan.runs.run_folder import read_config_file, read_summary_file
 from histscan.sources.wandb_log import common_folder, find_logs
 
 if TYPE_CHECKING:
-    from histscan._core.arrow_stream import ArrowStream
-    from histscan._core.page import Page
+    from typing_extensions import Self
+
+    from histscan.runs.contracts import Paths
 
 __all__ = ["LogRun"]
 
@@ -42,7 +43,7 @@ class _Survey:
     summary_file: Path | None = None
 
 
-class LogRun(LogMembers, ColumnExports):
+class LogRun(LogMembers):
     """A run recorded in a ``.wandb`` file, with the names that ``wandb.Api().run()`` gives things.
 
     The files are only ever read. They may still be written: every look at them sees what is there. Threads and forked
@@ -67,9 +68,7 @@ class LogRun(LogMembers, ColumnExports):
         LogFormatError: A file is empty, or no wandb log.
     """
 
-    def __init__(
-        self, path: str | os.PathLike[str] | Iterable[str | os.PathLike[str]], *, on_corrupt: str = "raise"
-    ) -> None:
+    def __init__(self, path: Paths, *, on_corrupt: str = "raise") -> None:
         if on_corrupt not in ("raise", "skip"):
             raise ValueError(f"on_corrupt is 'raise' or 'skip', not {on_corrupt!r}")
         self._skip_corrupt = on_corrupt == "skip"
@@ -78,6 +77,11 @@ class LogRun(LogMembers, ColumnExports):
         heads = order_segments(heads, path)
         self._set_logs(heads)
         self._surveyed: _Survey | None = None
+
+    @classmethod
+    def open_files(cls, path: Paths, *, on_corrupt: str) -> Self:
+        """See `FileRun.open_files`."""
+        return cls(path, on_corrupt=on_corrupt)
 
     def _set_logs(self, heads: Sequence[LogHead]) -> None:
         self.files = [head.file for head in heads]
@@ -162,11 +166,6 @@ class LogRun(LogMembers, ColumnExports):
         return list(self._record.tags)
 
     @property
-    def path(self) -> list[str]:
-        """Entity, project and id, as ``wandb.Api().run().path`` has them."""
-        return [self.entity, self.project, self.id]
-
-    @property
     def config(self) -> dict[str, Any]:
         """The run's configuration as it was last set, without wandb's own entry ``_wandb``.
 
@@ -220,20 +219,5 @@ class LogRun(LogMembers, ColumnExports):
         Raises:
             LogFormatError: While iterating, at corrupt bytes; every row before them has been delivered.
         """
-        if isinstance(keys, str) or (keys is not None and not all(isinstance(key, str) for key in keys)):
-            raise ValueError(f"keys must be a list of strings, not {keys!r}")
-        return LogScan(
-            self._segments, keys=keys, min_step=min_step, stop_step=UNBOUNDED if max_step is None else max_step
-        )
-
-    def _pages(self) -> Iterator[Page | list[Any]]:
-        return self.scan_history()._pages()
-
-    def _add_location(self, error: HistoryError) -> None:
-        error.add_location(run=str(self.file))
-
-    def _batch_stream(self, keys: Sequence[str] | None, nested: str, rows: int) -> ArrowStream:
-        return self.scan_history()._batch_stream(keys, nested, rows)
-
-    def __repr__(self) -> str:
-        return f"<LogRun {'/'.join(part for part in self.path if part)} in {str(self.file)!r}>"
+        stop_step = UNBOUNDED if max_step is None else max_step
+        return LogScan(self._segments, keys=check_keys(keys), min_step=min_step, stop_step=stop_step)

@@ -7,38 +7,19 @@ import os
 import warnings
 from array import array
 from collections.abc import Generator, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from histscan._core.log_page import LogPage
 from histscan._core.log_reader import LogReader
+from histscan.common.quiet import quiet
 from histscan.errors import HistoryError, LogCorruptWarning, LogOverlapWarning, LogStepWarning, LogTruncatedWarning
-from histscan.sources.wandb_log import read_windows
+from histscan.runs.file_scan import ReadProgress
+from histscan.sources.files import read_windows
 
-__all__ = ["LogSegments", "ReadProgress", "quiet", "read_pages"]
+__all__ = ["LogSegments", "read_pages"]
 
 _HEADER_LENGTH = 7
-
-
-@dataclass
-class ReadProgress:
-    """How much of a run's logs a reader has read.
-
-    Attributes:
-        bytes_read: Bytes of the files; of compressed ones, of the compressed data.
-    """
-
-    bytes_read: int = 0
-
-
-@contextlib.contextmanager
-def quiet() -> Iterator[None]:
-    """Ignores warnings about a log's state, for all readings but the one whose rows users get."""
-    with warnings.catch_warnings():
-        for category in (LogTruncatedWarning, LogCorruptWarning, LogOverlapWarning, LogStepWarning):
-            warnings.simplefilter("ignore", category)
-        yield
 
 
 def read_pages(

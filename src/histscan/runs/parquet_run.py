@@ -6,19 +6,23 @@ import json
 import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from histscan._core.page import Page
-from histscan._core.scan import RowScan
-from histscan.columns.frames import ColumnExports
+from histscan.columns.frames import stream_batches
+from histscan.columns.options import ColumnOptions
 from histscan.columns.parquet_columns import ColumnPlan, TableStream
+from histscan.columns.passes import ColumnBatches, watched
+from histscan.columns.scan import Pages, Watcher
+from histscan.common.keys import check_keys
 from histscan.common.lazy import cached_property
+from histscan.common.steps import STEP, UNBOUNDED
 from histscan.errors import HistoryDecodeError, HistoryError
-from histscan.paging.page_stream import PageStream
 from histscan.paging.parquet_pages import read_pages
-from histscan.runs.log_scan import UNBOUNDED
-from histscan.runs.parquet_members import ParquetMembers
+from histscan.runs.contracts import Paths, in_order
+from histscan.runs.file_scan import FileScan
+from histscan.runs.history_files import HistoryFileRun
 from histscan.sources.parquet import RUN_METADATA, ParquetSource, RowGroup
 from histscan.sources.parquet_files import PARQUET_SUFFIX, find_parquet
 from histscan.sources.wandb_log import common_folder
@@ -32,7 +36,7 @@ __all__ = ["ParquetRun", "ParquetScan"]
 _EXPORT_NAME = re.compile(r"(?P<run>.+)_\d+\.runhistory\.parquet")
 
 
-class ParquetRun(ParquetMembers, ColumnExports):
+class ParquetRun(HistoryFileRun):
     """A run whose history was exported to Parquet files: by W&B, or by ``histscan export``.
 
     Its rows are what wandb's own reader makes of the same files, with these differences: floats stay floats, a key
@@ -60,7 +64,7 @@ class ParquetRun(ParquetMembers, ColumnExports):
         ImportError: pyarrow is not installed (``pip install 'histscan[arrow]'``).
     """
 
-    def __init__(self, path: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) -> None:
+    def __init__(self, path: Paths) -> None:
         given = [path] if isinstance(path, str | os.PathLike) else list(path)
         if not given:
             raise FileNotFoundError("there are no files to open: the list of them is empty")
@@ -71,65 +75,18 @@ class ParquetRun(ParquetMembers, ColumnExports):
         self._sources = [ParquetSource.of_file(file) for file in self.files]
         described = [json.loads(text) for source in self._sources if (text := source.metadata.get(RUN_METADATA))]
         _refuse_several({str(one.get("id")) for one in described}, self.file)
-        self._described: dict[str, Any] = described[0] if described else {}
+        self.file_id = self.file.resolve().name.removesuffix(PARQUET_SUFFIX)
+        self.described: dict[str, Any] = described[0] if described else self._names()
 
-    @cached_property
-    def _names(self) -> tuple[str, str, str]:
-        """Entity, project and id: as the files say, or as their names do."""
-        if self._described:
-            entity, project, run = (str(self._described.get(name) or "") for name in ("entity", "project", "id"))
-            return entity, project, run
+    def _names(self) -> dict[str, Any]:
+        """Entity, project and id, as the names of files that W&B's client downloads have them."""
         named = _EXPORT_NAME.fullmatch(self.files[0].name)
         if named is None:
-            return "", "", self.file.resolve().name.removesuffix(PARQUET_SUFFIX)
+            return {}
         parts = named["run"].split("_")
         # Where a name has an underscore of its own, nobody can say which is which.
-        return (parts[0], parts[1], parts[2]) if len(parts) == 3 else ("", "", named["run"])
-
-    @property
-    def entity(self) -> str:
-        """The user or team that the run belongs to; empty if the files don't tell."""
-        return self._names[0]
-
-    @property
-    def project(self) -> str:
-        """The project's name; empty if the files don't tell."""
-        return self._names[1]
-
-    @property
-    def id(self) -> str:
-        """The run's id; the name of the file or folder if the files don't tell."""
-        return self._names[2]
-
-    @property
-    def name(self) -> str:
-        """The run's display name; its id if the files don't tell."""
-        return str(self._described.get("name") or self.id)
-
-    @property
-    def group(self) -> str:
-        """The run's group; empty if it has none, or the files don't tell."""
-        return str(self._described.get("group") or "")
-
-    @property
-    def job_type(self) -> str:
-        """The run's job type; empty if it has none, or the files don't tell."""
-        return str(self._described.get("job_type") or "")
-
-    @property
-    def tags(self) -> list[str]:
-        """The run's tags, as far as the files tell."""
-        return [str(tag) for tag in self._described.get("tags") or ()]
-
-    @property
-    def path(self) -> list[str]:
-        """Entity, project and id, as ``wandb.Api().run().path`` has them."""
-        return [self.entity, self.project, self.id]
-
-    @property
-    def config(self) -> dict[str, Any]:
-        """The run's configuration, which ``histscan export`` writes along; empty if the files don't tell."""
-        return dict(self._described.get("config") or {})
+        entity, project, run = parts if len(parts) == 3 else ("", "", named["run"])
+        return {"entity": entity, "project": project, "id": run}
 
     @cached_property
     def summary(self) -> dict[str, Any]:
@@ -187,33 +144,24 @@ class ParquetRun(ParquetMembers, ColumnExports):
         Raises:
             HistoryDecodeError: While iterating, where a file is damaged; every row before has been delivered.
         """
-        if isinstance(keys, str) or (keys is not None and not all(isinstance(key, str) for key in keys)):
-            raise ValueError(f"keys must be a list of strings, not {keys!r}")
         return ParquetScan(
             self._sources,
-            keys=keys,
+            keys=check_keys(keys),
             min_step=min_step,
             stop_step=UNBOUNDED if max_step is None else max_step,
             path=self.file,
         )
 
-    def _pages(self) -> Iterator[Page | list[Any]]:
-        return self.scan_history()._pages()
+    def keys(self) -> list[str]:
+        """Finds the keys of the history in the files' schemas. Members of structs are dotted; JSON text is one key.
 
-    def _add_location(self, error: HistoryError) -> None:
-        error.add_location(run=str(self.file))
-
-    def _stream(self, keys: Sequence[str] | None = None, nested: str = "json", threads: int | None = None) -> Any:
-        return self.scan_history()._stream(keys, nested, threads)
-
-    def _batch_stream(self, keys: Sequence[str] | None, nested: str, rows: int) -> Any:
-        return self.scan_history()._batch_stream(keys, nested, rows)
-
-    def __repr__(self) -> str:
-        return f"<ParquetRun {'/'.join(part for part in self.path if part)} in {str(self.file)!r}>"
+        Returns:
+            The step first, then the others by name.
+        """
+        return in_order({name for schema in self.schemas for field in schema for name in _leaf_names(field)})
 
 
-class ParquetScan(RowScan, ColumnExports):
+class ParquetScan(FileScan):
     """Iterates over the rows of Parquet files; made by `ParquetRun.scan_history`.
 
     A page is what row groups have before the first step of the next one.
@@ -224,11 +172,6 @@ class ParquetScan(RowScan, ColumnExports):
         min_step: First step of the scan, inclusive.
         stop_step: Step to stop at, exclusive; `UNBOUNDED` for the end.
         path: What the history is called in errors.
-
-    Attributes:
-        path: What the history is called in errors.
-        size: About how many bytes there are to read.
-        bytes_read: About how many of them have been read.
     """
 
     def __init__(
@@ -240,10 +183,8 @@ class ParquetScan(RowScan, ColumnExports):
         stop_step: int = UNBOUNDED,
         path: Path,
     ) -> None:
-        self.path = path
-        self.keys = None if keys is None else list(keys)
         self._sources = sources
-        super().__init__(min_step, stop_step)
+        super().__init__(path, keys, min_step, stop_step)
 
     @cached_property
     def size(self) -> int:
@@ -255,14 +196,23 @@ class ParquetScan(RowScan, ColumnExports):
             if group.first_step < self._stop_step and group.last_step >= self.min_step
         )
 
-    def _start_over(self) -> None:
-        super()._start_over()
-        self.bytes_read = 0
-        keys = self.keys or None
-        self._page_source = PageStream(self._read_pages(keys=keys, watch=self._note_read))
+    @property
+    def column_bytes(self) -> int:
+        """0: how far a reader of columns is can't be seen."""
+        return 0
 
-    def _note_read(self, source: ParquetSource, group: RowGroup) -> None:
-        self.bytes_read += _share(source, group)
+    def sizes(self) -> list[int]:
+        """Returns the size of each file, in bytes."""
+        return [source.size for source in self._sources]
+
+    def open_pages(self) -> Pages:
+        """See `RereadScan.open_pages`."""
+        progress = self._progress
+
+        def note_read(source: ParquetSource, group: RowGroup) -> None:
+            progress.bytes_read += _share(source, group)
+
+        return self._read_pages(keys=self.keys or None, watch=note_read)
 
     def _read_pages(self, **options: Any) -> Iterator[Any]:
         return read_pages(
@@ -273,49 +223,33 @@ class ParquetScan(RowScan, ColumnExports):
             **options,
         )
 
-    def _load_next(self) -> None:
-        page = self._page_source.take()
-        if page is None:
-            self.page_offset = self._stop_step
-            self._take_rows([])
-        else:
-            self._take_page(page)
+    def _plan(self, options: ColumnOptions) -> ColumnPlan:
+        options = options.with_default_keys(self.column_keys)
+        return ColumnPlan(self._sources, self._read_pages, keys=options.keys, flatten=options.flatten)
 
-    def _anew(self) -> ParquetScan:
-        """The same scan with a state of its own."""
-        return ParquetScan(
-            self._sources, keys=self.keys, min_step=self.min_step, stop_step=self._stop_step, path=self.path
-        )
-
-    def _pages(self) -> Iterator[Page | list[Any]]:
-        # A scan of its own for every pass: rows and columns, and several readers, keep out of each other's way.
-        return super(ParquetScan, self._anew())._pages()
-
-    def _column_keys(self, keys: Sequence[str] | None) -> Sequence[str] | None:
-        return super()._column_keys(self.keys or None if keys is None else keys)
-
-    def _plan(self, keys: Sequence[str] | None, nested: str, rows: int = 1) -> ColumnPlan:
-        wanted, flatten = self._column_keys(keys), self._flatten(nested, rows)
-        return ColumnPlan(self._sources, self._read_pages, keys=wanted, flatten=flatten)
-
-    def _stream(
-        self,
-        keys: Sequence[str] | None = None,
-        nested: str = "json",
-        threads: int | None = None,  # noqa: ARG002 - pyarrow has threads of its own
-    ) -> Any:
-        plan = self._plan(keys, nested)
+    def column_stream(self, options: ColumnOptions) -> Any:
+        """See `Frames.column_stream`."""
+        # pyarrow has threads of its own.
+        plan = self._plan(options)
         try:
             return plan.table()
         except HistoryDecodeError as error:
-            self._add_location(error)
+            self.add_location(error)
             raise
 
-    def _batch_stream(self, keys: Sequence[str] | None, nested: str, rows: int) -> Any:
-        return TableStream(self._plan(keys, nested, rows), rows)
+    def batch_stream(self, options: ColumnOptions) -> Any:
+        """See `Frames.batch_stream`."""
+        return TableStream(self._plan(options), options.rows)
 
-    def _add_location(self, error: HistoryError) -> None:
-        error.add_location(run=str(self.path))
+    def read_columns(self, options: ColumnOptions, watch: Watcher | None = None) -> ColumnBatches:
+        """See `Scan.read_columns`."""
+        import pyarrow
+
+        # The files know their types, and rows come in the order of steps.
+        batches = stream_batches(self.batch_stream(options))
+        first = next(batches, None)
+        schema = pyarrow.schema([(STEP, pyarrow.int64())]) if first is None else first.schema
+        return ColumnBatches(schema, True, watched(chain([] if first is None else [first], batches), watch))
 
 
 def _share(source: ParquetSource, group: RowGroup) -> int:
@@ -328,3 +262,15 @@ def _refuse_several(names: set[str], where: object) -> None:
     if len(names) > 1:
         shown = ", ".join(sorted(names)[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
         raise HistoryError(f"the Parquet files of {str(where)!r} are those of {len(names)} runs ({shown}): name one's")
+
+
+def _leaf_names(field: pyarrow.Field) -> Iterator[str]:
+    """Yields the dotted names of what a column has."""
+    import pyarrow
+
+    if not pyarrow.types.is_struct(field.type) or not field.type.num_fields:
+        yield field.name
+        return
+    for member in field.type:
+        for name in _leaf_names(member):
+            yield f"{field.name}.{name}"

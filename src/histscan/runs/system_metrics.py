@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from histscan._core.page import Page
-from histscan._core.scan import RowScan
-from histscan.columns.frames import ColumnExports
+from histscan.columns.scan import Pages
 from histscan.errors import HistoryError
-from histscan.paging.page_stream import PageStream
+from histscan.runs.file_scan import RereadScan
 
-__all__ = ["SystemMetricsScan", "check_keys", "select_rows"]
-
-Pages = Iterator[Page | list[Any]]
+__all__ = ["SystemMetricsScan", "select_rows"]
 
 
-class SystemMetricsScan(RowScan, ColumnExports):
+class SystemMetricsScan(RereadScan):
     """Iterates over a run's system metrics; made by the ``system_metrics()`` of each kind of run.
 
     Rows are dicts as ``run.history(stream="system")`` of wandb has them: ``system.`` stands before the name of each
@@ -31,55 +26,17 @@ class SystemMetricsScan(RowScan, ColumnExports):
     """
 
     def __init__(self, open_pages: Callable[[], Pages], keys: Sequence[str] | None, run: str) -> None:
-        self.keys = None if keys is None else list(keys)
         self._open_pages = open_pages
         self._run = run
-        super().__init__(0, sys.maxsize)
+        super().__init__(keys)
 
-    def _start_over(self) -> None:
-        super()._start_over()
-        self._stream_of_pages = PageStream(self._open_pages())
+    def open_pages(self) -> Pages:
+        """See `RereadScan.open_pages`."""
+        return self._open_pages()
 
-    def _load_next(self) -> None:
-        try:
-            page = self._stream_of_pages.take()
-        except HistoryError as error:
-            self._add_location(error)
-            raise
-        if isinstance(page, Page):
-            self._take_page(page)
-            return
-        if page is None:
-            self.page_offset = self._stop_step
-        self._take_rows(page or [])
-
-    def _pages(self) -> Pages:
-        # A scan of its own for every pass, so that rows and columns can be read at the same time.
-        scan = SystemMetricsScan(self._open_pages, self.keys, self._run)
-        return super(SystemMetricsScan, scan)._pages()
-
-    def _column_keys(self, keys: Sequence[str] | None) -> Sequence[str] | None:
-        return super()._column_keys(self.keys or None if keys is None else keys)
-
-    def _add_location(self, error: HistoryError) -> None:
+    def add_location(self, error: HistoryError) -> None:
+        """See `Scan.add_location`."""
         error.add_location(run=self._run)
-
-
-def check_keys(keys: Sequence[str] | None) -> list[str] | None:
-    """Checks the keys that a scan was asked for.
-
-    Args:
-        keys: The keys.
-
-    Returns:
-        Each key once; None for all keys.
-
-    Raises:
-        ValueError: They are no list of strings.
-    """
-    if isinstance(keys, str) or (keys is not None and not all(isinstance(key, str) for key in keys)):
-        raise ValueError(f"keys must be a list of strings, not {keys!r}")
-    return list(dict.fromkeys(keys)) if keys else None
 
 
 def select_rows(rows: list[dict[str, Any]], keys: Sequence[str]) -> list[dict[str, Any]]:

@@ -1,7 +1,7 @@
-"""The part of W&B's schema that recorded runs have nothing for: artifacts, sweeps, reports, registries, automations.
+"""The part of W&B's schema for which local runs have no data: artifacts, sweeps, reports, registries, automations.
 
-Clients ask for these beside what a log has. They get what W&B sends where there is none: an empty connection, an empty
-list, or null. Types are here so that the queries of the clients are valid; no resolver ever makes one of them.
+Clients query these along with what a log has. They get what W&B sends if there is none: an empty connection, an empty
+list, or null. The types exist so that clients' queries are valid; no resolver ever returns one of them.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ _CONNECTION = "Connection"
 
 
 def absent_value(kind: GraphQLOutputType) -> Any:
-    """Chooses what a field is answered with that recorded runs have nothing for.
+    """Returns the empty value of a field for which local runs have no data.
 
     Args:
         kind: The field's type.
 
     Returns:
-        A value of that type: an empty connection or list, or null; 0 or an empty text where null is not allowed.
+        A value of that type: an empty connection or list, or null; 0 or an empty string where null is not allowed.
 
     Raises:
-        TypeError: No value of the type is empty.
+        TypeError: The type has no empty value.
     """
     is_required = isinstance(kind, GraphQLNonNull)
     inner = kind.of_type if isinstance(kind, GraphQLNonNull) else kind
@@ -48,7 +48,7 @@ def absent_value(kind: GraphQLOutputType) -> Any:
 
 
 def _connections(*names: str, **nodes: str) -> str:
-    """Declares the connections of types, and those that are called differently from the type of their nodes."""
+    """Declares connection types. A positional name is also the node's type; a keyword maps a name to another type."""
     return "\n".join(
         f"""
 type {name}Connection {{

@@ -1,4 +1,4 @@
-"""The server as a Starlette application: its addresses, and what is simulated of a far or busy server."""
+"""The server as a Starlette application: routes, and the simulation of a distant, busy or failing server."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from starlette.routing import Route
 
 from histscan.server.catalogue import Catalogue
 from histscan.server.execution import Query, error_body, read_query, run_query
-from histscan.server.file_answers import file_response
 from histscan.server.file_links import PREFIX, FileLinks, LinkError
+from histscan.server.file_responses import file_response
 from histscan.server.guard import Guard
 from histscan.server.query_context import QueryContext
 from histscan.server.responses import ObservedResponse, json_response, problem
@@ -34,12 +34,13 @@ GRAPHQL_PATH = "/graphql"
 TRAFFIC_PATH = "/traffic"
 FILES_OPERATION = "files"
 LARGEST_BODY = 16 << 20
+SIMULATED = "simulated fault (--fault)"
 
 _log = logging.getLogger("histscan.server")
 
 
 class HistoryApp(Starlette):
-    """Answers HTTP requests.
+    """Handles HTTP requests.
 
     Args:
         settings: The settings.
@@ -59,7 +60,7 @@ class HistoryApp(Starlette):
             middleware=[Middleware(Guard, settings=settings)],
             exception_handlers={HTTPException: _explain},
         )
-        # Starlette would send a client that asks for /graphql/ to /graphql.
+        # Starlette would redirect /graphql/ to /graphql.
         self.router.redirect_slashes = False
         self._settings = settings
         self._catalogue = catalogue
@@ -84,8 +85,8 @@ class HistoryApp(Starlette):
     async def _answer_graphql(self, request: Request) -> Response | ObservedResponse:
         body = await _read_body(request)
         if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
-            # Browsers let any page send other types here without asking first.
-            raise HTTPException(415, "a GraphQL request has Content-Type: application/json")
+            # Browsers let any web page send other content types across origins without a CORS preflight.
+            raise HTTPException(415, "a GraphQL request must have Content-Type: application/json")
         try:
             query = read_query(body)
         except (ValueError, RecursionError) as error:
@@ -102,7 +103,7 @@ class HistoryApp(Starlette):
             answer = run_query(query, context)
         except Exception:
             _log.exception("%s failed", query.name)
-            return problem(500, "the server failed; its log says how")
+            return problem(500, "internal server error: see the traceback on the server's standard error")
         if self._settings.verbose:
             for message in answer.errors:
                 _log.info("%s: %s", query.name, message)
@@ -116,12 +117,12 @@ class HistoryApp(Starlette):
             except LinkError as error:
                 return problem(error.status, str(error))
             except OSError:
-                return problem(404, "the file is gone")
+                return problem(404, "the file no longer exists")
 
         return await self._simulate(FILES_OPERATION, answer)
 
     async def _simulate(self, operation: str, answer: Callable[[], Awaitable[Response]]) -> ObservedResponse:
-        """Answers a request as a far, busy or broken server would, and counts it."""
+        """Responds as a distant, busy or failing server would, and counts the request."""
         started = time.monotonic()
         if self._settings.latency:
             await asyncio.sleep(self._settings.latency)
@@ -145,7 +146,7 @@ class HistoryApp(Starlette):
 
 
 def _base_url(request: Request) -> str:
-    """The address that the client knows the server by."""
+    """Returns the server's URL as the client wrote it."""
     return f"http://{request.headers.get('host', '')}"
 
 
@@ -161,22 +162,22 @@ async def _read_body(request: Request) -> bytes:
 
 
 async def _explain(request: Request, error: Exception) -> Response:
-    """Answers what Starlette refuses, and what is raised here, in the form of every other error."""
+    """Turns an HTTPException of Starlette or of this module into a GraphQL error, as all errors here are."""
     assert isinstance(error, HTTPException)
     message = error.detail
     if error.status_code == 404:
-        message = f"there is nothing here: POST GraphQL requests to {GRAPHQL_PATH}, or see / in a browser"
+        message = f"not found: POST GraphQL requests to {GRAPHQL_PATH}, or open / in a browser"
     elif error.status_code == 405 and request.scope["path"] == GRAPHQL_PATH:
         message = f"POST GraphQL requests to {GRAPHQL_PATH}"
     elif error.status_code == 405:
-        message = f"{request.method} is not possible here: histscan serve is read-only"
+        message = f"method {request.method} is not allowed here: histscan serve is read-only"
     return problem(error.status_code, message, error.headers)
 
 
 def _faulty(kind: str) -> Response:
     if kind == ERRORS:
-        return json_response(error_body([GraphQLError("a fault, as asked for")]))
-    return problem(int(kind), "a fault, as asked for", {"Retry-After": "1"} if kind == "429" else {})
+        return json_response(error_body([GraphQLError(SIMULATED)]))
+    return problem(int(kind), SIMULATED, {"Retry-After": "1"} if kind == "429" else {})
 
 
 def _limit_headers(limit: RateLimit) -> dict[str, str]:

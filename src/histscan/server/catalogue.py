@@ -1,4 +1,4 @@
-"""Which runs there are, and what they are called."""
+"""Finds the runs to serve, and gives each its names."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from pathlib import Path
 
 from histscan.errors import HistoryError
 from histscan.runs.log_run import LogRun
-from histscan.server.discovery import FoundExport, FoundLog, find_runs
+from histscan.server.discovery import FoundLog, FoundParquet, find_runs
 from histscan.server.history_rows import RowCache
 from histscan.server.log_run import ServedLog
 from histscan.server.parquet_export import Exporter
-from histscan.server.parquet_run import ServedExport
+from histscan.server.parquet_run import ServedParquet
 from histscan.server.served_run import FileVersion, RunKey, ServedRun
 from histscan.server.settings import ServerSettings
 
@@ -22,20 +22,20 @@ __all__ = ["Catalogue"]
 
 DEFAULT_ENTITY = "local"
 SEARCH_INTERVAL = 1.0
-"""Seconds between two searches of the folders: a script that lists run after run shall not cause one each."""
+"""Minimum seconds between two searches of the folders, as a script may list runs many times in a row."""
 
 _log = logging.getLogger("histscan.server")
 
 
 class Catalogue:
-    """The runs under the paths given. Folders are searched again when runs are listed, or one is missed.
+    """The runs under the given paths. Folders are searched again when runs are listed, or a run is not found.
 
     Args:
-        settings: The paths, and the names of runs without an entity or project.
-        folder: Where exported Parquet files go.
+        settings: The paths, and the entity and project of runs recorded without one.
+        folder: The folder of exported Parquet files.
 
     Raises:
-        FileNotFoundError: There is nothing at one of the paths.
+        FileNotFoundError: One of the paths does not exist.
         HistoryError: A path is a file that can't be served.
     """
 
@@ -45,19 +45,19 @@ class Catalogue:
         self._exporter = Exporter(
             folder, which=settings.export, live_rows=settings.live_rows, rows_per_file=settings.export_rows
         )
-        self._sources: dict[FoundLog | FoundExport, tuple[int, ServedRun]] = {}
+        self._sources: dict[FoundLog | FoundParquet, tuple[int, ServedRun]] = {}
         self._runs: dict[RunKey, ServedRun] = {}
         self._projects: set[tuple[str, str]] = set()
-        # Runs in several logs, by their logs.
+        # Runs of several logs, by their logs.
         self._joined: dict[tuple[FoundLog, ...], tuple[tuple[int, ...], ServedRun]] = {}
-        self._told: set[str] = set()
+        self._warned: set[str] = set()
         self._searched = 0.0
         self._lock = threading.RLock()
         self._search(is_first=True)
 
     @property
     def default_entity(self) -> str:
-        """The viewer's entity, which a path without one means."""
+        """The viewer's entity, which is used for a path without an entity."""
         if self._settings.entity is not None:
             return self._settings.entity
         entities = {entity for entity, _ in self._projects}
@@ -111,13 +111,13 @@ class Catalogue:
             return (entity, project) in self._projects
 
     def _search(self, *, is_first: bool = False) -> None:
-        """Searches the folders, unless that was done just now."""
+        """Searches the folders, unless the last search was less than `SEARCH_INTERVAL` ago."""
         if not is_first and time.monotonic() - self._searched < SEARCH_INTERVAL:
             return
-        sources: dict[FoundLog | FoundExport, tuple[int, ServedRun]] = {}
+        sources: dict[FoundLog | FoundParquet, tuple[int, ServedRun]] = {}
         for path in self._settings.paths:
             if is_first and not path.is_dir():
-                for found in find_runs(path, self._tell):
+                for found in find_runs(path, self._warn_once):
                     sources[found] = self._open(found)
                 continue
             for found in self._found(path):
@@ -127,20 +127,20 @@ class Catalogue:
                         known = self._open(found)
                     sources[found] = known
                 except (HistoryError, OSError) as error:
-                    self._tell(f"{_path(found)} is not served: {error}")
+                    self._warn_once(f"{_path(found)} is not served: {error}")
         self._sources = sources
         self._runs = self._name_runs(self._join_segments())
         self._projects = {(key.entity, key.project) for key in self._runs}
         self._searched = time.monotonic()
 
-    def _found(self, path: Path) -> Iterator[FoundLog | FoundExport]:
+    def _found(self, path: Path) -> Iterator[FoundLog | FoundParquet]:
         try:
-            yield from find_runs(path, self._tell)
+            yield from find_runs(path, self._warn_once)
         except OSError as error:
-            self._tell(f"{path} can't be searched: {error}")
+            self._warn_once(f"{path} can't be searched: {error}")
 
     def _join_segments(self) -> list[tuple[Path, ServedRun]]:
-        """Makes one run of the logs of a resumed one; logs of one name that were started at one time are copies."""
+        """Joins the logs of a resumed run. Logs with the same name and start time are copies of each other."""
         logs: dict[RunKey, dict[str, FoundLog]] = {}
         runs: list[tuple[Path, ServedRun]] = []
         for found, (_, run) in self._sources.items():
@@ -158,7 +158,7 @@ class Catalogue:
                 if known is None or known[0] != inodes:
                     known = inodes, self._serve(key, LogRun([one.path for one in segments], on_corrupt="skip"))
             except (HistoryError, OSError) as error:
-                self._tell(f"the logs of {'/'.join(key)} are served one by one: {error}")
+                self._warn_once(f"the logs of {'/'.join(key)} can't be joined, only the latest is served: {error}")
                 continue
             joined[segments] = known
             paths = {segment.path for segment in segments}
@@ -168,7 +168,7 @@ class Catalogue:
         return runs
 
     def _name_runs(self, served: Sequence[tuple[Path, ServedRun]]) -> dict[RunKey, ServedRun]:
-        """Gives each name to one run: of several with the same name to that whose file changed last."""
+        """Maps each name to one run: of several with the same name, the one whose file changed last."""
         runs: dict[RunKey, tuple[float, Path, ServedRun]] = {}
         for path, run in served:
             try:
@@ -179,13 +179,13 @@ class Catalogue:
             if rival is not candidate:
                 older, newer = sorted((rival, candidate), key=lambda one: one[:2])
                 runs[run.key] = newer
-                self._tell(f"{older[1]} is not served: {newer[1]} is the same run {'/'.join(run.key)}, and newer")
+                self._warn_once(f"{older[1]} is not served: {newer[1]} is the same run {'/'.join(run.key)}, and newer")
         return {key: run for key, (_, _, run) in runs.items()}
 
-    def _open(self, found: FoundLog | FoundExport) -> tuple[int, ServedRun]:
-        if isinstance(found, FoundExport):
-            key = _export_key(found.name, self._settings.entity or DEFAULT_ENTITY, self._settings.project)
-            return _inode(found), ServedExport(key, found.paths, cache=self._cache)
+    def _open(self, found: FoundLog | FoundParquet) -> tuple[int, ServedRun]:
+        if isinstance(found, FoundParquet):
+            key = _parquet_key(found.name, self._settings.entity or DEFAULT_ENTITY, self._settings.project)
+            return _inode(found), ServedParquet(key, found.paths, cache=self._cache)
         log = LogRun(found.path, on_corrupt="skip")
         key = RunKey(
             log.entity or self._settings.entity or DEFAULT_ENTITY,
@@ -197,22 +197,22 @@ class Catalogue:
     def _serve(self, key: RunKey, log: LogRun) -> ServedLog:
         return ServedLog(key, log, cache=self._cache, exporter=self._exporter, skip_corrupt=self._settings.skip_corrupt)
 
-    def _tell(self, message: str) -> None:
-        if message not in self._told:
-            self._told.add(message)
+    def _warn_once(self, message: str) -> None:
+        if message not in self._warned:
+            self._warned.add(message)
             _log.warning("%s", message)
 
 
-def _path(found: FoundLog | FoundExport) -> Path:
-    return found.paths[0] if isinstance(found, FoundExport) else found.path
+def _path(found: FoundLog | FoundParquet) -> Path:
+    return found.paths[0] if isinstance(found, FoundParquet) else found.path
 
 
-def _inode(found: FoundLog | FoundExport) -> int:
+def _inode(found: FoundLog | FoundParquet) -> int:
     return FileVersion.of(_path(found)).inodes[0]
 
 
-def _export_key(name: str, entity: str, project: str) -> RunKey:
-    """What a file's or folder's name says of the run: wandb joins entity, project and run with underscores."""
+def _parquet_key(name: str, entity: str, project: str) -> RunKey:
+    """Derives a run's names from a file or folder name: wandb joins entity, project and run with underscores."""
     parts = name.split("_")
     if len(parts) == 3 and all(parts):
         return RunKey(*parts)

@@ -1,4 +1,4 @@
-"""What answers are made of: ids, times, and pages of lists."""
+"""Parts of responses: ids, times, and pages of connections."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ __all__ = ["global_id", "page_info", "page_of", "time_text"]
 
 
 def global_id(*parts: str) -> str:
-    """Makes an id of names, as W&B does.
+    """Makes a global id, as W&B does.
 
     Args:
-        parts: The kind of thing, and the names that identify it.
+        parts: The type, and the names that identify the object.
 
     Returns:
         The id.
@@ -24,7 +24,7 @@ def global_id(*parts: str) -> str:
 
 
 def time_text(moment: datetime) -> str:
-    """Writes a time as W&B does.
+    """Formats a time as W&B does.
 
     Args:
         moment: The time.
@@ -40,8 +40,8 @@ def page_info(edges: list[dict[str, Any]], *, has_next: bool, has_previous: bool
 
     Args:
         edges: The page's edges.
-        has_next: There are edges behind it.
-        has_previous: There are edges before it.
+        has_next: More edges follow the page.
+        has_previous: Edges precede the page.
 
     Returns:
         The members of ``PageInfo``.
@@ -55,24 +55,24 @@ def page_info(edges: list[dict[str, Any]], *, has_next: bool, has_previous: bool
 
 
 def page_of(edges: list[dict[str, Any]], after: str | None, first: int | None) -> dict[str, Any]:
-    """Cuts a page out of a list.
+    """Returns one page of a list as a connection.
 
     Args:
         edges: The edges of the whole list.
         after: The cursor before the page; None or empty for the beginning.
-        first: Edges in a page; None for all.
+        first: The maximum number of edges; None for all.
 
     Returns:
         The members of the connection.
 
     Raises:
-        GraphQLError: There is no such cursor.
+        GraphQLError: The list has no such cursor.
     """
     start = 0
     if after:
         start = next((place + 1 for place, edge in enumerate(edges) if edge["cursor"] == after), 0)
         if start == 0:
-            raise GraphQLError("the cursor is none of this server")
+            raise GraphQLError("unknown cursor: pass the endCursor of a page from this server")
     page = edges[start:] if first is None else edges[start : start + max(first, 0)]
     has_next = start + len(page) < len(edges)
     return {

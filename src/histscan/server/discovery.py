@@ -1,4 +1,4 @@
-"""Finds what there is to serve under the paths given, and nothing beyond them."""
+"""Finds the logs and Parquet files under the given paths, and nothing outside them."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from pathlib import Path
 
 from histscan.sources.wandb_log import LOG_SUFFIXES
 
-__all__ = ["FoundExport", "FoundLog", "find_runs"]
+__all__ = ["FoundLog", "FoundParquet", "find_runs"]
 
-EXPORT_SUFFIX = ".parquet"
-# How wandb names the files that it downloads: entity, project and run, then the file's number.
-_EXPORT_NAME = re.compile(r"(?P<run>.+)_\d+\.runhistory\.parquet")
+PARQUET_SUFFIX = ".parquet"
+# The names that wandb gives to downloaded files: entity, project and run, then the file's number.
+_PARQUET_NAME = re.compile(r"(?P<run>.+)_\d+\.runhistory\.parquet")
 
 
 @dataclass(frozen=True)
@@ -22,66 +22,65 @@ class FoundLog:
     """A ``.wandb`` log.
 
     Attributes:
-        path: The file, without links on the way.
+        path: The file, with links resolved.
     """
 
     path: Path
 
 
 @dataclass(frozen=True)
-class FoundExport:
+class FoundParquet:
     """The Parquet files of one run.
 
     Attributes:
-        name: What their names, or the folder's name, say of the run.
-        paths: The files, without links on the way.
+        name: The run's name, from the names of the files or of their folder.
+        paths: The files, with links resolved.
     """
 
     name: str
     paths: tuple[Path, ...]
 
 
-def find_runs(given: Path, warn: Callable[[str], None]) -> Iterator[FoundLog | FoundExport]:
-    """Finds the runs that a path means.
+def find_runs(given: Path, warn: Callable[[str], None]) -> Iterator[FoundLog | FoundParquet]:
+    """Finds the runs at a path.
 
     Args:
-        given: A file, or a folder that is searched with all that is below it. Links to folders are not followed.
-        warn: Told of each file that is left out because it lies elsewhere.
+        given: A file, or a folder that is searched recursively. Links to folders are not followed.
+        warn: Called with a message for each link that is skipped because it leads out of the folder.
 
     Yields:
         The runs, in the order of their paths.
 
     Raises:
-        FileNotFoundError: There is nothing at the path.
+        FileNotFoundError: The path does not exist.
     """
     root = given.resolve(strict=True)
     if not root.is_dir():
-        if root.suffix == EXPORT_SUFFIX:
-            yield FoundExport(_run_name(root), (root,))
+        if root.suffix == PARQUET_SUFFIX:
+            yield FoundParquet(_run_name(root.name, root.stem), (root,))
         else:
             yield FoundLog(root)
         return
     for folder, subfolders, names in os.walk(root):
         subfolders.sort()
-        exports: dict[str, list[Path]] = {}
+        parquet_files: dict[str, list[Path]] = {}
         for name in sorted(names):
-            if not name.endswith((*LOG_SUFFIXES, EXPORT_SUFFIX)):
+            if not name.endswith((*LOG_SUFFIXES, PARQUET_SUFFIX)):
                 continue
             path = Path(folder, name)
             file = path.resolve()
             if not file.is_relative_to(root):
-                warn(f"{path} is a link to {file}, which is not in {root}: it is not served")
+                warn(f"{path} is not served: it is a link to {file}, which is not in {root}")
             elif not file.is_file():
                 continue
             elif name.endswith(LOG_SUFFIXES):
                 yield FoundLog(file)
             else:
-                named = _EXPORT_NAME.fullmatch(name)
-                exports.setdefault(named["run"] if named else Path(folder).name, []).append(file)
-        for name, files in exports.items():
-            yield FoundExport(name, tuple(files))
+                parquet_files.setdefault(_run_name(name, Path(folder).name), []).append(file)
+        for name, files in parquet_files.items():
+            yield FoundParquet(name, tuple(files))
 
 
-def _run_name(path: Path) -> str:
-    named = _EXPORT_NAME.fullmatch(path.name)
-    return named["run"] if named else path.stem
+def _run_name(file_name: str, default: str) -> str:
+    named = _PARQUET_NAME.fullmatch(file_name)
+    return named["run"] if named else default

@@ -1,4 +1,4 @@
-"""Runs GraphQL requests and writes their answers."""
+"""Executes GraphQL requests and encodes their responses."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ class Query:
     """A GraphQL request.
 
     Attributes:
-        document: The parsed query; None if it is wrong.
-        errors: What is wrong with it.
+        document: The parsed query; None if it does not parse.
+        errors: Syntax and validation errors.
         variables: The variables.
-        operation_name: Which operation to run, if there are several.
-        name: What the operation is called.
+        operation_name: The operation to execute, if there are several.
+        name: The operation's name, for logs and counts.
     """
 
     document: DocumentNode | None
@@ -54,12 +54,12 @@ class Query:
 
 @dataclass(frozen=True)
 class Answer:
-    """The answer to a GraphQL request.
+    """The response to a GraphQL request.
 
     Attributes:
-        status: The HTTP status: 200 if the query was run, 400 if it is wrong.
-        body: The answer as JSON.
-        errors: What went wrong.
+        status: The HTTP status: 200 if the query was executed, 400 if it is invalid.
+        body: The response as JSON.
+        errors: The messages of the errors.
     """
 
     status: int
@@ -68,29 +68,29 @@ class Answer:
 
 
 def read_query(body: bytes) -> Query:
-    """Reads a request's body.
+    """Parses the body of a request.
 
     Args:
-        body: JSON with ``query`` and perhaps ``variables`` and ``operationName``.
+        body: JSON with ``query`` and optionally ``variables`` and ``operationName``.
 
     Returns:
-        The query; one that is wrong says what is.
+        The query; `Query.errors` says what is wrong with it.
 
     Raises:
-        ValueError: The body is no GraphQL request at all.
+        ValueError: The body is not a GraphQL request.
     """
     request = json.loads(body)
     if not isinstance(request, dict) or not isinstance(request.get("query"), str):
-        raise ValueError("a GraphQL request is a JSON object with a query")
-    # wandb-core sends an empty name where there is none.
+        raise ValueError("a GraphQL request must be a JSON object with a string `query`")
+    # wandb-core sends an empty operationName instead of none.
     variables, operation_name = request.get("variables") or {}, request.get("operationName") or None
     if not isinstance(variables, dict) or not isinstance(operation_name, str | None):
-        raise ValueError("variables is an object, and operationName a string")
+        raise ValueError("`variables` must be an object, and `operationName` a string")
     document, errors = _parse(request["query"])
     return Query(document, errors, variables, operation_name, operation_name or _name(document))
 
 
-# Clients ask the same few queries over and over.
+# Clients send the same few queries over and over.
 @lru_cache(maxsize=256)
 def _parse(text: str) -> tuple[DocumentNode | None, tuple[GraphQLError, ...]]:
     try:
@@ -108,14 +108,14 @@ def _name(document: DocumentNode | None) -> str:
 
 
 def run_query(query: Query, context: QueryContext) -> Answer:
-    """Runs a query.
+    """Executes a query.
 
     Args:
         query: The query.
-        context: What the resolvers need.
+        context: The context of the resolvers.
 
     Returns:
-        The answer.
+        The response.
     """
     changed = _mutated_fields(query)
     if changed:
@@ -145,7 +145,7 @@ def run_query(query: Query, context: QueryContext) -> Answer:
 
 
 def _mutated_fields(query: Query) -> list[str]:
-    """What a mutation would change; nothing if the operation is another."""
+    """Returns the top-level fields of a mutation; an empty list for other operations."""
     operation = None if query.document is None else get_operation_ast(query.document, query.operation_name)
     if operation is None or operation.operation is not OperationType.MUTATION:
         return []
@@ -153,7 +153,7 @@ def _mutated_fields(query: Query) -> list[str]:
 
 
 def error_body(errors: list[GraphQLError] | tuple[GraphQLError, ...]) -> bytes:
-    """Writes an answer that has only errors.
+    """Encodes a response that has only errors.
 
     Args:
         errors: The errors.

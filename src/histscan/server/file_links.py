@@ -1,6 +1,7 @@
-"""Signed addresses of files, as a server of stored objects gives them out: they work for a while, and without a key.
+"""Signed URLs of files, like those of an object store: they expire, and need no API key.
 
-An address holds no path. It names a file that was linked before, so that there is nothing to be guessed or traversed.
+A URL contains no path. It contains the random name of a file that was linked before: clients can neither guess names
+nor traverse paths.
 """
 
 from __future__ import annotations
@@ -19,17 +20,17 @@ __all__ = ["PREFIX", "FileLinks", "LinkError", "LinkedFile"]
 
 PREFIX = "/files/"
 LIFETIME = 3600.0
-"""Seconds that an address works for."""
+"""Seconds until a URL expires."""
 
 _PARQUET = "application/vnd.apache.parquet"
 
 
 class LinkError(Exception):
-    """An address is unknown, forged or out of date.
+    """A URL is unknown, forged or expired.
 
     Args:
         reason: What is wrong with it.
-        status: The HTTP status to answer.
+        status: The HTTP status of the response.
     """
 
     def __init__(self, reason: str, status: int) -> None:
@@ -39,13 +40,13 @@ class LinkError(Exception):
 
 @dataclass(frozen=True)
 class LinkedFile:
-    """A file that has an address.
+    """A file that has a URL.
 
     Attributes:
         path: The file.
-        root: The folder that it must lie in whenever it is sent; None if nobody else writes where it is.
-        media_type: Its type.
-        name: What to call it where it is saved; None for an exported file, which clients name themselves.
+        root: The folder that must contain the file whenever it is sent; None if only this server writes there.
+        media_type: The media type.
+        name: The file name for downloads; None for an exported file, which clients name themselves.
     """
 
     path: Path
@@ -54,14 +55,14 @@ class LinkedFile:
     name: str | None = None
 
     def locate(self) -> Path:
-        """Finds the file where it is now.
+        """Resolves the path, and checks that the file is still in its folder.
 
         Returns:
-            The path without links on the way.
+            The path with links resolved.
 
         Raises:
-            LinkError: It is no longer in its folder.
-            OSError: It is gone.
+            LinkError: The file is no longer in its folder.
+            OSError: The file no longer exists.
         """
         path = self.path.resolve(strict=True)
         if self.root is not None and not (path.is_relative_to(self.root) and path.is_file()):
@@ -69,7 +70,7 @@ class LinkedFile:
         return path
 
     def headers(self) -> dict[str, str]:
-        """The headers that describe the file. A browser saves it and shows nothing of it: it may be a web page."""
+        """Returns the headers of the file. They make a browser save it and never render it: it may be a web page."""
         headers = {"Content-Type": self.media_type}
         if self.name is not None:
             saved = quote(self.name.rpartition("/")[2], safe="")
@@ -79,7 +80,7 @@ class LinkedFile:
 
 
 class FileLinks:
-    """Gives files addresses, and finds them again.
+    """Makes signed URLs of files, and finds the file of a URL. Thread-safe.
 
     Args:
         clock: Returns the time in seconds since 1970.
@@ -93,13 +94,13 @@ class FileLinks:
         self._lock = threading.Lock()
 
     def link(self, file: LinkedFile | None) -> str:
-        """Gives a file an address.
+        """Makes a signed URL of a file.
 
         Args:
-            file: The file; None for an address at which there is none.
+            file: The file; None for a URL that answers 404.
 
         Returns:
-            Path and query of the address.
+            Path and query of the URL.
         """
         with self._lock:
             name = "missing" if file is None else self._names.get(file)
@@ -111,25 +112,25 @@ class FileLinks:
         return f"{PREFIX}{name}?{urlencode({'expires': expires, 'signature': self._sign(str(name), expires)})}"
 
     def find(self, path: str, query: str) -> LinkedFile:
-        """Finds the file of an address.
+        """Finds the file of a URL.
 
         Args:
-            path: The address's path.
-            query: Its query.
+            path: The URL's path.
+            query: The URL's query.
 
         Returns:
             The file.
 
         Raises:
-            LinkError: The address does not work.
+            LinkError: The URL is unknown, forged or expired.
         """
         name = path.removeprefix(PREFIX)
         fields = parse_qs(query)
         expires, signature = (fields.get(field, [""])[-1] for field in ("expires", "signature"))
         if not hmac.compare_digest(signature.encode(), self._sign(name, expires).encode()):
-            raise LinkError("the address is not signed by this server", 403)
+            raise LinkError("the URL is not signed by this server process: request files or parquetHistory again", 403)
         if int(expires) < self._clock():
-            raise LinkError("the address has expired: ask for the run's files or parquetHistory again", 403)
+            raise LinkError("the URL has expired: request the run's files or parquetHistory again", 403)
         with self._lock:
             file = self._files.get(name)
         if file is None:

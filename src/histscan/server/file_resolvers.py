@@ -1,4 +1,4 @@
-"""Answers for the fields of a run's files."""
+"""Resolvers of a run's files."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["FILE_RESOLVERS", "list_files"]
 
 @dataclass(frozen=True)
 class _MissingFile:
-    """A file that was asked for by its name and does not exist. W&B sends one of no bytes, with the MD5 ``0``."""
+    """A file that was requested by name and does not exist. W&B sends one of 0 bytes, with the MD5 ``0``."""
 
     name: str
     md5: str = "0"
@@ -35,7 +35,7 @@ def list_files(run: ServedRun, _: Info, **arguments: Any) -> dict[str, Any]:
         The members of the connection.
 
     Raises:
-        GraphQLError: The cursor is none of this server.
+        GraphQLError: The cursor is unknown.
     """
     names = [name for name in arguments.get("names") or () if name is not None]
     files = choose_files(run.files(), names, arguments.get("pattern"))

@@ -1,4 +1,4 @@
-"""Middleware: refuses requests that may not be answered at all, and adds the headers that every response has."""
+"""Middleware that rejects requests with a wrong host or API key, and adds the headers of every response."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ _NOSNIFF = (b"x-content-type-options", b"nosniff")
 
 
 class Guard:
-    """Checks the name that a client knows the server by, and its API key.
+    """Checks the Host header and the API key of each request.
 
     Args:
-        app: Answers the requests that pass.
+        app: Handles the requests that pass.
         settings: The settings.
     """
 
@@ -35,7 +35,7 @@ class Guard:
         self._is_local = settings.host in LOOPBACK_HOSTS
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answers one request, as ASGI calls it."""
+        """Handles one request; an ASGI application."""
         if scope["type"] != "http":
             return
 
@@ -46,11 +46,11 @@ class Guard:
 
         headers = Headers(scope=scope)
         if self._is_local and _host_name(headers) not in LOOPBACK_HOSTS:
-            # DNS rebinding: a web page may point its own name at this machine; it must not reach the runs that way.
-            answer: ASGIApp = problem(421, "use localhost, 127.0.0.1 or [::1] as the name of this server")
+            # DNS rebinding: a web page may resolve its own domain to this machine, and must not read the runs that way.
+            answer: ASGIApp = problem(421, "wrong Host header: use localhost, 127.0.0.1 or [::1] in WANDB_BASE_URL")
         elif not self._is_permitted(scope["path"], headers):
             answer = json_response(
-                error_body([GraphQLError("the API key is missing or wrong: set WANDB_API_KEY to the server's")]),
+                error_body([GraphQLError("the API key is missing or wrong: set WANDB_API_KEY to the server's key")]),
                 401,
                 {"WWW-Authenticate": 'Basic realm="histscan"'},
             )
@@ -59,12 +59,12 @@ class Guard:
         await answer(scope, receive, send_guarded)
 
     def _is_permitted(self, path: str, headers: Headers) -> bool:
-        # A signed address is a permission by itself.
+        # A signed URL needs no key.
         return self._api_key is None or path.startswith(PREFIX) or _has_key(headers, self._api_key)
 
 
 def _host_name(headers: Headers) -> str:
-    """The name that the client knows the server by, without the port."""
+    """Returns the host name of the Host header, without the port."""
     try:
         return urlsplit(f"//{headers.get('host', '')}").hostname or ""
     except ValueError:

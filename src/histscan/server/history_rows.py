@@ -1,7 +1,7 @@
-"""The rows of a run in the form in which they are sent, so that a page is a slice.
+"""The encoded rows of a run, so that a page of a response is a slice.
 
-Every row is JSON already: its text as a JSON string for ``history``, or as an object for ``sampledHistory``. All of
-them lie behind one another, each with a comma, and a page of consecutive rows is copied out in one piece.
+Each row is JSON already: a JSON string that contains its text for ``history``, or an object for ``sampledHistory``. All
+rows are in one buffer, each followed by a comma, so a page of consecutive rows is copied in one piece.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class HistoryRows:
     """The rows of a run, or of some keys of a run, ordered by step.
 
     Args:
-        rows: Step and text of each row; rows of one step keep their order.
+        rows: The step and the text of each row; rows of the same step keep their order.
 
     Attributes:
         steps: The rows' steps, ascending.
@@ -35,7 +35,7 @@ class HistoryRows:
             is_sorted = is_sorted and (not steps or step >= steps[-1])
             steps.append(step)
             starts.append(len(buffer))
-            # Copied at once: what orjson returns is a small text in a large block of memory.
+            # Copy at once: orjson returns a short text in a large memory block.
             buffer += text
             buffer += b","
         starts.append(len(buffer))
@@ -56,18 +56,18 @@ class HistoryRows:
 
     @property
     def size(self) -> int:
-        """Bytes that the rows take in memory."""
+        """The memory that the rows take, in bytes."""
         return len(self._texts) + 8 * (len(self.steps) + len(self._starts))
 
     def window(self, min_step: int | None, stop_step: int | None) -> range:
         """Finds the rows of a range of steps.
 
         Args:
-            min_step: First step, inclusive; None for the beginning.
-            stop_step: Step to stop at, exclusive; None for the end.
+            min_step: The first step, inclusive; None for the beginning.
+            stop_step: The step to stop at, exclusive; None for the end.
 
         Returns:
-            The rows' indexes.
+            The indexes of the rows.
         """
         first = 0 if min_step is None else bisect_left(self.steps, min_step)
         end = len(self.steps) if stop_step is None else bisect_left(self.steps, stop_step)
@@ -77,11 +77,11 @@ class HistoryRows:
         """Joins the texts of rows.
 
         Args:
-            window: Which rows, from `window`.
-            samples: How many of them at most; more are sampled down evenly, first and last row included. None for all.
+            window: The indexes of the rows, from `window`.
+            samples: The maximum number of rows; more are sampled evenly, with the first and the last. None for all.
 
         Returns:
-            The texts with commas in between, without a comma at the end.
+            The texts, separated by commas.
         """
         if samples is None or len(window) <= samples:
             return bytes(self._texts[self._starts[window.start] : self._starts[window.stop] - 1]) if window else b""
@@ -92,10 +92,10 @@ class HistoryRows:
 
 
 class RowCache:
-    """Rows of several runs, of which those longest unused go when they take too much memory together.
+    """An LRU cache of the rows of several runs, bounded by memory. Thread-safe.
 
     Args:
-        limit: Bytes that the rows may take. Those used last stay, however large they are.
+        limit: The maximum size in bytes. The rows used last always stay, however large they are.
     """
 
     def __init__(self, limit: int) -> None:
@@ -106,11 +106,11 @@ class RowCache:
         self._building: dict[Hashable, threading.Lock] = {}
 
     def get(self, key: Hashable, build: Callable[[], HistoryRows]) -> HistoryRows:
-        """Returns the rows of a key, which are built when they are not there.
+        """Returns the rows of a key, and builds them if they are not cached.
 
         Args:
-            key: What the rows are of; different for different versions of a file.
-            build: Builds them. Never runs twice at a time for one key.
+            key: Identifies the rows; it must differ between versions of a file.
+            build: Builds the rows. Never called by two threads at once for the same key.
 
         Returns:
             The rows.
@@ -135,10 +135,10 @@ class RowCache:
             return rows
 
     def discard(self, key: Hashable) -> None:
-        """Drops the rows of a key, if there are any.
+        """Removes the rows of a key, if they are cached.
 
         Args:
-            key: What the rows are of.
+            key: Identifies the rows.
         """
         with self._lock:
             dropped = self._rows.pop(key, None)

@@ -1,4 +1,4 @@
-"""What a log tells beside its rows, config and summary: gathered in one pass."""
+"""Reads a log's row count, the types of its keys, and its start, which `histscan.LogRun` does not provide."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from google.protobuf.unknown_fields import UnknownFieldSet
 from histscan._core.column_types import merge_columns
 from histscan._core.log_reader import LogReader
 from histscan.columns.chunks import build_chunks
-from histscan.columns.frames import DEFAULT_BATCH_ROWS
+from histscan.columns.options import DEFAULT_BATCH_ROWS
 from histscan.errors import HistoryDecodeError
 from histscan.runs.log_run import LogRun
 from histscan.runs.log_segments import read_pages
@@ -31,18 +31,18 @@ __all__ = ["LogOutline", "find_start", "outline_log"]
 _RUN_RECORD = 17
 _HOST, _START_TIME = 13, 17
 
-# Arrow's formats, as the core names column types, in W&B's words.
+# Arrow formats, which the core uses for column types, in W&B's words.
 _TYPE_NAMES = {"n": "nil", "b": "boolean", "l": "number", "L": "number", "g": "number", "u": "string"}
 _LIST_FORMAT = "+l"
 
 
 @dataclass
 class LogOutline:
-    """What a log tells beside its rows.
+    """The size of a history and the types of its keys.
 
     Attributes:
-        row_count: Rows of the history.
-        key_types: The history's keys, and what their values are.
+        row_count: The number of rows.
+        key_types: The type of each key's values, in W&B's words.
     """
 
     row_count: int = 0
@@ -50,7 +50,7 @@ class LogOutline:
 
 
 class _ColumnFacts:
-    """The names and facts of a chunk of columns, when its values are gone."""
+    """The names and type facts of a column chunk, kept after its values are freed."""
 
     def __init__(self, names: list[str], facts: list[int]) -> None:
         self.names = names
@@ -61,17 +61,17 @@ class _ColumnFacts:
 
 
 def outline_log(run: LogRun) -> LogOutline:
-    """Reads a run's history through.
+    """Reads a run's whole history once.
 
     Args:
-        run: The run, which skips corrupt parts of its log.
+        run: The run, which must skip corrupt parts of its log.
 
     Returns:
-        What it tells.
+        The outline.
 
     Raises:
-        LogFormatError: It is no log.
-        OSError: It can't be read.
+        LogFormatError: The file is no log.
+        OSError: The file can't be read.
     """
     outline = LogOutline()
     facts = []
@@ -79,7 +79,7 @@ def outline_log(run: LogRun) -> LogOutline:
         for chunk in build_chunks(_watch(run, outline), keys=None, flatten=True, rows=DEFAULT_BATCH_ROWS):
             facts.append(_ColumnFacts(chunk.names, chunk.facts()))
     except HistoryDecodeError:
-        # A malformed row ends the columns, but not the log.
+        # A malformed row ends the columns. The other rows are still counted, without types.
         outline = LogOutline()
         for _ in _watch(run, outline):
             pass
@@ -90,23 +90,23 @@ def outline_log(run: LogRun) -> LogOutline:
 
 def _watch(run: LogRun, outline: LogOutline) -> Iterator[Page | list[Any]]:
     """Yields the history's pages, and counts their rows."""
-    for page in run._pages():
+    for page in run.scan_history().pages():
         outline.row_count += len(page)
         yield page
 
 
 def find_start(path: Path) -> tuple[datetime | None, str]:
-    """Finds out when and where a run began. Reads no more of its log than it must.
+    """Finds the start time and the host of a run. Reads its log only up to the run record.
 
     Args:
         path: The ``.wandb`` file.
 
     Returns:
-        The time, None if the log does not tell; and the machine's name, empty if it does not.
+        The time, None if unknown; and the host name, empty if unknown.
 
     Raises:
-        LogFormatError: It is no log.
-        OSError: It can't be read.
+        LogFormatError: The file is no log.
+        OSError: The file can't be read.
     """
     for page in read_pages(path, LogReader(skip_corrupt=True)):
         for message in page.records(_RUN_RECORD):
@@ -120,7 +120,7 @@ def find_start(path: Path) -> tuple[datetime | None, str]:
 
 
 def _fields(message: bytes) -> dict[int, Any]:
-    """The fields of a protobuf message of whatever type, by number; of several of one number the last."""
+    """Returns the fields of a protobuf message of any type, by number; the last one of a repeated field."""
     try:
         fields = UnknownFieldSet(Empty.FromString(message))
     except DecodeError:

@@ -1,11 +1,10 @@
-"""Runs that are served from a ``.wandb`` log."""
+"""Serves a run from its ``.wandb`` logs."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, timezone
 from typing import Any
 
 from histscan.common.steps import STEP, step_after
@@ -16,24 +15,24 @@ from histscan.server.log_outline import find_start, outline_log
 from histscan.server.parquet_export import Exporter
 from histscan.server.row_texts import json_literal, strict_json
 from histscan.server.run_files import RunFile, find_files
-from histscan.server.served_run import Export, FileVersion, RunDescription, RunDetails, RunKey, ServedRun
+from histscan.server.served_run import ExportedFiles, FileVersion, RunDescription, RunDetails, RunKey, ServedRun
 
 __all__ = ["ServedLog"]
 
-# Stands where the keys of a history stand among the cached rows of a run.
+# Takes the place of the keys in the cache key of system metrics.
 _SYSTEM = "system"
 _SYSTEM_PREFIX = "system."
 
 
 class ServedLog(ServedRun):
-    """A run in a ``.wandb`` log, which may still be written.
+    """A run in ``.wandb`` logs, which may still be written.
 
     Args:
         key: The run's names.
-        log: The run, which skips corrupt parts of its log, so that it is listed in any case.
-        cache: Where rows are kept.
-        exporter: Makes Parquet files of the history.
-        skip_corrupt: Skip corrupt parts of the history instead of raising there.
+        log: The run, which must skip corrupt parts of its log: the run is then listed even if its history is corrupt.
+        cache: The cache of rows.
+        exporter: Exports the history to Parquet files.
+        skip_corrupt: Skip corrupt parts of the history instead of raising an error.
     """
 
     def __init__(
@@ -41,7 +40,7 @@ class ServedLog(ServedRun):
     ) -> None:
         super().__init__(key)
         self._files = tuple(log.files)
-        # What has just begun may not have said yet what it is called.
+        # The log of a run that has just started may not contain its names yet.
         self.is_named = bool(log.id)
         self._cache = cache
         self._exporter = exporter
@@ -56,7 +55,7 @@ class ServedLog(ServedRun):
 
     @property
     def started_at(self) -> str:
-        """When the run was started; empty if the log does not tell."""
+        """The start time of the run; empty if unknown."""
         return self._log.created_at
 
     def description(self) -> RunDescription:
@@ -67,7 +66,7 @@ class ServedLog(ServedRun):
                 log = self._log
                 self._described = RunDescription(
                     name=log.name or self.key.id,
-                    created_at=started_at or _modified_at(self._version()),
+                    created_at=started_at or self._version().modified_at,
                     tags=log.tags,
                     group=log.group,
                     job_type=log.job_type,
@@ -85,7 +84,7 @@ class ServedLog(ServedRun):
             details = self._surveyed[1]
         if details.exit_code is not None:
             return details
-        # A run falls silent without its log being changed.
+        # A running run becomes crashed by time alone, without a change of its log.
         return replace(details, state=run_state(details.exit_code, version.modified / 1e9))
 
     def _version(self) -> FileVersion:
@@ -95,7 +94,7 @@ class ServedLog(ServedRun):
         log, outline = self._log, outline_log(self._log)
         return RunDetails(
             state=run_state(log.exit_code, version.modified / 1e9),
-            heartbeat_at=_modified_at(version),
+            heartbeat_at=version.modified_at,
             config=log.config,
             summary=log.summary,
             last_step=log.lastHistoryStep,
@@ -106,7 +105,7 @@ class ServedLog(ServedRun):
         )
 
     def rows(self, keys: tuple[str, ...] | None, stop_step: int | None) -> HistoryRows:
-        """The run's history; see `ServedRun.rows`. Rows that are known already are not read again as the log grows."""
+        """The run's history; see `ServedRun.rows`. As the log grows, cached rows before `stop_step` are reused."""
         version = self._version()
         with self._lock:
             known = self._indexed.get(keys)
@@ -162,15 +161,11 @@ class ServedLog(ServedRun):
 
     def files(self) -> Sequence[RunFile]:
         """The files in the folder beside the log; see `find_files`."""
-        # Those of a later log replace those of an earlier one.
+        # Files of a later log replace those of an earlier one.
         found = {file.name: file for log in self._files for file in find_files(log)}
         return sorted(found.values(), key=lambda file: file.name)
 
-    def export(self) -> Export:
-        """The run's history as Parquet files; see `ServedRun.export`."""
+    def exported_files(self) -> ExportedFiles:
+        """The run's history as Parquet files; see `ServedRun.exported_files`."""
         has_ended = self.details().state != "running"
-        return self._exporter.export(self._history, self._version(), has_ended=has_ended)
-
-
-def _modified_at(version: FileVersion) -> datetime:
-    return datetime.fromtimestamp(version.modified / 1e9, timezone.utc)
+        return self._exporter.export_run(self._history, self._version(), has_ended=has_ended)

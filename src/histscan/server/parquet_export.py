@@ -1,7 +1,7 @@
-"""Exports the history of a log as Parquet, the way W&B exports the history of a run.
+"""Exports the history of a log to Parquet files, as W&B does.
 
-Columns are the keys of the rows, and nested values are structs. `wandb-core` before 0.29.0 takes the position of a
-column for that of its leaf, and so reads the wrong ones behind a struct: columns of one leaf therefore come first.
+Columns are the keys of the rows, and nested values are structs. `wandb-core` before 0.29.0 confuses a column's index
+with the index of its leaf, and so reads wrong columns after a struct: columns with one leaf therefore come first.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from histscan.common.atomic import atomic_output
 from histscan.common.steps import STEP, step_after
 from histscan.runs.log_run import LogRun
-from histscan.server.served_run import Export, FileVersion
+from histscan.server.served_run import ExportedFiles, FileVersion
 
 if TYPE_CHECKING:
     import pyarrow
@@ -28,13 +28,13 @@ ROW_GROUP_ROWS = 65_536
 
 
 class Exporter:
-    """Makes Parquet files of histories when they are asked for, and keeps them in a folder.
+    """Exports histories to Parquet files on request, and keeps the files in a folder. Thread-safe.
 
     Args:
-        folder: Where the files go.
+        folder: The folder of the files.
         which: ``"finished"`` for runs that have ended, ``"all"``, or ``"none"``.
-        live_rows: How many of a run's last rows are left out.
-        rows_per_file: Rows in one file.
+        live_rows: The number of last rows of a run to leave out.
+        rows_per_file: The number of rows per file.
     """
 
     def __init__(self, folder: Path, *, which: str, live_rows: int, rows_per_file: int) -> None:
@@ -42,27 +42,27 @@ class Exporter:
         self._which = which if _has_pyarrow() else "none"
         self._live_rows = live_rows
         self._rows_per_file = rows_per_file
-        self._made: dict[tuple[tuple[Path, ...], FileVersion], Export] = {}
+        self._made: dict[tuple[tuple[Path, ...], FileVersion], ExportedFiles] = {}
         self._locks: dict[tuple[Path, ...], threading.Lock] = {}
         self._lock = threading.Lock()
 
-    def export(self, run: LogRun, version: FileVersion, *, has_ended: bool) -> Export:
-        """Exports a run's history, unless that was done before.
+    def export_run(self, run: LogRun, version: FileVersion, *, has_ended: bool) -> ExportedFiles:
+        """Exports a run's history, unless this version is already exported.
 
         Args:
             run: The run.
             version: The version of its log.
-            has_ended: Nothing will be added to the run.
+            has_ended: True if the run will get no more rows.
 
         Returns:
-            The files, and where what they lack begins.
+            The files, and the first step that is not in them.
 
         Raises:
             HistoryError: The history can't be read.
             OSError: A file can't be written.
         """
         if self._which == "none" or (self._which == "finished" and not has_ended):
-            return Export((), live_from=0)
+            return ExportedFiles((), live_from=0)
         files = tuple(run.files)
         with self._lock:
             lock = self._locks.setdefault(files, threading.Lock())
@@ -72,7 +72,7 @@ class Exporter:
                 made = self._made[files, version] = self._write(run, version)
             return made
 
-    def _write(self, run: LogRun, version: FileVersion) -> Export:
+    def _write(self, run: LogRun, version: FileVersion) -> ExportedFiles:
         import pyarrow.parquet
 
         table = history_table(run)
@@ -93,7 +93,7 @@ class Exporter:
                     table.slice(first, self._rows_per_file), output, row_group_size=ROW_GROUP_ROWS
                 )
             files.append(path)
-        return Export(files, live_from)
+        return ExportedFiles(files, live_from)
 
 
 def history_table(run: LogRun) -> pyarrow.Table:
@@ -103,8 +103,8 @@ def history_table(run: LogRun) -> pyarrow.Table:
         run: The run.
 
     Returns:
-        The rows, ordered by step, which is an ``int64`` column and the first. A column of values that have no type in
-        common is text: strings as they are, all others as JSON.
+        The rows, ordered by step. The step is the first column, an ``int64``. A column whose values have no common type
+        is text: strings as they are, other values as JSON.
 
     Raises:
         HistoryError: The history can't be read.
@@ -112,7 +112,7 @@ def history_table(run: LogRun) -> pyarrow.Table:
     import pyarrow
 
     table = run.scan_history().to_arrow(nested="json")
-    # A mixed column is JSON text; of floats, some may have a fraction.
+    # A mixed column is JSON text; floats may have a fraction.
     holds_odd_steps = STEP in table.column_names and not pyarrow.types.is_integer(table.schema.field(STEP).type)
     columns: dict[str, Any] = {}
     for field, column in zip(table.schema, table.columns, strict=True):
@@ -134,7 +134,7 @@ def history_table(run: LogRun) -> pyarrow.Table:
 
 
 def _whole_steps(run: LogRun) -> Any:
-    """The step of each row, where some rows have no whole number as theirs: a W&B server keeps steps as integers."""
+    """Returns whole steps for a history in which some are not: a W&B server stores steps as integers."""
     import pyarrow
 
     steps: list[int] = []
@@ -151,7 +151,7 @@ def _is_json(field: pyarrow.Field) -> bool:
 
 
 def _typed(column: pyarrow.ChunkedArray) -> pyarrow.ChunkedArray:
-    """Makes typed values of JSON texts: structs, lists, or text if they have no type in common."""
+    """Converts a column of JSON text to structs, lists, or text if its values have no common type."""
     import pyarrow
 
     texts = [
@@ -175,10 +175,10 @@ def _typed(column: pyarrow.ChunkedArray) -> pyarrow.ChunkedArray:
 
 
 def _readable(kind: pyarrow.DataType) -> pyarrow.DataType:
-    """The type itself, with types that no reader of history knows replaced.
+    """Replaces types that readers of history do not support.
 
     Raises:
-        ValueError: There is no replacement.
+        ValueError: The type has no replacement.
     """
     import pyarrow
 
@@ -194,7 +194,7 @@ def _readable(kind: pyarrow.DataType) -> pyarrow.DataType:
 
 
 def _leaves(kind: pyarrow.DataType) -> int:
-    """Of how many columns a column is in Parquet."""
+    """Returns the number of leaf columns of a type in Parquet."""
     import pyarrow
 
     if pyarrow.types.is_struct(kind):

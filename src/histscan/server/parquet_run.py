@@ -1,10 +1,9 @@
-"""Runs that are served from the Parquet files that their history was exported to."""
+"""Serves a run from exported Parquet files."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -13,23 +12,23 @@ from histscan.errors import HistoryError
 from histscan.runs.parquet_run import ParquetRun
 from histscan.server.history_rows import HistoryRows, RowCache
 from histscan.server.row_texts import json_literal, strict_json
-from histscan.server.served_run import Export, FileVersion, RunDescription, RunDetails, RunKey, ServedRun
+from histscan.server.served_run import ExportedFiles, FileVersion, RunDescription, RunDetails, RunKey, ServedRun
 
-__all__ = ["ServedExport"]
+__all__ = ["ServedParquet"]
 
 
-class ServedExport(ServedRun):
-    """A run whose history lies in Parquet files, as W&B exports it. The files are not expected to change.
+class ServedParquet(ServedRun):
+    """A run whose history is in Parquet files, as W&B exports it. The files are not expected to change.
 
-    Of such a run nothing else is known: it has no config, and its summary is the last value of each key.
+    Nothing else is known of the run: it has no config, and its summary is the last value of each key.
 
     Args:
         key: The run's names.
         paths: The files.
-        cache: Where rows are kept.
+        cache: The cache of rows.
 
     Raises:
-        HistoryError: A file is no export of a history, or pyarrow is not installed.
+        HistoryError: A file is no exported history, or pyarrow is not installed.
         OSError: A file can't be read.
     """
 
@@ -49,18 +48,17 @@ class ServedExport(ServedRun):
 
     def description(self) -> RunDescription:
         """Describes the run; see `ServedRun.description`."""
-        began = min(FileVersion.of(path).modified for path in self._paths)
-        return RunDescription(self.key.id, datetime.fromtimestamp(began / 1e9, timezone.utc))
+        return RunDescription(self.key.id, created_at=min(FileVersion.of(path).modified_at for path in self._paths))
 
     def details(self) -> RunDetails:
         """Describes the run's state; see `ServedRun.details`."""
         with self._lock:
             if self._summary is None:
                 self._summary = ParquetRun(self._paths).summary
-        ended = max(FileVersion.of(path).modified for path in self._paths)
+
         return RunDetails(
             state="finished",
-            heartbeat_at=datetime.fromtimestamp(ended / 1e9, timezone.utc),
+            heartbeat_at=FileVersion.of(*self._paths).modified_at,
             config={},
             summary=self._summary,
             last_step=self._last_step,
@@ -74,7 +72,7 @@ class ServedExport(ServedRun):
         return self._cache.get((self._paths[0], keys, versions), lambda: HistoryRows(self._texts(keys)))
 
     def _texts(self, keys: tuple[str, ...] | None) -> Iterator[tuple[int, bytes]]:
-        # Opened again: files may have been replaced since the server looked at them first.
+        # Opened again, as the files may have been replaced since the server started.
         run = ParquetRun(self._paths)
         if keys is None:
             for row in run.scan_history():
@@ -86,9 +84,9 @@ class ServedExport(ServedRun):
                 del row[STEP]
             yield step, strict_json(row)
 
-    def export(self) -> Export:
+    def exported_files(self) -> ExportedFiles:
         """The files themselves."""
-        return Export(self._paths, live_from=None)
+        return ExportedFiles(self._paths, live_from=None)
 
 
 def _type_name(kind: Any) -> str:

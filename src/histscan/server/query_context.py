@@ -1,4 +1,4 @@
-"""What the resolvers of a request share."""
+"""The context that the resolvers of a request share."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from histscan.server.file_links import FileLinks, LinkedFile
 __all__ = ["Info", "QueryContext", "Resolver", "always", "context_of"]
 
 Resolver = Callable[..., Any]
-# graphql-core has a generic class for it from 3.3 on, and a plain one before.
+# graphql-core's class is generic from 3.3 on, and not before.
 Info = Any
 
 
 @dataclass(frozen=True)
 class QueryContext:
-    """What the resolvers of a request need.
+    """The context of a request's resolvers.
 
     Attributes:
         catalogue: The runs.
-        links: Makes the addresses of files.
-        base_url: The address that the client knows the server by.
+        links: Makes the URLs of files.
+        base_url: The server's URL as the client wrote it.
     """
 
     catalogue: Catalogue
@@ -31,19 +31,19 @@ class QueryContext:
     base_url: str
 
     def url(self, file: LinkedFile | None) -> str:
-        """Makes a signed address.
+        """Makes a signed URL.
 
         Args:
-            file: The file; None for an address at which there is none.
+            file: The file; None for a URL that answers 404.
 
         Returns:
-            The address.
+            The URL.
         """
         return self.base_url + self.links.link(file)
 
 
 def context_of(info: Info) -> QueryContext:
-    """Returns what a resolver's request needs.
+    """Returns the context of a resolver's request.
 
     Args:
         info: The resolver's second argument.
@@ -56,7 +56,7 @@ def context_of(info: Info) -> QueryContext:
 
 
 def always(value: Any) -> Resolver:
-    """Makes a resolver of a field that always has the same value.
+    """Makes a resolver that always returns the same value.
 
     Args:
         value: The value.

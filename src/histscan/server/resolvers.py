@@ -1,7 +1,7 @@
-"""Answers for the fields of the schema.
+"""Resolvers of the schema's fields.
 
-Projects and runs are resolved field by field, so that nothing is read which nobody asked for. Small things are dicts
-with a member for each of their fields.
+Projects and runs are resolved field by field, so that only requested data is read. Small objects are dicts with a
+member for each field.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ from histscan.server.served_run import ServedRun
 
 __all__ = ["RESOLVERS"]
 
-# Larger than any release of wandb, which compares its own with it.
+# Higher than any release of wandb: clients compare their own version with it.
 _LATEST_CLIENT = "999.0.0"
-# Without these, wandb refuses to list or to count what the answers have none of.
+# Without these features, wandb refuses to list or count artifacts, sweeps and files.
 _FEATURES = ("ARTIFACT_COLLECTIONS_FILTERING_SORTING", "SWEEPS_QUERY_FILTERING", "TOTAL_COUNT_IN_FILE_CONNECTION")
 
 
 @dataclass(frozen=True)
 class _Project:
-    """A project, which is there because runs are in it."""
+    """A project; it exists if it has a run."""
 
     entity: str
     name: str
@@ -77,7 +77,7 @@ def _entity(name: str) -> dict[str, Any]:
 
 
 def _number(*parts: str) -> str:
-    """A number for what W&B numbers; clients want one, and only compare it."""
+    """Returns a stable number for an object that W&B numbers; clients only compare these numbers."""
     return str(zlib.crc32("\0".join(parts).encode()))
 
 
@@ -101,7 +101,7 @@ def _find_entity(_: object, info: Info, name: str | None = None) -> dict[str, An
 
 
 def _entity_name(parent: Any) -> str | None:
-    """The entity that a field belongs to, if it is one of a user or entity."""
+    """Returns the name of a parent that is a user or an entity; None for other parents."""
     return str(parent["name"]) if isinstance(parent, dict) else None
 
 
@@ -132,7 +132,7 @@ def _find_run(project: _Project, info: Info, name: str, **_: Any) -> ServedRun |
 
 def _test(filters: Any) -> RunTest:
     if filters is not None and not isinstance(filters, str):
-        raise GraphQLError("filters is a JSONString: a string that contains JSON")
+        raise GraphQLError("filters must be a JSONString: a string that contains JSON")
     return compile_filter(filters)
 
 
@@ -163,7 +163,7 @@ def _list_runs(project: _Project, info: Info, **arguments: Any) -> dict[str, Any
 
 
 def _config(run: ServedRun, *_: object) -> str:
-    # W&B keeps each entry with a description beside its value.
+    # W&B stores each entry with a description beside its value.
     return json_text({name: {"desc": None, "value": value} for name, value in run.details().config.items()})
 
 
@@ -177,7 +177,7 @@ def _history_keys(run: ServedRun, *_: object) -> orjson.Fragment:
 
 
 def _many(rows: HistoryRows, window: range, samples: int | None) -> list[orjson.Fragment]:
-    """A list of all rows of a window, which has one element for the executor: their texts with commas in between."""
+    """Returns the rows of a window as one list element: the executor sees one leaf, the texts joined by commas."""
     texts = rows.texts(window, samples)
     return [orjson.Fragment(texts)] if texts else []
 
@@ -203,9 +203,11 @@ def _sample(run: ServedRun, text: Any) -> orjson.Fragment:
         spec = json.loads(text)
         keys = spec["keys"]
     except (TypeError, ValueError, KeyError):
-        raise GraphQLError('a spec is a JSONString like "{\\"keys\\": [\\"loss\\"], \\"samples\\": 500}"') from None
+        raise GraphQLError(
+            'a spec must be a JSONString like "{\\"keys\\": [\\"loss\\"], \\"samples\\": 500}"'
+        ) from None
     if not isinstance(keys, list) or not all(isinstance(key, str) for key in keys):
-        raise GraphQLError("keys of a spec are a list of strings")
+        raise GraphQLError("keys of a spec must be a list of strings")
     min_step = _integer("minStep", spec.get("minStep"))
     last_step = _integer("maxStep", spec.get("maxStep"))
     samples = _integer("samples", spec.get("samples"))
@@ -216,25 +218,25 @@ def _sample(run: ServedRun, text: Any) -> orjson.Fragment:
 
 def _parquet_history(run: ServedRun, info: Info, **arguments: Any) -> dict[str, Any]:
     context = context_of(info)
-    export = run.export()
+    exported = run.exported_files()
     live_data: list[orjson.Fragment] = []
-    if export.live_from is not None:
+    if exported.live_from is not None:
         rows = run.rows(tuple(dict.fromkeys(arguments["liveKeys"])), None)
-        live_data = _many(rows, rows.window(export.live_from, None), None)
+        live_data = _many(rows, rows.window(exported.live_from, None), None)
     return {
-        "parquetUrls": [context.url(LinkedFile(path)) for path in export.files],
+        "parquetUrls": [context.url(LinkedFile(path)) for path in exported.files],
         "liveData": live_data,
     }
 
 
 def _integer(name: str, value: Any) -> int | None:
-    """Checks a step or a number of rows; steps beyond 64 bits are brought back to them, where no row can be."""
+    """Checks a step or a number of rows. Numbers beyond 64 bits are clamped: no row has such a step."""
     if value is None:
         return None
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int):
-        raise GraphQLError(f"{name} is a whole number, not {json.dumps(value)}")
+        raise GraphQLError(f"{name} must be a whole number, not {json.dumps(value)}")
     return max(-(1 << 63), min(value, (1 << 63) - 1))
 
 

@@ -1,4 +1,4 @@
-"""Responses that the server's parts share."""
+"""JSON responses, and a response wrapper that counts what is sent."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def json_response(value: Any, status: int = 200, headers: Mapping[str, str] | No
     """Makes a response of JSON.
 
     Args:
-        value: What to send; bytes are JSON already.
+        value: The value to encode; bytes are sent as they are.
         status: The HTTP status.
         headers: More headers.
 
@@ -28,7 +28,7 @@ def json_response(value: Any, status: int = 200, headers: Mapping[str, str] | No
 
 
 def problem(status: int, message: str, headers: Mapping[str, str] | None = None) -> Response:
-    """Makes a response that says what is wrong, in the form of a GraphQL error.
+    """Makes an error response in the form of a GraphQL error.
 
     Args:
         status: The HTTP status.
@@ -42,12 +42,12 @@ def problem(status: int, message: str, headers: Mapping[str, str] | None = None)
 
 
 class ObservedResponse:
-    """A response of which the status and length are noted as it is sent.
+    """A response that reports its status and length when it is sent.
 
     Args:
         response: The response.
-        note: Called with the HTTP status and the bytes of the whole body, before it is sent.
-        is_cut: Stop half way through the body, so that the connection ends there.
+        note: Called with the HTTP status and the length of the whole body, before the body is sent.
+        is_cut: Stop half way through the body, so that the connection breaks.
     """
 
     def __init__(self, response: Response, note: Callable[[int, int], None], *, is_cut: bool = False) -> None:
@@ -56,7 +56,7 @@ class ObservedResponse:
         self._is_cut = is_cut
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Sends the response, as ASGI calls it."""
+        """Sends the response; an ASGI application."""
         left = 0
 
         async def send_observed(message: Message) -> None:

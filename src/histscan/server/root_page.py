@@ -1,4 +1,4 @@
-"""The page that a browser shows: what the server is, how to use it, and which runs it has."""
+"""The HTML page at /: what the server is, how to use it, and a list of its runs."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import html
 import shlex
 from collections.abc import Sequence
 
+from histscan.common.printable import printable
 from histscan.errors import HistoryError
-from histscan.server.printable import printable
 from histscan.server.served_run import ServedRun
 
 __all__ = ["PAGE_HEADERS", "root_page"]
 
 MOST_RUNS = 1000
-"""Runs that the page lists."""
+"""The maximum number of runs on the page."""
 
 _STYLE = """
 :root { color-scheme: light dark; }
@@ -30,7 +30,7 @@ th, td { padding: .3rem .8rem .3rem 0; text-align: left; vertical-align: top; bo
 """
 
 PAGE_HEADERS = {
-    # No scripts, no other files, in nobody's frame: a run's name can only ever be text.
+    # No scripts, no external files, no framing: even if escaping failed, a run's name could not execute.
     "Content-Security-Policy": "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
     f"style-src 'sha256-{base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()}'",
     "Referrer-Policy": "no-referrer",
@@ -44,9 +44,9 @@ def root_page(runs: Sequence[ServedRun], base_url: str, *, needs_key: bool, any_
 
     Args:
         runs: The runs, of which the first `MOST_RUNS` are listed.
-        base_url: The address that the browser knows the server by.
-        needs_key: Clients must send the server's key.
-        any_key: A key that clients take, for a server that does not check it.
+        base_url: The server's URL as the browser wrote it.
+        needs_key: True if clients must send the server's key.
+        any_key: A placeholder key that wandb accepts, for a server that does not check keys.
 
     Returns:
         HTML.
@@ -69,8 +69,8 @@ def root_page(runs: Sequence[ServedRun], base_url: str, *, needs_key: bool, any_
 </head>
 <body>
 <h1>histscan serve</h1>
-<p>This is not a web app but a local, read-only W&amp;B server: it answers <code>wandb.Api()</code> from runs that were
-recorded in files. Set these variables in the shell that your script runs in:</p>
+<p>This is a local, read-only W&amp;B server: it serves runs from files to <code>wandb.Api()</code>. It has no web app.
+Set these environment variables in the shell of your script:</p>
 <pre>{html.escape(shell)}</pre>
 <p>Then read runs as from any other W&amp;B server:</p>
 <pre>{html.escape(script)}</pre>
@@ -92,5 +92,5 @@ def _row(run: ServedRun) -> str:
 
 
 def _text(text: str) -> str:
-    """Text of others: escaped, and on its own where scripts of both directions meet."""
+    """Escapes untrusted text, and isolates its writing direction from the text around it."""
     return f"<bdi>{html.escape(printable(text))}</bdi>"

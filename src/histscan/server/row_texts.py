@@ -1,7 +1,7 @@
-"""Rows as JSON text: exactly the row, as fast as orjson can where it can.
+"""Encodes rows as JSON exactly, with orjson where it is exact.
 
-orjson writes NaN and infinities as null without a word, refuses integers beyond 64 bits and lone surrogates, and is
-right about everything else. So whatever it refuses, and whatever has a null, is written by `json`.
+orjson silently writes NaN and the infinities as null, and raises on integers beyond 64 bits and lone surrogates. So
+`json` encodes every value that orjson refuses, and every value whose text contains a null.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ __all__ = ["json_literal", "json_text", "strict_json"]
 
 
 def json_text(value: Any) -> str:
-    """Writes a value as the JSON that W&B's logs have: NaN and infinities are bare tokens.
+    """Encodes a value as in W&B's logs: NaN and the infinities are bare tokens.
 
     Args:
-        value: What `json.loads` may return.
+        value: Any value that `json.loads` can return.
 
     Returns:
         The text.
@@ -29,12 +29,12 @@ def json_text(value: Any) -> str:
 
 
 def strict_json(value: Any) -> bytes:
-    """Writes a value as JSON for an answer's body, which every reader must take: NaN is the string ``"NaN"``.
+    """Encodes a value as standard JSON: NaN is the string ``"NaN"``.
 
-    That is how W&B's own server sends what is not finite where a value is no JSON text of its own.
+    W&B's own server does the same where a value is part of the response's JSON.
 
     Args:
-        value: What `json.loads` may return.
+        value: Any value that `json.loads` can return.
 
     Returns:
         The text, in UTF-8.
@@ -44,10 +44,10 @@ def strict_json(value: Any) -> bytes:
 
 
 def json_literal(value: Any) -> bytes:
-    """Writes a value as a JSON string that contains its JSON text.
+    """Encodes a value as a JSON string that contains its JSON text.
 
     Args:
-        value: What `json.loads` may return.
+        value: Any value that `json.loads` can return.
 
     Returns:
         The string with its quotes, in UTF-8.
@@ -60,7 +60,7 @@ def _fast(value: Any) -> bytes | None:
         text = orjson.dumps(value)
     except TypeError:
         return None
-    # A text that says "null" costs a second writing, and nothing else.
+    # A string that contains "null" costs a second encoding, and nothing else.
     return None if b"null" in text else text
 
 

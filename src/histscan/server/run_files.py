@@ -1,4 +1,4 @@
-"""The files of a run: what wandb keeps in the folder ``files`` beside its log."""
+"""The files of a run, which wandb saves in the folder ``files`` beside its log."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ import re
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
 
-from histscan.server.printable import UNPRINTABLE
+from histscan.common.printable import UNPRINTABLE
 from histscan.server.served_run import FileVersion
 
 __all__ = ["FILES_FOLDER", "RunFile", "choose_files", "find_files"]
 
 FILES_FOLDER = "files"
 LARGEST_HASHED = 256 << 20
-"""Bytes up to which a file has an MD5: a listing must not read all of a run's checkpoints."""
+"""The maximum size in bytes of a file with an MD5: a listing must not read all of a run's checkpoints."""
 
 
 @dataclass(frozen=True)
@@ -29,11 +29,11 @@ class RunFile:
     """A file of a run.
 
     Attributes:
-        name: Its path below the run's files, with ``/`` between the parts; characters that are unsafe in a terminal or
-            a path are ``_``.
-        path: Where it is.
-        root: The folder that it must lie in.
-        version: Its version.
+        name: The path relative to the run's files, with ``/`` as separator. Characters that are unsafe in a terminal or
+            a path become ``_``.
+        path: The file's path.
+        root: The folder that must contain the file.
+        version: The file's version.
     """
 
     name: str
@@ -43,13 +43,13 @@ class RunFile:
 
     @property
     def mimetype(self) -> str:
-        """The file's type, as its name says."""
+        """The media type, guessed from the name."""
         return mimetypes.guess_type(self.name)[0] or "application/octet-stream"
 
     @property
     def modified_at(self) -> datetime:
-        """When the file last changed."""
-        return datetime.fromtimestamp(self.version.modified / 1e9, timezone.utc)
+        """The time of the file's last change."""
+        return self.version.modified_at
 
     @property
     def md5(self) -> str | None:
@@ -64,8 +64,8 @@ def find_files(log: Path) -> list[RunFile]:
         log: The run's ``.wandb`` file.
 
     Returns:
-        The regular files below the folder ``files`` beside it, in the order of their names. Links are followed to files
-        in that folder alone. None if there are other logs in the folder, so that it is not known whose the files are.
+        The regular files below the folder ``files`` beside the log, in the order of their names. Links are followed
+        only to files in that folder. An empty list if there are other logs beside it: the files could belong to any.
     """
     root = log.parent / FILES_FOLDER
     try:
@@ -78,14 +78,14 @@ def find_files(log: Path) -> list[RunFile]:
 
 
 def _walk(root: Path) -> Iterator[RunFile]:
-    # Folders may be nested deeper than Python's stack.
+    # No recursion: folders may be nested deeper than Python's stack.
     folders = [root]
     while folders:
         try:
             with os.scandir(folders.pop()) as scan:
                 entries = list(scan)
         except OSError:
-            # Removed, or made unreadable, in the meantime; as may be the files.
+            # The folder was removed or became unreadable meanwhile; the same can happen to files below.
             continue
         for entry in entries:
             path = Path(entry.path)
@@ -93,22 +93,22 @@ def _walk(root: Path) -> Iterator[RunFile]:
                 if entry.is_dir(follow_symlinks=False):
                     folders.append(path)
                 elif entry.is_file() and not (entry.is_symlink() and not path.resolve().is_relative_to(root)):
-                    # A backslash separates folders elsewhere.
+                    # A backslash is a path separator on Windows.
                     name = UNPRINTABLE.sub("_", path.relative_to(root).as_posix()).replace("\\", "_")
                     yield RunFile(name, path, root, FileVersion.of(path))
 
 
 def choose_files(files: Sequence[RunFile], names: Collection[str], pattern: str | None) -> list[RunFile]:
-    """Chooses files by their names.
+    """Selects files by name.
 
     Args:
         files: The files.
-        names: Names to choose; none for all.
-        pattern: What the names must be like, as SQL's ``LIKE`` has it: ``%`` is any text, ``_`` any character. None or
-            empty for all.
+        names: The names to select; empty for all.
+        pattern: A pattern for names, as for SQL's ``LIKE``: ``%`` matches any text, ``_`` any character. None or empty
+            for all.
 
     Returns:
-        The files chosen, in the same order.
+        The selected files, in the same order.
     """
     test = None if not pattern else re.compile(_like(pattern), re.DOTALL)
     return [file for file in files if (not names or file.name in names) and (test is None or test.fullmatch(file.name))]
@@ -120,7 +120,7 @@ def _like(pattern: str) -> str:
 
 
 @lru_cache(maxsize=4096)
-def _md5(path: Path, version: FileVersion) -> str | None:  # noqa: ARG001 - another version is another content
+def _md5(path: Path, version: FileVersion) -> str | None:  # noqa: ARG001 - part of the cache key
     digest = hashlib.md5(usedforsecurity=False)
     try:
         with path.open("rb") as file:

@@ -1,4 +1,4 @@
-"""Filters of runs, in the dialect of MongoDB that ``wandb.Api().runs(filters=…)`` takes."""
+"""Filters of runs, in the MongoDB dialect of ``wandb.Api().runs(filters=…)``."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ RunTest = Callable[[ServedRun], bool]
 
 
 class FilterError(ValueError):
-    """A filter or order makes no sense; says which part of it."""
+    """A filter, order or cursor is invalid. The message names the invalid part."""
 
 
 _PLAIN_FIELDS: dict[str, Callable[[ServedRun], Any]] = {
@@ -56,7 +56,7 @@ def field_value(path: str, run: ServedRun) -> Any:
     """Looks up a field of a run.
 
     Args:
-        path: The field: ``state``, ``created_at`` or ``createdAt``, ``config.optimizer.name``,
+        path: The dotted path of the field: ``state``, ``created_at`` or ``createdAt``, ``config.optimizer.name``,
             ``config.batch_size.value``, ``summary_metrics.loss``, …
         run: The run.
 
@@ -64,25 +64,25 @@ def field_value(path: str, run: ServedRun) -> Any:
         Its value; `ABSENT` if the run has none.
 
     Raises:
-        FilterError: Runs have no such field.
+        FilterError: No run has such a field.
     """
     name, _, inner = path.partition(".")
     name = re.sub(r"(?<=[a-z])([A-Z])", r"_\1", name).lower()
     name = _OTHER_NAMES.get(name, name)
     if name not in _PLAIN_FIELDS:
-        raise FilterError(f"runs have no field {path!r}: there are {', '.join(sorted(_PLAIN_FIELDS))}")
+        raise FilterError(f"runs have no field {path!r}: use one of {', '.join(sorted(_PLAIN_FIELDS))}")
     value = _PLAIN_FIELDS[name](run)
     if not inner:
         return value
     found = _descend(value, inner)
     if found is ABSENT and name == "config" and inner.endswith(".value"):
-        # W&B keeps each entry of a config as {"value": …}.
+        # W&B stores each entry of a config as {"value": …}.
         return _descend(value, inner.removesuffix(".value"))
     return found
 
 
 def _descend(value: Any, path: str) -> Any:
-    """The value at a dotted path, in which the names themselves may have dots."""
+    """Returns the value at a dotted path; the keys themselves may contain dots."""
     if not isinstance(value, Mapping):
         return ABSENT
     if path in value:
@@ -96,16 +96,16 @@ def _descend(value: Any, path: str) -> Any:
 
 
 def compile_filter(text: str | None) -> RunTest:
-    """Makes a test of a filter.
+    """Compiles a filter.
 
     Args:
-        text: The filter as JSON; None or empty lets every run pass.
+        text: The filter as JSON; None or empty matches every run.
 
     Returns:
-        The test.
+        A function that returns True if a run matches.
 
     Raises:
-        FilterError: The filter makes no sense.
+        FilterError: The filter is invalid.
     """
     try:
         conditions = json.loads(text) if text else {}
@@ -116,7 +116,7 @@ def compile_filter(text: str | None) -> RunTest:
 
 def _all_of(conditions: Any) -> RunTest:
     if not isinstance(conditions, dict):
-        raise FilterError(f"a filter is an object, not {json.dumps(conditions)}")
+        raise FilterError(f"a filter must be an object, not {json.dumps(conditions)}")
     tests = [_test_of(name, condition) for name, condition in conditions.items()]
     return lambda run: all(test(run) for test in tests)
 
@@ -124,7 +124,7 @@ def _all_of(conditions: Any) -> RunTest:
 def _test_of(name: str, condition: Any) -> RunTest:
     if name in ("$and", "$or", "$nor"):
         if not isinstance(condition, list):
-            raise FilterError(f"{name} takes a list of filters, not {json.dumps(condition)}")
+            raise FilterError(f"{name} must have a list of filters, not {json.dumps(condition)}")
         tests = [_all_of(part) for part in condition]
         if name == "$and":
             return lambda run: all(test(run) for test in tests)
@@ -140,7 +140,7 @@ def _test_of(name: str, condition: Any) -> RunTest:
 
 
 def _matcher(condition: Any) -> Callable[[Any], bool]:
-    """What a field's value has to be like."""
+    """Compiles the condition of one field to a test of its value."""
     if not isinstance(condition, dict) or not any(name.startswith("$") for name in condition):
         return _operator("$eq", condition, {})
     tests = [_operator(name, operand, condition) for name, operand in condition.items() if name != "$options"]
@@ -155,7 +155,7 @@ def _operator(name: str, operand: Any, condition: Mapping[str, Any]) -> Callable
             return lambda value: not _equals(value, operand)
         case "$in" | "$nin":
             if not isinstance(operand, list):
-                raise FilterError(f"{name} takes a list, not {json.dumps(operand)}")
+                raise FilterError(f"{name} must have a list, not {json.dumps(operand)}")
             wanted = name == "$in"
             return lambda value: any(_equals(value, item) for item in operand) is wanted
         case "$gt":
@@ -181,7 +181,7 @@ def _pattern(pattern: Any, options: str) -> Callable[[Any], bool]:
     try:
         compiled = re.compile(pattern, re.IGNORECASE if "i" in options else 0)
     except (re.error, TypeError) as error:
-        raise FilterError(f"$regex {json.dumps(pattern)} is no pattern: {error}") from None
+        raise FilterError(f"$regex {json.dumps(pattern)} is not a valid pattern: {error}") from None
 
     def matches(value: Any) -> bool:
         values = value if isinstance(value, list) else [value]
@@ -200,7 +200,7 @@ def _equals(value: Any, wanted: Any) -> bool:
 
 
 def _compare(value: Any, bound: Any, decide: Callable[[float], bool]) -> bool:
-    """Compares values of one kind; values of different kinds have no order."""
+    """Compares two values of the same type; values of different types have no order."""
     if isinstance(value, list):
         return any(_compare(item, bound, decide) for item in value)
     value, bound = _alike(value, bound)
@@ -213,16 +213,16 @@ def _compare(value: Any, bound: Any, decide: Callable[[float], bool]) -> bool:
 
 
 def _sign(value: Any, bound: Any) -> float:
-    """Above 0 if the value is higher, below if it is lower, NaN if either of them is NaN."""
+    """Returns a number above 0 if the value is higher, below 0 if it is lower, NaN if either of them is NaN."""
     return float((value > bound) - (value < bound)) if value == value and bound == bound else math.nan
 
 
 def _alike(value: Any, other: Any) -> tuple[Any, Any]:
-    """Makes a time of the text that a time is compared with."""
+    """Converts a text to a time if it is compared with a time."""
     if isinstance(value, datetime) and isinstance(other, str):
         try:
             parsed = datetime.fromisoformat(re.sub(r"[Zz]$", "+00:00", other))
         except ValueError:
-            raise FilterError(f"{other!r} is no time: give one like 2026-01-31T12:00:00Z") from None
+            raise FilterError(f"{other!r} is not a time such as 2026-01-31T12:00:00Z") from None
         return value, parsed if parsed.tzinfo is not None else parsed.replace(tzinfo=timezone.utc)
     return value, other

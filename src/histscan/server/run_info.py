@@ -1,4 +1,4 @@
-"""What ran, in the form of W&B's ``runInfo``: chosen from a run's metadata, which a file beside its log may hold."""
+"""Converts a run's metadata to W&B's ``runInfo``: program, Python, hardware and commit."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ __all__ = ["commit_of", "run_info"]
 
 
 def run_info(metadata: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Chooses what ``runInfo`` has.
+    """Converts metadata to ``runInfo``.
 
     Args:
-        metadata: The metadata as `histscan.LogRun.metadata` names it; values of other types than W&B's are left out.
+        metadata: The metadata with the names of `histscan.LogRun.metadata`, which may come from a file beside the log.
+            Values of unexpected types are left out.
 
     Returns:
-        The members of ``RunInfo``; None if nothing is known.
+        The members of ``RunInfo``; None without metadata.
     """
     if not metadata:
         return None
@@ -35,13 +36,13 @@ def run_info(metadata: Mapping[str, Any]) -> dict[str, Any] | None:
 
 
 def commit_of(metadata: Mapping[str, Any]) -> str | None:
-    """Finds the git commit that a run was started from.
+    """Returns the git commit that a run was started from.
 
     Args:
-        metadata: The metadata as `histscan.LogRun.metadata` names it.
+        metadata: The metadata with the names of `histscan.LogRun.metadata`.
 
     Returns:
-        The commit; None if it is not known.
+        The commit; None if unknown.
     """
     git = metadata.get("git")
     return _text(git.get("commit")) if isinstance(git, Mapping) else None
@@ -52,5 +53,5 @@ def _text(value: Any) -> str | None:
 
 
 def _count(value: Any) -> int | None:
-    # Larger numbers are no count of processors, and none of GraphQL's.
+    # GraphQL's Int has 32 bits.
     return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 31 else None

@@ -1,4 +1,4 @@
-"""Runs of a project, page by page: which, in what order, and from where on."""
+"""Filters, sorts and paginates the runs of a project."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class RunPage:
 
     Attributes:
         runs: The runs.
-        has_next: There are more behind them.
+        has_next: More runs follow the page.
     """
 
     runs: Sequence[ServedRun]
@@ -31,33 +31,33 @@ class RunPage:
 
 
 def matching_runs(runs: Sequence[ServedRun], test: RunTest) -> list[ServedRun]:
-    """Chooses runs.
+    """Selects the runs that match a filter.
 
     Args:
-        runs: The runs to choose from.
-        test: What they have to pass.
+        runs: The runs.
+        test: The compiled filter.
 
     Returns:
-        Those that pass, in the same order.
+        The matching runs, in the same order.
     """
     return [run for run in runs if test(run)]
 
 
 def list_runs(runs: Sequence[ServedRun], order: str | None, after: str | None, first: int | None) -> RunPage:
-    """Orders runs, and cuts out a page.
+    """Sorts runs, and returns one page of them.
 
     Args:
         runs: The runs.
-        order: The fields to order by, with commas in between, each after ``-`` if the highest comes first, or ``+``;
-            None for the default. Runs without a value come last.
+        order: The fields to sort by, separated by commas; ``-`` before a field sorts descending, ``+`` ascending. None
+            for the default. Runs without a value come last.
         after: The cursor of the run before the page; None for the beginning.
-        first: Runs in a page; None for all.
+        first: The maximum number of runs; None for all.
 
     Returns:
         The page.
 
     Raises:
-        FilterError: The order or cursor makes no sense.
+        FilterError: The order or cursor is invalid.
     """
     ordered = sorted(runs, key=lambda run: run.key)
     for part in reversed((order or DEFAULT_ORDER).split(",")):
@@ -72,7 +72,7 @@ def list_runs(runs: Sequence[ServedRun], order: str | None, after: str | None, f
 
 
 def _rank(value: Any) -> tuple[int, Any]:
-    """What to sort a value by: numbers, then times, then texts; below 0 what has no place among them."""
+    """Returns the sort key of a value: numbers, then times, then texts; below 0 for missing values and NaN."""
     if value is ABSENT or value is None or value != value:
         return (-1, 0)
     if isinstance(value, int | float):
@@ -83,7 +83,7 @@ def _rank(value: Any) -> tuple[int, Any]:
 
 
 def cursor_of(run: ServedRun) -> str:
-    """Names a run's place in a list.
+    """Returns the cursor of a run in a list.
 
     Args:
         run: The run.
@@ -99,6 +99,6 @@ def _position(runs: Sequence[ServedRun], cursor: str) -> int:
         key = RunKey(*base64.urlsafe_b64decode(cursor).decode(errors="surrogatepass").split("\0"))
         return next(place for place, run in enumerate(runs) if run.key == key)
     except (binascii.Error, UnicodeDecodeError, TypeError):
-        raise FilterError("the cursor is none of this server") from None
+        raise FilterError("unknown cursor: pass the endCursor of a page from this server") from None
     except StopIteration:
-        raise FilterError("the run that the cursor names is no longer in the list") from None
+        raise FilterError("the run of the cursor is no longer in the list: list the runs again") from None

@@ -1,8 +1,8 @@
 """The part of W&B's GraphQL schema that readers of history use.
 
-Names and nullability are W&B's, as far as its clients show them; what recorded runs have nothing for is in `absent`.
-Leaf lists and JSON values come ready-made from the resolvers: an `orjson.Fragment` passes the executor as one leaf,
-however many rows it holds.
+Names and nullability follow W&B's schema, as far as its clients show it. Types for which local runs have no data are in
+`absent`. Resolvers return lists of rows and JSON values already encoded: the executor passes an `orjson.Fragment` as
+one leaf, however many rows it holds.
 """
 
 from __future__ import annotations
@@ -162,7 +162,7 @@ type Run {
     id: ID!
     projectId: ID!
     project: Project
-    "What wandb calls the run's id."
+    "The run's id, as wandb calls it."
     name: String!
     displayName: String
     state: String
@@ -195,9 +195,9 @@ type Run {
     "The metrics of the machine as JSON text; if there are more than samples, evenly sampled."
     events(samples: Int): [JSONString!]
     eventsLineCount: Int
-    "For each spec a list of rows that have all of its keys; its maxStep is inclusive."
+    "For each spec, a list of the rows that have all of its keys; its maxStep is inclusive."
     sampledHistory(specs: [JSONString!]!): [JSON]!
-    "The exported files, and the rows that are in none of them and have all of liveKeys."
+    "The exported files, and the rows that are not in them and have all of liveKeys."
     parquetHistory(liveKeys: [String!]!): ParquetHistory!
     fileCount: Int
     files(names: [String], after: String, first: Int, pattern: String): FileConnection
@@ -257,7 +257,7 @@ type File {
 
 @cache
 def make_schema() -> GraphQLSchema:
-    """Builds the schema, with what answers its fields.
+    """Builds the schema with its resolvers.
 
     Returns:
         The schema; always the same object.

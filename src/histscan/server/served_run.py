@@ -1,11 +1,11 @@
-"""What the server knows of a run, whatever the run is stored in."""
+"""The interface of a served run, whatever it is stored in."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -14,11 +14,11 @@ from histscan.server.history_rows import HistoryRows
 if TYPE_CHECKING:
     from histscan.server.run_files import RunFile
 
-__all__ = ["Export", "FileVersion", "RunDescription", "RunDetails", "RunKey", "ServedRun"]
+__all__ = ["ExportedFiles", "FileVersion", "RunDescription", "RunDetails", "RunKey", "ServedRun"]
 
 
 class RunKey(NamedTuple):
-    """The names that a run is asked for by.
+    """The names that identify a run.
 
     Attributes:
         entity: The user or team.
@@ -32,12 +32,12 @@ class RunKey(NamedTuple):
 
 
 class FileVersion(NamedTuple):
-    """Identifies one version of a file, or of several that belong together.
+    """Identifies one version of a file, or of several files that belong together.
 
     Attributes:
-        inodes: The files' numbers in their file system.
-        size: Bytes of all.
-        modified: Time of the last change, in nanoseconds.
+        inodes: The inode numbers of the files.
+        size: The total size in bytes.
+        modified: The time of the last change, in nanoseconds.
     """
 
     inodes: tuple[int, ...]
@@ -46,16 +46,16 @@ class FileVersion(NamedTuple):
 
     @classmethod
     def of(cls, *paths: Path) -> FileVersion:
-        """Looks at files.
+        """Returns the current version of files.
 
         Args:
             paths: The files; at least one.
 
         Returns:
-            Their version.
+            The version.
 
         Raises:
-            OSError: A file can't be looked at.
+            OSError: A file does not exist, or can't be accessed.
         """
         statuses = [path.stat() for path in paths]
         return cls(
@@ -64,8 +64,13 @@ class FileVersion(NamedTuple):
             max(status.st_mtime_ns for status in statuses),
         )
 
+    @property
+    def modified_at(self) -> datetime:
+        """The time of the last change."""
+        return datetime.fromtimestamp(self.modified / 1e9, timezone.utc)
+
     def extends(self, other: FileVersion) -> bool:
-        """Returns True if this may be the same file, with something appended.
+        """Returns True if this may be the same file with data appended.
 
         Args:
             other: An earlier version.
@@ -75,16 +80,16 @@ class FileVersion(NamedTuple):
 
 @dataclass(frozen=True)
 class RunDescription:
-    """What a run says of itself when it begins; quick to read.
+    """The facts that a run logs at its start; quick to read.
 
     Attributes:
         name: The display name.
-        created_at: When the run began.
+        created_at: The start time.
         tags: The tags.
-        group: The group; empty if there is none.
-        job_type: The job type; empty if there is none.
-        notes: The notes; empty if there are none.
-        host: The machine that the run ran on; empty if it is not known.
+        group: The group; may be empty.
+        job_type: The job type; may be empty.
+        notes: The notes; may be empty.
+        host: The machine that the run ran on; empty if unknown.
     """
 
     name: str
@@ -98,19 +103,19 @@ class RunDescription:
 
 @dataclass(frozen=True)
 class RunDetails:
-    """What has become of a run, without its history; the whole of it may have to be read for that.
+    """The current state and results of a run; computing them may read the whole run.
 
     Attributes:
         state: ``finished``, ``failed``, ``crashed`` or ``running``.
-        heartbeat_at: When the run last wrote something.
+        heartbeat_at: The time of the run's last write.
         config: The configuration.
         summary: The summary.
         last_step: The highest step of the history; -1 without rows.
-        row_count: Rows of the history.
-        key_types: The history's keys, dotted where they are nested, and what their values are: ``number``,
-            ``string``, ``boolean``, ``list``, ``nil`` or ``other``.
-        exit_code: What the run ended with; None if it has not ended, or it is not known.
-        metadata: What ran, by the names of `histscan.LogRun.metadata`; empty if it is not known.
+        row_count: The number of rows of the history.
+        key_types: The type of each key's values: ``number``, ``string``, ``boolean``, ``list``, ``nil`` or ``other``.
+            Nested keys are dotted.
+        exit_code: The exit code; None if the run has not ended, or the code is unknown.
+        metadata: The metadata with the names of `histscan.LogRun.metadata`; empty if unknown.
     """
 
     state: str
@@ -125,12 +130,12 @@ class RunDetails:
 
 
 @dataclass(frozen=True)
-class Export:
-    """The part of a history that is exported as Parquet.
+class ExportedFiles:
+    """The Parquet files that a history is exported to.
 
     Attributes:
         files: The files, ordered by step.
-        live_from: The first step that is in none of them; None if they hold the whole history.
+        live_from: The first step that is not in the files; None if they hold the whole history.
     """
 
     files: Sequence[Path]
@@ -138,14 +143,14 @@ class Export:
 
 
 class ServedRun(ABC):
-    """A run that the server answers for. Its methods are called by several threads at a time.
+    """A run that the server serves. Its methods must be thread-safe.
 
     Args:
-        key: Its names.
+        key: The run's names.
 
     Attributes:
-        key: Its names.
-        is_named: They are its own, and will not change.
+        key: The run's names.
+        is_named: True if the names are final; False for a log that does not contain its names yet.
     """
 
     is_named = True
@@ -164,7 +169,7 @@ class ServedRun(ABC):
 
     @abstractmethod
     def details(self) -> RunDetails:
-        """Describes the run's state.
+        """Returns the run's state and results.
 
         Raises:
             HistoryError: The run can't be read.
@@ -173,11 +178,11 @@ class ServedRun(ABC):
 
     @abstractmethod
     def rows(self, keys: tuple[str, ...] | None, stop_step: int | None) -> HistoryRows:
-        """The run's history, in the form in which it is sent.
+        """The run's history, encoded as it is sent.
 
         Args:
-            keys: Rows as objects that have all of these keys, and of them only these; None for all rows, as strings.
-            stop_step: Rows from here on are not wanted, and need not be there; None for the end.
+            keys: Only rows that have all of these keys, as objects with only these keys; None for all rows, as strings.
+            stop_step: Rows from this step on may be left out; None for the end.
 
         Raises:
             HistoryError: The history can't be read.
@@ -185,7 +190,7 @@ class ServedRun(ABC):
         """
 
     def system_rows(self) -> HistoryRows:
-        """The metrics of the machine, as strings like the history's rows, numbered instead of stepped; may be empty.
+        """The system metrics, as strings like the history's rows; row numbers take the place of steps. May be empty.
 
         Raises:
             HistoryError: They can't be read.
@@ -194,7 +199,7 @@ class ServedRun(ABC):
         return HistoryRows(())
 
     def system_summary(self) -> Mapping[str, Any]:
-        """The last value of each metric of the machine; empty where they are not known.
+        """The last value of each system metric; empty if unknown.
 
         Raises:
             HistoryError: They can't be read.
@@ -203,12 +208,12 @@ class ServedRun(ABC):
         return {}
 
     def files(self) -> Sequence[RunFile]:
-        """The files that the run saved; none where they are not known."""
+        """The files that the run saved; empty if unknown."""
         return ()
 
     @abstractmethod
-    def export(self) -> Export:
-        """The run's history as Parquet files, which are made if need be.
+    def exported_files(self) -> ExportedFiles:
+        """The Parquet files of the run's history, which are written on the first call.
 
         Raises:
             HistoryError: The history can't be read.

@@ -1,4 +1,4 @@
-"""The options of a server."""
+"""The settings of a server."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["ANY_KEY", "DEFAULT_PORT", "LOOPBACK_HOSTS", "ServerSettings"]
 
 DEFAULT_PORT = 8090
 ANY_KEY = "0" * 40
-"""What stands for an API key where none is checked: wandb insists on 40 characters."""
+"""A placeholder for a server that checks no API key: wandb requires 40 characters."""
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
@@ -22,20 +22,20 @@ class ServerSettings:
 
     Attributes:
         paths: ``.wandb`` logs, exported Parquet files, and folders that are searched for both.
-        host: The address to listen at; of this machine alone by default.
-        port: The port to listen at; 0 for any that is free.
-        api_key: The key that clients must send; None to take any and none.
-        entity: Of runs that were recorded without an entity, and of the viewer. None for the entity of the runs, if
-            they all have the same, or else ``local``.
-        project: Of runs that were recorded without a project.
-        skip_corrupt: Skip corrupt parts of logs instead of answering with an error.
-        cache_size: Bytes that decoded rows may take in memory.
-        export: Which runs have their history exported as Parquet: ``"finished"`` ones, ``"all"``, or ``"none"``.
-        live_rows: How many of an exported run's last rows are left out of the export, as if it were behind.
-        export_rows: Rows in one exported file.
-        latency: Seconds that pass before each answer.
-        rate_limit: Requests a second that are answered; None for any number.
-        faults: Faults to show.
+        host: The address to listen on; by default only reachable from this machine.
+        port: The port to listen on; 0 for a free one.
+        api_key: The key that clients must send; None to accept any key, and requests without a key.
+        entity: The entity of runs recorded without one, and of the viewer. None for the entity that all runs share,
+            or else ``local``.
+        project: The project of runs recorded without one.
+        skip_corrupt: Skip corrupt parts of logs instead of responding with an error.
+        cache_size: The maximum memory of cached rows, in bytes.
+        export: The runs whose history is exported to Parquet files: ``"finished"``, ``"all"``, or ``"none"``.
+        live_rows: The number of last rows that are left out of the exported files, as W&B's export lags behind a run.
+        export_rows: The number of rows per exported file.
+        latency: The delay before each response, in seconds.
+        rate_limit: The number of requests allowed per second; None for no limit.
+        faults: The faults to simulate.
         verbose: Print each request.
     """
 

@@ -1,4 +1,4 @@
-"""Shows what a far, busy or broken server would: rate limits and faults, on purpose and the same every time."""
+"""Simulates rate limits and faults, reproducibly: for tests of clients."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ _FAULT = re.compile(
 
 @dataclass(frozen=True)
 class Fault:
-    """A fault, and which requests meet it.
+    """A fault, and the requests that it affects: all, or as one of `every`, `first`, `at` and `rate` says.
 
     Attributes:
-        kind: An HTTP status, ``"truncate"`` (the connection ends half way through the body), or ``"errors"`` (an
-            answer of GraphQL errors).
-        operation: The operation that meets it, like ``HistoryPage``, or ``files``; None for all of them.
-        every: Each n-th request.
-        first: The first n requests.
-        at: The requests of these numbers, counted from 1.
-        rate: Requests by chance, with this probability; the same ones whenever the server is started.
+        kind: An HTTP status, ``"truncate"`` (the connection breaks half way through the body), or ``"errors"`` (a
+            response with GraphQL errors).
+        operation: The affected operation, like ``HistoryPage``, or ``files``; None for all operations.
+        every: Affects every n-th request.
+        first: Affects the first n requests.
+        at: Affects the requests with these numbers, counted from 1.
+        rate: Affects random requests with this probability; the same ones in every server process.
     """
 
     kind: str
@@ -42,14 +42,11 @@ class Fault:
     rate: float | None = None
 
     def strikes(self, number: int, draw: float) -> bool:
-        """Returns True if a request meets the fault.
+        """Returns True if the fault affects a request.
 
         Args:
-            number: Of the request, counted from 1 among those of the operation.
+            number: The number of the request, counted from 1 among those of the operation.
             draw: A random number from 0 to 1.
-
-        Returns:
-            True if it does.
         """
         if self.every is not None:
             return number % self.every == 0
@@ -61,7 +58,7 @@ class Fault:
 
 
 def parse_fault(text: str) -> Fault:
-    """Reads a fault as the command line has it: ``KIND[@OPERATION][:every=N|first=N|at=N,N|rate=P]``.
+    """Parses a fault from the command line: ``KIND[@OPERATION][:every=N|first=N|at=N,N|rate=P]``.
 
     Args:
         text: For example ``503``, ``429@HistoryPage:every=10`` or ``truncate@files:first=2``.
@@ -70,7 +67,7 @@ def parse_fault(text: str) -> Fault:
         The fault.
 
     Raises:
-        ValueError: It is none; the message says what one is like.
+        ValueError: The text is no fault; the message describes the syntax.
     """
     found = _FAULT.fullmatch(text)
     try:
@@ -87,33 +84,33 @@ def parse_fault(text: str) -> Fault:
             raise ValueError
     except ValueError:
         raise ValueError(
-            f"{text!r} is no fault: give an HTTP status from 400 on, truncate or errors, perhaps @OPERATION, perhaps "
-            "one of :every=N :first=N :at=N,N :rate=P, as in 503@HistoryPage:every=10"
+            f"{text!r} is not a fault: use KIND[@OPERATION][:every=N|first=N|at=N,N|rate=P], where KIND is an HTTP "
+            "status from 400 on, truncate or errors, as in 503@HistoryPage:every=10"
         ) from None
     return Fault(found["kind"], found["operation"], **chosen)
 
 
 class FaultPlan:
-    """Chooses which requests meet which fault.
+    """Decides which requests fail. Thread-safe.
 
     Args:
-        faults: The faults; the first that strikes is met.
+        faults: The faults; the first one that affects a request is used.
     """
 
     def __init__(self, faults: Sequence[Fault]) -> None:
         self._faults = faults
         self._counts = [0] * len(faults)
-        self._random = random.Random(0)  # noqa: S311 - chance that repeats itself
+        self._random = random.Random(0)  # noqa: S311 - reproducible on purpose
         self._lock = threading.Lock()
 
     def next_fault(self, operation: str) -> str | None:
         """Counts a request.
 
         Args:
-            operation: What it asks for.
+            operation: The operation of the request.
 
         Returns:
-            The kind of fault that it meets; None if it meets none.
+            The kind of fault to simulate; None to respond normally.
         """
         if not self._faults:
             return None
@@ -130,14 +127,14 @@ class FaultPlan:
 
 @dataclass(frozen=True)
 class RateLimit:
-    """What a limiter says of a request.
+    """The state of a rate limiter after a request.
 
     Attributes:
-        is_exceeded: The request comes too early.
-        limit: Requests allowed at once.
-        remaining: How many more are allowed now.
-        reset: Seconds until all of them are allowed again.
-        retry_after: Seconds until the next one is allowed.
+        is_exceeded: True if the request is over the limit.
+        limit: The number of requests allowed at once.
+        remaining: The number of requests allowed now.
+        reset: Seconds until `limit` requests are allowed again.
+        retry_after: Seconds until the next request is allowed.
     """
 
     is_exceeded: bool
@@ -148,10 +145,10 @@ class RateLimit:
 
 
 class RateLimiter:
-    """Allows some requests a second, and as many at once: a bucket of tokens that fills steadily.
+    """A token bucket: allows `rate` requests per second, and a burst of as many. Thread-safe.
 
     Args:
-        rate: Requests a second.
+        rate: Requests per second.
         clock: Returns the time in seconds.
     """
 
@@ -167,7 +164,7 @@ class RateLimiter:
         """Counts a request.
 
         Returns:
-            If it is allowed, and what to send of the limit.
+            The limiter's state.
         """
         with self._lock:
             now = self._clock()

@@ -1,4 +1,4 @@
-"""Counts what a server is asked: for tests, for benches, and for people who plan how to ask less."""
+"""Counts requests and responses: for tests, benches, and people who want to send fewer requests."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["InFlight", "Traffic"]
 
 
 class Traffic:
-    """Counts requests and answers."""
+    """Counts requests and responses. Thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -22,7 +22,7 @@ class Traffic:
         self.reset()
 
     def reset(self) -> None:
-        """Forgets everything but the requests that are being answered."""
+        """Resets all counts except the requests in flight."""
         with self._lock:
             self._most_in_flight = self._in_flight
             self._bytes_sent = 0
@@ -31,7 +31,7 @@ class Traffic:
 
     @contextmanager
     def answering(self) -> Iterator[None]:
-        """Counts a request as being answered until the block ends."""
+        """Counts a request as in flight until the block ends."""
         with self._lock:
             self._in_flight += 1
             self._most_in_flight = max(self._most_in_flight, self._in_flight)
@@ -42,12 +42,12 @@ class Traffic:
                 self._in_flight -= 1
 
     def count(self, operation: str, status: int, length: int) -> None:
-        """Counts an answer.
+        """Counts a response.
 
         Args:
-            operation: What was asked for.
+            operation: The operation of the request.
             status: The HTTP status.
-            length: Bytes of the body.
+            length: The length of the body in bytes.
         """
         with self._lock:
             self._operations[operation] += 1
@@ -55,10 +55,10 @@ class Traffic:
             self._bytes_sent += length
 
     def report(self) -> dict[str, Any]:
-        """Returns the numbers.
+        """Returns the counts.
 
         Returns:
-            A dict that can be sent as JSON.
+            The members of a JSON object.
         """
         with self._lock:
             return {
@@ -71,11 +71,11 @@ class Traffic:
 
 
 class InFlight:
-    """Middleware: counts a request as in flight until its response is sent.
+    """Middleware that counts a request as in flight until its response is sent.
 
     Args:
-        app: Answers the requests.
-        traffic: Counts them.
+        app: Handles the requests.
+        traffic: The counts.
     """
 
     def __init__(self, app: ASGIApp, traffic: Traffic) -> None:
@@ -83,6 +83,6 @@ class InFlight:
         self._traffic = traffic
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answers one request, as ASGI calls it."""
+        """Handles one request; an ASGI application."""
         with self._traffic.answering():
             await self._app(scope, receive, send)

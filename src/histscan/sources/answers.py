@@ -1,15 +1,18 @@
-"""Answers of servers: whether they are whole, and what they say, as words for an error message.
+"""Answers of servers: checks that they are complete, and quotes them in error messages.
 
-Such words are short, on one line, and printable.
+Quoted text is short, on one line, and printable.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, runtime_checkable
 
 from histscan.errors import HistoryDecodeError, HistoryError, ResponseShapeError
+
+if TYPE_CHECKING:
+    import requests
 
 __all__ = [
     "AnswerReader",
@@ -17,18 +20,21 @@ __all__ = [
     "describe_errors",
     "is_json",
     "is_whole_page",
+    "load_body",
     "one_line",
     "parse_json",
 ]
 
 _LONGEST = 500
+# Bytes of a body to read at once; more than most pages have.
+_CHUNK_SIZE = 1 << 20
 
 _Read = TypeVar("_Read")
 
 
 @runtime_checkable
 class _Rows(Protocol):
-    """A page of rows, whatever decodes it."""
+    """A page of rows, of any encoding."""
 
     def __len__(self) -> int: ...
 
@@ -36,13 +42,13 @@ class _Rows(Protocol):
 
 
 class AnswerReader(Generic[_Read]):
-    """Reads the body of an answer once, and knows whether the body came as a whole.
+    """Parses the body of an answer once, and checks that the body is complete.
 
-    A proxy or a busy server may answer with HTTP 200 and a body that is empty, cut short, or a page for people. Only
-    whoever reads the body can tell at no cost, so the client that requests it is handed this.
+    A proxy or a busy server may answer with HTTP 200 and a body that is empty, cut short, or an HTML page. Only the
+    parser detects this at no cost, so it is passed to the client that makes the request.
 
     Args:
-        read: Makes something of a body; raises a `HistoryError` if that is not possible.
+        read: Parses a body; raises a `HistoryError` if it can't.
     """
 
     def __init__(self, read: Callable[[bytes], _Read]) -> None:
@@ -52,7 +58,7 @@ class AnswerReader(Generic[_Read]):
         self._value: _Read
 
     def is_whole(self, body: bytes) -> bool:
-        """Reads a body; returns False if it should be requested again.
+        """Parses a body. Returns False if it should be requested again.
 
         Args:
             body: The body.
@@ -66,13 +72,13 @@ class AnswerReader(Generic[_Read]):
         return is_whole_page(self._value) or is_json(body)
 
     def result(self, body: bytes) -> _Read:
-        """Returns what was made of a body.
+        """Returns the parsed body.
 
         Args:
-            body: The body, which is read now if it is not the one that was read last.
+            body: The body. It is parsed now unless it is the one that was parsed last.
 
         Raises:
-            HistoryError: Nothing could be made of it.
+            HistoryError: It could not be parsed.
         """
         if self._body is not body:
             self.is_whole(body)
@@ -81,8 +87,26 @@ class AnswerReader(Generic[_Read]):
         return self._value
 
 
+def load_body(response: requests.Response) -> None:
+    """Reads the body of a streamed answer into its ``content``.
+
+    requests itself would read it in chunks of 10 KiB, and each chunk waits for the GIL among busy threads.
+
+    Args:
+        response: The answer. It is closed if its body can't be read.
+
+    Raises:
+        requests.RequestException: The body was cut short.
+    """
+    try:
+        response._content = b"".join(response.iter_content(_CHUNK_SIZE))
+    except BaseException:
+        response.close()
+        raise
+
+
 def is_whole_page(value: object) -> bool:
-    """Returns False if a page was made of a body that ends within its rows, or behind them and too early.
+    """Returns False if a page's body was cut short, within its rows or after them.
 
     Args:
         value: A page, or anything else.
@@ -127,7 +151,7 @@ def parse_json(body: bytes) -> object:
             reason = "the server's answer is not JSON but empty"
         elif begin.startswith((b"<!doctype html", b"<html")):
             reason = (
-                "the server's answer is not JSON but a page for browsers: check that the base URL is that of the API"
+                "the server's answer is not JSON but an HTML page: check that the base URL is the address of the API"
             )
         else:
             reason = f"the server's answer is not JSON, or was cut short: {error}"
@@ -135,13 +159,13 @@ def parse_json(body: bytes) -> object:
 
 
 def describe_answer(text: str) -> str:
-    """Puts the body of an answer that reports a failure in words.
+    """Extracts the error messages from the body of an answer, for an error message.
 
     Args:
         text: The body: JSON with ``errors`` or ``error``, or any other text.
 
     Returns:
-        What it says.
+        The messages, on one line.
     """
     try:
         answer = json.loads(text)
@@ -151,10 +175,10 @@ def describe_answer(text: str) -> str:
 
 
 def describe_errors(errors: object) -> str:
-    """Puts what a GraphQL server sent as ``errors`` in words.
+    """Extracts the messages from the ``errors`` of a GraphQL answer.
 
     Args:
-        errors: A list of objects with a ``message``, or whatever a server sent in its place.
+        errors: A list of objects with a ``message``, or whatever the server sent in its place.
 
     Returns:
         The messages, joined.
@@ -173,7 +197,7 @@ def one_line(text: str) -> str:
         text: Any text.
 
     Returns:
-        At most 500 characters of it, ending in ``…`` where something was left out.
+        At most 500 characters of it, ending in ``…`` if it was shortened.
     """
     begin = text[: 4 * _LONGEST]
     line = " ".join("".join(c if c.isprintable() else " " for c in begin).split())

@@ -1,8 +1,8 @@
-"""Requests that somebody else may call off: their waits end, and their connection is shut.
+"""Cancels requests from another thread: ends their waits, and shuts down their connection.
 
-A thread says which cancellation its requests belong to (``with cancellation:``); the client's waits and connections
-look for it there, so that nothing in between has to hand it on. Calling off takes no lock that could be held and waits
-for nothing: it may happen within garbage collection.
+A thread sets the cancellation of its requests (``with cancellation:``). The client's waits and connections look it up
+in a thread-local variable, so that no function in between has to pass it on. `Cancellation.cancel` never blocks,
+because it may be called within garbage collection.
 """
 
 from __future__ import annotations
@@ -13,26 +13,27 @@ import threading
 from queue import Empty, SimpleQueue
 from types import TracebackType
 
-__all__ = ["Cancellation", "RequestCancelledError", "current_cancellation"]
+__all__ = ["Cancellation", "RequestCancelledError", "check_cancelled", "current_cancellation"]
 
 _of_thread = threading.local()
 
 
 class RequestCancelledError(Exception):
-    """The request was called off. Never leaves the package: whoever calls off does not wait for an answer."""
+    """The request was cancelled. Never reaches users: whoever cancels a request does not wait for its answer."""
 
 
 class Cancellation:
-    """Calls off whatever requests a thread makes while it has entered this as a context.
+    """A context manager: cancels the requests that a thread makes within it.
 
     Attributes:
-        is_cancelled: Whether it was called off.
+        is_cancelled: True once it was cancelled.
     """
 
     def __init__(self) -> None:
         self.is_cancelled = False
-        # Its put() may be entered again from a finaliser, which an event's set() may not.
-        self._news: SimpleQueue[None] = SimpleQueue()
+        # SimpleQueue.put() is reentrant, so a finaliser may call it; Event.set() is not.
+        self._wakeups: SimpleQueue[None] = SimpleQueue()
+        # Guards `_socket`: it must not be shut down after its request is over, when another may be using it.
         self._lock = threading.Lock()
         self._socket: socket.socket | None = None
 
@@ -46,24 +47,24 @@ class Cancellation:
         _of_thread.cancellation = None
 
     def cancel(self) -> None:
-        """Calls off what is under way and what would come next; returns at once."""
+        """Cancels the current request and all later ones. Never blocks."""
         self.is_cancelled = True
-        self._news.put(None)
-        # Where the lock is held, its holder looks at the flag next.
+        self._wakeups.put(None)
+        # If the lock is held, its holder checks the flag next.
         if self._lock.acquire(blocking=False):
             try:
                 if self._socket is not None:
-                    # The thread that reads from it meets its end. TLS is passed by: it would want to say goodbye.
+                    # Ends the read in the other thread. Bypasses TLS, whose shutdown would wait for the peer.
                     with contextlib.suppress(OSError, TypeError):
                         socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
             finally:
                 self._lock.release()
 
     def check(self) -> None:
-        """Goes on only if nothing was called off.
+        """Raises if the requests were cancelled.
 
         Raises:
-            RequestCancelledError: It was.
+            RequestCancelledError: They were.
         """
         if self.is_cancelled:
             raise RequestCancelledError
@@ -75,20 +76,20 @@ class Cancellation:
             seconds: How long.
 
         Raises:
-            RequestCancelledError: The request was called off, perhaps in the meantime.
+            RequestCancelledError: The request was cancelled before or during the wait.
         """
         with contextlib.suppress(Empty):
-            self._news.get(timeout=seconds)
+            self._wakeups.get(timeout=seconds)
         self.check()
 
-    def hold(self, connected: socket.socket | None) -> None:
-        """Notes the socket that a request goes through, to be shut if that is called off.
+    def watch(self, connected: socket.socket | None) -> None:
+        """Sets the socket of the current request, which `cancel` shuts down.
 
         Args:
-            connected: The socket; None once the request is over and the socket may be used for another.
+            connected: The socket; None once the request is over, because the socket may be used for another.
 
         Raises:
-            RequestCancelledError: The request was called off already.
+            RequestCancelledError: The request was already cancelled.
         """
         with self._lock:
             self._socket = connected
@@ -97,6 +98,17 @@ class Cancellation:
 
 
 def current_cancellation() -> Cancellation | None:
-    """Returns what may call off this thread's requests; None if nothing does."""
+    """Returns the cancellation of this thread's requests; None if they have none."""
     cancellation: Cancellation | None = getattr(_of_thread, "cancellation", None)
     return cancellation
+
+
+def check_cancelled() -> None:
+    """Raises if this thread's requests were cancelled.
+
+    Raises:
+        RequestCancelledError: They were.
+    """
+    cancellation = current_cancellation()
+    if cancellation is not None:
+        cancellation.check()

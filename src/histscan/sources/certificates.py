@@ -1,7 +1,7 @@
-"""Which authorities' certificates a connection is checked against: those of the environment, if it names any.
+"""Finds the CA certificates that environment variables name.
 
-requests looks at ``REQUESTS_CA_BUNDLE`` and ``CURL_CA_BUNDLE`` by itself, but not at the variables that OpenSSL, Go and
-therefore wandb-core know.
+requests itself reads ``REQUESTS_CA_BUNDLE`` and ``CURL_CA_BUNDLE``, but not the variables of OpenSSL and Go, which
+wandb-core reads.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ _OF_OPENSSL = ("SSL_CERT_FILE", "SSL_CERT_DIR")
 
 
 def certificates_of_environment() -> str | bool:
-    """Returns what a requests session takes as ``verify``.
+    """Returns the ``verify`` option of a requests session.
 
     Returns:
-        The file or folder with certificates; True for the ones that requests finds.
+        The file or folder with certificates; True for those that requests uses by default.
 
     Raises:
         HistoryRequestError: A variable that requests reads names a file that does not exist.
@@ -29,11 +29,11 @@ def certificates_of_environment() -> str | bool:
         path = os.environ.get(name)
         if path and not os.path.exists(path):
             raise HistoryRequestError(
-                f"the environment variable {name} names {path!r}, which does not exist: set it to a file with the "
+                f"the environment variable {name} is set to {path!r}, which does not exist: set it to a file with the "
                 "certificates of your certificate authority, or unset it"
             )
         if path:
             return path
-    # As for OpenSSL, a file that does not exist is no error here: conda names one in every environment.
+    # As in OpenSSL, a missing file is no error: conda names one in every environment.
     paths = (os.environ.get(name) for name in _OF_OPENSSL)
     return next((path for path in paths if path and os.path.exists(path)), True)

@@ -1,9 +1,9 @@
-"""Tells services that a scan is over, from a thread of its own.
+"""Ends collected scans in their service, from a separate thread.
 
-A scan may be collected anywhere: in any thread, while any lock is held, in a forked process. So collecting one only
-puts its request on a queue that is safe to use within garbage collection; a daemon thread, started ahead of that, sends
-it. A forked process leaves its parent's scans alone: they are not its own to end, and its copy of their connection must
-not be used. At interpreter exit what is left is sent too, within a bounded time.
+A scan may be collected anywhere: in any thread, while any lock is held, in a forked process. So the finaliser only
+puts the request on a reentrant queue; a daemon thread, started earlier, sends it. A forked process does not end its
+parent's scans: the parent still uses them, and the child must not use its copy of their connection. At interpreter
+exit the remaining requests are sent too, within a time limit.
 """
 
 from __future__ import annotations
@@ -20,24 +20,24 @@ from typing import Any
 
 __all__ = ["call_when_collected", "flush"]
 
-# Seconds that the interpreter's exit may wait for requests still to be sent.
+# Seconds that the interpreter's exit may wait for requests to be sent.
 _EXIT_WAIT = 2.0
 
 _Call = tuple[Callable[..., object], tuple[Any, ...]]
 
 
 class _Sender:
-    """The calls that one process has to make, and the thread that makes them."""
+    """The pending calls of one process, and the thread that makes them."""
 
     def __init__(self) -> None:
         self._process = os.getpid()
         self._tickets = itertools.count()
         self._waiting: dict[int, _Call] = {}  # those whose owner is still alive
-        # Its put() never blocks and may be entered again from a finaliser, unlike queue.Queue's.
+        # SimpleQueue.put() never blocks and is reentrant, so a finaliser may call it; Queue.put() is not.
         self._due: SimpleQueue[_Call | threading.Event] = SimpleQueue()
         threading.Thread(target=self._run, name="histscan-cleanup", daemon=True).start()
-        # Not when this module is imported: handlers run last in, first out, and a service that is connected by now
-        # must still be so when this one runs.
+        # Not registered at import: exit handlers run last in, first out, and a service that is connected by now must
+        # still be connected when this one runs.
         atexit.register(self._send_all)
 
     def call_when_collected(self, owner: object, call: _Call) -> None:
@@ -51,7 +51,7 @@ class _Sender:
         return done.wait(timeout)
 
     def _release(self, ticket: int) -> None:
-        """Queues a call; runs within garbage collection, so it must not wait for anything."""
+        """Queues a call. Must not block: it runs within garbage collection."""
         if self._process == os.getpid():
             call = self._waiting.pop(ticket, None)
             if call is not None:
@@ -69,26 +69,27 @@ class _Sender:
             if isinstance(item, threading.Event):
                 item.set()
             else:
-                # Best effort: a service frees a scan's resources anyway once its client is gone.
+                # Best effort: a service also frees a scan's resources when its client disconnects.
                 with contextlib.suppress(Exception):
                     item[0](*item[1])
-            # Else the idle thread would keep the last service alive.
+            # Otherwise the idle thread would keep the last service alive.
             del item
 
 
 _sender: _Sender | None = None
+# Guards the creation of `_sender`.
 _sender_lock = threading.Lock()
-# A forked process keeps its parent's calls and makes none of them: dropping one could be the last reference to a
-# service, whose own finaliser would then use the parent's connection.
+# A forked process keeps its parent's calls alive without making them: dropping the last reference to a service would
+# run its finaliser, which would use the parent's connection.
 _inherited: list[_Sender | None] = []
 
 
 def call_when_collected(owner: object, function: Callable[..., object], *arguments: Any) -> None:
-    """Has a function called, in another thread, once an object is collected or the interpreter exits.
+    """Calls a function in another thread once an object is collected or the interpreter exits.
 
     Args:
         owner: The object; neither the function nor the arguments may refer to it.
-        function: What to call; its exceptions are dropped.
+        function: The function; its exceptions are ignored.
         *arguments: Its arguments.
     """
     global _sender
@@ -97,7 +98,7 @@ def call_when_collected(owner: object, function: Callable[..., object], *argumen
             try:
                 _sender = _Sender()
             except RuntimeError:
-                # No thread can be started while the interpreter shuts down; nor is there anything left to free then.
+                # No thread can be started during interpreter shutdown, when nothing needs to be freed either.
                 return
         sender = _sender
     sender.call_when_collected(owner, (function, arguments))
@@ -110,14 +111,14 @@ def flush(timeout: float) -> bool:
         timeout: Seconds to wait at most.
 
     Returns:
-        Whether all have been made.
+        True if all have been made.
     """
     sender = _sender
     return True if sender is None else sender.flush(timeout)
 
 
 def _start_over_after_fork() -> None:
-    """Gives a forked process a queue, a thread and a lock of its own: its parent's may be in use, and stay so."""
+    """Gives a forked process its own queue, thread and lock: the parent's lock may be held, and is never released."""
     global _sender, _sender_lock
     _inherited.append(_sender)
     _sender = None

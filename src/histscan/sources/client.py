@@ -18,10 +18,10 @@ from histscan.errors import (
     RunNotFoundError,
 )
 from histscan.sources.answers import AnswerReader, describe_answer, is_json, parse_json
-from histscan.sources.connection_errors import describe_failure, may_pass
+from histscan.sources.connection_errors import describe_failure, is_transient
 from histscan.sources.credentials import ApiKey, find_base_url
 from histscan.sources.login import Login
-from histscan.sources.retry import RetryPolicy, pause, wait_asked_for
+from histscan.sources.retry import RetryPolicy, pause, requested_wait
 from histscan.sources.throttle import Throttle
 
 if TYPE_CHECKING:
@@ -30,39 +30,38 @@ if TYPE_CHECKING:
     from graphql import DocumentNode
     from typing_extensions import Self
 
-    from histscan.sources.transport import HistoryTransport
+    from histscan.sources.transport import Transport
 
 __all__ = ["Client"]
 
 
 class _Opened(NamedTuple):
-    """What a client has in one process."""
+    """The connections and the throttle of a client in one process."""
 
-    transport: HistoryTransport
+    transport: Transport
     throttle: Throttle
 
 
 class Client:
-    """Asks a W&B server's GraphQL API; needs no wandb.
+    """Sends queries to a W&B server's GraphQL API. Does not need wandb.
 
-    The key is sent to the server's own address and nowhere else: redirects are not followed, TLS certificates are
-    verified, and neither errors, logs nor ``repr`` show it. A request that meets a connection failure, a full rate
-    limit (429), a failing server (5xx) or a broken answer is sent again a few times, after the time the server asks
-    for; so use the client for queries, which may be repeated. Several threads may share a client; a full rate limit
-    then makes all of them wait, and fewer of their requests are sent at once until the server keeps up again. A forked
-    process may go on with its parent's client: it connects anew. A client may be copied and pickled, but its key is
-    not pickled unless `pickle_key` is true: the client looks it up again where it is unpickled, as if it were created
-    there.
+    The key is sent only to the server's own address: redirects are not followed, TLS certificates are verified, and
+    errors, logs and ``repr`` never show the key. After a connection failure, an exceeded rate limit (429), a server
+    error (5xx) or an incomplete answer, the client retries a few times, after the delay that the server requests; so
+    use it only for queries, which may be repeated. The client is thread-safe. When a rate limit is exceeded, all
+    threads wait, and fewer requests are sent at once until the server keeps up again. A forked process may use its
+    parent's client: it opens its own connections. A client can be copied and pickled, but its key is not pickled
+    unless `pickle_key` is true: the unpickled client looks it up again, as a new client would.
 
     Args:
-        base_url: The server's address. Default: the one that wandb would use: ``WANDB_BASE_URL``, or else what
-            ``./wandb/settings`` or ``~/.config/wandb/settings`` says, or else ``https://api.wandb.ai``.
-        api_key: The API key. Default: ``WANDB_API_KEY``, or else the host's password in netrc; without any, requests
+        base_url: The server's address. Default: the one that wandb would use: ``WANDB_BASE_URL``, else that of
+            ``./wandb/settings`` or ``~/.config/wandb/settings``, else ``https://api.wandb.ai``.
+        api_key: The API key. Default: ``WANDB_API_KEY``, else the host's password in netrc; without a key, requests
             are sent anonymously.
         timeout: Seconds to wait for a connection, and for each further part of an answer.
-        retries: How many times a failed request is sent again.
-        allow_http: Whether ``base_url`` may be a plain http address of another machine, where the key can be read on
-            the way. This machine's own addresses are always allowed.
+        retries: How many times to retry a failed request.
+        allow_http: Allow a ``base_url`` with plain http on another machine, where the key can be read on the network.
+            Addresses of this machine are always allowed.
         pickle_key: Whether pickles of the client contain the API key, in plain text. Keep such pickles as secret as the
             key.
 
@@ -84,14 +83,14 @@ class Client:
         self.timeout = timeout
         self._login = Login(self.base_url, api_key, pickle_key=pickle_key)
         self._retry = RetryPolicy(retries=retries)
-        # By process: a forked one must not use its parent's. Threads that open at once agree without a lock.
+        # By process: a forked process must not use its parent's. setdefault() needs no lock.
         self._opened: dict[int, _Opened] = {}
 
     def __repr__(self) -> str:
         return f"<histscan.Client {self.base_url}, {self._login!r}>"
 
     def __getstate__(self) -> dict[str, Any]:
-        # A copy connects for itself, wherever it is.
+        # A copy opens its own connections.
         return self.__dict__ | {"_opened": {}}
 
     @property
@@ -110,7 +109,7 @@ class Client:
         """Closes the open connections. A later request opens new ones."""
         opened = self._opened.pop(os.getpid(), None)
         if opened is not None:
-            opened.transport.close()  # type: ignore[no-untyped-call]
+            opened.transport.close()
 
     def execute(
         self, document: str | DocumentNode | GraphQLRequest, variable_values: dict[str, Any] | None = None
@@ -125,7 +124,7 @@ class Client:
             The ``data`` member, parsed.
 
         Raises:
-            HistoryRequestError: No answer came, or one with an HTTP error.
+            HistoryRequestError: There is no answer, or its HTTP status is an error.
             GraphQLResponseError: The answer reports errors.
             ResponseShapeError: The answer is not that of a GraphQL server.
         """
@@ -149,19 +148,19 @@ class Client:
         *,
         is_whole: Callable[[bytes], bool] = is_json,
     ) -> bytes:
-        """Runs a query and returns the answer's body as it came, decompressed and not parsed.
+        """Runs a query and returns the raw body of the answer, decompressed and not parsed.
 
         Args:
             document: The query, as text or as gql's document.
             variable_values: The query's variables.
-            is_whole: Returns False for a body that is broken, so that it is requested again. Default: one that is not
-                JSON: it is empty, was cut short, or is a page for browsers.
+            is_whole: Returns False for an incomplete body, which is then requested again. Default: False for a body
+                that is not JSON, because it is empty, was cut short, or is an HTML page.
 
         Returns:
-            The body: ``{"data": …}`` in UTF-8, possibly with ``errors``. One that is broken each time comes as it is.
+            The body: ``{"data": …}`` in UTF-8, possibly with ``errors``. If all retries are incomplete, the last body.
 
         Raises:
-            HistoryRequestError: No answer came, or one with an HTTP error.
+            HistoryRequestError: There is no answer, or its HTTP status is an error.
         """
         import requests
         from gql import GraphQLRequest
@@ -182,8 +181,8 @@ class Client:
                 response = transport.post(query)
                 status = response.status_code
             except (requests.RequestException, OSError, ValueError) as error:
-                # The last two come of certificates and proxies that requests can't use.
-                wait = self._retry.wait_after_failure(attempt) if may_pass(error) else None
+                # requests raises the last two for certificates and proxies that it can't use.
+                wait = self._retry.wait_after_failure(attempt) if is_transient(error) else None
                 if wait is None:
                     failure = describe_failure(error, self.timeout)
                     raise HistoryRequestError(f"{self.base_url} {failure}{_tries(attempt)}") from error
@@ -196,21 +195,21 @@ class Client:
                     wait = self._retry.wait_after_status(attempt, status, response.headers)
                     if wait is None:
                         raise self._status_error(response, attempt)
-                    if wait_asked_for(response.headers) is not None:
-                        waited_until = throttle.hold(wait)
+                    if requested_wait(response.headers) is not None:
+                        waited_until = throttle.back_off(wait)
             finally:
                 throttle.leave(ticket, status)
             pause(wait)
             attempt += 1
 
     def conceal_key(self, text: str) -> str:
-        """Returns a text without the API key, for a server may repeat what it was sent.
+        """Removes the API key from a text, because a server may repeat what it was sent.
 
         Args:
             text: Any text.
 
         Returns:
-            The text with the key, plain or encoded as it is sent, replaced.
+            The text with the key replaced, both as it is and base64-encoded as it is sent.
         """
         if self._key is None:
             return text
@@ -218,10 +217,10 @@ class Client:
         return text.replace(self._key.text, "[API key]").replace(encoded, "[API key]")
 
     def add_advice(self, error: HistoryError) -> None:
-        """Completes the error about an answer that a missing API key may be the reason of.
+        """Adds advice about the API key to an error that a key lost in pickling may have caused.
 
         Args:
-            error: The error; of another kind, it is left as it is.
+            error: The error. Other kinds of errors are left unchanged.
         """
         advice = self._login.advice
         if advice and isinstance(error, RunNotFoundError | GraphQLResponseError) and advice not in error.reason:
@@ -231,11 +230,10 @@ class Client:
     def _open(self) -> _Opened:
         opened = self._opened.get(os.getpid())
         if opened is None:
-            from histscan.sources.transport import HistoryTransport
+            from histscan.sources.transport import Transport
 
             key = None if self._key is None else self._key.text
-            transport = HistoryTransport(f"{self.base_url}/graphql", key, self.timeout)
-            transport.connect()
+            transport = Transport(f"{self.base_url}/graphql", key, self.timeout)
             opened = self._opened.setdefault(os.getpid(), _Opened(transport, Throttle()))
         return opened
 
@@ -245,13 +243,13 @@ class Client:
             target = urlsplit(response.headers.get("Location", ""))
             address = f"{target.scheme}://{target.hostname}" if target.hostname else "another path"
             return HistoryRequestError(
-                f"{self.base_url} redirects to {address} (HTTP {status}), which was not followed because the API key "
-                "is meant for the first address: if the second is right, pass it as `base_url`"
+                f"{self.base_url} redirects to {address} (HTTP {status}). The redirect was not followed, because the "
+                "API key belongs to the first address: if the second is right, pass it as `base_url`"
             )
         is_page = "html" in response.headers.get("Content-Type", "")
         text = response.reason or "" if is_page else response.content.decode("utf-8", "replace")
         said = describe_answer(self.conceal_key(text))
-        # So do servers refuse a query that they cannot run, one for an unknown field for instance.
+        # Servers refuse an invalid query this way, for example one with an unknown field.
         error_class = GraphQLResponseError if status == 400 and _has_errors(response) else HistoryRequestError
         return error_class(
             f"{self.base_url} answered HTTP {status}{f' ({said})' if said else ''}: "
@@ -266,19 +264,19 @@ class Client:
         if status == 401:
             return f"check the API key, which came from {self._key.source}" if self._key else ""
         if status == 403:
-            return "this API key may not read that"
+            return "this API key does not have access"
         if status == 404:
             return "check the base URL, and that the run exists"
         if status == 429:
-            asked = wait_asked_for(response.headers)
-            return f"its rate limit is used up, wait {f'{asked:.0f} s' if asked and isfinite(asked) else 'a while'}"
+            delay = requested_wait(response.headers)
+            return f"the rate limit is exceeded, wait {f'{delay:.0f} s' if delay and isfinite(delay) else 'a while'}"
         if status >= 500:
             return "the server failed, try again later"
-        return "the server does not take this request"
+        return "the server does not accept this request"
 
 
 def _has_errors(response: requests.Response) -> bool:
-    """Returns True if an answer is that of a GraphQL server that reports errors."""
+    """Returns True if the body is a GraphQL answer with errors."""
     try:
         answer = response.json()
     except (ValueError, RecursionError):

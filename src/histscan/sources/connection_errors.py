@@ -1,4 +1,4 @@
-"""Why a server could not be reached, and what to do about it, in words for an error message."""
+"""Error messages for servers that could not be reached: why, and what to do about it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from histscan.sources.answers import one_line
 
-__all__ = ["describe_failure", "describe_setup", "may_pass"]
+__all__ = ["describe_failure", "describe_setup", "is_transient"]
 
 # OpenSSL's X509_V_ERR_ codes.
 _NOT_YET_VALID, _EXPIRED = 9, 10
@@ -15,14 +15,14 @@ _OTHER_NAMES = (62, 64)
 
 
 def describe_failure(error: Exception, timeout: float) -> str:
-    """Puts the failure of a request in words.
+    """Describes the failure of a request.
 
     Args:
-        error: What requests or urllib3 raised.
-        timeout: The seconds that the request was given.
+        error: The exception from requests or urllib3.
+        timeout: The request's timeout, in seconds.
 
     Returns:
-        What goes behind the server's address in a sentence.
+        The rest of a sentence that begins with the server's address.
     """
     from requests import exceptions
 
@@ -32,11 +32,11 @@ def describe_failure(error: Exception, timeout: float) -> str:
     if isinstance(error, exceptions.ConnectTimeout):
         return f"did not accept a connection within {timeout:g} s"
     if isinstance(error, exceptions.Timeout):
-        return f"sent nothing for {timeout:g} s: pass a longer `timeout`, or ask for smaller pages"
+        return f"sent nothing for {timeout:g} s: pass a longer `timeout`, or a smaller `page_size`"
     if isinstance(error, exceptions.ChunkedEncodingError):
-        return "broke off within its answer"
+        return "closed the connection in the middle of its answer"
     if isinstance(error, exceptions.ContentDecodingError):
-        return "sent an answer whose compression is broken"
+        return "sent an answer that could not be decompressed"
     if isinstance(error, exceptions.ProxyError):
         tunnel = next((str(cause) for cause in _causes(error) if str(cause).startswith("Tunnel")), "")
         said = f" ({one_line(tunnel)})" if tunnel else ""
@@ -45,40 +45,40 @@ def describe_failure(error: Exception, timeout: float) -> str:
 
 
 def describe_setup(error: Exception) -> str | None:
-    """Puts a failure in words that stays until certificates or proxies are set up otherwise.
+    """Describes a failure that retries can't mend: a faulty configuration of certificates or proxies.
 
     Args:
-        error: What requests or urllib3 raised; nothing is repeated of it that may have an address in it.
+        error: The exception from requests or urllib3. No part of its text that may contain an address is quoted.
 
     Returns:
-        What goes behind the server's address in a sentence; None for other failures.
+        The rest of a sentence that begins with the server's address; None for other failures.
     """
     from requests import exceptions
 
     if isinstance(error, exceptions.SSLError):
-        return f"could not be reached safely: {_describe_tls(error)}"
+        return f"could not be reached securely: {_describe_tls(error)}"
     if "SOCKS" in str(error):
         return f"could not be reached: {_describe_socks(error)}"
     if isinstance(error, exceptions.InvalidProxyURL):
-        return "could not be reached: the proxy in HTTPS_PROXY or ALL_PROXY is no valid address"
+        return "could not be reached: the proxy in HTTPS_PROXY or ALL_PROXY is not a valid address"
     return None
 
 
-def may_pass(error: Exception) -> bool:
-    """Returns True if the same request may succeed when it is sent again.
+def is_transient(error: Exception) -> bool:
+    """Returns True if a retry of the same request may succeed.
 
     Args:
-        error: What requests or urllib3 raised.
+        error: The exception from requests or urllib3.
     """
     from requests import exceptions
 
-    passing = (
+    transient = (
         exceptions.ConnectionError,
         exceptions.Timeout,
         exceptions.ChunkedEncodingError,
         exceptions.ContentDecodingError,
     )
-    return isinstance(error, passing) and not isinstance(error, exceptions.SSLError)
+    return isinstance(error, transient) and not isinstance(error, exceptions.SSLError)
 
 
 def _describe_tls(error: Exception) -> str:
@@ -90,16 +90,16 @@ def _describe_tls(error: Exception) -> str:
         if cause.verify_code in (_EXPIRED, _NOT_YET_VALID):
             return f"its TLS certificate is not valid now ({said}): check this machine's clock"
         return (
-            f"its TLS certificate is not from an authority that is known here ({said}): set REQUESTS_CA_BUNDLE, "
+            f"its TLS certificate is not from a trusted certificate authority ({said}): set REQUESTS_CA_BUNDLE, "
             "or SSL_CERT_FILE, to a PEM file with the certificates of that authority"
         )
     reason = (cause.reason or "") if cause is not None else ""
     if reason in ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE", "PACKET_LENGTH_TOO_LONG"):
         return "it does not speak TLS on this port. If it is a server for plain http, write http:// in the base URL"
     if cause is not None and cause.library in ("X509", "PEM"):
-        return "REQUESTS_CA_BUNDLE or SSL_CERT_FILE names a file without certificates in it: set it to a PEM file"
+        return "REQUESTS_CA_BUNDLE or SSL_CERT_FILE names a file without certificates: set it to a PEM file"
     detail = f" ({one_line(reason.replace('_', ' ').lower())})" if reason else ""
-    return f"the TLS connection failed{detail}: check the address, and proxies in between"
+    return f"the TLS connection failed{detail}: check the address and any proxies"
 
 
 def _describe_socks(error: Exception) -> str:
@@ -109,11 +109,11 @@ def _describe_socks(error: Exception) -> str:
         )
     if "SOCKS version" in str(error):
         return "the proxy in ALL_PROXY or HTTPS_PROXY must begin with socks5h://, socks5:// or socks4://"
-    return "the SOCKS proxy in ALL_PROXY or HTTPS_PROXY did not connect: check its address, and NO_PROXY"
+    return "the SOCKS proxy in ALL_PROXY or HTTPS_PROXY did not connect: check its address and NO_PROXY"
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """Yields an exception and those that it wraps, in whatever way."""
+    """Yields an exception and all that it wraps: arguments, reasons, causes and contexts."""
     waiting, seen = [error], set()
     while waiting:
         found = waiting.pop(0)

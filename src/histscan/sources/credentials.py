@@ -1,4 +1,4 @@
-"""Which server to ask, and with which API key; a key is never shown, and never sent in the clear by accident."""
+"""Finds the server's address and the API key. A key is never shown, and never sent unencrypted by accident."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ __all__ = ["ApiKey", "find_api_key", "find_base_url", "find_key_of_host", "is_th
 
 
 class ApiKey:
-    """An API key and where it was found; its representation does not show it.
+    """An API key and its source. ``repr`` does not show the key.
 
     Args:
         text: The key itself.
-        source: Where it was found, in words for an error message.
+        source: Where it was found, for error messages.
     """
 
     def __init__(self, text: str, source: str) -> None:
@@ -31,16 +31,15 @@ def find_base_url(base_url: str | None, *, allow_http: bool) -> str:
     """Returns the server's address, without a slash at its end.
 
     Args:
-        base_url: The address; None means ``WANDB_BASE_URL``, or else what the settings files say, or else W&B's own
-            server.
-        allow_http: Whether plain http is allowed beyond this machine.
+        base_url: The address; None means ``WANDB_BASE_URL``, else that of the settings files, else W&B's own server.
+        allow_http: Allow plain http to other machines.
 
     Returns:
         The address as scheme, host, optional port and optional path.
 
     Raises:
-        HistoryRequestError: The address cannot be used, or would send the key unencrypted to another machine; or a
-            settings file that may name it can't be read.
+        HistoryRequestError: The address is invalid, or would send the key unencrypted to another machine; or a
+            settings file, which may contain the address, can't be read.
     """
     given, source = (base_url, "") if base_url is not None else _find_address()
     address = given.strip().rstrip("/")
@@ -50,34 +49,34 @@ def find_base_url(base_url: str | None, *, allow_http: bool) -> str:
     except ValueError:
         raise HistoryRequestError(f"the base URL{source} is not a valid address: check its host and port") from None
     if parts.username is not None or parts.password is not None:
-        # Not repeated in the message: what stands before the "@" is most likely a secret.
+        # Not quoted in the message: what comes before the "@" is probably a secret.
         raise HistoryRequestError(
             f"the base URL{source} must not contain a user or password: pass the key as `api_key`"
         )
     if parts.scheme not in ("https", "http") or not host or parts.query or parts.fragment:
-        # Nor is this one repeated: it may well be the key, given in the wrong place.
+        # Not quoted either: it may be the key, passed in the wrong place.
         raise HistoryRequestError(f"the base URL{source} must be like `{DEFAULT_BASE_URL}`: https://, then a host")
     address = check_is_api(address)
     if parts.scheme == "http" and not allow_http and not is_this_machine(host):
         raise HistoryRequestError(
             f"the base URL `{address}`{source} would send the API key unencrypted: use https, "
-            "or pass `allow_http=True` if you trust the network in between"
+            "or pass `allow_http=True` if you trust the network"
         )
     return address
 
 
 def find_api_key(base_url: str, api_key: str | ApiKey | None) -> ApiKey | None:
-    """Returns the key to log in with: the one given, else that of ``WANDB_API_KEY``, else the host's own.
+    """Returns the key to log in with: the given one, else ``WANDB_API_KEY``, else the one stored for the host.
 
     Args:
         base_url: The server's address.
-        api_key: The key the caller gave, if any.
+        api_key: The key that the caller gave, if any.
 
     Returns:
-        The key and its source, or None when there is none.
+        The key and its source; None if there is none.
 
     Raises:
-        HistoryRequestError: The key contains characters that no key has.
+        HistoryRequestError: The key is empty or contains characters that keys can't have.
 
     Warns:
         CredentialsWarning: The netrc file or a settings file can't be read.
@@ -93,19 +92,20 @@ def find_api_key(base_url: str, api_key: str | ApiKey | None) -> ApiKey | None:
         key = find_key_of_host(base_url)
     if key is not None and not (key.text.isascii() and key.text.isprintable() and key.text and " " not in key.text):
         raise HistoryRequestError(
-            f"the API key from {key.source} is empty or has spaces or other characters that no key has: copy it again"
+            f"the API key from {key.source} is empty, or has spaces or other characters that keys can't have: "
+            "copy it again"
         )
     return key
 
 
 def find_key_of_host(base_url: str) -> ApiKey | None:
-    """Returns the key that is kept for a server: its password in netrc, else that of a settings file for this server.
+    """Returns the key stored for a server: its password in netrc, else the key of a settings file for this server.
 
     Args:
         base_url: The server's address.
 
     Returns:
-        The key and its source, or None when there is none.
+        The key and its source; None if there is none.
 
     Warns:
         CredentialsWarning: The netrc file or a settings file can't be read.
@@ -116,7 +116,7 @@ def find_key_of_host(base_url: str) -> ApiKey | None:
     try:
         files = read_settings_files()
     except HistoryRequestError as error:
-        warnings.warn(f"no API key was looked for there: {error}", CredentialsWarning, stacklevel=2)
+        warnings.warn(f"no API key was read from the settings files: {error}", CredentialsWarning, stacklevel=2)
         return None
     for file in files:
         key = file.values.get("api_key", "").strip()
@@ -128,7 +128,7 @@ def find_key_of_host(base_url: str) -> ApiKey | None:
 
 
 def _find_address() -> tuple[str, str]:
-    """The address that was configured, and where, in words for an error message."""
+    """Returns the configured address, and where it was found, for error messages."""
     given = os.environ.get("WANDB_BASE_URL", "").strip()
     if given:
         return given, " in WANDB_BASE_URL"
@@ -137,7 +137,7 @@ def _find_address() -> tuple[str, str]:
 
 
 def is_this_machine(host: str) -> bool:
-    """Returns True if a host is this machine by its name or address.
+    """Returns True if a host is this machine: ``localhost`` or a loopback address.
 
     Args:
         host: The host, without a port.

@@ -1,4 +1,4 @@
-"""Files of exported histories: downloaded from the addresses that a server gives out, and kept in a cache."""
+"""Files of exported histories: downloads from the addresses that a server returns, and their cache."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from histscan.sources.folders import expand_home, home_folder
 if TYPE_CHECKING:
     import requests
 
-__all__ = ["FileVersion", "cache_folder", "fetch_file"]
+__all__ = ["RemoteVersion", "cache_folder", "fetch_file"]
 
 _OK = 200
 # Another process may still read an older version of a file.
@@ -29,17 +29,17 @@ _OLD_VERSIONS_STAY = 24 * 3600.0
 
 
 def cache_folder() -> Path:
-    """Returns the folder that exported files are kept in.
+    """Returns the cache folder of exported files.
 
     Returns:
-        ``HISTSCAN_CACHE_DIR``, or else ``histscan`` in the user's folder for caches (``XDG_CACHE_HOME``, ``~/.cache``).
-        For a user without a home folder, a temporary folder that is removed when the process ends.
+        ``HISTSCAN_CACHE_DIR``, else ``histscan`` in the user's cache folder (``XDG_CACHE_HOME``, ``~/.cache``). For a
+        user without a home folder, a temporary folder that is removed when the process ends.
     """
     own = os.environ.get("HISTSCAN_CACHE_DIR")
     if own:
         return expand_home(own)
     users = os.environ.get("XDG_CACHE_HOME", "")
-    # The standard has it that a relative path there is to be ignored.
+    # The XDG specification requires relative paths to be ignored.
     if os.path.isabs(users):
         return Path(users) / "histscan"
     home = home_folder()
@@ -48,29 +48,29 @@ def cache_folder() -> Path:
 
 @functools.cache
 def _temporary_folder(process: int) -> Path:
-    """Makes a folder for this process alone: others could put files of their own into one with a known name."""
+    """Makes a private folder for this process: other users could put files into one with a predictable name."""
     folder = Path(tempfile.mkdtemp(prefix="histscan-"))
     atexit.register(_remove_folder, folder, process)
     return folder
 
 
 def _remove_folder(folder: Path, process: int) -> None:
-    # A forked process still has the exit handlers of its parent.
+    # A forked process inherits the exit handlers of its parent.
     if os.getpid() == process:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-class FileVersion:
-    """One version of a file, and where the cache has it.
+class RemoteVersion:
+    """One version of a file on a server, and its path in the cache.
 
     Args:
         parts: The parts of the file's address.
-        headers: Those of an answer that has the file, or part of it.
-        size: The file's size in bytes; None if the server does not tell.
+        headers: The headers of an answer with the file, or part of it.
+        size: The file's size in bytes; None if unknown.
 
     Attributes:
-        tag: What the server calls the version; empty if it does not tell: then it could be any.
-        size: The file's size.
+        tag: The server's name for the version; empty if it has none, and versions can't be told apart.
+        size: The file's size in bytes; None if unknown.
     """
 
     def __init__(self, parts: SplitResult, headers: requests.structures.CaseInsensitiveDict[str], size: int | None):
@@ -81,7 +81,7 @@ class FileVersion:
         self._version = hashlib.sha256(f"{self.tag}\n{size}".encode()).hexdigest()[:16]
 
     def path_in(self, folder: Path) -> Path:
-        """Returns where the version is or will be; the name is made of digits and letters, whatever the address is.
+        """Returns the version's path in the cache. The name is a hash, so that no address can choose a path.
 
         Args:
             folder: The cache.
@@ -89,20 +89,20 @@ class FileVersion:
         return folder / f"{self._address}-{self._version}.parquet"
 
     def find_in(self, folder: Path) -> Path | None:
-        """Returns the file in the cache, if this very version is there.
+        """Returns the file in the cache; None unless exactly this version is there.
 
         Args:
             folder: The cache.
         """
         path = self.path_in(folder)
         with suppress(FileNotFoundError):
-            # One of another size was not written by us.
+            # A file of another size was not written by us.
             if self.tag and self.size is not None and path.stat().st_size == self.size:
                 return path
         return None
 
     def remove_older(self, folder: Path) -> None:
-        """Removes what the cache has of versions that nobody reads any longer.
+        """Removes other versions of the file from the cache, once they are too old to be in use.
 
         Args:
             folder: The cache.
@@ -116,25 +116,25 @@ class FileVersion:
 
 
 def fetch_file(file_requests: FileRequests, folder: Path, *, reuse: bool = True) -> Path:
-    """Downloads a file, unless the very version that the server has is in the cache.
+    """Downloads a file, unless the server's version of it is in the cache.
 
     Args:
-        file_requests: Asks for the file.
+        file_requests: Requests the file.
         folder: The cache.
-        reuse: Whether a file that is in the cache may stay; False downloads it again.
+        reuse: True to use a cached file; False to download it again.
 
     Returns:
         The file in the cache, complete.
 
     Raises:
-        HistoryRequestError: The file can't be had.
+        HistoryRequestError: The file can't be downloaded.
         OSError: The cache can't be written.
     """
 
     def keep(response: requests.Response) -> Path:
         length = response.headers.get("Content-Length", "")
         size = int(length) if length.isdecimal() else None
-        version = FileVersion(file_requests.parts, response.headers, size)
+        version = RemoteVersion(file_requests.parts, response.headers, size)
         found = version.find_in(folder) if reuse else None
         if found is not None:
             return found

@@ -1,8 +1,8 @@
-"""Exported files of which few columns are wanted: only the bytes of these are fetched, by HTTP ranges.
+"""Reads a few columns of an exported file without downloading it all: fetches only their bytes, by HTTP ranges.
 
-The first request is for the file's end, where Parquet has its footer. It tells the size and the version, and whether
-the server gives ranges at all. The footer tells where each column of each row group lies; what is wanted of a row
-group, and lies close together, is fetched at once when the row group is read, and forgotten with it.
+The first request is for the end of the file, where Parquet has its footer. Its answer gives the size and the version,
+and shows whether the server supports ranges. The footer gives the position of each column in each row group. When a
+row group is read, wanted columns that lie close together are fetched in one request, and are freed with the row group.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from histscan.common.steps import STEP
 from histscan.errors import HistoryError
-from histscan.sources.exported_files import FileVersion
+from histscan.sources.exported_files import RemoteVersion
 from histscan.sources.exported_requests import CutShortError, FileRequests
 from histscan.sources.parquet import ParquetSource
 
@@ -30,33 +30,33 @@ _PARTIAL = 206
 _OK = 200
 _UNSATISFIABLE = 416
 
-# As much as pyarrow looks at first, and more than most footers have.
+# As much as pyarrow reads first, and more than most footers have.
 _TAIL = 64 << 10
-# Smaller files are had as fast as a part of them, and are of use to later scans when they are in the cache.
+# Smaller files download as fast as a part of them, and later scans find them in the cache.
 _SMALLEST_SIZE = 4 << 20
-# The whole file is fetched, and kept, where more than this share of it is wanted.
+# If more than this share of a file is wanted, the whole file is downloaded and cached.
 _LARGEST_SHARE = 0.5
-# What lies between wanted columns is fetched too, up to this: it takes less time than another request.
+# Gaps between wanted columns up to this size are fetched too: that takes less time than another request.
 _LARGEST_GAP = 256 << 10
 _MAGIC = b"PAR1"
 _CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18})")
 
 
 def open_by_ranges(file_requests: FileRequests, folder: Path, *, keys: Sequence[str]) -> ParquetSource | None:
-    """Opens an exported file to read some columns of it, if that is less work than to download it.
+    """Opens an exported file to read some columns of it, if that is less work than downloading it.
 
     Args:
-        file_requests: Asks for parts of the file.
-        folder: The cache, which the file is read from if this version of it is there. Nothing is written to it.
-        keys: The keys that are wanted. Steps are read along with them.
+        file_requests: Requests parts of the file.
+        folder: The cache. If it has this version of the file, the file is read from there; nothing is written to it.
+        keys: The wanted keys. Steps are read along with them.
 
     Returns:
-        The file; None if it is to be downloaded: because it is small, or most of it is wanted, or its server gives no
-        ranges, or does not tell versions apart.
+        The file; None if it should be downloaded: because it is small, most of it is wanted, or its server does not
+        support ranges or does not tell versions apart.
 
     Raises:
-        HistoryDecodeError: It is no Parquet file.
-        HistoryRequestError: The end of the file can't be had.
+        HistoryDecodeError: It is not a Parquet file.
+        HistoryRequestError: The end of the file can't be fetched.
         ImportError: pyarrow is not installed.
     """
     tail = _fetch_tail(file_requests)
@@ -71,7 +71,7 @@ def open_by_ranges(file_requests: FileRequests, folder: Path, *, keys: Sequence[
     source = ParquetSource(f"the exported history on {file_requests.host}", remote.open, tail.size)
     columns = {path for key in (STEP, *keys) if (path := source.column_of(key)) is not None}
     for places in source.byte_ranges(columns):
-        # What of several row groups lies close together is still fetched group by group: not all may be asked for.
+        # Parts of different row groups are not joined, even close ones: not all row groups may be read.
         remote.places += _join(places, tail.size)
     remote.places.sort()
     if sum(stop - begin for begin, stop in remote.places) > _LARGEST_SHARE * tail.size:
@@ -83,28 +83,28 @@ class _Tail(NamedTuple):
     """The end of a file.
 
     Attributes:
-        version: Which version it is of.
-        size: The file's size.
+        version: The file's version.
+        size: The file's size in bytes.
         data: The bytes.
     """
 
-    version: FileVersion
+    version: RemoteVersion
     size: int
     data: bytes
 
 
 def _fetch_tail(file_requests: FileRequests) -> _Tail | None:
-    """Fetches the end of a file; None from a server that gives no ranges."""
+    """Fetches the end of a file. Returns None if the server does not support ranges."""
 
     def take(response: requests.Response) -> _Tail | None:
         if response.status_code != _PARTIAL:
-            # Not read any further: with the answer, its connection is closed.
+            # The body is not read: closing the answer closes its connection.
             return None
         begin, stop, size = _range_of(response)
         if stop != size or begin != max(0, size - _TAIL):
             raise CutShortError
         data = _read(file_requests.read(response), stop - begin)
-        return _Tail(FileVersion(file_requests.parts, response.headers, size), size, data)
+        return _Tail(RemoteVersion(file_requests.parts, response.headers, size), size, data)
 
     return file_requests.get({"Range": f"bytes=-{_TAIL}"}, (_OK, _PARTIAL, _UNSATISFIABLE), take)
 
@@ -113,11 +113,11 @@ class _RemoteFile:
     """A file on a server, of which parts are read.
 
     Args:
-        file_requests: Asks for them.
-        tail: The end of it.
+        file_requests: Requests the parts.
+        tail: The end of the file.
 
     Attributes:
-        places: Where what is wanted lies: first byte and end of each part, in order. These are fetched whole.
+        places: First byte and end of each wanted part, in order. Each part is fetched in one request.
     """
 
     def __init__(self, file_requests: FileRequests, tail: _Tail) -> None:
@@ -130,21 +130,21 @@ class _RemoteFile:
         self._read_footer()
 
     def open(self) -> io.RawIOBase:
-        """Opens it, with nothing fetched but the end."""
+        """Opens the file. Only its end has been fetched."""
         return _RangedFile(self)
 
     def _read_footer(self) -> None:
-        """Fetches what the footer has before the bytes that are here."""
+        """Fetches the rest of a footer that is longer than the tail."""
         if len(self.tail) < 8 or self.tail[-4:] != _MAGIC:
             return
         length = int.from_bytes(self.tail[-8:-4], "little") + 8
-        # What is no footer is for pyarrow to say.
+        # pyarrow reports an invalid footer.
         if len(self.tail) < length <= self.size:
             self.tail = self.fetch(self.size - length, self.size)
             self.tail_begin = self.size - length
 
     def place_around(self, begin: int, stop: int) -> tuple[int, int]:
-        """Returns what to fetch for some bytes: the part that has all of them, or just these."""
+        """Returns the range to fetch for some bytes: the wanted part that contains them, else only these bytes."""
         index = bisect_right(self.places, begin, key=lambda place: place[0]) - 1
         if index >= 0 and stop <= self.places[index][1]:
             return self.places[index]
@@ -154,17 +154,17 @@ class _RemoteFile:
         """Fetches bytes.
 
         Args:
-            begin: The first.
+            begin: The first byte.
             stop: The end, exclusive.
 
         Raises:
             HistoryError: The file has changed.
-            HistoryRequestError: They can't be had.
+            HistoryRequestError: They can't be fetched.
         """
 
         def take(response: requests.Response) -> bytes | None:
-            # Not all servers know conditions on ranges, but all tell the version.
-            version = FileVersion(self._requests.parts, response.headers, self.size)
+            # Not all servers support If-Range, but all send the version.
+            version = RemoteVersion(self._requests.parts, response.headers, self.size)
             if response.status_code != _PARTIAL or version.tag != self._tag:
                 return None
             found = _range_of(response)
@@ -178,13 +178,13 @@ class _RemoteFile:
         data = self._requests.get(headers, (_OK, _PARTIAL, _UNSATISFIABLE), take)
         if data is None:
             raise HistoryError(
-                f"the exported history on {self._requests.host} has changed while it was read: scan it again"
+                f"the exported history on {self._requests.host} changed while it was being read: scan it again"
             )
         return data
 
 
 class _RangedFile(io.RawIOBase):
-    """A remote file as pyarrow reads it, from several threads; what was fetched is kept until it is closed.
+    """A remote file for pyarrow, which reads it from several threads. Fetched parts are cached until it is closed.
 
     Args:
         remote: The file.
@@ -193,7 +193,8 @@ class _RangedFile(io.RawIOBase):
     def __init__(self, remote: _RemoteFile) -> None:
         self._remote = remote
         self._position = 0
-        self._kept: list[tuple[int, bytes]] = [(remote.tail_begin, remote.tail)]
+        self._cached: list[tuple[int, bytes]] = [(remote.tail_begin, remote.tail)]
+        # Guards `_cached`, and is held during a fetch, so that no two threads fetch the same part.
         self._lock = threading.Lock()
 
     def readable(self) -> bool:
@@ -218,24 +219,24 @@ class _RangedFile(io.RawIOBase):
         return data
 
     def close(self) -> None:
-        self._kept = []
+        self._cached = []
         super().close()
 
     def _bytes(self, begin: int, stop: int) -> bytes:
         with self._lock:
-            for first, kept in self._kept:
-                if first <= begin and stop <= first + len(kept):
-                    return kept[begin - first : stop - first]
+            for first, part in self._cached:
+                if first <= begin and stop <= first + len(part):
+                    return part[begin - first : stop - first]
             first, end = self._remote.place_around(begin, stop)
             data = self._remote.fetch(first, end)
             if (first, end) == (begin, stop):
                 return data
-            self._kept.append((first, data))
+            self._cached.append((first, data))
             return data[begin - first : stop - first]
 
 
 def _range_of(response: requests.Response) -> tuple[int, int, int]:
-    """First byte and end of what an answer has, and the size of the file."""
+    """Returns first byte and end of an answer's range, and the size of the file."""
     found = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
     if found is None:
         raise CutShortError
@@ -246,7 +247,7 @@ def _range_of(response: requests.Response) -> tuple[int, int, int]:
 
 
 def _read(parts: Iterator[bytes], length: int) -> bytes:
-    """Reads the body of an answer, which has to be of this length."""
+    """Reads the body of an answer, which must have this length."""
     data = bytearray()
     for part in parts:
         data += part
@@ -258,7 +259,7 @@ def _read(parts: Iterator[bytes], length: int) -> bytes:
 
 
 def _join(places: list[tuple[int, int]], size: int) -> list[tuple[int, int]]:
-    """Joins parts of a file that lie close together; of those that are none, reading will tell."""
+    """Joins parts of a file that lie close together. Skips invalid ones: reading them reports the error."""
     joined: list[tuple[int, int]] = []
     for begin, stop in sorted(place for place in places if 0 <= place[0] < place[1] <= size):
         if joined and begin - joined[-1][1] <= _LARGEST_GAP:

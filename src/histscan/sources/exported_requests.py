@@ -1,7 +1,7 @@
 """Requests for the files of exported histories.
 
-Whoever has the address of such a file may read it, so it is treated as a secret: no error tells more of it than its
-host. The API key is not sent along, for these hosts are not the one that it belongs to.
+Anyone with the address of such a file can read it, so the address is a secret: error messages contain only its host.
+The API key is not sent, because these hosts are not the one that it belongs to.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NoReturn, TypeVar
 from urllib.parse import SplitResult, urlsplit
 
 from histscan.errors import HistoryRequestError
-from histscan.sources.cancellation import current_cancellation
+from histscan.sources.cancellation import check_cancelled
 from histscan.sources.certificates import certificates_of_environment
 from histscan.sources.connection_errors import describe_setup
 from histscan.sources.inherited import keep_in_forks
@@ -30,24 +30,24 @@ _PART_SIZE = 1 << 20
 
 
 class CutShortError(Exception):
-    """What was sent is not as long as it was said to be."""
+    """A body does not have the announced length."""
 
 
 class FileRequests:
-    """Asks for one file, or for parts of it; the process may be forked meanwhile.
+    """Requests one file, or parts of it. May be used after a fork.
 
     Args:
-        url: The file's address, which is signed: its query is different each time it is given out.
-        what: What the file has, in words for an error message.
-        allow_http: Whether the address may be one of plain http.
+        url: The file's address. It is signed: its query is different in each answer of the server.
+        what: What the file contains, for error messages.
+        allow_http: Allow an address with plain http.
         timeout: Seconds to wait for a connection, and for each further part of an answer.
-        retries: How many times a failed request is sent again.
+        retries: How many times to retry a failed request.
 
     Attributes:
         parts: The parts of the address.
 
     Raises:
-        HistoryRequestError: The address can't be used.
+        HistoryRequestError: The address is invalid.
     """
 
     def __init__(
@@ -68,42 +68,42 @@ class FileRequests:
 
     def __reduce__(self) -> NoReturn:
         raise TypeError(
-            "the address of an exported file can't be pickled, because it is a secret: pickle the scan or the run"
+            "the address of an exported file is secret and can't be pickled: pickle the scan or the run instead"
         )
 
     @property
     def host(self) -> str:
-        """The host that has the file."""
+        """The host of the file's address."""
         return str(self.parts.hostname)
 
     def get(
         self, headers: Mapping[str, str], accepted: tuple[int, ...], take: Callable[[requests.Response], _Taken]
     ) -> _Taken:
-        """Sends a request, again and again while it fails and may succeed later.
+        """Sends a request, and retries it after transient failures.
 
         Args:
-            headers: What to send beside the usual.
-            accepted: The statuses that are no failures.
-            take: Makes something of an answer with one of these; a `CutShortError` of it is a failure, too.
+            headers: Additional headers.
+            accepted: The statuses that are not failures.
+            take: Reads an answer with one of these statuses. If it raises `CutShortError`, the request is retried.
 
         Returns:
             What `take` returned.
 
         Raises:
-            HistoryRequestError: There is no such answer.
-            RequestCancelledError: Nobody waits for it any longer.
+            HistoryRequestError: All attempts failed, or a retry can't help.
+            RequestCancelledError: The request was cancelled.
         """
         import requests
 
         attempt = 0
         while True:
-            _check_cancelled()
+            check_cancelled()
             try:
                 with self._session().get(
                     self._url,
-                    # Without anything in this place, a password for the host would be looked up in netrc.
+                    # Without an auth object, requests would send the host's password from netrc.
                     auth=lambda request: request,
-                    # The size that is announced is that of the file.
+                    # Without compression, Content-Length is the size of the file.
                     headers={"Accept-Encoding": "identity", **headers},
                     allow_redirects=False,
                     stream=True,
@@ -114,7 +114,7 @@ class FileRequests:
                     wait = self._policy.wait_after_status(attempt, response.status_code, response.headers)
                     failure = f"answered HTTP {response.status_code}"
             except (requests.RequestException, CutShortError, ValueError) as error:
-                # What requests says may have the address in it, so the error is not kept as a cause either.
+                # The text of the error may contain the address, so it is not quoted, nor chained as a cause.
                 setup = describe_setup(error)
                 if setup is None and not isinstance(error, requests.RequestException | CutShortError):
                     raise
@@ -135,10 +135,10 @@ class FileRequests:
             Its parts.
 
         Raises:
-            RequestCancelledError: Nobody waits for it any longer.
+            RequestCancelledError: The request was cancelled.
         """
         for part in response.iter_content(_PART_SIZE):
-            _check_cancelled()
+            check_cancelled()
             yield part
 
     def _session(self) -> requests.Session:
@@ -146,7 +146,7 @@ class FileRequests:
         if session is None:
             import requests
 
-            # Forked: the connections are those of the parent.
+            # A session for each process: a forked one must not use its parent's connections.
             session = self._sessions.setdefault(os.getpid(), requests.Session())
             if self.parts.scheme == "https":
                 session.verify = certificates_of_environment()
@@ -156,15 +156,9 @@ class FileRequests:
 
 
 def _close(process: int, session: requests.Session) -> None:
-    """Closes a session, unless it is that of the process from which this one was forked."""
+    """Closes a session, unless it belongs to the process from which this one was forked."""
     if process == os.getpid():
         session.close()
-
-
-def _check_cancelled() -> None:
-    cancellation = current_cancellation()
-    if cancellation is not None:
-        cancellation.check()
 
 
 def _check_address(url: str, allow_http: bool) -> SplitResult:
@@ -174,7 +168,9 @@ def _check_address(url: str, allow_http: bool) -> SplitResult:
     except ValueError:
         is_usable = False
     if not is_usable or parts.scheme not in ("https", "http"):
-        raise HistoryRequestError("the address of an exported file is none of https")
+        raise HistoryRequestError("the server's address of an exported file is not a valid https:// address")
     if parts.scheme == "http" and not allow_http:
-        raise HistoryRequestError(f"the exported file on {parts.hostname} is not to be had by https")
+        raise HistoryRequestError(
+            f"the exported file on {parts.hostname} is only available by http, which is not encrypted"
+        )
     return parts

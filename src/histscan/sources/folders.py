@@ -1,4 +1,4 @@
-"""The user's folders; a user may have none, as in many containers."""
+"""The user's home folder. A user may have none, as in many containers."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ __all__ = ["expand_home", "home_folder"]
 
 
 def home_folder() -> Path | None:
-    """Returns the user's home folder; None without ``HOME`` and without an entry in the password database."""
+    """Returns the user's home folder; None without ``HOME`` and an entry in the password database."""
     try:
         return Path.home()
     except (RuntimeError, KeyError):
@@ -16,7 +16,7 @@ def home_folder() -> Path | None:
 
 
 def expand_home(path: str) -> Path:
-    """Replaces a leading ``~`` by the user's home folder, if there is one.
+    """Replaces a leading ``~`` with the user's home folder, if there is one.
 
     Args:
         path: A path from an environment variable.

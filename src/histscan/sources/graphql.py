@@ -1,4 +1,4 @@
-"""The GraphQL operations that read history, and how each kind of client runs them."""
+"""The GraphQL operations that read history, and how they run on each kind of client."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ __all__ = [
     "Operation",
     "WandbDocument",
     "is_refusal",
+    "object_member",
     "request_page",
     "run_of",
 ]
@@ -36,16 +37,16 @@ _Page = TypeVar("_Page")
 
 
 class GraphQLClient(Protocol):
-    """What a scan needs of a client that is not one of those it knows."""
+    """What a scan needs from a client that is neither histscan's, wandb's nor gql's."""
 
     def execute(self, document: Any, /, *, variable_values: dict[str, Any]) -> Any:
         """Runs a query and returns the ``data`` of its answer."""
 
 
 class Operation:
-    """A GraphQL operation, parsed only when it is first needed: gql takes long to import.
+    """A GraphQL operation, parsed on first use, because importing gql is slow.
 
-    As a class attribute it reads as gql's document.
+    As a class attribute, it evaluates to gql's document.
 
     Args:
         text: The operation in GraphQL.
@@ -70,7 +71,7 @@ class Operation:
 
     @property
     def wandb_document(self) -> Any:
-        """The operation as wandb's own client takes it, which is an older gql kept within wandb."""
+        """The document for wandb's client, which uses an older gql that is vendored in wandb."""
         if "wandb" not in self._parsed:
             from wandb_gql import gql
 
@@ -79,7 +80,7 @@ class Operation:
 
 
 class WandbDocument:
-    """A class attribute that reads as an operation's document for wandb's own client.
+    """A class attribute that evaluates to an operation's document for wandb's client.
 
     Args:
         operation: The operation.
@@ -130,26 +131,26 @@ def request_page(
     run: str,
     window: str | None,
 ) -> _Page:
-    """Runs an operation and makes a page of the answer.
+    """Runs an operation and makes a page from the answer.
 
     Args:
         client: `histscan.Client`, wandb's ``RetryingClient``, a ``gql.Client`` or one of its sessions, or any object
             with ``execute(document, variable_values=…)``.
         operation: The operation.
-        document: The document to run: the operation's, or what a subclass of a scan puts in its place.
+        document: The document to run: the operation's, or one that a subclass of a scan replaces it with.
         variables: The operation's variables.
-        from_body: Makes a page of an answer's raw body.
-        from_run: Makes a page of the ``run`` object of a parsed answer.
+        from_body: Makes a page from an answer's raw body.
+        from_run: Makes a page from the ``run`` object of a parsed answer.
         run: The run's path, for error messages.
-        window: The page's step window, for error messages; None if they need not name it.
+        window: The page's step window, for error messages; None to leave it out.
 
     Returns:
         What `from_body` or `from_run` returned.
 
     Raises:
-        HistoryError: What kept the page from being read, with run and window. A client's own exceptions pass
-            unchanged, except those of gql and requests; with wandb's client everything is raised as wandb raises it, as
-            a ``wandb.errors.CommError``.
+        HistoryError: The page could not be read; the error has run and window. A client's own exceptions pass
+            unchanged, except those of gql and requests. With wandb's client, every failure is raised as wandb raises
+            it, as a ``wandb.errors.CommError``.
     """
 
     def fetch() -> _Page:
@@ -158,7 +159,7 @@ def request_page(
                 reader = AnswerReader(from_body)
                 return reader.result(client.execute_raw(document, variables, is_whole=reader.is_whole))
             answer = _execute(client, operation, document, variables, from_body)
-            # From wandb's client it may be the page already.
+            # wandb's client may have made the page.
             return answer.page if isinstance(answer, ReadyPage) else from_run(run_of(answer))
         except HistoryError as error:
             if _is_ours(client):
@@ -186,10 +187,10 @@ def request_page(
 
 
 def is_refusal(error: BaseException) -> bool:
-    """Tells whether an exception is of a server that has refused a query, rather than failed to answer.
+    """Returns True if a server refused a query, rather than failed to answer it.
 
     Args:
-        error: What a client of any kind has raised.
+        error: The exception from a client of any kind.
     """
     if isinstance(error, GraphQLResponseError):
         return True
@@ -197,7 +198,7 @@ def is_refusal(error: BaseException) -> bool:
 
 
 def _is_ours(client: object) -> TypeGuard[Client]:
-    """Whether it is a `Client`; told without importing one, which most programs have no use for."""
+    """Returns True for a `Client`, without importing the class, which most programs do not need."""
     return comes_from("histscan", client)
 
 
@@ -215,7 +216,7 @@ def _execute(
     if comes_from("gql", client):
         from gql import GraphQLRequest
 
-        # A request of its own: gql 4 takes variables from the request, which threads must not share.
+        # A new request for each call: gql 4 stores the variables in the request, which threads must not share.
         return client.execute(GraphQLRequest(document, variable_values=variables))
     if _is_wandbs(client):
         if not comes_from("wandb_graphql", document) and document is operation.document:
@@ -232,22 +233,38 @@ def run_of(data: Any) -> Mapping[str, Any]:
 
     Raises:
         ResponseShapeError: It has none.
-        RunNotFoundError: It says that there is no such project or run.
+        RunNotFoundError: There is no such project or run.
     """
     found: Any = data
     for name in ("project", "run"):
         if not isinstance(found, Mapping) or name not in found:
             raise ResponseShapeError(f"the client's answer has no `{name}` but is {one_line(repr(data))}")
-        found = found[name]
-        if found is None:
-            raise RunNotFoundError(f"the server knows no such {name}, or this API key may not see it: check the names")
+        found = object_member(found, name)
+    run: Mapping[str, Any] = found
+    return run
+
+
+def object_member(answer: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """Returns a member of a parsed answer that must be an object.
+
+    Args:
+        answer: The object that has the member.
+        name: ``"project"`` or ``"run"``.
+
+    Raises:
+        ResponseShapeError: It is not an object.
+        RunNotFoundError: It is null or missing, because there is no such project or run.
+    """
+    found = answer.get(name)
+    if found is None:
+        raise RunNotFoundError(f"the server has no such {name}, or this API key has no access to it: check the names")
     if not isinstance(found, Mapping):
-        raise ResponseShapeError(f"`run` in the client's answer is not an object but {type(found).__name__}")
+        raise ResponseShapeError(f"`{name}` in the server's answer is not an object but {type(found).__name__}")
     return found
 
 
 def _request_error(error: Exception) -> HistoryRequestError | None:
-    """Translates an exception of gql or requests; others are their client's own business."""
+    """Converts an exception of gql or requests to ours; returns None for those of other clients."""
     if comes_from("gql", error):
         from gql.transport.exceptions import TransportQueryError, TransportServerError
 

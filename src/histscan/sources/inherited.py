@@ -1,6 +1,7 @@
-"""Connections that a forked process has from its parent, and must leave alone.
+"""Connections that a forked process inherits from its parent, and must not touch.
 
-Even closing them is not safe: a thread of the parent, which the child lacks, may have held the lock of their pool.
+Even closing them is not safe: a thread of the parent, which does not exist in the child, may hold the lock of their
+pool.
 """
 
 from __future__ import annotations
@@ -15,10 +16,10 @@ _inherited: list[object] = []
 
 
 def keep_in_forks(connections: object) -> None:
-    """Keeps a process that is forked from this one from freeing connections.
+    """Keeps connections alive in forked processes, so that none is closed there.
 
     Args:
-        connections: What has them; it is freed in this process as ever.
+        connections: The object that owns them. In this process it is freed as usual.
     """
     _open.add(connections)
 

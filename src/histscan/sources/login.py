@@ -1,4 +1,4 @@
-"""The API key of a client, which may be copied within a process but is only pickled on request."""
+"""The API key of a client. It can be copied within a process, and is only pickled on request."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ __all__ = ["Login"]
 class Login:
     """A client's API key.
 
-    Unpickled without its key, it looks one up as a new client would. It does so when the key is first needed: an error
+    If it was unpickled without its key, it looks one up as a new client would, when the key is first needed: an error
     while unpickling would kill a worker of ``multiprocessing.Pool``, and the pool would wait for it for ever.
 
     Args:
         base_url: The server's address.
         api_key: The key that the caller gave, if any.
-        pickle_key: Whether the key may be pickled.
+        pickle_key: True to include the key in pickles.
 
     Attributes:
-        lost_key: True if there was a key which was not pickled.
+        lost_key: True if there was a key that was not pickled.
 
     Raises:
-        HistoryRequestError: The key cannot be used.
+        HistoryRequestError: The key is invalid.
     """
 
     def __init__(self, base_url: str, api_key: str | ApiKey | None, *, pickle_key: bool = False) -> None:
@@ -46,7 +46,7 @@ class Login:
         return self.__dict__ | {"_key": None, "_is_looked_up": False, "lost_key": lost_key}
 
     def __copy__(self) -> Login:
-        # Nothing of it changes but what is looked up.
+        # Immutable, apart from the lookup of the key.
         return self
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Login:
@@ -57,7 +57,7 @@ class Login:
         """The key; None if there is none.
 
         Raises:
-            HistoryRequestError: The key that was found here cannot be used.
+            HistoryRequestError: The key that was looked up is invalid.
         """
         if not self._is_looked_up:
             self._key = find_api_key(self._base_url, None)
@@ -66,10 +66,10 @@ class Login:
 
     @property
     def advice(self) -> str:
-        """What to do about a refused request, if a key that was not pickled may be why; else empty."""
+        """Advice for the error of a refused request, if the cause may be a key that was not pickled; else empty."""
         if not self.lost_key:
             return ""
-        found = "there is none here" if self.key is None else f"the one from {self.key.source} was sent instead"
+        found = "this process has none" if self.key is None else f"the one from {self.key.source} was sent instead"
         return (
             f"the API key of this client was not pickled, and {found}: set WANDB_API_KEY in this process, or create "
             "the Api or Client with pickle_key=True"

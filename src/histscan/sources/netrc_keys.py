@@ -1,4 +1,4 @@
-"""API keys in netrc files, where ``wandb login`` puts them."""
+"""API keys in netrc files, where ``wandb login`` stores them."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ __all__ = ["find_netrc_key"]
 
 
 def find_netrc_key(base_url: str) -> tuple[str, Path] | None:
-    """Returns the password that the netrc file has for a server.
+    """Returns a server's password from the netrc file.
 
     Args:
-        base_url: The server's address.
+        base_url: The server's address. For W&B's own cloud, either of its two host names matches.
 
     Returns:
-        The password and the file; None if there is none. Of W&B's own cloud, either name will do.
+        The password and the file; None if there is none.
 
     Warns:
         CredentialsWarning: The file can't be read, or has the server without a password.
@@ -37,17 +37,17 @@ def find_netrc_key(base_url: str) -> tuple[str, Path] | None:
     except FileNotFoundError:
         return None
     except netrc.NetrcParseError as error:
-        # What netrc says repeats a word of the file, which may be the password.
-        _warn(f"the netrc file {path} is not in order at line {_line_of(error, path)}: no API key was read from it")
+        # The text of the error is not quoted: it contains a word of the file, which may be the password.
+        _warn(f"the netrc file {path} has a syntax error in line {_line_of(error, path)}: no API key was read from it")
         return None
     except UnicodeDecodeError:
         _warn(f"the netrc file {path} is not text: no API key was read from it")
         return None
     except OSError as error:
-        _warn(f"the netrc file {path} can't be read, nor any API key in it: {error.strerror or error}")
+        _warn(f"the netrc file {path} can't be read ({error.strerror or error}): no API key was read from it")
         return None
     for name in _names_of(base_url):
-        # By exact name only: a `default` entry holds the password of some other service.
+        # Only exact names: a `default` entry holds the password of another service.
         login = hosts.get(name)
         if login is not None and login[2]:
             return login[2], path
@@ -57,13 +57,13 @@ def find_netrc_key(base_url: str) -> tuple[str, Path] | None:
 
 
 def _line_of(error: netrc.NetrcParseError, path: Path) -> int:
-    """The line of a word that netrc did not expect, counted from 1."""
+    """Returns the line of the word that caused the error, counted from 1."""
     number = error.lineno or 1
     word = re.search(r"token '(.*)'$", error.msg)
     lines = path.read_text(errors="replace").splitlines()
-    # Where the word is the last one of its line, netrc has gone on to the next line.
-    has_gone_on = word is not None and (number > len(lines) or word[1] not in lines[number - 1])
-    return max(1, number - has_gone_on)
+    # If the word is the last one of its line, netrc reports the next line.
+    is_next_line = word is not None and (number > len(lines) or word[1] not in lines[number - 1])
+    return max(1, number - is_next_line)
 
 
 def _find_file() -> Path | None:
@@ -73,14 +73,14 @@ def _find_file() -> Path | None:
     home = home_folder()
     if home is None:
         return None
-    # The second is what the file is called on Windows.
+    # `_netrc` is the file's name on Windows.
     return next((path for path in (home / ".netrc", home / "_netrc") if os.path.lexists(path)), None)
 
 
 def _names_of(base_url: str) -> list[str]:
-    """The names that the server's entry may have, the one that wandb writes first."""
+    """Returns the names that the server's entry may have. The one that wandb writes comes first."""
     parts = urlsplit(base_url)
-    # wandb quotes a name as shells do, and Python's netrc takes those quotes for a part of it.
+    # wandb quotes names as shells do, and Python's netrc keeps the quotes as part of the name.
     names = [parts.netloc, shlex.quote(parts.netloc), parts.netloc.lower(), parts.hostname or ""]
     names.append(other_netloc(parts.netloc.lower()) or "")
     return [name for name in dict.fromkeys(names) if name]

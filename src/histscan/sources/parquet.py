@@ -1,4 +1,4 @@
-"""Parquet files of a run's history: reading of them what a scan needs, row group by row group."""
+"""Parquet files of a run's history: reads the columns that a scan needs, row group by row group."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ if TYPE_CHECKING:
 __all__ = ["RUN_METADATA", "ParquetSource", "RowGroup", "import_parquet", "is_json"]
 
 RUN_METADATA = b"histscan.run"
-"""The name of the metadata in which our own exports describe their run."""
+"""The key of the file metadata in which our own exports describe their run."""
 
 
 def import_parquet() -> Any:
-    """Imports pyarrow's reader, or says what to install.
+    """Imports pyarrow's reader.
 
     Returns:
         The module ``pyarrow.parquet``.
 
     Raises:
-        ImportError: pyarrow is not installed.
+        ImportError: pyarrow is not installed; says what to install.
     """
     try:
         import pyarrow.parquet as parquet
@@ -41,11 +41,11 @@ def import_parquet() -> Any:
 
 @dataclass(frozen=True)
 class RowGroup:
-    """Part of a Parquet file.
+    """A row group of a Parquet file.
 
     Attributes:
-        index: Which one of the file's it is.
-        rows: How many rows it has.
+        index: Its index in the file.
+        rows: Its number of rows.
         first_step: Its lowest step.
         last_step: Its highest step.
     """
@@ -61,10 +61,10 @@ class _LocalFile:
     """Opens one version of a file.
 
     Attributes:
-        path: The file, from the root on: the current folder may be another one when it is opened.
-        name: What errors call it.
+        path: The absolute path: the working folder may have changed when the file is opened.
+        name: The file's name in error messages.
         size: Its size in bytes.
-        modified: When it was modified, in nanoseconds.
+        modified: When it was modified, in nanoseconds since 1970.
     """
 
     path: Path
@@ -82,23 +82,23 @@ class _LocalFile:
 
         status = self.path.stat()
         if (status.st_size, status.st_mtime_ns) != (self.size, self.modified):
-            raise HistoryError("the file has changed since it was opened: open it again", run=self.name)
-        # Never mapped: a file that is cut short while it is read gives an error, not a signal.
+            raise HistoryError("the file changed after it was opened: open it again", run=self.name)
+        # Never memory-mapped: a file that is truncated while it is read must raise an error, not a signal.
         return pyarrow.OSFile(str(self.path))
 
 
 class ParquetSource:
-    """One Parquet file of a history, of which only the footer has been read.
+    """One Parquet file of a history. Creating it reads only the footer.
 
     Args:
-        name: What errors call it.
-        opener: Opens it, as a path or an object that pyarrow can read from at any place. It is called for each row
-            group that is read.
-        size: Its size in bytes, for progress.
+        name: The file's name in error messages.
+        opener: Opens the file, as a path or a seekable object that pyarrow can read. It is called for each row group
+            that is read.
+        size: The file's size in bytes, for progress.
 
     Raises:
-        HistoryDecodeError: It is no Parquet file, or a damaged one.
-        HistoryError: It has no steps.
+        HistoryDecodeError: It is not a Parquet file, or is corrupt.
+        HistoryError: It has no column of steps.
         ImportError: pyarrow is not installed.
         OSError: It can't be opened.
     """
@@ -115,41 +115,41 @@ class ParquetSource:
             self._metadata = file.metadata
             self.schema = file.schema_arrow
         if STEP not in self.schema.names:
-            raise HistoryError(f"no exported history: it has no column {STEP}", run=name)
+            raise HistoryError(f"not an exported history: the file has no column {STEP}", run=name)
         kind = self.schema.field(STEP).type
         if not (self.is_own_export or pyarrow.types.is_integer(kind) or pyarrow.types.is_floating(kind)):
-            raise HistoryError(f"no exported history: its column {STEP} is of type {kind}", run=name)
+            raise HistoryError(f"not an exported history: the column {STEP} is of type {kind}, not numbers", run=name)
 
     @classmethod
     def of_file(cls, path: Path) -> ParquetSource:
-        """Makes the source that a file is.
+        """Opens a local file.
 
         Args:
             path: The file.
 
         Returns:
-            The source.
+            The source, which raises a `HistoryError` if the file changes later.
         """
         opener = _LocalFile.at(path)
         return cls(str(path), opener, opener.size)
 
     @property
     def metadata(self) -> dict[bytes, bytes]:
-        """The file's own pairs of metadata."""
+        """The key-value metadata of the file."""
         return self._metadata.metadata or {}
 
     @property
     def is_own_export(self) -> bool:
-        """True for a file that histscan wrote of a run."""
+        """True if histscan wrote the file."""
         return RUN_METADATA in self.metadata
 
     @cached_property
     def row_steps(self) -> list[array[int]] | None:
-        """The step of each row of each row group, where the column of steps is not enough to tell.
+        """The step of each row of each row group, if the column of steps does not give them.
 
-        A log may have rows whose ``_step`` is no whole number, and an export keeps all its rows: the step of such a
-        row is the one after the row before. None where each row of the column has an integer, or the file was written
-        by others, who leave the cell of a row empty to say that it has no step.
+        A log may have rows whose ``_step`` is not a whole number, and an export keeps all rows: the step of such a
+        row is that of the row before, plus one. None if each row of the column has an integer, or if others wrote the
+        file: they use a null for a row without a step.
         """
         import pyarrow
 
@@ -183,7 +183,7 @@ class ParquetSource:
 
     @property
     def rows(self) -> int:
-        """How many rows the file has."""
+        """The number of rows in the file."""
         return int(self._metadata.num_rows)
 
     def _open(self) -> _OpenFile:
@@ -208,13 +208,13 @@ class ParquetSource:
             else:
                 bounds = self._bounds(index)
             if bounds is not None:
-                # Floats may be infinite; what kind of steps these are is for the reader of the rows to say.
+                # Floats may be infinite. The reader of the rows rejects steps of the wrong kind.
                 first, last = (int(min(max(bound, -sys.maxsize), sys.maxsize)) for bound in bounds)
                 groups.append(RowGroup(index, group.num_rows, first, last))
         return groups
 
     def _bounds(self, index: int) -> tuple[Any, Any] | None:
-        """Looks at the steps themselves, where there are no statistics of them."""
+        """Computes the lowest and the highest step of a row group from its rows, for files without statistics."""
         import pyarrow.compute as compute
 
         with self._open() as file:
@@ -225,26 +225,26 @@ class ParquetSource:
         return None if bounds["min"] is None else (bounds["min"], bounds["max"])
 
     def column_of(self, key: str) -> str | None:
-        """Finds the column that a key means, or the member of a struct.
+        """Finds the column, or the member of a struct, for a key.
 
         Args:
-            key: The key, which may be dotted to reach into structs and JSON text.
+            key: The key. A dotted key reaches into structs and JSON text.
 
         Returns:
-            Its path in the file; None where the file has none.
+            The column's path in the file; None if there is none.
         """
         found = _find_below(self.schema, key.split("."))
         return None if found is None else ".".join(found)
 
     def byte_ranges(self, columns: Container[str]) -> list[list[tuple[int, int]]]:
-        """Tells where in the file columns lie.
+        """Returns the positions of columns in the file.
 
         Args:
-            columns: Their paths, as `column_of` finds them.
+            columns: Their paths, from `column_of`.
 
         Returns:
-            For each row group, first byte and end of each of these columns and of what is in them. These are the
-            footer's claims: they may lie anywhere.
+            For each row group, first byte and end of each leaf column within these columns. The numbers come from the
+            footer, unchecked: they may be outside the file.
         """
         found = []
         for index in range(self._metadata.num_row_groups):
@@ -271,7 +271,7 @@ class ParquetSource:
             Its batches.
 
         Raises:
-            HistoryDecodeError: It is damaged.
+            HistoryDecodeError: It is corrupt.
         """
         with self._open() as file:
             batches: list[pyarrow.RecordBatch] = file.read_row_group(group.index, columns).to_batches()
@@ -279,14 +279,14 @@ class ParquetSource:
 
 
 class _OpenFile:
-    """A Parquet file while it is read; what pyarrow has to complain of becomes an error of ours."""
+    """A Parquet file while it is read. Errors of pyarrow become ours."""
 
     def __init__(self, name: str, source: Any, metadata: Any) -> None:
         self._name = name
         self._source = source
         try:
-            with _Complaints(name, "it is no Parquet file, or not all of one"):
-                # Buffering ahead would read small columns that nobody asked for, too.
+            with _PyarrowErrors(name, "it is not a Parquet file, or is not complete"):
+                # Pre-buffering would also read small columns that are not wanted.
                 self._file = import_parquet().ParquetFile(source, metadata=metadata, pre_buffer=False)
         except BaseException:
             self._close_source()
@@ -298,11 +298,11 @@ class _OpenFile:
 
     @property
     def schema_arrow(self) -> Any:
-        with _Complaints(self._name, "its schema can't be read"):
+        with _PyarrowErrors(self._name, "its schema can't be read"):
             return self._file.schema_arrow
 
     def read_row_group(self, index: int, columns: Sequence[str] | None) -> Any:
-        with _Complaints(self._name, "it is damaged", page=f"row group {index}"):
+        with _PyarrowErrors(self._name, "it is corrupt", page=f"row group {index}"):
             return self._file.read_row_group(index, columns=None if columns is None else list(columns))
 
     def __enter__(self) -> _OpenFile:
@@ -313,13 +313,13 @@ class _OpenFile:
         self._close_source()
 
     def _close_source(self) -> None:
-        # A path, which pyarrow opens and closes itself, is a source, too.
+        # The source may be a path, which pyarrow opens and closes itself.
         if hasattr(self._source, "close"):
             self._source.close()
 
 
-class _Complaints:
-    """Makes errors of ours of pyarrow's."""
+class _PyarrowErrors:
+    """Converts pyarrow's exceptions to `HistoryDecodeError`."""
 
     def __init__(self, name: str, reason: str, page: str | None = None) -> None:
         self._name = name
@@ -332,14 +332,14 @@ class _Complaints:
     def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
         import pyarrow
 
-        # A file that can't be read says so by an error number; pyarrow raises an OSError without for bad contents.
+        # pyarrow raises an OSError without an error number for bad contents, and with one if the file can't be read.
         if isinstance(error, pyarrow.ArrowException) or (isinstance(error, OSError) and error.errno is None):
             text = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise HistoryDecodeError(f"{self._reason}: {text}", run=self._name, page=self._page) from error
 
 
 def _find_below(fields: Any, names: list[str]) -> list[str] | None:
-    """Finds what dotted names mean, the longest first, as the rows' decoder does."""
+    """Resolves dotted names to a path of fields. Tries the longest names first, as the decoder of rows does."""
     import pyarrow
 
     for length in range(len(names), 0, -1):
@@ -359,13 +359,13 @@ def _find_below(fields: Any, names: list[str]) -> list[str] | None:
 
 
 def is_json(field: Any) -> bool:
-    """Tells whether a field of a schema is JSON text.
+    """Returns True if a field of a schema is JSON text.
 
     Args:
         field: The ``pyarrow.Field``.
 
     Returns:
-        Whether it is of Arrow's extension type ``arrow.json``, whether or not this pyarrow knows it.
+        True for Arrow's extension type ``arrow.json``, even if this pyarrow does not support it.
     """
     return (
         getattr(field.type, "extension_name", None) == "arrow.json"

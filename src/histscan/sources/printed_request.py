@@ -1,7 +1,7 @@
-"""GraphQL requests whose query is printed once.
+"""GraphQL requests whose query text is cached.
 
-gql prints a query from its syntax tree each time it is sent, which takes longer than all else that a client does for a
-small answer.
+gql prints a query from its syntax tree for each request, which takes longer than everything else that a client does
+for a small answer.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ __all__ = ["PrintedRequest"]
 
 
 class PrintedRequest(GraphQLRequest):
-    """A request without variables, to make those with variables of.
+    """A request without variables, from which requests with variables are made.
 
     Args:
         text: The query in GraphQL.
@@ -27,7 +27,7 @@ class PrintedRequest(GraphQLRequest):
         self._printed = print_ast(self.document)
 
     def with_variables(self, variable_values: dict[str, Any] | None) -> PrintedRequest:
-        """Returns the request with variables.
+        """Returns a copy of the request with variables.
 
         Args:
             variable_values: The variables.
@@ -38,5 +38,5 @@ class PrintedRequest(GraphQLRequest):
 
     @property
     def payload(self) -> dict[str, Any]:
-        """What is sent."""
+        """The JSON object to send."""
         return {"query": self._printed} | ({"variables": self.variable_values} if self.variable_values else {})

@@ -1,4 +1,4 @@
-"""How often a request is sent again, and how long to wait before: a few times, never longer than a bound."""
+"""Retries: which failures are transient, how often to retry, and how long to wait before each retry."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from typing import NamedTuple
 
 from histscan.sources.cancellation import current_cancellation
 
-__all__ = ["RetryPolicy", "pause", "wait_asked_for"]
+__all__ = ["RetryPolicy", "pause", "requested_wait"]
 
-# A server that is busy or restarting answers with these; others would fail the same way again. From 520 on they are of
-# proxies that could not reach the server.
-_PASSING_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504, 507, *range(520, 531)})
-# A reset of a rate limit beyond this many seconds is a point in time: seconds since 1970, or milliseconds.
+# The statuses of busy or restarting servers; with any other, a retry would fail in the same way. Those from 520 on are
+# sent by proxies that could not reach the server.
+_TRANSIENT_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504, 507, *range(520, 531)})
+# From these values on, the reset of a rate limit is a point in time: seconds since 1970, or milliseconds.
 _EPOCH_SECONDS, _EPOCH_MILLISECONDS = 1e9, 1e12
 
 
 class RetryPolicy(NamedTuple):
-    """When to send a failed request again.
+    """When to retry a failed request.
 
     Args:
-        retries: How many times a request may be sent again.
-        first_wait: Seconds before the first retry, at most; doubled for each one after. Chance takes up to half of a
-            wait off, so that many who failed together do not come back together.
-        longest_wait: Seconds that one wait may last. A server that asks for more gets no retry at all.
+        retries: The most retries of one request.
+        first_wait: Seconds before the first retry; doubled for each further one (exponential backoff). Each wait is
+            shortened at random by up to half (jitter), so that requests that failed together are not retried together.
+        longest_wait: The most seconds of one wait. If a server requests a longer one, there is no retry.
     """
 
     retries: int = 4
@@ -33,10 +33,10 @@ class RetryPolicy(NamedTuple):
     longest_wait: float = 60.0
 
     def wait_after_failure(self, attempt: int) -> float | None:
-        """Returns the seconds to wait after a connection failed, or None to give up.
+        """Returns the seconds to wait after a failed connection; None to give up.
 
         Args:
-            attempt: How many times the request was sent before, from 0.
+            attempt: The number of the failed attempt, from 0.
         """
         if attempt >= self.retries:
             return None
@@ -44,30 +44,30 @@ class RetryPolicy(NamedTuple):
         return wait * (0.5 + 0.5 * random())  # noqa: S311 - nothing to keep secret
 
     def wait_after_status(self, attempt: int, status: int, headers: Mapping[str, str]) -> float | None:
-        """Returns the seconds to wait after the server answered with an error, or None to give up.
+        """Returns the seconds to wait after an answer with an error status; None to give up.
 
         Args:
-            attempt: How many times the request was sent before, from 0.
+            attempt: The number of the failed attempt, from 0.
             status: The HTTP status.
-            headers: The answer's headers, whatever their case.
+            headers: The answer's headers, as a case-insensitive mapping.
         """
         wait = self.wait_after_failure(attempt)
-        if wait is None or status not in _PASSING_STATUSES:
+        if wait is None or status not in _TRANSIENT_STATUSES:
             return None
-        asked = wait_asked_for(headers)
-        if asked is None:
+        requested = requested_wait(headers)
+        if requested is None:
             return wait
-        return asked if asked <= self.longest_wait else None
+        return requested if requested <= self.longest_wait else None
 
 
 def pause(seconds: float) -> None:
-    """Waits; the one place where a request's thread sleeps.
+    """Sleeps until the time is over or the thread's request is cancelled.
 
     Args:
         seconds: How long.
 
     Raises:
-        RequestCancelledError: The request was called off meanwhile.
+        RequestCancelledError: The request was cancelled.
     """
     cancellation = current_cancellation()
     if cancellation is None:
@@ -76,14 +76,14 @@ def pause(seconds: float) -> None:
         cancellation.pause(seconds)
 
 
-def wait_asked_for(headers: Mapping[str, str]) -> float | None:
-    """Returns the seconds that a server asks for: its rate limit's reset once that is used up, else ``Retry-After``.
+def requested_wait(headers: Mapping[str, str]) -> float | None:
+    """Returns the delay that a server requests: until its exceeded rate limit is reset, else that of ``Retry-After``.
 
     Args:
-        headers: The answer's headers, whatever their case.
+        headers: The answer's headers, as a case-insensitive mapping.
 
     Returns:
-        The seconds; None if it asks for none.
+        The seconds to wait; None if the server requests no delay.
     """
     if headers.get("RateLimit-Remaining", "").strip() == "0":
         reset = _seconds(headers.get("RateLimit-Reset", ""))
@@ -91,17 +91,17 @@ def wait_asked_for(headers: Mapping[str, str]) -> float | None:
             reset = max(0.0, (reset / 1000 if reset >= _EPOCH_MILLISECONDS else reset) - time())
         if reset is not None:
             return reset
-    asked = headers.get("Retry-After", "")
-    seconds = _seconds(asked)
+    retry_after = headers.get("Retry-After", "")
+    seconds = _seconds(retry_after)
     if seconds is not None:
         return seconds
     from email.utils import mktime_tz, parsedate_tz
 
     try:
-        until = parsedate_tz(asked)
+        until = parsedate_tz(retry_after)
         return None if until is None else max(0.0, mktime_tz(until) - time())
     except (ArithmeticError, LookupError, TypeError, ValueError):
-        # A date that is none, such as one in the year 99999.
+        # An invalid date, such as one in the year 99999.
         return None
 
 

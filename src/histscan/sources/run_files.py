@@ -1,4 +1,4 @@
-"""Files that a server keeps beside a run's history, such as ``output.log``."""
+"""Files that a server stores for a run, such as ``output.log``."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from histscan.errors import HistoryError, ResponseShapeError
 from histscan.sources.exported_requests import FileRequests
-from histscan.sources.run_queries import RUN_FILE, ask_run
+from histscan.sources.run_queries import RUN_FILE, request_run
 
 if TYPE_CHECKING:
     import requests
@@ -18,29 +18,29 @@ if TYPE_CHECKING:
 __all__ = ["fetch_run_file"]
 
 _FOUND, _MISSING = 200, 404
-# What is larger goes to the disk.
+# Larger files are written to disk.
 _MOST_IN_MEMORY = 8 << 20
 
 
 def fetch_run_file(client: Client, entity: str, project: str, run: str, name: str) -> IO[bytes] | None:
-    """Downloads a file of a run. The API key is not sent along: the file's address is signed.
+    """Downloads a file of a run. The API key is not sent, because the file's address is signed.
 
     Args:
-        client: Asks the server where the file is.
-        entity: Whose project it is.
-        project: The project's name.
+        client: Requests the file's address from the server.
+        entity: The run's entity.
+        project: The run's project.
         run: The run's id.
         name: The file's name.
 
     Returns:
-        The file, open for reading at its beginning; None if the run has no such file. It is on disk only while it is
-        open, and under no name.
+        A temporary file, open for reading at its beginning; None if the run has no such file. The caller must close
+        it, which also deletes it.
 
     Raises:
         HistoryRequestError: There is no answer, or the file can't be downloaded.
-        RunNotFoundError: The server knows no such run.
+        RunNotFoundError: The server has no such run.
     """
-    answer = ask_run(client, RUN_FILE, entity, project, run, file=name)
+    answer = request_run(client, RUN_FILE, entity, project, run, file=name)
     url = _address(answer.get("files"), name)
     if url is None:
         return None
@@ -72,13 +72,13 @@ def fetch_run_file(client: Client, entity: str, project: str, run: str, name: st
 
 
 def _address(files: Any, name: str) -> str | None:
-    """Finds a file's address in an answer; None where the answer has no such file, or an empty one."""
+    """Finds a file's address in an answer; None if the answer has no such file, or an empty one."""
     try:
         nodes = [edge["node"] for edge in files["edges"]]
         for node in nodes:
-            # A server may list a file that was asked for by name although nothing was ever uploaded.
+            # A server may list a requested file although nothing was uploaded.
             if isinstance(node, Mapping) and node["name"] == name and int(node["sizeBytes"] or 0):
                 return str(node["directUrl"] or node["url"])
     except (KeyError, TypeError, ValueError):
-        raise ResponseShapeError("the server's answer is no list of files") from None
+        raise ResponseShapeError("the server's answer is not a list of files") from None
     return None

@@ -1,4 +1,4 @@
-"""The GraphQL operations that find runs and describe them."""
+"""The GraphQL operations that list and describe runs."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from histscan.errors import HistoryError, ResponseShapeError, RunNotFoundError
-from histscan.sources.graphql import Operation
+from histscan.errors import HistoryError, ResponseShapeError
+from histscan.sources.graphql import Operation, object_member
 
 if TYPE_CHECKING:
     from histscan.sources.client import Client
@@ -24,12 +24,12 @@ __all__ = [
     "SAMPLED_KEYS",
     "SAMPLED_ROWS",
     "VIEWER",
-    "ask_project",
-    "ask_run",
     "parse_object",
+    "request_project",
+    "request_run",
 ]
 
-# What a list of runs tells of each. Config and summary may be large: they are asked for run by run, when needed.
+# The fields of each run in a list. Config and summary may be large: they are requested for one run, when needed.
 _OUTLINE = """
     name
     displayName
@@ -122,7 +122,7 @@ SAMPLED_ROWS = Operation(
     """
 )
 
-# Under the name that pages of history have, so that they are read as such.
+# Named `history`, so that pages of history can read it.
 SAMPLED_EVENTS = Operation(
     """
     query SampledEvents($entity: String!, $project: String!, $run: String!, $samples: Int!) {
@@ -155,7 +155,7 @@ SAMPLED_KEYS = Operation(
     """
 )
 
-# The steps of the rows that are in none of the files come along.
+# Includes the steps of the rows that are not in the files yet.
 EXPORTED_FILES = Operation(
     """
     query ExportedFiles($entity: String!, $project: String!, $run: String!) {
@@ -171,13 +171,15 @@ EXPORTED_FILES = Operation(
 VIEWER = Operation("query Viewer { viewer { entity } }")
 
 
-def ask_project(client: Client, operation: Operation, entity: str, project: str, **variables: Any) -> Mapping[str, Any]:
-    """Asks about a project.
+def request_project(
+    client: Client, operation: Operation, entity: str, project: str, **variables: Any
+) -> Mapping[str, Any]:
+    """Requests data of a project.
 
     Args:
-        client: Who asks.
-        operation: What to ask, with variables ``entity`` and ``project``.
-        entity: Whose project it is.
+        client: The client.
+        operation: The operation, with the variables ``entity`` and ``project``.
+        entity: The project's entity.
         project: The project's name.
         variables: The operation's other variables.
 
@@ -185,28 +187,28 @@ def ask_project(client: Client, operation: Operation, entity: str, project: str,
         The answer's ``project``.
 
     Raises:
-        HistoryError: There is no answer, or not of that kind.
+        HistoryError: There is no answer, or its shape is wrong.
         RunNotFoundError: There is no such project.
     """
     try:
         data = client.execute(operation.document, {"entity": entity, "project": project, **variables})
-        return _member(data, "project")
+        return object_member(data, "project")
     except HistoryError as error:
         client.add_advice(error)
         error.add_location(run="/".join([entity, project, *([variables["run"]] if "run" in variables else [])]))
         raise
 
 
-def ask_run(
+def request_run(
     client: Client, operation: Operation, entity: str, project: str, run: str, **variables: Any
 ) -> Mapping[str, Any]:
-    """Asks about a run.
+    """Requests data of a run.
 
     Args:
-        client: Who asks.
-        operation: What to ask, with variables ``entity``, ``project`` and ``run``.
-        entity: Whose project it is.
-        project: The project's name.
+        client: The client.
+        operation: The operation, with the variables ``entity``, ``project`` and ``run``.
+        entity: The run's entity.
+        project: The run's project.
         run: The run's id.
         variables: The operation's other variables.
 
@@ -214,12 +216,12 @@ def ask_run(
         The answer's ``run``.
 
     Raises:
-        HistoryError: There is no answer, or not of that kind.
+        HistoryError: There is no answer, or its shape is wrong.
         RunNotFoundError: There is no such project or run.
     """
-    answer = ask_project(client, operation, entity, project, run=run, **variables)
+    answer = request_project(client, operation, entity, project, run=run, **variables)
     try:
-        return _member(answer, "run")
+        return object_member(answer, "run")
     except HistoryError as error:
         client.add_advice(error)
         error.add_location(run=f"{entity}/{project}/{run}")
@@ -227,35 +229,26 @@ def ask_run(
 
 
 def parse_object(value: Any, name: str) -> dict[str, Any]:
-    """Reads a field that is an object, as JSON text or as it is.
+    """Reads a field that is an object, or the JSON text of one.
 
     Args:
-        value: What the server sent; null is an object without members.
+        value: The field's value; None means an empty object.
         name: The field's name, for the error message.
 
     Returns:
         The object.
 
     Raises:
-        ResponseShapeError: It is none.
+        ResponseShapeError: It is not an object.
     """
     if value is None:
         return {}
     if isinstance(value, str):
         try:
-            # Control characters that stand in strings as they are have been seen there.
+            # Not strict: servers have sent unescaped control characters in strings.
             value = json.loads(value, strict=False)
         except (ValueError, RecursionError) as error:
             raise ResponseShapeError(f"`{name}` in the server's answer is not JSON: {error}") from None
     if not isinstance(value, dict):
         raise ResponseShapeError(f"`{name}` in the server's answer is not an object but {type(value).__name__}")
     return value
-
-
-def _member(answer: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    found = answer.get(name)
-    if found is None:
-        raise RunNotFoundError(f"the server knows no such {name}, or this API key may not see it: check the names")
-    if not isinstance(found, Mapping):
-        raise ResponseShapeError(f"`{name}` in the server's answer is not an object but {type(found).__name__}")
-    return found

@@ -1,4 +1,4 @@
-"""The addresses of W&B's own servers, and how the address of a server's API and that of its pages are related.
+"""The addresses of W&B's own servers, and the relation between the addresses of a server's API and its web pages.
 
 W&B's public cloud has two names, ``api.wandb.ai`` and, since wandb 0.31.0, ``api.forge.coreweave.com``. Keys, runs and
 projects are the same under both.
@@ -22,10 +22,10 @@ __all__ = [
     "run_url",
 ]
 
-# Every release of wandb can talk to it, and firewalls know it; 0.31.0 has the other name as its default.
+# Every release of wandb supports it, and firewalls allow it; the default of 0.31.0 is the other name.
 DEFAULT_BASE_URL = "https://api.wandb.ai"
 
-# By the host of the pages: both hosts of the API.
+# Host of the web pages → both hosts of the API.
 _CLOUDS = {
     "forge.coreweave.com": ("api.forge.coreweave.com", "api.wandb.ai"),
     "qa.forge.coreweave.com": ("api.qa.forge.coreweave.com", "api.qa.wandb.ai"),
@@ -36,16 +36,16 @@ _FORGE_PAGES_PATH = "/wandb"
 
 
 def check_is_api(address: str) -> str:
-    """Refuses the address of W&B's pages in place of that of its API.
+    """Rejects the address of W&B's web pages where that of the API is needed.
 
     Args:
         address: A server's address, without a slash at its end.
 
     Returns:
-        The address, or that of the API itself where it is one of W&B's proxies.
+        The address; for a proxy of W&B, the address of the API behind it.
 
     Raises:
-        HistoryRequestError: It is the address of pages, or one of plain http; the right one is named.
+        HistoryRequestError: It is the address of web pages, or has plain http; the message has the right address.
     """
     parts = urlsplit(address)
     host = parts.hostname or ""
@@ -64,13 +64,11 @@ def check_is_api(address: str) -> str:
 
 
 def _is_page(address: str, right: str) -> HistoryRequestError:
-    return HistoryRequestError(
-        f"the base URL `{address}` is the address of pages for a browser: the API is at {right}, pass that"
-    )
+    return HistoryRequestError(f"the base URL `{address}` is the address of web pages: pass that of the API, {right}")
 
 
 def app_url(base_url: str) -> str:
-    """Returns the address of a server's pages, as wandb 0.31.0 does: ``WANDB_APP_URL``, or what follows from the API's.
+    """Returns the address of a server's web pages, as wandb 0.31.0 does: ``WANDB_APP_URL``, else from that of the API.
 
     Args:
         base_url: The address of the API.
@@ -90,7 +88,7 @@ def app_url(base_url: str) -> str:
 
 
 def run_url(base_url: str, path: Sequence[str]) -> str:
-    """Makes the address of a run's page, for a browser.
+    """Returns the address of a run's web page.
 
     Args:
         base_url: The address of the API.
@@ -104,10 +102,10 @@ def run_url(base_url: str, path: Sequence[str]) -> str:
 
 
 def api_of_page_host(host: str) -> str | None:
-    """Returns the address of the API behind pages of W&B's cloud.
+    """Returns the address of the API that belongs to web pages of W&B's cloud.
 
     Args:
-        host: The host in a page's address.
+        host: The host of the pages.
 
     Returns:
         The address; None for all other hosts.
@@ -118,11 +116,11 @@ def api_of_page_host(host: str) -> str | None:
 
 
 def is_same_server(base_url: str, other: str) -> bool:
-    """Returns True if two addresses are the same, or are both names of one of W&B's clouds.
+    """Returns True if two addresses are equal, or are the two names of one of W&B's clouds.
 
     Args:
         base_url: The address of an API.
-        other: Another one.
+        other: The address of another API.
     """
     return base_url == other or _pages_host(base_url) == _pages_host(other) is not None
 

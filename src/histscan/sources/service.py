@@ -1,7 +1,7 @@
-"""Requests to a wandb service (wandb-core, or anything that speaks its messages).
+"""Requests to a wandb service: wandb-core, or any object that takes its messages.
 
-A wandb service gets messages of the installed wandb, whose envelopes are numbered differently from release to release;
-any other object gets those of `histscan.proto`.
+wandb's own service is sent messages of the installed wandb, because the field numbers of its envelopes differ between
+releases. Any other object is sent those of `histscan.proto`.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from typing import Any, Protocol
 
 from histscan.common.process_lock import ProcessLock
 from histscan.errors import HistoryRequestError, ResponseShapeError
-from histscan.sources.cancellation import current_cancellation
+from histscan.sources.cancellation import check_cancelled
 from histscan.sources.cleanup import call_when_collected
 from histscan.sources.origins import comes_from
 
 __all__ = [
     "HistoryService",
-    "Turns",
+    "RequestLock",
     "end_scan",
     "end_scan_when_collected",
     "page_bytes",
@@ -29,53 +29,51 @@ __all__ = [
 
 
 class HistoryService(Protocol):
-    """What a scan needs of a service."""
+    """What a scan needs from a service."""
 
     def send_api_request(self, request: Any, /) -> Any:
         """Answers an ``ApiRequest`` with an ``ApiResponse``, or a ``RawApiResponse``."""
 
 
-class Turns:
-    """Has the requests of one scan made one after the other, whichever threads make them.
+class RequestLock:
+    """Guards the service: it processes the requests of one scan one at a time, from whichever threads they come.
 
-    wandb-core before 0.26.0 dies of two at once. There may be two: a request that nobody waits for any longer, since
-    the scan started over or was collected, can't be called off.
+    wandb-core before 0.26.0 crashes if it gets two at once. Two may happen because a request that has been sent can't
+    be cancelled: it goes on after its scan has started over or was collected.
     """
 
     def __init__(self) -> None:
         self._lock = ProcessLock()
 
     @contextlib.contextmanager
-    def take(self) -> Iterator[None]:
-        """Waits until no other thread is at it.
+    def hold(self) -> Iterator[None]:
+        """Holds the lock for a ``with`` block.
 
         Yields:
-            Nothing; the next thread's turn is when the block ends.
+            Nothing.
 
         Raises:
-            RequestCancelledError: The request was called off meanwhile.
+            RequestCancelledError: The request was cancelled while it waited for the lock.
         """
         with self._lock:
-            cancellation = current_cancellation()
-            if cancellation is not None:
-                cancellation.check()
+            check_cancelled()
             yield
 
     def call(self, function: Callable[..., object], *arguments: Any) -> None:
-        """Calls a function when it is its turn.
+        """Calls a function with the lock held.
 
         Args:
-            function: What to call.
+            function: The function.
             *arguments: Its arguments.
         """
-        with self.take():
+        with self.hold():
             function(*arguments)
 
 
 def start_scan(
     service: HistoryService, *, entity: str, project: str, run_id: str, keys: Sequence[str] | None, use_cache: bool
 ) -> int:
-    """Has the service get a run's history ready.
+    """Starts a scan of a run's history in the service.
 
     Args:
         service: The service.
@@ -83,18 +81,18 @@ def start_scan(
         project: The run's project.
         run_id: The run's id.
         keys: The keys of each row; None means all.
-        use_cache: Whether the service may use history files that it downloaded before.
+        use_cache: Whether the service may use the history files in its cache.
 
     Returns:
-        The number by which the service knows the scan.
+        The service's number for the scan.
 
     Raises:
         HistoryRequestError: The service reports an error.
-        ResponseShapeError: The service answered something else.
+        ResponseShapeError: The answer is of the wrong kind.
     """
     messages = _messages_for(service)
     init = messages.ScanRunHistoryInit(entity=entity, project=project, run_id=run_id, keys=keys, use_cache=use_cache)
-    answer = _ask(service, messages.ReadRunHistoryRequest(scan_run_history_init=init), "scan_run_history_init")
+    answer = _request(service, messages.ReadRunHistoryRequest(scan_run_history_init=init), "scan_run_history_init")
     request_id: int = answer.request_id
     return request_id
 
@@ -109,19 +107,19 @@ def read_page(service: HistoryService, request_id: int, min_step: int, max_step:
         max_step: The window's end, exclusive.
 
     Returns:
-        The ``RunHistoryResponse``, as a message or as bytes, whichever the service gave.
+        The ``RunHistoryResponse``, as a message or as bytes, whichever the service returned.
 
     Raises:
         HistoryRequestError: The service reports an error.
-        ResponseShapeError: The service answered something else.
+        ResponseShapeError: The answer is of the wrong kind.
     """
     messages = _messages_for(service)
     window = messages.ScanRunHistory(min_step=min_step, max_step=max_step, request_id=request_id)
-    return _ask(service, messages.ReadRunHistoryRequest(scan_run_history=window), "run_history")
+    return _request(service, messages.ReadRunHistoryRequest(scan_run_history=window), "run_history")
 
 
 def page_bytes(run_history: Any) -> bytes:
-    """Returns what `read_page` returned as bytes.
+    """Returns the result of `read_page` as bytes.
 
     Args:
         run_history: A ``RunHistoryResponse``, as a message or as bytes.
@@ -131,7 +129,7 @@ def page_bytes(run_history: Any) -> bytes:
 
 
 def end_scan(service: HistoryService, request_id: int) -> None:
-    """Has the service free a scan's resources; a connection that is closed already is no error.
+    """Makes the service free a scan's resources. A closed connection is not an error.
 
     Args:
         service: The service.
@@ -146,18 +144,18 @@ def end_scan(service: HistoryService, request_id: int) -> None:
 
 
 def end_scan_when_collected(
-    scan: object, turns: Turns, cleanup: Callable[[Any, int], object], service: HistoryService, request_id: int
+    scan: object, lock: RequestLock, cleanup: Callable[[Any, int], object], service: HistoryService, request_id: int
 ) -> None:
-    """Has a scan's resources freed once its object is collected, without making the collector wait.
+    """Frees a scan's resources in the service once the scan is collected, without blocking garbage collection.
 
     Args:
-        scan: The scan object.
-        turns: Those of the scan's requests.
-        cleanup: What to call with service and number, for instance `end_scan`; must not refer to the scan.
+        scan: The scan.
+        lock: The lock of the scan's requests.
+        cleanup: The function to call with service and number, such as `end_scan`. It must not refer to the scan.
         service: The service.
         request_id: The scan's number.
     """
-    call_when_collected(scan, turns.call, cleanup, service, request_id)
+    call_when_collected(scan, lock.call, cleanup, service, request_id)
 
 
 def _messages_for(service: HistoryService) -> Any:
@@ -179,12 +177,12 @@ def _cleanup_request(service: HistoryService, request_id: int) -> Any:
 
 
 def _send(service: Any, request: Any) -> Any:
-    """Sends a request; until release 0.25.0 it was wandb's ``Api`` that did so, under a private name."""
+    """Sends a request. Until wandb 0.25.0, the service was the ``Api``, with a private method for it."""
     send = getattr(service, "send_api_request", None)
     return (service._send_api_request if send is None else send)(request)
 
 
-def _ask(service: HistoryService, request: Any, expected: str) -> Any:
+def _request(service: HistoryService, request: Any, expected: str) -> Any:
     """Sends a history request and returns the expected member of the answer."""
     response = _send(service, _messages_for(service).ApiRequest(read_run_history_request=request))
     if response.WhichOneof("response") == "api_error_response":
@@ -192,5 +190,5 @@ def _ask(service: HistoryService, request: Any, expected: str) -> Any:
     answer = response.read_run_history_response
     if not answer.HasField(expected):
         found = answer.WhichOneof("response") or "nothing"
-        raise ResponseShapeError(f"the service answered with {found} where `{expected}` was expected")
+        raise ResponseShapeError(f"the service answered with `{found}` instead of `{expected}`")
     return getattr(answer, expected)

@@ -1,4 +1,4 @@
-"""GraphQL through a wandb service, as wandb 0.27.0 reads history."""
+"""GraphQL requests through a wandb service, as wandb 0.27.0 reads history."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["ServiceGraphQLClient"]
 
 
 class ServiceGraphQLClient:
-    """Asks a W&B server's GraphQL API by way of a wandb service, which logs in and retries.
+    """Sends queries to a W&B server's GraphQL API through a wandb service, which logs in and retries.
 
     Args:
         service: wandb's ``ServiceApi``, 0.27.0 or later. Its own exceptions pass unchanged.
@@ -28,12 +28,12 @@ class ServiceGraphQLClient:
         *,
         is_whole: Callable[[bytes], bool] | None = None,  # noqa: ARG002
     ) -> bytes:
-        """Runs a query and returns the answer's body, without parsing it.
+        """Runs a query and returns the raw body of the answer.
 
         Args:
             document: The query.
             variable_values: The query's variables.
-            is_whole: Is not needed: the service has parsed the answer, and requested broken ones again.
+            is_whole: Unused: the service parses each answer, and retries incomplete ones.
 
         Returns:
             The body: ``{"data": …}`` in UTF-8.
@@ -42,7 +42,7 @@ class ServiceGraphQLClient:
         from wandb.proto import wandb_api_pb2
 
         if getattr(type(self._service), "execute_graphql", None) is not ServiceApi.execute_graphql:
-            # Somebody's own service: it is asked the way that wandb's class asks it.
+            # Not wandb's own service: it is called as wandb's class calls it.
             data = json.dumps(self._service.execute_graphql(document, variable_values))
         else:
             query = wandb_api_pb2.GraphQLRequest(query=document, variables_json=json.dumps(variable_values))
@@ -51,7 +51,7 @@ class ServiceGraphQLClient:
         return b'{"data":%b}' % data.encode()
 
     def conceal_key(self, text: str) -> str:
-        """Returns a text as it is: the key is the service's, and not known here.
+        """Returns a text unchanged: only the service knows the key.
 
         Args:
             text: Any text.
@@ -59,7 +59,7 @@ class ServiceGraphQLClient:
         return text
 
     def add_advice(self, error: HistoryError) -> None:
-        """Leaves an error as it is: the key is the service's, and not known here.
+        """Leaves an error unchanged: only the service knows the key.
 
         Args:
             error: Any error.

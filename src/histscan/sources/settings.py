@@ -1,7 +1,7 @@
-"""Settings where wandb keeps them: environment variables, ``./wandb/settings``, ``~/.config/wandb/settings``.
+"""wandb's settings: environment variables, ``./wandb/settings``, ``~/.config/wandb/settings``.
 
-``wandb init`` and ``wandb login --host`` write the files. Most of what is in them is about logging; histscan reads the
-server's address, the default entity and project, and the API key that wandb 0.31.0 accepts there.
+``wandb init`` and ``wandb login --host`` write the files. Most settings concern logging; histscan reads the server's
+address, the default entity and project, and the API key, which wandb 0.31.0 accepts there.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class SettingsFile(NamedTuple):
     """A settings file.
 
     Attributes:
-        path: Where it is.
+        path: The file.
         values: Its settings, as text.
     """
 
@@ -33,10 +33,10 @@ class SettingsFile(NamedTuple):
 
 
 def find_setting(name: str) -> str:
-    """Returns a setting: the environment variable if it is set, even if it is empty, or what the files say.
+    """Returns a setting: the environment variable if it is set, even to nothing, else the value in the files.
 
     Args:
-        name: ``"entity"`` or ``"project"``, which is ``WANDB_ENTITY`` or ``WANDB_PROJECT`` in the environment.
+        name: ``"entity"`` or ``"project"``, for ``WANDB_ENTITY`` or ``WANDB_PROJECT`` in the environment.
 
     Returns:
         The value; empty if there is none.
@@ -51,13 +51,13 @@ def find_setting(name: str) -> str:
 
 
 def find_in_files(name: str) -> tuple[str, str]:
-    """Returns a setting from the settings files, of which the folder's goes before the user's.
+    """Returns a setting from the settings files. The file of the folder takes precedence over that of the user.
 
     Args:
         name: The setting's name, such as ``"base_url"``.
 
     Returns:
-        The value and the file it is from; both are empty if no file has the setting.
+        The value and its file; both are empty if no file has the setting.
 
     Raises:
         HistoryRequestError: A settings file can't be read.
@@ -70,17 +70,17 @@ def find_in_files(name: str) -> tuple[str, str]:
 
 
 def read_settings_files() -> list[SettingsFile]:
-    """Reads the settings files that exist, the one that goes first at the front.
+    """Reads the existing settings files, in order of precedence.
 
     Raises:
-        HistoryRequestError: One can't be read. It may name another server, so requests must not go to the default one.
+        HistoryRequestError: One can't be read. Since it may name another server, the default one must not be used.
     """
     candidates = (_folder_settings(), _user_settings())
     return [SettingsFile(path, values) for path in candidates if path is not None and (values := _read(path))]
 
 
 def _folder_settings() -> Path | None:
-    """The settings of the working folder, or of ``WANDB_DIR``."""
+    """Returns the settings file of ``WANDB_DIR``, else of the working folder."""
     try:
         root = os.environ.get("WANDB_DIR") or os.getcwd()
     except FileNotFoundError:
@@ -117,10 +117,10 @@ def _read(path: Path) -> dict[str, str]:
     except UnicodeDecodeError:
         reason = "it is not UTF-8 text"
     except configparser.Error as error:
-        # What configparser says repeats the line, which may hold a key.
-        reason = f"{_line_of(error)} is not like `name = value`, in a section [{_SECTION}]"
+        # The text of the error is not quoted: it contains the line, which may hold a key.
+        reason = f"{_line_of(error)} is not of the form `name = value` in a section [{_SECTION}]"
     raise HistoryRequestError(
-        f"the settings file {path}, which may name a W&B server, can't be read: {reason}. "
+        f"the settings file {path}, which may contain the address of a W&B server, can't be read: {reason}. "
         "Correct or remove the file, or set WANDB_BASE_URL, WANDB_ENTITY and WANDB_PROJECT"
     )
 

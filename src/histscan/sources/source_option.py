@@ -1,4 +1,4 @@
-"""The choice of where the rows of a run on a server come from."""
+"""The option `source`: where the rows of a run on a server are read from."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from typing import Literal, get_args
 __all__ = ["SOURCES", "SourceOption", "check_source"]
 
 SourceOption = Literal["pages", "parquet", "auto"]
-"""Pages of rows as they were logged; or exported files, and pages of the rest; or such files where they can be had."""
+"""Pages of rows as they were logged; exported Parquet files, and pages for the rest; or those files if available."""
 
 SOURCES: tuple[SourceOption, ...] = get_args(SourceOption)
 
 
 def check_source(source: SourceOption) -> SourceOption:
-    """Returns a choice, if it is one.
+    """Returns the option if it is valid.
 
     Args:
-        source: The choice.
+        source: The option.
 
     Raises:
-        ValueError: It is none.
+        ValueError: It is invalid.
     """
     if source not in SOURCES:
-        raise ValueError(f"source is 'pages', 'parquet' or 'auto', not {source!r}")
+        raise ValueError(f"source must be 'pages', 'parquet' or 'auto', not {source!r}")
     return source

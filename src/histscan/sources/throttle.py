@@ -1,6 +1,6 @@
-"""How many requests a client has under way at once: as many as come, until the server says that it is too many.
+"""Limits how many requests a client sends at once. There is no limit until the server reports an exceeded rate limit.
 
-Each full rate limit (429) halves the number; successes raise it again one by one, as TCP does with its window.
+Each exceeded rate limit (429) halves the number; successes raise it again one by one, as TCP does with its window.
 """
 
 from __future__ import annotations
@@ -12,16 +12,17 @@ from histscan.sources.retry import pause
 
 __all__ = ["Throttle"]
 
-# A limit that has come back to this is none any more; no scan has that many requests under way.
+# A limit that rises to this is removed: no scan has that many requests in flight.
 _NO_LIMIT = 16
 
 
 class Throttle:
-    """The turns of one client's requests, in one process."""
+    """Limits the concurrent requests of one client in one process. Thread-safe."""
 
     def __init__(self) -> None:
+        # Guards all that follows; notified whenever a request ends.
         self._changed = threading.Condition()
-        self._under_way = 0
+        self._in_flight = 0
         self._limit: int | None = None
         self._lowered = 0
         self._successes = 0
@@ -29,44 +30,44 @@ class Throttle:
 
     @property
     def limit(self) -> int | None:
-        """How many requests may be under way; None for any number."""
+        """The most requests that may be in flight; None for no limit."""
         return self._limit
 
     def enter(self, waited_until: float) -> int:
-        """Waits until a request may be sent.
+        """Waits until a request may be sent. The caller must then call `leave`.
 
         Args:
-            waited_until: Until when the request itself has waited; 0 if it has not.
+            waited_until: The time, from `back_off`, until which the request itself has waited; 0 if it has not.
 
         Returns:
             A ticket for `leave`.
         """
         while self._free_at > waited_until:
-            # What the server asked of one request holds for the others too.
+            # A delay that the server requested applies to all requests.
             free_at = self._free_at
             wait = free_at - max(monotonic(), waited_until)
             if wait > 0:
                 pause(wait)
             waited_until = free_at
         with self._changed:
-            # One that is under way always comes to its end, and tells.
-            while self._limit is not None and self._under_way >= self._limit:
+            # Every request in flight ends with leave(), which notifies.
+            while self._limit is not None and self._in_flight >= self._limit:
                 self._changed.wait()
-            self._under_way += 1
+            self._in_flight += 1
             return self._lowered
 
     def leave(self, ticket: int, status: int | None) -> None:
-        """Says how a request ended.
+        """Records the end of a request.
 
         Args:
-            ticket: What `enter` returned.
-            status: The HTTP status; None without an answer.
+            ticket: The ticket from `enter`.
+            status: The HTTP status; None if there is no answer.
         """
         with self._changed:
             if status == 429:
-                # Requests that were sent together fail together: that counts once.
+                # Requests that were sent together fail together, which counts once.
                 if ticket == self._lowered:
-                    self._limit = max(1, self._under_way // 2)
+                    self._limit = max(1, self._in_flight // 2)
                     self._lowered += 1
                 self._successes = 0
             elif status == 200 and self._limit is not None:
@@ -74,17 +75,17 @@ class Throttle:
                 if self._successes >= self._limit:
                     self._successes = 0
                     self._limit = None if self._limit + 1 >= _NO_LIMIT else self._limit + 1
-            self._under_way -= 1
+            self._in_flight -= 1
             self._changed.notify_all()
 
-    def hold(self, seconds: float) -> float:
-        """Has no further request sent for some time.
+    def back_off(self, seconds: float) -> float:
+        """Delays all further requests.
 
         Args:
-            seconds: How long the server asks to wait.
+            seconds: The delay that the server requested.
 
         Returns:
-            Until when that is, for `enter`.
+            The end of the delay, for `enter`.
         """
         with self._changed:
             until = monotonic() + seconds

@@ -1,6 +1,6 @@
-"""GraphQL requests over HTTP: gql prepares them, requests sends them, and the key goes to its own host only.
+"""GraphQL requests over HTTP: requests sends what gql has prepared, with the key for its own host only.
 
-Imported when the first request is made, because gql and requests take longer to import than all of histscan.
+Imported with the first request, because importing requests takes longer than importing all of histscan.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from urllib.parse import urlsplit
 
 import requests
 from gql import GraphQLRequest
-from gql.transport.requests import RequestsHTTPTransport
 from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase, HTTPBasicAuth
 from urllib3.connection import HTTPConnection, HTTPSConnection
@@ -19,24 +18,23 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.poolmanager import ProxyManager
 
 from histscan._version import __version__
-from histscan.sources.cancellation import current_cancellation
+from histscan.sources.answers import load_body
+from histscan.sources.cancellation import check_cancelled, current_cancellation
 from histscan.sources.certificates import certificates_of_environment
 from histscan.sources.credentials import is_this_machine
 from histscan.sources.inherited import keep_in_forks
 
-__all__ = ["HistoryTransport"]
+__all__ = ["Transport"]
 
-# Connections kept open to the server; more threads than this share them at the price of reconnecting.
+# Connections kept open to the server. With more threads than this, some requests open a new connection.
 _POOL_SIZE = 16
-# Bytes of an answer that are read at a time.
-_PIECE = 1 << 20
 
 
 class _OwnHostAuth(AuthBase):
     """Basic authentication as user ``api``, for requests to one origin and to no other.
 
-    It stands in even when there is no key: without an auth object, requests would look the host up in netrc by itself,
-    and send the password of a ``default`` entry.
+    Used even without a key: without an auth object, requests would look the host up in netrc by itself, and send the
+    password of a ``default`` entry.
     """
 
     def __init__(self, url: str, api_key: str | None) -> None:
@@ -49,30 +47,29 @@ class _OwnHostAuth(AuthBase):
         return request
 
 
-class _PlainConnection(HTTPConnection):
-    """A connection whose request may be called off from another thread."""
+class _Cancellable:
+    """The part of a connection whose requests can be cancelled from another thread."""
+
+    sock: Any
 
     def connect(self) -> None:
-        super().connect()
-        _check()
+        super().connect()  # type: ignore[misc]
+        check_cancelled()
 
     def request(self, *args: Any, **kwargs: Any) -> None:
-        _check()
-        super().request(*args, **kwargs)
-        _hold(self)
+        check_cancelled()
+        super().request(*args, **kwargs)  # type: ignore[misc]
+        cancellation = current_cancellation()
+        if cancellation is not None:
+            cancellation.watch(self.sock)
 
 
-class _TLSConnection(HTTPSConnection):
-    """The same, encrypted."""
+class _PlainConnection(_Cancellable, HTTPConnection):
+    pass
 
-    def connect(self) -> None:
-        super().connect()
-        _check()
 
-    def request(self, *args: Any, **kwargs: Any) -> None:
-        _check()
-        super().request(*args, **kwargs)
-        _hold(self)
+class _TLSConnection(_Cancellable, HTTPSConnection):
+    pass
 
 
 class _PlainPool(HTTPConnectionPool):
@@ -83,20 +80,8 @@ class _TLSPool(HTTPSConnectionPool):
     ConnectionCls = _TLSConnection
 
 
-def _check() -> None:
-    cancellation = current_cancellation()
-    if cancellation is not None:
-        cancellation.check()
-
-
-def _hold(connection: HTTPConnection) -> None:
-    cancellation = current_cancellation()
-    if cancellation is not None:
-        cancellation.hold(connection.sock)
-
-
 class _Adapter(HTTPAdapter):
-    """Makes connections whose requests may be called off, to the server or to a proxy."""
+    """Makes connections, to the server or to a proxy, whose requests can be cancelled."""
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs)
@@ -104,75 +89,80 @@ class _Adapter(HTTPAdapter):
 
     def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
         manager = super().proxy_manager_for(*args, **kwargs)
-        # Connections through a SOCKS proxy are of classes of their own, and their requests can't be cancelled.
+        # Connections through a SOCKS proxy have their own classes, and their requests can't be cancelled.
         if isinstance(manager, ProxyManager):
             manager.pool_classes_by_scheme = {"http": _PlainPool, "https": _TLSPool}
         return manager
 
 
-class HistoryTransport(RequestsHTTPTransport):
-    """Sends GraphQL requests and returns the server's answer as it came.
+class Transport:
+    """Sends GraphQL requests to one server and returns its raw answers. Thread-safe.
+
+    Connections are opened when first needed, and kept open.
 
     Args:
         url: The GraphQL endpoint.
         api_key: The key, or None to send none.
         timeout: Seconds to wait for a connection, and for the next bytes of an answer.
+
+    Raises:
+        HistoryRequestError: The environment names a file of CA certificates that does not exist.
     """
 
     def __init__(self, url: str, api_key: str | None, timeout: float) -> None:
-        # A redirect is never followed: the key is meant for this address, and a POST would turn into a GET on the way.
-        super().__init__(
-            url,
-            headers={"User-Agent": f"histscan/{__version__}"},
-            auth=_OwnHostAuth(url, api_key),
-            verify=certificates_of_environment() if url.startswith("https:") else True,
-            allow_redirects=False,
-        )
+        self._url = url
         self._timeout = timeout
-        # A proxy has no business with this machine's own addresses, and would see the key in plain http.
+        self._auth = _OwnHostAuth(url, api_key)
+        # Passed with each request: requests would let its environment variables override the session's option.
+        self._verify = certificates_of_environment() if url.startswith("https:") else True
+        # Addresses of this machine need no proxy, which would see the key in plain http.
         host = urlsplit(url).hostname or ""
-        self._no_proxy = {"no_proxy": host} if is_this_machine(host) else {}
-
-    def connect(self) -> None:
-        """Opens the session; connections are made when first needed, and kept."""
-        super().connect()  # type: ignore[no-untyped-call]
-        assert self.session is not None
-        keep_in_forks(self.session)
+        self._proxies = {"no_proxy": host} if is_this_machine(host) else {}
+        self._session = requests.Session()
+        keep_in_forks(self._session)
+        self._session.headers["User-Agent"] = f"histscan/{__version__}"
         adapter = _Adapter(pool_connections=1, pool_maxsize=_POOL_SIZE)
-        self.session.mount("https://", adapter)
-        self.session.mount("http://", adapter)
-        # Nothing here needs a cookie, and without any the session has no state for threads to share.
-        self.session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        self._session.mount("https://", adapter)
+        self._session.mount("http://", adapter)
+        # Without cookies, which no request needs, the session has no state that threads would share.
+        self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+
+    def close(self) -> None:
+        """Closes the open connections."""
+        self._session.close()
 
     def post(self, request: GraphQLRequest) -> requests.Response:
-        """Sends one request and reads its answer to the end.
+        """Sends one request and reads the whole answer.
 
         Args:
             request: The document with its variables.
 
         Returns:
-            The answer, whatever its status; its ``content`` is read and decompressed.
+            The answer, whatever its status, with its decompressed body in ``content``.
 
         Raises:
-            requests.RequestException: No answer came, or it broke off.
-            RequestCancelledError: The request was called off before it was sent.
+            requests.RequestException: There is no answer, or it was cut short.
+            RequestCancelledError: The request was cancelled before it was sent.
         """
-        assert self.session is not None
-        options = {"timeout": self._timeout, "stream": True, "proxies": dict(self._no_proxy)}
-        arguments = self._prepare_request(request, extra_args=options)
         try:
-            response = self.session.post(self.url, **arguments)
-            try:
-                # requests would read the body in pieces of 10 KiB, of which each has to wait for a turn among threads.
-                response._content = b"".join(response.iter_content(_PIECE))
-            except BaseException:
-                response.close()
-                raise
+            response = self._session.post(
+                self._url,
+                json=request.payload,
+                auth=self._auth,
+                verify=self._verify,
+                # requests adds the proxies of the environment to this dict.
+                proxies=dict(self._proxies),
+                timeout=self._timeout,
+                stream=True,
+                # A redirect is never followed: the key belongs to this address, and a POST would become a GET.
+                allow_redirects=False,
+            )
+            load_body(response)
             return response
         finally:
             cancellation = current_cancellation()
             if cancellation is not None:
-                cancellation.hold(None)
+                cancellation.watch(None)
 
 
 def _origin(url: str) -> tuple[str, str | None, int | None]:

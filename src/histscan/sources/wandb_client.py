@@ -1,9 +1,9 @@
 """Raw answers from wandb's own GraphQL client, whose login, retries and error handling stay in place.
 
-That client parses an answer as JSON to find rows in it that are JSON texts themselves. A copy of it, made for one page
-and sharing the original's connections, takes the page from the answer's bytes instead. An answer that is not a page in
-order takes the client's own way, and so ends in the client's own error. A client that somebody has subclassed, patched
-or put together from other parts is asked as it is: what stands between would not expect a page there.
+That client parses an answer as JSON, and the rows in it are JSON texts again. A copy of the client, made for one page
+and sharing the original's connections, makes the page from the answer's bytes instead. If an answer is not a valid
+page, the client parses it as usual, and raises its own error. A client that was subclassed, patched or assembled from
+other parts is called unchanged, because its own code would not expect a page.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from histscan.errors import HistoryError
-from histscan.sources.answers import is_whole_page
+from histscan.sources.answers import is_whole_page, load_body
 from histscan.sources.cancellation import Cancellation, RequestCancelledError, current_cancellation
 from histscan.sources.origins import comes_from
 
 if TYPE_CHECKING:
     import requests
 
-__all__ = ["ReadyPage", "execute_for_page", "is_as_made"]
+__all__ = ["ReadyPage", "execute_for_page", "is_unmodified"]
 
 _Page = TypeVar("_Page")
 
-# The parts of wandb's client, from the outside in; each hands on what the next one's `execute` returns.
+# The parts of wandb's client, from the outside in; each returns what the `execute` of the next one returns.
 _PARTS = (
     ("wandb.apis.public.api", "RetryingClient"),
     ("wandb_gql.client", "Client"),
@@ -33,12 +33,8 @@ _PARTS = (
 )
 
 
-# Bytes to read at once; more than most pages have.
-_PIECE = 1 << 20
-
-
 class ReadyPage(Generic[_Page]):
-    """Stands for an answer's ``data``, where the page has been made of it.
+    """Takes the place of an answer's ``data`` when the page was made from its bytes.
 
     Args:
         page: The page.
@@ -51,30 +47,30 @@ class ReadyPage(Generic[_Page]):
 def execute_for_page(
     client: Any, document: Any, variables: dict[str, Any], from_body: Callable[[bytes], _Page]
 ) -> ReadyPage[_Page] | Any:
-    """Runs a query by wandb's client, and takes the page from the raw answer if that can be had.
+    """Runs a query with wandb's client, and makes the page from the raw answer if possible.
 
     Args:
-        client: wandb's ``RetryingClient``, or whatever stands in its place.
+        client: wandb's ``RetryingClient``, or an object in its place.
         document: The query, as the client takes it.
         variables: The query's variables.
-        from_body: Makes a page of an answer's raw body.
+        from_body: Makes a page from an answer's raw body.
 
     Returns:
-        The page; or the parsed data that the client returns, if the answer is no page or the client not as wandb has
-        it. What the client raises passes unchanged.
+        The page; or the parsed data that the client returns, if the answer is not a page or the client was modified.
+        Exceptions of the client pass unchanged.
     """
-    if not is_as_made(client):
+    if not is_unmodified(client):
         return client.execute(document, variable_values=variables)
     cancellation = current_cancellation()
-    # wandb's retries wait for minutes: a scan that is over must not have a thread waiting for that long.
+    # wandb's retries wait for minutes: a thread must not wait that long for a scan that has ended.
     waits = {} if cancellation is None else {"retry_cancel_event": _CancelEvent(cancellation)}
     if comes_from("wandb_graphql", document):
         document = _printed(document)
     return _copy_for_page(client, from_body).execute(document, variable_values=variables, **waits)
 
 
-def is_as_made(client: Any) -> bool:
-    """Whether a client is wandb's, all of it.
+def is_unmodified(client: Any) -> bool:
+    """Returns True if a client is wandb's and no part of it was replaced.
 
     Args:
         client: Any object.
@@ -86,10 +82,10 @@ def is_as_made(client: Any) -> bool:
 
 @lru_cache(maxsize=16)
 def _printed(document: Any) -> Any:
-    """Returns a document that wandb's client prints as the same text, but at once.
+    """Returns a document that wandb's client prints as the same text, but faster.
 
-    That client prints a document each time it sends it, which takes longer than all else that it does for a small
-    answer. A name is a document, too, and is printed as it is.
+    That client prints the document for each request, which takes longer than everything else that it does for a small
+    answer. A `Name` node is printed unchanged, so its value can be the whole text.
     """
     from wandb_graphql.language.ast import Name
     from wandb_graphql.language.printer import print_ast
@@ -106,16 +102,16 @@ def _copy_for_page(client: Any, from_body: Callable[[bytes], Any]) -> Any:
     gql_client.transport.session = _PageSession(gql_client.transport.session, from_body)
     client = copy.copy(client)
     client._client = gql_client
-    # wandb keeps a wrapper here that calls the client which it was made for.
+    # wandb caches a wrapper here, which is bound to the original client.
     client._execute_decorated = None
     return client
 
 
 def _is_untouched(part: object, name: tuple[str, str]) -> bool:
-    """Whether a part of a client is of the class of this name, with the `execute` that wandb wrote for it."""
+    """Returns True if a part of a client is of the named class, with wandb's own `execute`."""
     if not _is_named(part, *name) or "execute" in vars(part):
         return False
-    # Not the name that it says it has: a wrapper around it would copy that. Where its code is from can't be copied.
+    # The function's globals, not its `__module__`, which wrappers copy.
     home = str(getattr(getattr(type(part), "execute", None), "__globals__", {}).get("__name__"))
     return home.partition(".")[0] in ("wandb", "wandb_gql")
 
@@ -126,10 +122,10 @@ def _is_named(thing: object, module: str, name: str) -> bool:
 
 
 class _CancelEvent:
-    """What wandb's retries wait on, to be woken when the request is called off.
+    """The event that wandb's retries wait on. Cancelling the request ends the wait.
 
     Args:
-        cancellation: What calls it off.
+        cancellation: The request's cancellation.
     """
 
     def __init__(self, cancellation: Cancellation) -> None:
@@ -144,11 +140,11 @@ class _CancelEvent:
 
 
 class _PageSession(Generic[_Page]):
-    """A requests session whose answers say that their JSON is a page.
+    """A wrapper of a requests session whose responses return a page from ``json()``.
 
     Args:
-        session: The session that does the work.
-        from_body: Makes a page of an answer's raw body.
+        session: The session that sends the requests.
+        from_body: Makes a page from an answer's raw body.
     """
 
     def __init__(self, session: requests.Session, from_body: Callable[[bytes], _Page]) -> None:
@@ -159,17 +155,16 @@ class _PageSession(Generic[_Page]):
         if not _is_named(self._session, "requests.sessions", "Session"):
             return _PageResponse(self._session.post(*arguments, **options), self._from_body)
         response = self._session.post(*arguments, stream=True, **options)
-        # requests would read the body in pieces of 10 KiB, of which each has to wait for a turn among threads.
-        response._content = b"".join(response.iter_content(_PIECE))
+        load_body(response)
         return _PageResponse(response, self._from_body)
 
 
 class _PageResponse(Generic[_Page]):
-    """A response that says that its JSON is a page. The response itself is left alone: a session may keep it.
+    """A wrapper of a response whose ``json()`` returns a page. The response is not changed: a session may keep it.
 
     Args:
         response: The response.
-        from_body: Makes a page of its body.
+        from_body: Makes a page from its body.
     """
 
     def __init__(self, response: requests.Response, from_body: Callable[[bytes], _Page]) -> None:
@@ -184,5 +179,5 @@ class _PageResponse(Generic[_Page]):
             page = self._from_body(self._response.content)
         except HistoryError:
             return self._response.json()
-        # What this raises of a body that was cut short, wandb's client requests again.
+        # If the body was cut short, json() raises, and wandb's client retries.
         return {"data": ReadyPage(page)} if is_whole_page(page) else self._response.json()

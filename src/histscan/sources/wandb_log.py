@@ -1,35 +1,24 @@
-"""``.wandb`` files on disk: finding them, and reading them window by window."""
+"""``.wandb`` files on disk: finding them."""
 
 from __future__ import annotations
 
 import glob
-import io
 import os
 import re
-import warnings
-import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
-from types import TracebackType
-from typing import Any
 
-from histscan.errors import LogFormatError, LogTruncatedWarning
-
-__all__ = ["LOG_SUFFIXES", "WINDOW_SIZE", "common_folder", "find_logs", "holds_log", "is_log_name", "read_windows"]
-
-WINDOW_SIZE = 32 * 32_768
-"""Bytes read at a time: whole blocks of the log, small enough to stay in the processor's cache while decoded."""
+__all__ = ["LOG_SUFFIXES", "common_folder", "find_logs", "is_log_name"]
 
 LOG_SUFFIXES = (".wandb", ".wandb.gz", ".wandb.zst")
-"""How names of logs end: as wandb writes them, or compressed."""
+"""Suffixes of logs: as wandb writes them, and compressed."""
+
 
 _WILDCARDS = re.compile(r"[*?[]")
-_GZIP_MAGIC = b"\x1f\x8b"
-_ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 
 
 def is_log_name(name: str) -> bool:
-    """Returns True if a file's name is that of a log.
+    """Returns True if a file name has the suffix of a log.
 
     Args:
         name: The name, or a path that ends with it.
@@ -38,32 +27,32 @@ def is_log_name(name: str) -> bool:
 
 
 def find_logs(path: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) -> list[Path]:
-    """Finds the logs that a path means.
+    """Finds the logs that a path stands for.
 
     Args:
         path: A ``.wandb`` file; the folder of one run (``wandb/offline-run-20260131_120000-abc``) or a folder of such
             folders; a pattern (``"wandb/run-*-abc"``) of files or of folders; or a list of these.
 
     Returns:
-        The files, each once, by name; what the list gave comes in its order.
+        The files without duplicates, sorted by name; those of a list in the order of the list.
 
     Raises:
-        FileNotFoundError: There is nothing at the path, or no log in the folder.
+        FileNotFoundError: The path does not exist, or the folder contains no log.
     """
     if not isinstance(path, str | os.PathLike):
         found = [log for item in path for log in find_logs(item)]
         if not found:
-            raise FileNotFoundError("the list of logs to open is empty")
+            raise FileNotFoundError("the list of logs is empty: pass at least one path")
         return list({log.resolve(): log for log in found}.values())
     given = Path(path)
     if given.is_dir():
         logs = _logs_in(given)
         if not logs:
-            raise FileNotFoundError(f"the folder {str(given)!r} holds no .wandb file, and no run's folder that does")
+            raise FileNotFoundError(f"the folder {str(given)!r} contains no .wandb file, and no run folder with one")
         return logs
     if given.exists():
         return [given]
-    if not _WILDCARDS.search(str(given)):
+    if not glob.has_magic(str(given)):
         raise FileNotFoundError(f"there is no file or folder {str(given)!r}")
     matches = sorted(Path(match) for match in glob.glob(str(given), recursive=True))
     logs = [
@@ -73,185 +62,24 @@ def find_logs(path: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) -
         if is_log_name(log.name) and not match.is_symlink()
     ]
     if not logs:
-        raise FileNotFoundError(f"no log, and no folder with one, has a name like {str(given)!r}")
+        raise FileNotFoundError(f"no log, and no folder with one, matches the pattern {str(given)!r}")
     return list({log.resolve(): log for log in logs}.values())
 
 
-def holds_log(folder: Path) -> bool:
-    """Returns True if there is a log in a folder itself.
-
-    Args:
-        folder: The folder.
-    """
-    return any(is_log_name(file.name) for file in folder.iterdir())
-
-
 def _logs_in(folder: Path) -> list[Path]:
-    """The logs of a run's folder, or of the runs' folders in it."""
+    """Returns the logs of a run's folder, or of the run folders in a folder."""
     logs = sorted(log for log in folder.iterdir() if is_log_name(log.name) and log.is_file())
     if logs:
         return logs
-    # `latest-run` is a link to one of the others.
+    # `latest-run` is a symbolic link to one of the others.
     runs = sorted(run for run in folder.glob("*run-*") if run.is_dir() and not run.is_symlink())
     return [log for run in runs for log in sorted(run.iterdir()) if is_log_name(log.name) and log.is_file()]
 
 
 def common_folder(files: Iterable[Path]) -> Path:
-    """Returns the folder that all of some files are in.
+    """Returns the deepest folder that contains all the files.
 
     Args:
         files: The files; at least one.
     """
     return Path(os.path.commonpath([file.absolute().parent for file in files]))
-
-
-def read_windows(
-    path: Path,
-    *,
-    window_size: int = WINDOW_SIZE,
-    limit: int | None = None,
-    watch: Callable[[int], object] | None = None,
-) -> Iterator[tuple[bytes, bool]]:
-    """Reads a file from its beginning, window by window; one that is compressed with gzip or zstd, decompressed.
-
-    The file is never mapped: one that is cut short while it is read gives an error, not a signal. It is read by
-    positions of its own, so that a process forked meanwhile reads on as if it were alone.
-
-    Args:
-        path: The file; it need only be readable.
-        window_size: Bytes in a window, a multiple of 32 KiB.
-        limit: Bytes of the file to read in all; None for all there are.
-        watch: Called before each window with the number of bytes of the file that were read.
-
-    Yields:
-        The window's bytes, and whether it is the last: the only one that is shorter, perhaps empty.
-
-    Raises:
-        ImportError: The file is compressed with zstd, and nothing is installed that reads it.
-        LogFormatError: The compressed data are damaged; what comes before was yielded.
-        OSError: The file can't be read.
-
-    Warns:
-        LogTruncatedWarning: The compressed data end early.
-    """
-    with _PositionedFile(path, limit) as file:
-        magic = file.peek(4)
-        if magic.startswith(_GZIP_MAGIC) or magic == _ZSTD_MAGIC:
-            read = _Decompressor(path, file, "gzip" if magic.startswith(_GZIP_MAGIC) else "zstd").read
-        else:
-            read = file.read_fully
-        while True:
-            window = read(window_size)
-            if watch is not None:
-                watch(file.position)
-            is_last = len(window) < window_size
-            yield window, is_last
-            if is_last:
-                break
-        # What is wrong with compressed data is said behind all that could be read of them.
-        read(1)
-
-
-class _PositionedFile(io.RawIOBase):
-    """A file read by `os.pread`: its position belongs to this object, and not to the file, which a fork shares."""
-
-    def __init__(self, path: Path, limit: int | None) -> None:
-        super().__init__()
-        self._end = limit
-        self.position = 0
-        self._file = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
-
-    def peek(self, size: int) -> bytes:
-        """Returns the next bytes, without moving on."""
-        return os.pread(self._file, size, self.position)
-
-    def read_fully(self, size: int) -> bytes:
-        """Reads so many bytes, fewer only at the end."""
-        pieces = []
-        while size > 0:
-            wanted = size if self._end is None else min(size, self._end - self.position)
-            piece = os.pread(self._file, wanted, self.position) if wanted > 0 else b""
-            if not piece:
-                break
-            pieces.append(piece)
-            self.position += len(piece)
-            size -= len(piece)
-        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        data = self.read_fully(len(buffer))
-        buffer[: len(data)] = data
-        return len(data)
-
-    def close(self) -> None:
-        if not self.closed:
-            os.close(self._file)
-        super().close()
-
-    def __exit__(
-        self, _kind: type[BaseException] | None, _error: BaseException | None, _traceback: TracebackType | None
-    ) -> None:
-        self.close()
-
-
-class _Decompressor:
-    """Reads compressed data piece by piece, so that damage loses nothing that comes before it."""
-
-    def __init__(self, path: Path, file: _PositionedFile, kind: str) -> None:
-        self._path = path
-        self._kind = kind
-        self._failure: Exception | None = None
-        self._errors: tuple[type[Exception], ...]
-        if kind == "gzip":
-            import gzip
-
-            self._reader: Any = gzip.GzipFile(fileobj=file)
-            self._errors = (EOFError, zlib.error, gzip.BadGzipFile)
-        else:
-            zstd = _import_zstd()
-            self._reader = zstd.ZstdFile(file)
-            self._errors = (EOFError, zstd.ZstdError)
-
-    def read(self, size: int) -> bytes:
-        """Reads so many bytes, fewer only where the data end; a call behind that raises or warns what is wrong."""
-        pieces: list[bytes] = []
-        if self._failure is not None:
-            self._report(self._failure)
-            return b""
-        while size > 0:
-            try:
-                piece = self._reader.read1(size)
-            except self._errors as error:
-                self._failure = error
-                break
-            if not piece:
-                break
-            pieces.append(piece)
-            size -= len(piece)
-        return b"".join(pieces)
-
-    def _report(self, failure: Exception) -> None:
-        if not isinstance(failure, EOFError):
-            raise LogFormatError(
-                f"the {self._kind} data are damaged ({failure}); every row before was read", run=str(self._path)
-            )
-        warnings.warn(
-            f"the {self._kind} data of {self._path} end early: the file is not complete. Every complete row was read",
-            LogTruncatedWarning,
-            stacklevel=4,
-        )
-
-
-def _import_zstd() -> Any:
-    """Imports Python's own zstd module (3.14), or its backport."""
-    try:
-        from compression import zstd  # type: ignore[import-not-found,unused-ignore]
-    except ImportError:
-        try:
-            from backports import zstd  # type: ignore[import-not-found,unused-ignore,no-redef]
-        except ImportError as error:
-            raise ImportError("logs compressed with zstd need a reader: pip install 'histscan[zstd]'") from error
-    return zstd

@@ -1,7 +1,7 @@
-"""Responses that are files, or ranges of them.
+"""Responses with the content of a file, or a range of it.
 
-Starlette's `FileResponse` is not used: it answers 400 to what is no range, which RFC 9110 wants ignored, and opens,
-seeks, reads and closes in four turns of a thread pool, which made small ranges three times as slow.
+Starlette's `FileResponse` is not used: it answers 400 to an invalid range, which RFC 9110 says to ignore, and it opens,
+seeks, reads and closes in four thread-pool calls, which made small ranges three times slower.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ __all__ = ["file_response"]
 
 PART_SIZE = 1 << 20
 
-# Longer numbers are no positions in a file.
+# Numbers with more digits are no valid file offsets.
 _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 
 
 def file_response(path: Path, request: Request, headers: Mapping[str, str]) -> Response:
-    """Makes a response of a file, or of the range of it that is asked for.
+    """Makes a response with a file, or with the requested range of it.
 
     Args:
         path: The file.
-        request: The request; its ``Range``, ``If-Range`` and ``If-None-Match`` are obeyed. To several ranges in one
-            request, as to anything else that is no range, the whole file is sent.
-        headers: More headers, with the file's ``Content-Type`` among them.
+        request: The request; ``Range``, ``If-Range`` and ``If-None-Match`` are honoured. Several ranges in one request,
+            and invalid ranges, get the whole file.
+        headers: More headers; they must include the file's ``Content-Type``.
 
     Returns:
         The response: 200, 206, 304 or 416.
@@ -66,7 +66,7 @@ def file_response(path: Path, request: Request, headers: Mapping[str, str]) -> R
     if request.method == "HEAD":
         return Response(None, status, described)
     if stop - first <= PART_SIZE:
-        # Starlette starts two tasks for a response in parts, which costs more than a small range itself.
+        # Starlette starts two tasks for a streaming response, which costs more than a small range.
         with path.open("rb") as file:
             return Response(_read(file, first, stop), status, described)
     return StreamingResponse(_parts(path, first, stop), status, described)
@@ -82,5 +82,5 @@ def _read(file: BinaryIO, first: int, stop: int) -> bytes:
     file.seek(first)
     part = file.read(stop - first)
     if len(part) < stop - first:
-        raise OSError(f"{file.name} was cut short while it was read")
+        raise OSError(f"{file.name} was truncated while it was read")
     return part

@@ -1,4 +1,4 @@
-"""A service is asked for one thing of a scan at a time, though requests may be under way that nobody waits for."""
+"""A service gets one request of a scan at a time, even if cancelled requests are still running."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ RUN = SimpleNamespace(entity="e", project="p", id="r")
 
 
 class SlowService(FakeService):
-    """A service that holds the answers to all windows but the first, and notes how many requests it has at once."""
+    """A service that blocks all windows but the first, and counts concurrent requests."""
 
     def __init__(self) -> None:
         super().__init__(service_rows({"_step": step} for step in range(100)))
@@ -50,7 +50,7 @@ def service() -> SlowService:
 
 
 def scan_with_a_page_under_way(service: SlowService) -> BetaHistoryScan:
-    """A scan that has given a row, and is being sent the second page."""
+    """A scan that has returned a row, and whose second page is being fetched."""
     scan = BetaHistoryScan(service, RUN, 0, 100, page_size=10, prefetch=1)
     assert next(iter(scan)) == {"_step": 0}
     assert service.arrived.acquire(timeout=PATIENCE)
@@ -62,7 +62,7 @@ def test_starting_over_waits_for_what_is_under_way(service: SlowService) -> None
     found: list[Any] = []
     again = threading.Thread(target=lambda: found.extend(scan))
     again.start()
-    # Time to do it wrong; a thread that is right waits for the event in any case.
+    # Time for a wrong second request to arrive; a correct thread waits for the event anyway.
     time.sleep(0.05)
     assert service.at_once == 1
     service.may_answer.set()

@@ -1,0 +1,52 @@
+"""Keys of rows: what callers may pass, and what a dotted key means in a row."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+__all__ = ["ABSENT", "check_keys", "find_value"]
+
+ABSENT = object()
+"""What `find_value` returns for a key that a row does not have: None is a value."""
+
+
+def check_keys(keys: Sequence[str] | None) -> list[str] | None:
+    """Checks keys that a caller passed.
+
+    Args:
+        keys: The keys; None for all.
+
+    Returns:
+        The keys as a list; None for None.
+
+    Raises:
+        ValueError: They are not a list of strings.
+    """
+    if keys is None:
+        return None
+    if isinstance(keys, str) or not all(isinstance(key, str) for key in keys):
+        raise ValueError(f"keys must be a list of strings, not {keys!r}")
+    return list(keys)
+
+
+def find_value(value: Any, key: str) -> Any:
+    """Finds the value of a key, the longest of its dotted names first.
+
+    Args:
+        value: A row, or a value in it.
+        key: The key; ``"a.b"`` is the member ``"a.b"`` if there is one, else the member ``"b"`` of ``"a"``.
+
+    Returns:
+        The value, or `ABSENT`.
+    """
+    if not isinstance(value, Mapping):
+        return ABSENT
+    if key in value:
+        return value[key]
+    names = key.split(".")
+    for length in range(len(names) - 1, 0, -1):
+        found = find_value(value.get(".".join(names[:length])), ".".join(names[length:]))
+        if found is not ABSENT:
+            return found
+    return ABSENT

@@ -1,0 +1,111 @@
+"""The sources of runs in files: which paths each takes, and where its class is.
+
+A new source is one entry here and the module that it names; see "How to add a source" in ARCHITECTURE.md.
+"""
+
+from __future__ import annotations
+
+import glob
+import importlib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from histscan.errors import HistoryError
+from histscan.sources.parquet_files import PARQUET_SUFFIX
+from histscan.sources.wandb_log import LOG_SUFFIXES
+
+if TYPE_CHECKING:
+    from histscan.runs.contracts import FileRun
+
+__all__ = ["SOURCES", "RunSource", "source_of"]
+
+_WILDCARDS = re.compile(r"[*?[]")
+
+
+@dataclass(frozen=True)
+class RunSource:
+    """A kind of files that a run can be in.
+
+    Attributes:
+        kind: What errors call the files.
+        suffixes: How their names end.
+        home: The class of their runs, a `FileRun`, as ``"module:name"``; it is imported when a run is opened.
+        takes_folders: A folder with such files is a run.
+    """
+
+    kind: str
+    suffixes: tuple[str, ...]
+    home: str
+    takes_folders: bool = True
+
+    def takes(self, path: Path) -> bool:
+        """Returns True if a file or folder, or a pattern by its name, is of this kind.
+
+        Args:
+            path: The path.
+        """
+        if path.is_dir():
+            return self.takes_folders and any(file.name.endswith(self.suffixes) for file in path.iterdir())
+        return path.name.endswith(self.suffixes)
+
+    def run_class(self) -> type[FileRun]:
+        """Imports the class of runs.
+
+        Returns:
+            The class.
+        """
+        module, _, name = self.home.partition(":")
+        found: type[FileRun] = getattr(importlib.import_module(module), name)
+        return found
+
+
+_LOGS = RunSource("logs", LOG_SUFFIXES, "histscan.runs.log_run:LogRun")
+_PARQUET = RunSource("Parquet files", (PARQUET_SUFFIX,), "histscan.runs.parquet_run:ParquetRun")
+
+SOURCES = (
+    # In a folder that has several kinds, the log is the recording itself, and what is beside it was exported from it.
+    _LOGS,
+    _PARQUET,
+    RunSource(
+        "JSON Lines files",
+        tuple(name + packed for name in (".jsonl", ".ndjson") for packed in ("", ".gz", ".zst")),
+        "histscan.runs.jsonl_run:JsonlRun",
+        takes_folders=False,
+    ),
+)
+
+
+def source_of(paths: Sequence[Path]) -> RunSource:
+    """Finds the source that takes paths.
+
+    Args:
+        paths: Files, folders or patterns; those of one run.
+
+    Returns:
+        The source.
+
+    Raises:
+        HistoryError: They are of several kinds.
+    """
+    found = list(dict.fromkeys(map(_source_of, paths))) or [_LOGS]
+    if len(found) > 1:
+        kinds = " and ".join(source.kind for source in found)
+        raise HistoryError(f"the list has both {kinds}: pass those of one run, of one kind")
+    return found[0]
+
+
+def _source_of(path: Path) -> RunSource:
+    source = _first_that_takes([path])
+    if source is not None:
+        return source
+    if path.exists() or not _WILDCARDS.search(str(path)):
+        # A file of any name may be a log, and a folder may hold folders of logs; reading it says what is wrong.
+        return _LOGS
+    return _first_that_takes([Path(match) for match in glob.iglob(str(path), recursive=True)]) or _PARQUET
+
+
+def _first_that_takes(paths: Sequence[Path]) -> RunSource | None:
+    return next((source for source in SOURCES if any(map(source.takes, paths))), None)

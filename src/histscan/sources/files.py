@@ -1,0 +1,174 @@
+"""Files on disk, read from their beginning window by window; those that are compressed, decompressed."""
+
+from __future__ import annotations
+
+import io
+import os
+import warnings
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from histscan.errors import LogFormatError, LogTruncatedWarning
+
+__all__ = ["WINDOW_SIZE", "read_windows"]
+
+WINDOW_SIZE = 32 * 32_768
+"""Bytes read at a time: whole blocks of a log, small enough to stay in the processor's cache while decoded."""
+
+_GZIP_MAGIC = b"\x1f\x8b"
+_ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
+
+
+def read_windows(
+    path: Path,
+    *,
+    window_size: int = WINDOW_SIZE,
+    limit: int | None = None,
+    watch: Callable[[int], object] | None = None,
+) -> Iterator[tuple[bytes, bool]]:
+    """Reads a file from its beginning, window by window; one that is compressed with gzip or zstd, decompressed.
+
+    The file is never mapped: one that is cut short while it is read gives an error, not a signal. It is read by
+    positions of its own, so that a process forked meanwhile reads on as if it were alone.
+
+    Args:
+        path: The file; it need only be readable.
+        window_size: Bytes in a window, a multiple of 32 KiB.
+        limit: Bytes of the file to read in all; None for all there are.
+        watch: Called before each window with the number of bytes of the file that were read.
+
+    Yields:
+        The window's bytes, and whether it is the last: the only one that is shorter, perhaps empty.
+
+    Raises:
+        ImportError: The file is compressed with zstd, and nothing is installed that reads it.
+        LogFormatError: The compressed data are damaged; what comes before was yielded.
+        OSError: The file can't be read.
+
+    Warns:
+        LogTruncatedWarning: The compressed data end early.
+    """
+    with _PositionedFile(path, limit) as file:
+        magic = file.peek(4)
+        if magic.startswith(_GZIP_MAGIC) or magic == _ZSTD_MAGIC:
+            read = _Decompressor(path, file, "gzip" if magic.startswith(_GZIP_MAGIC) else "zstd").read
+        else:
+            read = file.read_fully
+        while True:
+            window = read(window_size)
+            if watch is not None:
+                watch(file.position)
+            is_last = len(window) < window_size
+            yield window, is_last
+            if is_last:
+                break
+        # What is wrong with compressed data is said behind all that could be read of them.
+        read(1)
+
+
+class _PositionedFile(io.RawIOBase):
+    """A file read by `os.pread`: its position belongs to this object, and not to the file, which a fork shares."""
+
+    def __init__(self, path: Path, limit: int | None) -> None:
+        super().__init__()
+        self._end = limit
+        self.position = 0
+        self._file = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
+
+    def peek(self, size: int) -> bytes:
+        """Returns the next bytes, without moving on."""
+        return os.pread(self._file, size, self.position)
+
+    def read_fully(self, size: int) -> bytes:
+        """Reads so many bytes, fewer only at the end."""
+        pieces = []
+        while size > 0:
+            wanted = size if self._end is None else min(size, self._end - self.position)
+            piece = os.pread(self._file, wanted, self.position) if wanted > 0 else b""
+            if not piece:
+                break
+            pieces.append(piece)
+            self.position += len(piece)
+            size -= len(piece)
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        data = self.read_fully(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
+    def close(self) -> None:
+        if not self.closed:
+            os.close(self._file)
+        super().close()
+
+    def __exit__(
+        self, _kind: type[BaseException] | None, _error: BaseException | None, _traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class _Decompressor:
+    """Reads compressed data piece by piece, so that damage loses nothing that comes before it."""
+
+    def __init__(self, path: Path, file: _PositionedFile, kind: str) -> None:
+        self._path = path
+        self._kind = kind
+        self._failure: Exception | None = None
+        self._errors: tuple[type[Exception], ...]
+        if kind == "gzip":
+            import gzip
+
+            self._reader: Any = gzip.GzipFile(fileobj=file)
+            self._errors = (EOFError, zlib.error, gzip.BadGzipFile)
+        else:
+            zstd = _import_zstd()
+            self._reader = zstd.ZstdFile(file)
+            self._errors = (EOFError, zstd.ZstdError)
+
+    def read(self, size: int) -> bytes:
+        """Reads so many bytes, fewer only where the data end; a call behind that raises or warns what is wrong."""
+        pieces: list[bytes] = []
+        if self._failure is not None:
+            self._report(self._failure)
+            return b""
+        while size > 0:
+            try:
+                piece = self._reader.read1(size)
+            except self._errors as error:
+                self._failure = error
+                break
+            if not piece:
+                break
+            pieces.append(piece)
+            size -= len(piece)
+        return b"".join(pieces)
+
+    def _report(self, failure: Exception) -> None:
+        if not isinstance(failure, EOFError):
+            raise LogFormatError(
+                f"the {self._kind} data are damaged ({failure}); every row before was read", run=str(self._path)
+            )
+        warnings.warn(
+            f"the {self._kind} data of {self._path} end early: the file is not complete. Every complete row was read",
+            LogTruncatedWarning,
+            stacklevel=4,
+        )
+
+
+def _import_zstd() -> Any:
+    """Imports Python's own zstd module (3.14), or its backport."""
+    try:
+        from compression import zstd  # type: ignore[import-not-found,unused-ignore]
+    except ImportError:
+        try:
+            from backports import zstd  # type: ignore[import-not-found,unused-ignore,no-redef]
+        except ImportError as error:
+            raise ImportError("files compressed with zstd need a reader: pip install 'histscan[zstd]'") from error
+    return zstd
