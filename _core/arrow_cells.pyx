@@ -258,7 +258,7 @@ cdef class ArrowCells:
             if not self.find_text(node, index, &begin, &end):
                 return 0
             open_cursor(&cursor, begin, end - begin)
-            return put_document(column, place, limit, &cursor)
+            return put_document(column, place, &cursor)
         elif kind == ARROW_STRUCT or kind == ARROW_LIST or kind == ARROW_LARGE_LIST or kind == ARROW_FIXED_LIST:
             offset = column.text.size()
             if self.write_value(node, index, column.text) != 1:

@@ -8,6 +8,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+
+#include "compiler.hpp"
 #if defined(__SSE2__)
 #include <emmintrin.h>
 #endif
@@ -19,9 +21,6 @@ inline uint64_t load_word(const uint8_t *pos) {
     std::memcpy(&word, pos, sizeof word);
     return word;
 }
-
-// Begins to fetch the byte at `pos`, which need not be readable, into the cache.
-inline void prefetch(const uint8_t *pos) { __builtin_prefetch(pos); }
 
 // The first byte that ends or complicates a JSON string: a quote, a backslash, a control character or a byte
 // beyond ASCII. `end` if there is none.
@@ -93,27 +92,16 @@ inline const uint8_t *copy_string_run(const uint8_t *pos, const uint8_t *end, ui
     return end;
 }
 
-// A hash for tables that bound their probes, not for cryptography. The words of the text are multiplied each by itself,
-// not in a chain, and those of short texts overlap: neither waits nor branches for them.
-inline uint64_t hash_bytes(const uint8_t *pos, size_t length) {
+// A hash of a text of more than 32 bytes, for tables that bound their probes, not for cryptography. The words of the text
+// are multiplied each by itself, not in a chain: none waits for another.
+inline uint64_t hash_long_text(const uint8_t *pos, size_t length) {
     constexpr uint64_t first = 0x9E3779B97F4A7C15u, second = 0xC2B2AE3D27D4EB4Fu;
     constexpr uint64_t third = 0xD6E8FEB86659FD93u, fourth = 0xA0761D6478BD642Fu;
-    uint64_t hash = length * first;
-    if (length > 32) {
-        uint64_t factor = second;
-        size_t offset = 0;
-        for (; offset + 8 <= length; offset += 8, factor += fourth << 1) hash += (load_word(pos + offset) ^ third) * factor;
-        hash = (hash ^ hash >> 29) * first + load_word(pos + length - 8) * fourth;
-    } else if (length > 16) {
-        hash += (load_word(pos) ^ third) * second + (load_word(pos + 8) ^ first) * fourth +
-                (load_word(pos + length - 16) ^ second) * third + load_word(pos + length - 8) * first;
-    } else if (length >= 8) {
-        hash += (load_word(pos) ^ third) * second + load_word(pos + length - 8) * fourth;
-    } else {
-        uint64_t word = 0;
-        std::memcpy(&word, pos, length);
-        hash += (word ^ third) * second;
+    uint64_t hash = length * first, factor = second;
+    for (size_t offset = 0; offset + 8 <= length; offset += 8, factor += fourth << 1) {
+        hash += (load_word(pos + offset) ^ third) * factor;
     }
+    hash = (hash ^ hash >> 29) * first + load_word(pos + length - 8) * fourth;
     // A product carries upwards only: the last characters, where numbered keys differ, have to come down again.
     hash = (hash ^ hash >> 32) * first;
     return hash ^ hash >> 32;
@@ -139,41 +127,32 @@ inline bool same_bytes(const uint8_t *left, const uint8_t *right, size_t length)
 }
 
 // The first bytes of what is looked for again and again, for comparing them all at once, whatever their count.
-struct TextHead {
+struct Prefix32 {
     alignas(32) uint8_t bytes[32];
-    uint32_t unknown;  // a bit for each of the bytes that may be any: those behind a text's end, most of all
+    uint32_t ignored;  // a bit for each of the bytes that may be any: those behind a text's end, most of all
 };
 
-inline TextHead head_of(const uint8_t *text, size_t length) {
-    TextHead head{};
-    std::memcpy(head.bytes, text, length < 32 ? length : 32);
-    if (length < 32) head.unknown = ~uint32_t{0} << length;
-    return head;
+inline Prefix32 prefix_of(const uint8_t *text, size_t length) {
+    Prefix32 prefix{};
+    std::memcpy(prefix.bytes, text, length < 32 ? length : 32);
+    if (length < 32) prefix.ignored = ~uint32_t{0} << length;
+    return prefix;
 }
 
-// Whether the 32 bytes at `pos` are those of the head.
-inline bool has_head(const uint8_t *pos, const TextHead &head) {
+// Whether the 32 bytes at `pos` are those of the prefix.
+inline bool has_prefix(const uint8_t *pos, const Prefix32 &prefix) {
 #if defined(__SSE2__)
-    const auto same = [pos, &head](int place) {
+    const auto same = [pos, &prefix](int place) {
         const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i *>(pos + place));
-        const __m128i wanted = _mm_loadu_si128(reinterpret_cast<const __m128i *>(head.bytes + place));
+        const __m128i wanted = _mm_loadu_si128(reinterpret_cast<const __m128i *>(prefix.bytes + place));
         return static_cast<uint32_t>(_mm_movemask_epi8(_mm_cmpeq_epi8(bytes, wanted)));
     };
-    return (same(0) | same(16) << 16 | head.unknown) == ~uint32_t{0};
+    return (same(0) | same(16) << 16 | prefix.ignored) == ~uint32_t{0};
 #else
     uint32_t differences = 0;
-    for (int place = 0; place < 32; ++place) differences |= static_cast<uint32_t>(pos[place] != head.bytes[place]) << place;
-    return (differences & ~head.unknown) == 0;
+    for (int place = 0; place < 32; ++place) differences |= static_cast<uint32_t>(pos[place] != prefix.bytes[place]) << place;
+    return (differences & ~prefix.ignored) == 0;
 #endif
-}
-
-// True if [pos, end) begins with the `length` bytes at `text`, whose head is `head`.
-inline bool begins_with(
-    const uint8_t *pos, const uint8_t *end, const uint8_t *text, size_t length, const TextHead &head) {
-    const size_t left = static_cast<size_t>(end - pos);
-    if (left < 32) return length <= left && same_bytes(pos, text, length);
-    if (!has_head(pos, head)) return false;
-    return length <= 32 || (length <= left && std::memcmp(pos + 32, text + 32, length - 32) == 0);
 }
 
 // The first byte of [pos, end) that is not part of well-formed UTF-8 (RFC 3629: no surrogates, no over-long

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <deque>
 #include <vector>
 
 #include "plain_number.hpp"
@@ -47,8 +48,25 @@ struct Column {
     // Both by `complete_column`.
     std::vector<uint8_t> validity;
     size_t null_count = 0;
-    uint32_t facts;
+    uint32_t facts = 0;
 };
+
+// The columns of a chunk. They stay where they are when more are added: keys point at them.
+using Columns = std::deque<Column>;
+
+// Gives a column cells for `row_count` rows or more.
+inline void grow_column(Column &column, size_t row_count) {
+    if (column.tags.size() >= row_count) return;
+    const size_t room = column.bits.capacity();
+    if (room < row_count) {
+        // Where there have been more rows than were predicted, there will be more yet.
+        const size_t wanted = room ? row_count + row_count / 2 : row_count;
+        column.bits.reserve(wanted);
+        column.tags.reserve(wanted);
+    }
+    column.bits.resize(row_count);
+    column.tags.resize(row_count);
+}
 
 // Says of a cell that it has a plain number of these bits.
 inline void note_plain_number(uint8_t &tag, uint32_t &facts, PlainKind kind, uint64_t bits) {

@@ -1,16 +1,30 @@
 """From pages to columns of cells."""
 
+from cpython.object cimport PyObject
 from libc.stddef cimport size_t
 from libc.stdint cimport uint8_t
 from libcpp.vector cimport vector
 
+from histscan._core.cell_sink cimport CellRow
 from histscan._core.column_chunk cimport ColumnChunk
-from histscan._core.column_keys cimport ColumnKeys
+from histscan._core.column_keys cimport ColumnKeys, KnownKeys
 from histscan._core.cursor cimport Cursor
+from histscan._core.item_format cimport ItemSchema
 from histscan._core.item_selection cimport ItemSelection
-from histscan._core.message_items cimport ItemSchema
+from histscan._core.key_table cimport KeyTable
 from histscan._core.nested_items cimport NestedItem
 from histscan._core.page cimport Page, RowSpan
+
+
+# A row while it is read. What is the builder's is pointed at, for reading it without the GIL.
+cdef struct RowContext:
+    PyObject* builder
+    KeyTable* table
+    vector[NestedItem]* nested      # the row's nested items
+    vector[uint8_t]* unquoted       # the row's text from the first value on that is a container
+    size_t row
+    ItemSchema schema
+    bint flatten
 
 
 cdef class ColumnBuilder:
@@ -25,12 +39,17 @@ cdef class ColumnBuilder:
 
     cdef int start_chunk(self) except -1
     cdef int claim(self) except -1
-    cdef int add_json_row(self, Cursor* cursor, bint is_quoted, size_t row, size_t row_limit) except -1 nogil
+    cdef void open_items(self, RowContext* context, CellRow* cells, ItemSchema schema) noexcept nogil
+    cdef void open_members(self, RowContext* context, CellRow* cells) noexcept nogil
+    cdef void open_cells(self, RowContext* context, CellRow* cells, KnownKeys* keys) noexcept nogil
+    cdef int add_json_row(
+        self, Cursor* cursor, bint is_quoted, RowContext* context, CellRow* cells, size_t row, size_t row_limit
+    ) except -1 nogil
     cdef int add_item_rows(
         self, Page page, const RowSpan* spans, size_t count, ItemSchema schema, size_t* row, size_t row_limit
     ) except -1 nogil
     cdef int add_item_row(
-        self, Cursor* cursor, ItemSchema schema, size_t row, size_t row_limit, size_t position
+        self, Cursor* cursor, RowContext* context, CellRow* cells, size_t row, size_t row_limit
     ) except -1 nogil
     cdef Py_ssize_t add_plain_rows(self, Page page, Py_ssize_t first, Py_ssize_t end) except -1
     cdef tuple add_found_pages(self, tuple pages, size_t limit)

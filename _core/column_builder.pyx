@@ -1,38 +1,35 @@
 """From pages to columns of cells, without the GIL and without a Python object for any value.
 
-A row that is out of the ordinary (malformed, or legal but rare: lone surrogates, fields out of order, keys given
-twice) is left to the decoder of dict rows, which raises what there is to raise; its values then become cells one by
-one. So columns hold what dict rows hold, and fail where they fail.
+A row that is malformed, or legal but rare (lone surrogates, fields out of order) takes the slow path: the decoder of
+dict rows decodes it, or raises, and its values become cells one by one. So columns hold what dict rows hold, and fail
+where they fail.
 """
 
 import sys
 
-from libc.stdint cimport int32_t, uint64_t
+from cpython.object cimport PyObject
+from libc.stdint cimport int32_t
 from libcpp cimport bool as cpp_bool
 from libcpp.vector cimport vector
 
 from histscan._core.arrow_cells cimport add_arrow_rows
 from histscan._core.arrow_rows cimport ArrowPage
 from histscan._core.buffer_pool cimport shared_pool, use_pool
-from histscan._core.column_cells cimport Column, put_document, put_number, put_token, reach_row
+from histscan._core.cell_sink cimport CELLS_DONE, CELLS_SLOW, CellRow, add_item_cells, add_json_cells
+from histscan._core.column_cells cimport put_document, put_token
 from histscan._core.column_chunk cimport ColumnChunk
-from histscan._core.column_keys cimport OBJECT_COLUMN, SHARED_COLUMN, ColumnKeys, KeyTarget, note_key
+from histscan._core.column_keys cimport ColumnKeys, KnownKeys
 from histscan._core.column_nested cimport put_nested
 from histscan._core.column_objects cimport add_object_row
-from histscan._core.cursor cimport Cursor, byte_ptr, hash_bytes, open_cursor_within, peek
-from histscan._core.expected_items cimport AddedRows, add_expected_items, add_expected_rows
-from histscan._core.expected_members cimport add_expected_members
+from histscan._core.cursor cimport Cursor, byte_ptr, open_cursor_within, peek
 from histscan._core.graphql_page cimport JsonPage
+from histscan._core.item_format cimport PARQUET_ITEM, RECORD_ITEM, ItemSchema
 from histscan._core.item_selection cimport ItemSelection
-from histscan._core.json_quoted cimport read_quoted_token, skip_quoted_key, skip_quoted_value, unquote
-from histscan._core.json_skip cimport skip_key, skip_value
-from histscan._core.json_text cimport Token, find_number_end, read_token, skip_space
-from histscan._core.key_memory cimport NOT_REMEMBERED, RememberedKey, has_key
-from histscan._core.known_items cimport add_known_items
+from histscan._core.json_quoted cimport read_quoted_token, skip_quoted_value, unquote
+from histscan._core.json_skip cimport skip_value
+from histscan._core.json_text cimport Token, read_token, skip_space
+from histscan._core.key_table cimport TARGET_OBJECT, TARGET_PATH, TARGET_SHARED, KeyTarget
 from histscan._core.log_page cimport LogPage
-from histscan._core.message_items cimport (
-    ITEM_NONE, ITEM_PLAIN, PARQUET_ITEM, RECORD_ITEM, ItemKind, ItemSchema, enter_item_of, read_item,
-)
 from histscan._core.nested_items cimport NestedItem
 from histscan._core.page cimport Page, RowSpan
 from histscan._core.protobuf_page cimport ProtobufPage, find_row
@@ -44,6 +41,69 @@ use_pool(shared_pool())
 cdef enum:
     # Room that columns get for more rows where nobody knows how many there will be.
     UNCOUNTED_ROWS = 256
+
+
+cdef int put_item_value(void* self, int32_t index, Cursor* value, cpp_bool* is_quoted) except -1 nogil:
+    """Takes any value of an item."""
+    cdef RowContext* context = <RowContext*> self
+    cdef KeyTarget target = context.table.target(index)
+    cdef NestedItem nested
+    if target.kind == TARGET_PATH:
+        # Decided at the row's end, when all that belongs together is there.
+        nested.path = target.path
+        nested.begin = value.pos
+        nested.end = value.end
+        context.nested.push_back(nested)
+        return CELLS_DONE
+    if target.kind == TARGET_SHARED or (peek(value) == c'{' and (context.flatten or target.kind == TARGET_OBJECT)):
+        return CELLS_SLOW
+    return CELLS_DONE if target.column == NULL else put_document(target.column, context.row, value)
+
+
+cdef int put_member_value(void* self, int32_t index, Cursor* cursor, cpp_bool* is_quoted) except -1 nogil:
+    """Takes any value of a member of a JSON object."""
+    cdef RowContext* context = <RowContext*> self
+    cdef KeyTarget target = context.table.target(index)
+    cdef Token token
+    cdef int byte = peek(cursor)
+    if target.kind == TARGET_SHARED:
+        return CELLS_SLOW
+    if byte == c'{' and (target.kind == TARGET_OBJECT or (context.flatten and target.column != NULL)):
+        return CELLS_SLOW
+    if is_quoted[0] and (byte == c'{' or byte == c'['):
+        if not unquote(cursor, context.unquoted[0]):
+            return CELLS_SLOW
+        is_quoted[0] = False
+    if target.column == NULL:
+        return skip_quoted_value(cursor) if is_quoted[0] else skip_value(cursor)
+    if not (read_quoted_token(cursor, &token) if is_quoted[0] else read_token(cursor, &token)):
+        return CELLS_SLOW
+    return put_token(target.column, context.row, cursor, &token)
+
+
+cdef int learn_item_key(
+    void* self, Cursor* value, byte_ptr begin, byte_ptr end, int32_t* index
+) except -1 nogil:
+    """Makes the key of an item known."""
+    cdef RowContext* context = <RowContext*> self
+    # A key that only ever holds objects is no column of its own.
+    if context.flatten and peek(value) == c'{':
+        return CELLS_SLOW
+    with gil:
+        index[0] = (<ColumnBuilder> context.builder).keys.learn_item_key(value, context.schema, begin, end)
+    return CELLS_DONE
+
+
+cdef int learn_member_key(
+    void* self, Cursor* value, byte_ptr begin, byte_ptr end, int32_t* index
+) except -1 nogil:
+    """Makes the key of a member of a JSON object known."""
+    cdef RowContext* context = <RowContext*> self
+    if context.flatten and peek(value) == c'{':
+        return CELLS_SLOW
+    with gil:
+        index[0] = (<ColumnBuilder> context.builder).keys.learn_member_key(begin, end)
+    return CELLS_DONE
 
 
 cdef class ColumnBuilder:
@@ -208,6 +268,8 @@ cdef class ColumnBuilder:
     cdef Py_ssize_t add_plain_rows(self, Page page, Py_ssize_t first, Py_ssize_t end) except -1:
         """Adds rows from `first` up to `end`, and returns the first one that needs care, or `end`."""
         cdef Cursor cursor
+        cdef RowContext context
+        cdef CellRow cells
         cdef Py_ssize_t index = first
         cdef size_t row = self.chunk.row_count
         cdef size_t row_limit = max(row + (end - first), self.expected_rows)
@@ -217,9 +279,12 @@ cdef class ColumnBuilder:
         try:
             if isinstance(page, JsonPage):
                 with nogil:
+                    self.open_members(&context, &cells)
                     while index < end and not page.spans[index].has_surrogates:
                         page.open_row(index, &cursor)
-                        if not self.add_json_row(&cursor, page.spans[index].is_quoted, row, row_limit):
+                        if not self.add_json_row(
+                            &cursor, page.spans[index].is_quoted, &context, &cells, row, row_limit
+                        ):
                             break
                         index += 1
                         row += 1
@@ -264,6 +329,30 @@ cdef class ColumnBuilder:
             self.chunk.row_count = row
         return index, row - begin
 
+    cdef void open_items(self, RowContext* context, CellRow* cells, ItemSchema schema) noexcept nogil:
+        """Points at what rows of items need."""
+        self.open_cells(context, cells, &self.keys.items)
+        context.schema = schema
+        cells.calls.put_value = put_item_value
+        cells.calls.learn_key = learn_item_key
+
+    cdef void open_members(self, RowContext* context, CellRow* cells) noexcept nogil:
+        """Points at what rows that are JSON objects need."""
+        self.open_cells(context, cells, &self.keys.members)
+        cells.calls.put_value = put_member_value
+        cells.calls.learn_key = learn_member_key
+
+    cdef void open_cells(self, RowContext* context, CellRow* cells, KnownKeys* keys) noexcept nogil:
+        """Points at what rows of either kind need."""
+        context.builder = <PyObject*> self
+        context.table = &keys.table
+        context.nested = &self.nested
+        context.unquoted = &self.unquoted
+        context.flatten = self.flatten
+        cells.table = &keys.table
+        cells.row_template = &keys.row_template
+        cells.calls.self = context
+
     cdef int find_and_add_rows(self, Cursor* rest, size_t* row_count, size_t stop) except -1 nogil:
         """Adds rows of a page from where its cursor is, until the chunk has `stop`; `row_count` counts along.
 
@@ -271,29 +360,14 @@ cdef class ColumnBuilder:
         """
         cdef RowSpan span
         cdef Cursor cursor
-        cdef AddedRows added
+        cdef RowContext context
+        cdef CellRow cells
         cdef size_t row = row_count[0]
+        self.open_items(&context, &cells, PARQUET_ITEM)
         # Each row is read as soon as it is found: then where the next one begins is in the cache.
-        while row < stop:
-            added.position = 0
-            added.next = NULL
-            if self.keys.has_plain_items and self.keys.expected_items.can_put(row, self.chunk.columns):
-                added = add_expected_rows(
-                    &rest.pos, rest.end, rest.start, self.keys.expected_items.keys.data(),
-                    self.keys.expected_items.keys.size(), row, min(stop, self.keys.expected_items.row_count),
-                )
-                row += added.row_count
-                row_count[0] = row
-                if row == stop:
-                    break
-            if not find_row(rest, &span):
-                break
+        while row < stop and find_row(rest, &span):
             open_cursor_within(&cursor, rest.start, span.begin, span.end)
-            if added.next != NULL:
-                cursor.pos = added.next
-            if not self.add_item_row(
-                &cursor, PARQUET_ITEM, row, max(row + UNCOUNTED_ROWS, self.expected_rows), added.position
-            ):
+            if not self.add_item_row(&cursor, &context, &cells, row, max(row + UNCOUNTED_ROWS, self.expected_rows)):
                 self.chunk.clear_row(row)
                 return False
             row += 1
@@ -303,196 +377,42 @@ cdef class ColumnBuilder:
     cdef int add_item_rows(
         self, Page page, const RowSpan* spans, size_t count, ItemSchema schema, size_t* row, size_t row_limit
     ) except -1 nogil:
-        """Adds rows that are messages of items up to the first one that needs care, and moves `row` on."""
+        """Adds rows that are messages of items up to the first slow one, and moves `row` on."""
         cdef Cursor cursor
+        cdef RowContext context
+        cdef CellRow cells
         cdef size_t index = 0
+        self.open_items(&context, &cells, schema)
         while index < count and not spans[index].has_surrogates:
             page.open_span(spans[index], &cursor)
-            if not self.add_item_row(&cursor, schema, row[0], row_limit, 0):
+            if not self.add_item_row(&cursor, &context, &cells, row[0], row_limit):
                 break
             index += 1
             row[0] += 1
         return 0
 
-    cdef int add_json_row(self, Cursor* cursor, bint is_quoted, size_t row, size_t row_limit) except -1 nogil:
-        """Adds a row that is JSON text, quoted or not; 0 where it needs care."""
-        cdef byte_ptr begin
-        cdef byte_ptr number_end
-        cdef const RememberedKey* entry
-        # How many members are expected to come: those of the row before, where rows bring them in one order.
-        cdef size_t expected_count = self.keys.expected_members.keys.size()
-        cdef bint can_put = self.keys.expected_members.can_put(row, self.chunk.columns)
-        cdef size_t position = 0
-        cdef uint64_t hash
-        cdef int32_t index
-        cdef bint repeats = True
-        cdef cpp_bool is_closed = False
-        cdef KeyTarget target
-        cdef Column* column
-        cdef Token token
-        cdef int byte
+    cdef int add_json_row(
+        self, Cursor* cursor, bint is_quoted, RowContext* context, CellRow* cells, size_t row, size_t row_limit
+    ) except -1 nogil:
+        """Adds a row that is JSON text, quoted or not; 0 where it is slow."""
         skip_space(cursor)
         if peek(cursor) != c'{':
-            return 0
-        cursor.pos += 1
+            return CELLS_SLOW
+        self.chunk.make_room(row, row_limit)
+        context.row = cells.row = row
+        if add_json_cells(cursor, is_quoted, cells[0]) != CELLS_DONE:
+            return CELLS_SLOW
         skip_space(cursor)
-        if peek(cursor) != c'}':
-            while True:
-                index = NOT_REMEMBERED
-                if can_put and position < expected_count:
-                    position += add_expected_members(
-                        &cursor.pos, cursor.end, cursor.start, &self.keys.expected_members.keys[position],
-                        expected_count - position, row, &is_closed,
-                    )
-                    if is_closed:
-                        break
-                if position < expected_count:
-                    entry = &self.keys.json_keys.entries[self.keys.json_order.order[position]]
-                    if has_key(cursor, entry):
-                        cursor.pos += entry.length
-                        index = self.keys.json_order.order[position]
-                        if peek(cursor) <= c' ':
-                            # The key was remembered from where no white space followed it.
-                            skip_space(cursor)
-                    else:
-                        expected_count = 0
-                if index == NOT_REMEMBERED:
-                    begin = cursor.pos
-                    if not (skip_quoted_key(cursor) if is_quoted else skip_key(cursor)):
-                        return 0
-                    hash = hash_bytes(begin, cursor.pos - begin)
-                    index = self.keys.json_keys.find(begin, cursor.pos - begin, hash)
-                    if index == NOT_REMEMBERED:
-                        if self.flatten and peek(cursor) == c'{':
-                            # A key that only ever holds objects is no column of its own.
-                            return 0
-                        with gil:
-                            index = self.keys.remember_json_key(begin, cursor.pos, hash, is_quoted)
-                        if index == NOT_REMEMBERED:
-                            return 0
-                    repeats &= note_key(&self.keys.json_order, position, index)
-                target = self.keys.json_order.targets[index]
-                column = NULL
-                if target.column >= 0:
-                    column = &self.chunk.columns[target.column]
-                    reach_row(column, row, row_limit)
-                number_end = find_number_end(cursor.pos, cursor.end)
-                if column != NULL and put_number(column, row, cursor.pos, number_end, cursor.start):
-                    cursor.pos = number_end
-                else:
-                    byte = peek(cursor)
-                    if target.column == SHARED_COLUMN:
-                        return 0
-                    if byte == c'{' and (target.column == OBJECT_COLUMN or (self.flatten and column != NULL)):
-                        return 0
-                    if is_quoted and (byte == c'{' or byte == c'['):
-                        if not unquote(cursor, self.unquoted):
-                            return 0
-                        is_quoted = False
-                    if column == NULL:
-                        if not (skip_quoted_value(cursor) if is_quoted else skip_value(cursor)):
-                            return 0
-                    else:
-                        if not (read_quoted_token(cursor, &token) if is_quoted else read_token(cursor, &token)):
-                            return 0
-                        if put_token(column, row, cursor, &token) != 1:
-                            return 0
-                position += 1
-                if peek(cursor) != c',':
-                    skip_space(cursor)
-                    if peek(cursor) != c',':
-                        break
-                cursor.pos += 1
-                if peek(cursor) <= c' ':
-                    skip_space(cursor)
-            if peek(cursor) != c'}':
-                return 0
-        cursor.pos += 1
-        skip_space(cursor)
-        self.keys.note_json_order(repeats)
         return cursor.pos == cursor.end
 
     cdef int add_item_row(
-        self, Cursor* cursor, ItemSchema schema, size_t row, size_t row_limit, size_t position
+        self, Cursor* cursor, RowContext* context, CellRow* cells, size_t row, size_t row_limit
     ) except -1 nogil:
-        """Adds a row that is a message of items, or the rest of one; 0 where it needs care.
-
-        The cursor is at the item at `position`; those before it were the expected ones, and have been added.
-        """
-        cdef byte_ptr row_end = cursor.end
-        cdef byte_ptr begin = NULL
-        cdef byte_ptr keys_end = NULL
-        cdef byte_ptr item_end = NULL
-        # How many items are expected to come: those of the row before, where rows bring them in one order.
-        cdef size_t expected_count = self.keys.expected_items.keys.size()
-        cdef bint can_put = self.keys.expected_items.can_put(row, self.chunk.columns)
-        cdef uint64_t hash
-        cdef int32_t index
-        cdef size_t count
-        cdef bint repeats = True
-        cdef cpp_bool repeats_known = False
-        cdef KeyTarget target
-        cdef NestedItem nested
-        cdef ItemKind kind
+        """Adds a row that is a message of items; 0 where it is slow."""
         if self.nested.size():
             self.nested.clear()
-        while True:
-            cursor.end = row_end
-            index = NOT_REMEMBERED
-            if can_put and position < expected_count:
-                position += add_expected_items(
-                    &cursor.pos, cursor.end, cursor.start, &self.keys.expected_items.keys[position],
-                    expected_count - position, row,
-                )
-            if position < expected_count:
-                index = self.keys.item_order.order[position]
-                if enter_item_of(cursor, &self.keys.items.entries[index]):
-                    item_end = cursor.end
-                else:
-                    index = NOT_REMEMBERED
-                    expected_count = 0
-            elif position < self.keys.item_order.order.size():
-                count = add_known_items(
-                    &cursor.pos, row_end, cursor.start, self.keys.known_items, self.chunk.columns, row,
-                    &self.keys.item_order.order[position], self.keys.item_order.order.size() - position, &repeats_known,
-                )
-                position += count
-                repeats &= repeats_known
-            if index == NOT_REMEMBERED:
-                kind = read_item(cursor, row_end, schema == RECORD_ITEM, &begin, &keys_end)
-                if kind == ITEM_NONE:
-                    break
-                if kind != ITEM_PLAIN:
-                    return 0
-                item_end = cursor.end
-                hash = hash_bytes(begin, keys_end - begin)
-                index = self.keys.items.find(begin, keys_end - begin, hash)
-                if index == NOT_REMEMBERED:
-                    if self.flatten and peek(cursor) == c'{':
-                        return 0
-                    with gil:
-                        index = self.keys.remember_item_key(cursor, schema, begin, keys_end, hash)
-                    if index == NOT_REMEMBERED:
-                        return 0
-                repeats &= note_key(&self.keys.item_order, position, index)
-            position += 1
-            target = self.keys.item_order.targets[index]
-            if target.path >= 0:
-                # Decided at the row's end, when all that belongs together is there.
-                nested.path = target.path
-                nested.begin = cursor.pos
-                nested.end = item_end
-                self.nested.push_back(nested)
-            elif target.column < 0:
-                if target.column == SHARED_COLUMN or (target.column == OBJECT_COLUMN and peek(cursor) == c'{'):
-                    return 0
-            else:
-                if self.flatten and peek(cursor) == c'{':
-                    return 0
-                if put_document(&self.chunk.columns[target.column], row, row_limit, cursor) != 1:
-                    return 0
-            cursor.pos = item_end
-        self.keys.note_item_order(repeats)
-        if self.nested.size():
-            return put_nested(self.chunk.columns, self.keys.paths, self.nested, row, row_limit)
-        return 1
+        self.chunk.make_room(row, row_limit)
+        context.row = cells.row = row
+        if add_item_cells(cursor, context.schema, cells[0]) != CELLS_DONE:
+            return CELLS_SLOW
+        return put_nested(self.chunk.columns, self.keys.paths, self.nested, row) if self.nested.size() else CELLS_DONE

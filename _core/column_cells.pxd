@@ -18,7 +18,7 @@ from histscan._core.json_skip cimport skip_value
 from histscan._core.json_string cimport code_unit_at, unescape_string
 from histscan._core.json_text cimport (
     TOKEN_ARRAY, TOKEN_BIG_INTEGER, TOKEN_FALSE, TOKEN_FLOAT64, TOKEN_INT64, TOKEN_NULL, TOKEN_STRING, TOKEN_TRUE,
-    NOT_PLAIN, PlainKind, PlainNumber, Token, read_plain_number, read_token, read_whole_token, skip_space,
+    PlainKind, Token, read_token, read_whole_token, skip_space,
 )
 
 cdef enum:
@@ -58,6 +58,13 @@ cdef extern from "column.hpp" namespace "histscan" nogil:
         size_t null_count           # once the chunk is complete
         uint32_t facts              # of ColumnFact
 
+    # The columns of a chunk. They stay where they are when more are added.
+    cdef cppclass Columns:
+        Column& operator[](size_t)
+        size_t size()
+        void resize(size_t) except +
+
+    void grow_column(Column& column, size_t row_count) except +
     size_t fill_validity(const uint8_t* tags, size_t count, vector[uint8_t]& validity) except +
     void complete_column(Column& column, size_t row_count) except +
     void note_plain_number(uint8_t& tag, uint32_t& facts, PlainKind kind, uint64_t bits)
@@ -176,15 +183,8 @@ cdef inline uint32_t list_facts(byte_ptr begin, byte_ptr end) noexcept nogil:
 
 cdef inline int reach_row(Column* column, size_t row, size_t row_limit) except -1 nogil:
     """Makes room for a cell; `row_limit` is how many rows the chunk will have at least."""
-    cdef size_t room = column.bits.capacity()
     if column.tags.size() <= row:
-        if room < row_limit:
-            # Where there have been more rows than were foreseen, there will be more yet.
-            room = row_limit + row_limit // 2 if room else row_limit
-            column.bits.reserve(room)
-            column.tags.reserve(room)
-        column.bits.resize(row_limit)
-        column.tags.resize(row_limit)
+        grow_column(column[0], row_limit)
     return 0
 
 
@@ -277,8 +277,8 @@ cdef inline int put_container(Column* column, size_t row, Cursor* cursor, bint i
 cdef inline int put_token(Column* column, size_t row, Cursor* cursor, const Token* token) except -1 nogil:
     """Makes a cell of a token just read, in a row that the column has reached.
 
-    Of a container, takes the rest. Returns 1, or 0 where the value is malformed or out of the ordinary: then the row is
-    the careful decoder's.
+    Of a container, takes the rest. Returns 1, or 0 where the value is malformed or legal but rare: then the row takes
+    the slow path.
     """
     cdef uint64_t number
     if token.kind == TOKEN_FLOAT64:
@@ -302,29 +302,12 @@ cdef inline int put_token(Column* column, size_t row, Cursor* cursor, const Toke
     return 1
 
 
-cdef inline bint put_number(Column* column, size_t row, byte_ptr begin, byte_ptr end, byte_ptr start) noexcept nogil:
-    """Makes a cell of the number that all of [begin, end) is, if it is such a one as most are; otherwise nothing.
+cdef inline int put_document(Column* column, size_t row, Cursor* cursor) except -1 nogil:
+    """Takes a JSON value that is all of the cursor's text, and makes a cell of it, in a row that the column has.
 
-    The cell's row is one that the column has reached, and `start` is where the reader's bytes begin. Another reader
-    takes what is left.
-    """
-    cdef PlainNumber number = read_plain_number(begin, end, start)
-    if number.kind == NOT_PLAIN:
-        return False
-    note_plain_number(column.tags[row], column.facts, number.kind, number.bits)
-    column.bits[row] = number.bits
-    return True
-
-
-cdef inline int put_document(Column* column, size_t row, size_t row_limit, Cursor* cursor) except -1 nogil:
-    """Takes a JSON value that is all of the cursor's text, and makes a cell of it.
-
-    Returns 1, or 0 where the value is malformed or out of the ordinary: then the row is the careful decoder's.
+    Returns 1, or 0 where the value is malformed or legal but rare: then the row takes the slow path.
     """
     cdef Token token
-    reach_row(column, row, row_limit)
-    if put_number(column, row, cursor.pos, cursor.end, cursor.start):
-        return 1
     skip_space(cursor)
     if not read_whole_token(cursor, &token) or put_token(column, row, cursor, &token) != 1:
         return 0

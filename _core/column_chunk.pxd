@@ -2,18 +2,19 @@
 
 from libc.stddef cimport size_t
 from libc.stdint cimport int32_t
-from libcpp.vector cimport vector
 
-from histscan._core.column_cells cimport Column
+from histscan._core.column_cells cimport Columns
 
 
 cdef class ColumnChunk:
-    cdef vector[Column] columns
+    cdef Columns columns
+    cdef size_t room                    # how many rows every column has cells for, at least
     cdef readonly list names            # of the columns, in the order in which they first appeared
     cdef dict index_of                  # column indexes by name
     cdef readonly Py_ssize_t row_count
     cdef bint is_used_up                # the columns' buffers were handed over
 
+    cdef int make_room(self, size_t row, size_t row_limit) except -1 nogil
     cdef int32_t column_named(self, str name) except -2
     cdef int put_object(self, str name, object value, size_t row) except -1
     cdef int clear_row(self, size_t row) noexcept nogil

@@ -7,8 +7,8 @@ from libc.stdint cimport int32_t
 
 from histscan._core.buffer_pool cimport shared_pool, use_pool
 from histscan._core.column_cells cimport (
-    CELL_JSON, CELL_NULL, FACT_JSON, Column, complete_column, list_facts, put_bool, put_double, put_int64, put_text,
-    put_uint64, put_utf8, reach_row,
+    CELL_JSON, CELL_NULL, FACT_JSON, Column, complete_column, grow_column, list_facts, put_bool, put_double, put_int64,
+    put_text, put_uint64, put_utf8, reach_row,
 )
 from histscan._core.cursor cimport JSON_TOO_DEEP, byte_ptr
 from histscan._core.faults cimport raise_fault_at
@@ -69,6 +69,15 @@ cdef class ColumnChunk:
         self.is_used_up = True
         return 0
 
+    cdef int make_room(self, size_t row, size_t row_limit) except -1 nogil:
+        """Gives every column a cell for a row; `row_limit` is how many rows there will be at least."""
+        cdef size_t index
+        if row >= self.room:
+            for index in range(self.columns.size()):
+                grow_column(self.columns[index], row_limit)
+            self.room = row_limit
+        return 0
+
     cdef int32_t column_named(self, str name) except -2:
         """The index of a column, which is made if there is none of the name."""
         cdef int32_t index
@@ -77,7 +86,7 @@ cdef class ColumnChunk:
             return known
         index = <int32_t> self.columns.size()
         self.columns.resize(index + 1)
-        self.columns[index].facts = 0
+        grow_column(self.columns[index], self.room)
         self.names.append(name)
         self.index_of[name] = index
         return index

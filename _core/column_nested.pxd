@@ -4,18 +4,18 @@ from libc.stddef cimport size_t
 from libcpp.vector cimport vector
 
 from histscan._core.column_cells cimport (
-    CELL_JSON, CELL_NULL, FACT_JSON, Column, check_text, is_sound_value, reach_row, text_bits,
+    CELL_JSON, CELL_NULL, FACT_JSON, Column, Columns, check_text, is_sound_value, text_bits,
 )
 from histscan._core.cursor cimport Cursor, open_cursor
 from histscan._core.nested_items cimport NestedItem, NestedPath, is_tree, write_object
 
 
 cdef inline int put_nested(
-    vector[Column]& columns, const vector[NestedPath]& paths, vector[NestedItem]& nested, size_t row, size_t row_limit
+    Columns& columns, const vector[NestedPath]& paths, vector[NestedItem]& nested, size_t row
 ) except -1 nogil:
-    """Adds the nested items of a row as the text of objects; 0 where they need care.
+    """Adds the nested items of a row as the text of objects; 0 where the row takes the slow path.
 
-    `row_limit` is how many rows the chunk will have at least.
+    The columns have room for the row.
     """
     cdef Cursor value
     cdef Column* column
@@ -30,7 +30,6 @@ cdef inline int put_nested(
     index = 0
     while index < nested.size():
         column = &columns[paths[nested[index].path].column]
-        reach_row(column, row, row_limit)
         if column.tags[row] != CELL_NULL:
             return 0
         offset = column.text.size()

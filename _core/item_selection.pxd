@@ -1,20 +1,20 @@
 """Only the keys that were asked for."""
 
-from histscan._core.cursor cimport Cursor, byte_ptr
-from histscan._core.key_memory cimport KeyMemory
-from histscan._core.message_items cimport ItemKind
+from histscan._core.cursor cimport Cursor
+from histscan._core.key_objects cimport KeyObjects
 from histscan._core.message_rows cimport MessageRowDecoder
+from histscan._core.row_template cimport RowTemplate
 
 
 cdef class ItemSelection:
     cdef readonly tuple keys        # what was asked for
     cdef dict slots                 # the index of each in `keys`
     cdef MessageRowDecoder decoder
-    # Item keys seen, as the bytes that spell them. Remembered for each are its places, as `resolve` gives them.
-    cdef KeyMemory items
+    cdef KeyObjects items           # item keys seen, as the bytes that spell them; with their places, by `resolve`
+    cdef RowTemplate row_template
+    cdef bint busy                  # a row is being read
 
     cdef tuple resolve(self, object key)
-    cdef tuple places_of_item(self, Cursor* cursor, ItemKind kind, byte_ptr begin, byte_ptr keys_end)
     cdef bint has_all(self, Cursor* cursor) except -1
     cdef dict decode_row(self, Cursor* cursor)
 

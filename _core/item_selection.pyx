@@ -1,16 +1,86 @@
-"""Only the keys that were asked for: rows that lack one are passed over, and what was not asked for stays unread."""
+"""Only the keys that were asked for: rows that lack one are skipped, and what was not asked for stays unread."""
 
-from libc.stdint cimport int32_t, uint64_t
-from libcpp.vector cimport vector
+from libc.stddef cimport size_t
+from libc.stdint cimport int32_t
+from libcpp cimport bool as cpp_bool
 
-from histscan._core.cursor cimport Cursor, byte_ptr, hash_bytes
+from histscan._core.called_sink cimport ROW_DONE, CalledSink, read_item_row
+from histscan._core.cursor cimport Cursor, byte_ptr
 from histscan._core.faults cimport raise_fault
+from histscan._core.item_format cimport RECORD_ITEM
 from histscan._core.json_value cimport decode_document
-from histscan._core.key_memory cimport NOT_REMEMBERED, KeyMemory
-from histscan._core.message_items cimport (
-    ITEM_FAULT, ITEM_NONE, ITEM_ODD, RECORD_ITEM, ItemKind, read_item,
-)
+from histscan._core.key_objects cimport KeyObjects
+from histscan._core.key_table cimport UNKNOWN_KEY
 from histscan._core.message_rows cimport MessageRowDecoder, put_member
+from histscan._core.row_template cimport RowTemplate
+
+
+cdef class SelectedRow:
+    """A row while it is read for a selection."""
+    cdef ItemSelection selection
+    cdef dict row           # what is being decoded; None where the row is only searched for its keys
+    cdef list missing       # for each of the keys, whether the row lacks it so far
+    cdef tuple new_places   # of the key learnt last
+
+    cdef int read(self, ItemSelection selection, Cursor* cursor) except -1:
+        """Reads the row that is the cursor's message."""
+        cdef CalledSink sink
+        cdef RowTemplate unused
+        cdef RowTemplate* row_template
+        cdef bint was_busy = selection.busy
+        sink.self = <void*> self
+        sink.put_value = put_item
+        sink.learn_key = learn_key
+        sink.put_odd_member = put_odd_item
+        sink.leave = leave_template
+        self.selection = selection
+        self.missing = [True] * len(selection.keys)
+        selection.busy = True
+        try:
+            # Freeing an object amid a row may run code that reads another one; that does without the template.
+            row_template = &unused if was_busy else &selection.row_template
+            if read_item_row(cursor, RECORD_ITEM, selection.items.table, row_template[0], sink) != ROW_DONE:
+                raise_fault(cursor)
+        finally:
+            selection.busy = was_busy
+        return 0
+
+    cdef int put(self, tuple places, Cursor* item, bint is_odd) except -1:
+        """Takes the value of an item that was asked for, and notes which keys it has."""
+        for slot, _ in places:
+            self.missing[slot] = False
+        if self.row is None or not places:
+            return ROW_DONE
+        decoder = self.selection.decoder
+        value = decoder.odd_item_value(item) if is_odd else decode_document(item, decoder.context)
+        for slot, path in places:
+            if path:
+                put_member(self.row, (self.selection.keys[slot], *path), value)
+            else:
+                self.row[self.selection.keys[slot]] = value
+        return ROW_DONE
+
+
+cdef int put_item(void* self, int32_t index, Cursor* value) except -1:
+    cdef SelectedRow row = <SelectedRow> self
+    return row.put(row.new_places if index == UNKNOWN_KEY else row.selection.items.object_at(index), value, False)
+
+
+cdef int learn_key(void* self, Cursor* value, byte_ptr begin, byte_ptr end, int32_t* index) except -1:
+    cdef SelectedRow row = <SelectedRow> self
+    cdef ItemSelection selection = row.selection
+    row.new_places = selection.resolve(selection.decoder.item_key(value, begin, end))
+    index[0] = selection.items.add(begin, end - begin, row.new_places)
+    return ROW_DONE
+
+
+cdef int put_odd_item(void* self, Cursor* item, cpp_bool is_removal) except -1:
+    cdef SelectedRow row = <SelectedRow> self
+    return row.put(row.selection.resolve(row.selection.decoder.item_key_anywhere(item)), item, True)
+
+
+cdef int leave_template(void* self, size_t count) except -1:
+    return ROW_DONE
 
 
 cdef class ItemSelection:
@@ -27,7 +97,7 @@ cdef class ItemSelection:
         self.keys = tuple(dict.fromkeys(keys))
         self.slots = {key: slot for slot, key in enumerate(self.keys)}
         self.decoder = MessageRowDecoder(RECORD_ITEM)
-        self.items = KeyMemory()
+        self.items = KeyObjects(are_items=True)
 
     cdef tuple resolve(self, object key):
         """The places of a name, or of a path of names: for each key asked for that it belongs to, the key's index in
@@ -42,77 +112,18 @@ cdef class ItemSelection:
                 places.append((slot, tuple(key[depth:])))
         return tuple(places)
 
-    cdef tuple places_of_item(self, Cursor* cursor, ItemKind kind, byte_ptr begin, byte_ptr keys_end):
-        """The places of the item that `read_item` just found; none if it was not asked for."""
-        cdef uint64_t hash
-        cdef int32_t index
-        cdef tuple places
-        if kind == ITEM_ODD:
-            return self.resolve(self.decoder.item_key_anywhere(cursor))
-        hash = hash_bytes(begin, keys_end - begin)
-        index = self.items.find(begin, keys_end - begin, hash)
-        if index != NOT_REMEMBERED:
-            return <tuple> <object> self.items.entries[index].key
-        places = self.resolve(self.decoder.item_key(cursor, begin, keys_end))
-        self.items.remember(begin, keys_end - begin, hash, places)
-        return places
-
     cdef bint has_all(self, Cursor* cursor) except -1:
         """Whether the row that is the cursor's message has every key that was asked for; decodes nothing."""
-        cdef byte_ptr row_end = cursor.end
-        cdef byte_ptr begin = NULL
-        cdef byte_ptr keys_end = NULL
-        cdef byte_ptr item_end = NULL
-        cdef ItemKind kind
-        cdef Py_ssize_t missing = len(self.keys)
-        cdef tuple places
-        cdef Py_ssize_t slot
-        cdef vector[char] found     # which of the keys the row has
-        found.assign(missing, False)
-        while True:
-            cursor.end = row_end
-            kind = read_item(cursor, row_end, True, &begin, &keys_end)
-            if kind == ITEM_FAULT:
-                raise_fault(cursor)
-            if kind == ITEM_NONE:
-                return missing == 0
-            item_end = cursor.end
-            places = self.places_of_item(cursor, kind, begin, keys_end)
-            for place in places:
-                slot = place[0]
-                if not found[slot]:
-                    found[slot] = True
-                    missing -= 1
-            cursor.pos = item_end
+        cdef SelectedRow row = SelectedRow()
+        row.read(self, cursor)
+        return not any(row.missing)
 
     cdef dict decode_row(self, Cursor* cursor):
         """The row that is the cursor's message, with just the keys asked for; `has_all` holds for it."""
-        cdef byte_ptr row_end = cursor.end
-        cdef byte_ptr begin = NULL
-        cdef byte_ptr keys_end = NULL
-        cdef byte_ptr item_end = NULL
-        cdef ItemKind kind
-        cdef dict row = dict.fromkeys(self.keys)
-        cdef tuple places
-        while True:
-            cursor.end = row_end
-            kind = read_item(cursor, row_end, True, &begin, &keys_end)
-            if kind == ITEM_FAULT:
-                raise_fault(cursor)
-            if kind == ITEM_NONE:
-                return row
-            item_end = cursor.end
-            places = self.places_of_item(cursor, kind, begin, keys_end)
-            if places:
-                value = self.decoder.odd_item_value(cursor) if kind == ITEM_ODD else decode_document(
-                    cursor, self.decoder.context
-                )
-                for slot, path in places:
-                    if path:
-                        put_member(row, (self.keys[slot], *path), value)
-                    else:
-                        row[self.keys[slot]] = value
-            cursor.pos = item_end
+        cdef SelectedRow row = SelectedRow()
+        row.row = dict.fromkeys(self.keys)
+        row.read(self, cursor)
+        return row.row
 
 
 MISSING = object()

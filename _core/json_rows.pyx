@@ -1,39 +1,49 @@
-"""Rows that are JSON objects: keys recognised by their bytes, in the order of the row before."""
+"""Rows that are JSON objects, as dicts."""
 
-from cpython.dict cimport PyDict_SetItem
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_DECREF
 from libc.stdint cimport int32_t
+from libcpp cimport bool as cpp_bool
 
-from histscan._core.cursor cimport JSON_COMMA_EXPECTED, Cursor, byte_ptr, peek, stop
+from histscan._core.called_sink cimport ROW_DONE, ROW_SLOW, CalledSink, read_json_row
+from histscan._core.cursor cimport Cursor, byte_ptr, peek
+from histscan._core.dict_rows cimport PyDict_SetItem, RowDecoder, key_of, leave_template
 from histscan._core.faults cimport raise_fault
 from histscan._core.json_text cimport skip_space
 from histscan._core.json_value cimport JsonContext, decode_value, expect_end, read_key
-from histscan._core.key_memory cimport RememberedKey, RowShape, has_key
 
 
-cdef inline bint take_key(Cursor* cursor, int separator, const RememberedKey* entry) noexcept nogil:
-    """Takes `separator` and the remembered key behind it, or nothing."""
-    cdef byte_ptr before = cursor.pos
-    if peek(cursor) != separator:
-        return False
-    cursor.pos += 1
-    if peek(cursor) != c'"':
-        skip_space(cursor)
-    if not has_key(cursor, entry):
-        cursor.pos = before
-        return False
-    cursor.pos += entry.length
-    return True
+cdef int put_member(void* self, int32_t index, Cursor* value) except -1:
+    """Puts a value under its key."""
+    # References are borrowed: the decoder holds the row, and the keys.
+    cdef PyObject* key = key_of(<JsonRowDecoder> self, (<JsonRowDecoder> self).context.keys, index)
+    cdef object member_value = decode_value(value, (<JsonRowDecoder> self).context)
+    PyDict_SetItem(<PyObject*> (<JsonRowDecoder> self).row, key, <PyObject*> member_value)
+    return ROW_DONE
 
 
-cdef class JsonRowDecoder:
+cdef int learn_key(void* self, Cursor* value, byte_ptr begin, byte_ptr end, int32_t* index) except -1:
+    """Makes a key known; nested objects may have the same ones."""
+    cdef JsonRowDecoder decoder = <JsonRowDecoder> self
+    cdef PyObject* key_reference = NULL
+    value.pos = begin
+    index[0] = read_key(value, decoder.context, &key_reference)
+    decoder.new_key = <object> key_reference
+    Py_DECREF(decoder.new_key)
+    return ROW_DONE
+
+
+cdef int put_odd_member(void* self, Cursor* member, cpp_bool is_removal) except -1:
+    """JSON has no odd members."""
+    return ROW_SLOW
+
+
+cdef class JsonRowDecoder(RowDecoder):
     """Decodes the rows of one scan, learning from each what the next will look like."""
 
     def __cinit__(self):
         self.context = JsonContext()
         self.lenient_context = JsonContext(allow_surrogates=True)
-        self.shape = RowShape(self.context.keys)
 
     cdef object decode_text(self, Cursor* cursor, bint has_surrogates):
         """The value of a text that is one row and nothing else."""
@@ -48,74 +58,25 @@ cdef class JsonRowDecoder:
         """Takes one row; the cursor is past any white space. A row need not be an object."""
         if has_surrogates:
             return decode_value(cursor, self.lenient_context)
-        # Freeing an object amid a row may run code that asks for another one; that does without what is learnt.
+        # Freeing an object amid a row may run code that decodes another one; that does without the template.
         if self.busy or peek(cursor) != c'{':
             return decode_value(cursor, self.context)
         self.busy = True
         try:
             return self.decode_members(cursor)
         finally:
+            self.new_key = self.row = None
             self.busy = False
 
     cdef dict decode_members(self, Cursor* cursor):
-        """Takes an object by the template, and turns to the careful reader where the row leaves it."""
-        cdef dict row = self.shape.start_row()
-        cdef Py_ssize_t count = <Py_ssize_t> self.shape.template_order.size()
-        cdef Py_ssize_t position
-        cdef const RememberedKey* entry
-        cdef PyObject* key
-        cdef int separator = c'{'
-        if self.shape.template is None:
-            return self.decode_rest(cursor, row, 0)
-        for position in range(count):
-            entry = &self.context.keys.entries[self.shape.template_order[position]]
-            if not take_key(cursor, separator, entry):
-                break
-            if peek(cursor) <= c' ':
-                # The key was remembered from where no white space followed it.
-                skip_space(cursor)
-            # Decoding a nested value may remember keys, which moves the entries.
-            key = entry.key
-            PyDict_SetItem(row, <object> key, decode_value(cursor, self.context))
-            if peek(cursor) != c',':
-                skip_space(cursor)
-            separator = c','
-        else:
-            if peek(cursor) == c'}':
-                cursor.pos += 1
-                self.shape.misses = 0
-                return row
-            position = count
-        return self.decode_rest(cursor, self.shape.keep_members(row, position), position)
-
-    cdef dict decode_rest(self, Cursor* cursor, dict row, Py_ssize_t count):
-        """Takes what follows the first `count` members, noting the keys' order."""
-        cdef RowShape shape = self.shape
-        cdef bint repeats = count == 0
-        cdef PyObject* key_reference
-        cdef object key
-        cdef int32_t index
-        while True:
-            skip_space(cursor)
-            if count == 0:
-                cursor.pos += 1
-                skip_space(cursor)
-                if peek(cursor) == c'}':
-                    break
-            elif peek(cursor) == c',':
-                cursor.pos += 1
-                skip_space(cursor)
-            elif peek(cursor) == c'}':
-                break
-            else:
-                stop(cursor, JSON_COMMA_EXPECTED, cursor.pos)
-                raise_fault(cursor)
-            index = read_key(cursor, self.context, &key_reference)
-            key = <object> key_reference
-            Py_DECREF(key)
-            repeats &= shape.note_key(count, index)
-            PyDict_SetItem(row, key, decode_value(cursor, self.context))
-            count += 1
-        cursor.pos += 1
-        shape.finish_row(row, count, repeats)
-        return row
+        """Takes an object."""
+        cdef CalledSink sink
+        sink.self = <void*> self
+        sink.put_value = put_member
+        sink.learn_key = learn_key
+        sink.put_odd_member = put_odd_member
+        sink.leave = leave_template
+        self.start_row()
+        if read_json_row(cursor, self.context.keys.table, self.row_template, sink) != ROW_DONE:
+            raise_fault(cursor)
+        return self.finish_row()

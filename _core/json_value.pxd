@@ -10,14 +10,14 @@ from histscan._core.json_text cimport (
     TOKEN_FLOAT64, TOKEN_INT64, TOKEN_NULL, TOKEN_STRING, Token, read_token, read_whole_token,
     skip_space,
 )
-from histscan._core.key_memory cimport KeyMemory
+from histscan._core.key_objects cimport KeyObjects
 
 cdef extern from "Python.h":
     object PyLong_FromLongLong(long long value)
 
 
 cdef class JsonContext:
-    cdef KeyMemory keys             # keys of objects, as written from the opening quote to the value
+    cdef KeyObjects keys             # keys of objects, as written from the opening quote to the value
     # Whether surrogates written as UTF-8 are text: they are where an enclosing string's escapes have just
     # been resolved, and nowhere else.
     cdef bint allow_surrogates

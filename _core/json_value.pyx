@@ -4,11 +4,11 @@ from cpython.dict cimport PyDict_SetItem
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_INCREF, Py_XDECREF
-from libc.stdint cimport int32_t, uint64_t
+from libc.stdint cimport int32_t
 from libc.string cimport memcpy
 
 from histscan._core.cursor cimport (
-    JSON_COLON_EXPECTED, JSON_COMMA_EXPECTED, JSON_KEY_EXPECTED, JSON_TRAILING_DATA, Cursor, byte_ptr, hash_bytes, peek,
+    JSON_COLON_EXPECTED, JSON_COMMA_EXPECTED, JSON_KEY_EXPECTED, JSON_TRAILING_DATA, Cursor, byte_ptr, peek,
     stop,
 )
 from histscan._core.faults cimport raise_fault
@@ -16,7 +16,8 @@ from histscan._core.json_string cimport string_object
 from histscan._core.json_text cimport (
     TOKEN_ARRAY, TOKEN_FALSE, TOKEN_OBJECT, TOKEN_STRING, TOKEN_TRUE, Token, read_string, skip_space,
 )
-from histscan._core.key_memory cimport NOT_REMEMBERED, KeyMemory
+from histscan._core.key_objects cimport KeyObjects
+from histscan._core.key_table cimport UNKNOWN_KEY
 
 from histscan.errors import HistoryDecodeError
 
@@ -36,7 +37,7 @@ cdef class JsonContext:
     """What decoding JSON needs to know beside the text."""
 
     def __cinit__(self, bint allow_surrogates=False):
-        self.keys = KeyMemory()
+        self.keys = KeyObjects(are_items=False)
         self.allow_surrogates = allow_surrogates
 
 
@@ -68,11 +69,10 @@ cdef object big_integer(Cursor* cursor, const Token* token):
 cdef int read_key(Cursor* cursor, JsonContext context, PyObject** key) except -2:
     """Takes a key, its colon and the white space around them.
 
-    Sets `key` to a new reference, and returns the key's index in `context.keys` or NOT_REMEMBERED.
+    Sets `key` to a new reference, and returns the key's index in `context.keys` or UNKNOWN_KEY.
     """
     cdef byte_ptr begin = cursor.pos
     cdef Token token
-    cdef uint64_t hash
     cdef int32_t index
     cdef object text
     if peek(cursor) != c'"':
@@ -86,15 +86,14 @@ cdef int read_key(Cursor* cursor, JsonContext context, PyObject** key) except -2
         raise_fault(cursor)
     cursor.pos += 1
     skip_space(cursor)
-    hash = hash_bytes(begin, cursor.pos - begin)
-    index = context.keys.find(begin, cursor.pos - begin, hash)
-    if index != NOT_REMEMBERED:
-        text = <object> context.keys.entries[index].key
+    index = context.keys.table.find(begin, cursor.pos - begin, cursor.end)
+    if index != UNKNOWN_KEY:
+        text = context.keys.object_at(index)
     else:
         text = string_object(cursor, &token, context.allow_surrogates)
         # Bytes that are text only where surrogates are allowed must not become known elsewhere.
         if token.is_ascii or not context.allow_surrogates:
-            index = context.keys.remember(begin, cursor.pos - begin, hash, text)
+            index = context.keys.add(begin, cursor.pos - begin, text)
     Py_INCREF(text)
     key[0] = <PyObject*> text
     return index

@@ -7,7 +7,7 @@ from libc.string cimport memcpy
 from histscan._core.cursor cimport NO_FAULT, Cursor, byte_ptr, open_cursor, open_cursor_within
 from histscan._core.faults cimport fault_reason, raise_too_deep
 from histscan._core.item_selection cimport ItemSelection
-from histscan._core.message_items cimport RECORD_ITEM
+from histscan._core.item_format cimport RECORD_ITEM
 from histscan._core.message_rows cimport MessageRowDecoder
 from histscan._core.page cimport Page, RowSpan
 from histscan._core.row_steps cimport STEP_ITEM_ROOM, UNKNOWN_STEP, write_step_item

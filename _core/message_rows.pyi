@@ -1,4 +1,6 @@
 from typing_extensions import Self
 
-class MessageRowDecoder:
+from histscan._core.dict_rows import RowDecoder
+
+class MessageRowDecoder(RowDecoder):
     def __new__(cls, schema: int) -> Self: ...

@@ -139,7 +139,7 @@ inline uint64_t rounded_bits(uint64_t high, uint64_t exponent, uint64_t negative
 
 // As `nearest_normal_double`, where the upper half of a power was not enough, or the product ends like one half way
 // between two doubles.
-HISTSCAN_WIDE HISTSCAN_CALLED PlainKind nearest_rare_double(
+HISTSCAN_WIDE HISTSCAN_NOINLINE PlainKind nearest_rare_double(
     uint64_t digits, ptrdiff_t decimals, uint64_t negative, uint64_t *bits) {
     if (digits == 0) {
         *bits = negative << 63;
@@ -218,7 +218,7 @@ HISTSCAN_WIDE HISTSCAN_INLINE PlainKind read_digits(
 
 // As `read_digits`, for numbers with an exponent of two digits as Python writes that of a small one, and Go that of
 // seconds since 1970; it has four bytes: so many more have to be the reader's.
-HISTSCAN_WIDE HISTSCAN_CALLED PlainKind read_scaled_number(
+HISTSCAN_WIDE HISTSCAN_NOINLINE PlainKind read_scaled_number(
     const uint8_t *pos, const uint8_t *end, const NumberTables &tables, uint64_t *bits) {
     if (end - pos < 5 || end[-4] != 'e' || (end[-3] != '-' && end[-3] != '+')) return NOT_PLAIN;
     const unsigned tens = end[-2] - unsigned{'0'}, ones = end[-1] - unsigned{'0'};
@@ -228,11 +228,11 @@ HISTSCAN_WIDE HISTSCAN_CALLED PlainKind read_scaled_number(
 }
 
 // How many bytes have to be the reader's before the end of a number for `read_plain_number_wide`.
-constexpr ptrdiff_t wide_number_reach = wide_vector_size + 1 + 4;
+constexpr ptrdiff_t wide_number_lookbehind = wide_vector_size + 1 + 4;
 
-// As `read_plain_number`, in one vector; `wide_number_reach` says what has to be there. It takes most registers that
+// As `read_plain_number`, in one vector; `wide_number_lookbehind` says what has to be there. It takes most registers that
 // there are, and is called, so that those of a loop around it stay what they are.
-HISTSCAN_WIDE HISTSCAN_CALLED PlainKind read_plain_number_wide(
+HISTSCAN_WIDE HISTSCAN_NOINLINE PlainKind read_plain_number_wide(
     const uint8_t *pos, const uint8_t *end, const NumberTables &tables, uint64_t *bits) {
     return read_digits(pos, end, 0, tables, bits);
 }
@@ -244,7 +244,7 @@ HISTSCAN_WIDE HISTSCAN_CALLED PlainKind read_plain_number_wide(
 // They may be any bytes, and none at all.
 inline PlainNumber read_plain_number(const uint8_t *pos, const uint8_t *end, const uint8_t *start) {
 #if HISTSCAN_HAS_WIDE_VECTORS
-    if (wide_vectors && end - start >= wide_number_reach) {
+    if (wide_vectors && end - start >= wide_number_lookbehind) {
         PlainNumber number;
         number.kind = read_plain_number_wide(pos, end, number_tables, &number.bits);
         if (number.kind != NOT_PLAIN) return number;
@@ -335,7 +335,7 @@ HISTSCAN_WIDE inline ptrdiff_t number_length(
 }
 
 // Numbers with an exponent are few: their code is not to be in a loop's way.
-HISTSCAN_CALLED bool is_plain_scaled_number(const uint8_t *pos, int length, uint32_t digits) {
+HISTSCAN_NOINLINE bool is_plain_scaled_number(const uint8_t *pos, int length, uint32_t digits) {
     return is_plain_number(pos, length, digits);
 }
 

@@ -5,7 +5,7 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from histscan._core.buffer_pool cimport shared_pool, use_pool
 from histscan._core.cursor cimport Cursor, open_cursor, prefetch
 from histscan._core.faults cimport raise_too_deep
-from histscan._core.message_items cimport PARQUET_ITEM
+from histscan._core.item_format cimport PARQUET_ITEM
 from histscan._core.message_rows cimport MessageRowDecoder
 from histscan._core.page cimport Page, RowSpan
 from histscan._core.pooled_vectors cimport PooledVector

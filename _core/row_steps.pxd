@@ -9,7 +9,7 @@ from libc.string cimport memcmp, memcpy
 
 from histscan._core.cursor cimport Cursor, byte_ptr, open_cursor
 from histscan._core.json_text cimport TOKEN_FLOAT64, TOKEN_INT64, Token, read_token, skip_space
-from histscan._core.message_items cimport (
+from histscan._core.item_format cimport (
     ITEM_TAG, KEY_TAG, NESTED_KEY_TAG, RECORD_ITEM, TYPED_INTEGER, TYPED_JSON, TYPED_NUMBER, ItemFields,
     read_item_fields,
 )

@@ -1,8 +1,8 @@
 // Vectors of 32 bytes, where the processor has AVX2.
 //
-// Which instructions there are is asked once, when a module is loaded; nothing is compiled for the machine that
-// compiles. What is said to be HISTSCAN_WIDE may be called only where `wide_vectors` is true, and has a twin for all
-// processors that does the same. The environment variable HISTSCAN_BASELINE=1 has the twins called everywhere.
+// CPU features are detected once, when a module is loaded; nothing is compiled for the machine that compiles. Functions
+// that are HISTSCAN_WIDE may be called only where `wide_vectors` is true, and have a twin for all processors that does the
+// same. The environment variable HISTSCAN_BASELINE=1 selects the twins.
 
 #ifndef HISTSCAN_WIDE_VECTORS_HPP
 #define HISTSCAN_WIDE_VECTORS_HPP
@@ -12,19 +12,11 @@
 #include <cstdlib>
 #include <cstring>
 
-#if defined(__x86_64__) && defined(__GNUC__)
-#define HISTSCAN_HAS_WIDE_VECTORS 1
-#define HISTSCAN_WIDE __attribute__((target("avx2,bmi,bmi2,lzcnt")))
+#include "compiler.hpp"
+#if HISTSCAN_HAS_WIDE_VECTORS
 #include <cpuid.h>
 #include <immintrin.h>
-#else
-#define HISTSCAN_HAS_WIDE_VECTORS 0
 #endif
-
-// Functions that are taken into the loops that call them, so that these keep what they need in registers; and functions
-// that are kept out of them for the same reason.
-#define HISTSCAN_INLINE __attribute__((always_inline)) inline
-#define HISTSCAN_CALLED __attribute__((noinline)) inline
 
 namespace histscan {
 

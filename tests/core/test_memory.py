@@ -16,13 +16,13 @@ from typing import Any
 import pytest
 
 import histscan
-from histscan._core.item_fold import ItemFold
 from histscan._core.locate import locate_value
 from histscan._core.log_page import LogPage
 from histscan._core.log_reader import LogReader
 from histscan._core.page import Page
 from histscan._core.pages import HistoryPage, ProtobufPage, SampledPage, TextPage
 from histscan._core.scan import RowScan
+from histscan._core.summary_reducer import SummaryReducer
 from histscan.errors import HistoryDecodeError, HistoryError
 from tests.support import wire
 from tests.support.encodings import history_body, sampled_body
@@ -141,7 +141,7 @@ def read_logs() -> None:
 
 
 def fold_updates() -> None:
-    fold = ItemFold()
+    fold = SummaryReducer()
     for count in range(30):
         items = [
             wire.item(f"key{count % 7}", str(count)),

@@ -185,7 +185,7 @@ except AttributeError as error:
 MADE_BY_CYTHON = r"""
 .*\.__(reduce_cython|setstate_cython|test|pyx_capi)__
 # An `__init__` without arguments looks like one with any.
-histscan\._core\.item_fold\.ItemFold\.__init__
+histscan\._core\.summary_reducer\.SummaryReducer\.__init__
 # Constants that modules import from each other.
 histscan\._core\.arrow_stream\.JSON_FORMAT
 """

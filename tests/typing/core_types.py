@@ -8,12 +8,12 @@ from typing import Any
 from typing_extensions import assert_type
 
 from histscan._core.graphql_page import describe_errors
-from histscan._core.item_fold import ItemFold
 from histscan._core.item_selection import ItemSelection
 from histscan._core.log_page import LogPage
 from histscan._core.log_reader import BLOCK_SIZE, LogReader, checksum
 from histscan._core.pages import HistoryPage, Page, ProtobufPage, SampledPage, TextPage
 from histscan._core.scan import RowScan
+from histscan._core.summary_reducer import SummaryReducer
 
 pages: list[Page] = [ProtobufPage(b""), HistoryPage(b""), SampledPage(b""), TextPage([])]
 assert_type(len(pages[0]), int)
@@ -39,7 +39,7 @@ page.select_keys(["loss"])  # type: ignore[arg-type]
 assert_type(ItemSelection(key for key in ("a", "b")).keys, tuple[str, ...])
 assert_type(checksum(1, b""), int)
 assert_type(BLOCK_SIZE, int)
-assert_type(ItemFold().values(), dict[str, Any])
+assert_type(SummaryReducer().values(), dict[str, Any])
 assert_type(describe_errors([]), str)
 
 

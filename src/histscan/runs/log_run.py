@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from histscan._core.item_fold import ItemFold
+from histscan._core.summary_reducer import SummaryReducer
 from histscan.common.keys import check_keys
 from histscan.common.quiet import quiet
 from histscan.common.steps import UNBOUNDED
@@ -102,7 +102,7 @@ class LogRun(LogMembers):
 
     def _make_survey(self, version: object) -> _Survey:
         survey = _Survey(version)
-        config, summary = ItemFold(), ItemFold()
+        config, summary = SummaryReducer(), SummaryReducer()
         config.add(self._first_record.config)
         summary.add(self._first_record.summary)
         with quiet():  # the scan warns

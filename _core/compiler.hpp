@@ -1,0 +1,40 @@
+// What compilers and processors differ in, behind one interface; nothing else in the core asks which it is.
+
+#ifndef HISTSCAN_COMPILER_HPP
+#define HISTSCAN_COMPILER_HPP
+
+#include <cstdint>
+
+// Functions that are inlined into the loops that call them, so that these keep what they need in registers; and
+// functions that are kept out of loops for the same reason.
+#if defined(__GNUC__) || defined(__clang__)
+#define HISTSCAN_INLINE __attribute__((always_inline)) inline
+#define HISTSCAN_NOINLINE __attribute__((noinline)) inline
+#define HISTSCAN_UNLIKELY(condition) __builtin_expect(!!(condition), 0)
+#else
+#error "histscan's core is built by GCC or clang"
+#endif
+
+// AVX2 is chosen when a module is loaded, not when it is compiled: functions that are HISTSCAN_WIDE may be called only
+// where `wide_vectors` (wide_vectors.hpp) is true.
+#if defined(__x86_64__)
+#define HISTSCAN_HAS_WIDE_VECTORS 1
+#define HISTSCAN_WIDE __attribute__((target("avx2,bmi,bmi2,lzcnt")))
+#else
+#define HISTSCAN_HAS_WIDE_VECTORS 0
+#endif
+
+namespace histscan {
+
+// How many zeros are below the lowest bit that is set; there has to be one.
+HISTSCAN_INLINE int trailing_zeros(uint64_t bits) { return __builtin_ctzll(bits); }
+
+// How many zeros are above the highest bit that is set; there has to be one.
+HISTSCAN_INLINE int leading_zeros(uint64_t bits) { return __builtin_clzll(bits); }
+
+// Begins to fetch the byte at `pos`, which need not be readable, into the cache.
+inline void prefetch(const uint8_t *pos) { __builtin_prefetch(pos); }
+
+}  // namespace histscan
+
+#endif

@@ -1,6 +1,0 @@
-from typing_extensions import Self
-
-class KeyMemory: ...
-
-class RowShape:
-    def __new__(cls, memory: KeyMemory) -> Self: ...
