@@ -271,7 +271,7 @@ def test_what_is_opened(tmp_path: Path) -> None:
         with pytest.raises(FileNotFoundError, match=r"none"):
             histscan.open(missing)
     # What else lies in a folder of runs does not make it a history.
-    with pytest.raises(FileNotFoundError, match="holds no"):
+    with pytest.raises(FileNotFoundError, match=r"contains no \.wandb file"):
         histscan.open(tmp_path)
     folder = tmp_path / "offline-run-20260131_120000-a"
     folder.mkdir()
@@ -318,6 +318,6 @@ def test_every_command_takes_it(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert main(["plot", str(path), "-k", "loss", "-o", str(tmp_path / "a.svg")]) == 0
     assert (tmp_path / "a.svg").stat().st_size > 1_000
     assert main(["export", str(path), "-o", str(path)]) != 0
-    assert "input itself" in capsys.readouterr().err
+    assert "is an input file" in capsys.readouterr().err
     assert main(["export", str(path), "--stream", "system", "-o", str(tmp_path / "s.csv")]) == 0
     assert "no system metrics" in capsys.readouterr().err
