@@ -16,15 +16,11 @@ import histscan
 from histscan.sources.source_option import SOURCES
 from tests.support.graphql_server import Answer, GraphQLServer, Received, data_answer
 from tests.support.paths import DATA, EXAMPLE
+from tests.support.served_runs import KEYS, LISSAJOUS, NESTED_KEYS, ODD, TYPED, log_of, same
 from tests.support.server_process import ServerProcess, serving
-from tests.support.wandb_client import Question, _plain, ask_wandb
+from tests.support.wandb_client import Question, ask_wandb, plain
 
-LISSAJOUS = "histscan/examples/lissajous"
-ODD = "histscan/fixtures/default-encoding"
-TYPED = "histscan/fixtures/typed-encoding"
 KEY = "5e" * 20
-KEYS = ["_step", "loss"]
-NESTED_KEYS = ["_step", "validation.r2.x", "gradient.norm"]
 
 FRAMES: dict[str, dict[str, Any]] = {
     "all keys": {"samples": 100},
@@ -80,21 +76,6 @@ def asked(server: ServerProcess) -> dict[tuple[str, ...], Any]:
     return dict(zip(questions, ask_wandb(server.url, list(questions.values()), api_key=KEY), strict=True))
 
 
-def log_of(run: str) -> histscan.LogRun:
-    return histscan.LogRun(EXAMPLE if run == LISSAJOUS else DATA / "default-encoding.wandb")
-
-
-def same(value: Any, other: Any) -> bool:
-    """Returns True if values and their types are equal; NaN equals NaN, and the order of members is ignored."""
-    return repr(canonical(value)) == repr(canonical(other))
-
-
-def canonical(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: canonical(value[key]) for key in sorted(value)}
-    return [canonical(item) for item in value] if isinstance(value, list) else value
-
-
 def assert_same_tables(table: Any, other: Any) -> None:
     assert table.schema.equals(other.schema)
     # In Arrow, NaN does not equal NaN; and members in JSON text may have any order.
@@ -147,7 +128,7 @@ class TestAgainstWandb:
     def test_frames_of_samples(self, api: histscan.Api, asked: dict[tuple[str, ...], Any], label: str) -> None:
         frame = api.run(LISSAJOUS).history(**FRAMES[label])
         # Columns in order, each with its values and their types.
-        assert repr(_plain(frame)) == repr(asked["frame", label])
+        assert repr(plain(frame)) == repr(asked["frame", label])
         assert len(frame) == min(FRAMES[label]["samples"], 100)
 
     @pytest.mark.parametrize("run", [LISSAJOUS, ODD])
@@ -192,15 +173,25 @@ class TestScans:
         assert {tuple(row) for row in rows} == {(rare[0],), (rare[1],)}
         assert found.scan_history(rare, any_key=True).to_arrow().column_names == rare
 
-    def test_any_key_of_a_dotted_name_and_of_what_is_nested(self, server: Any) -> None:
-        del server
-        from histscan.common.keys import ABSENT, find_value
-
-        assert find_value({"a.b": 1, "a": {"b": 2}}, "a.b") == 1
-        assert find_value({"a": {"b.c": 1}}, "a.b.c") == 1
-        assert find_value({"a.b": {"c": None}, "a": {"b": {"c": 3}}}, "a.b.c") is None
-        assert find_value({"a.b": {"d": 1}, "a": {"b": {"c": 3}}}, "a.b.c") == 3
-        assert find_value({"a": 1}, "a.b") is ABSENT
+    @pytest.mark.parametrize(
+        ("row", "key", "found"),
+        [
+            ({"a.b": 1, "a": {"b": 2}}, "a.b", [1]),
+            ({"a": {"b.c": 1}}, "a.b.c", [1]),
+            ({"a.b": {"c": None}, "a": {"b": {"c": 3}}}, "a.b.c", [None]),
+            ({"a.b": {"d": 1}, "a": {"b": {"c": 3}}}, "a.b.c", [3]),
+            ({"a": 1}, "a.b", []),
+        ],
+    )
+    def test_any_key_of_a_dotted_name_and_of_what_is_nested(
+        self, server_of_own: GraphQLServer, row: dict[str, Any], key: str, found: list[Any]
+    ) -> None:
+        server_of_own.respond = respond(
+            LastStep=lambda _: run_answer(historyKeys={"lastStep": 0}),
+            HistoryPage=lambda _: run_answer(history=[json.dumps({"_step": 0, **row})]),
+        )
+        rows = list(run_on(server_of_own).scan_history([key], any_key=True))
+        assert rows == [{key: value} for value in found]
 
     def test_rows_before_a_malformed_one_are_given(self, server_of_own: GraphQLServer) -> None:
         texts = ['{"_step": 0, "a": 1}', '{"_step": 1, "b": 2}', '{"_step": 2, "a": nonsense}', '{"_step": 3, "a": 4}']
@@ -328,15 +319,6 @@ class TestRuns:
         assert histscan.Api(server_of_own.url).runs("p").entity == "team"
 
 
-@pytest.fixture
-def server_of_own() -> Iterator[GraphQLServer]:
-    """A server that answers as the test specifies; here, `server` is another one."""
-    from tests.support.graphql_server import serving as serving_answers
-
-    with serving_answers(lambda _: run_answer(name="r", config=None, summaryMetrics=None)) as running:
-        yield running
-
-
 def run_on(server: GraphQLServer) -> histscan.Run:
     before, server.respond = server.respond, lambda _: run_answer(name="r", config="{}", summaryMetrics="{}")
     run = histscan.Api(server.url, retries=0).run("e/p/r")
@@ -364,6 +346,7 @@ class TestDescription:
         assert (run.name, run.tags, run.group, run.notes, run.job_type) == ("r", [], "", "", "")
 
     def test_nothing_at_all(self, server_of_own: GraphQLServer) -> None:
+        server_of_own.respond = lambda _: run_answer(name="r", config=None, summaryMetrics=None)
         run = histscan.Api(server_of_own.url).run("e/p/r")
         assert (run.config, run.summary) == ({}, {})
         server_of_own.respond = lambda _: run_answer(historyKeys=None)

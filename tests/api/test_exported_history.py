@@ -24,11 +24,9 @@ from tests.support.export_backend import KEY, Backend, parquet
 from tests.support.graphql_server import Answer, Received, json_answer
 from tests.support.graphql_server import serving as serving_answers
 from tests.support.paths import EXAMPLE
+from tests.support.served_runs import KEYS, LISSAJOUS, NESTED_KEYS, exported, same
 from tests.support.server_process import ServerProcess, serving
 
-NAME = "histscan/examples/lissajous"
-KEYS = ["_step", "loss"]
-NESTED_KEYS = ["_step", "validation.r2.x", "gradient.norm"]
 LIVE_ROWS = 150
 FILE_NAME = re.compile(r"[0-9a-f]{32}-[0-9a-f]{16}\.parquet")
 
@@ -50,20 +48,11 @@ def server(request: pytest.FixtureRequest) -> Iterator[ServerProcess]:
 
 @pytest.fixture
 def run(server: ServerProcess) -> histscan.Run:
-    return histscan.Api(server.url, KEY).run(NAME)
-
-
-def exported(value: Any) -> Any:
-    """The value as read from an export: null and absent are the same, and so are 1 and 1.0."""
-    if isinstance(value, dict):
-        return {key: exported(value[key]) for key in sorted(value) if value[key] is not None}
-    if isinstance(value, list):
-        return [exported(item) for item in value]
-    return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    return histscan.Api(server.url, KEY).run(LISSAJOUS)
 
 
 def assert_same_rows(rows: Any, expected: Any) -> None:
-    assert repr(exported(list(rows))) == repr(exported(list(expected)))
+    assert same(exported(list(rows)), exported(list(expected)))
 
 
 class TestAgainstLog:
@@ -113,7 +102,7 @@ class TestAgainstLog:
         assert len(kept) == 3
         assert all(FILE_NAME.fullmatch(file.name) for file in kept)
         before = [(file.stat().st_ino, file.stat().st_mtime_ns) for file in kept]
-        again = histscan.Api(server.url, KEY).run(NAME)
+        again = histscan.Api(server.url, KEY).run(LISSAJOUS)
         assert len(list(again.scan_history(KEYS, source="parquet"))) == 5_000
         assert sorted(cache.iterdir()) == kept
         assert [(file.stat().st_ino, file.stat().st_mtime_ns) for file in kept] == before

@@ -21,9 +21,8 @@ from histscan.sources.exported_requests import FileRequests
 from histscan.sources.parquet import ParquetSource
 from tests.support.graphql_server import Answer, GraphQLServer, Received, serving
 from tests.support.paths import EXAMPLE
+from tests.support.served_runs import LISSAJOUS
 from tests.support.server_process import serving as serving_runs
-
-RUN = "histscan/examples/lissajous"
 
 GROUPS, GROUP_ROWS, COLUMNS = 4, 2_000, 20
 KEYS = ["_step", "metric_07", "deep.inner.x", "note"]
@@ -348,7 +347,7 @@ def test_real_server(monkeypatch: pytest.MonkeyPatch, cache: Path) -> None:
     keys = ["_step", "loss"]
     expected = list(histscan.LogRun(EXAMPLE).scan_history(keys))
     with serving_runs(EXAMPLE, "--export=all") as server:
-        run = histscan.Api(server.url).run(RUN)
+        run = histscan.Api(server.url).run(LISSAJOUS)
         assert list(run.scan_history(keys, source="parquet")) == expected
         by_ranges = server.traffic()["bytes_sent"]
         assert run.scan_history(source="parquet").to_arrow(keys).to_pylist() == expected

@@ -222,14 +222,6 @@ def test_a_run_that_has_grown_since_is_read_in_pages(server_of_own: GraphQLServe
     assert widths == [64_000, *[1_000] * 5] if state == "finished" else [1_000] * 5
 
 
-@pytest.fixture
-def server_of_own() -> Iterator[GraphQLServer]:
-    from tests.support.graphql_server import serving as serving_answers
-
-    with serving_answers(lambda _: Answer(b"")) as running:
-        yield running
-
-
 REFUSAL = {"data": None, "errors": [{"message": 'Cannot query field "historyKeys" beside "history"'}]}
 
 

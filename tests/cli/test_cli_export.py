@@ -19,23 +19,8 @@ import pytest
 import histscan
 from histscan.cli.exit_codes import BROKEN_PIPE, FAILED, INTERRUPTED, MISUSED
 from histscan.cli.main import build_parser, main
+from tests.support.command_line import COMMAND, check_refused, run
 from tests.support.paths import EXAMPLE
-
-COMMAND = [sys.executable, "-m", "histscan"]
-
-
-def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([*COMMAND, *map(str, arguments)], capture_output=True, text=True, timeout=60, check=False)
-
-
-def check_refused(finished: subprocess.CompletedProcess[str], code: int, *words: str) -> None:
-    """Checks that an error is reported as one line that contains the words."""
-    assert finished.returncode == code
-    assert finished.stdout == ""
-    assert finished.stderr.startswith("histscan: error: ")
-    assert finished.stderr.count("\n") == 1
-    for word in words:
-        assert word in finished.stderr
 
 
 def as_lines(rows: Iterator[dict[str, object]]) -> list[str]:

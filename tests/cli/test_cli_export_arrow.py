@@ -20,39 +20,16 @@ from histscan.cli.main import main
 from histscan.cli.table_export import COMPRESSIONS
 from histscan.columns import arrow_files
 from tests.support import wire
-from tests.support.column_rows import rows_of
-from tests.support.json_corpus import fingerprint
+from tests.support.column_rows import check_same_columns
+from tests.support.command_line import COMMAND, check_refused, run
 from tests.support.log_samples import write_run
 from tests.support.paths import EXAMPLE
 
-COMMAND = [sys.executable, "-m", "histscan"]
 endings = pytest.mark.parametrize("ending", ["parquet", "arrow"])
-
-
-def run(*arguments: str | Path, **options: Any) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*COMMAND, *map(str, arguments)], capture_output=True, text=True, timeout=60, check=False, **options
-    )
-
-
-def check_refused(finished: subprocess.CompletedProcess[str], code: int, *words: str) -> None:
-    """Checks that an error is reported as one line that contains the words."""
-    assert finished.returncode == code
-    assert finished.stdout == ""
-    assert finished.stderr.startswith("histscan: error: ")
-    assert finished.stderr.count("\n") == 1
-    for word in words:
-        assert word in finished.stderr
 
 
 def read(path: Path) -> Any:
     return pq.read_table(path) if path.suffix == ".parquet" else pa.ipc.open_file(path.read_bytes()).read_all()
-
-
-def check_same(table: Any, expected: Any) -> None:
-    assert sorted(table.column_names) == sorted(expected.column_names)
-    in_order = table.select(expected.column_names).cast(expected.schema)
-    assert fingerprint(rows_of(in_order)) == fingerprint(rows_of(expected))
 
 
 @pytest.mark.parametrize("ending", ["parquet", "arrow", "FEATHER"])
@@ -63,7 +40,7 @@ def test_file_holds_every_row(ending: str, tmp_path: Path) -> None:
     assert finished.stdout.startswith(f"{goal}: 5,000 rows, 14 keys, steps 0 to 4999, ")
     assert finished.stdout.endswith(" rows/s\n")
     assert finished.stdout.count("\n") == 1
-    check_same(read(goal), histscan.open(EXAMPLE).to_arrow())
+    check_same_columns(read(goal), histscan.open(EXAMPLE).to_arrow())
     assert b"histscan.run" in read(goal).schema.metadata
     assert os.listdir(tmp_path) == [goal.name]
 
@@ -85,7 +62,7 @@ def test_nested_values_as_columns(ending: str, tmp_path: Path) -> None:
     finished = run("export", EXAMPLE, "-o", goal, "--nested", "flatten")
     assert finished.returncode == 0
     assert ": 5,000 rows, 33 columns, steps 0 to 4999, " in finished.stdout
-    check_same(read(goal), histscan.open(EXAMPLE).to_arrow(nested="flatten"))
+    check_same_columns(read(goal), histscan.open(EXAMPLE).to_arrow(nested="flatten"))
 
 
 def test_compressions_match_those_of_arrow_files() -> None:
@@ -209,7 +186,7 @@ def test_parquet_input_is_not_overwritten(tmp_path: Path) -> None:
     finished = run("export", goal, "-o", tmp_path / "again.arrow")
     assert finished.returncode == 0
     assert ": 5,000 rows, 14 keys, steps 0 to 4999, " in finished.stdout
-    check_same(read(tmp_path / "again.arrow"), read(goal))
+    check_same_columns(read(tmp_path / "again.arrow"), read(goal))
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no /dev/full")

@@ -17,9 +17,9 @@ import histscan
 from histscan.cli.exit_codes import FAILED, MISUSED
 from histscan.cli.main import main
 from tests.support.paths import EXAMPLE
+from tests.support.served_runs import LISSAJOUS
 from tests.support.server_process import ServerProcess, serving
 
-NAME = "histscan/examples/lissajous"
 KEY = "d7" * 20
 
 
@@ -39,7 +39,7 @@ def _server_of_the_environment(server: ServerProcess, monkeypatch: pytest.Monkey
 def outputs(capsysbinary: pytest.CaptureFixture[bytes], *arguments: str) -> tuple[bytes, bytes]:
     """Returns a command's output for the run's name, and for the run's log."""
     printed = []
-    for run in (NAME, str(EXAMPLE)):
+    for run in (LISSAJOUS, str(EXAMPLE)):
         assert main([argument.replace("RUN", run) for argument in arguments]) == 0
         captured = capsysbinary.readouterr()
         assert captured.err == b""
@@ -67,7 +67,7 @@ def test_rows(capsysbinary: pytest.CaptureFixture[bytes], arguments: tuple[str, 
 @pytest.mark.parametrize("source", [[], ["--source", "auto"], ["--source", "parquet"], ["--source", "pages"]], ids=str)
 def test_whole_rows_by_source(capsys: pytest.CaptureFixture[str], source: list[str], max_step: int) -> None:
     steps = ["--min-step", "100", "--max-step", str(max_step)]
-    assert main(["export", NAME, "-q", "-o", "-", "--format", "jsonl", *steps, *source]) == 0
+    assert main(["export", LISSAJOUS, "-q", "-o", "-", "--format", "jsonl", *steps, *source]) == 0
     named = capsys.readouterr().out
     assert main(["export", str(EXAMPLE), "-q", "-o", "-", "--format", "jsonl", *steps]) == 0
     logged = capsys.readouterr().out
@@ -93,9 +93,9 @@ def test_missing_pyarrow(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, command: list[str]
 ) -> None:
     monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
-    assert main([command[0], NAME, *command[1:]]) == 0
+    assert main([command[0], LISSAJOUS, *command[1:]]) == 0
     capsys.readouterr()
-    assert main([command[0], NAME, *command[1:], "--source", "parquet"]) == MISUSED
+    assert main([command[0], LISSAJOUS, *command[1:], "--source", "parquet"]) == MISUSED
     assert capsys.readouterr().err == "histscan: error: Parquet files need pyarrow: pip install 'histscan[arrow]'\n"
 
 
@@ -106,14 +106,14 @@ def in_order(value: Any) -> Any:
 
 @pytest.mark.parametrize("options", [[], ["--nested", "flatten"], ["-k", "validation.r2.x"]])
 def test_columnar_files(tmp_path: Path, options: list[str]) -> None:
-    for run, name in ((NAME, "named.parquet"), (str(EXAMPLE), "logged.parquet")):
+    for run, name in ((LISSAJOUS, "named.parquet"), (str(EXAMPLE), "logged.parquet")):
         assert main(["export", run, "-q", "-o", name, *options]) == 0
     named, logged = (histscan.ParquetRun(tmp_path / f"{name}.parquet") for name in ("named", "logged"))
     assert named.schemas[0].names == logged.schemas[0].names
     rows, expected = (str([in_order(row) for row in run.scan_history()]) for run in (named, logged))
     assert rows == expected
     assert (named.path, named.name, named.config) == (logged.path, logged.name, logged.config)
-    assert named.path == NAME.split("/")
+    assert named.path == LISSAJOUS.split("/")
 
 
 def test_info(capsysbinary: pytest.CaptureFixture[bytes], server: ServerProcess) -> None:
@@ -133,7 +133,7 @@ def test_info(capsysbinary: pytest.CaptureFixture[bytes], server: ServerProcess)
 
 def test_plot(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     summaries = []
-    for run in (NAME, str(EXAMPLE)):
+    for run in (LISSAJOUS, str(EXAMPLE)):
         assert main(["plot", run, "-k", "loss", "-k", "validation.r2.x", "-o", "curves.png"]) == 0
         summaries.append(capsys.readouterr().out)
     assert summaries[0] == summaries[1]
@@ -150,7 +150,7 @@ def test_missing_run(capsys: pytest.CaptureFixture[str], server: ServerProcess) 
 
 
 def test_no_rows_of_a_key(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["export", NAME, "-o", "none.jsonl", "-k", "nothing"]) == 0
+    assert main(["export", LISSAJOUS, "-o", "none.jsonl", "-k", "nothing"]) == 0
     captured = capsys.readouterr()
     assert "no row in this range of steps has all of the keys nothing" in captured.err
     assert "0 rows" in captured.out
@@ -158,7 +158,7 @@ def test_no_rows_of_a_key(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_wrong_api_key_is_not_printed(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WANDB_API_KEY", "ab" * 20)
-    assert main(["info", NAME]) == FAILED
+    assert main(["info", LISSAJOUS]) == FAILED
     captured = capsys.readouterr()
     assert "the environment variable WANDB_API_KEY" in captured.err
     assert "abab" not in captured.err + captured.out
@@ -168,7 +168,7 @@ def test_wrong_api_key_is_not_printed(capsys: pytest.CaptureFixture[str], monkey
 def test_progress_on_a_terminal(tmp_path: Path, name: str) -> None:
     script = (
         "import sys; from histscan.paging import row_bar; row_bar.SHOWN_AFTER = row_bar.SHOWN_EVERY = 0; "
-        f"from histscan.cli.main import main; sys.exit(main(['export', {NAME!r}, '-o', {name!r}]))"
+        f"from histscan.cli.main import main; sys.exit(main(['export', {LISSAJOUS!r}, '-o', {name!r}]))"
     )
     reader, terminal = pty.openpty()
     try:

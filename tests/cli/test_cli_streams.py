@@ -15,9 +15,9 @@ import pytest
 
 import histscan
 from histscan.cli.main import main
-from tests.runs.test_log_streams import metric, output_record, started, stats_record
 from tests.support import wire
 from tests.support.log_samples import step_rows, write_run
+from tests.support.stream_records import metric, output_record, stats_record
 
 STATS = [{"cpu": str(10 * step), **({"gpu.0.temp": "NaN"} if step == 1 else {})} for step in range(3)]
 
@@ -25,7 +25,7 @@ STATS = [{"cpu": str(10 * step), **({"gpu.0.temp": "NaN"} if step == 1 else {})}
 @pytest.fixture
 def log(tmp_path: Path) -> Path:
     records = [
-        started(5),
+        wire.run_record("id", started=5),
         *(stats_record(values, 10 + step) for step, values in enumerate(STATS)),
         output_record("first\tline\n"),
         output_record("to stderr \u202e\u2028\n", stdout=False),

@@ -26,13 +26,12 @@ from histscan.errors import HistoryError, LogFormatError, LogTruncatedWarning
 from histscan.runs.log_scan import LogScan
 from histscan.sources import files as source_files
 from tests.support import wire
-from tests.support.column_rows import FLOATS, JSON, Pairs, rows_of, types_of
+from tests.support.column_rows import FLOATS, JSON, Pairs, check_same_columns, rows_of, types_of
 from tests.support.column_scans import ROWS, TYPES, write_log
 from tests.support.column_strategies import column_rows
 from tests.support.json_corpus import fingerprint
 from tests.support.log_samples import read_log, step_rows, write_run
-
-EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "lissajous-regression.wandb"
+from tests.support.paths import EXAMPLE
 
 
 def read_parquet(content: bytes) -> Any:
@@ -59,17 +58,6 @@ def written(kind: str, scan: Any, **options: Any) -> tuple[Any, WrittenTable]:
     table = read(output.getvalue())
     table.validate(full=True)
     return table, outcome
-
-
-def check_same(table: Any, expected: Any) -> None:
-    """Checks that two tables have the same columns of the same types and values, in any order."""
-    types = types_of(expected)
-    assert sorted(table.column_names) == sorted(expected.column_names)
-    # Lists differ in how Parquet calls their items, which is nothing that histscan says.
-    assert {name: str(table.schema.field(name).type).replace("element:", "item:") for name in types} == types
-    ordered = table.select(expected.column_names)
-    assert fingerprint(rows_of(ordered.cast(expected.schema))) == fingerprint(rows_of(expected))
-    assert table.num_rows == expected.num_rows
 
 
 def write_pairs(path: Path, rows: Sequence[Pairs]) -> Path:
@@ -106,7 +94,7 @@ def test_file_reads_back_as_the_scan(kind: str, data: st.DataObject, tmp_path_fa
         assert table.schema.names == ["_step"]
         assert outcome == WrittenTable(["_step"], 0, None, None)
         return
-    check_same(table, expected)
+    check_same_columns(table, expected)
     assert outcome == WrittenTable(table.column_names, len(rows), 0, len(rows) - 1)
 
 

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from histscan._core.pages import ProtobufPage
-from tests.columns.test_columns_faults import check_pages
 from tests.support import wire
+from tests.support.column_faults import check_pages
 from tests.support.column_rows import (
     JSON,
     Pairs,

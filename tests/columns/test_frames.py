@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import subprocess
-import sys
-import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -29,6 +26,7 @@ from tests.support.column_rows import (
 from tests.support.column_scans import ROWS, SCANS, TYPES, text_scan, write_log
 from tests.support.fake_service import FakeService
 from tests.support.history_backend import RUN, HistoryBackend, MemoryClient
+from tests.support.interpreter import run_python
 from tests.support.json_corpus import fingerprint
 from tests.support.log_samples import Row
 from tests.support.paths import EXAMPLE
@@ -220,15 +218,6 @@ def test_the_example() -> None:
     assert pl.DataFrame(run).height == table.num_rows == len(run.to_pandas())
 
 
-def run_python(code: str) -> str:
-    """Runs code in an interpreter of its own; gives what it printed."""
-    done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, timeout=120, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
 def test_pyarrow_is_needed_only_where_its_objects_are_asked_for(tmp_path: Path) -> None:
     path = write_log(tmp_path / "run-a.wandb", ROWS[:5])
     printed = run_python(
@@ -262,7 +251,5 @@ def test_pyarrow_is_needed_only_where_its_objects_are_asked_for(tmp_path: Path) 
 
 
 def test_importing_histscan_imports_no_frames() -> None:
-    assert (
-        run_python("import histscan, sys; print({'pyarrow', 'polars', 'pandas', 'numpy'} & set(sys.modules))")
-        == "set()\n"
-    )
+    program = "import histscan, sys; print({'pyarrow', 'polars', 'pandas', 'numpy'} & set(sys.modules))"
+    assert run_python(program) == "set()"

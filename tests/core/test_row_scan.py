@@ -9,7 +9,7 @@ import textwrap
 import threading
 import weakref
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -20,6 +20,7 @@ from histscan._core.scan import RowScan
 from histscan.errors import HistoryDecodeError, HistoryError
 from tests.support import wire
 from tests.support.encodings import history_body, sampled_body
+from tests.support.log_samples import steps_of
 
 PAGE_SIZE = 10
 
@@ -59,10 +60,6 @@ PAGES: dict[str, Callable[[int, int], Page]] = {
     "sampled": lambda first, stop: SampledPage(sampled_body([f'{{"_step":{step}}}' for step in range(first, stop)])),
     "protobuf": lambda first, stop: ProtobufPage(wire.page([[("_step", str(step))] for step in range(first, stop)])),
 }
-
-
-def steps_of(rows: Iterable[dict[str, Any]]) -> list[int]:
-    return [row["_step"] for row in rows]
 
 
 @pytest.mark.parametrize("kind", PAGES)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import gc
 import os
-import subprocess
-import sys
 import threading
 from typing import Any
 
@@ -18,10 +16,8 @@ from histscan.history import BetaHistoryScan, SampledHistoryScan
 from histscan.sources import cleanup
 from tests.support.fake_service import FakeService, service_rows
 from tests.support.history_backend import RUN, HistoryBackend, MemoryClient, training_rows
-
-
-def steps(scan: Any) -> list[int]:
-    return [row["_step"] for row in scan]
+from tests.support.interpreter import run_python
+from tests.support.log_samples import steps_of
 
 
 def test_an_empty_page_does_not_end_a_scan() -> None:
@@ -29,8 +25,8 @@ def test_an_empty_page_does_not_end_a_scan() -> None:
     rows = service_rows(training_rows([*range(15), *range(40, 45)]))
     theirs = WandbBetaHistoryScan(FakeService(rows), RUN, 0, 60, None, 10)
     ours = BetaHistoryScan(FakeService(rows), RUN, 0, 60, None, 10)
-    assert steps(theirs) == list(range(15))
-    assert steps(ours) == [*range(15), *range(40, 45)]
+    assert steps_of(theirs) == list(range(15))
+    assert steps_of(ours) == [*range(15), *range(40, 45)]
 
 
 def test_a_sampled_scan_gives_no_row_twice() -> None:
@@ -38,8 +34,8 @@ def test_a_sampled_scan_gives_no_row_twice() -> None:
     client = MemoryClient(HistoryBackend(training_rows(range(0, 40, 2))))
     theirs = WandbSampledHistoryScan(client, RUN, ["_step"], 0, 30, 10)
     ours = SampledHistoryScan(client, RUN, ["_step"], 0, 30, 10)
-    assert steps(theirs) == [0, 2, 4, 6, 8, 10, 10, 12, 14, 16, 18, 20, 20, 22, 24, 26, 28, 30]
-    assert steps(ours) == list(range(0, 30, 2))
+    assert steps_of(theirs) == [0, 2, 4, 6, 8, 10, 10, 12, 14, 16, 18, 20, 20, 22, 24, 26, 28, 30]
+    assert steps_of(ours) == list(range(0, 30, 2))
 
 
 def test_a_sampled_scan_loses_no_row() -> None:
@@ -47,8 +43,8 @@ def test_a_sampled_scan_loses_no_row() -> None:
     client = MemoryClient(HistoryBackend(training_rows(range(100))))
     theirs = WandbSampledHistoryScan(client, RUN, ["_step"], 0, 30, 10)
     ours = SampledHistoryScan(client, RUN, ["_step"], 0, 30, 10)
-    assert set(range(30)) - set(steps(theirs))
-    assert steps(ours) == list(range(30))
+    assert set(range(30)) - set(steps_of(theirs))
+    assert steps_of(ours) == list(range(30))
 
 
 @pytest.mark.parametrize("keys", [["loss"], ["loss", "accuracy"]])
@@ -169,13 +165,6 @@ def test_a_forked_process_ends_its_own_scans() -> None:
     del kept
 
 
-def run_python(program: str) -> str:
-    finished = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=60)
-    assert finished.returncode == 0, finished.stderr
-    assert finished.stderr == ""
-    return finished.stdout
-
-
 EXITING = """
 import atexit
 from histscan.history import BetaHistoryScan
@@ -194,12 +183,12 @@ scan = BetaHistoryScan(Reporting(), RUN, 0, 10)
 
 
 def test_a_scan_alive_at_exit_is_ended_too() -> None:
-    assert run_python(EXITING.format(report="print('ended', flush=True)")) == "ended\n"
+    assert run_python(EXITING.format(report="print('ended', flush=True)")) == "ended"
 
 
 def test_exit_waits_a_bounded_time_for_a_stuck_service() -> None:
     report = "import time; print('stuck', flush=True); time.sleep(3600)"
-    assert run_python(EXITING.format(report=report)) == "stuck\n"
+    assert run_python(EXITING.format(report=report)) == "stuck"
 
 
 def test_a_scan_may_be_made_while_the_interpreter_exits() -> None:
@@ -211,11 +200,11 @@ from tests.support.history_backend import RUN
 
 atexit.register(lambda: print(list(BetaHistoryScan(FakeService([(3, [('_step', '3')])]), RUN, 0, 10)), flush=True))
 """
-    assert run_python(program) == "[{'_step': 3}]\n"
+    assert run_python(program) == "[{'_step': 3}]"
 
 
 def test_an_error_while_ending_a_scan_at_exit_is_silent() -> None:
-    assert run_python(EXITING.format(report="print('failing', flush=True); raise OSError")) == "failing\n"
+    assert run_python(EXITING.format(report="print('failing', flush=True); raise OSError")) == "failing"
 
 
 def test_an_idle_thread_keeps_no_service_alive() -> None:

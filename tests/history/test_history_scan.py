@@ -15,11 +15,9 @@ from gql.transport.requests import RequestsHTTPTransport
 from hypothesis import given
 from hypothesis import strategies as st
 from wandb.apis.public import history as wandb_history
-from wandb.apis.public.api import Client as WandbGqlClient
 from wandb.apis.public.api import RetryingClient
 from wandb.apis.public.history import HistoryScan as WandbHistoryScan
 from wandb.errors import CommError
-from wandb.sdk.lib.gql_request import GraphQLSession
 
 import histscan
 from histscan.errors import (
@@ -36,20 +34,16 @@ from histscan.sources.client import Client
 from tests.support.fake_service import FakeService
 from tests.support.graphql_server import Answer, GraphQLServer, answer_from, data_answer, json_answer
 from tests.support.history_backend import RUN, HistoryBackend, MemoryClient, RunName, collect, row_texts, training_rows
+from tests.support.retrying_client import retrying_client
 
 BACKEND = HistoryBackend(training_rows(range(2_345)))
-
-
-def retrying_client(server: GraphQLServer) -> RetryingClient:
-    """wandb's own client, with its own GraphQL documents."""
-    return RetryingClient(WandbGqlClient(transport=GraphQLSession(f"{server.url}/graphql", use_json=True)))
 
 
 def clients_of(server: GraphQLServer) -> dict[str, Any]:
     """Every kind of client that a scan takes, with the same server."""
     return {
         "histscan.Client": Client(server.url, "secret-key"),
-        "RetryingClient": retrying_client(server),
+        "RetryingClient": retrying_client(server.url),
         "gql.Client": gql.Client(transport=RequestsHTTPTransport(f"{server.url}/graphql")),
         "any other": MemoryClient(BACKEND),
     }
@@ -62,7 +56,7 @@ KINDS = ["histscan.Client", "RetryingClient", "gql.Client", "any other"]
 def test_rows_are_those_of_wandb_whatever_the_client(server: GraphQLServer, kind: str) -> None:
     server.respond = answer_from(BACKEND)
     ours = HistoryScan(clients_of(server)[kind], RUN, 0, 2_345)
-    theirs = WandbHistoryScan(retrying_client(server), RUN, 0, 2_345)
+    theirs = WandbHistoryScan(retrying_client(server.url), RUN, 0, 2_345)
     assert row_texts(ours) == row_texts(theirs)
 
 
@@ -241,10 +235,10 @@ def test_the_document_of_a_scan_is_that_of_gql() -> None:
 
 def test_the_wire_carries_the_operation_of_wandb(server: GraphQLServer) -> None:
     server.respond = answer_from(BACKEND)
-    list(WandbHistoryScan(retrying_client(server), RUN, 0, 2_000))
+    list(WandbHistoryScan(retrying_client(server.url), RUN, 0, 2_000))
     theirs = [request.payload for request in server.received]
     server.received.clear()
-    list(HistoryScan(retrying_client(server), RUN, 0, 2_000))
+    list(HistoryScan(retrying_client(server.url), RUN, 0, 2_000))
     list(HistoryScan(Client(server.url), RUN, 0, 2_000))
     ours = [request.payload for request in server.received]
 
@@ -273,7 +267,7 @@ def test_wandbs_client_may_be_subclassed(server: GraphQLServer) -> None:
             return super().execute(*args, **kwargs)
 
     server.respond = answer_from(BACKEND)
-    client = Counting(retrying_client(server)._client)
+    client = Counting(retrying_client(server.url)._client)
     assert row_texts(HistoryScan(client, RUN, 0, 2_345)) == row_texts(BACKEND.rows)
     assert client.count == 3
 
@@ -318,9 +312,9 @@ def test_names_the_run_when_there_is_no_server() -> None:
 def test_exceptions_with_wandbs_client_are_those_of_wandb(server: GraphQLServer) -> None:
     server.respond = lambda request: json_answer({"data": None, "errors": [{"message": "samples must be below 10"}]})
     with pytest.raises(CommError) as theirs:
-        list(WandbHistoryScan(retrying_client(server), RUN, 0, 9))
+        list(WandbHistoryScan(retrying_client(server.url), RUN, 0, 9))
     with pytest.raises(CommError) as ours:
-        list(HistoryScan(retrying_client(server), RUN, 0, 9))
+        list(HistoryScan(retrying_client(server.url), RUN, 0, 9))
     assert str(ours.value) == str(theirs.value) == "samples must be below 10"
 
 

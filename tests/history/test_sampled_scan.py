@@ -9,17 +9,15 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from wandb.apis.public.api import Client as WandbGqlClient
-from wandb.apis.public.api import RetryingClient
 from wandb.apis.public.history import SampledHistoryScan as WandbSampledHistoryScan
 from wandb.errors import CommError
-from wandb.sdk.lib.gql_request import GraphQLSession
 
 from histscan.errors import GraphQLResponseError, HistoryDecodeError, ResponseShapeError, RunNotFoundError
 from histscan.history import SampledHistoryScan
 from histscan.sources.client import Client
 from tests.support.graphql_server import Answer, GraphQLServer, answer_from, data_answer, json_answer
 from tests.support.history_backend import RUN, HistoryBackend, MemoryClient, RunName, collect, row_texts, training_rows
+from tests.support.retrying_client import retrying_client
 
 KEYS = ["loss", "accuracy"]
 
@@ -74,7 +72,7 @@ def test_requests_are_those_of_wandb_but_for_the_boundary() -> None:
 
 def test_the_wire_carries_the_operation_of_wandb(server: GraphQLServer) -> None:
     server.respond = answer_from(HistoryBackend(training_rows(range(10))))
-    client = RetryingClient(WandbGqlClient(transport=GraphQLSession(f"{server.url}/graphql", use_json=True)))
+    client = retrying_client(server.url)
     list(WandbSampledHistoryScan(client, RUN, KEYS, 0, 10))
     list(SampledHistoryScan(client, RUN, KEYS, 0, 10))
     list(SampledHistoryScan(Client(server.url), RUN, KEYS, 0, 10))
@@ -168,7 +166,7 @@ def test_passes_on_what_the_server_complains_of(server: GraphQLServer) -> None:
     server.respond = lambda request: json_answer({"errors": [{"message": "no such key"}], "data": None})
     with pytest.raises(GraphQLResponseError, match=r"no such key.*run team/vision/a1b2c3d4"):
         list(SampledHistoryScan(Client(server.url), RUN, KEYS, 0, 10))
-    client = RetryingClient(WandbGqlClient(transport=GraphQLSession(f"{server.url}/graphql", use_json=True)))
+    client = retrying_client(server.url)
     with pytest.raises(CommError, match=r"^no such key$"):
         list(SampledHistoryScan(client, RUN, KEYS, 0, 10))
 

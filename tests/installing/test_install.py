@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 import threading
 from collections.abc import Iterator
@@ -12,10 +11,7 @@ from typing import Any
 import pytest
 from wandb.apis import public
 from wandb.apis.public import history as public_history
-from wandb.apis.public.api import Client as WandbGqlClient
-from wandb.apis.public.api import RetryingClient
 from wandb.errors import CommError
-from wandb.sdk.lib.gql_request import GraphQLSession
 
 import histscan
 from histscan.errors import InstallError, WandbMissingError
@@ -25,6 +21,8 @@ from tests.support.fake_service import FakeService, service_rows
 from tests.support.graphql_server import GraphQLServer, answer_from
 from tests.support.history_backend import RUN, HistoryBackend, MemoryClient, row_texts, training_rows
 from tests.support.install_places import WANDBS, found, is_installed
+from tests.support.interpreter import run_python
+from tests.support.retrying_client import retrying_client
 
 BACKEND = HistoryBackend(training_rows(range(50)))
 
@@ -85,7 +83,7 @@ def test_scans_are_instances_of_the_installed_classes() -> None:
 
 def test_real_requests(server: GraphQLServer) -> None:
     server.respond = answer_from(BACKEND)
-    client = RetryingClient(WandbGqlClient(transport=GraphQLSession(f"{server.url}/graphql", use_json=True)))
+    client = retrying_client(server.url)
     theirs = row_texts(graphql_scan(client=client, page_size=10))
     asked = sorted(str(request.payload["variables"]) for request in server.received)
     server.received.clear()
@@ -275,13 +273,6 @@ def test_a_custom_client_gets_one_request_at_a_time() -> None:
 
 
 # Imports
-
-
-def run_python(program: str) -> str:
-    """Runs a program in a new interpreter, and returns its output."""
-    finished = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120, check=False)
-    assert finished.returncode == 0, finished.stderr
-    return finished.stdout
 
 
 def test_nothing_is_imported_before_it_is_needed() -> None:

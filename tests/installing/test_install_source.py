@@ -13,11 +13,8 @@ from typing import Any
 
 import pytest
 from wandb.apis import public
-from wandb.apis.public.api import Client as WandbGqlClient
-from wandb.apis.public.api import RetryingClient
 from wandb.apis.public.service_api import ServiceApi
 from wandb.errors import CommError
-from wandb.sdk.lib.gql_request import GraphQLSession
 
 import histscan
 from histscan.errors import HistoryRequestError, InstallError, ResponseShapeError
@@ -29,6 +26,7 @@ from tests.support.export_backend import Backend, parquet
 from tests.support.fake_service import FakeService
 from tests.support.graphql_server import Answer, json_answer, serving
 from tests.support.install_places import is_installed
+from tests.support.retrying_client import retrying_client
 
 STEPS = list(range(10))
 SERVICE_ROWS = [(step, [("_step", str(step)), ("a", f'"core {step}"')]) for step in STEPS]
@@ -56,7 +54,7 @@ class Scans:
     def __init__(self, backend: Backend) -> None:
         url = backend.server.url
         self.service = FakeService(SERVICE_ROWS)
-        self.client = RetryingClient(WandbGqlClient(transport=GraphQLSession(f"{url}/graphql", use_json=True)))
+        self.client = retrying_client(url)
         self.run: Any = SimpleNamespace(
             entity="e", project="p", id="r", url=f"{url}/e/p/runs/r", client=self.client, lastHistoryStep=9
         )

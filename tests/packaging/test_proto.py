@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from typing import Any
 
 import pytest
@@ -13,6 +10,7 @@ from hypothesis import strategies as st
 from wandb.proto import wandb_api_pb2, wandb_internal_pb2, wandb_telemetry_pb2
 
 from histscan import proto
+from tests.support.interpreter import run_python
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 rows = st.lists(st.lists(st.tuples(texts, texts), max_size=4), max_size=4)
@@ -106,14 +104,6 @@ def test_fields_unknown_to_histscan_are_kept() -> None:
     ours = proto.ApiRequest.FromString(theirs.SerializeToString())
     assert ours.WhichOneof("request") is None
     assert ours.SerializeToString() == theirs.SerializeToString()
-
-
-def run_python(program: str, **environment: str) -> str:
-    finished = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, env=os.environ | environment, check=False
-    )
-    assert finished.returncode == 0, finished.stderr
-    return finished.stdout.strip()
 
 
 USE_BOTH = """

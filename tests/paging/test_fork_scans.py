@@ -13,7 +13,6 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import pyarrow
 import pytest
 import urllib3.connectionpool
 
@@ -24,26 +23,20 @@ from histscan.sources.exported_requests import FileRequests
 from tests.support.column_rows import table_of
 from tests.support.export_backend import KEY, Backend, parquet
 from tests.support.fake_service import FakeService
-from tests.support.forking import Forked, in_fork
+from tests.support.forking import FORKS, Forked, in_fork, rows_left, steps_in
 from tests.support.graphql_server import Answer, GraphQLServer, answer_from, data_answer
 from tests.support.history_backend import RUN
 from tests.support.log_samples import step_rows, steps_of, write_run
 from tests.support.parquet_files import write_parquet
 from tests.support.prefetching import BACKEND, PATIENCE
+from tests.support.retrying_client import retrying_client
 from tests.support.run_listing import RUN_IDS, project_of
 
-pytestmark = [
-    pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork"),
-    pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning"),
-]
+pytestmark = FORKS
+
 
 STEPS = list(range(200))
 READ = 31
-
-
-def rows_left(scan: Any) -> Iterator[dict[str, Any]]:
-    """The rows that a scan has not given yet; a `for` loop over the scan itself would start over."""
-    return iter(lambda: next(scan, None), None)
 
 
 class Hold:
@@ -157,14 +150,11 @@ def exported_scan(tmp_path: Path, hold: Hold, monkeypatch: pytest.MonkeyPatch, s
 
 def installed_scan(tmp_path: Path, hold: Hold, monkeypatch: pytest.MonkeyPatch, server: GraphQLServer) -> Any:
     from wandb.apis import public
-    from wandb.apis.public.api import Client as WandbGqlClient
-    from wandb.apis.public.api import RetryingClient
-    from wandb.sdk.lib.gql_request import GraphQLSession
 
     monkeypatch.setenv("HISTSCAN_CACHE_DIR", str(tmp_path / "cache"))
     ExportedSteps(server)
     hold_in(monkeypatch, "histscan.runs.parquet_run.read_pages", hold)
-    client = RetryingClient(WandbGqlClient(transport=GraphQLSession(f"{server.url}/graphql", use_json=True)))
+    client = retrying_client(server.url)
     run: Any = SimpleNamespace(
         entity="e", project="p", id="r", url=f"{server.url}/e/p/runs/r", client=client, lastHistoryStep=199
     )
@@ -239,11 +229,6 @@ def test_batches_under_way(make_scan: Callable[[Hold], Any]) -> None:
     rest = steps_in(batches)
     assert steps_in(taken) + rest == STEPS
     assert child.result() == rest
-
-
-def steps_in(batches: Any) -> list[int]:
-    steps: list[int] = pyarrow.Table.from_batches(list(batches)).column("_step").to_pylist()
-    return steps
 
 
 def test_while_another_thread_loads_a_page_of_the_scan(make_scan: Callable[[Hold], Any]) -> None:

@@ -15,6 +15,7 @@ from histscan.errors import GraphQLResponseError
 from histscan.history import BetaHistoryScan, HistoryScan, SampledHistoryScan
 from tests.support.fake_service import FakeService, service_rows
 from tests.support.history_backend import RUN, HistoryBackend, MemoryClient
+from tests.support.log_samples import steps_of
 
 Sample = Callable[[list[Any], int], list[Any]]
 
@@ -80,10 +81,6 @@ def sampled_scan(client: MemoryClient, *arguments: Any, **options: Any) -> Any:
 
 
 MAKES = pytest.mark.parametrize("make", [history_scan, sampled_scan])
-
-
-def steps_of(scan: Any) -> list[int]:
-    return [row["_step"] for row in scan]
 
 
 @st.composite

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import gql
@@ -16,7 +16,6 @@ from histscan.errors import HistoryDeadlineError, HistoryDecodeError, HistoryReq
 from histscan.history import BetaHistoryScan, HistoryScan, SampledHistoryScan
 from histscan.paging.options import PIPELINED_GRAPHQL, PagingOptions, ScanProgress
 from histscan.sources.client import Client
-from tests.history.test_history_scan import retrying_client
 from tests.support.fake_service import FakeService, service_rows
 from tests.support.graphql_server import Answer, GraphQLServer, Received, answer_from
 from tests.support.history_backend import RUN, HistoryBackend, MemoryClient, collect, row_texts, training_rows
@@ -24,26 +23,14 @@ from tests.support.prefetching import (
     BACKEND,
     PATIENCE,
     Gate,
-    assert_nothing_is_left,
     assert_threads_end,
     fetching_threads,
     first_step,
 )
+from tests.support.retrying_client import retrying_client
 from tests.support.terminals import Terminal, draw_at_once
 
-
-@pytest.fixture(autouse=True)
-def _nothing_is_left() -> Iterator[None]:
-    yield
-    assert_nothing_is_left()
-
-
-@pytest.fixture
-def gate(server: GraphQLServer) -> Iterator[Gate]:
-    gate = Gate()
-    server.respond = gate
-    yield gate
-    gate.is_open.set()
+pytestmark = pytest.mark.usefixtures("nothing_is_left")
 
 
 class OrderedClient(MemoryClient):
@@ -246,7 +233,7 @@ def test_plain_scans_use_no_thread() -> None:
 @pytest.mark.parametrize("prefetch", [1, 4])
 def test_wandbs_client_may_be_asked_by_several_threads(server: GraphQLServer, prefetch: int) -> None:
     server.respond = answer_from(BACKEND)
-    scan = HistoryScan(retrying_client(server), RUN, 0, 200, 10, prefetch=prefetch)
+    scan = HistoryScan(retrying_client(server.url), RUN, 0, 200, 10, prefetch=prefetch)
     assert row_texts(scan) == row_texts(BACKEND.rows)
     assert len(server.received) == 20
 

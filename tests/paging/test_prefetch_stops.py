@@ -8,7 +8,6 @@ import subprocess
 import sys
 import threading
 import weakref
-from collections.abc import Iterator
 from itertools import chain
 from typing import Any
 
@@ -25,25 +24,12 @@ from tests.support.prefetching import (
     BACKEND,
     PATIENCE,
     Gate,
-    assert_nothing_is_left,
     assert_threads_end,
     fetching_threads,
     first_step,
 )
 
-
-@pytest.fixture(autouse=True)
-def _nothing_is_left() -> Iterator[None]:
-    yield
-    assert_nothing_is_left()
-
-
-@pytest.fixture
-def gate(server: GraphQLServer) -> Iterator[Gate]:
-    gate = Gate()
-    server.respond = gate
-    yield gate
-    gate.is_open.set()
+pytestmark = pytest.mark.usefixtures("nothing_is_left")
 
 
 def test_dropping_a_scan_calls_off_what_is_under_way(server: GraphQLServer, gate: Gate) -> None:

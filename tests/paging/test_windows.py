@@ -16,11 +16,11 @@ from wandb.sdk.lib.service.service_connection import WandbApiFailedError
 from histscan.errors import GraphQLResponseError, HistoryRequestError
 from histscan.history import BetaHistoryScan, HistoryScan, SampledHistoryScan
 from histscan.paging.windows import Window, make_windows
-from tests.history.test_history_scan import retrying_client
 from tests.support.fake_service import FakeService, service_rows
 from tests.support.graphql_server import GraphQLServer, answer_from, json_answer
 from tests.support.history_backend import RUN, HistoryBackend, MemoryClient, row_texts, training_rows
 from tests.support.prefetching import first_step
+from tests.support.retrying_client import retrying_client
 
 WIDEST = 64
 GROWTH = 8
@@ -226,7 +226,7 @@ def test_wandbs_errors_are_told_apart(server: GraphQLServer) -> None:
         return whole(request)
 
     server.respond = refuse_wide_ones
-    scan = HistoryScan(retrying_client(server), RUN, 0, 10_000, 100, window="adaptive")
+    scan = HistoryScan(retrying_client(server.url), RUN, 0, 10_000, 100, window="adaptive")
     assert len(list(scan)) == 20
 
     class Failing(FakeService):
@@ -288,5 +288,5 @@ def test_a_failure_of_wandbs_client_is_not_a_refusal(server: GraphQLServer, monk
 
     server.respond = fail_after_the_first
     with pytest.raises(CommError):
-        list(HistoryScan(retrying_client(server), RUN, 0, 10_000, 100, window="adaptive"))
+        list(HistoryScan(retrying_client(server.url), RUN, 0, 10_000, 100, window="adaptive"))
     assert asked == [0, 100]

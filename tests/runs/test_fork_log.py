@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import gzip
-import os
 import threading
 from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
-import pyarrow
 import pytest
 
 import histscan
-from tests.support.forking import Forked, in_fork
+from tests.support.forking import FORKS, Forked, in_fork, rows_left, steps_in
 from tests.support.log_samples import step_rows, steps_of, write_run
 
-pytestmark = [
-    pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork"),
-    pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning"),
-]
+pytestmark = FORKS
+
 
 ROWS = 120
 READ = 31
@@ -38,18 +34,8 @@ def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
     return histscan.LogRun(compressed)
 
 
-def rows_left(scan: Any) -> Iterator[dict[str, Any]]:
-    """The rows that a scan has not given yet; a `for` loop over the scan itself would start over."""
-    return iter(lambda: next(scan, None), None)
-
-
 def steps_and_sizes(rows: Iterator[dict[str, Any]]) -> list[tuple[int, int]]:
     return [(row["_step"], len(row.get("text", ""))) for row in rows]
-
-
-def steps_in(batches: list[Any]) -> list[int]:
-    steps: list[int] = pyarrow.Table.from_batches(batches).column("_step").to_pylist()
-    return steps
 
 
 @pytest.mark.parametrize("keys", KEYS)

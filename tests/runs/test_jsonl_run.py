@@ -29,8 +29,7 @@ from tests.support import wire
 from tests.support.json_corpus import fingerprint, is_json, is_utf8
 from tests.support.json_strategies import object_texts
 from tests.support.log_samples import write_run
-
-EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "lissajous-regression.wandb"
+from tests.support.paths import EXAMPLE
 
 
 def zstd_compress(data: bytes) -> bytes:

@@ -18,19 +18,13 @@ from histscan import HistoryError, LogOverlapWarning, LogTruncatedWarning
 from tests.support import log_oracle, wire
 from tests.support.json_corpus import fingerprint
 from tests.support.log_samples import steps_of
-from tests.support.paths import REAL_LOGS
-
-SEGMENTS = sorted(REAL_LOGS.glob("resumed-*.wandb"))
+from tests.support.paths import SEGMENTS
 
 
 def run_record(run_id: str = "abc", started: int | None = None, *, project: str = "p", config: str = "") -> bytes:
     """A run's record with the time at which it was started."""
-    parts = wire.field(1, run_id) + wire.field(3, project)
-    if config:
-        parts += wire.field(4, wire.field(1, wire.item(["lr"], config)))
-    if started is not None:
-        parts += wire.field(17, wire.varint_field(1, started))
-    return wire.field(wire.RUN, parts)
+    update = wire.field(1, wire.item(["lr"], config)) if config else b""
+    return wire.run_record(run_id, project=project, config=update, started=started)
 
 
 def rows_of(segment: int, steps: Iterable[int]) -> list[bytes]:

@@ -19,9 +19,15 @@ from tests.support import wire
 from tests.support.log_oracle import records_by_wandb
 from tests.support.log_samples import write_run
 from tests.support.recorded_program import record_program
+from tests.support.stream_records import (
+    METRIC,
+    OUTPUT,
+    STATS,
+    metric,
+    output_record,
+    stats_record,
+)
 from tests.support.sync_server import Upload, sync
-
-STATS, OUTPUT, OUTPUT_RAW, METRIC = 7, 4, 13, 12
 
 # Writes in pieces, so that escape sequences and lines are in several records.
 PROGRAM = r"""
@@ -198,24 +204,6 @@ def test_history_samples(recorded: Recorded) -> None:
             run.history(**options)
 
 
-def timestamp(seconds: int, nanos: int = 0) -> bytes:
-    return wire.varint_field(1, seconds) + wire.varint_field(2, nanos)
-
-
-def stats_record(values: dict[str, str], seconds: int = 10, *, kind: int = 0) -> bytes:
-    items = b"".join(wire.field(3, wire.field(1, key) + wire.field(16, text)) for key, text in values.items())
-    return wire.field(STATS, wire.varint_field(1, kind) + wire.field(2, timestamp(seconds)) + items)
-
-
-def output_record(text: str | bytes, *, stdout: bool = True, field: int = OUTPUT_RAW, seconds: int = 10) -> bytes:
-    content = wire.varint_field(1, int(stdout)) + wire.field(2, timestamp(seconds)) + wire.field(3, text)
-    return wire.field(field, content)
-
-
-def started(seconds: int) -> bytes:
-    return wire.field(wire.RUN, wire.field(1, "id") + wire.field(17, timestamp(seconds)))
-
-
 def lines_of(path: Path) -> list[tuple[str, str]]:
     return [(text, stream) for text, stream, _ in histscan.LogRun(path).console()]
 
@@ -224,7 +212,9 @@ def test_values_of_system_metrics_are_as_json_reads_them(tmp_path: Path) -> None
     big = str(2**70)
     values = {"a": "NaN", "b": big, "c": "-Infinity", "d.e": '"text"', "f": "[1, null]", "a b": "1e400", "": "0"}
     path = write_run(
-        tmp_path / "log.wandb", [started(7), stats_record(values), stats_record(values, kind=1)], run=False
+        tmp_path / "log.wandb",
+        [wire.run_record("id", started=7), stats_record(values), stats_record(values, kind=1)],
+        run=False,
     )
     rows = list(histscan.LogRun(path).system_metrics())
     expected = {f"system.{key}": json.loads(text) for key, text in values.items()}
@@ -373,7 +363,12 @@ def test_streams_of_a_resumed_run(tmp_path: Path) -> None:
         folder.mkdir()
         begun = 100 * (place + 1)
         ended = wire.field(18, wire.varint_field(1, 1 - place) + wire.varint_field(2, 10 + place))
-        records = [started(begun), stats_record({"cpu": str(place)}, begun + 5), output_record(f"part {place}"), ended]
+        records = [
+            wire.run_record("id", started=begun),
+            stats_record({"cpu": str(place)}, begun + 5),
+            output_record(f"part {place}"),
+            ended,
+        ]
         write_run(folder / "run-id.wandb", [*records[:2], metric(f"m{place}", "x"), *records[2:]], run=False)
     run = histscan.LogRun(folders)
     assert [row["system.cpu"] for row in run.system_metrics()] == [0, 1]
@@ -455,12 +450,6 @@ def test_metadata_of_old_clients_comes_from_the_file_beside_the_log(tmp_path: Pa
     for text in ("[]", "{", "[" * 100_000):
         file.write_text(text)
         assert histscan.LogRun(path).metadata is None
-
-
-def metric(name: str, axis: str = "", *, overwrite: bool = False, glob: bool = False) -> bytes:
-    content = wire.field(2 if glob else 1, name)
-    content += wire.field(4, axis) if axis else b""
-    return wire.field(METRIC, content + (wire.field(9, wire.varint_field(1, 1)) if overwrite else b""))
 
 
 def test_axes_defined_several_times(tmp_path: Path) -> None:

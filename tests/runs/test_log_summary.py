@@ -15,7 +15,7 @@ import histscan
 from tests.support import log_oracle, wire
 from tests.support.log_oracle import same_values
 from tests.support.log_samples import write_run
-from tests.support.recording import OFFLINE_SETTINGS, _clean_environment
+from tests.support.recording import OFFLINE_SETTINGS, clean_environment
 
 KEPT_BY_CLIENT = """
 import json, sys, wandb
@@ -56,7 +56,7 @@ def test_config_and_summary_are_those_of_the_client(tmp_path: Path) -> None:
     finished = subprocess.run(
         [sys.executable, "-c", KEPT_BY_CLIENT, str(tmp_path), json.dumps(OFFLINE_SETTINGS)],
         cwd=tmp_path,
-        env=_clean_environment(tmp_path),
+        env=clean_environment(tmp_path),
         capture_output=True,
         text=True,
         timeout=120,

@@ -21,9 +21,9 @@ from histscan.sources.exported_requests import FileRequests
 from tests.support.fake_service import FakeService
 from tests.support.history_backend import HistoryBackend, MemoryClient, RunName, training_rows
 from tests.support.paths import EXAMPLE
+from tests.support.served_runs import LISSAJOUS
 from tests.support.server_process import ServerProcess, serving
 
-LISSAJOUS = "histscan/examples/lissajous"
 KEY = "7c" * 20
 OTHER_KEY = "e1" * 20
 KEYS = ["_step", "loss"]

@@ -15,8 +15,9 @@ from histscan.runs.run_state import SILENCE, run_state
 from histscan.sources.files import read_windows
 from tests.support import wire
 from tests.support.log_samples import step_rows, write_run
+from tests.support.paths import EXAMPLE
+from tests.support.stream_records import exit_record
 
-EXIT = 18
 FILE_RUNS = [histscan.LogRun, histscan.ParquetRun, JsonlRun]
 EXAMPLE = Path(__file__).parents[2] / "examples" / "lissajous-regression.wandb"
 
@@ -51,12 +52,6 @@ def test_properties_are_properties_everywhere() -> None:
     for name in members(histscan.Run):
         for kind in FILE_RUNS:
             assert callable(getattr(kind, name)) == callable(getattr(histscan.Run, name)), name
-
-
-def exit_record(code: int = 0, runtime: int = 0, *, not_complete: bool = False) -> bytes:
-    content = wire.varint_field(1, code) if code else b""
-    content += wire.varint_field(2, runtime) if runtime else b""
-    return wire.field(EXIT, content + (wire.varint_field(3, 1) if not_complete else b""))
 
 
 @pytest.mark.parametrize(

@@ -10,11 +10,10 @@ import pytest
 import histscan
 from tests.support.json_corpus import fingerprint
 from tests.support.log_oracle import rows_by_wandb
-from tests.support.paths import REAL_LOGS
+from tests.support.paths import REAL_LOGS, SEGMENTS
 from tests.support.server_process import ServerProcess, serving
 from tests.support.wandb_client import Question, ask_wandb
 
-SEGMENTS = sorted(REAL_LOGS.glob("resumed-*.wandb"))
 RESUMED = "local/train/h465zmzw"
 
 

@@ -11,8 +11,9 @@ import pytest
 import histscan
 from tests.support import wire
 from tests.support.asgi_client import client_of
-from tests.support.monitored_run import SYSTEM_ROWS, exit_record, monitored_log, stats_record
+from tests.support.monitored_run import SYSTEM_ROWS, metrics_record, monitored_log
 from tests.support.paths import DATA
+from tests.support.stream_records import exit_record
 
 EVENTS = """
 query RunFullHistory($name: String!, $samples: Int) {
@@ -65,7 +66,7 @@ def test_events_of_a_log_that_grows(tmp_path: Path) -> None:
         return len(run["events"]), json.loads(run["systemMetrics"]).get("system.new")
 
     assert asked() == (len(SYSTEM_ROWS), None)
-    path.write_bytes(wire.append_record(path.read_bytes(), stats_record(9, {"new": 1})))
+    path.write_bytes(wire.append_record(path.read_bytes(), metrics_record(9, {"new": 1})))
     assert asked() == (len(SYSTEM_ROWS) + 1, 1)
 
 
@@ -77,7 +78,7 @@ def test_state_of_a_finished_run(tmp_path: Path, code: int, state: str, failed: 
     assert [run[name] for name in ("state", "exitcode", "running", "failed")] == [state, code, False, failed]
 
 
-@pytest.mark.parametrize("more", [[], [exit_record(0, is_complete=False)]])
+@pytest.mark.parametrize("more", [[], [exit_record(0, not_complete=True)]])
 def test_state_of_a_running_run(tmp_path: Path, more: list[bytes]) -> None:
     run = ask(monitored_log(tmp_path / "run.wandb", *more), tmp_path)
     assert [run[name] for name in ("state", "exitcode", "running", "failed")] == ["running", None, True, False]

@@ -17,15 +17,12 @@ import requests
 import histscan
 from tests.support.monitored_run import SYSTEM_ROWS, monitored_log
 from tests.support.paths import DATA, EXAMPLE
+from tests.support.served_runs import KEYS, LISSAJOUS, NESTED_KEYS, ODD, TYPED, exported, log_of, same
 from tests.support.server_process import ServerProcess, serving
 from tests.support.wandb_client import Failure, Question, ask_wandb
 
 MONITORED = "histscan/machines/monitored"
-LISSAJOUS = "histscan/examples/lissajous"
-ODD = "histscan/fixtures/default-encoding"
-GROWING = "histscan/fixtures/typed-encoding"
-KEYS = ["_step", "loss"]
-NESTED_KEYS = ["_step", "validation.r2.x", "gradient.norm"]
+GROWING = TYPED
 KEY = "f0" * 20
 FILES = {
     "media/plot é.txt": b"\x00\xff" * 1000,
@@ -169,35 +166,10 @@ def asked(server: ServerProcess) -> Asked:
     return asked
 
 
-def log_of(run: str) -> histscan.LogRun:
-    return histscan.LogRun(EXAMPLE if run == LISSAJOUS else DATA / "default-encoding.wandb")
-
-
-def same(value: Any, other: Any) -> bool:
-    """Returns True if values are equal and have the same types; NaN equals NaN."""
-    return repr(canonical(value)) == repr(canonical(other))
-
-
-def canonical(value: Any) -> Any:
-    """Returns the value with the members of mappings sorted."""
-    if isinstance(value, dict):
-        return {key: canonical(value[key]) for key in sorted(value)}
-    return [canonical(item) for item in value] if isinstance(value, list) else value
-
-
 def assert_same_rows(rows: list[dict[str, Any]], expected: list[dict[str, Any]]) -> None:
     assert len(rows) == len(expected)
     for row, other in zip(rows, expected, strict=True):
         assert same(row, other), row.get("_step")
-
-
-def exported(value: Any) -> Any:
-    """Returns the value as exported files store it: null equals missing, and 1 equals 1.0."""
-    if isinstance(value, dict):
-        return {key: exported(item) for key, item in value.items() if item is not None}
-    if isinstance(value, list):
-        return [exported(item) for item in value]
-    return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
 def assert_same_export(rows: list[dict[str, Any]], expected: list[dict[str, Any]]) -> None:

@@ -8,11 +8,8 @@ from typing import Any
 
 import pytest
 import wandb.sdk.lib.retry as wandb_retry
-from wandb.apis.public.api import Client as WandbGqlClient
-from wandb.apis.public.api import RetryingClient
 from wandb.apis.public.history import HistoryScan as WandbHistoryScan
 from wandb.apis.public.history import SampledHistoryScan as WandbSampledHistoryScan
-from wandb.sdk.lib.gql_request import GraphQLSession
 
 import histscan
 from histscan.errors import HistoryDecodeError, HistoryError
@@ -21,6 +18,7 @@ from histscan.sources import cancellation, retry
 from histscan.sources.client import Client
 from tests.support.graphql_server import Answer, GraphQLServer, Received, answer_from, data_answer
 from tests.support.history_backend import RUN, HistoryBackend, collect, row_texts, training_rows
+from tests.support.retrying_client import retrying_client
 
 BACKEND = HistoryBackend(training_rows(range(30)), inclusive=False)
 PAGE = {"Content-Type": "text/html"}
@@ -73,10 +71,6 @@ def breaking(break_answer: Callable[[Answer], Answer]) -> Callable[[Received], A
     return respond
 
 
-def wandb_client(server: GraphQLServer) -> RetryingClient:
-    return RetryingClient(WandbGqlClient(transport=GraphQLSession(f"{server.url}/graphql", use_json=True)))
-
-
 @pytest.mark.parametrize("name", BREAKS)
 @pytest.mark.parametrize("prefetch", [0, 3])
 def test_pages_are_requested_again(server: GraphQLServer, name: str, prefetch: int) -> None:
@@ -105,7 +99,7 @@ def test_wandbs_client_requests_again_as_it_does_for_wandbs_scans(
     ):
         server.respond = breaking(BREAKS[name])
         server.received.clear()
-        arguments: list[Any] = [wandb_client(server), RUN, *([] if keys is None else [keys]), 0, 30, 10]
+        arguments: list[Any] = [retrying_client(server.url), RUN, *([] if keys is None else [keys]), 0, 30, 10]
         steps = {row["_step"] for row in scan_class(*arguments)}
         assert steps == set(range(30))
         counts.append(len(server.received))

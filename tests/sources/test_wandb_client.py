@@ -18,6 +18,7 @@ from histscan.sources.graphql import HISTORY_PAGE
 from tests.support.graphql_server import Answer, GraphQLServer, Received, answer_from
 from tests.support.history_backend import RUN, HistoryBackend, row_texts, training_rows
 from tests.support.prefetching import assert_nothing_is_left, first_step
+from tests.support.retrying_client import retrying_client
 
 BACKEND = HistoryBackend(training_rows(range(30)))
 VARIABLES = {"entity": RUN.entity, "project": RUN.project, "run": RUN.id, "minStep": 0, "maxStep": 5, "pageSize": 5}
@@ -26,7 +27,7 @@ VARIABLES = {"entity": RUN.entity, "project": RUN.project, "run": RUN.id, "minSt
 @pytest.fixture
 def client(server: GraphQLServer) -> RetryingClient:
     server.respond = answer_from(BACKEND)
-    return RetryingClient(WandbGqlClient(transport=GraphQLSession(f"{server.url}/graphql", use_json=True)))
+    return retrying_client(server.url)
 
 
 @pytest.fixture

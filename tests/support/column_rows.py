@@ -230,3 +230,14 @@ def check_table(table: Any, rows: Sequence[Mapping[str, Any]]) -> None:
     assert table.column_names == [*columns]
     assert types_of(table) == {key: expected_type(values) for key, values in columns.items()}
     check_values(table, rows)
+
+
+def check_same_columns(table: Any, expected: Any) -> None:
+    """Checks that two tables have the same columns of the same types and values, in any order."""
+    types = types_of(expected)
+    assert sorted(table.column_names) == sorted(expected.column_names)
+    # Lists differ in how Parquet calls their items, which is nothing that histscan says.
+    assert {name: str(table.schema.field(name).type).replace("element:", "item:") for name in types} == types
+    ordered = table.select(expected.column_names)
+    assert fingerprint(rows_of(ordered.cast(expected.schema))) == fingerprint(rows_of(expected))
+    assert table.num_rows == expected.num_rows

@@ -7,10 +7,19 @@ import pickle
 import select
 import signal
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Generic, TypeVar
 
+import pyarrow
+import pytest
+
 _Result = TypeVar("_Result")
+
+FORKS = [
+    pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork"),
+    pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning"),
+]
+"""Marks of a module whose tests fork."""
 
 PATIENCE = 60
 """Seconds after which a process is considered stuck; never waited for in a passing test."""
@@ -60,6 +69,17 @@ class Forked(Generic[_Result]):
 def in_fork(function: Callable[[], _Result]) -> _Result:
     """Calls a function in a forked process and returns its result."""
     return Forked(function).result()
+
+
+def rows_left(scan: Any) -> Iterator[dict[str, Any]]:
+    """The rows that a scan has not given yet; a `for` loop over the scan itself would start over."""
+    return iter(lambda: next(scan, None), None)
+
+
+def steps_in(batches: Any) -> list[int]:
+    """The steps of some batches."""
+    steps: list[int] = pyarrow.Table.from_batches(list(batches)).column("_step").to_pylist()
+    return steps
 
 
 def _outcome(function: Callable[[], Any]) -> tuple[str | None, Any]:

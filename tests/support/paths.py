@@ -15,3 +15,6 @@ REAL_LOGS = ROOT / "tests" / "real_logs"
 
 EXAMPLE = ROOT / "examples" / "lissajous-regression.wandb"
 """The run that the README shows."""
+
+SEGMENTS = sorted(REAL_LOGS.glob("resumed-*.wandb"))
+"""The logs of a run that was resumed twice."""

@@ -7,7 +7,7 @@ import sys
 import textwrap
 from pathlib import Path
 
-from tests.support.recording import _clean_environment
+from tests.support.recording import clean_environment
 
 # The machine's own facts are left in: reading them is what such a recording is for.
 _BEGINNING = """
@@ -33,7 +33,7 @@ def record_program(workspace: Path, body: str) -> Path:
     finished = subprocess.run(
         [sys.executable, script.name],
         cwd=workspace,
-        env=_clean_environment(workspace),
+        env=clean_environment(workspace),
         capture_output=True,
         text=True,
         timeout=120,

@@ -90,7 +90,7 @@ def record_run(
         finished = subprocess.run(
             [str(python), str(_SCRIPT), str(parcel), str(log)],
             cwd=workspace,
-            env=_clean_environment(Path(workspace)),
+            env=clean_environment(Path(workspace)),
             capture_output=True,
             text=True,
             timeout=timeout,
@@ -101,7 +101,7 @@ def record_run(
     return log
 
 
-def _clean_environment(workspace: Path) -> dict[str, str]:
+def clean_environment(workspace: Path) -> dict[str, str]:
     """Return an environment in which wandb sees no setting, key, cache or home of the user."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("WANDB_", "PYTHON"))}
     for name in ("HOME", "WANDB_DIR", "WANDB_CONFIG_DIR", "WANDB_CACHE_DIR", "WANDB_DATA_DIR"):

@@ -17,7 +17,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from tests.support.recording import _clean_environment
+from tests.support.recording import clean_environment
 
 
 @dataclass
@@ -39,7 +39,7 @@ def sync(run_folder: Path, workspace: Path) -> Upload:
     """Upload an offline run with `wandb sync`, and return what the server got."""
     upload = Upload()
     with _receiving(upload) as url:
-        environment = {**_clean_environment(workspace), "WANDB_BASE_URL": url, "WANDB_API_KEY": "5e" * 20}
+        environment = {**clean_environment(workspace), "WANDB_BASE_URL": url, "WANDB_API_KEY": "5e" * 20}
         del environment["WANDB_MODE"]
         finished = subprocess.run(
             [sys.executable, "-m", "wandb", "sync", str(run_folder)],

@@ -143,14 +143,14 @@ def _answer(api: Any, question: dict[str, Any]) -> Any:
     if isinstance(found, str | int | float | type(None)):
         return found
     if _is_mapping(found):
-        return _plain(found)
+        return plain(found)
     items = islice(found, question["first"])
     return [tuple(getattr(item, name) for name in take) if take else item for item in items]
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """Convert wandb's own mappings, of which a summary consists, to dicts."""
-    return {key: _plain(value[key]) for key in value.keys()} if _is_mapping(value) else value  # noqa: SIM118
+    return {key: plain(value[key]) for key in value.keys()} if _is_mapping(value) else value  # noqa: SIM118
 
 
 def _is_mapping(value: Any) -> bool:

@@ -89,10 +89,13 @@ def update_record(kind: int, updates: Iterable[Item] = (), removals: Iterable[st
     return field(kind, content)
 
 
-def run_record(run_id: str, *, entity: str = "", project: str = "", config: bytes = b"") -> bytes:
-    """A `Record` with a run."""
+def run_record(
+    run_id: str, *, entity: str = "", project: str = "", config: bytes = b"", started: int | None = None
+) -> bytes:
+    """A `Record` with a run, which started at a time in seconds."""
     parts = field(1, run_id) + field(2, entity) + field(3, project)
-    return field(RUN, parts + (field(4, config) if config else b""))
+    parts += field(4, config) if config else b""
+    return field(RUN, parts + (b"" if started is None else field(17, varint_field(1, started))))
 
 
 def chunk(kind: int, data: bytes, *, checksum: int | None = None) -> bytes:
