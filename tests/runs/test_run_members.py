@@ -19,7 +19,6 @@ from tests.support.paths import EXAMPLE
 from tests.support.stream_records import exit_record
 
 FILE_RUNS = [histscan.LogRun, histscan.ParquetRun, JsonlRun]
-EXAMPLE = Path(__file__).parents[2] / "examples" / "lissajous-regression.wandb"
 
 
 def members(kind: type) -> set[str]:
