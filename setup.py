@@ -72,18 +72,19 @@ def core_extensions() -> list[Extension]:
         compile_args += ["-fno-omit-frame-pointer", *sanitize]
         link_args += sanitize
     # The flags are in this file.
-    depends = ["setup.py", *(str(path) for pattern in ("*.pxd", "*.hpp") for path in sorted(CORE.glob(pattern)))]
+    depends = ["setup.py", *(str(path) for pattern in ("*.pxd", "*.hpp") for path in sorted(CORE.rglob(pattern)))]
     return [
         Extension(
-            f"histscan._core.{source.stem}",
+            ".".join(["histscan._core", *source.relative_to(CORE).with_suffix("").parts]),
             [str(source)],
             language="c++",
+            include_dirs=[str(CORE)],
             extra_compile_args=compile_args,
             extra_link_args=link_args,
             define_macros=macros,
             depends=depends,
         )
-        for source in sorted(CORE.glob("*.pyx"))
+        for source in sorted(CORE.rglob("*.pyx"))
     ]
 
 

@@ -20,12 +20,12 @@ from benches.data import Pages, Row, encoded, history_body, plain_rows, service_
 from benches.logs import RecordedLog, read_by_wandb, recorded
 from benches.service import WANDB_SCAN, plain_answers
 from histscan import open as open_log
-from histscan._core.arrow_stream import ArrowStream
-from histscan._core.column_builder import ColumnBuilder
-from histscan._core.column_chunk import ColumnChunk
-from histscan._core.column_types import merge_columns
-from histscan._core.page import Page
-from histscan._core.pages import HistoryPage, ProtobufPage
+from histscan._core.arrow.arrow_stream import ArrowStream
+from histscan._core.columns.column_builder import ColumnBuilder
+from histscan._core.columns.column_chunk import ColumnChunk
+from histscan._core.columns.column_types import merge_columns
+from histscan._core.pages.formats import HistoryPage, ProtobufPage
+from histscan._core.pages.page import Page
 from histscan.columns.chunks import ROWS_PER_CHUNK
 from histscan.columns.scan import Scan
 

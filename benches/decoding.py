@@ -11,7 +11,7 @@ import orjson
 
 from benches.case import Case, Contestant
 from benches.data import Pages, Row, encoded, history_body, joined_rows, numbered_rows, plain_rows, service_page
-from histscan._core.pages import HistoryPage, Page, ProtobufPage
+from histscan._core.pages.formats import HistoryPage, Page, ProtobufPage
 
 __all__ = ["DECODING_CASES"]
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import histscan
-from histscan._core.log_reader import BLOCK_SIZE, checksum
+from histscan._core.pages.log_reader import BLOCK_SIZE, checksum
 from histscan.common.atomic import atomic_output
 from tests.support import wire
 

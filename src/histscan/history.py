@@ -1,7 +1,6 @@
 """wandb's history iterators: the same constructors, attributes and requests, with rows from the compiled core.
 
-This module makes the requests. `histscan.paging` goes from page to page, and `histscan._core.scan.RowScan` iterates
-over rows. Three faults of wandb's classes are deliberately not reproduced:
+This module makes the requests. `histscan.paging` goes from page to page, and the core's `RowScan` iterates over rows. Three faults of wandb's classes are deliberately not reproduced:
 
 1. an empty page never ends a scan while later steps remain;
 2. `SampledHistoryScan` returns each row once and loses none, whether the server takes ``maxStep`` as inclusive or
@@ -15,8 +14,8 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from histscan._core.pages import HistoryPage, Page, ProtobufPage, SampledPage, TextPage
-from histscan._core.scan import RowScan
+from histscan._core.pages.formats import HistoryPage, Page, ProtobufPage, SampledPage, TextPage
+from histscan._core.rows.scan import RowScan
 from histscan.common.steps import STEP
 from histscan.errors import HistoryDecodeError, HistoryError, ResponseShapeError
 from histscan.paging.paged_scan import PagedScan, RunIdentity

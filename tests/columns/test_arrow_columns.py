@@ -13,11 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from histscan import HistoryDecodeError
-from histscan._core.arrow_batch import ArrowBatch
-from histscan._core.arrow_input import read_batches
-from histscan._core.arrow_rows import ArrowPage, take_rows
-from histscan._core.column_builder import ColumnBuilder
-from histscan._core.pages import TextPage
+from histscan._core.arrow.arrow_batch import ArrowBatch
+from histscan._core.arrow.arrow_input import read_batches
+from histscan._core.arrow.arrow_rows import ArrowPage, take_rows
+from histscan._core.columns.column_builder import ColumnBuilder
+from histscan._core.pages.formats import TextPage
 from tests.support.arrow_samples import SAMPLES, expected_rows, tables
 from tests.support.column_rows import build_table, check_table, in_parts, rows_of
 from tests.support.json_corpus import fingerprint

@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 
 import histscan.columns.threads
-from histscan._core.column_chunk import ColumnChunk
-from histscan._core.page import Page
-from histscan._core.pages import ProtobufPage, TextPage
+from histscan._core.columns.column_chunk import ColumnChunk
+from histscan._core.pages.formats import ProtobufPage, TextPage
+from histscan._core.pages.page import Page
 from histscan.columns.threads import _GroupTask, build_chunks_in_threads
 from histscan.errors import HistoryDecodeError
 from tests.support import wire
@@ -261,7 +261,7 @@ def test_a_forked_process_starts_threads_of_its_own() -> None:
 def test_a_process_ends_though_a_scan_has_not() -> None:
     program = """
 import histscan
-from histscan._core.pages import TextPage
+from histscan._core.pages.formats import TextPage
 from histscan.columns.threads import build_chunks_in_threads
 chunks = build_chunks_in_threads((TextPage(['{"a":1}']) for _ in range(10**6)), keys=None, flatten=False, threads=3)
 print(len(next(chunks)))

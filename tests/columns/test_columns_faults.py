@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from histscan._core.column_builder import ColumnBuilder
-from histscan._core.log_reader import LogReader
-from histscan._core.page import Page
-from histscan._core.pages import HistoryPage, ProtobufPage, SampledPage, TextPage
+from histscan._core.columns.column_builder import ColumnBuilder
+from histscan._core.pages.formats import HistoryPage, ProtobufPage, SampledPage, TextPage
+from histscan._core.pages.log_reader import LogReader
+from histscan._core.pages.page import Page
 from histscan.columns.chunks import build_chunks
 from histscan.columns.threads import build_chunks_in_threads
 from histscan.errors import HistoryDecodeError, HistoryError, ResponseShapeError

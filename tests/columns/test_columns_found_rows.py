@@ -6,9 +6,9 @@ import random
 
 import pytest
 
-from histscan._core.column_builder import ColumnBuilder
-from histscan._core.page import Page
-from histscan._core.pages import ProtobufPage, TextPage
+from histscan._core.columns.column_builder import ColumnBuilder
+from histscan._core.pages.formats import ProtobufPage, TextPage
+from histscan._core.pages.page import Page
 from histscan.columns.threads import _build, build_chunks_in_threads
 from histscan.errors import HistoryDecodeError
 from tests.support import wire

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from histscan._core.page import Page
-from histscan._core.pages import HistoryPage, ProtobufPage, SampledPage, TextPage
+from histscan._core.pages.formats import HistoryPage, ProtobufPage, SampledPage, TextPage
+from histscan._core.pages.page import Page
 from histscan.errors import HistoryDecodeError
 from tests.support import wire
 from tests.support.column_rows import (

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from histscan._core.pages import ProtobufPage
+from histscan._core.pages.formats import ProtobufPage
 from tests.support import wire
 from tests.support.column_faults import check_pages
 from tests.support.column_rows import (

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from histscan._core.page import Page
-from histscan._core.pages import HistoryPage, ProtobufPage, TextPage
+from histscan._core.pages.formats import HistoryPage, ProtobufPage, TextPage
+from histscan._core.pages.page import Page
 from tests.support import wire
 from tests.support.column_rows import build_table
 from tests.support.encodings import history_body

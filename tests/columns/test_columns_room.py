@@ -10,11 +10,11 @@ import pytest
 
 import histscan
 from histscan import HistoryDecodeError
-from histscan._core.arrow_input import read_batches
-from histscan._core.arrow_rows import ArrowPage
-from histscan._core.column_builder import ColumnBuilder
-from histscan._core.page import Page
-from histscan._core.pages import TextPage
+from histscan._core.arrow.arrow_input import read_batches
+from histscan._core.arrow.arrow_rows import ArrowPage
+from histscan._core.columns.column_builder import ColumnBuilder
+from histscan._core.pages.formats import TextPage
+from histscan._core.pages.page import Page
 from histscan.columns.threads import build_chunks_in_threads
 from tests.support.column_rows import build_table, table_of
 from tests.support.parquet_files import write_parquet

@@ -16,12 +16,12 @@ import pyarrow as pa
 import pytest
 
 import histscan
-from histscan._core.arrow_input import read_batches
-from histscan._core.arrow_rows import ArrowPage
-from histscan._core.column_builder import ColumnBuilder
-from histscan._core.column_chunk import ColumnChunk
-from histscan._core.page import Page
-from histscan._core.pages import ProtobufPage, TextPage
+from histscan._core.arrow.arrow_input import read_batches
+from histscan._core.arrow.arrow_rows import ArrowPage
+from histscan._core.columns.column_builder import ColumnBuilder
+from histscan._core.columns.column_chunk import ColumnChunk
+from histscan._core.pages.formats import ProtobufPage, TextPage
+from histscan._core.pages.page import Page
 from histscan.columns.scan import Scan
 from histscan.errors import HistoryError
 from tests.support import wire

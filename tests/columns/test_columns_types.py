@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from histscan._core.column_builder import ColumnBuilder
-from histscan._core.column_types import JSON_FORMAT, column_format, merge_columns
-from histscan._core.page import Page
-from histscan._core.pages import TextPage
+from histscan._core.columns.column_builder import ColumnBuilder
+from histscan._core.columns.column_types import JSON_FORMAT, column_format, merge_columns
+from histscan._core.pages.formats import TextPage
+from histscan._core.pages.page import Page
 from histscan.columns.chunks import build_chunks
 from histscan.columns.threads import build_chunks_in_threads
 from tests.support.column_rows import (

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import histscan
-from histscan._core.page import Page
-from histscan._core.pages import HistoryPage, ProtobufPage, TextPage
+from histscan._core.pages.formats import HistoryPage, ProtobufPage, TextPage
+from histscan._core.pages.page import Page
 from tests.support import wire
 from tests.support.column_rows import (
     ENCODINGS,

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 import histscan
 from histscan import HistoryDecodeError
-from histscan._core.arrow_stream import ArrowStream
-from histscan._core.column_types import merge_columns
+from histscan._core.arrow.arrow_stream import ArrowStream
+from histscan._core.columns.column_types import merge_columns
 from histscan.columns.chunks import build_chunks
 from tests.support.arrow_samples import same
 from tests.support.parquet_files import spoil, write_parquet

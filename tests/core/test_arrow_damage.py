@@ -13,10 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from histscan import HistoryDecodeError
-from histscan._core.arrow_batch import ArrowBatch
-from histscan._core.arrow_input import read_batches
-from histscan._core.arrow_rows import ArrowPage, take_rows
-from histscan._core.column_builder import ColumnBuilder
+from histscan._core.arrow.arrow_batch import ArrowBatch
+from histscan._core.arrow.arrow_input import read_batches
+from histscan._core.arrow.arrow_rows import ArrowPage, take_rows
+from histscan._core.columns.column_builder import ColumnBuilder
 from tests.support.arrow_samples import Tampered, expected_rows
 
 

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 
 from histscan import HistoryDecodeError
-from histscan._core.arrow_batch import ArrowBatch
-from histscan._core.arrow_input import read_batches
-from histscan._core.arrow_rows import ArrowPage, take_rows
+from histscan._core.arrow.arrow_batch import ArrowBatch
+from histscan._core.arrow.arrow_input import read_batches
+from histscan._core.arrow.arrow_rows import ArrowPage, take_rows
 from tests.support.arrow_samples import SAMPLES, expected_rows, same, tables
 
 

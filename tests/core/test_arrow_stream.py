@@ -14,11 +14,11 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
-from histscan._core.arrow_stream import ArrowStream
-from histscan._core.column_builder import ColumnBuilder
-from histscan._core.column_chunk import ColumnChunk
-from histscan._core.column_types import merge_columns
-from histscan._core.pages import TextPage
+from histscan._core.arrow.arrow_stream import ArrowStream
+from histscan._core.columns.column_builder import ColumnBuilder
+from histscan._core.columns.column_chunk import ColumnChunk
+from histscan._core.columns.column_types import merge_columns
+from histscan._core.pages.formats import TextPage
 from histscan.errors import HistoryDecodeError, HistoryError
 from tests.support.column_rows import FLOAT_LISTS, FLOATS, INT_LISTS, JSON, TEXT, read_stream, rows_of, types_of
 

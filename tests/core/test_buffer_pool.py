@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from histscan._core.buffer_pool import spare_bytes
-from histscan._core.pages import ProtobufPage, TextPage
+from histscan._core.memory.buffer_pool import spare_bytes
+from histscan._core.pages.formats import ProtobufPage, TextPage
 from tests.support import wire
 from tests.support.column_rows import build_table
 

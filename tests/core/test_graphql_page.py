@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from histscan._core.page import Page
-from histscan._core.pages import HistoryPage, SampledPage, TextPage
+from histscan._core.pages.formats import HistoryPage, SampledPage, TextPage
+from histscan._core.pages.page import Page
 from histscan.errors import GraphQLResponseError, HistoryDecodeError, HistoryError, ResponseShapeError, RunNotFoundError
 from tests.support.encodings import history_body, sampled_body
 from tests.support.json_corpus import fingerprint

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from histscan import HistoryDecodeError
-from histscan._core.column_builder import ColumnBuilder
-from histscan._core.pages import HistoryPage
+from histscan._core.columns.column_builder import ColumnBuilder
+from histscan._core.pages.formats import HistoryPage
 from tests.support.column_rows import build_table, check_table
 from tests.support.encodings import history_body
 from tests.support.json_corpus import fingerprint

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from histscan._core.log_page import LogPage
-from histscan._core.pages import HistoryPage, ProtobufPage, SampledPage, TextPage
+from histscan._core.pages.formats import HistoryPage, ProtobufPage, SampledPage, TextPage
+from histscan._core.pages.log_page import LogPage
 from histscan.errors import HistoryDecodeError
 from tests.support import wire
 from tests.support.encodings import (

@@ -13,10 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from histscan._core.arrow_stream import ArrowStream
-from histscan._core.column_builder import ColumnBuilder
-from histscan._core.column_types import merge_columns
-from histscan._core.pages import ProtobufPage
+from histscan._core.arrow.arrow_stream import ArrowStream
+from histscan._core.columns.column_builder import ColumnBuilder
+from histscan._core.columns.column_types import merge_columns
+from histscan._core.pages.formats import ProtobufPage
 from histscan.errors import HistoryDecodeError
 from tests.support import wire
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from histscan._core.locate import locate_item, locate_value
+from histscan._core.rows.locate import locate_item, locate_value
 from tests.support import wire
 from tests.support.json_strategies import json_values, spaces
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from histscan._core.log_reader import BLOCK_SIZE, LogReader
+from histscan._core.pages.log_reader import BLOCK_SIZE, LogReader
 from histscan.errors import HistoryDecodeError, LogFormatError
 from tests.support import wire
 from tests.support.json_corpus import fingerprint

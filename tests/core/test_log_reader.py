@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from histscan._core.log_reader import BLOCK_SIZE, LogReader, checksum
+from histscan._core.pages.log_reader import BLOCK_SIZE, LogReader, checksum
 from histscan.errors import HistoryDecodeError
 from tests.support import log_oracle, wire
 from tests.support.json_corpus import fingerprint

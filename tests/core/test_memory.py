@@ -16,13 +16,13 @@ from typing import Any
 import pytest
 
 import histscan
-from histscan._core.locate import locate_value
-from histscan._core.log_page import LogPage
-from histscan._core.log_reader import LogReader
-from histscan._core.page import Page
-from histscan._core.pages import HistoryPage, ProtobufPage, SampledPage, TextPage
-from histscan._core.scan import RowScan
-from histscan._core.summary_reducer import SummaryReducer
+from histscan._core.pages.formats import HistoryPage, ProtobufPage, SampledPage, TextPage
+from histscan._core.pages.log_page import LogPage
+from histscan._core.pages.log_reader import LogReader
+from histscan._core.pages.page import Page
+from histscan._core.rows.locate import locate_value
+from histscan._core.rows.scan import RowScan
+from histscan._core.rows.summary_reducer import SummaryReducer
 from histscan.errors import HistoryDecodeError, HistoryError
 from tests.support import wire
 from tests.support.encodings import history_body, sampled_body

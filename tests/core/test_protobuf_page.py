@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from wandb.apis.public.history import BetaHistoryScan
 from wandb.proto import wandb_api_pb2
 
-from histscan._core.pages import ProtobufPage
+from histscan._core.pages.formats import ProtobufPage
 from histscan.errors import HistoryDecodeError
 from tests.support import wire
 from tests.support.json_corpus import fingerprint

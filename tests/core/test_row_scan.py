@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
-from histscan._core.page import Page
-from histscan._core.pages import HistoryPage, ProtobufPage, SampledPage, TextPage
-from histscan._core.scan import RowScan
+from histscan._core.pages.formats import HistoryPage, ProtobufPage, SampledPage, TextPage
+from histscan._core.pages.page import Page
+from histscan._core.rows.scan import RowScan
 from histscan.errors import HistoryDecodeError, HistoryError
 from tests.support import wire
 from tests.support.encodings import history_body, sampled_body
@@ -219,7 +219,7 @@ def run_apart(program: str) -> None:
 
 def test_a_subclass_that_skips_init_does_not_crash() -> None:
     run_apart("""
-        from histscan._core.scan import RowScan
+        from histscan._core.rows.scan import RowScan
 
         class Careless(RowScan):
             def __init__(self):
@@ -245,10 +245,10 @@ def test_a_subclass_that_skips_init_does_not_crash() -> None:
 
 def test_pages_made_the_wrong_way_do_not_crash() -> None:
     run_apart("""
-        from histscan._core.log_page import LogPage
-        from histscan._core.page import Page
-        from histscan._core.pages import HistoryPage, ProtobufPage, SampledPage, TextPage
-        from histscan._core.scan import RowScan
+        from histscan._core.pages.log_page import LogPage
+        from histscan._core.pages.page import Page
+        from histscan._core.pages.formats import HistoryPage, ProtobufPage, SampledPage, TextPage
+        from histscan._core.rows.scan import RowScan
 
         for kind in (Page, HistoryPage, ProtobufPage, SampledPage, TextPage, LogPage):
             page = kind.__new__(kind)

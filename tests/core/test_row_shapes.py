@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from histscan._core.page import Page
-from histscan._core.pages import HistoryPage, SampledPage, TextPage
-from histscan._core.scan import RowScan
+from histscan._core.pages.formats import HistoryPage, SampledPage, TextPage
+from histscan._core.pages.page import Page
+from histscan._core.rows.scan import RowScan
 from tests.support.column_rows import ENCODINGS, LOGS, Pairs, rows_of_pairs
 from tests.support.encodings import history_body, sampled_body
 from tests.support.json_corpus import fingerprint

@@ -61,13 +61,14 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> tuple[set[str], set[st
 
 
 def modules_of_core() -> set[str]:
-    return {path.stem for path in CORE.glob("*.pyx")}
+    """The compiled modules, as paths below the core without their endings."""
+    return {str(path.relative_to(CORE).with_suffix("")) for path in CORE.rglob("*.pyx")}
 
 
 def test_everything_needed_to_build_is_in_the_sdist(packages: tuple[set[str], set[str]]) -> None:
     sdist, _ = packages
     for suffix in (".pyx", ".pxd", ".pyi", ".hpp", ".py"):
-        names = {path.name for path in CORE.glob(f"*{suffix}")}
+        names = {str(path.relative_to(CORE)) for path in CORE.rglob(f"*{suffix}")}
         assert names
         assert {f"src/histscan/_core/{name}" for name in names} <= sdist
         assert {f"_core/{name}" for name in names} <= sdist
@@ -91,7 +92,7 @@ def test_the_wheel_has_modules_stubs_and_declarations(packages: tuple[set[str], 
     for module in modules_of_core():
         assert any(re.fullmatch(rf"histscan/_core/{module}\.[\w.-]*\.(so|pyd)", name) for name in wheel), module
         assert f"histscan/_core/{module}.pyi" in wheel
-    assert {f"histscan/_core/{path.name}" for path in CORE.glob("*.pxd")} <= wheel
+    assert {f"histscan/_core/{path.relative_to(CORE)}" for path in CORE.rglob("*.pxd")} <= wheel
     sources = ROOT / "src"
     assert {str(path.relative_to(sources)) for path in sources.rglob("*.py")} <= wheel
     assert "histscan/py.typed" in wheel
@@ -112,7 +113,7 @@ def test_nothing_else_is_packed(packages: tuple[set[str], set[str]]) -> None:
 
 
 def test_every_module_of_the_core_has_a_stub() -> None:
-    assert {path.stem for path in CORE.glob("*.pyi")} == modules_of_core()
+    assert {str(path.relative_to(CORE).with_suffix("")) for path in CORE.rglob("*.pyi")} == modules_of_core()
 
 
 def run_python(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -153,7 +154,7 @@ HEAVY = (
         ("import histscan", HEAVY),
         ("import histscan; dir(histscan); histscan.HistoryError; histscan.__version__", HEAVY),
         ("import histscan; histscan.HistoryScan, histscan.BetaHistoryScan, histscan.SampledHistoryScan", HEAVY),
-        ("import histscan._core.pages, histscan._core.scan, histscan._core.log_reader", HEAVY),
+        ("import histscan._core.pages.formats, histscan._core.rows.scan, histscan._core.pages.log_reader", HEAVY),
         (
             "import histscan; histscan.open, histscan.LogRun, histscan.LogScan",
             ("gql", "requests", "graphql", "numpy", "wandb"),
@@ -185,9 +186,9 @@ except AttributeError as error:
 MADE_BY_CYTHON = r"""
 .*\.__(reduce_cython|setstate_cython|test|pyx_capi)__
 # An `__init__` without arguments looks like one with any.
-histscan\._core\.summary_reducer\.SummaryReducer\.__init__
+histscan\._core\.rows\.summary_reducer\.SummaryReducer\.__init__
 # Constants that modules import from each other.
-histscan\._core\.arrow_stream\.JSON_FORMAT
+histscan\._core\.arrow\.arrow_stream\.JSON_FORMAT
 """
 
 

@@ -17,7 +17,7 @@ import pytest
 
 import histscan
 from histscan import HistoryError, LogFormatError, LogTruncatedWarning
-from histscan._core.log_reader import BLOCK_SIZE
+from histscan._core.pages.log_reader import BLOCK_SIZE
 from histscan.sources.files import read_windows
 from tests.support import log_oracle, wire
 from tests.support.json_corpus import fingerprint

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 import histscan
 from histscan import LogStepWarning
-from histscan._core.log_reader import LogReader
+from histscan._core.pages.log_reader import LogReader
 from histscan.columns.arrow_files import run_metadata, write_parquet
 from tests.support import log_oracle, wire
 from tests.support.json_corpus import fingerprint
@@ -220,8 +220,8 @@ def test_any_rows_follow_the_rules(rows: list[tuple[str, int, int | None, int]])
 def test_columns_have_the_steps_of_rows(rows: list[tuple[str, int, int | None, int]]) -> None:
     rows = [(kind if kind != "odd" else "none", *rest) for kind, *rest in rows]  # type: ignore[misc]
     reading = read_log(write_rows(rows))
-    from histscan._core.arrow_stream import ArrowStream
-    from histscan._core.column_types import merge_columns
+    from histscan._core.arrow.arrow_stream import ArrowStream
+    from histscan._core.columns.column_types import merge_columns
     from histscan.columns.chunks import build_chunks
 
     chunks = list(build_chunks(iter(reading.pages), keys=["_step"], flatten=False, rows=100))

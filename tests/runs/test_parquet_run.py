@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 import histscan
 from histscan import HistoryDecodeError, HistoryError, ParquetRun
-from histscan._core.arrow_batch import ArrowBatch
+from histscan._core.arrow.arrow_batch import ArrowBatch
 from histscan.columns.arrow_files import run_metadata, write_parquet
 from histscan.paging.parquet_pages import read_pages
 from histscan.sources.parquet import ParquetSource

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from histscan._core.page import Page
+from histscan._core.pages.page import Page
 from histscan.columns.chunks import build_chunks
 from histscan.errors import HistoryError, ResponseShapeError
 from tests.support.column_rows import check_values, table_of

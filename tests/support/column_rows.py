@@ -8,12 +8,12 @@ from typing import Any, Protocol
 
 import pyarrow as pa
 
-from histscan._core.arrow_stream import ArrowStream
-from histscan._core.column_chunk import ColumnChunk
-from histscan._core.column_types import merge_columns
-from histscan._core.log_reader import LogReader
-from histscan._core.page import Page
-from histscan._core.pages import HistoryPage, ProtobufPage, SampledPage, TextPage
+from histscan._core.arrow.arrow_stream import ArrowStream
+from histscan._core.columns.column_chunk import ColumnChunk
+from histscan._core.columns.column_types import merge_columns
+from histscan._core.pages.formats import HistoryPage, ProtobufPage, SampledPage, TextPage
+from histscan._core.pages.log_reader import LogReader
+from histscan._core.pages.page import Page
 from histscan.columns.chunks import build_chunks
 from tests.support import wire
 from tests.support.encodings import history_body, log_page, sampled_body, spell_every_unit, spell_plainly

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import histscan
-from histscan._core.page import Page
-from histscan._core.pages import TextPage
+from histscan._core.pages.formats import TextPage
+from histscan._core.pages.page import Page
 from histscan.columns.scan import Scan
 from histscan.history import BetaHistoryScan, HistoryScan, SampledHistoryScan
 from tests.support import wire

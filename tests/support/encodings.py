@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from histscan._core.log_reader import LogReader
-from histscan._core.page import Page
-from histscan._core.pages import HistoryPage, ProtobufPage, SampledPage, TextPage
+from histscan._core.pages.formats import HistoryPage, ProtobufPage, SampledPage, TextPage
+from histscan._core.pages.log_reader import LogReader
+from histscan._core.pages.page import Page
 from tests.support import wire
 from tests.support.json_corpus import is_utf8
 

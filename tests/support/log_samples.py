@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from histscan._core.log_page import LogPage
-from histscan._core.log_reader import BLOCK_SIZE, LogReader
+from histscan._core.pages.log_page import LogPage
+from histscan._core.pages.log_reader import BLOCK_SIZE, LogReader
 from histscan.errors import HistoryDecodeError
 from tests.support import wire
 

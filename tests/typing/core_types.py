@@ -7,13 +7,13 @@ from typing import Any
 
 from typing_extensions import assert_type
 
-from histscan._core.graphql_page import describe_errors
-from histscan._core.item_selection import ItemSelection
-from histscan._core.log_page import LogPage
-from histscan._core.log_reader import BLOCK_SIZE, LogReader, checksum
-from histscan._core.pages import HistoryPage, Page, ProtobufPage, SampledPage, TextPage
-from histscan._core.scan import RowScan
-from histscan._core.summary_reducer import SummaryReducer
+from histscan._core.keys.item_selection import ItemSelection
+from histscan._core.pages.formats import HistoryPage, Page, ProtobufPage, SampledPage, TextPage
+from histscan._core.pages.graphql_page import describe_errors
+from histscan._core.pages.log_page import LogPage
+from histscan._core.pages.log_reader import BLOCK_SIZE, LogReader, checksum
+from histscan._core.rows.scan import RowScan
+from histscan._core.rows.summary_reducer import SummaryReducer
 
 pages: list[Page] = [ProtobufPage(b""), HistoryPage(b""), SampledPage(b""), TextPage([])]
 assert_type(len(pages[0]), int)

@@ -8,8 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from histscan._core.arrow_rows import ArrowPage
-from histscan._core.page import Page
+from histscan._core.arrow.arrow_rows import ArrowPage
+from histscan._core.pages.page import Page
 from histscan.api.names import RunName
 from histscan.columns.options import ColumnOptions
 from histscan.columns.scan import Pages, Scan

@@ -8,8 +8,8 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from histscan._core.page import Page
-from histscan._core.pages import HistoryPage, SampledPage
+from histscan._core.pages.formats import HistoryPage, SampledPage
+from histscan._core.pages.page import Page
 from histscan.api.names import RunName
 from histscan.api.run_streams import axes_of, duration_of, read_console, read_events, read_metadata
 from histscan.api.scan_start import ScanStart, plan_first_page, request_keys, request_last_step, start_scan

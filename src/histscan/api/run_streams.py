@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
-from histscan._core.page import Page
-from histscan._core.pages import HistoryPage
+from histscan._core.pages.formats import HistoryPage
+from histscan._core.pages.page import Page
 from histscan.errors import ResponseShapeError
 from histscan.runs.console import ConsoleLine
 from histscan.runs.system_metrics import select_rows

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
 
-from histscan._core.pages import HistoryPage, Page, SampledPage
+from histscan._core.pages.formats import HistoryPage, Page, SampledPage
 from histscan.api.names import RunName
 from histscan.errors import GraphQLResponseError, HistoryDecodeError, ResponseShapeError
 from histscan.history import history_variables, sampled_variables

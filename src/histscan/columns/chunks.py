@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from histscan._core.column_builder import ColumnBuilder
-from histscan._core.column_chunk import ColumnChunk
-from histscan._core.page import Page
+from histscan._core.columns.column_builder import ColumnBuilder
+from histscan._core.columns.column_chunk import ColumnChunk
+from histscan._core.pages.page import Page
 from histscan.errors import HistoryError
 
 __all__ = ["ROWS_PER_CHUNK", "add_page", "build_chunks", "end_pages", "likely_rows"]

@@ -77,7 +77,7 @@ class Frames:
             threads: How many threads build columns; None for one on each core, four at most.
 
         Returns:
-            A ``pyarrow.Table``. Types hold for the whole scan; see ``histscan._core.column_types`` for the rules.
+            A ``pyarrow.Table``. Types hold for the whole scan; ``histscan._core.columns.column_types`` has the rules.
 
         Raises:
             HistoryError: A page or a row can't be read.

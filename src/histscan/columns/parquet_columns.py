@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from histscan._core.arrow_batch import ArrowBatch
-from histscan._core.arrow_rows import ArrowPage
-from histscan._core.arrow_stream import ArrowStream
-from histscan._core.column_chunk import ColumnChunk
-from histscan._core.column_types import merge_columns
+from histscan._core.arrow.arrow_batch import ArrowBatch
+from histscan._core.arrow.arrow_rows import ArrowPage
+from histscan._core.arrow.arrow_stream import ArrowStream
+from histscan._core.columns.column_chunk import ColumnChunk
+from histscan._core.columns.column_types import merge_columns
 from histscan.columns.chunks import ROWS_PER_CHUNK, build_chunks
 from histscan.common.lazy import cached_property
 from histscan.common.steps import STEP

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from histscan._core.arrow_stream import ArrowStream
-from histscan._core.column_chunk import ColumnChunk
-from histscan._core.column_types import column_format
+from histscan._core.arrow.arrow_stream import ArrowStream
+from histscan._core.columns.column_chunk import ColumnChunk
+from histscan._core.columns.column_types import column_format
 from histscan.columns.chunks import build_chunks
 from histscan.columns.frames import stream_batches
 from histscan.columns.options import ColumnOptions

@@ -6,11 +6,11 @@ import copy
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from histscan._core.arrow_stream import ArrowStream
-from histscan._core.column_chunk import ColumnChunk
-from histscan._core.column_types import merge_columns
-from histscan._core.page import Page
-from histscan._core.scan import RowScan
+from histscan._core.arrow.arrow_stream import ArrowStream
+from histscan._core.columns.column_chunk import ColumnChunk
+from histscan._core.columns.column_types import merge_columns
+from histscan._core.pages.page import Page
+from histscan._core.rows.scan import RowScan
 from histscan.columns.chunks import build_chunks
 from histscan.columns.frames import Frames
 from histscan.columns.options import ColumnOptions

@@ -11,9 +11,9 @@ from functools import cache
 from threading import Lock
 from typing import Any
 
-from histscan._core.column_builder import ColumnBuilder
-from histscan._core.column_chunk import ColumnChunk
-from histscan._core.page import Page
+from histscan._core.columns.column_builder import ColumnBuilder
+from histscan._core.columns.column_chunk import ColumnChunk
+from histscan._core.pages.page import Page
 from histscan.columns.chunks import ROWS_PER_CHUNK, add_page, build_chunks, end_pages, likely_rows
 from histscan.errors import HistoryError
 

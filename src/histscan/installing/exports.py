@@ -12,7 +12,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, ClassVar
 
-from histscan._core.page import Page
+from histscan._core.pages.page import Page
 from histscan.api.exported import Ask, ExportedHistory, ExportedScan, fetch_exported_by
 from histscan.api.names import RunName
 from histscan.columns.options import ColumnOptions

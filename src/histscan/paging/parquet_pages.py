@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from histscan._core.arrow_batch import ArrowBatch
-from histscan._core.arrow_rows import ArrowPage, take_rows
+from histscan._core.arrow.arrow_batch import ArrowBatch
+from histscan._core.arrow.arrow_rows import ArrowPage, take_rows
 from histscan.common.steps import STEP
 from histscan.errors import HistoryDecodeError
 from histscan.sources.parquet import ParquetSource, RowGroup

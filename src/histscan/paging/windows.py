@@ -25,7 +25,7 @@ from __future__ import annotations
 from math import floor
 from typing import Any, NamedTuple, Protocol
 
-from histscan._core.page import Page
+from histscan._core.pages.page import Page
 from histscan.common.steps import STEP
 from histscan.errors import HistoryDecodeError
 from histscan.paging.options import WindowOption

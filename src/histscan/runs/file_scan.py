@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from histscan._core.page import Page
+from histscan._core.pages.page import Page
 from histscan.columns.chunks import end_pages
 from histscan.columns.options import ColumnOptions
 from histscan.columns.passes import ColumnBatches, ColumnPasses

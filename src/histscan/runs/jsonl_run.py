@@ -10,8 +10,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from histscan._core.page import Page
-from histscan._core.pages import TextPage
+from histscan._core.pages.formats import TextPage
+from histscan._core.pages.page import Page
 from histscan.columns.scan import Pages
 from histscan.common.keys import ABSENT, check_keys, find_value
 from histscan.common.steps import STEP, UNBOUNDED, step_after

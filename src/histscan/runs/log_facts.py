@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from google.protobuf.message import DecodeError, Message
 
-from histscan._core.log_page import LogPage
-from histscan._core.log_reader import LogReader
+from histscan._core.pages.log_page import LogPage
+from histscan._core.pages.log_reader import LogReader
 from histscan.common.quiet import quiet
 from histscan.errors import HistoryDecodeError
 from histscan.runs.log_segments import read_pages

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from histscan._core.log_reader import LogReader
+from histscan._core.pages.log_reader import LogReader
 from histscan.common.quiet import quiet
 from histscan.errors import HistoryError
 from histscan.runs.log_segments import read_pages

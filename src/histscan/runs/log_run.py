@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from histscan._core.summary_reducer import SummaryReducer
+from histscan._core.rows.summary_reducer import SummaryReducer
 from histscan.common.keys import check_keys
 from histscan.common.quiet import quiet
 from histscan.common.steps import UNBOUNDED

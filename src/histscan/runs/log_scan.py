@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from histscan._core.item_selection import ItemSelection
-from histscan._core.page import Page
+from histscan._core.keys.item_selection import ItemSelection
+from histscan._core.pages.page import Page
 from histscan.columns.scan import Pages
 from histscan.common.steps import UNBOUNDED
 from histscan.runs.file_scan import FileScan

@@ -10,8 +10,8 @@ from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from histscan._core.log_page import LogPage
-from histscan._core.log_reader import LogReader
+from histscan._core.pages.log_page import LogPage
+from histscan._core.pages.log_reader import LogReader
 from histscan.common.quiet import quiet
 from histscan.errors import HistoryError, LogCorruptWarning, LogOverlapWarning, LogStepWarning, LogTruncatedWarning
 from histscan.runs.file_scan import ReadProgress

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from google.protobuf.message import DecodeError
 
-from histscan._core.log_page import LogPage
-from histscan._core.log_reader import LogReader
-from histscan._core.page import Page
-from histscan._core.pages import ProtobufPage
+from histscan._core.pages.formats import ProtobufPage
+from histscan._core.pages.log_page import LogPage
+from histscan._core.pages.log_reader import LogReader
+from histscan._core.pages.page import Page
 from histscan.errors import HistoryDecodeError, HistoryError
 from histscan.runs.console import ConsoleLine
 from histscan.runs.log_facts import moment

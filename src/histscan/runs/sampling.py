@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from histscan._core.page import Page
+from histscan._core.pages.page import Page
 
 __all__ = ["even_places", "sample_rows"]
 

@@ -13,8 +13,8 @@ from google.protobuf.message import DecodeError
 from google.protobuf.timestamp_pb2 import Timestamp
 from google.protobuf.unknown_fields import UnknownFieldSet
 
-from histscan._core.column_types import merge_columns
-from histscan._core.log_reader import LogReader
+from histscan._core.columns.column_types import merge_columns
+from histscan._core.pages.log_reader import LogReader
 from histscan.columns.chunks import build_chunks
 from histscan.columns.options import DEFAULT_BATCH_ROWS
 from histscan.errors import HistoryDecodeError
@@ -22,8 +22,8 @@ from histscan.runs.log_run import LogRun
 from histscan.runs.log_segments import read_pages
 
 if TYPE_CHECKING:
-    from histscan._core.column_chunk import ColumnChunk
-    from histscan._core.page import Page
+    from histscan._core.columns.column_chunk import ColumnChunk
+    from histscan._core.pages.page import Page
 
 __all__ = ["LogOutline", "find_start", "outline_log"]
 

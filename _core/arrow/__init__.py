@@ -1,0 +1,1 @@
+"""Arrow's C data interface: record batches as rows and columns, and columns as streams."""

@@ -1,0 +1,58 @@
+"""Arrow's C data and stream interfaces, and how columns are handed out through them."""
+
+from libc.stdint cimport int32_t, int64_t, uint8_t
+from libcpp.memory cimport unique_ptr
+from libcpp.string cimport string
+from libcpp.vector cimport vector
+
+from histscan._core.memory.pooled_vectors cimport CellBits
+
+
+cdef extern from "arrow/arrow_abi.hpp" nogil:
+    cdef struct ArrowSchema:
+        const char* format
+        const char* name
+        const char* metadata
+        int64_t n_children
+        ArrowSchema** children
+        ArrowSchema* dictionary
+        void (*release)(ArrowSchema*) noexcept nogil
+
+    cdef struct ArrowArray:
+        int64_t length
+        int64_t null_count
+        int64_t offset
+        int64_t n_buffers
+        int64_t n_children
+        const void** buffers
+        ArrowArray** children
+        ArrowArray* dictionary
+        void (*release)(ArrowArray*) noexcept nogil
+
+    cdef struct ArrowArrayStream:
+        int (*get_schema)(ArrowArrayStream*, ArrowSchema*) noexcept
+        int (*get_next)(ArrowArrayStream*, ArrowArray*) noexcept
+        const char* (*get_last_error)(ArrowArrayStream*) noexcept
+        void (*release)(ArrowArrayStream*) noexcept
+        void* private_data
+
+
+cdef extern from "arrow/arrow_abi.hpp" namespace "histscan" nogil:
+    # The buffers of one array; export moves them out.
+    cdef cppclass ArrayBuffers:
+        ArrayBuffers() except +
+        vector[uint8_t] validity    # a bit for each value; filled in only where one is null
+        CellBits values             # of int64, uint64 and float64
+        vector[uint8_t] bits        # of bools
+        vector[int32_t] offsets     # of text and lists
+        vector[uint8_t] text
+        int64_t length
+        int64_t null_count
+        char format                 # n null, b bool, l int64, L uint64, g float64, u text, + list
+        unique_ptr[ArrayBuffers] items
+
+    void export_batch(vector[ArrayBuffers]& columns, int64_t length, ArrowArray* out) except +
+    ArrowSchema make_schema(
+        const string& format, const string& name, vector[ArrowSchema] children, bint is_nullable
+    ) except +
+    ArrowSchema make_column_schema(const string& format, const string& name, bint is_json) except +

@@ -1,0 +1,414 @@
+"""Values in Arrow's buffers as cells of columns, without the GIL and without a Python object for any value.
+
+Rows that are out of the ordinary (malformed, or legal but rare: bytes, columns of one name, keys that may mean several
+members) are left to the decoder of dict rows, as in ``column_builder``.
+"""
+
+import json
+
+from libc.stddef cimport size_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
+from libcpp.string cimport string
+from libcpp.vector cimport vector
+
+from histscan._core.arrow.arrow_batch cimport ArrowBatch
+from histscan._core.arrow.arrow_layout cimport (
+    ARROW_BINARY, ARROW_BOOL, ARROW_DOUBLE, ARROW_FIXED_BINARY, ARROW_FIXED_LIST, ARROW_HALF, ARROW_INT8, ARROW_JSON,
+    ARROW_LARGE_BINARY, ARROW_LARGE_JSON, ARROW_LARGE_LIST, ARROW_LARGE_TEXT, ARROW_LIST, ARROW_NULL, ARROW_STRUCT,
+    ARROW_TEXT, ARROW_UINT64, ArrowKind, ArrowTarget,
+)
+from histscan._core.arrow.arrow_rows cimport ArrowPage
+from histscan._core.arrow.arrow_values cimport bit_at
+from histscan._core.memory.buffer_pool cimport shared_pool, use_pool
+from histscan._core.columns.column_cells cimport (
+    CELL_JSON, FACT_JSON, Column, check_text, is_sound_text, list_facts, put_bool, put_document, put_double,
+    put_int64, put_uint64, put_utf8, reach_row, text_bits,
+)
+from histscan._core.columns.column_chunk cimport ColumnChunk
+from histscan._core.bytes.cursor cimport Cursor, byte_ptr, find_invalid_utf8, open_cursor
+from histscan._core.keys.item_selection cimport ItemSelection
+from histscan._core.json.json_skip cimport skip_value
+from histscan._core.json.json_text cimport skip_space
+from histscan._core.json.json_write cimport write_double, write_int64, write_literal, write_string, write_uint64
+
+use_pool(shared_pool())
+
+cdef extern from "arrow/iso_time.hpp" namespace "histscan" nogil:
+    const size_t ISO_TEXT_SIZE
+
+cdef extern from "arrow/arrow_values.hpp" namespace "histscan" nogil:
+    bint is_step(double number)
+
+cdef enum:
+    NO_COLUMN = -1
+
+
+cdef class ArrowCells:
+    """Makes cells of the rows of one batch.
+
+    Args:
+        batch: The batch.
+        chunk: The chunk whose columns the values become.
+        selection: The keys asked for; None for all. The chunk has their columns already, unless values are flattened.
+        flatten: Nested values become columns with dotted names, instead of one column of JSON text.
+    """
+
+    def __cinit__(self, ArrowBatch batch not None, ColumnChunk chunk not None, ItemSelection selection, bint flatten):
+        cdef size_t place
+        cdef const ArrowTarget* target
+        self.batch = batch
+        self.chunk = chunk
+        self.flatten = flatten
+        self.nodes = batch.layout.nodes.data()
+        self.columns = batch.columns.data()
+        self.names = []
+        for place in range(batch.layout.nodes.size()):
+            self.member_texts.push_back(
+                <string> (json.dumps(<object> self.nodes[place].name, ensure_ascii=False) + ": ").encode()
+            )
+        for place in range(batch.layout.targets.size()):
+            target = &batch.layout.targets[place]
+            self.needs_care |= target.json_path != NULL
+            self.add_key(<object> target.key, target.node, selection)
+        # Of values under one name the last one counts, which the decoder of rows knows.
+        self.needs_care |= len(set(self.names)) < len(self.names)
+
+    cdef int add_key(self, str key, int32_t node, ItemSelection selection) except -1:
+        """Adds the sources of a key of the rows: of the whole value, or of the members that were asked for."""
+        if selection is None:
+            return self.add_sources(key, node)
+        for wanted in selection.keys:
+            if wanted == key:
+                self.add_sources(wanted, node)
+            elif wanted.startswith(f"{key}."):
+                members = self.members_named(node, wanted[len(key) + 1:])
+                self.needs_care |= len(members) > 1
+                for member in members:
+                    self.add_sources(wanted, member)
+        return 0
+
+    cdef list members_named(self, int32_t node, str dotted):
+        """The nodes that a dotted name may mean within a struct; the parts may have dots themselves."""
+        cdef int32_t child, first
+        cdef list found = []
+        if self.is_json(node) or self.nodes[node].dictionary >= 0:
+            self.needs_care = True
+        elif self.nodes[node].kind == ARROW_STRUCT:
+            first = self.nodes[node].first_child
+            for child in range(first, first + self.nodes[node].child_count):
+                name = <object> self.nodes[child].name
+                if dotted == name:
+                    found.append(child)
+                elif dotted.startswith(f"{name}."):
+                    found.extend(self.members_named(child, dotted[len(name) + 1:]))
+        return found
+
+    cdef int add_sources(self, str name, int32_t node) except -1:
+        """Adds the source of a value; if nested values are flattened, those of a struct's members."""
+        cdef int32_t child
+        if not self.is_writable(node) or (self.flatten and self.is_json(node)):
+            # Only a value's text would tell whether it has members.
+            self.needs_care = True
+        if not self.flatten or self.nodes[node].kind != ARROW_STRUCT:
+            return self.add_source(name, node, False)
+        for child in range(self.nodes[node].first_child, self.nodes[node].first_child + self.nodes[node].child_count):
+            self.add_sources(f"{name}.{<object> self.nodes[child].name}", child)
+        return self.add_source(name, node, True)
+
+    cdef int add_source(self, str name, int32_t node, bint is_empty_struct) except -1:
+        cdef CellSource source
+        cdef ValueMask mask
+        cdef int32_t place = node
+        if self.nodes[node].kind == ARROW_NULL:
+            return 0
+        source.node = node
+        source.begin = self.batch.shift_of(node) + self.columns[node].offset
+        source.first_mask = self.masks.size()
+        source.is_step = node == self.batch.layout.step_node
+        source.is_empty_struct = is_empty_struct
+        # The batch itself is a struct, too, of which no row is null.
+        while place > 0:
+            mask.validity = self.columns[place].validity
+            mask.begin = self.batch.shift_of(place) + self.columns[place].offset
+            if mask.validity != NULL:
+                self.masks.push_back(mask)
+            place = self.nodes[place].parent
+        source.mask_count = self.masks.size() - source.first_mask
+        source.column = self.chunk.index_of.get(name, NO_COLUMN)
+        self.sources.push_back(source)
+        self.names.append(name)
+        return 0
+
+    cdef bint is_json(self, int32_t node) noexcept:
+        """Whether the node's values are JSON text."""
+        if self.nodes[node].dictionary >= 0:
+            node = self.nodes[node].dictionary
+        return self.nodes[node].kind == ARROW_JSON or self.nodes[node].kind == ARROW_LARGE_JSON
+
+    cdef bint is_writable(self, int32_t node) except -1:
+        """Whether values of the node, and of all that is nested in it, can become cells here: bytes can't."""
+        cdef int32_t child
+        if self.nodes[node].kind in (ARROW_BINARY, ARROW_LARGE_BINARY, ARROW_FIXED_BINARY):
+            return False
+        if self.nodes[node].dictionary >= 0 and not self.is_writable(self.nodes[node].dictionary):
+            return False
+        for child in range(self.nodes[node].first_child, self.nodes[node].first_child + self.nodes[node].child_count):
+            if not self.is_writable(child):
+                return False
+        return True
+
+    cdef bint has_value(self, const CellSource* source, int64_t row) noexcept nogil:
+        """Whether a row of the batch has the source's value."""
+        cdef size_t index
+        cdef int32_t child
+        cdef double step
+        for index in range(source.first_mask, source.first_mask + source.mask_count):
+            if not bit_at(self.masks[index].validity, self.masks[index].begin + row):
+                return False
+        if self.nodes[source.node].dictionary >= 0:
+            return not self.batch.is_null(source.node, source.begin + row - self.columns[source.node].offset)
+        if source.is_empty_struct:
+            child = self.nodes[source.node].first_child
+            for child in range(child, child + self.nodes[source.node].child_count):
+                if not self.batch.is_null(child, source.begin + row):
+                    return False
+        elif source.is_step and self.nodes[source.node].kind > ARROW_UINT64:
+            step = self.batch.read_float(source.node, source.begin + row)
+            # NaN is no step.
+            return step == step
+        return True
+
+    cdef Column* column_of(self, CellSource* source, str name) except NULL:
+        """The column of a source that has a value now."""
+        source.column = self.chunk.column_named(name)
+        return &self.chunk.columns[source.column]
+
+    cdef int add_row(self, int64_t row, size_t place, size_t row_limit) except -1 nogil:
+        """Makes cells of a row of the batch, in the chunk's row `place`; 0 where it needs care."""
+        cdef size_t index
+        cdef CellSource* source
+        cdef Column* column
+        cdef int done
+        for index in range(self.sources.size()):
+            source = &self.sources[index]
+            if not self.has_value(source, row):
+                continue
+            if source.column == NO_COLUMN:
+                with gil:
+                    column = self.column_of(source, self.names[index])
+            else:
+                column = &self.chunk.columns[source.column]
+            reach_row(column, place, row_limit)
+            if source.is_step:
+                done = self.put_step(column, source.node, source.begin + row, place)
+            else:
+                done = self.put_value(column, source.node, source.begin + row, place, row_limit)
+            if done != 1:
+                return 0
+        return 1
+
+    cdef int put_step(self, Column* column, int32_t node, int64_t index, size_t place) except -1 nogil:
+        """Makes a cell of a row's step; 0 where it is no integer, or none of 64 bits."""
+        cdef ArrowKind kind = self.nodes[node].kind
+        cdef int64_t step
+        cdef double number
+        if kind <= ARROW_UINT64:
+            step = self.batch.read_integer(node, index)
+            if kind == ARROW_UINT64 and step < 0:
+                return 0
+        else:
+            number = self.batch.read_float(node, index)
+            if not is_step(number):
+                return 0
+            step = <int64_t> number
+        put_int64(column, place, step)
+        return 1
+
+    cdef int put_value(self, Column* column, int32_t node, int64_t index, size_t place, size_t limit) except -1 nogil:
+        """Makes a cell of the value, which is not null, at a place in the node's buffers; 0 where it needs care."""
+        cdef ArrowKind kind = self.nodes[node].kind
+        cdef int64_t number
+        cdef size_t offset
+        cdef byte_ptr begin = NULL
+        cdef byte_ptr end = NULL
+        cdef char[ISO_TEXT_SIZE] text
+        cdef size_t length
+        cdef Cursor cursor
+        if self.nodes[node].dictionary >= 0:
+            number = self.batch.read_integer(node, index)
+            node = self.nodes[node].dictionary
+            if not 0 <= number < self.columns[node].length:
+                return 0
+            return self.put_value(column, node, number + self.columns[node].offset, place, limit)
+        if ARROW_HALF <= kind <= ARROW_DOUBLE:
+            put_double(column, place, self.batch.read_float(node, index))
+        elif ARROW_INT8 <= kind <= ARROW_UINT64:
+            number = self.batch.read_integer(node, index)
+            if kind == ARROW_UINT64 and number < 0:
+                put_uint64(column, place, <uint64_t> number)
+            else:
+                put_int64(column, place, number)
+        elif kind == ARROW_BOOL:
+            put_bool(column, place, bit_at(self.columns[node].values, index))
+        elif kind == ARROW_TEXT or kind == ARROW_LARGE_TEXT:
+            if not self.find_text(node, index, &begin, &end) or find_invalid_utf8(begin, end) != end:
+                return 0
+            put_utf8(column, place, begin, end)
+        elif kind == ARROW_JSON or kind == ARROW_LARGE_JSON:
+            if not self.find_text(node, index, &begin, &end):
+                return 0
+            open_cursor(&cursor, begin, end - begin)
+            return put_document(column, place, &cursor)
+        elif kind == ARROW_STRUCT or kind == ARROW_LIST or kind == ARROW_LARGE_LIST or kind == ARROW_FIXED_LIST:
+            offset = column.text.size()
+            if self.write_value(node, index, column.text) != 1:
+                column.text.resize(offset)
+                return 0
+            check_text(column, 0)
+            column.bits[place] = text_bits(offset, column.text.size() - offset)
+            column.tags[place] = CELL_JSON
+            if kind == ARROW_STRUCT:
+                column.facts |= FACT_JSON
+            else:
+                column.facts |= list_facts(column.text.data() + offset, column.text.data() + column.text.size())
+        else:
+            length = self.batch.write_time(node, index, text)
+            if length == 0:
+                return 0
+            put_utf8(column, place, <byte_ptr> text, <byte_ptr> text + length)
+        return 1
+
+    cdef bint find_text(self, int32_t node, int64_t index, byte_ptr* begin, byte_ptr* end) noexcept nogil:
+        """Where the text of a value is; False if it can't be there."""
+        cdef int64_t first = 0
+        cdef int64_t last = 0
+        if not self.batch.find_extent(node, index, &first, &last):
+            return False
+        begin[0] = end[0] = <byte_ptr> <const char*> ""
+        if first < last:
+            begin[0] = self.columns[node].text + first
+            end[0] = self.columns[node].text + last
+        return True
+
+    cdef int write_value(self, int32_t node, int64_t index, vector[uint8_t]& out) except -1 nogil:
+        """Writes the value, which is not null, at a place in the node's buffers as JSON text; 0 where it needs care."""
+        cdef ArrowKind kind = self.nodes[node].kind
+        cdef int64_t number
+        cdef byte_ptr begin = NULL
+        cdef byte_ptr end = NULL
+        cdef char[ISO_TEXT_SIZE] text
+        cdef size_t length
+        cdef Cursor cursor
+        if self.nodes[node].dictionary >= 0:
+            number = self.batch.read_integer(node, index)
+            node = self.nodes[node].dictionary
+            if not 0 <= number < self.columns[node].length:
+                return 0
+            return self.write_value(node, number + self.columns[node].offset, out)
+        if ARROW_HALF <= kind <= ARROW_DOUBLE:
+            write_double(self.batch.read_float(node, index), out)
+        elif kind == ARROW_UINT64:
+            write_uint64(<uint64_t> self.batch.read_integer(node, index), out)
+        elif ARROW_INT8 <= kind < ARROW_UINT64:
+            write_int64(self.batch.read_integer(node, index), out)
+        elif kind == ARROW_BOOL:
+            write_literal("true" if bit_at(self.columns[node].values, index) else "false", out)
+        elif kind == ARROW_TEXT or kind == ARROW_LARGE_TEXT:
+            if not self.find_text(node, index, &begin, &end) or find_invalid_utf8(begin, end) != end:
+                return 0
+            write_string(begin, end - begin, out)
+        elif kind == ARROW_JSON or kind == ARROW_LARGE_JSON:
+            if not self.find_text(node, index, &begin, &end):
+                return 0
+            open_cursor(&cursor, begin, end - begin)
+            skip_space(&cursor)
+            if not skip_value(&cursor) or not is_sound_text(begin, end):
+                return 0
+            skip_space(&cursor)
+            if cursor.pos != end:
+                return 0
+            out.insert(out.end(), begin, end)
+        elif kind == ARROW_STRUCT:
+            return self.write_struct(node, index, out)
+        elif kind == ARROW_LIST or kind == ARROW_LARGE_LIST or kind == ARROW_FIXED_LIST:
+            return self.write_list(node, index, out)
+        else:
+            length = self.batch.write_time(node, index, text)
+            if length == 0:
+                return 0
+            write_string(<byte_ptr> text, length, out)
+        return 1
+
+    cdef int write_list(self, int32_t node, int64_t index, vector[uint8_t]& out) except -1 nogil:
+        """Writes a list, null items as null."""
+        cdef int32_t child = self.nodes[node].first_child
+        cdef int64_t begin = index * self.nodes[node].fixed_size
+        cdef int64_t end = begin + self.nodes[node].fixed_size
+        cdef int64_t item
+        if self.nodes[node].kind != ARROW_FIXED_LIST and not self.batch.find_extent(node, index, &begin, &end):
+            return 0
+        out.push_back(c'[')
+        for item in range(begin, end):
+            if item > begin:
+                write_literal(", ", out)
+            if self.batch.is_null(child, item):
+                write_literal("null", out)
+            elif self.write_value(child, item + self.columns[child].offset, out) != 1:
+                return 0
+        out.push_back(c']')
+        return 1
+
+    cdef int write_struct(self, int32_t node, int64_t index, vector[uint8_t]& out) except -1 nogil:
+        """Writes the members of a struct that are not null."""
+        cdef int32_t child
+        cdef const uint8_t* name
+        cdef bint is_first = True
+        out.push_back(c'{')
+        for child in range(self.nodes[node].first_child, self.nodes[node].first_child + self.nodes[node].child_count):
+            if self.batch.is_null(child, index):
+                continue
+            if not is_first:
+                write_literal(", ", out)
+            is_first = False
+            name = <const uint8_t*> self.member_texts[child].data()
+            out.insert(out.end(), name, name + self.member_texts[child].size())
+            if self.write_value(child, index + self.columns[child].offset, out) != 1:
+                return 0
+        out.push_back(c'}')
+        return 1
+
+
+cdef Py_ssize_t add_arrow_rows(
+    ArrowPage page, list readers, ColumnChunk chunk, ItemSelection selection, bint flatten,
+    Py_ssize_t first, Py_ssize_t end,
+) except -1:
+    """Adds rows of a page from `first` up to `end`, and returns the first one that needs care, or `end`.
+
+    `readers` has an item for each of the page's batches, None at first; they are for this chunk alone.
+    """
+    cdef Py_ssize_t index = first
+    cdef Py_ssize_t batch
+    cdef size_t row = chunk.row_count
+    cdef size_t row_limit = row + (end - first)
+    cdef ArrowCells cells
+    cdef int added = 1
+    try:
+        while index < end and added:
+            batch = page.spans[index].end
+            cells = readers[batch]
+            if cells is None:
+                cells = readers[batch] = ArrowCells(page.sources[batch], chunk, selection, flatten)
+            if cells.needs_care:
+                break
+            with nogil:
+                while index < end and page.spans[index].end == batch:
+                    added = cells.add_row(page.spans[index].begin, row, row_limit)
+                    if not added:
+                        break
+                    index += 1
+                    row += 1
+    finally:
+        chunk.row_count = row
+    if index < end:
+        chunk.clear_row(row)
+    return index

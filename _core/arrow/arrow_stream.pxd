@@ -1,0 +1,18 @@
+"""Chunks as an Arrow stream."""
+
+from libcpp.vector cimport vector
+
+from histscan._core.arrow.arrow_abi cimport ArrowArray, ArrowSchema
+from histscan._core.columns.column_chunk cimport ColumnChunk
+
+
+cdef class ArrowStream:
+    cdef dict columns               # each column's format by its name, as `column_types.merge_columns` gives them
+    cdef vector[char] formats       # the first character of each, `j` for JSON text
+    cdef vector[char] item_formats  # the last character: of a list, its items' format
+    cdef object chunks              # the iterator of chunks still to come
+    cdef readonly object error      # what ended the stream early, as it was raised
+    cdef bytes last_error           # the same as `get_last_error` tells it to the consumer
+
+    cdef int export_schema(self, ArrowSchema* out) except -1
+    cdef int export_chunk(self, ColumnChunk chunk, ArrowArray* out) except -1

@@ -1,0 +1,175 @@
+"""Chunks as an Arrow stream, by the C stream interface and the PyCapsule protocol.
+
+A consumer may call a stream from any thread and without the GIL, so each callback takes it; converting a chunk's
+columns lets go of it again.
+"""
+
+from cpython.mem cimport PyMem_Free, PyMem_Malloc
+from cpython.pycapsule cimport PyCapsule_GetPointer, PyCapsule_New
+from cpython.ref cimport Py_DECREF, Py_INCREF
+from libc.errno cimport EINVAL, EIO
+from libc.string cimport memset
+from libcpp.string cimport string
+from libcpp.vector cimport vector
+
+from histscan._core.arrow.arrow_abi cimport (
+    ArrayBuffers, ArrowArray, ArrowArrayStream, ArrowSchema, export_batch, make_column_schema, make_schema,
+)
+from histscan._core.memory.buffer_pool cimport shared_pool, use_pool
+from histscan._core.columns.column_chunk cimport ColumnChunk
+from histscan._core.columns.column_export cimport fill_buffers, fill_nulls
+
+from histscan._core.columns.column_types import JSON_FORMAT
+
+use_pool(shared_pool())
+
+
+cdef str arrow_name(str name):
+    """A column's name as Arrow can have it: what UTF-8 or a C string can't hold is spelt as JSON would escape it."""
+    return "".join(
+        f"\\u{ord(character):04x}" if character == "\0" or "\ud800" <= character <= "\udfff" else character
+        for character in name
+    )
+
+
+cdef void release_stream_capsule(object capsule) noexcept:
+    """Frees a stream that its consumer never took over."""
+    cdef ArrowArrayStream* stream = <ArrowArrayStream*> PyCapsule_GetPointer(capsule, "arrow_array_stream")
+    if stream.release != NULL:
+        stream.release(stream)
+    PyMem_Free(stream)
+
+
+cdef void release_schema_capsule(object capsule) noexcept:
+    """Frees a schema that its consumer never took over."""
+    cdef ArrowSchema* schema = <ArrowSchema*> PyCapsule_GetPointer(capsule, "arrow_schema")
+    if schema.release != NULL:
+        schema.release(schema)
+    PyMem_Free(schema)
+
+
+cdef int get_stream_schema(ArrowArrayStream* stream, ArrowSchema* out) noexcept with gil:
+    cdef ArrowStream owner = <ArrowStream> stream.private_data
+    try:
+        owner.export_schema(out)
+        return 0
+    except Exception as error:
+        owner.last_error = str(error).encode("utf-8", "replace")
+        return EINVAL
+
+
+cdef int get_next_array(ArrowArrayStream* stream, ArrowArray* out) noexcept with gil:
+    cdef ArrowStream owner = <ArrowStream> stream.private_data
+    try:
+        chunk = next(owner.chunks, None)
+        if chunk is None:
+            # An array that is released already says that there are no more.
+            memset(out, 0, sizeof(ArrowArray))
+        else:
+            owner.export_chunk(chunk, out)
+        return 0
+    except BaseException as error:
+        owner.error = error
+        owner.last_error = f"{type(error).__name__}: {error}".encode("utf-8", "replace")
+        return EIO
+
+
+cdef const char* get_stream_error(ArrowArrayStream* stream) noexcept with gil:
+    cdef ArrowStream owner = <ArrowStream> stream.private_data
+    if owner.last_error is None:
+        return NULL
+    return owner.last_error
+
+
+cdef void release_stream(ArrowArrayStream* stream) noexcept with gil:
+    stream.release = NULL
+    Py_DECREF(<ArrowStream> stream.private_data)
+
+
+cdef class ArrowStream:
+    """A stream of record batches of one schema; consumed once, by anything that takes Arrow's PyCapsules.
+
+    Args:
+        columns: Each column's format by its name, as ``column_types.merge_columns`` gives them for the chunks.
+        chunks: The chunks, one for each record batch. They are used up: their buffers go to the consumer.
+
+    Attributes:
+        error: What ended the stream early; consumers only pass its text on.
+    """
+
+    def __init__(self, dict columns not None, chunks):
+        # A copy, so that it goes on being what the formats are of.
+        self.columns = columns.copy()
+        self.chunks = iter(chunks)
+        self.formats.clear()
+        self.item_formats.clear()
+        for column_format in columns.values():
+            self.formats.push_back(<char> (<int> ord(column_format[0])))
+            self.item_formats.push_back(<char> (<int> ord(column_format[len(column_format) - 1])))
+        self.error = None
+
+    def __arrow_c_schema__(self):
+        """The schema, as a capsule of an ``ArrowSchema``."""
+        cdef ArrowSchema* schema = <ArrowSchema*> PyMem_Malloc(sizeof(ArrowSchema))
+        if schema == NULL:
+            raise MemoryError()
+        memset(schema, 0, sizeof(ArrowSchema))
+        capsule = PyCapsule_New(schema, "arrow_schema", release_schema_capsule)
+        self.export_schema(schema)
+        return capsule
+
+    def __arrow_c_stream__(self, requested_schema=None):
+        """The record batches, as a capsule of an ``ArrowArrayStream``.
+
+        Args:
+            requested_schema: What the consumer would prefer; it has to take the columns as they are.
+        """
+        cdef ArrowArrayStream* stream = <ArrowArrayStream*> PyMem_Malloc(sizeof(ArrowArrayStream))
+        if stream == NULL:
+            raise MemoryError()
+        stream.get_schema = get_stream_schema
+        stream.get_next = get_next_array
+        stream.get_last_error = get_stream_error
+        stream.release = release_stream
+        stream.private_data = <void*> self
+        Py_INCREF(self)
+        return PyCapsule_New(stream, "arrow_array_stream", release_stream_capsule)
+
+    cdef int export_schema(self, ArrowSchema* out) except -1:
+        """Fills in the schema of the record batches."""
+        cdef vector[ArrowSchema] children
+        cdef string format, column_name
+        for name, column_format in self.columns.items():
+            format = b"u" if column_format == JSON_FORMAT else column_format.encode()
+            column_name = arrow_name(name).encode()
+            children.push_back(make_column_schema(format, column_name, column_format == JSON_FORMAT))
+        format = b"+s"
+        column_name = b""
+        out[0] = make_schema(format, column_name, children, False)
+        return 0
+
+    cdef int export_chunk(self, ColumnChunk chunk, ArrowArray* out) except -1:
+        """Fills in a record batch with the chunk's rows, and uses the chunk up."""
+        cdef vector[ArrayBuffers] arrays
+        cdef vector[Py_ssize_t] places
+        cdef Py_ssize_t place
+        cdef size_t index
+        cdef char format
+        chunk.use_up()
+        for name in self.columns:
+            places.push_back(<Py_ssize_t> chunk.index_of.get(name, -1))
+        arrays.resize(places.size())
+        with nogil:
+            for index in range(places.size()):
+                place = places[index]
+                format = self.formats[index]
+                if place >= 0 and format != c'n':
+                    fill_buffers(
+                        &chunk.columns[place], chunk.row_count, format, self.item_formats[index], &arrays[index]
+                    )
+                else:
+                    fill_nulls(chunk.row_count, c'u' if format == c'j' else format, &arrays[index])
+                    if format == c'+':
+                        arrays[index].items.get().format = self.item_formats[index]
+            export_batch(arrays, chunk.row_count, out)
+        return 0

@@ -1,0 +1,197 @@
+// Byte-level leaves of the core that want plain C++: vector scans, hashing and UTF-8 validation.
+//
+// Every function takes a half-open range [pos, end) and never reads outside it.
+
+#ifndef HISTSCAN_BYTES_HPP
+#define HISTSCAN_BYTES_HPP
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+#include "bytes/compiler.hpp"
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
+
+namespace histscan {
+
+inline uint64_t load_word(const uint8_t *pos) {
+    uint64_t word;
+    std::memcpy(&word, pos, sizeof word);
+    return word;
+}
+
+// The first byte that ends or complicates a JSON string: a quote, a backslash, a control character or a byte
+// beyond ASCII. `end` if there is none.
+inline const uint8_t *find_string_special(const uint8_t *pos, const uint8_t *end) {
+#if defined(__SSE2__)
+    const __m128i quote = _mm_set1_epi8('"');
+    const __m128i backslash = _mm_set1_epi8('\\');
+    const __m128i space = _mm_set1_epi8(0x20);
+    while (end - pos >= 16) {
+        const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i *>(pos));
+        // Compared as signed numbers, control characters and bytes from 0x80 on are both below a space.
+        const __m128i special = _mm_or_si128(_mm_or_si128(_mm_cmpeq_epi8(bytes, quote), _mm_cmpeq_epi8(bytes, backslash)),
+                                             _mm_cmplt_epi8(bytes, space));
+        const int mask = _mm_movemask_epi8(special);
+        if (mask) return pos + __builtin_ctz(mask);
+        pos += 16;
+    }
+#endif
+    for (; pos < end; ++pos) {
+        const uint8_t byte = *pos;
+        if (byte == '"' || byte == '\\' || byte < 0x20 || byte >= 0x80) return pos;
+    }
+    return end;
+}
+
+// The first quote, backslash or control character; bytes beyond ASCII pass.
+inline const uint8_t *find_string_end(const uint8_t *pos, const uint8_t *end) {
+#if defined(__SSE2__)
+    const __m128i quote = _mm_set1_epi8('"');
+    const __m128i backslash = _mm_set1_epi8('\\');
+    const __m128i highest_control = _mm_set1_epi8(0x1f);
+    while (end - pos >= 16) {
+        const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i *>(pos));
+        const __m128i control = _mm_cmpeq_epi8(_mm_min_epu8(bytes, highest_control), bytes);
+        const __m128i special = _mm_or_si128(_mm_or_si128(_mm_cmpeq_epi8(bytes, quote), _mm_cmpeq_epi8(bytes, backslash)), control);
+        const int mask = _mm_movemask_epi8(special);
+        if (mask) return pos + __builtin_ctz(mask);
+        pos += 16;
+    }
+#endif
+    for (; pos < end; ++pos) {
+        if (*pos == '"' || *pos == '\\' || *pos < 0x20) return pos;
+    }
+    return end;
+}
+
+// Copies [pos, end) to `out` up to the first quote, backslash or control character, and returns where that is.
+// `out` must have room for `end - pos + 15` bytes: whole vectors are stored.
+inline const uint8_t *copy_string_run(const uint8_t *pos, const uint8_t *end, uint8_t *out) {
+#if defined(__SSE2__)
+    const __m128i quote = _mm_set1_epi8('"');
+    const __m128i backslash = _mm_set1_epi8('\\');
+    const __m128i highest_control = _mm_set1_epi8(0x1f);
+    while (end - pos >= 16) {
+        const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i *>(pos));
+        _mm_storeu_si128(reinterpret_cast<__m128i *>(out), bytes);
+        const __m128i control = _mm_cmpeq_epi8(_mm_min_epu8(bytes, highest_control), bytes);
+        const __m128i special = _mm_or_si128(_mm_or_si128(_mm_cmpeq_epi8(bytes, quote), _mm_cmpeq_epi8(bytes, backslash)), control);
+        const int mask = _mm_movemask_epi8(special);
+        if (mask) return pos + __builtin_ctz(mask);
+        pos += 16;
+        out += 16;
+    }
+#endif
+    for (; pos < end; ++pos, ++out) {
+        if (*pos == '"' || *pos == '\\' || *pos < 0x20) return pos;
+        *out = *pos;
+    }
+    return end;
+}
+
+// A hash of a text of more than 32 bytes, for tables that bound their probes, not for cryptography. The words of the text
+// are multiplied each by itself, not in a chain: none waits for another.
+inline uint64_t hash_long_text(const uint8_t *pos, size_t length) {
+    constexpr uint64_t first = 0x9E3779B97F4A7C15u, second = 0xC2B2AE3D27D4EB4Fu;
+    constexpr uint64_t third = 0xD6E8FEB86659FD93u, fourth = 0xA0761D6478BD642Fu;
+    uint64_t hash = length * first, factor = second;
+    for (size_t offset = 0; offset + 8 <= length; offset += 8, factor += fourth << 1) {
+        hash += (load_word(pos + offset) ^ third) * factor;
+    }
+    hash = (hash ^ hash >> 29) * first + load_word(pos + length - 8) * fourth;
+    // A product carries upwards only: the last characters, where numbered keys differ, have to come down again.
+    hash = (hash ^ hash >> 32) * first;
+    return hash ^ hash >> 32;
+}
+
+// True if the `length` bytes at `left` and `right` are the same. Texts of up to 32 bytes are compared by words that
+// overlap, without a loop whose end would have to be guessed.
+inline bool same_bytes(const uint8_t *left, const uint8_t *right, size_t length) {
+    if (length > 32) return std::memcmp(left, right, length) == 0;
+    if (length > 16) {
+        const size_t tail = length - 16;
+        return !((load_word(left) ^ load_word(right)) | (load_word(left + 8) ^ load_word(right + 8)) |
+                 (load_word(left + tail) ^ load_word(right + tail)) |
+                 (load_word(left + tail + 8) ^ load_word(right + tail + 8)));
+    }
+    if (length >= 8) {
+        return !((load_word(left) ^ load_word(right)) | (load_word(left + length - 8) ^ load_word(right + length - 8)));
+    }
+    for (size_t offset = 0; offset < length; ++offset) {
+        if (left[offset] != right[offset]) return false;
+    }
+    return true;
+}
+
+// The first bytes of what is looked for again and again, for comparing them all at once, whatever their count.
+struct Prefix32 {
+    alignas(32) uint8_t bytes[32];
+    uint32_t ignored;  // a bit for each of the bytes that may be any: those behind a text's end, most of all
+};
+
+inline Prefix32 prefix_of(const uint8_t *text, size_t length) {
+    Prefix32 prefix{};
+    std::memcpy(prefix.bytes, text, length < 32 ? length : 32);
+    if (length < 32) prefix.ignored = ~uint32_t{0} << length;
+    return prefix;
+}
+
+// Whether the 32 bytes at `pos` are those of the prefix.
+inline bool has_prefix(const uint8_t *pos, const Prefix32 &prefix) {
+#if defined(__SSE2__)
+    const auto same = [pos, &prefix](int place) {
+        const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i *>(pos + place));
+        const __m128i wanted = _mm_loadu_si128(reinterpret_cast<const __m128i *>(prefix.bytes + place));
+        return static_cast<uint32_t>(_mm_movemask_epi8(_mm_cmpeq_epi8(bytes, wanted)));
+    };
+    return (same(0) | same(16) << 16 | prefix.ignored) == ~uint32_t{0};
+#else
+    uint32_t differences = 0;
+    for (int place = 0; place < 32; ++place) differences |= static_cast<uint32_t>(pos[place] != prefix.bytes[place]) << place;
+    return (differences & ~prefix.ignored) == 0;
+#endif
+}
+
+// The first byte of [pos, end) that is not part of well-formed UTF-8 (RFC 3629: no surrogates, no over-long
+// forms, nothing above U+10FFFF); `end` if all is well.
+inline const uint8_t *find_invalid_utf8(const uint8_t *pos, const uint8_t *end) {
+    while (pos < end) {
+        if (end - pos >= 8 && !(load_word(pos) & 0x8080808080808080u)) {
+            pos += 8;
+            continue;
+        }
+        const uint8_t lead = *pos;
+        if (lead < 0x80) {
+            ++pos;
+            continue;
+        }
+        ptrdiff_t following;
+        uint8_t lowest = 0x80, highest = 0xBF;  // of the second byte
+        if (lead >= 0xC2 && lead <= 0xDF) {
+            following = 1;
+        } else if (lead >= 0xE0 && lead <= 0xEF) {
+            following = 2;
+            if (lead == 0xE0) lowest = 0xA0;
+            if (lead == 0xED) highest = 0x9F;
+        } else if (lead >= 0xF0 && lead <= 0xF4) {
+            following = 3;
+            if (lead == 0xF0) lowest = 0x90;
+            if (lead == 0xF4) highest = 0x8F;
+        } else {
+            return pos;
+        }
+        if (following >= end - pos || pos[1] < lowest || pos[1] > highest) return pos;
+        for (ptrdiff_t offset = 2; offset <= following; ++offset) {
+            if ((pos[offset] & 0xC0) != 0x80) return pos;
+        }
+        pos += following + 1;
+    }
+    return end;
+}
+
+}  // namespace histscan
+
+#endif

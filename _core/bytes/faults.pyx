@@ -1,0 +1,59 @@
+"""The words for each fault, and the exceptions made of them."""
+
+from histscan._core.bytes.cursor cimport (
+    COLUMN_TEXT_TOO_LONG, JSON_COLON_EXPECTED, JSON_COMMA_EXPECTED, JSON_CONTROL_CHARACTER, JSON_EMPTY,
+    JSON_ESCAPE_INVALID, JSON_KEY_EXPECTED, JSON_STRING_UNTERMINATED, JSON_TOO_DEEP, JSON_TRAILING_DATA,
+    JSON_UTF8_INVALID, JSON_VALUE_EXPECTED, LOG_CHECKSUM_WRONG, LOG_CHUNK_ORDER_WRONG, LOG_CHUNK_TOO_LONG,
+    LOG_CHUNK_TYPE_UNKNOWN, LOG_RECORD_INVALID, LOG_ZEROS, WIRE_GROUP_INVALID, WIRE_LENGTH_TOO_LONG,
+    WIRE_TAG_INVALID, WIRE_TRUNCATED, WIRE_UTF8_INVALID, WIRE_VARINT_TOO_LONG, Cursor, Fault, stop,
+)
+
+from histscan.errors import HistoryDecodeError
+
+cdef dict FAULT_REASONS = {
+    JSON_EMPTY: "the text is empty where JSON was expected",
+    JSON_VALUE_EXPECTED: "a JSON value was expected",
+    JSON_KEY_EXPECTED: "a key in double quotes was expected",
+    JSON_COLON_EXPECTED: "a colon was expected behind the key",
+    JSON_COMMA_EXPECTED: "a comma or a closing bracket was expected",
+    JSON_STRING_UNTERMINATED: "the string that begins here never ends",
+    JSON_CONTROL_CHARACTER: "a control character stands bare in a string",
+    JSON_ESCAPE_INVALID: "the escape is not one that JSON knows",
+    JSON_UTF8_INVALID: "the text is not valid UTF-8",
+    JSON_TRAILING_DATA: "there is more text behind the JSON value",
+    JSON_TOO_DEEP: "the value is nested too deeply",
+    WIRE_TRUNCATED: "the protobuf message ends within a field",
+    WIRE_VARINT_TOO_LONG: "a protobuf varint is longer than ten bytes",
+    WIRE_TAG_INVALID: "the protobuf tag is invalid",
+    WIRE_LENGTH_TOO_LONG: "a protobuf field is longer than what holds it",
+    WIRE_GROUP_INVALID: "a protobuf group is unbalanced or nested too deeply",
+    WIRE_UTF8_INVALID: "a protobuf string is not valid UTF-8",
+    LOG_CHECKSUM_WRONG: "the log is corrupt: the checksum of a chunk is wrong",
+    LOG_CHUNK_TYPE_UNKNOWN: "the log is corrupt: a chunk is of no known type",
+    LOG_CHUNK_TOO_LONG: "the log is corrupt: a chunk is longer than its block",
+    LOG_CHUNK_ORDER_WRONG: "the log is corrupt: a chunk begins or goes on with a record where none can",
+    LOG_RECORD_INVALID: "the log is corrupt: a record whose checksum is right is not a protobuf message",
+    LOG_ZEROS: "the log is corrupt: zeros stand where something was written, and more follows behind them",
+    COLUMN_TEXT_TOO_LONG: "one page has more than 2 GiB of text for one column: ask for smaller pages, or other keys",
+}
+
+
+cdef str fault_reason(Fault fault):
+    """What was wrong, in words."""
+    return FAULT_REASONS[fault]
+
+
+cdef int raise_fault_at(Fault fault, Py_ssize_t byte) except -1:
+    """Raises the exception for `fault` at offset `byte`; a negative one is none."""
+    raise HistoryDecodeError(FAULT_REASONS[fault], byte=None if byte < 0 else byte)
+
+
+cdef int raise_fault(const Cursor* cursor) except -1:
+    """Raises the exception for the fault that a reader just left in `cursor`."""
+    return raise_fault_at(cursor.fault, cursor.fault_at - cursor.start)
+
+
+cdef int raise_too_deep(Cursor* cursor) except -1:
+    """Raises the exception for nesting that has hit Python's recursion limit where the cursor stands."""
+    stop(cursor, JSON_TOO_DEEP, cursor.pos)
+    return raise_fault(cursor)

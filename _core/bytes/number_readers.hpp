@@ -1,0 +1,67 @@
+// How a row's loop compares members and reads numbers: with what every processor has, or with vectors of 32 bytes.
+
+#ifndef HISTSCAN_NUMBER_READERS_HPP
+#define HISTSCAN_NUMBER_READERS_HPP
+
+#include <cstddef>
+#include <cstdint>
+
+#include "bytes/bytes.hpp"
+#include "bytes/plain_number.hpp"
+#include "bytes/wide_vectors.hpp"
+
+namespace histscan {
+
+struct NarrowVectors {
+    // Whether the 32 bytes at `pos` are those of the prefix.
+    bool begins_with(const uint8_t *pos, const Prefix32 &prefix) const { return has_prefix(pos, prefix); }
+
+    // The number that all of [pos, end) is, if it is a plain one; `start` is where the reader's bytes begin.
+    PlainKind read_number(const uint8_t *pos, const uint8_t *end, const uint8_t *start, uint64_t *bits) const {
+        const PlainNumber number = read_plain_number_narrow(pos, end, start);
+        if (number.kind != NOT_PLAIN) *bits = number.bits;
+        return number.kind;
+    }
+    // How many bytes from `pos` on are before the first comma or closing brace; 0 if that is not known.
+    ptrdiff_t length_of_number(const uint8_t *pos, const uint8_t *end, const uint8_t *) const {
+        return find_number_end(pos, end) - pos;
+    }
+    // The length of the plain number at `pos` that a comma follows; 0 if that is not known.
+    ptrdiff_t length_of_plain_number(const uint8_t *pos, const uint8_t *end) const {
+        return plain_number_length(pos, end);
+    }
+};
+
+#if HISTSCAN_HAS_WIDE_VECTORS
+
+// The same with vectors of 32 bytes, where `wide_vectors` is true.
+class WideVectors {
+public:
+    WideVectors() : tables_(&opaque_tables()) {}
+
+    HISTSCAN_WIDE bool begins_with(const uint8_t *pos, const Prefix32 &prefix) const {
+        return (bits_of(_mm256_cmpeq_epi8(load_wide(pos), load_wide(prefix.bytes))) | prefix.ignored) == ~uint32_t{0};
+    }
+    HISTSCAN_WIDE PlainKind read_number(
+        const uint8_t *pos, const uint8_t *end, const uint8_t *start, uint64_t *bits) const {
+        if (HISTSCAN_UNLIKELY(end - start < wide_number_lookbehind)) {
+            return NarrowVectors().read_number(pos, end, start, bits);
+        }
+        return read_plain_number_wide(pos, end, *tables_, bits);
+    }
+    HISTSCAN_WIDE ptrdiff_t length_of_number(const uint8_t *pos, const uint8_t *end, const uint8_t *start) const {
+        return number_length(pos, end, start, *tables_);
+    }
+    HISTSCAN_WIDE ptrdiff_t length_of_plain_number(const uint8_t *pos, const uint8_t *end) const {
+        return plain_number_length_wide(pos, end, *tables_);
+    }
+
+private:
+    const NumberTables *tables_;
+};
+
+#endif
+
+}  // namespace histscan
+
+#endif

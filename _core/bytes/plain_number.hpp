@@ -1,0 +1,368 @@
+// Plain numbers, as nearly all in history rows are: where they end, and what they are, without a loop over their bytes.
+
+#ifndef HISTSCAN_PLAIN_NUMBER_HPP
+#define HISTSCAN_PLAIN_NUMBER_HPP
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+#include "bytes/decimal.hpp"
+#include "bytes/wide_vectors.hpp"
+
+namespace histscan {
+
+enum PlainKind {
+    NOT_PLAIN,      // for a reader that takes any number, or none
+    PLAIN_INTEGER,  // the bits are an int64 that a double holds exactly
+    PLAIN_DOUBLE,   // the bits are a double's
+};
+
+struct PlainNumber {
+    uint64_t bits;
+    PlainKind kind;
+};
+
+// As `read_plain_number`, on any processor.
+inline PlainNumber read_plain_number_narrow(const uint8_t *pos, const uint8_t *end, const uint8_t *start) {
+    double number;
+    int64_t integer;
+    if (read_whole_decimal(pos, end, start, &number)) {
+        uint64_t bits;
+        std::memcpy(&bits, &number, sizeof bits);
+        return {bits, PLAIN_DOUBLE};
+    }
+    if (read_whole_integer(pos, end, start, &integer)) return {static_cast<uint64_t>(integer), PLAIN_INTEGER};
+    return {0, NOT_PLAIN};
+}
+
+#if HISTSCAN_HAS_WIDE_VECTORS
+
+constexpr ptrdiff_t wide_vector_size = 32;
+
+// 10^-n: as in `powers_of_five`, and the exponent of a double whose mantissa is a 64-bit integer with its highest bit
+// set, times that power, where the product of the two needs no shift: less one, as the mantissa's highest bit is added
+// to it.
+struct NegativePower {
+    uint64_t high, low;
+    int64_t exponent;
+    int64_t unused;  // a power's place is found by a shift
+};
+
+constexpr int lowest_normal_power = -130;
+
+// All that is needed to read a plain number, in one place: it takes one register to know where.
+struct NumberTables {
+    alignas(32) uint8_t comma[32];
+    alignas(32) uint8_t brace[32];
+    // Of `other_bits`: what makes a zero the lowest number with a sign, and what becomes of a nine.
+    alignas(32) uint8_t lowest[32];
+    alignas(32) uint8_t nine[32];
+    // What pairs, fours, eights and sixteens of digits are joined with.
+    alignas(32) uint8_t tens[32];
+    alignas(32) uint16_t hundreds[16];
+    alignas(32) uint16_t ten_thousands[16];
+    alignas(32) uint64_t hundred_millions[4];
+    // As many zero bytes as ones of four set bits: the 32 bytes from the n-th on leave of the last n of 32 ASCII digits
+    // their values, and of all other bytes nothing.
+    alignas(32) uint8_t digit_masks[2 * wide_vector_size];
+    NegativePower powers[1 - lowest_normal_power];
+
+    constexpr NumberTables()
+        : comma{}, brace{}, lowest{}, nine{}, tens{}, hundreds{}, ten_thousands{}, hundred_millions{}, digit_masks{},
+          powers{} {
+        for (int place = 0; place < 32; ++place) {
+            comma[place] = ',';
+            brace[place] = '}';
+            lowest[place] = 0x80 - '0';
+            nine[place] = 0x80 + 9;
+            tens[place] = place % 2 ? 1 : 10;
+            digit_masks[wide_vector_size + place] = 0x0F;
+        }
+        for (int place = 0; place < 16; ++place) {
+            hundreds[place] = place % 2 ? 1 : 100;
+            ten_thousands[place] = place % 2 ? 1 : 10000;
+        }
+        for (uint64_t &one : hundred_millions) one = 100000000;
+        for (int q = 0; q >= lowest_normal_power; --q) {
+            const Power &five = powers_of_five.power[q - smallest_power];
+            powers[-q] = {five.high, five.low, binary_exponent(q) + 63 + 1023 - 1, 0};
+        }
+    }
+};
+
+inline constexpr NumberTables number_tables{};
+
+// Where the tables are. If the compiler knew what is in them, it would make the vectors anew for each number, in three
+// steps each.
+inline const NumberTables &opaque_tables() {
+    const NumberTables *tables = &number_tables;
+    __asm__("" : "+r"(tables));
+    return *tables;
+}
+
+HISTSCAN_WIDE inline __m256i vector_of(const void *aligned) {
+    return _mm256_load_si256(static_cast<const __m256i *>(aligned));
+}
+
+// A bit for each of 32 bytes that is no ASCII digit.
+HISTSCAN_WIDE inline uint32_t other_bits(__m256i text, const NumberTables &tables) {
+    return bits_of(_mm256_cmpgt_epi8(_mm256_add_epi8(text, vector_of(tables.lowest)), vector_of(tables.nine)));
+}
+
+HISTSCAN_WIDE inline __m256i last_digits(ptrdiff_t count, const NumberTables &tables) {
+    return load_wide(tables.digit_masks + count);
+}
+
+// The numbers that are written by the first and the last sixteen of 32 digits.
+struct Halves {
+    uint64_t upper, lower;
+};
+
+HISTSCAN_WIDE HISTSCAN_INLINE Halves join_digits(__m256i digits, const NumberTables &tables) {
+    const __m256i pairs = _mm256_maddubs_epi16(digits, vector_of(tables.tens));
+    const __m256i fours = _mm256_madd_epi16(pairs, vector_of(tables.hundreds));
+    const __m256i eights = _mm256_madd_epi16(_mm256_packus_epi32(fours, fours), vector_of(tables.ten_thousands));
+    const __m256i upper_eights = _mm256_mul_epu32(eights, vector_of(tables.hundred_millions));
+    const __m256i sixteens = _mm256_add_epi64(upper_eights, _mm256_srli_epi64(eights, 32));
+    return {static_cast<uint64_t>(_mm_cvtsi128_si64(_mm256_castsi256_si128(sixteens))),
+            static_cast<uint64_t>(_mm_cvtsi128_si64(_mm256_extracti128_si256(sixteens, 1)))};
+}
+
+// The bits of a double: `high` is the upper half of a product as in `nearest_double`, whose exponent is `exponent` if
+// it needs no shift. The mantissa's highest bit, and what rounding may carry beyond it, add to the exponent.
+inline uint64_t rounded_bits(uint64_t high, uint64_t exponent, uint64_t negative) {
+    const uint64_t upper_bit = high >> 63;
+    const uint64_t mantissa = high >> (upper_bit + 9);
+    return ((mantissa + 1) >> 1) + ((exponent + upper_bit) << 52) + (negative << 63);
+}
+
+// As `nearest_normal_double`, where the upper half of a power was not enough, or the product ends like one half way
+// between two doubles.
+HISTSCAN_WIDE HISTSCAN_NOINLINE PlainKind nearest_rare_double(
+    uint64_t digits, ptrdiff_t decimals, uint64_t negative, uint64_t *bits) {
+    if (digits == 0) {
+        *bits = negative << 63;
+        return PLAIN_DOUBLE;
+    }
+    const NegativePower &power = number_tables.powers[decimals];
+    const uint64_t shift = _lzcnt_u64(digits);
+    unsigned long long high, below;
+    uint64_t low = _mulx_u64(digits << shift, power.high, &high);
+    static_cast<void>(_mulx_u64(digits << shift, power.low, &below));
+    low += below;
+    high += low < below;
+    if (low + 1 <= 2) return NOT_PLAIN;
+    *bits = rounded_bits(high, static_cast<uint64_t>(power.exponent) - shift, negative);
+    return PLAIN_DOUBLE;
+}
+
+// The bits of the double nearest `digits` * 10^-`decimals`, which is negative if `negative` is 1, as in
+// `nearest_double`; not a plain number where the rounding needs another look. `digits` are below 10^19, and `decimals`
+// are at most 130, so that the double is a normal one.
+HISTSCAN_WIDE HISTSCAN_INLINE PlainKind nearest_normal_double(
+    uint64_t digits, ptrdiff_t decimals, uint64_t negative, const NumberTables &tables, uint64_t *bits) {
+    const uint64_t shift = _lzcnt_u64(digits);
+    const NegativePower &power = tables.powers[decimals];
+    unsigned long long high;
+    // Of no digits, the product is 0 whatever the shift.
+    const uint64_t low = _mulx_u64(digits << (shift & 63), power.high, &high);
+    if (__builtin_expect(((high + 1) & 0x1FF) == 0 || low + 1 <= 2, false)) {
+        return nearest_rare_double(digits, decimals, negative, bits);
+    }
+    *bits = rounded_bits(high, static_cast<uint64_t>(power.exponent) - shift, negative);
+    return PLAIN_DOUBLE;
+}
+
+HISTSCAN_WIDE PlainKind read_scaled_number(
+    const uint8_t *pos, const uint8_t *end, const NumberTables &tables, uint64_t *bits);
+
+// As `read_plain_number`, where 33 bytes before `end` are the reader's. `decimals` is by how many places an exponent that
+// is written behind `end` moves the digits to the right, or 0; only then may one be within.
+HISTSCAN_WIDE HISTSCAN_INLINE PlainKind read_digits(
+    const uint8_t *pos, const uint8_t *end, ptrdiff_t decimals, const NumberTables &tables, uint64_t *bits) {
+    const ptrdiff_t length = end - pos;
+    if (length < 1 || length >= wide_vector_size) return NOT_PLAIN;
+    const uint8_t *last = end - wide_vector_size;
+    const __m256i text = load_wide(last);
+    const bool negative = *pos == '-';
+    const uint8_t *digits = pos + negative;
+    const ptrdiff_t count = length - negative;
+    if (count == 0) return NOT_PLAIN;
+    // A bit for each byte behind the sign that is no digit.
+    const uint32_t others = other_bits(text, tables) >> (wide_vector_size - count);
+    if (others == 0) {
+        if (decimals != 0 || count > 15 || (count > 1 && *digits == '0')) return NOT_PLAIN;
+        const uint64_t value = join_digits(_mm256_and_si256(text, last_digits(count, tables)), tables).lower;
+        *bits = negative ? -value : value;
+        return PLAIN_INTEGER;
+    }
+    if (others & (others - 1)) return decimals ? NOT_PLAIN : read_scaled_number(pos, end, tables, bits);
+    const ptrdiff_t point = __builtin_ctz(others);
+    const ptrdiff_t fraction = count - 1 - point;
+    // Whether a digit stands before the point, or several, can't be guessed.
+    const int has_needless_zero = (point > 1) & (*digits == '0');
+    if (point == 0 || fraction == 0 || digits[point] != '.' || has_needless_zero) return NOT_PLAIN;
+    // Where the point would move beyond the last digit, a power above 10^0 is needed, and the table has none.
+    if (decimals < 0 && decimals + fraction < 0) return NOT_PLAIN;
+    // The digits before the point move up to where it is.
+    const __m256i behind_point = last_digits(fraction, tables);
+    const __m256i moved = _mm256_andnot_si256(behind_point, load_wide(last - 1));
+    const __m256i joined = _mm256_or_si256(_mm256_and_si256(behind_point, text), moved);
+    const Halves value = join_digits(_mm256_and_si256(joined, last_digits(count - 1, tables)), tables);
+    // More than three digits that count above the last sixteen may not fit in 64 bits.
+    if (value.upper > 999) return NOT_PLAIN;
+    const uint64_t all_digits = value.upper * 10000000000000000u + value.lower;
+    return nearest_normal_double(all_digits, decimals + fraction, negative, tables, bits);
+}
+
+// As `read_digits`, for numbers with an exponent of two digits as Python writes that of a small one, and Go that of
+// seconds since 1970; it has four bytes: so many more have to be the reader's.
+HISTSCAN_WIDE HISTSCAN_NOINLINE PlainKind read_scaled_number(
+    const uint8_t *pos, const uint8_t *end, const NumberTables &tables, uint64_t *bits) {
+    if (end - pos < 5 || end[-4] != 'e' || (end[-3] != '-' && end[-3] != '+')) return NOT_PLAIN;
+    const unsigned tens = end[-2] - unsigned{'0'}, ones = end[-1] - unsigned{'0'};
+    if (tens > 9 || ones > 9 || tens + ones == 0) return NOT_PLAIN;
+    const ptrdiff_t exponent = 10 * tens + ones;
+    return read_digits(pos, end - 4, end[-3] == '-' ? exponent : -exponent, tables, bits);
+}
+
+// How many bytes have to be the reader's before the end of a number for `read_plain_number_wide`.
+constexpr ptrdiff_t wide_number_lookbehind = wide_vector_size + 1 + 4;
+
+// As `read_plain_number`, in one vector; `wide_number_lookbehind` says what has to be there. It takes most registers that
+// there are, and is called, so that those of a loop around it stay what they are.
+HISTSCAN_WIDE HISTSCAN_NOINLINE PlainKind read_plain_number_wide(
+    const uint8_t *pos, const uint8_t *end, const NumberTables &tables, uint64_t *bits) {
+    return read_digits(pos, end, 0, tables, bits);
+}
+
+#endif
+
+// The number that all of [pos, end) is, if it is such a one as most are: an integer of a few digits, or a decimal
+// number with a point, and perhaps with an exponent as Python writes it. `start` is where the reader's bytes begin.
+// They may be any bytes, and none at all.
+inline PlainNumber read_plain_number(const uint8_t *pos, const uint8_t *end, const uint8_t *start) {
+#if HISTSCAN_HAS_WIDE_VECTORS
+    if (wide_vectors && end - start >= wide_number_lookbehind) {
+        PlainNumber number;
+        number.kind = read_plain_number_wide(pos, end, number_tables, &number.bits);
+        if (number.kind != NOT_PLAIN) return number;
+    }
+#endif
+    return read_plain_number_narrow(pos, end, start);
+}
+
+// Where the number at `pos` ends if it is amid other JSON, and what has to follow it does so at once: at the first
+// comma or closing brace. `pos` itself where that is not within 32 bytes, or these are not all the reader's.
+inline const uint8_t *find_number_end(const uint8_t *pos, const uint8_t *end) {
+#if defined(__SSE2__)
+    if (end - pos >= 32) {
+        const __m128i comma = _mm_set1_epi8(','), brace = _mm_set1_epi8('}');
+        uint32_t ends = 0;
+        for (int half = 0; half < 2; ++half) {
+            const __m128i text = _mm_loadu_si128(reinterpret_cast<const __m128i *>(pos + 16 * half));
+            const __m128i any = _mm_or_si128(_mm_cmpeq_epi8(text, comma), _mm_cmpeq_epi8(text, brace));
+            ends |= static_cast<uint32_t>(_mm_movemask_epi8(any)) << (16 * half);
+        }
+        if (ends) return pos + __builtin_ctz(ends);
+    }
+#else
+    static_cast<void>(end);
+#endif
+    return pos;
+}
+
+// Whether the first `length` bytes from `pos` on are a plain number, if there are so many: `digits` has a bit for each
+// that is a digit. That a number begins is for the caller to see where `length` is 0.
+inline bool is_plain_number(const uint8_t *pos, int length, uint32_t digits) {
+    const int first = *pos == '-';
+    // A bit for each byte behind the sign that is no digit.
+    uint32_t others = ~digits & ((uint32_t{1} << length) - 1) & ~static_cast<uint32_t>(first);
+    int last = length;
+    if (others & (others - 1)) {
+        // A point, and an exponent of two digits.
+        if (length < 5 || pos[length - 4] != 'e' || others >> (length - 2)) return false;
+        if (pos[length - 3] != '-' && pos[length - 3] != '+') return false;
+        last = length - 4;
+        others &= (uint32_t{1} << last) - 1;
+        if (others & (others - 1)) return false;
+    }
+    const int point = others ? __builtin_ctz(others) : last;
+    const int has_needless_zero = (point > first + 1) & (pos[first] == '0');
+    if (point == first || has_needless_zero) return false;
+    return others == 0 || (pos[point] == '.' && point + 1 < last);
+}
+
+// The length of the number at `pos`, if it is such a one as most are and a comma follows; 0 says nothing.
+//
+// Where the next member begins depends on the comma alone: what stands before it is looked at, but not waited for.
+inline ptrdiff_t plain_number_length(const uint8_t *pos, const uint8_t *end) {
+#if defined(__SSE2__)
+    if (end - pos < 32) return 0;
+    const __m128i comma = _mm_set1_epi8(','), zero = _mm_set1_epi8('0'), nine = _mm_set1_epi8(9);
+    uint32_t commas = 0, digits = 0;
+    for (int half = 0; half < 2; ++half) {
+        const __m128i text = _mm_loadu_si128(reinterpret_cast<const __m128i *>(pos + 16 * half));
+        const __m128i values = _mm_sub_epi8(text, zero);
+        commas |= static_cast<uint32_t>(_mm_movemask_epi8(_mm_cmpeq_epi8(text, comma))) << (16 * half);
+        const __m128i are_digits = _mm_cmpeq_epi8(_mm_min_epu8(values, nine), values);
+        digits |= static_cast<uint32_t>(_mm_movemask_epi8(are_digits)) << (16 * half);
+    }
+    if (commas == 0) return 0;
+    const int length = __builtin_ctz(commas);
+    return is_plain_number(pos, length, digits) ? length : 0;
+#else
+    static_cast<void>(end);
+    return 0;
+#endif
+}
+
+#if HISTSCAN_HAS_WIDE_VECTORS
+
+// How many bytes from `pos` on are before the first comma or closing brace; 0 where `find_number_end` would say
+// nothing. Near the end of the reader's bytes, too, if there are 32 of them.
+HISTSCAN_WIDE inline ptrdiff_t number_length(
+    const uint8_t *pos, const uint8_t *end, const uint8_t *start, const NumberTables &tables) {
+    const ptrdiff_t left = end - pos;
+    const bool is_near_end = left < wide_vector_size;
+    if (is_near_end && (left < 1 || end - start < wide_vector_size)) return 0;
+    const __m256i text = load_wide(is_near_end ? end - wide_vector_size : pos);
+    const __m256i commas = _mm256_cmpeq_epi8(text, vector_of(tables.comma));
+    const __m256i braces = _mm256_cmpeq_epi8(text, vector_of(tables.brace));
+    const uint32_t ends = bits_of(_mm256_or_si256(commas, braces)) >> (is_near_end ? wide_vector_size - left : 0);
+    return ends ? __builtin_ctz(ends) : 0;
+}
+
+// Numbers with an exponent are few: their code is not to be in a loop's way.
+HISTSCAN_NOINLINE bool is_plain_scaled_number(const uint8_t *pos, int length, uint32_t digits) {
+    return is_plain_number(pos, length, digits);
+}
+
+// As `plain_number_length`.
+HISTSCAN_WIDE inline ptrdiff_t plain_number_length_wide(
+    const uint8_t *pos, const uint8_t *end, const NumberTables &tables) {
+    if (end - pos < wide_vector_size) return 0;
+    const __m256i text = load_wide(pos);
+    const uint32_t commas = bits_of(_mm256_cmpeq_epi8(text, vector_of(tables.comma)));
+    if (commas == 0) return 0;
+    const auto length = static_cast<unsigned>(__builtin_ctz(commas));
+    const uint32_t all_others = other_bits(text, tables);
+    const bool negative = *pos == '-';
+    const uint8_t *first = pos + negative;
+    const unsigned count = length - negative;
+    // A bit for each byte behind the sign that is no digit.
+    const uint32_t others = _bzhi_u32(all_others, length) >> negative;
+    if (others & (others - 1)) return is_plain_scaled_number(pos, static_cast<int>(length), ~all_others) ? length : 0;
+    // Where there is no point, the number's end is taken for one.
+    const auto point = static_cast<unsigned>(__builtin_ctz(others | uint32_t{1} << (count & 31)));
+    const int has_needless_zero = (point > 1) & (*first == '0');
+    if (point == 0 || has_needless_zero) return 0;
+    return others == 0 || (first[point] == '.' && point + 1 != count) ? length : 0;
+}
+
+#endif
+
+}  // namespace histscan
+
+#endif

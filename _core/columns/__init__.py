@@ -1,0 +1,1 @@
+"""Columns: from members of rows to cells, chunks and their types."""

@@ -1,0 +1,147 @@
+// Cells of columns as a Sink of `read_members`. Plain numbers become cells here, in the loop; other values by a
+// function of the column builder.
+
+#ifndef HISTSCAN_CELL_SINK_HPP
+#define HISTSCAN_CELL_SINK_HPP
+
+#include <cstddef>
+#include <cstdint>
+#include <new>
+
+#include "columns/column.hpp"
+#include "wire/item_format.hpp"
+#include "rows/json_format.hpp"
+#include "bytes/number_readers.hpp"
+
+namespace histscan {
+
+// The parts of the sink that are functions of a Cython module; they return an Outcome.
+struct CellCalls {
+    void *self;
+    // Takes any value of a key. Of JSON in a string, what the cursor reads from then on may be text that is not.
+    int (*put_value)(void *self, int32_t index, Cursor *value, bool *is_quoted);
+    // As in CalledSink; there has to be an index.
+    int (*learn_key)(void *self, Cursor *value, const uint8_t *begin, const uint8_t *end, int32_t *index);
+};
+
+template <typename Vectors>
+class CellSink {
+public:
+    static constexpr bool has_plain = true;
+
+    CellSink(const Vectors &vectors, size_t row, const CellCalls &calls)
+        : vectors_(vectors), row_(row), calls_(calls) {}
+
+    template <typename Format>
+    HISTSCAN_INLINE bool put_plain(Format &format, const Key &key, const uint8_t *value) {
+        const KeyTarget &target = key.target;
+        if (target.kind == TARGET_COLUMN) {
+            Column &column = *target.column;
+            uint64_t *bits = column.bits.data() + row_;
+            const uint8_t *value_end = format.find_value_end();
+            const PlainKind kind = vectors_.read_number(value, value_end, format.start(), bits);
+            if (kind == NOT_PLAIN) return false;
+            note_plain_number(column.tags[row_], column.facts, kind, *bits);
+            format.take_value(value_end);
+            return true;
+        }
+        return target.kind == TARGET_UNREAD && format.skip_plain_value();
+    }
+    template <typename Format>
+    HISTSCAN_INLINE int put(Format &format, int32_t index) {
+        // The copy leaves the format's fields in registers.
+        Format copy = format;
+        const int outcome = put_any(calls_, copy, index);
+        format = copy;
+        return outcome;
+    }
+    template <typename Format>
+    HISTSCAN_INLINE int learn(Format &format, int32_t *index) {
+        int32_t learnt = unknown_key;
+        const int outcome =
+            calls_.learn_key(calls_.self, format.open_value(), format.key_begin(), format.key_end(), &learnt);
+        format.close_value();
+        *index = learnt;
+        return outcome == OUTCOME_DONE && learnt == unknown_key ? OUTCOME_SLOW : outcome;
+    }
+    template <typename Format>
+    int put_odd(Format &) {
+        return OUTCOME_SLOW;
+    }
+    int leave_template(size_t) { return OUTCOME_DONE; }
+
+private:
+    template <typename Format>
+    static HISTSCAN_NOINLINE int put_any(const CellCalls &calls, Format &format, int32_t index) {
+        bool is_quoted = format.is_quoted();
+        const int outcome = calls.put_value(calls.self, index, format.open_value(), &is_quoted);
+        format.close_value();
+        format.set_quoted(is_quoted);
+        return outcome;
+    }
+
+    Vectors vectors_;
+    size_t row_;
+    const CellCalls &calls_;
+};
+
+// What a row becomes columns with: all of it is the builder's.
+struct CellRow {
+    KeyTable *table;  // its keys have targets
+    RowTemplate *row_template;
+    CellCalls calls;
+    size_t row;  // every column has room for it
+};
+
+template <typename Vectors>
+HISTSCAN_INLINE int read_item_cells(const Vectors &vectors, Cursor *cursor, ItemSchema schema, const CellRow &row) {
+    ItemFormat<Vectors> format(cursor, schema, vectors);
+    CellSink<Vectors> sink(vectors, row.row, row.calls);
+    try {
+        return read_members(format, *row.table, *row.row_template, sink);
+    } catch (const std::bad_alloc &) {
+        return OUTCOME_SLOW;  // which raises if there still is no memory
+    }
+}
+
+template <typename Vectors>
+HISTSCAN_INLINE int read_json_cells(const Vectors &vectors, Cursor *cursor, bool is_quoted, const CellRow &row) {
+    JsonFormat<Vectors> format(cursor, is_quoted, vectors);
+    CellSink<Vectors> sink(vectors, row.row, row.calls);
+    try {
+        return read_members(format, *row.table, *row.row_template, sink);
+    } catch (const std::bad_alloc &) {
+        return OUTCOME_SLOW;  // which raises if there still is no memory
+    }
+}
+
+#if HISTSCAN_HAS_WIDE_VECTORS
+
+HISTSCAN_WIDE inline int read_item_cells_wide(Cursor *cursor, ItemSchema schema, const CellRow &row) {
+    return read_item_cells(WideVectors(), cursor, schema, row);
+}
+HISTSCAN_WIDE inline int read_json_cells_wide(Cursor *cursor, bool is_quoted, const CellRow &row) {
+    return read_json_cells(WideVectors(), cursor, is_quoted, row);
+}
+
+#endif
+
+// Makes cells of a row of items; the cursor may read just the row.
+inline int add_item_cells(Cursor *cursor, ItemSchema schema, const CellRow &row) {
+#if HISTSCAN_HAS_WIDE_VECTORS
+    if (wide_vectors) return read_item_cells_wide(cursor, schema, row);
+#endif
+    return read_item_cells(NarrowVectors(), cursor, schema, row);
+}
+
+// Makes cells of a row that is a JSON object.
+inline int add_json_cells(Cursor *cursor, bool is_quoted, const CellRow &row) {
+#if HISTSCAN_HAS_WIDE_VECTORS
+    if (wide_vectors) return read_json_cells_wide(cursor, is_quoted, row);
+#endif
+    return read_json_cells(NarrowVectors(), cursor, is_quoted, row);
+}
+
+}  // namespace histscan
+
+#endif

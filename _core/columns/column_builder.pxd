@@ -1,0 +1,56 @@
+"""From pages to columns of cells."""
+
+from cpython.object cimport PyObject
+from libc.stddef cimport size_t
+from libc.stdint cimport uint8_t
+from libcpp.vector cimport vector
+
+from histscan._core.columns.cell_sink cimport CellRow
+from histscan._core.columns.column_chunk cimport ColumnChunk
+from histscan._core.columns.column_keys cimport ColumnKeys, KnownKeys
+from histscan._core.bytes.cursor cimport Cursor
+from histscan._core.wire.item_format cimport ItemSchema
+from histscan._core.keys.item_selection cimport ItemSelection
+from histscan._core.keys.key_table cimport KeyTable
+from histscan._core.columns.nested_items cimport NestedItem
+from histscan._core.pages.page cimport Page, RowSpan
+
+
+# A row while it is read. What is the builder's is pointed at, for reading it without the GIL.
+cdef struct RowContext:
+    PyObject* builder
+    KeyTable* table
+    vector[NestedItem]* nested      # the row's nested items
+    vector[uint8_t]* unquoted       # the row's text from the first value on that is a container
+    size_t row
+    ItemSchema schema
+    bint flatten
+
+
+cdef class ColumnBuilder:
+    cdef readonly bint flatten          # nested values become columns with dotted names, instead of JSON text
+    cdef size_t expected_rows           # how many rows there will be in the chunk at least; 0 if nobody knows
+    cdef ItemSelection selection        # the keys asked for; None for all
+    cdef ColumnChunk chunk              # what is being built
+    cdef ColumnKeys keys                # of the chunk's rows
+    cdef vector[NestedItem] nested      # of the row at hand: the nested items
+    cdef vector[uint8_t] unquoted       # of the row at hand: its text from the first value on that is a container
+    cdef bint busy                      # a thread is at work; by `claim`
+
+    cdef int start_chunk(self) except -1
+    cdef int claim(self) except -1
+    cdef void open_items(self, RowContext* context, CellRow* cells, ItemSchema schema) noexcept nogil
+    cdef void open_members(self, RowContext* context, CellRow* cells) noexcept nogil
+    cdef void open_cells(self, RowContext* context, CellRow* cells, KnownKeys* keys) noexcept nogil
+    cdef int add_json_row(
+        self, Cursor* cursor, bint is_quoted, RowContext* context, CellRow* cells, size_t row, size_t row_limit
+    ) except -1 nogil
+    cdef int add_item_rows(
+        self, Page page, const RowSpan* spans, size_t count, ItemSchema schema, size_t* row, size_t row_limit
+    ) except -1 nogil
+    cdef int add_item_row(
+        self, Cursor* cursor, RowContext* context, CellRow* cells, size_t row, size_t row_limit
+    ) except -1 nogil
+    cdef Py_ssize_t add_plain_rows(self, Page page, Py_ssize_t first, Py_ssize_t end) except -1
+    cdef tuple add_found_pages(self, tuple pages, size_t limit)
+    cdef int find_and_add_rows(self, Cursor* rest, size_t* row_count, size_t stop) except -1 nogil

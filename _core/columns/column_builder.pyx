@@ -1,0 +1,418 @@
+"""From pages to columns of cells, without the GIL and without a Python object for any value.
+
+A row that is malformed, or legal but rare (lone surrogates, fields out of order) takes the slow path: the decoder of
+dict rows decodes it, or raises, and its values become cells one by one. So columns hold what dict rows hold, and fail
+where they fail.
+"""
+
+import sys
+
+from cpython.object cimport PyObject
+from libc.stdint cimport int32_t
+from libcpp cimport bool as cpp_bool
+from libcpp.vector cimport vector
+
+from histscan._core.arrow.arrow_cells cimport add_arrow_rows
+from histscan._core.arrow.arrow_rows cimport ArrowPage
+from histscan._core.memory.buffer_pool cimport shared_pool, use_pool
+from histscan._core.columns.cell_sink cimport CELLS_DONE, CELLS_SLOW, CellRow, add_item_cells, add_json_cells
+from histscan._core.columns.column_cells cimport put_document, put_token
+from histscan._core.columns.column_chunk cimport ColumnChunk
+from histscan._core.columns.column_keys cimport ColumnKeys, KnownKeys
+from histscan._core.columns.column_nested cimport put_nested
+from histscan._core.columns.column_objects cimport add_object_row
+from histscan._core.bytes.cursor cimport Cursor, byte_ptr, open_cursor_within, peek
+from histscan._core.pages.graphql_page cimport JsonPage
+from histscan._core.wire.item_format cimport PARQUET_ITEM, RECORD_ITEM, ItemSchema
+from histscan._core.keys.item_selection cimport ItemSelection
+from histscan._core.json.json_quoted cimport read_quoted_token, skip_quoted_value, unquote
+from histscan._core.json.json_skip cimport skip_value
+from histscan._core.json.json_text cimport Token, read_token, skip_space
+from histscan._core.keys.key_table cimport TARGET_OBJECT, TARGET_PATH, TARGET_SHARED, KeyTarget
+from histscan._core.pages.log_page cimport LogPage
+from histscan._core.columns.nested_items cimport NestedItem
+from histscan._core.pages.page cimport Page, RowSpan
+from histscan._core.pages.protobuf_page cimport ProtobufPage, find_row
+
+from histscan.errors import HistoryError
+
+use_pool(shared_pool())
+
+cdef enum:
+    # Room that columns get for more rows where nobody knows how many there will be.
+    UNCOUNTED_ROWS = 256
+
+
+cdef int put_item_value(void* self, int32_t index, Cursor* value, cpp_bool* is_quoted) except -1 nogil:
+    """Takes any value of an item."""
+    cdef RowContext* context = <RowContext*> self
+    cdef KeyTarget target = context.table.target(index)
+    cdef NestedItem nested
+    if target.kind == TARGET_PATH:
+        # Decided at the row's end, when all that belongs together is there.
+        nested.path = target.path
+        nested.begin = value.pos
+        nested.end = value.end
+        context.nested.push_back(nested)
+        return CELLS_DONE
+    if target.kind == TARGET_SHARED or (peek(value) == c'{' and (context.flatten or target.kind == TARGET_OBJECT)):
+        return CELLS_SLOW
+    return CELLS_DONE if target.column == NULL else put_document(target.column, context.row, value)
+
+
+cdef int put_member_value(void* self, int32_t index, Cursor* cursor, cpp_bool* is_quoted) except -1 nogil:
+    """Takes any value of a member of a JSON object."""
+    cdef RowContext* context = <RowContext*> self
+    cdef KeyTarget target = context.table.target(index)
+    cdef Token token
+    cdef int byte = peek(cursor)
+    if target.kind == TARGET_SHARED:
+        return CELLS_SLOW
+    if byte == c'{' and (target.kind == TARGET_OBJECT or (context.flatten and target.column != NULL)):
+        return CELLS_SLOW
+    if is_quoted[0] and (byte == c'{' or byte == c'['):
+        if not unquote(cursor, context.unquoted[0]):
+            return CELLS_SLOW
+        is_quoted[0] = False
+    if target.column == NULL:
+        return skip_quoted_value(cursor) if is_quoted[0] else skip_value(cursor)
+    if not (read_quoted_token(cursor, &token) if is_quoted[0] else read_token(cursor, &token)):
+        return CELLS_SLOW
+    return put_token(target.column, context.row, cursor, &token)
+
+
+cdef int learn_item_key(
+    void* self, Cursor* value, byte_ptr begin, byte_ptr end, int32_t* index
+) except -1 nogil:
+    """Makes the key of an item known."""
+    cdef RowContext* context = <RowContext*> self
+    # A key that only ever holds objects is no column of its own.
+    if context.flatten and peek(value) == c'{':
+        return CELLS_SLOW
+    with gil:
+        index[0] = (<ColumnBuilder> context.builder).keys.learn_item_key(value, context.schema, begin, end)
+    return CELLS_DONE
+
+
+cdef int learn_member_key(
+    void* self, Cursor* value, byte_ptr begin, byte_ptr end, int32_t* index
+) except -1 nogil:
+    """Makes the key of a member of a JSON object known."""
+    cdef RowContext* context = <RowContext*> self
+    if context.flatten and peek(value) == c'{':
+        return CELLS_SLOW
+    with gil:
+        index[0] = (<ColumnBuilder> context.builder).keys.learn_member_key(begin, end)
+    return CELLS_DONE
+
+
+cdef class ColumnBuilder:
+    """Collects the rows of pages as columns.
+
+    Args:
+        keys: Only these keys become columns, in this order, and the others' values stay unread; None for all.
+            Nested keys of a ``.wandb`` log may be dotted.
+        flatten: Nested values become columns with dotted names, instead of one column of JSON text.
+        expected_rows: How many rows will be added, where that is known: each column gets room for them at once. Not
+            for counts that somebody claims; these rows have to be in memory.
+    """
+
+    def __cinit__(self, *args, **kwargs):
+        self.start_chunk()
+
+    def __init__(self, keys=None, *, bint flatten=False, size_t expected_rows=0):
+        self.claim()
+        try:
+            self.flatten = flatten
+            self.expected_rows = expected_rows
+            self.selection = None if keys is None else ItemSelection(keys)
+            self.start_chunk()
+        finally:
+            self.busy = False
+
+    cdef int start_chunk(self) except -1:
+        """Begins with no rows, and with the columns that were asked for."""
+        cdef ColumnChunk chunk = ColumnChunk()
+        cdef ColumnKeys keys = ColumnKeys(chunk, self.selection, self.flatten)
+        self.chunk = chunk
+        self.keys = keys
+        return 0
+
+    cdef int claim(self) except -1:
+        """Has no other thread at these columns until the caller sets `busy` back.
+
+        Whatever makes a Python object may let another thread in, so that the caller does nothing of it before.
+        """
+        if self.busy:
+            raise RuntimeError("another thread is at work on these columns; give each thread a builder")
+        self.busy = True
+        return 0
+
+    @property
+    def row_count(self):
+        """How many rows there are in the chunk being built."""
+        return self.chunk.row_count
+
+    @property
+    def is_full(self):
+        """Whether the chunk should be taken before more is added."""
+        # Not while columns are being added.
+        self.claim()
+        self.busy = False
+        return self.chunk.is_full()
+
+    def take_chunk(self):
+        """Hand over what was built, and start anew.
+
+        Returns:
+            The rows so far, as a chunk.
+        """
+        cdef ColumnChunk chunk
+        self.claim()
+        try:
+            chunk = self.chunk
+            self.start_chunk()
+            with nogil:
+                chunk.complete()
+            return chunk
+        finally:
+            self.busy = False
+
+    def add_page(self, Page page not None, Py_ssize_t first=0, limit=None):
+        """Add rows of a page.
+
+        Args:
+            page: Any page.
+            first: Index of the first row to add.
+            limit: How many rows to add at most; None for all.
+
+        Returns:
+            The index of the first row that was not added; the page's length once all were.
+
+        Raises:
+            HistoryDecodeError: A row is malformed, or the page ends early; all rows before have been added.
+            RuntimeError: Another thread is adding a page to this builder.
+        """
+        cdef Py_ssize_t row = max(first, 0)
+        cdef Py_ssize_t stop = sys.maxsize if limit is None else min(row + limit, sys.maxsize)
+        cdef Py_ssize_t page_end
+        cdef Py_ssize_t end
+        cdef Py_ssize_t ahead
+        cdef list readers = [None] * len((<ArrowPage> page).sources) if isinstance(page, ArrowPage) else None
+        self.claim()
+        # How much further on a row is in the page than in the chunk.
+        ahead = row - self.chunk.row_count
+        try:
+            if row == 0 and not page.is_indexed:
+                whole_pages, _ = self.add_found_pages((page,), stop)
+                row = self.chunk.row_count + ahead
+                if whole_pages:
+                    return row
+            page.index()
+            page_end = <Py_ssize_t> page.spans.size()
+            end = min(page_end, stop)
+            while row < end:
+                if readers is None:
+                    row = self.add_plain_rows(page, row, end)
+                else:
+                    row = add_arrow_rows(<ArrowPage> page, readers, self.chunk, self.selection, self.flatten, row, end)
+                if row < end:
+                    add_object_row(self.chunk, self.selection, self.flatten, page.decode_whole_row(row))
+                    row += 1
+        except HistoryError as error:
+            error.add_location(row=self.chunk.row_count + ahead)
+            raise
+        else:
+            if row == page_end:
+                page.raise_if_faulty()
+            return row
+        finally:
+            self.busy = False
+
+    def add_whole_pages(self, pages):
+        """Add the first ones of some pages in one go: those of protobuf, up to a row that needs care.
+
+        The GIL is not asked for between pages, so that threads which build different ones don't wait for each other.
+
+        Args:
+            pages: Any pages; lists of dict rows are not added.
+
+        Returns:
+            How many of them were added, and how many rows of the next one. That one is for `add_page`, unless the
+            chunk is full.
+
+        Raises:
+            HistoryDecodeError: A row is malformed; all rows before have been added.
+            RuntimeError: Another thread is adding a page to this builder.
+        """
+        self.claim()
+        try:
+            # In a tuple, from which nobody can take a page meanwhile: its bytes would go with it.
+            return self.add_found_pages(tuple(pages), sys.maxsize)
+        finally:
+            self.busy = False
+
+    def add_rows(self, rows):
+        """Add rows that are dicts already.
+
+        Args:
+            rows: An iterable of dicts.
+        """
+        self.claim()
+        try:
+            for row in rows:
+                add_object_row(self.chunk, self.selection, self.flatten, row)
+        finally:
+            self.busy = False
+
+    cdef Py_ssize_t add_plain_rows(self, Page page, Py_ssize_t first, Py_ssize_t end) except -1:
+        """Adds rows from `first` up to `end`, and returns the first one that needs care, or `end`."""
+        cdef Cursor cursor
+        cdef RowContext context
+        cdef CellRow cells
+        cdef Py_ssize_t index = first
+        cdef size_t row = self.chunk.row_count
+        cdef size_t row_limit = max(row + (end - first), self.expected_rows)
+        cdef ItemSchema schema = RECORD_ITEM if isinstance(page, LogPage) else PARQUET_ITEM
+        # Nothing is written to the builder and the chunk from row to row that has not changed: objects of two threads
+        # may share a cache line, and each write of one would cost the other a look into memory.
+        try:
+            if isinstance(page, JsonPage):
+                with nogil:
+                    self.open_members(&context, &cells)
+                    while index < end and not page.spans[index].has_surrogates:
+                        page.open_row(index, &cursor)
+                        if not self.add_json_row(
+                            &cursor, page.spans[index].is_quoted, &context, &cells, row, row_limit
+                        ):
+                            break
+                        index += 1
+                        row += 1
+            else:
+                with nogil:
+                    self.add_item_rows(page, page.spans.data() + first, end - first, schema, &row, row_limit)
+        finally:
+            index = first + <Py_ssize_t> (row - self.chunk.row_count)
+            self.chunk.row_count = row
+        if index < end:
+            self.chunk.clear_row(row)
+        return index
+
+    cdef tuple add_found_pages(self, tuple pages, size_t limit):
+        """Adds rows of pages as they are found, `limit` of them at most, up to a page that isn't one to find rows in.
+
+        Returns how many pages are whole in the chunk, and how many rows of the next one are: the row behind them needs
+        care, or is beyond the limit, or a fault is there instead of it; or the chunk is full.
+        """
+        cdef vector[Cursor] rests
+        cdef size_t row = self.chunk.row_count
+        cdef size_t begin = row
+        cdef size_t stop = row + limit
+        cdef size_t index = 0
+        for page in pages:
+            if not isinstance(page, ProtobufPage) or (<ProtobufPage> page).is_indexed:
+                break
+            rests.emplace_back()
+            (<ProtobufPage> page).open_all(&rests.back())
+        try:
+            with nogil:
+                while (
+                    index < rests.size() and not self.chunk.is_full()
+                    and self.find_and_add_rows(&rests[index], &row, stop)
+                ):
+                    index += 1
+                    begin = row
+        except HistoryError as error:
+            error.add_location(page=pages[index].label, row=row - begin)
+            raise
+        finally:
+            self.chunk.row_count = row
+        return index, row - begin
+
+    cdef void open_items(self, RowContext* context, CellRow* cells, ItemSchema schema) noexcept nogil:
+        """Points at what rows of items need."""
+        self.open_cells(context, cells, &self.keys.items)
+        context.schema = schema
+        cells.calls.put_value = put_item_value
+        cells.calls.learn_key = learn_item_key
+
+    cdef void open_members(self, RowContext* context, CellRow* cells) noexcept nogil:
+        """Points at what rows that are JSON objects need."""
+        self.open_cells(context, cells, &self.keys.members)
+        cells.calls.put_value = put_member_value
+        cells.calls.learn_key = learn_member_key
+
+    cdef void open_cells(self, RowContext* context, CellRow* cells, KnownKeys* keys) noexcept nogil:
+        """Points at what rows of either kind need."""
+        context.builder = <PyObject*> self
+        context.table = &keys.table
+        context.nested = &self.nested
+        context.unquoted = &self.unquoted
+        context.flatten = self.flatten
+        cells.table = &keys.table
+        cells.row_template = &keys.row_template
+        cells.calls.self = context
+
+    cdef int find_and_add_rows(self, Cursor* rest, size_t* row_count, size_t stop) except -1 nogil:
+        """Adds rows of a page from where its cursor is, until the chunk has `stop`; `row_count` counts along.
+
+        Returns whether these are all that is left of the page; -1 is for exceptions alone.
+        """
+        cdef RowSpan span
+        cdef Cursor cursor
+        cdef RowContext context
+        cdef CellRow cells
+        cdef size_t row = row_count[0]
+        self.open_items(&context, &cells, PARQUET_ITEM)
+        # Each row is read as soon as it is found: then where the next one begins is in the cache.
+        while row < stop and find_row(rest, &span):
+            open_cursor_within(&cursor, rest.start, span.begin, span.end)
+            if not self.add_item_row(&cursor, &context, &cells, row, max(row + UNCOUNTED_ROWS, self.expected_rows)):
+                self.chunk.clear_row(row)
+                return False
+            row += 1
+            row_count[0] = row
+        return rest.pos == rest.end and not rest.fault
+
+    cdef int add_item_rows(
+        self, Page page, const RowSpan* spans, size_t count, ItemSchema schema, size_t* row, size_t row_limit
+    ) except -1 nogil:
+        """Adds rows that are messages of items up to the first slow one, and moves `row` on."""
+        cdef Cursor cursor
+        cdef RowContext context
+        cdef CellRow cells
+        cdef size_t index = 0
+        self.open_items(&context, &cells, schema)
+        while index < count and not spans[index].has_surrogates:
+            page.open_span(spans[index], &cursor)
+            if not self.add_item_row(&cursor, &context, &cells, row[0], row_limit):
+                break
+            index += 1
+            row[0] += 1
+        return 0
+
+    cdef int add_json_row(
+        self, Cursor* cursor, bint is_quoted, RowContext* context, CellRow* cells, size_t row, size_t row_limit
+    ) except -1 nogil:
+        """Adds a row that is JSON text, quoted or not; 0 where it is slow."""
+        skip_space(cursor)
+        if peek(cursor) != c'{':
+            return CELLS_SLOW
+        self.chunk.make_room(row, row_limit)
+        context.row = cells.row = row
+        if add_json_cells(cursor, is_quoted, cells[0]) != CELLS_DONE:
+            return CELLS_SLOW
+        skip_space(cursor)
+        return cursor.pos == cursor.end
+
+    cdef int add_item_row(
+        self, Cursor* cursor, RowContext* context, CellRow* cells, size_t row, size_t row_limit
+    ) except -1 nogil:
+        """Adds a row that is a message of items; 0 where it is slow."""
+        if self.nested.size():
+            self.nested.clear()
+        self.chunk.make_room(row, row_limit)
+        context.row = cells.row = row
+        if add_item_cells(cursor, context.schema, cells[0]) != CELLS_DONE:
+            return CELLS_SLOW
+        return put_nested(self.chunk.columns, self.keys.paths, self.nested, row) if self.nested.size() else CELLS_DONE

@@ -1,0 +1,315 @@
+"""Cells: a column's values as they were read, before the whole scan has decided what the column's type is.
+
+A cell is a tag and 64 bits. Numbers are in the bits; text is in the column's own buffer, and the bits say where. What
+was seen in a column is kept in its facts, from which the type follows, the same whatever the order and the pages.
+"""
+
+from libc.stddef cimport size_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.string cimport memcpy
+from libcpp.vector cimport vector
+
+from histscan._core.memory.pooled_vectors cimport CellBits, PooledVector
+from histscan._core.bytes.cursor cimport (
+    COLUMN_TEXT_TOO_LONG, Cursor, byte_ptr, find_invalid_utf8, has_text, open_cursor, peek,
+)
+from histscan._core.bytes.faults cimport raise_fault_at
+from histscan._core.json.json_skip cimport skip_value
+from histscan._core.json.json_string cimport code_unit_at, unescape_string
+from histscan._core.json.json_text cimport (
+    TOKEN_ARRAY, TOKEN_BIG_INTEGER, TOKEN_FALSE, TOKEN_FLOAT64, TOKEN_INT64, TOKEN_NULL, TOKEN_STRING, TOKEN_TRUE,
+    PlainKind, Token, read_token, read_whole_token, skip_space,
+)
+
+cdef enum:
+    TEXT_CAPACITY = 0x7FFFFFFF      # of a column in a chunk: Arrow's offsets are 32 bits wide, with a sign
+
+cdef extern from "columns/column.hpp" namespace "histscan" nogil:
+    cdef enum CellTag:
+        CELL_NULL       # null, or the row has no such key
+        CELL_FALSE
+        CELL_TRUE
+        CELL_INT64      # the bits are an int64
+        CELL_UINT64     # the bits are a uint64 beyond int64
+        CELL_FLOAT64    # the bits are a double's
+        CELL_TEXT       # the bits are where the text is: UTF-8, escapes resolved
+        CELL_JSON       # the same, for JSON text: containers, integers beyond uint64, strings that are not UTF-8
+
+    cdef enum ColumnFact:
+        FACT_BOOL
+        FACT_INT64              # an integer that a double holds exactly
+        FACT_WIDE_INT64         # one that it doesn't
+        FACT_UINT64             # an integer beyond int64
+        FACT_NEGATIVE           # a negative integer
+        FACT_FLOAT64
+        FACT_TEXT
+        FACT_NUMBER_TEXT        # "NaN", "Infinity" or "-Infinity" in quotes
+        FACT_LIST               # a list of numbers and nulls, perhaps empty
+        FACT_LIST_INT64         # of them, lists with an integer that a double holds exactly
+        FACT_LIST_WIDE_INT64    # with one that it doesn't
+        FACT_LIST_FLOAT64       # with a float
+        FACT_JSON               # anything else
+
+    cdef cppclass Column:
+        PooledVector[uint8_t] tags  # a CellTag for each row; rows behind its end are null
+        CellBits bits               # of each row; those of a null cell mean nothing
+        vector[uint8_t] text        # what CELL_TEXT and CELL_JSON refer to
+        vector[uint8_t] validity    # once the chunk is complete: a bit for each row, if any is null
+        size_t null_count           # once the chunk is complete
+        uint32_t facts              # of ColumnFact
+
+    # The columns of a chunk. They stay where they are when more are added.
+    cdef cppclass Columns:
+        Column& operator[](size_t)
+        size_t size()
+        void resize(size_t) except +
+
+    void grow_column(Column& column, size_t row_count) except +
+    size_t fill_validity(const uint8_t* tags, size_t count, vector[uint8_t]& validity) except +
+    void complete_column(Column& column, size_t row_count) except +
+    void note_plain_number(uint8_t& tag, uint32_t& facts, PlainKind kind, uint64_t bits)
+
+
+cdef inline uint64_t text_bits(size_t offset, size_t length) noexcept nogil:
+    """Where a cell's text is. Both fit in 32 bits: `check_text` sees to that."""
+    return <uint64_t> offset << 32 | <uint64_t> length
+
+
+cdef inline int check_text(const Column* column, size_t more) except -1 nogil:
+    """Raises if the column's text and `more` bytes are more than a chunk can have, which takes a page of that size."""
+    if more > TEXT_CAPACITY or column.text.size() > TEXT_CAPACITY - more:
+        with gil:
+            raise_fault_at(COLUMN_TEXT_TOO_LONG, -1)
+    return 0
+
+
+cdef inline bint fits_double(int64_t value) noexcept nogil:
+    """Whether a double holds the integer exactly."""
+    if -0x20000000000000LL <= value <= 0x20000000000000LL:
+        return True
+    # Above, doubles are the multiples of ever larger powers of two; the conversion back must not overflow.
+    return -9223372036854775296.0 <= <double> value <= 9223372036854774784.0 and <int64_t> <double> value == value
+
+
+cdef inline bint read_uint64(byte_ptr begin, byte_ptr end, uint64_t* value) noexcept nogil:
+    """The value of an integer token beyond int64, if it is within uint64."""
+    cdef uint64_t result = 0
+    cdef uint64_t digit
+    cdef byte_ptr pos = begin
+    if end - begin > 20 or begin[0] == c'-':
+        return False
+    while pos < end:
+        digit = pos[0] - c'0'
+        if result > (0xFFFFFFFFFFFFFFFFULL - digit) // 10:
+            return False
+        result = result * 10 + digit
+        pos += 1
+    value[0] = result
+    return True
+
+
+cdef inline bint is_number_text(byte_ptr begin, byte_ptr end) noexcept nogil:
+    """Whether a string's text is how NaN and the infinities are spelt where JSON may not have them bare."""
+    cdef Cursor text
+    open_cursor(&text, begin, end - begin)
+    if end - begin == 3:
+        return has_text(&text, <byte_ptr> <const char*> "NaN", 3)
+    if end - begin == 8:
+        return has_text(&text, <byte_ptr> <const char*> "Infinity", 8)
+    return end - begin == 9 and has_text(&text, <byte_ptr> <const char*> "-Infinity", 9)
+
+
+cdef inline bint is_sound_text(byte_ptr begin, byte_ptr end) noexcept nogil:
+    """Whether JSON text that was skipped is UTF-8 with valid escapes, none of them a surrogate."""
+    cdef byte_ptr pos = begin
+    cdef int unit
+    if find_invalid_utf8(begin, end) != end:
+        return False
+    while pos < end:
+        if pos[0] != c'\\':
+            pos += 1
+            continue
+        if end - pos < 2:
+            return False
+        if pos[1] == c'u':
+            unit = code_unit_at(pos, end)
+            if unit < 0 or 0xD800 <= unit <= 0xDFFF:
+                return False
+            pos += 6
+        elif (
+            pos[1] == c'"' or pos[1] == c'\\' or pos[1] == c'/' or pos[1] == c'b' or pos[1] == c'f' or pos[1] == c'n'
+            or pos[1] == c'r' or pos[1] == c't'
+        ):
+            pos += 2
+        else:
+            return False
+    return True
+
+
+cdef inline bint is_sound_value(Cursor* value) noexcept nogil:
+    """Whether the text is one JSON value whose strings are UTF-8 without surrogates."""
+    skip_space(value)
+    if not skip_value(value):
+        return False
+    skip_space(value)
+    return value.pos == value.end and is_sound_text(value.start, value.end)
+
+
+cdef inline uint32_t list_facts(byte_ptr begin, byte_ptr end) noexcept nogil:
+    """What is in a list whose text is well-formed."""
+    cdef Cursor items
+    cdef Token token
+    cdef uint32_t facts = FACT_LIST
+    open_cursor(&items, begin, end - begin)
+    items.pos += 1
+    skip_space(&items)
+    if peek(&items) == c']':
+        return facts
+    while True:
+        if not read_token(&items, &token):
+            return FACT_JSON
+        if token.kind == TOKEN_INT64:
+            facts |= FACT_LIST_INT64 if fits_double(token.integer) else FACT_LIST_WIDE_INT64
+        elif token.kind == TOKEN_FLOAT64:
+            facts |= FACT_LIST_FLOAT64
+        elif token.kind != TOKEN_NULL:
+            return FACT_JSON
+        skip_space(&items)
+        if peek(&items) != c',':
+            return facts
+        items.pos += 1
+        skip_space(&items)
+
+
+cdef inline int reach_row(Column* column, size_t row, size_t row_limit) except -1 nogil:
+    """Makes room for a cell; `row_limit` is how many rows the chunk will have at least."""
+    if column.tags.size() <= row:
+        grow_column(column[0], row_limit)
+    return 0
+
+
+cdef inline int put_text(Column* column, size_t row, CellTag tag, byte_ptr begin, byte_ptr end) except -1 nogil:
+    """Copies text into the column and makes a cell of it."""
+    cdef size_t offset = column.text.size()
+    check_text(column, end - begin)
+    column.text.insert(column.text.end(), begin, end)
+    column.bits[row] = text_bits(offset, end - begin)
+    column.tags[row] = tag
+    return 0
+
+
+cdef inline void put_double(Column* column, size_t row, double number) noexcept nogil:
+    """Makes a cell of a float; here as in the next ones, the row is one that the column has reached."""
+    memcpy(&column.bits[row], &number, sizeof(double))
+    column.tags[row] = CELL_FLOAT64
+    column.facts |= FACT_FLOAT64
+
+
+cdef inline void put_int64(Column* column, size_t row, int64_t number) noexcept nogil:
+    """Makes a cell of an integer."""
+    column.bits[row] = <uint64_t> number
+    column.tags[row] = CELL_INT64
+    column.facts |= FACT_INT64 if fits_double(number) else FACT_WIDE_INT64
+    if number < 0:
+        column.facts |= FACT_NEGATIVE
+
+
+cdef inline void put_uint64(Column* column, size_t row, uint64_t number) noexcept nogil:
+    """Makes a cell of an integer beyond int64."""
+    column.bits[row] = number
+    column.tags[row] = CELL_UINT64
+    column.facts |= FACT_UINT64
+
+
+cdef inline void put_bool(Column* column, size_t row, bint value) noexcept nogil:
+    """Makes a cell of a bool."""
+    column.tags[row] = CELL_TRUE if value else CELL_FALSE
+    column.facts |= FACT_BOOL
+
+
+cdef inline int put_utf8(Column* column, size_t row, byte_ptr begin, byte_ptr end) except -1 nogil:
+    """Makes a cell of text that is valid UTF-8, and has no escapes."""
+    put_text(column, row, CELL_TEXT, begin, end)
+    column.facts |= FACT_NUMBER_TEXT if is_number_text(begin, end) else FACT_TEXT
+    return 0
+
+
+cdef inline int put_string(Column* column, size_t row, const Token* token) except -1 nogil:
+    """Makes a cell of a string token; 0 where it is not UTF-8, or has an invalid escape."""
+    cdef Cursor text
+    cdef bint has_surrogates = False
+    cdef size_t offset
+    cdef uint8_t* text_end
+    if not token.has_escapes:
+        if not token.is_ascii and find_invalid_utf8(token.begin, token.end) != token.end:
+            return 0
+        put_utf8(column, row, token.begin, token.end)
+        return 1
+    if find_invalid_utf8(token.begin, token.end) != token.end:
+        return 0
+    offset = column.text.size()
+    check_text(column, token.end - token.begin + 1)
+    column.text.resize(offset + <size_t> (token.end - token.begin) + 1)
+    open_cursor(&text, token.begin, token.end - token.begin + 1)
+    text_end = unescape_string(&text, column.text.data() + offset, &has_surrogates)
+    if text_end == NULL or has_surrogates:
+        column.text.resize(offset)
+        return 0
+    column.text.resize(text_end - column.text.data())
+    column.bits[row] = text_bits(offset, column.text.size() - offset)
+    column.tags[row] = CELL_TEXT
+    column.facts |= FACT_NUMBER_TEXT if is_number_text(
+        column.text.data() + offset, column.text.data() + column.text.size()
+    ) else FACT_TEXT
+    return 1
+
+
+cdef inline int put_container(Column* column, size_t row, Cursor* cursor, bint is_list) except -1 nogil:
+    """Takes a container and makes a cell of its text; 0 where it is malformed."""
+    cdef byte_ptr begin = cursor.pos
+    if not skip_value(cursor) or not is_sound_text(begin, cursor.pos):
+        return 0
+    put_text(column, row, CELL_JSON, begin, cursor.pos)
+    column.facts |= list_facts(begin, cursor.pos) if is_list else FACT_JSON
+    return 1
+
+
+cdef inline int put_token(Column* column, size_t row, Cursor* cursor, const Token* token) except -1 nogil:
+    """Makes a cell of a token just read, in a row that the column has reached.
+
+    Of a container, takes the rest. Returns 1, or 0 where the value is malformed or legal but rare: then the row takes
+    the slow path.
+    """
+    cdef uint64_t number
+    if token.kind == TOKEN_FLOAT64:
+        put_double(column, row, token.number)
+    elif token.kind == TOKEN_INT64:
+        put_int64(column, row, token.integer)
+    elif token.kind == TOKEN_STRING:
+        return put_string(column, row, token)
+    elif token.kind == TOKEN_NULL:
+        column.tags[row] = CELL_NULL
+    elif token.kind == TOKEN_TRUE or token.kind == TOKEN_FALSE:
+        put_bool(column, row, token.kind == TOKEN_TRUE)
+    elif token.kind == TOKEN_BIG_INTEGER:
+        if read_uint64(token.begin, token.end, &number):
+            put_uint64(column, row, number)
+        else:
+            put_text(column, row, CELL_JSON, token.begin, token.end)
+            column.facts |= FACT_JSON
+    else:
+        return put_container(column, row, cursor, token.kind == TOKEN_ARRAY)
+    return 1
+
+
+cdef inline int put_document(Column* column, size_t row, Cursor* cursor) except -1 nogil:
+    """Takes a JSON value that is all of the cursor's text, and makes a cell of it, in a row that the column has.
+
+    Returns 1, or 0 where the value is malformed or legal but rare: then the row takes the slow path.
+    """
+    cdef Token token
+    skip_space(cursor)
+    if not read_whole_token(cursor, &token) or put_token(column, row, cursor, &token) != 1:
+        return 0
+    skip_space(cursor)
+    return cursor.pos == cursor.end

@@ -1,0 +1,125 @@
+"""Columns of some consecutive rows, and the cells of values that are Python objects already."""
+
+import json
+
+from libc.stddef cimport size_t
+from libc.stdint cimport int32_t
+
+from histscan._core.memory.buffer_pool cimport shared_pool, use_pool
+from histscan._core.columns.column_cells cimport (
+    CELL_JSON, CELL_NULL, FACT_JSON, Column, complete_column, grow_column, list_facts, put_bool, put_double, put_int64,
+    put_text, put_uint64, put_utf8, reach_row,
+)
+from histscan._core.bytes.cursor cimport JSON_TOO_DEEP, byte_ptr
+from histscan._core.bytes.faults cimport raise_fault_at
+
+use_pool(shared_pool())
+
+
+cdef enum:
+    # A chunk is ended when the text of one of its columns has grown to this: Arrow's offsets are 32 bits wide.
+    TEXT_LIMIT = 1 << 29
+
+
+cdef class ColumnChunk:
+    """Columns of some consecutive rows of a scan."""
+
+    def __cinit__(self):
+        self.names = []
+        self.index_of = {}
+
+    def __len__(self):
+        return self.row_count
+
+    def facts(self):
+        """What was seen in each column.
+
+        Returns:
+            A bit set of `ColumnFact` for each of ``names``; see ``histscan._core.columns.column_types``.
+        """
+        return [self.columns[index].facts for index in range(len(self.names))]
+
+    cdef int clear_row(self, size_t row) noexcept nogil:
+        """Takes back the cells of a row that was not finished."""
+        cdef size_t index
+        for index in range(self.columns.size()):
+            if row < self.columns[index].tags.size():
+                self.columns[index].tags[row] = CELL_NULL
+        return 0
+
+    cdef bint is_full(self) noexcept nogil:
+        """Whether a column has so much text that the chunk should end."""
+        cdef size_t index
+        for index in range(self.columns.size()):
+            if self.columns[index].text.size() >= TEXT_LIMIT:
+                return True
+        return False
+
+    cdef int complete(self) except -1 nogil:
+        """Gives every column a cell for each row, and says which are null; none may be added afterwards."""
+        cdef size_t index
+        for index in range(self.columns.size()):
+            complete_column(self.columns[index], <size_t> self.row_count)
+        return 0
+
+    cdef int use_up(self) except -1:
+        """Says that the columns' buffers are about to be handed over, which can be done once."""
+        if self.is_used_up:
+            raise RuntimeError("the columns of this chunk were handed over before")
+        self.is_used_up = True
+        return 0
+
+    cdef int make_room(self, size_t row, size_t row_limit) except -1 nogil:
+        """Gives every column a cell for a row; `row_limit` is how many rows there will be at least."""
+        cdef size_t index
+        if row >= self.room:
+            for index in range(self.columns.size()):
+                grow_column(self.columns[index], row_limit)
+            self.room = row_limit
+        return 0
+
+    cdef int32_t column_named(self, str name) except -2:
+        """The index of a column, which is made if there is none of the name."""
+        cdef int32_t index
+        cdef object known = self.index_of.get(name)
+        if known is not None:
+            return known
+        index = <int32_t> self.columns.size()
+        self.columns.resize(index + 1)
+        grow_column(self.columns[index], self.room)
+        self.names.append(name)
+        self.index_of[name] = index
+        return index
+
+    cdef int put_object(self, str name, object value, size_t row) except -1:
+        """Makes one cell of a Python value."""
+        cdef Column* column = &self.columns[self.column_named(name)]
+        cdef bytes text
+        reach_row(column, row, row + 1)
+        if value is None:
+            column.tags[row] = CELL_NULL
+        elif type(value) is bool:
+            put_bool(column, row, value)
+        elif type(value) is float:
+            put_double(column, row, value)
+        elif type(value) is int and -0x8000000000000000 <= value <= 0x7FFFFFFFFFFFFFFF:
+            put_int64(column, row, value)
+        elif type(value) is int and 0 < value <= 0xFFFFFFFFFFFFFFFF:
+            put_uint64(column, row, value)
+        else:
+            try:
+                text = value.encode() if type(value) is str else None
+            except UnicodeEncodeError:
+                text = None
+            if text is not None:
+                put_utf8(column, row, <byte_ptr> <char*> text, <byte_ptr> <char*> text + len(text))
+            else:
+                try:
+                    text = json.dumps(value).encode()
+                except RecursionError:
+                    raise_fault_at(JSON_TOO_DEEP, 0)
+                put_text(column, row, CELL_JSON, <byte_ptr> <char*> text, <byte_ptr> <char*> text + len(text))
+                column.facts |= FACT_JSON if type(value) is not list else list_facts(
+                    <byte_ptr> <char*> text, <byte_ptr> <char*> text + len(text)
+                )
+        return 0

@@ -1,0 +1,221 @@
+"""From cells to the buffers of Arrow arrays, without the GIL.
+
+Buffers that already are what Arrow wants are moved, not copied: numbers always, and text where no cell was written
+twice.
+"""
+
+from libc.stddef cimport size_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
+from libc.string cimport memcpy
+from libcpp.memory cimport unique_ptr
+from libcpp.vector cimport vector
+
+from histscan._core.arrow.arrow_abi cimport ArrayBuffers
+from histscan._core.memory.buffer_pool cimport shared_pool, use_pool
+from histscan._core.memory.pooled_vectors cimport PooledVector
+from histscan._core.columns.column_cells cimport (
+    CELL_FALSE, CELL_FLOAT64, CELL_INT64, CELL_JSON, CELL_NULL, CELL_TEXT, CELL_TRUE, CELL_UINT64, FACT_INT64,
+    FACT_NUMBER_TEXT, FACT_WIDE_INT64, Column, fill_validity,
+)
+from histscan._core.bytes.cursor cimport Cursor, byte_ptr, open_cursor, peek
+from histscan._core.json.json_text cimport (
+    TOKEN_FLOAT64, TOKEN_INT64, TOKEN_NULL, Token, infinity, not_a_number, read_token, skip_space,
+)
+from histscan._core.json.json_write cimport write_double, write_int64, write_literal, write_string, write_uint64
+
+use_pool(shared_pool())
+
+cdef extern from "<utility>" namespace "std" nogil:
+    unique_ptr[ArrayBuffers] move(unique_ptr[ArrayBuffers])
+
+
+cdef inline size_t text_offset(uint64_t bits) noexcept nogil:
+    return bits >> 32
+
+
+cdef inline size_t text_length(uint64_t bits) noexcept nogil:
+    return bits & 0xFFFFFFFFULL
+
+
+cdef inline double double_of(uint64_t bits) noexcept nogil:
+    cdef double number
+    memcpy(&number, &bits, sizeof(double))
+    return number
+
+
+cdef inline uint64_t bits_of(double number) noexcept nogil:
+    cdef uint64_t bits
+    memcpy(&bits, &number, sizeof(double))
+    return bits
+
+
+cdef int fill_nulls(size_t row_count, char format, ArrayBuffers* out) except -1 nogil:
+    """Makes an array of nulls, for a column that its chunk has not."""
+    out.format = format
+    out.length = <int64_t> row_count
+    out.null_count = <int64_t> row_count
+    if format == c'n':
+        return 0
+    out.validity.assign((row_count + 7) // 8, 0)
+    if format == c'b':
+        out.bits.assign((row_count + 7) // 8, 0)
+    elif format == c'u' or format == c'+':
+        out.offsets.assign(row_count + 1, 0)
+    else:
+        out.values.assign(row_count, 0)
+    if format == c'+':
+        out.items = move(unique_ptr[ArrayBuffers](new ArrayBuffers()))
+    return 0
+
+
+cdef int fill_floats(Column* column, size_t row_count, ArrayBuffers* out) except -1 nogil:
+    """Moves the numbers out, those that are integers made floats on the way, and those in quotes read."""
+    cdef size_t row
+    cdef uint8_t tag
+    cdef byte_ptr text
+    # Most columns have nothing else than floats.
+    if not column.facts & (FACT_INT64 | FACT_WIDE_INT64 | FACT_NUMBER_TEXT):
+        row_count = 0
+    for row in range(row_count):
+        tag = column.tags[row]
+        if tag == CELL_INT64:
+            column.bits[row] = bits_of(<double> <int64_t> column.bits[row])
+        elif tag == CELL_TEXT:
+            text = column.text.data() + text_offset(column.bits[row])
+            if text[0] == c'N':
+                column.bits[row] = bits_of(not_a_number())
+            else:
+                column.bits[row] = bits_of(-infinity() if text[0] == c'-' else infinity())
+    out.values.swap(column.bits)
+    return 0
+
+
+cdef int fill_bools(Column* column, size_t row_count, ArrayBuffers* out) except -1 nogil:
+    cdef size_t row
+    out.bits.assign((row_count + 7) // 8, 0)
+    for row in range(row_count):
+        out.bits[row >> 3] |= (column.tags[row] == CELL_TRUE) << (row & 7)
+    return 0
+
+
+cdef int fill_text(Column* column, size_t row_count, ArrayBuffers* out) except -1 nogil:
+    """Moves the text out if the cells refer to it from end to end, and copies it together if not."""
+    cdef size_t row
+    cdef size_t end = 0
+    cdef bint is_whole = True
+    out.offsets.resize(row_count + 1)
+    for row in range(row_count):
+        out.offsets[row] = <int32_t> end
+        if column.tags[row] != CELL_NULL:
+            is_whole &= text_offset(column.bits[row]) == end
+            end += text_length(column.bits[row])
+    out.offsets[row_count] = <int32_t> end
+    if is_whole:
+        column.text.resize(end)
+        out.text.swap(column.text)
+        return 0
+    out.text.resize(end)
+    for row in range(row_count):
+        if column.tags[row] != CELL_NULL and text_length(column.bits[row]):
+            memcpy(
+                out.text.data() + out.offsets[row], column.text.data() + text_offset(column.bits[row]),
+                text_length(column.bits[row]),
+            )
+    return 0
+
+
+cdef int write_cell(Column* column, size_t row, vector[uint8_t]& out) except -1 nogil:
+    """Writes a cell's value as JSON text; one that came as such, as it came."""
+    cdef uint64_t bits = column.bits[row]
+    cdef uint8_t tag = column.tags[row]
+    cdef const uint8_t* text
+    if tag == CELL_INT64:
+        write_int64(<int64_t> bits, out)
+    elif tag == CELL_UINT64:
+        write_uint64(bits, out)
+    elif tag == CELL_FLOAT64:
+        write_double(double_of(bits), out)
+    elif tag == CELL_TRUE or tag == CELL_FALSE:
+        write_literal("true" if tag == CELL_TRUE else "false", out)
+    elif tag == CELL_TEXT:
+        write_string(column.text.data() + text_offset(bits), text_length(bits), out)
+    elif tag == CELL_JSON:
+        text = column.text.data() + text_offset(bits)
+        out.insert(out.end(), text, text + text_length(bits))
+    return 0
+
+
+cdef int fill_json(Column* column, size_t row_count, ArrayBuffers* out) except -1 nogil:
+    """Writes every value as JSON text."""
+    cdef size_t row
+    out.offsets.resize(row_count + 1)
+    for row in range(row_count):
+        out.offsets[row] = <int32_t> out.text.size()
+        if column.tags[row] != CELL_NULL:
+            write_cell(column, row, out.text)
+    out.offsets[row_count] = <int32_t> out.text.size()
+    return 0
+
+
+cdef int fill_lists(Column* column, size_t row_count, char item_format, ArrayBuffers* out) except -1 nogil:
+    """Reads the lists' text, which is well-formed and of numbers and nulls, into the buffers of their items."""
+    cdef unique_ptr[ArrayBuffers] owned = unique_ptr[ArrayBuffers](new ArrayBuffers())
+    cdef ArrayBuffers* items = owned.get()
+    cdef PooledVector[uint8_t] tags
+    cdef Cursor text
+    cdef Token token
+    cdef uint64_t bits
+    cdef size_t row
+    items.format = item_format
+    out.offsets.resize(row_count + 1)
+    for row in range(row_count):
+        out.offsets[row] = <int32_t> items.values.size()
+        if column.tags[row] == CELL_NULL:
+            continue
+        open_cursor(&text, column.text.data() + text_offset(column.bits[row]), text_length(column.bits[row]))
+        text.pos += 1
+        skip_space(&text)
+        while peek(&text) != c']' and read_token(&text, &token):
+            bits = 0
+            if token.kind == TOKEN_FLOAT64:
+                bits = bits_of(token.number)
+            elif token.kind == TOKEN_INT64:
+                bits = bits_of(<double> token.integer) if item_format == c'g' else <uint64_t> token.integer
+            items.values.push_back(bits)
+            tags.push_back(CELL_NULL if token.kind == TOKEN_NULL else CELL_INT64)
+            skip_space(&text)
+            if peek(&text) == c',':
+                text.pos += 1
+                skip_space(&text)
+    out.offsets[row_count] = <int32_t> items.values.size()
+    items.length = <int64_t> tags.size()
+    items.null_count = <int64_t> fill_validity(tags.data(), tags.size(), items.validity)
+    out.items = move(owned)
+    return 0
+
+
+cdef int fill_buffers(
+    Column* column, size_t row_count, char format, char item_format, ArrayBuffers* out
+) except -1 nogil:
+    """Makes the array of a column's cells, which are used up.
+
+    `format` is the first character of Arrow's format string, or `j` for JSON text; `item_format` is that of a list's
+    items. The format has to be one that `column_types.column_format` gives for the column's facts, or for more.
+    """
+    out.format = c'u' if format == c'j' else format
+    out.length = <int64_t> row_count
+    out.null_count = <int64_t> column.null_count
+    out.validity.swap(column.validity)
+    if format == c'g':
+        fill_floats(column, row_count, out)
+    elif format == c'l' or format == c'L':
+        out.values.swap(column.bits)
+    elif format == c'b':
+        fill_bools(column, row_count, out)
+    elif format == c'u':
+        fill_text(column, row_count, out)
+    elif format == c'j':
+        fill_json(column, row_count, out)
+    elif format == c'+':
+        fill_lists(column, row_count, item_format, out)
+    return 0

@@ -1,0 +1,142 @@
+"""What becomes of each key of a scan, decided when the key is seen first."""
+
+import json
+
+from libc.stdint cimport int32_t
+from libcpp.string cimport string
+
+from histscan._core.columns.column_chunk cimport ColumnChunk
+from histscan._core.bytes.cursor cimport Cursor, byte_ptr
+from histscan._core.wire.item_format cimport PARQUET_ITEM, RECORD_ITEM, ItemSchema, add_item_key
+from histscan._core.keys.item_selection cimport ItemSelection
+from histscan._core.keys.key_table cimport (
+    TARGET_COLUMN, TARGET_OBJECT, TARGET_PATH, TARGET_SHARED, TARGET_UNREAD, UNKNOWN_KEY, KeyTarget, prefix_of,
+)
+from histscan._core.rows.message_rows cimport MessageRowDecoder
+from histscan._core.columns.nested_items cimport NestedPath
+
+
+cdef KeyTarget shared_target() noexcept nogil:
+    """The target of a key whose rows are slow."""
+    cdef KeyTarget target
+    target.column = NULL
+    target.kind = TARGET_SHARED
+    target.path = -1
+    return target
+
+
+cdef class ColumnKeys:
+    """The keys of one chunk's rows. Made by a `ColumnBuilder`, for each chunk anew."""
+
+    def __cinit__(self, ColumnChunk chunk not None, ItemSelection selection, bint flatten):
+        self.chunk = chunk
+        self.selection = selection
+        self.flatten = flatten
+        self.record_keys = MessageRowDecoder(RECORD_ITEM)
+        self.parquet_keys = MessageRowDecoder(PARQUET_ITEM)
+        self.seen_paths = {}
+        self.parent_paths = set()
+        if selection is not None and not flatten:
+            for key in selection.keys:
+                chunk.column_named(key)
+
+    cdef int32_t learn_member_key(self, byte_ptr begin, byte_ptr end) except -2:
+        """Makes a key of a JSON row known that is written in [begin, end); -1 if it can't be."""
+        cdef int32_t index
+        cdef object key
+        try:
+            key = (<char*> begin)[:end - begin].decode()
+            if key[0] == "\\":
+                key = key.replace('\\"', '"')
+            key = json.loads(key.rstrip().rstrip(":"))
+        except ValueError:
+            return -1
+        index = self.members.table.add(begin, end - begin, prefix_of(begin, end - begin))
+        if index != UNKNOWN_KEY:
+            (&self.members.table.target(index))[0] = self.resolve(key, False)
+        return index
+
+    cdef int32_t learn_item_key(self, Cursor* cursor, ItemSchema schema, byte_ptr begin, byte_ptr end) except -2:
+        """Makes the key of an item known that is spelt from `begin` to `end`; -1 if it can't be."""
+        cdef int32_t index
+        cdef MessageRowDecoder decoder = self.record_keys if schema == RECORD_ITEM else self.parquet_keys
+        cdef object key
+        try:
+            key = decoder.item_key(cursor, begin, end)
+        except ValueError:
+            return -1
+        index = add_item_key(self.items.table, begin, end - begin)
+        if index != UNKNOWN_KEY:
+            (&self.items.table.target(index))[0] = self.resolve(key, True)
+            self.seen_paths[key if type(key) is tuple else (key,)] = index
+        return index
+
+    cdef KeyTarget resolve(self, object key, bint is_item) except *:
+        """What becomes of the values of a key, or of a path of keys."""
+        cdef KeyTarget target = shared_target()
+        cdef tuple path = key if type(key) is tuple else (key,)
+        cdef tuple places
+        cdef object column = path[0]
+        cdef tuple below = path[1:]
+        cdef int32_t index
+        if self.selection is not None:
+            places = self.selection.resolve(key)
+            if not places:
+                if not self.leads_to_wanted(path):
+                    target.kind = TARGET_UNREAD
+                elif not is_item:
+                    target.kind = TARGET_OBJECT
+                # An item that is no object may still replace nested ones that were asked for.
+                return target
+            if len(places) > 1 or self.leads_to_wanted(path):
+                return target
+            column = self.selection.keys[places[0][0]]
+            below = places[0][1]
+        if is_item and self.has_overlap(path):
+            return target
+        if self.flatten and below:
+            column = ".".join((column, *below))
+            below = ()
+        index = self.chunk.column_named(column)
+        if below:
+            target.kind = TARGET_PATH
+            target.path = self.add_path(index, below)
+        else:
+            target.kind = TARGET_COLUMN
+            target.column = &self.chunk.columns[index]
+        return target
+
+    cdef int32_t add_path(self, int32_t column, tuple below) except -1:
+        """Notes where in its column a nested item belongs."""
+        cdef NestedPath path
+        path.column = column
+        for name in below:
+            path.names.push_back(<string> json.dumps(name, ensure_ascii=False).encode())
+        self.paths.push_back(path)
+        return <int32_t> self.paths.size() - 1
+
+    cdef bint leads_to_wanted(self, tuple path) except -1:
+        """Whether an object under this path may hold a key that was asked for by its dotted name."""
+        cdef str prefix = ".".join(path) + "."
+        cdef str wanted
+        for wanted in self.selection.keys:
+            if wanted.startswith(prefix):
+                return True
+        return False
+
+    cdef bint has_overlap(self, tuple path) except -1:
+        """Whether a path of names goes on from another one that was seen, or another from it.
+
+        Which of the two a row has at last depends on their order, so rows with either are slow from now on.
+        """
+        cdef Py_ssize_t depth
+        cdef int32_t index
+        cdef bint overlaps = path in self.parent_paths
+        for depth in range(1, len(path)):
+            overlaps |= path[:depth] in self.seen_paths
+            self.parent_paths.add(path[:depth])
+        if overlaps:
+            for other, index in self.seen_paths.items():
+                if other == path[:len(other)] or path == other[:len(path)]:
+                    (&self.items.table.target(index))[0] = shared_target()
+        return overlaps

@@ -1,0 +1,1 @@
+"""JSON text, exactly as Python's json reads it: tokens, strings, values, skipping and writing."""

@@ -1,0 +1,58 @@
+// JSON text read where it stands in a JSON string: each of its quotes has a backslash, and nothing else has one.
+//
+// So stands nearly every row in a GraphQL body. As no string within the text can then have an escape, only quotes are
+// different from JSON that is not quoted; numbers, literals and punctuation are read by the same functions. For the
+// rest, objects and lists, there is `unquote`.
+
+#ifndef HISTSCAN_JSON_QUOTED_HPP
+#define HISTSCAN_JSON_QUOTED_HPP
+
+#include <cstdint>
+
+#include "json/json_skip.hpp"
+
+namespace histscan {
+
+// Takes a string; the cursor is at the backslash of its opening quote. UTF-8 is left for whoever wants the text.
+inline bool read_quoted_string(Cursor *cursor, Token *token) {
+    const uint8_t *pos = cursor->pos, *end = cursor->end;
+    if (end - pos < 2) return stop(cursor, JSON_STRING_UNTERMINATED, cursor->pos);
+    pos += 2;
+    token->kind = TOKEN_STRING;
+    token->begin = pos;
+    token->has_escapes = false;
+    pos = find_string_special(pos, end);
+    int byte = byte_at(pos, end);
+    token->is_ascii = byte < 0x80;
+    if (!token->is_ascii) {
+        pos = find_string_end(pos, end);
+        byte = byte_at(pos, end);
+    }
+    if (byte != '\\') return stop(cursor, byte < 0 ? JSON_STRING_UNTERMINATED : JSON_CONTROL_CHARACTER, pos);
+    if (end - pos < 2) return stop(cursor, JSON_STRING_UNTERMINATED, cursor->pos);
+    token->end = pos;
+    cursor->pos = pos + 2;
+    return true;
+}
+
+// Skips a key, its colon and the white space around them.
+inline bool skip_quoted_key(Cursor *cursor) {
+    Token token;
+    if (peek(cursor) != '\\') return stop(cursor, JSON_KEY_EXPECTED, cursor->pos);
+    return read_quoted_string(cursor, &token) && take_colon(cursor);
+}
+
+// As `read_token`; the caller unquotes containers first.
+inline bool read_quoted_token(Cursor *cursor, Token *token) {
+    return peek(cursor) == '\\' ? read_quoted_string(cursor, token) : read_token(cursor, token);
+}
+
+// Skips a scalar value.
+inline bool skip_quoted_value(Cursor *cursor) {
+    Token token;
+    return peek(cursor) == '\\' ? read_quoted_string(cursor, &token) : skip_value(cursor);
+}
+
+}  // namespace histscan
+
+#endif

@@ -1,0 +1,221 @@
+// JSON text (RFC 8259, and the NaN and Infinity tokens of Python's json) read without the GIL.
+//
+// `read_token` takes one value and returns what it is without making an object of it. The grammar is exactly that of
+// `json.loads`.
+
+#ifndef HISTSCAN_JSON_TEXT_HPP
+#define HISTSCAN_JSON_TEXT_HPP
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+#include "bytes/cursor.hpp"
+#include "bytes/decimal.hpp"
+#include "bytes/plain_number.hpp"
+
+namespace histscan {
+
+enum TokenKind {
+    TOKEN_NULL,
+    TOKEN_FALSE,
+    TOKEN_TRUE,
+    TOKEN_INT64,
+    TOKEN_BIG_INTEGER,  // an integer beyond int64; its digits are the token's text
+    TOKEN_FLOAT64,      // has a fraction or an exponent, or is NaN or an infinity
+    TOKEN_STRING,       // its text is what stands between the quotes
+    TOKEN_OBJECT,       // the cursor is left at the opening bracket
+    TOKEN_ARRAY,        // the same
+};
+
+struct Token {
+    TokenKind kind;
+    int64_t integer;       // of TOKEN_INT64
+    double number;         // of TOKEN_FLOAT64
+    const uint8_t *begin;  // text of TOKEN_STRING and TOKEN_BIG_INTEGER, and where any other token begins
+    const uint8_t *end;
+    bool has_escapes;      // of TOKEN_STRING: a backslash is among the text
+    bool is_ascii;         // of TOKEN_STRING: no byte is above 0x7F
+};
+
+inline bool is_space(int byte) { return byte == ' ' || byte == '\n' || byte == '\t' || byte == '\r'; }
+
+// Skips JSON's four white-space characters.
+inline void skip_space(Cursor *cursor) {
+    while (is_space(peek(cursor))) ++cursor->pos;
+}
+
+inline bool is_digit(int byte) { return '0' <= byte && byte <= '9'; }
+
+// Takes `text`, or faults.
+inline bool read_literal(Cursor *cursor, const char *text, size_t length) {
+    if (!has_text(cursor, reinterpret_cast<const uint8_t *>(text), length)) {
+        return stop(cursor, JSON_VALUE_EXPECTED, cursor->pos);
+    }
+    cursor->pos += length;
+    return true;
+}
+
+// True if the byte is a digit or a minus sign; one test for both, as which of them it is can't be predicted.
+inline bool begins_number(int byte) {
+    const unsigned place = static_cast<unsigned>(byte - '-');
+    return place <= 12 && (0b1111111111001u >> place & 1);
+}
+
+// Takes a number, or `-Infinity`; the cursor is at its first byte.
+inline bool read_number(Cursor *cursor, Token *token) {
+    const uint8_t *begin = cursor->pos, *end = cursor->end;
+    const bool negative = *begin == '-';
+    const uint8_t *digits = begin + negative;
+    uint64_t mantissa = 0;
+    const uint8_t *pos = take_digits(digits, end, cursor->start, &mantissa);
+    ptrdiff_t digit_count = pos - digits;
+    if (digit_count == 0) {
+        if (!negative || byte_at(digits, end) != 'I') return stop(cursor, JSON_VALUE_EXPECTED, begin);
+        cursor->pos = digits;
+        token->kind = TOKEN_FLOAT64;
+        token->number = -infinity();
+        return read_literal(cursor, "Infinity", 8);
+    }
+    if (digits[0] == '0' && digit_count > 1) return stop(cursor, JSON_VALUE_EXPECTED, begin);
+    int byte = byte_at(pos, end);
+    if (byte != '.' && byte != 'e' && byte != 'E') {
+        cursor->pos = token->end = pos;
+        if (digit_count < 19 || (digit_count == 19 && mantissa <= uint64_t{0x7FFFFFFFFFFFFFFF} + negative)) {
+            token->kind = TOKEN_INT64;
+            // The two's complement, without a branch.
+            token->integer = static_cast<int64_t>((mantissa ^ -uint64_t{negative}) + uint64_t{negative});
+        } else {
+            token->kind = TOKEN_BIG_INTEGER;
+        }
+        return true;
+    }
+    long exponent = 0;
+    if (byte == '.') {
+        const uint8_t *fraction = pos + 1;
+        pos = take_digits(fraction, end, cursor->start, &mantissa);
+        if (pos == fraction) return stop(cursor, JSON_VALUE_EXPECTED, fraction);
+        exponent = static_cast<long>(fraction - pos);
+        digit_count -= exponent;
+        byte = byte_at(pos, end);
+    }
+    if (byte == 'e' || byte == 'E') {
+        ++pos;
+        byte = byte_at(pos, end);
+        const bool negative_exponent = byte == '-';
+        if (byte == '-' || byte == '+') {
+            ++pos;
+            byte = byte_at(pos, end);
+        }
+        if (!is_digit(byte)) return stop(cursor, JSON_VALUE_EXPECTED, pos);
+        long written = 0;
+        while (is_digit(byte)) {
+            // Far beyond any double's range the exponent's exact size no longer matters.
+            if (written < 100000000) written = written * 10 + (byte - '0');
+            ++pos;
+            byte = byte_at(pos, end);
+        }
+        exponent += negative_exponent ? -written : written;
+    }
+    cursor->pos = token->end = pos;
+    token->kind = TOKEN_FLOAT64;
+    token->number = nearest_double(mantissa, exponent, digit_count, begin, pos);
+    return true;
+}
+
+// Takes a string; the cursor is at its opening quote. Escapes and UTF-8 are left for whoever wants the text.
+inline bool read_string(Cursor *cursor, Token *token) {
+    const uint8_t *end = cursor->end;
+    const uint8_t *pos = cursor->pos + 1;
+    token->kind = TOKEN_STRING;
+    token->begin = pos;
+    token->has_escapes = false;
+    token->is_ascii = true;
+    pos = find_string_special(pos, end);
+    int byte = byte_at(pos, end);
+    while (byte != '"') {
+        if (byte < 0) return stop(cursor, JSON_STRING_UNTERMINATED, cursor->pos);
+        if (byte < 0x20) return stop(cursor, JSON_CONTROL_CHARACTER, pos);
+        if (byte == '\\') {
+            token->has_escapes = true;
+            if (end - pos < 2) return stop(cursor, JSON_STRING_UNTERMINATED, cursor->pos);
+            if (pos[1] < 0x20) return stop(cursor, JSON_CONTROL_CHARACTER, pos + 1);
+            pos += 2;
+        } else {
+            token->is_ascii = false;
+            ++pos;
+        }
+        pos = token->is_ascii ? find_string_special(pos, end) : find_string_end(pos, end);
+        byte = byte_at(pos, end);
+    }
+    token->end = pos;
+    cursor->pos = pos + 1;
+    // A byte just behind a backslash was skipped unseen.
+    if (token->has_escapes) token->is_ascii = false;
+    return true;
+}
+
+// Takes a number that ends at `end` if it is an ordinary one; otherwise nothing, for `read_number` to do.
+inline bool take_number(Cursor *cursor, const uint8_t *end, Token *token) {
+    const PlainNumber number = read_plain_number(cursor->pos, end, cursor->start);
+    if (number.kind == PLAIN_DOUBLE) {
+        token->kind = TOKEN_FLOAT64;
+        std::memcpy(&token->number, &number.bits, sizeof token->number);
+    } else if (number.kind == PLAIN_INTEGER) {
+        token->kind = TOKEN_INT64;
+        token->integer = static_cast<int64_t>(number.bits);
+    } else {
+        return false;
+    }
+    token->end = cursor->pos = end;
+    return true;
+}
+
+// Takes one scalar value, or stops at the bracket of a container. The cursor is past any white space.
+inline bool read_token(Cursor *cursor, Token *token) {
+    const int byte = peek(cursor);
+    token->begin = cursor->pos;
+    if (begins_number(byte)) {
+        return take_number(cursor, find_number_end(cursor->pos, cursor->end), token) || read_number(cursor, token);
+    }
+    switch (byte) {
+    case '"':
+        return read_string(cursor, token);
+    case '{':
+        token->kind = TOKEN_OBJECT;
+        return true;
+    case '[':
+        token->kind = TOKEN_ARRAY;
+        return true;
+    case 'n':
+        token->kind = TOKEN_NULL;
+        return read_literal(cursor, "null", 4);
+    case 't':
+        token->kind = TOKEN_TRUE;
+        return read_literal(cursor, "true", 4);
+    case 'f':
+        token->kind = TOKEN_FALSE;
+        return read_literal(cursor, "false", 5);
+    case 'N':
+        token->kind = TOKEN_FLOAT64;
+        token->number = not_a_number();
+        return read_literal(cursor, "NaN", 3);
+    case 'I':
+        token->kind = TOKEN_FLOAT64;
+        token->number = infinity();
+        return read_literal(cursor, "Infinity", 8);
+    default:
+        return stop(cursor, JSON_VALUE_EXPECTED, cursor->pos);
+    }
+}
+
+// As `read_token`, where the value is likely to be all that is left: then most numbers are read faster.
+inline bool read_whole_token(Cursor *cursor, Token *token) {
+    if (!begins_number(peek(cursor))) return read_token(cursor, token);
+    token->begin = cursor->pos;
+    return take_number(cursor, cursor->end, token) || read_number(cursor, token);
+}
+
+}  // namespace histscan
+
+#endif

@@ -1,3 +1,0 @@
-from histscan._core.dict_rows import RowDecoder
-
-class JsonRowDecoder(RowDecoder): ...

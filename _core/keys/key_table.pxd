@@ -1,0 +1,40 @@
+"""Keys by the very bytes they are spelt in: the one table of them."""
+
+from libc.stddef cimport ptrdiff_t, size_t
+from libc.stdint cimport int32_t
+
+from histscan._core.columns.column_cells cimport Column
+from histscan._core.bytes.cursor cimport byte_ptr
+
+cdef extern from "bytes/bytes.hpp" namespace "histscan" nogil:
+    cdef struct Prefix32:
+        pass
+
+    # What a member begins with whose key is spelt so: of JSON, where a member begins with its key.
+    Prefix32 prefix_of(byte_ptr text, size_t length)
+
+cdef extern from "keys/key_table.hpp" namespace "histscan" nogil:
+    const int32_t UNKNOWN_KEY "histscan::unknown_key"
+
+    # What becomes of a key's values in columns.
+    cdef enum TargetKind:
+        TARGET_UNREAD   # nothing: the key was not asked for
+        TARGET_COLUMN   # cells of a column
+        TARGET_PATH     # part of the object that is the cell of a column
+        TARGET_OBJECT   # nothing, but an object under the key may hold one that was asked for: rows with one are slow
+        TARGET_SHARED   # rows with it are slow: it belongs to several columns, or overlaps with another key
+
+    cdef struct KeyTarget:
+        Column* column  # of TARGET_COLUMN
+        TargetKind kind
+        int32_t path    # of TARGET_PATH: its index among the paths
+
+    cdef cppclass KeyTable:
+        size_t size()
+        # What becomes of a key's values; set by the owner of the table, where that makes columns.
+        KeyTarget& target(int32_t index)
+        # The index of the key spelt as `length` bytes, or UNKNOWN_KEY; `end` is where readable bytes end.
+        int32_t find(byte_ptr text, ptrdiff_t length, byte_ptr end)
+        # Adds a key that `find` did not find, and copies its text; returns its index, or UNKNOWN_KEY if there is no
+        # room.
+        int32_t add(byte_ptr text, ptrdiff_t length, const Prefix32& prefix) except +

@@ -1,0 +1,1 @@
+"""Memory of columns that consumers have returned, for the next ones."""

@@ -1,0 +1,14 @@
+"""The one pool of memory that columns are made of; see `buffer_pool.hpp`."""
+
+from libc.stddef cimport size_t
+
+cdef extern from "memory/buffer_pool.hpp" namespace "histscan" nogil:
+    cdef cppclass BufferPool:
+        BufferPool() except +
+        size_t size()
+
+    # Every module that makes or frees cells calls this with `shared_pool()` as it is imported.
+    void use_pool(BufferPool* pool)
+
+
+cdef BufferPool* shared_pool() noexcept

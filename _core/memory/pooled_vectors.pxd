@@ -1,0 +1,27 @@
+"""Vectors whose memory comes from the pool."""
+
+from libc.stddef cimport size_t
+from libc.stdint cimport uint64_t
+
+cdef extern from "memory/pooled_vectors.hpp" namespace "histscan" nogil:
+    # As std::vector.
+    cdef cppclass PooledVector[Element]:
+        Element& operator[](size_t)
+        Element* data()
+        size_t size()
+        void clear()
+        void reserve(size_t) except +
+        void resize(size_t) except +
+        void push_back(const Element&) except +
+        void swap(PooledVector[Element]&)
+
+    # The bits of a column's cells: what `resize` adds has no value yet.
+    cdef cppclass CellBits:
+        uint64_t& operator[](size_t)
+        size_t size()
+        size_t capacity()
+        void reserve(size_t) except +
+        void resize(size_t) except +
+        void assign(size_t, uint64_t) except +
+        void push_back(uint64_t) except +
+        void swap(CellBits&)

@@ -1,6 +1,0 @@
-from typing_extensions import Self
-
-from histscan._core.dict_rows import RowDecoder
-
-class MessageRowDecoder(RowDecoder):
-    def __new__(cls, schema: int) -> Self: ...

@@ -1,9 +1,0 @@
-"""Every kind of page, under one name."""
-
-from __future__ import annotations
-
-from histscan._core.graphql_page import HistoryPage, SampledPage, TextPage
-from histscan._core.page import Page
-from histscan._core.protobuf_page import ProtobufPage
-
-__all__ = ["HistoryPage", "Page", "ProtobufPage", "SampledPage", "TextPage"]

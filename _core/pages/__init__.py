@@ -1,0 +1,1 @@
+"""Pages: raw bytes and where their rows are, a module for each encoding."""

@@ -1,0 +1,9 @@
+"""Every kind of page, under one name."""
+
+from __future__ import annotations
+
+from histscan._core.pages.graphql_page import HistoryPage, SampledPage, TextPage
+from histscan._core.pages.page import Page
+from histscan._core.pages.protobuf_page import ProtobufPage
+
+__all__ = ["HistoryPage", "Page", "ProtobufPage", "SampledPage", "TextPage"]

@@ -1,0 +1,416 @@
+"""Pages in GraphQL's JSON: the body of the HTTP response as it came, or row texts taken out of a parsed one.
+
+A body is `{"data": {"project": {"run": {FIELD: rows}}}}`; `history` gives rows as JSON within strings,
+`sampledHistory` as one list of plain objects for each spec asked for.
+"""
+
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
+from cpython.mem cimport PyMem_Free, PyMem_Malloc
+from cpython.object cimport PyObject
+from cpython.ref cimport Py_DECREF
+from libc.stdint cimport uint8_t
+from libc.stdlib cimport free, malloc
+
+from histscan._core.memory.buffer_pool cimport shared_pool, use_pool
+from histscan._core.bytes.cursor cimport (
+    JSON_COMMA_EXPECTED, JSON_UTF8_INVALID, Cursor, byte_ptr, find_invalid_utf8, find_plain_string_end, open_cursor,
+    open_cursor_within, peek, stop,
+)
+from histscan._core.bytes.faults cimport raise_fault, raise_too_deep
+from histscan._core.rows.json_rows cimport JsonRowDecoder
+from histscan._core.json.json_skip cimport skip_value
+from histscan._core.json.json_string cimport unescape_string
+from histscan._core.json.json_text cimport skip_space
+from histscan._core.json.json_value cimport JsonContext, decode_value, expect_end, read_key
+from histscan._core.pages.page cimport Page, RowSpan
+
+from histscan._core.rows.locate import locate_value
+
+from histscan.errors import GraphQLResponseError, HistoryDecodeError, ResponseShapeError, RunNotFoundError
+
+
+use_pool(shared_pool())
+
+cdef enum:
+    # Rows up to this many bytes are taken out of their strings on the stack.
+    STACK_ROW_LENGTH = 8192
+
+
+cdef extern from "Python.h":
+    const char* PyUnicode_AsUTF8AndSize(object text, Py_ssize_t* size) except NULL
+
+
+def describe_errors(object errors):
+    """Puts the ``errors`` member of a GraphQL answer in one line.
+
+    Args:
+        errors: The member's value; by the specification a list of objects with a ``message``.
+
+    Returns:
+        The messages, joined.
+    """
+    if not isinstance(errors, list):
+        errors = [errors]
+    return "; ".join(
+        str(error["message"]) if isinstance(error, dict) and "message" in error else str(error) for error in errors
+    )
+
+
+cdef class BodyReader:
+    """Finds the rows in a response body, and the errors before or behind them."""
+    cdef Cursor cursor
+    cdef JsonContext context
+    cdef tuple path             # the names that lead to the rows
+    cdef JsonPage page          # which indexes the rows when they are reached
+    cdef object errors          # the value of the member `errors`
+    cdef str absent             # the first name on the path that is missing
+    cdef bint absent_is_null    # it is there, but null
+    cdef bint reached           # the rows' member was there
+
+    cdef int read_members(self, Py_ssize_t depth) except -1:
+        """Takes the members of the object that the cursor is at; `depth` names of the path lead to it."""
+        cdef Cursor* cursor = &self.cursor
+        cdef PyObject* key_reference
+        cdef object key
+        cdef bint found = False
+        cursor.pos += 1
+        skip_space(cursor)
+        if peek(cursor) != c'}':
+            while True:
+                read_key(cursor, self.context, &key_reference)
+                key = <object> key_reference
+                Py_DECREF(key)
+                if key == self.path[depth]:
+                    found = True
+                    self.read_step(depth)
+                elif depth == 0 and key == "errors":
+                    self.errors = decode_value(cursor, self.context)
+                elif not skip_value(cursor):
+                    raise_fault(cursor)
+                skip_space(cursor)
+                if peek(cursor) != c',':
+                    break
+                cursor.pos += 1
+                skip_space(cursor)
+            if peek(cursor) != c'}':
+                stop(cursor, JSON_COMMA_EXPECTED, cursor.pos)
+                raise_fault(cursor)
+        cursor.pos += 1
+        if not found and self.absent is None:
+            self.absent = self.path[depth]
+        return 0
+
+    cdef int read_step(self, Py_ssize_t depth) except -1:
+        """Takes the value of a name on the path."""
+        cdef Cursor* cursor = &self.cursor
+        # Of a member given twice the last counts, as everywhere in Python's json.
+        self.page.spans.clear()
+        self.absent = None
+        self.reached = False
+        if depth == len(self.path) - 1:
+            self.reached = True
+            if peek(cursor) == c'[':
+                return self.page.index_body_rows(cursor)
+        elif peek(cursor) == c'{':
+            return self.read_members(depth + 1)
+        if self.absent is None:
+            self.absent = self.path[depth]
+            self.absent_is_null = peek(cursor) == c'n'
+        if not skip_value(cursor):
+            raise_fault(cursor)
+        return 0
+
+    cdef int read(self) except -1:
+        """Takes the whole body."""
+        cdef Cursor* cursor = &self.cursor
+        skip_space(cursor)
+        if peek(cursor) != c'{':
+            raise ResponseShapeError("the server's answer is not a JSON object: is this the GraphQL endpoint?")
+        self.read_members(0)
+        expect_end(cursor)
+        return 0
+
+
+cdef class JsonPage(Page):
+    """What the pages whose rows are JSON text have in common."""
+
+    cdef int index_body_rows(self, Cursor* cursor) except -1:
+        """Notes where each row of the array is that the cursor is at, and takes the array."""
+        raise NotImplementedError
+
+    cdef int read_body(self, bytes body, str field) except -1:
+        """Indexes the rows of a response body, or raises what keeps there from being any."""
+        cdef BodyReader reader = BodyReader()
+        self.owner = body
+        self.data = <const unsigned char*> PyBytes_AS_STRING(body)
+        open_cursor(&reader.cursor, self.data, PyBytes_GET_SIZE(body))
+        reader.context = JsonContext()
+        reader.path = ("data", "project", "run", field)
+        reader.page = self
+        try:
+            try:
+                reader.read()
+            except RecursionError:
+                raise_too_deep(&reader.cursor)
+        except HistoryDecodeError as error:
+            if not reader.reached:
+                raise HistoryDecodeError(
+                    f"the server's answer is not valid JSON: {error.reason}", byte=error.byte
+                ) from None
+            self.note_fault(&reader.cursor)
+        if reader.errors:
+            raise GraphQLResponseError(f"the server answered with errors: {describe_errors(reader.errors)}")
+        if reader.absent is not None:
+            if reader.absent_is_null and reader.absent in ("project", "run"):
+                raise RunNotFoundError(
+                    f"the server knows no such {reader.absent}, or this API key may not see it: check the names"
+                )
+            raise ResponseShapeError(
+                f"the server's answer has no `{'.'.join(reader.path)}`: `{reader.absent}` is missing"
+            )
+        return 0
+
+    cdef object decode_span(self, byte_ptr data, RowSpan span):
+        """The row at `span` of `data`."""
+        cdef Cursor cursor
+        if self.decoder is None:
+            self.decoder = JsonRowDecoder()
+        open_cursor(&cursor, data + span.begin, span.end - span.begin)
+        try:
+            try:
+                return self.decoder.decode_text(&cursor, span.has_surrogates)
+            except RecursionError:
+                raise_too_deep(&cursor)
+        except HistoryDecodeError as error:
+            error.add_location(path=locate_value((<char*> data)[span.begin:span.end], error.byte))
+            raise
+
+    cdef int use_decoder_of(self, Page previous) except -1:
+        if self.decoder is None and isinstance(previous, JsonPage):
+            self.decoder = (<JsonPage> previous).decoder
+        return 0
+
+
+cdef class HistoryPage(JsonPage):
+    """A page of the ``history`` field.
+
+    Args:
+        body: The HTTP response's body.
+
+    Raises:
+        GraphQLResponseError: The answer has ``errors``.
+        RunNotFoundError: The project or the run is null.
+        ResponseShapeError: The answer is JSON, but not of this shape.
+        HistoryDecodeError: The answer is not JSON. Once the rows have begun, this is raised behind the last whole row.
+    """
+
+    def __init__(self, bytes body not None):
+        self.read_body(body, "history")
+
+    def __dealloc__(self):
+        free(self.text)
+
+    cdef int index_body_rows(self, Cursor* cursor) except -1:
+        cdef uint8_t* out = NULL
+        cdef byte_ptr row_begin
+        cdef byte_ptr row_end
+        cdef RowSpan span
+        # The member may have been there before.
+        free(self.text)
+        self.text = NULL
+        cursor.pos += 1
+        with nogil:
+            skip_space(cursor)
+            if peek(cursor) == c']':
+                cursor.pos += 1
+                return 0
+            while peek(cursor) == c'"':
+                row_begin = cursor.pos + 1
+                row_end = find_plain_string_end(row_begin, cursor.end)
+                if row_end != NULL:
+                    span.has_surrogates = False
+                    span.is_quoted = True
+                    span.begin = row_begin - cursor.start
+                    span.end = row_end - cursor.start
+                    cursor.pos = row_end + 1
+                elif not self.take_text(cursor, &out, &span):
+                    break
+                self.spans.push_back(span)
+                skip_space(cursor)
+                if peek(cursor) == c']':
+                    cursor.pos += 1
+                    return 0
+                if peek(cursor) != c',':
+                    stop(cursor, JSON_COMMA_EXPECTED, cursor.pos)
+                    break
+                cursor.pos += 1
+                skip_space(cursor)
+        if cursor.fault:
+            raise_fault(cursor)
+        if peek(cursor) < 0:
+            stop(cursor, JSON_COMMA_EXPECTED, cursor.pos)
+            raise_fault(cursor)
+        raise ResponseShapeError("a row of `history` is not a string", row=<Py_ssize_t> self.spans.size())
+
+    cdef int take_text(self, Cursor* cursor, uint8_t** out, RowSpan* span) except -1 nogil:
+        """Takes a row's string, and writes its text to `out`, behind those of the rows before."""
+        cdef byte_ptr begin = cursor.pos
+        cdef byte_ptr invalid
+        cdef uint8_t* text_end
+        if self.text == NULL:
+            # No row's text is longer than what it was written as, so this is enough for all that follow.
+            self.text = out[0] = <uint8_t*> malloc(cursor.end - cursor.pos)
+            if self.text == NULL:
+                with gil:
+                    raise MemoryError()
+        cursor.pos += 1
+        span.has_surrogates = False
+        span.is_quoted = False
+        text_end = unescape_string(cursor, out[0], &span.has_surrogates)
+        if text_end == NULL:
+            return 0
+        if span.has_surrogates:
+            invalid = find_invalid_utf8(begin, cursor.pos)
+            if invalid != cursor.pos:
+                return stop(cursor, JSON_UTF8_INVALID, invalid)
+        span.begin = out[0] - self.text
+        span.end = text_end - self.text
+        out[0] = text_end
+        return 1
+
+    cdef object decode_row(self, Py_ssize_t index):
+        cdef RowSpan span = self.spans[index]
+        cdef uint8_t[STACK_ROW_LENGTH] short_text
+        cdef uint8_t* text
+        if not span.is_quoted:
+            return self.decode_span(self.text, span)
+        # The string's closing quote is taken with it, and asks for room.
+        if span.end - span.begin < STACK_ROW_LENGTH:
+            return self.decode_quoted(span, short_text)
+        text = <uint8_t*> PyMem_Malloc(span.end - span.begin + 1)
+        if text == NULL:
+            raise MemoryError()
+        try:
+            return self.decode_quoted(span, text)
+        finally:
+            PyMem_Free(text)
+
+    cdef object decode_quoted(self, RowSpan span, uint8_t* text):
+        """The row at `span` of the body; `text` has room for it and its closing quote."""
+        cdef Cursor string
+        open_cursor(&string, self.data + span.begin, span.end - span.begin + 1)
+        span.begin = 0
+        span.end = unescape_string(&string, text, &span.has_surrogates) - text
+        return self.decode_span(text, span)
+
+    cdef void open_span(self, RowSpan span, Cursor* cursor) noexcept nogil:
+        open_cursor_within(cursor, self.data if span.is_quoted else self.text, span.begin, span.end)
+
+
+cdef class SampledPage(JsonPage):
+    """A page of the ``sampledHistory`` field; the rows of its first spec.
+
+    Args:
+        body: The HTTP response's body.
+
+    Raises:
+        GraphQLResponseError: The answer has ``errors``.
+        RunNotFoundError: The project or the run is null.
+        ResponseShapeError: The answer is JSON, but not of this shape.
+        HistoryDecodeError: The answer is not JSON. Once the rows have begun, this is raised behind the last whole row.
+    """
+
+    def __init__(self, bytes body not None):
+        self.read_body(body, "sampledHistory")
+
+    cdef int index_body_rows(self, Cursor* cursor) except -1:
+        cdef RowSpan span
+        cdef bint whole = False
+        cursor.pos += 1
+        skip_space(cursor)
+        if peek(cursor) != c'[':
+            raise ResponseShapeError("`sampledHistory` is not a list with a list of rows for each spec")
+        cursor.pos += 1
+        span.has_surrogates = False
+        span.is_quoted = False
+        with nogil:
+            skip_space(cursor)
+            whole = peek(cursor) == c']'
+            while not whole:
+                span.begin = cursor.pos - cursor.start
+                if not skip_value(cursor):
+                    break
+                span.end = cursor.pos - cursor.start
+                self.spans.push_back(span)
+                skip_space(cursor)
+                if peek(cursor) == c']':
+                    whole = True
+                elif peek(cursor) == c',':
+                    cursor.pos += 1
+                    skip_space(cursor)
+                else:
+                    stop(cursor, JSON_COMMA_EXPECTED, cursor.pos)
+                    break
+        if not whole:
+            raise_fault(cursor)
+        # The lists of other specs, which a scan never asks for.
+        cursor.pos += 1
+        skip_space(cursor)
+        while peek(cursor) == c',':
+            cursor.pos += 1
+            skip_space(cursor)
+            if not skip_value(cursor):
+                raise_fault(cursor)
+            skip_space(cursor)
+        if peek(cursor) != c']':
+            stop(cursor, JSON_COMMA_EXPECTED, cursor.pos)
+            raise_fault(cursor)
+        cursor.pos += 1
+        return 0
+
+    cdef object decode_row(self, Py_ssize_t index):
+        return self.decode_span(self.data, self.spans[index])
+
+
+cdef class TextPage(JsonPage):
+    """A page of row texts that somebody else took out of the response.
+
+    Args:
+        rows: One JSON text for each row.
+
+    Raises:
+        ResponseShapeError: A row is not a str.
+    """
+
+    def __init__(self, list rows not None):
+        cdef RowSpan span
+        cdef Py_ssize_t index
+        cdef Py_ssize_t length
+        cdef bytes encoded
+        cdef byte_ptr data
+        # The list may be changed while the page is in use; a copy can't.
+        self.owner = rows = rows[:]
+        for index, row in enumerate(rows):
+            if not isinstance(row, str):
+                raise ResponseShapeError(f"a row of `history` is not a string but {type(row).__name__}", row=index)
+            span.has_surrogates = False
+            span.is_quoted = False
+            try:
+                # Of an ASCII str these are its own bytes; of any other, a copy that the str keeps.
+                data = <byte_ptr> PyUnicode_AsUTF8AndSize(row, &length)
+            except UnicodeEncodeError:
+                encoded = row.encode("utf-8", "surrogatepass")
+                rows[index] = encoded
+                data = <byte_ptr> PyBytes_AS_STRING(encoded)
+                length = PyBytes_GET_SIZE(encoded)
+                span.has_surrogates = True
+            span.begin = 0
+            span.end = length
+            self.spans.push_back(span)
+            self.texts.push_back(data)
+
+    cdef object decode_row(self, Py_ssize_t index):
+        return self.decode_span(self.texts[index], self.spans[index])
+
+    cdef void open_row(self, size_t index, Cursor* cursor) noexcept nogil:
+        open_cursor(cursor, self.texts[index], self.spans[index].end)

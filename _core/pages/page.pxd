@@ -1,0 +1,33 @@
+"""Pages: raw bytes and where their rows are."""
+
+from histscan._core.bytes.cursor cimport Cursor, Fault
+from histscan._core.memory.pooled_vectors cimport PooledVector
+
+
+# Where a row's bytes are, as offsets from the start of the page's bytes.
+cdef struct RowSpan:
+    Py_ssize_t begin
+    Py_ssize_t end
+    bint has_surrogates     # the row's text holds lone surrogates, or for another reason takes care to read
+    bint is_quoted          # of JSON pages only: the text stands in a string as `json_quoted` reads it, quote behind
+
+
+cdef class Page:
+    cdef object owner           # keeps the bytes alive that the spans point into
+    cdef const unsigned char* data
+    cdef PooledVector[RowSpan] spans
+    cdef bint is_indexed        # the spans are those of all rows; where they are not yet, `index` finds them
+    cdef Fault fault            # what ended the index early; every row before it is there
+    cdef Py_ssize_t fault_byte  # where, as an offset into the page
+    # What the page is called in errors; whoever makes the page says it.
+    cdef public object label
+
+    cdef object located_row(self, Py_ssize_t index)
+    cdef object decode_row(self, Py_ssize_t index)
+    cdef object decode_whole_row(self, Py_ssize_t index)
+    cdef int index(self) except -1
+    cdef void open_span(self, RowSpan span, Cursor* cursor) noexcept nogil
+    cdef void open_row(self, size_t index, Cursor* cursor) noexcept nogil
+    cdef int use_decoder_of(self, Page previous) except -1
+    cdef int note_fault(self, const Cursor* cursor) except -1
+    cdef int raise_if_faulty(self) except -1

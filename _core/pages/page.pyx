@@ -1,0 +1,120 @@
+"""What every page has: rows found once, decoded when asked for.
+
+Of some pages the rows are found only when they are needed: whoever wants to know where rows are, or how many, calls
+`index` before, with the GIL.
+"""
+
+from histscan._core.memory.buffer_pool cimport shared_pool, use_pool
+from histscan._core.bytes.cursor cimport NO_FAULT, Cursor, open_cursor_within
+from histscan._core.bytes.faults cimport raise_fault_at
+
+from histscan.errors import HistoryDecodeError
+
+use_pool(shared_pool())
+
+
+cdef class Page:
+    """Raw bytes of a step window, and where each row is. Abstract: the subclasses know their encoding."""
+
+    def __cinit__(self):
+        self.fault = NO_FAULT
+        self.is_indexed = True
+
+    def __len__(self):
+        self.index()
+        return <Py_ssize_t> self.spans.size()
+
+    def guess_length(self):
+        """About how many rows there are, for making room: likely not fewer, but nobody vouches for that.
+
+        Returns:
+            A number of rows.
+        """
+        return len(self)
+
+    def row(self, Py_ssize_t index):
+        """Decode one row.
+
+        Args:
+            index: Which row of the page, from 0.
+
+        Returns:
+            What ``json.loads`` gives for the row's text.
+
+        Raises:
+            IndexError: The page has no such row.
+            HistoryDecodeError: The row's bytes, or the page's at this place, are malformed.
+        """
+        if index < 0:
+            raise IndexError(index)
+        self.index()
+        if index >= <Py_ssize_t> self.spans.size():
+            self.raise_if_faulty()
+            raise IndexError(index)
+        return self.located_row(index)
+
+    def rows(self):
+        """Decode every row.
+
+        Returns:
+            A new list of the page's rows.
+
+        Raises:
+            HistoryDecodeError: A row's bytes, or the page's, are malformed.
+        """
+        cdef Py_ssize_t index
+        self.index()
+        cdef list rows = [self.located_row(index) for index in range(<Py_ssize_t> self.spans.size())]
+        self.raise_if_faulty()
+        return rows
+
+    cdef object located_row(self, Py_ssize_t index):
+        """The row at an index that the caller has checked, or an error that says which row it is of."""
+        try:
+            return self.decode_row(index)
+        except HistoryDecodeError as error:
+            error.add_location(row=index)
+            raise
+
+    cdef object decode_row(self, Py_ssize_t index):
+        """The row at an index that the caller has checked."""
+        raise NotImplementedError
+
+    cdef object decode_whole_row(self, Py_ssize_t index):
+        """The row with all its keys, where `decode_row` leaves out some that nobody asked for."""
+        return self.decode_row(index)
+
+    cdef int index(self) except -1:
+        """Makes sure that the spans are those of all rows."""
+        return 0
+
+    cdef void open_span(self, RowSpan span, Cursor* cursor) noexcept nogil:
+        """Points a cursor at the row that a span is of, for reading without the GIL.
+
+        The cursor starts where the bytes do that lead up to the row: readers of numbers look at what is before them.
+        """
+        open_cursor_within(cursor, self.data, span.begin, span.end)
+
+    cdef void open_row(self, size_t index, Cursor* cursor) noexcept nogil:
+        """Points a cursor at the row at an index that the caller has checked."""
+        self.open_span(self.spans[index], cursor)
+
+    cdef int use_decoder_of(self, Page previous) except -1:
+        """Goes on with what the page before has learnt of the rows' keys, if it is of the same kind."""
+        return 0
+
+    cdef int note_fault(self, const Cursor* cursor) except -1:
+        """Ends the index where a reader stopped."""
+        self.fault = cursor.fault
+        self.fault_byte = cursor.fault_at - cursor.start
+        return 0
+
+    cdef int raise_if_faulty(self) except -1:
+        """Raises what ended the index early, if anything did."""
+        if self.fault != NO_FAULT:
+            try:
+                raise_fault_at(self.fault, self.fault_byte)
+            except HistoryDecodeError as error:
+                error.add_location(row=<Py_ssize_t> self.spans.size())
+                raise
+        return 0

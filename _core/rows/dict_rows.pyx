@@ -1,0 +1,55 @@
+"""What the decoders of dict rows share: a row that starts as a copy of the one before, without its values.
+
+Its hash table is laid out already, so that members only set values.
+"""
+
+from cpython.dict cimport PyDict_Copy
+from libc.stddef cimport size_t
+
+from histscan._core.rows.called_sink cimport ROW_DONE
+
+
+cdef int leave_template(void* decoder, size_t count) except -1:
+    """The part of a `CalledSink`."""
+    return (<RowDecoder> decoder).leave_template(count)
+
+
+cdef class RowDecoder:
+    """Decodes the rows of one scan, learning from each what the next will look like. Abstract."""
+
+    cdef int start_row(self) except -1:
+        """Begins a row with the predicted keys, or with none."""
+        self.has_paths = False
+        self.row = {} if self.blank is None or self.row_template.keys.empty() else PyDict_Copy(self.blank)
+        return 0
+
+    cdef int leave_template(self, size_t count) except -1:
+        """Takes away the keys of a row that began as the template, but for the first `count` ones."""
+        cdef dict kept
+        cdef size_t position = 0
+        if self.blank is not None and count < <size_t> len(self.blank):
+            kept = {}
+            for key, value in self.row.items():
+                if position == count:
+                    break
+                kept[key] = value
+                position += 1
+            self.row = kept
+        return ROW_DONE
+
+    cdef dict finish_row(self):
+        """The row, now complete."""
+        cdef dict row = self.row
+        cdef bint is_flat
+        self.row = None
+        if self.row_template.is_new:
+            self.row_template.is_new = False
+            # A key given twice has one place in the dict, but two in the row; and items with paths share a dict.
+            is_flat = not self.has_paths and <size_t> len(row) == self.row_template.keys.size()
+            self.blank = None
+            if is_flat:
+                # CPython lays a table out for any keys once it has had one that is no str, and finds keys in it, and in
+                # its copies, in fewer steps than in one for str alone.
+                self.blank = dict.fromkeys((None, *row))
+                del self.blank[None]
+        return row

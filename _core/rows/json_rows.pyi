@@ -1,0 +1,3 @@
+from histscan._core.rows.dict_rows import RowDecoder
+
+class JsonRowDecoder(RowDecoder): ...

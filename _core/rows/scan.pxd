@@ -1,0 +1,27 @@
+"""The iterator that every scan is."""
+
+from histscan._core.pages.page cimport Page
+
+
+cdef class RowScan:
+    cdef public object min_step         # first step of the scan, inclusive
+    cdef public object page_offset      # first step of the next page
+    cdef public object _stop_step       # where the scan ends, exclusive
+    cdef public Py_ssize_t scan_offset  # index of the next row within the current page
+    cdef Page page                      # the current page; None where row_list is
+    cdef list row_list                  # the current page's rows, once they were asked for or assigned; else None
+    cdef bint exporting                 # the pages go elsewhere than into rows; see _pages
+    cdef Py_ssize_t restarts            # how many times the scan started over
+    cdef object load_lock               # held by the thread that loads a page
+    cdef object loader                  # identifies that thread; None while no page is being loaded
+    cdef object exporter                # the same of the thread for which `exporting` was set
+    cdef tuple kept_position            # what _pages puts back at its end
+    cdef Py_ssize_t taken               # pages that became the current one since the scan started over
+    cdef bint is_torn                   # a page was being loaded when the process was forked
+    cdef tuple arguments                # of the constructor: positional and by keyword
+
+    cdef object next_row(self)
+    cdef object load_page(self)
+    cdef object mend(self)
+    cdef object put_back(self)
+    cdef object free_after_fork(self, object survivor)

@@ -1,0 +1,305 @@
+"""The iterator that every scan is: rows of the current page, and pages one after the other.
+
+Subclasses say how a page is fetched, in `_load_next`; whatever happens for each row happens here.
+"""
+
+from histscan._core.pages.page cimport Page
+
+import os
+from pathlib import Path
+from threading import RLock, get_ident
+
+from histscan.errors import HistoryDecodeError
+
+# Scans of which a thread loads a page or reads columns, by their addresses.
+cdef dict busy = {}
+
+
+def _free_after_fork():
+    """Frees the scans of threads that were not forked along: nobody else would release their locks."""
+    survivor = get_ident()
+    for scan in list(busy.values()):
+        (<RowScan> scan).free_after_fork(survivor)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_free_after_fork)
+
+
+cdef object absolute(object value):
+    """A path from the root on, as pickles need it: they may be read in another folder. Any other value as it is."""
+    return value.absolute() if isinstance(value, Path) else value
+
+
+def _make_scan(scan_class, arguments, options):
+    """Makes a scan from the arguments of another, as `RowScan.__reduce__` passes them."""
+    return scan_class(*arguments, **options)
+
+
+cdef class RowScan:
+    """Iterates over rows page by page; ``iter()`` starts over.
+
+    Threads may share a scan: each row goes to one of them. In a forked process a scan goes on where it was, and so it
+    does in the parent. Copies and pickles of a scan are new scans, with the arguments that it was created with: they
+    begin at its first step.
+
+    Args:
+        min_step: First step of the scan, inclusive.
+        stop_step: Where the scan ends, exclusive.
+
+    Attributes:
+        page_offset: First step of the page to be loaded next.
+        scan_offset: Index of the next row within the current page.
+    """
+
+    def __cinit__(self, *args, **kwargs):
+        # A subclass may forget to call __init__; it then has no rows, but does no harm.
+        self.min_step = self.page_offset = self._stop_step = 0
+        self.row_list = []
+        self.load_lock = RLock()
+        self.arguments = (args, kwargs)
+
+    def __init__(self, min_step, stop_step):
+        self.min_step = min_step
+        self._stop_step = stop_step
+        self._start_over()
+
+    def __copy__(self):
+        return _make_scan(type(self), *self.arguments)
+
+    def __reduce__(self):
+        arguments, options = self.arguments
+        return _make_scan, (
+            type(self),
+            tuple(map(absolute, arguments)),
+            {name: absolute(value) for name, value in options.items()},
+        )
+
+    def _start_over(self):
+        """Goes back to the first page, without loading it."""
+        self.restarts += 1
+        self.taken = 0
+        self.is_torn = False
+        self.page_offset = self.min_step
+        self.scan_offset = 0
+        self.row_list = []
+
+    @property
+    def max_step(self):
+        """The highest step that the scan can yield."""
+        return self._stop_step - 1
+
+    @property
+    def rows(self):
+        """The current page's rows, as a list; rows not decoded yet are decoded now.
+
+        Raises:
+            HistoryDecodeError: A row of the page is malformed. (Iterating delivers the rows before it.)
+        """
+        cdef Page page = self.page
+        cdef list rows
+        if self.row_list is None:
+            try:
+                rows = page.rows()
+            except HistoryDecodeError as error:
+                self._add_location(error)
+                raise
+            if self.page is not page or self.row_list is not None:
+                return rows
+            self.row_list = rows
+        return self.row_list
+
+    @rows.setter
+    def rows(self, rows):
+        self.row_list = rows if type(rows) is list else list(rows)
+
+    def __iter__(self):
+        self._start_over()
+        return self
+
+    def __next__(self):
+        return self.next_row()
+
+    cdef object next_row(self):
+        """The next row, loading pages until there is one."""
+        # Freeing an object may run any code, this scan's own methods included: what is in use here is held here, and
+        # a row counts as taken before it is decoded.
+        cdef Page page
+        cdef list row_list
+        cdef Py_ssize_t index
+        while True:
+            if self.exporting:
+                raise RuntimeError("this scan is being read as columns: take rows from a scan of its own")
+            page = self.page
+            row_list = self.row_list
+            index = self.scan_offset
+            if row_list is not None:
+                if 0 <= index < len(row_list):
+                    self.scan_offset = index + 1
+                    return row_list[index]
+            elif 0 <= index < <Py_ssize_t> page.spans.size():
+                self.scan_offset = index + 1
+                try:
+                    return page.decode_row(index)
+                except HistoryDecodeError as error:
+                    if self.page is page and self.scan_offset == index + 1:
+                        self.scan_offset = index
+                    error.add_location(row=index)
+                    self._add_location(error)
+                    raise
+            elif not page.is_indexed:
+                page.index()
+                continue
+            elif page.fault:
+                try:
+                    page.raise_if_faulty()
+                except HistoryDecodeError as error:
+                    self._add_location(error)
+                    raise
+            with self.load_lock:
+                # Of several threads that share the scan, one loads the page; the others then find it here.
+                if (
+                    self.page is page
+                    and self.row_list is row_list
+                    and self.scan_offset >= index
+                    and not self.exporting
+                ):
+                    if self.page_offset >= self._stop_step and not self.is_torn:
+                        raise StopIteration
+                    self.load_page()
+
+    cdef object load_page(self):
+        """Loads the next page. The caller must hold `load_lock`."""
+        cdef object outer = self.loader     # of this very thread, if what loads a page asks for a row
+        self.loader = get_ident()
+        busy[id(self)] = self
+        try:
+            if self.is_torn:
+                # A row of the current page may be next.
+                self.mend()
+            else:
+                self._load_next()
+        finally:
+            self.loader = outer
+            if outer is None and not self.exporting:
+                busy.pop(id(self), None)
+
+    cdef object mend(self):
+        """Brings the source back to the end of the current page, after a fork left it within the next one."""
+        cdef Py_ssize_t taken = self.taken
+        cdef Py_ssize_t scan_offset = self.scan_offset
+        try:
+            self._resume()
+        except BaseException:
+            # The rows that were loaded again have been taken before.
+            self.row_list = []
+            self.taken = taken
+            self.scan_offset = scan_offset
+            self.is_torn = True
+            raise
+        self.is_torn = False
+
+    def _resume(self):
+        """Loads all pages up to the current one again. A subclass that can begin amid its source need not do that."""
+        cdef Py_ssize_t taken = self.taken
+        cdef Py_ssize_t scan_offset = self.scan_offset
+        self._start_over()
+        while self.taken < taken:
+            self._load_next()
+        self.scan_offset = scan_offset
+
+    cdef object free_after_fork(self, object survivor):
+        """Frees the scan in a forked process from all threads but the one that was forked along."""
+        if self.exporting and self.exporter != survivor:
+            self.put_back()
+            self.kept_position = None
+            self.exporting = False
+            # The generator must not go on.
+            self.restarts += 1
+        if self.loader is not None and self.loader != survivor:
+            self.loader = None
+            self.load_lock = RLock()
+            self.is_torn = True
+        if self.loader is None and not self.exporting:
+            busy.pop(id(self), None)
+
+    cdef object put_back(self):
+        """Has rows go on where they were before the scan was read as columns."""
+        self.page, self.row_list, self.page_offset, self.scan_offset = self.kept_position
+
+    def _take_page(self, Page page not None):
+        """Makes a page the current one.
+
+        Args:
+            page: A page fresh from its source; its rows are decoded as they are asked for.
+        """
+        if self.page is not None:
+            page.use_decoder_of(self.page)
+        self.page = page
+        self.row_list = None
+        self.scan_offset = 0
+        self.taken += 1
+
+    def _take_rows(self, list rows not None):
+        """Makes a list of rows the current page.
+
+        Args:
+            rows: The rows; the list belongs to the scan from now on.
+        """
+        self.row_list = rows
+        self.scan_offset = 0
+        self.taken += 1
+
+    def _pages(self):
+        """Goes from page to page, from the first one on, without decoding rows; rows go on afterwards where they were.
+
+        Yields:
+            Each page: a `Page`, or a list of rows where a subclass has assigned one.
+
+        Raises:
+            RuntimeError: The scan is used for something else at the same time.
+        """
+        cdef Py_ssize_t restarts = -1
+        cdef tuple position = None
+        if not self.exporting:
+            # A thread that takes rows may be loading a page: that one is still its own.
+            with self.load_lock:
+                if not self.exporting:
+                    position = (self.page, self.row_list, self.page_offset, self.scan_offset)
+                    self.kept_position = position
+                    self.exporter = get_ident()
+                    self.exporting = True
+                    busy[id(self)] = self
+        if position is None:
+            raise RuntimeError("this scan is being read as columns already: give each reader a scan of its own")
+        try:
+            self._start_over()
+            restarts = self.restarts
+            while self.page_offset < self._stop_step:
+                self._load_next()
+                if self.row_list is None:
+                    self.page.label = self._page_label()
+                    yield self.page
+                else:
+                    yield self.row_list
+                if self.restarts != restarts:
+                    raise RuntimeError("this scan was started over while it was being read as columns")
+        finally:
+            # Else a fork has done so already.
+            if self.kept_position is position:
+                self.exporting = False
+                if self.restarts == restarts:
+                    self.put_back()
+                self.kept_position = None
+                if self.loader is None:
+                    busy.pop(id(self), None)
+
+    def _page_label(self):
+        """What errors call the page just loaded; subclasses know more than nothing."""
+
+    def _load_next(self):
+        """Fetches the page at `page_offset`, makes it the current one, and moves `page_offset` on."""
+        raise NotImplementedError
+
+    def _add_location(self, error):
+        """Tells an error what the scan knows of its place; subclasses know more than nothing."""

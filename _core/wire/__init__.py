@@ -1,0 +1,1 @@
+"""Protobuf's wire format, and the items that rows of messages are made of."""
