@@ -1,6 +1,7 @@
 """wandb's history iterators: the same constructors, attributes and requests, with rows from the compiled core.
 
-This module makes the requests. `histscan.paging` goes from page to page, and the core's `RowScan` iterates over rows. Three faults of wandb's classes are deliberately not reproduced:
+This module makes the requests. `histscan.paging` goes from page to page, and the core's `RowScan` iterates over rows.
+Three faults of wandb's classes are deliberately not reproduced:
 
 1. an empty page never ends a scan while later steps remain;
 2. `SampledHistoryScan` returns each row once and loses none, whether the server takes ``maxStep`` as inclusive or
