@@ -93,7 +93,7 @@ class TestOpening:
             histscan.open(tmp_path / path)
         with pytest.raises(FileNotFoundError, match=message):
             ParquetRun([tmp_path / path])
-        with pytest.raises(FileNotFoundError, match="list .*is empty"):
+        with pytest.raises(FileNotFoundError, match=r"list .*is empty"):
             histscan.open([])
 
     def test_pattern_of_logs(self, tmp_path: Path) -> None:
