@@ -77,7 +77,7 @@ cdef class ArrowBatch(ArrowValues):
         self, source not None, *, keys=None, required=(), const int64_t[::1] steps=None, bint plain_steps=False
     ):
         if self.array.release != NULL:
-            raise RuntimeError("a batch takes over data once")
+            raise RuntimeError("a batch cannot be initialised again")
         schema, array = source.__arrow_c_array__()
         self.layout = ArrowLayout(
             schema, keys=keys, required=required, plain_steps=plain_steps or steps is not None
@@ -85,7 +85,7 @@ cdef class ArrowBatch(ArrowValues):
         self.take_batch(<ArrowArray*> PyCapsule_GetPointer(array, "arrow_array"))
         if steps is not None:
             if steps.shape[0] != self.array.length:
-                raise ValueError(f"{steps.shape[0]} steps are not those of {self.array.length} rows")
+                raise ValueError(f"got {steps.shape[0]} steps for {self.array.length} rows")
             self.row_steps.assign(&steps[0], &steps[0] + steps.shape[0])
             self.has_row_steps = True
 
@@ -108,7 +108,7 @@ cdef class ArrowBatch(ArrowValues):
         self.pending.clear()
         self.delivered = 0
         if self.layout.step_node < 0 and not self.has_row_steps:
-            raise HistoryDecodeError("there is no column of steps")
+            raise HistoryDecodeError("there is no `_step` column")
         for row.row in range(self.array.length):
             try:
                 if self.has_row_steps:
@@ -216,7 +216,7 @@ cdef class ArrowBatch(ArrowValues):
         if self.layout.nodes[node].kind <= ARROW_UINT64:
             step[0] = self.read_integer(node, index)
             if self.layout.nodes[node].kind == ARROW_UINT64 and step[0] < 0:
-                raise HistoryDecodeError("the step is beyond 64 bits with a sign", path=self.path_of(node))
+                raise HistoryDecodeError("the step does not fit a signed 64-bit integer", path=self.path_of(node))
             return True
         number = self.read_float(node, index)
         if number != number:

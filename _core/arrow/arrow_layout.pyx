@@ -118,7 +118,7 @@ cdef class ArrowLayout:
         cdef const ArrowSchema* root = <const ArrowSchema*> PyCapsule_GetPointer(schema, "arrow_schema")
         cdef int32_t child
         if not self.nodes.empty():
-            raise RuntimeError("a layout is made once: batches rely on it")
+            raise RuntimeError("a layout cannot be initialised again: batches depend on it")
         if root.release == NULL:
             raise HistoryDecodeError("the Arrow schema was released before it was read")
         self.add_nodes(root)
@@ -211,7 +211,7 @@ cdef class ArrowLayout:
         if self.nodes[node].kind == ARROW_UNKNOWN:
             form = next(owner[1] for owner in self.owners if type(owner) is tuple and owner[0] == node)
             raise HistoryDecodeError(
-                f"the column's Arrow type {form!r} is none that a row can have: ask for other keys",
+                f"the column's Arrow type {form!r} cannot be read as rows: request other keys",
                 path=member_path(key),
             )
         if self.nodes[node].dictionary >= 0:

@@ -144,7 +144,7 @@ cdef class ColumnBuilder:
         Whatever makes a Python object may let another thread in, so that the caller does nothing of it before.
         """
         if self.busy:
-            raise RuntimeError("another thread is at work on these columns; give each thread a builder")
+            raise RuntimeError("another thread is using this column builder: create one builder for each thread")
         self.busy = True
         return 0
 

@@ -65,7 +65,7 @@ cdef class ColumnChunk:
     cdef int use_up(self) except -1:
         """Says that the columns' buffers are about to be handed over, which can be done once."""
         if self.is_used_up:
-            raise RuntimeError("the columns of this chunk were handed over before")
+            raise RuntimeError("the columns of this chunk have already been exported")
         self.is_used_up = True
         return 0
 

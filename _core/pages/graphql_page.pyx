@@ -163,7 +163,7 @@ cdef class JsonPage(Page):
         if reader.absent is not None:
             if reader.absent_is_null and reader.absent in ("project", "run"):
                 raise RunNotFoundError(
-                    f"the server knows no such {reader.absent}, or this API key may not see it: check the names"
+                    f"the server has no such {reader.absent}, or this API key has no access to it: check the names"
                 )
             raise ResponseShapeError(
                 f"the server's answer has no `{'.'.join(reader.path)}`: `{reader.absent}` is missing"

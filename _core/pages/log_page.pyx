@@ -214,7 +214,7 @@ cdef class LogPage(Page):
     cdef int raise_if_faulty(self) except -1:
         if self.fault != NO_FAULT:
             raise LogFormatError(
-                f"{fault_reason(self.fault)}; every row before was read, and on_corrupt='skip' goes on behind it",
+                f"{fault_reason(self.fault)}; rows before it were read: pass on_corrupt='skip' to continue after it",
                 byte=self.fault_offset,
             )
         return 0

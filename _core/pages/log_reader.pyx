@@ -151,7 +151,7 @@ cdef class LogReader:
         self.skip_corrupt = skip_corrupt
         for field in _DEFAULT_FIELDS if fields is None else fields:
             if not 0 < field < 64:
-                raise ValueError(f"a reader keeps records of fields 1 to 63, not of {field}")
+                raise ValueError(f"the field number of a record must be from 1 to 63, not {field}")
             self.kept |= <uint64_t> 1 << <int> field
         self.last_step = last_step
         self.is_ascending = True
@@ -194,9 +194,9 @@ cdef class LogReader:
         cdef Py_ssize_t pos = 0
         cdef Py_ssize_t block_end
         if self.is_finished:
-            raise ValueError("the log was read to its end")
+            raise ValueError("the log has already been read to its end")
         if not is_last and length % BLOCK_LENGTH:
-            raise ValueError("a window that is not the last has to be whole blocks of 32 KiB")
+            raise ValueError("every window except the last must be whole blocks of 32 KiB")
         self.window_offset = self.offset - PyBytes_GET_SIZE(self.held)
         self.offset += length
         if self.held:

@@ -129,7 +129,7 @@ cdef class RowScan:
         cdef Py_ssize_t index
         while True:
             if self.exporting:
-                raise RuntimeError("this scan is being read as columns: take rows from a scan of its own")
+                raise RuntimeError("this scan is being read as columns: create another scan to read its rows")
             page = self.page
             row_list = self.row_list
             index = self.scan_offset
@@ -271,7 +271,7 @@ cdef class RowScan:
                     self.exporting = True
                     busy[id(self)] = self
         if position is None:
-            raise RuntimeError("this scan is being read as columns already: give each reader a scan of its own")
+            raise RuntimeError("this scan is already being read as columns: create one scan for each reader")
         try:
             self._start_over()
             restarts = self.restarts
@@ -283,7 +283,7 @@ cdef class RowScan:
                 else:
                     yield self.row_list
                 if self.restarts != restarts:
-                    raise RuntimeError("this scan was started over while it was being read as columns")
+                    raise RuntimeError("this scan was restarted while it was being read as columns")
         finally:
             # Else a fork has done so already.
             if self.kept_position is position:
