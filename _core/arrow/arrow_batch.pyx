@@ -41,7 +41,7 @@ cdef object MISSING = object()
 
 
 cdef object member_below(object value, tuple names):
-    """What dotted names mean in a value out of JSON text, the longest first; MISSING where there is no such member."""
+    """Finds what dotted names mean in a value from JSON text, the longest first; MISSING if there is no such member."""
     cdef Py_ssize_t length
     if not names:
         return value
@@ -57,7 +57,7 @@ cdef object member_below(object value, tuple names):
 
 
 cdef class ArrowBatch(ArrowValues):
-    """A record batch, read where it lies.
+    """A record batch, read in place.
 
     Args:
         source: Anything with ``__arrow_c_array__`` whose type is a struct, such as a ``pyarrow.RecordBatch``.
@@ -67,7 +67,7 @@ cdef class ArrowBatch(ArrowValues):
         plain_steps: As for `ArrowLayout`; with `steps` it is always so.
 
     Raises:
-        HistoryDecodeError: The batch contradicts itself, or is of a type that isn't known here.
+        HistoryDecodeError: The batch contradicts itself, or is of an unsupported type.
     """
 
     def __cinit__(self, *args, **kwargs):
@@ -168,7 +168,7 @@ cdef class ArrowBatch(ArrowValues):
         return 0
 
     cdef bint has_value(self, const ArrowTarget* target, int64_t shift, int64_t row) except -1:
-        """Whether a row has a key."""
+        """Returns True if a row has a key."""
         cdef const ArrowColumn* column = &self.columns[target.node]
         cdef int64_t index = row + shift
         cdef int32_t node
@@ -187,7 +187,7 @@ cdef class ArrowBatch(ArrowValues):
             try:
                 return self.read_step(row, &step)
             except HistoryDecodeError:
-                return True     # decoding the value says what is wrong with it
+                return True     # decoding the value raises the error
         if target.json_path != NULL:
             try:
                 return self.decode_target(target, shift, row) is not MISSING
@@ -196,7 +196,7 @@ cdef class ArrowBatch(ArrowValues):
         return True
 
     cdef bint has_required(self, int64_t row) except -1:
-        """Whether a row has all that it must have."""
+        """Returns True if a row has all required keys."""
         cdef size_t index
         if self.layout.lacks_required:
             return False

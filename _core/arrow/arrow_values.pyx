@@ -1,4 +1,4 @@
-"""Single values out of the buffers of Arrow arrays that were taken over through the C data interface.
+"""Single values out of the buffers of Arrow arrays that were imported through the C data interface.
 
 Arrow says where a buffer begins, but not where it ends. What buffers, lengths and offsets say of each other is checked,
 once for each array or where a value is decoded.
@@ -130,7 +130,7 @@ cdef class ArrowValues:
         return 0
 
     cdef int read_array(self, int32_t place, const ArrowArray* array, int64_t needed) except -1:
-        """Finds one node's buffers; `needed` values of it may be asked for."""
+        """Finds one node's buffers; `needed` values of it may be read."""
         cdef const ArrowNode* node = &self.layout.nodes[place]
         cdef ArrowColumn* column = &self.columns[place]
         cdef ArrowKind kind = node.kind
@@ -285,7 +285,7 @@ cdef class ArrowValues:
         return write_time_of_day(count, node.per_second, text)
 
     cdef bint find_extent(self, int32_t place, int64_t index, int64_t* begin, int64_t* end) noexcept nogil:
-        """The offsets that a value lies between, by its place in the buffer; whether they are possible."""
+        """Finds the offsets of a value, by its place in the buffer; returns True if they are valid."""
         cdef ArrowKind kind = self.layout.nodes[place].kind
         cdef const ArrowColumn* column = &self.columns[place]
         if kind == ARROW_TEXT or kind == ARROW_BINARY or kind == ARROW_JSON or kind == ARROW_LIST:
@@ -361,7 +361,7 @@ cdef class ArrowValues:
         return members
 
     cdef bint is_null(self, int32_t place, int64_t index) noexcept nogil:
-        """Whether the value at an index is null, in the array or in its dictionary."""
+        """Returns True if the value at an index is null, in the array or in its dictionary."""
         cdef const ArrowNode* node = &self.layout.nodes[place]
         cdef const ArrowColumn* column = &self.columns[place]
         cdef const ArrowColumn* values

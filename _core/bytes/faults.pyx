@@ -1,4 +1,4 @@
-"""The words for each fault, and the exceptions made of them."""
+"""The message of each fault, and the exceptions raised for them."""
 
 from histscan._core.bytes.cursor cimport (
     COLUMN_TEXT_TOO_LONG, JSON_COLON_EXPECTED, JSON_COMMA_EXPECTED, JSON_CONTROL_CHARACTER, JSON_EMPTY,
@@ -39,12 +39,12 @@ cdef dict FAULT_REASONS = {
 
 
 cdef str fault_reason(Fault fault):
-    """What was wrong, in words."""
+    """The message of a fault."""
     return FAULT_REASONS[fault]
 
 
 cdef int raise_fault_at(Fault fault, Py_ssize_t byte) except -1:
-    """Raises the exception for `fault` at offset `byte`; a negative one is none."""
+    """Raises the exception for `fault` at offset `byte`; negative if unknown."""
     raise HistoryDecodeError(FAULT_REASONS[fault], byte=None if byte < 0 else byte)
 
 
@@ -54,6 +54,6 @@ cdef int raise_fault(const Cursor* cursor) except -1:
 
 
 cdef int raise_too_deep(Cursor* cursor) except -1:
-    """Raises the exception for nesting that has hit Python's recursion limit where the cursor stands."""
+    """Raises the exception for nesting that reached Python's recursion limit, at the cursor's position."""
     stop(cursor, JSON_TOO_DEEP, cursor.pos)
     return raise_fault(cursor)

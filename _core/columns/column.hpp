@@ -45,7 +45,7 @@ struct Column {
     PooledVector<uint8_t> tags;
     CellBits bits;
     std::vector<uint8_t> text;
-    // Both by `complete_column`.
+    // `complete_column` sets both.
     std::vector<uint8_t> validity;
     size_t null_count = 0;
     uint32_t facts = 0;
@@ -59,7 +59,7 @@ inline void grow_column(Column &column, size_t row_count) {
     if (column.tags.size() >= row_count) return;
     const size_t room = column.bits.capacity();
     if (room < row_count) {
-        // Where there have been more rows than were predicted, there will be more yet.
+        // Where there are more rows than predicted, more are likely to follow.
         const size_t wanted = room ? row_count + row_count / 2 : row_count;
         column.bits.reserve(wanted);
         column.tags.reserve(wanted);
@@ -68,7 +68,7 @@ inline void grow_column(Column &column, size_t row_count) {
     column.tags.resize(row_count);
 }
 
-// Says of a cell that it has a plain number of these bits.
+// Makes a cell of a plain number, given its bits.
 inline void note_plain_number(uint8_t &tag, uint32_t &facts, PlainKind kind, uint64_t bits) {
     if (kind == PLAIN_DOUBLE) {
         tag = CELL_FLOAT64;
@@ -80,7 +80,7 @@ inline void note_plain_number(uint8_t &tag, uint32_t &facts, PlainKind kind, uin
     }
 }
 
-// Sets the bit of each cell that is not null, if any is; returns how many are.
+// If any cell is null, sets the bit of each that is not; returns how many are null.
 inline size_t fill_validity(const uint8_t *tags, size_t count, std::vector<uint8_t> &validity) {
     // Most columns have no null at all, which is found out much faster than how many there are.
     if (count == 0 || std::memchr(tags, CELL_NULL, count) == nullptr) return 0;
@@ -100,7 +100,7 @@ inline void complete_column(Column &column, size_t row_count) {
     column.bits.resize(row_count);
     column.null_count = fill_validity(column.tags.data(), row_count, column.validity);
     if (column.null_count == 0) return;
-    // Their bits may be whatever the memory held before.
+    // Their bits may be uninitialised.
     for (size_t row = 0; row < row_count; ++row) {
         if (column.tags[row] == CELL_NULL) column.bits[row] = 0;
     }

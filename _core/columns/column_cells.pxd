@@ -1,4 +1,4 @@
-"""Cells: a column's values as they were read, before the whole scan has decided what the column's type is.
+"""Cells: a column's values as they were read, before the column's type is known, which depends on the whole scan.
 
 A cell is a tag and 64 bits. Numbers are in the bits; text is in the column's own buffer, and the bits say where. What
 was seen in a column is kept in its facts, from which the type follows, the same whatever the order and the pages.
@@ -71,7 +71,7 @@ cdef extern from "columns/column.hpp" namespace "histscan" nogil:
 
 
 cdef inline uint64_t text_bits(size_t offset, size_t length) noexcept nogil:
-    """Where a cell's text is. Both fit in 32 bits: `check_text` sees to that."""
+    """Where a cell's text is. Both fit in 32 bits: `check_text` guarantees that."""
     return <uint64_t> offset << 32 | <uint64_t> length
 
 
@@ -84,7 +84,7 @@ cdef inline int check_text(const Column* column, size_t more) except -1 nogil:
 
 
 cdef inline bint fits_double(int64_t value) noexcept nogil:
-    """Whether a double holds the integer exactly."""
+    """Returns True if a double holds the integer exactly."""
     if -0x20000000000000LL <= value <= 0x20000000000000LL:
         return True
     # Above, doubles are the multiples of ever larger powers of two; the conversion back must not overflow.
@@ -109,7 +109,7 @@ cdef inline bint read_uint64(byte_ptr begin, byte_ptr end, uint64_t* value) noex
 
 
 cdef inline bint is_number_text(byte_ptr begin, byte_ptr end) noexcept nogil:
-    """Whether a string's text is how NaN and the infinities are spelt where JSON may not have them bare."""
+    """Returns True if a string spells NaN or an infinity, as writers do where JSON may not have them bare."""
     cdef Cursor text
     open_cursor(&text, begin, end - begin)
     if end - begin == 3:
@@ -120,7 +120,7 @@ cdef inline bint is_number_text(byte_ptr begin, byte_ptr end) noexcept nogil:
 
 
 cdef inline bint is_sound_text(byte_ptr begin, byte_ptr end) noexcept nogil:
-    """Whether JSON text that was skipped is UTF-8 with valid escapes, none of them a surrogate."""
+    """Returns True if JSON text that was skipped is UTF-8 with valid escapes, none of them a surrogate."""
     cdef byte_ptr pos = begin
     cdef int unit
     if find_invalid_utf8(begin, end) != end:
@@ -147,7 +147,7 @@ cdef inline bint is_sound_text(byte_ptr begin, byte_ptr end) noexcept nogil:
 
 
 cdef inline bint is_sound_value(Cursor* value) noexcept nogil:
-    """Whether the text is one JSON value whose strings are UTF-8 without surrogates."""
+    """Returns True if the text is one JSON value whose strings are UTF-8 without surrogates."""
     skip_space(value)
     if not skip_value(value):
         return False
@@ -156,7 +156,7 @@ cdef inline bint is_sound_value(Cursor* value) noexcept nogil:
 
 
 cdef inline uint32_t list_facts(byte_ptr begin, byte_ptr end) noexcept nogil:
-    """What is in a list whose text is well-formed."""
+    """The facts of a list whose text is well-formed."""
     cdef Cursor items
     cdef Token token
     cdef uint32_t facts = FACT_LIST
@@ -199,7 +199,7 @@ cdef inline int put_text(Column* column, size_t row, CellTag tag, byte_ptr begin
 
 
 cdef inline void put_double(Column* column, size_t row, double number) noexcept nogil:
-    """Makes a cell of a float; here as in the next ones, the row is one that the column has reached."""
+    """Makes a cell of a float; here as in the next ones, the column must have reached the row."""
     memcpy(&column.bits[row], &number, sizeof(double))
     column.tags[row] = CELL_FLOAT64
     column.facts |= FACT_FLOAT64
@@ -265,7 +265,7 @@ cdef inline int put_string(Column* column, size_t row, const Token* token) excep
 
 
 cdef inline int put_container(Column* column, size_t row, Cursor* cursor, bint is_list) except -1 nogil:
-    """Takes a container and makes a cell of its text; 0 where it is malformed."""
+    """Reads a container and makes a cell of its text; 0 where it is malformed."""
     cdef byte_ptr begin = cursor.pos
     if not skip_value(cursor) or not is_sound_text(begin, cursor.pos):
         return 0
@@ -277,7 +277,7 @@ cdef inline int put_container(Column* column, size_t row, Cursor* cursor, bint i
 cdef inline int put_token(Column* column, size_t row, Cursor* cursor, const Token* token) except -1 nogil:
     """Makes a cell of a token just read, in a row that the column has reached.
 
-    Of a container, takes the rest. Returns 1, or 0 where the value is malformed or legal but rare: then the row takes
+    Of a container, reads the rest. Returns 1, or 0 where the value is malformed or legal but rare: then the row takes
     the slow path.
     """
     cdef uint64_t number
@@ -303,7 +303,7 @@ cdef inline int put_token(Column* column, size_t row, Cursor* cursor, const Toke
 
 
 cdef inline int put_document(Column* column, size_t row, Cursor* cursor) except -1 nogil:
-    """Takes a JSON value that is all of the cursor's text, and makes a cell of it, in a row that the column has.
+    """Reads a JSON value that is all of the cursor's text, and makes a cell of it, in a row that the column has.
 
     Returns 1, or 0 where the value is malformed or legal but rare: then the row takes the slow path.
     """

@@ -40,7 +40,7 @@ cdef class ColumnChunk:
         return [self.columns[index].facts for index in range(len(self.names))]
 
     cdef int clear_row(self, size_t row) noexcept nogil:
-        """Takes back the cells of a row that was not finished."""
+        """Removes the cells of a row that was not finished."""
         cdef size_t index
         for index in range(self.columns.size()):
             if row < self.columns[index].tags.size():
@@ -48,7 +48,7 @@ cdef class ColumnChunk:
         return 0
 
     cdef bint is_full(self) noexcept nogil:
-        """Whether a column has so much text that the chunk should end."""
+        """Returns True if a column has so much text that the chunk should end."""
         cdef size_t index
         for index in range(self.columns.size()):
             if self.columns[index].text.size() >= TEXT_LIMIT:
@@ -56,14 +56,14 @@ cdef class ColumnChunk:
         return False
 
     cdef int complete(self) except -1 nogil:
-        """Gives every column a cell for each row, and says which are null; none may be added afterwards."""
+        """Gives every column a cell for each row, and marks which are null; no row may be added afterwards."""
         cdef size_t index
         for index in range(self.columns.size()):
             complete_column(self.columns[index], <size_t> self.row_count)
         return 0
 
     cdef int use_up(self) except -1:
-        """Says that the columns' buffers are about to be handed over, which can be done once."""
+        """Marks the columns' buffers as exported; raises if they already are."""
         if self.is_used_up:
             raise RuntimeError("the columns of this chunk have already been exported")
         self.is_used_up = True
@@ -79,7 +79,7 @@ cdef class ColumnChunk:
         return 0
 
     cdef int32_t column_named(self, str name) except -2:
-        """The index of a column, which is made if there is none of the name."""
+        """The index of a column, which is created if it is missing."""
         cdef int32_t index
         cdef object known = self.index_of.get(name)
         if known is not None:

@@ -53,7 +53,7 @@ def column_format(facts):
     if not kinds & ~<unsigned int> LISTS:
         if kinds & FACT_LIST_FLOAT64:
             return JSON_FORMAT if kinds & FACT_LIST_WIDE_INT64 else "+lg"
-        # Of empty lists alone, or lists of nulls, nobody can say what they would hold.
+        # If all lists are empty or have only nulls, the type of their items is unknown.
         return "+ll" if kinds & (FACT_LIST_INT64 | FACT_LIST_WIDE_INT64) else JSON_FORMAT
     return JSON_FORMAT
 

@@ -12,7 +12,7 @@ cdef enum:
 
 
 cdef inline bint find_row(Cursor* cursor, RowSpan* span) noexcept nogil:
-    """Finds the next row of a page whose bytes the cursor starts with, and passes over it.
+    """Finds the next row of a page whose bytes the cursor starts with, and skips it.
 
     Returns False at the end of the page, and where a fault ends it early.
     """

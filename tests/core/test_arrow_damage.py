@@ -67,10 +67,10 @@ class TestMalformedValues:
     def test_offsets(self) -> None:
         for offsets in ((0, 3, 2, 4), (0, 3, -1, 4), (0, 3, 2**31 - 1, 4)):
             buffers = [None, pyarrow.py_buffer(struct.pack("4i", *offsets)), pyarrow.py_buffer(b"abcd")]
-            self.check(pyarrow.Array.from_buffers(pyarrow.string(), 3, buffers), "between the offsets")
+            self.check(pyarrow.Array.from_buffers(pyarrow.string(), 3, buffers), "offsets of the value are invalid")
             items = pyarrow.array([1, 2, 3, 4])
             listed = pyarrow.Array.from_buffers(pyarrow.list_(pyarrow.int64()), 3, buffers[:2], children=[items])
-            self.check(listed, "between the offsets")
+            self.check(listed, "offsets of the value are invalid")
 
 
 def set_fields(**fields: Any) -> Callable[[Any, Any], object]:
