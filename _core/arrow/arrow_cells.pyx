@@ -21,7 +21,7 @@ from histscan._core.arrow.arrow_rows cimport ArrowPage
 from histscan._core.arrow.arrow_values cimport bit_at
 from histscan._core.memory.buffer_pool cimport shared_pool, use_pool
 from histscan._core.columns.column_cells cimport (
-    CELL_JSON, FACT_JSON, Column, check_text, is_sound_text, list_facts, put_bool, put_document, put_double,
+    CELL_JSON, TYPE_JSON, Column, check_text, is_sound_text, list_type_flags, put_bool, put_document, put_double,
     put_int64, put_uint64, put_utf8, reach_row, text_bits,
 )
 from histscan._core.columns.column_chunk cimport ColumnChunk
@@ -268,9 +268,9 @@ cdef class ArrowCells:
             column.bits[place] = text_bits(offset, column.text.size() - offset)
             column.tags[place] = CELL_JSON
             if kind == ARROW_STRUCT:
-                column.facts |= FACT_JSON
+                column.type_flags |= TYPE_JSON
             else:
-                column.facts |= list_facts(column.text.data() + offset, column.text.data() + column.text.size())
+                column.type_flags |= list_type_flags(column.text.data() + offset, column.text.data() + column.text.size())
         else:
             length = self.batch.write_time(node, index, text)
             if length == 0:

@@ -41,7 +41,7 @@ public:
             const uint8_t *value_end = format.find_value_end();
             const PlainKind kind = vectors_.read_number(value, value_end, format.start(), bits);
             if (kind == NOT_PLAIN) return false;
-            note_plain_number(column.tags[row_], column.facts, kind, *bits);
+            note_plain_number(column.tags[row_], column.type_flags, kind, *bits);
             format.take_value(value_end);
             return true;
         }

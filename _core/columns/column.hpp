@@ -25,20 +25,20 @@ enum CellTag {
     CELL_JSON,
 };
 
-enum ColumnFact {
-    FACT_BOOL = 1 << 0,
-    FACT_INT64 = 1 << 1,
-    FACT_WIDE_INT64 = 1 << 2,
-    FACT_UINT64 = 1 << 3,
-    FACT_NEGATIVE = 1 << 4,
-    FACT_FLOAT64 = 1 << 5,
-    FACT_TEXT = 1 << 6,
-    FACT_NUMBER_TEXT = 1 << 7,
-    FACT_LIST = 1 << 8,
-    FACT_LIST_INT64 = 1 << 9,
-    FACT_LIST_WIDE_INT64 = 1 << 10,
-    FACT_LIST_FLOAT64 = 1 << 11,
-    FACT_JSON = 1 << 12,
+enum TypeFlag {
+    TYPE_BOOL = 1 << 0,
+    TYPE_INT64 = 1 << 1,
+    TYPE_WIDE_INT64 = 1 << 2,
+    TYPE_UINT64 = 1 << 3,
+    TYPE_NEGATIVE = 1 << 4,
+    TYPE_FLOAT64 = 1 << 5,
+    TYPE_TEXT = 1 << 6,
+    TYPE_NUMBER_TEXT = 1 << 7,
+    TYPE_LIST = 1 << 8,
+    TYPE_LIST_INT64 = 1 << 9,
+    TYPE_LIST_WIDE_INT64 = 1 << 10,
+    TYPE_LIST_FLOAT64 = 1 << 11,
+    TYPE_JSON = 1 << 12,
 };
 
 struct Column {
@@ -48,7 +48,7 @@ struct Column {
     // `complete_column` sets both.
     std::vector<uint8_t> validity;
     size_t null_count = 0;
-    uint32_t facts = 0;
+    uint32_t type_flags = 0;
 };
 
 // The columns of a chunk. They stay where they are when more are added: keys point at them.
@@ -69,14 +69,14 @@ inline void grow_column(Column &column, size_t row_count) {
 }
 
 // Makes a cell of a plain number, given its bits.
-inline void note_plain_number(uint8_t &tag, uint32_t &facts, PlainKind kind, uint64_t bits) {
+inline void note_plain_number(uint8_t &tag, uint32_t &type_flags, PlainKind kind, uint64_t bits) {
     if (kind == PLAIN_DOUBLE) {
         tag = CELL_FLOAT64;
-        facts |= FACT_FLOAT64;
+        type_flags |= TYPE_FLOAT64;
     } else {
         tag = CELL_INT64;
         // A plain integer is one that a double holds.
-        facts |= FACT_INT64 | (static_cast<int64_t>(bits) < 0 ? FACT_NEGATIVE : 0);
+        type_flags |= TYPE_INT64 | (static_cast<int64_t>(bits) < 0 ? TYPE_NEGATIVE : 0);
     }
 }
 

@@ -7,7 +7,7 @@ from libc.stdint cimport int32_t
 
 from histscan._core.memory.buffer_pool cimport shared_pool, use_pool
 from histscan._core.columns.column_cells cimport (
-    CELL_JSON, CELL_NULL, FACT_JSON, Column, complete_column, grow_column, list_facts, put_bool, put_double, put_int64,
+    CELL_JSON, CELL_NULL, TYPE_JSON, Column, complete_column, grow_column, list_type_flags, put_bool, put_double, put_int64,
     put_text, put_uint64, put_utf8, reach_row,
 )
 from histscan._core.bytes.cursor cimport JSON_TOO_DEEP, byte_ptr
@@ -31,13 +31,13 @@ cdef class ColumnChunk:
     def __len__(self):
         return self.row_count
 
-    def facts(self):
+    def type_flags(self):
         """What was seen in each column.
 
         Returns:
-            A bit set of `ColumnFact` for each of ``names``; see ``histscan._core.columns.column_types``.
+            A bit set of `TypeFlag` for each of ``names``; see ``histscan._core.columns.column_types``.
         """
-        return [self.columns[index].facts for index in range(len(self.names))]
+        return [self.columns[index].type_flags for index in range(len(self.names))]
 
     cdef int clear_row(self, size_t row) noexcept nogil:
         """Removes the cells of a row that was not finished."""
@@ -119,7 +119,7 @@ cdef class ColumnChunk:
                 except RecursionError:
                     raise_fault_at(JSON_TOO_DEEP, 0)
                 put_text(column, row, CELL_JSON, <byte_ptr> <char*> text, <byte_ptr> <char*> text + len(text))
-                column.facts |= FACT_JSON if type(value) is not list else list_facts(
+                column.type_flags |= TYPE_JSON if type(value) is not list else list_type_flags(
                     <byte_ptr> <char*> text, <byte_ptr> <char*> text + len(text)
                 )
         return 0

@@ -14,8 +14,8 @@ from histscan._core.arrow.arrow_abi cimport ArrayBuffers
 from histscan._core.memory.buffer_pool cimport shared_pool, use_pool
 from histscan._core.memory.pooled_vectors cimport PooledVector
 from histscan._core.columns.column_cells cimport (
-    CELL_FALSE, CELL_FLOAT64, CELL_INT64, CELL_JSON, CELL_NULL, CELL_TEXT, CELL_TRUE, CELL_UINT64, FACT_INT64,
-    FACT_NUMBER_TEXT, FACT_WIDE_INT64, Column, fill_validity,
+    CELL_FALSE, CELL_FLOAT64, CELL_INT64, CELL_JSON, CELL_NULL, CELL_TEXT, CELL_TRUE, CELL_UINT64, TYPE_INT64,
+    TYPE_NUMBER_TEXT, TYPE_WIDE_INT64, Column, fill_validity,
 )
 from histscan._core.bytes.cursor cimport Cursor, byte_ptr, open_cursor, peek
 from histscan._core.json.json_text cimport (
@@ -74,7 +74,7 @@ cdef int fill_floats(Column* column, size_t row_count, ArrayBuffers* out) except
     cdef uint8_t tag
     cdef byte_ptr text
     # Most columns have only floats.
-    if not column.facts & (FACT_INT64 | FACT_WIDE_INT64 | FACT_NUMBER_TEXT):
+    if not column.type_flags & (TYPE_INT64 | TYPE_WIDE_INT64 | TYPE_NUMBER_TEXT):
         row_count = 0
     for row in range(row_count):
         tag = column.tags[row]
@@ -200,7 +200,7 @@ cdef int fill_buffers(
     """Makes the array of a column's cells, which are consumed.
 
     `format` is the first character of Arrow's format string, or `j` for JSON text; `item_format` is that of a list's
-    items. The format must be one that `column_types.column_format` gives for the column's facts, or for more.
+    items. The format must be one that `column_types.column_format` gives for the column's type flags, or for more.
     """
     out.format = c'u' if format == c'j' else format
     out.length = <int64_t> row_count
