@@ -71,7 +71,7 @@ cdef class ArrowPage(Page):
         cdef RowSpan span
         span.begin = row
         span.end = batch
-        span.has_surrogates = False
+        span.needs_slow_path = False
         self.spans.push_back(span)
         return 0
 

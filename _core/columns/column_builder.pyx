@@ -280,7 +280,7 @@ cdef class ColumnBuilder:
             if isinstance(page, JsonPage):
                 with nogil:
                     self.open_members(&context, &cells)
-                    while index < end and not page.spans[index].has_surrogates:
+                    while index < end and not page.spans[index].needs_slow_path:
                         page.open_row(index, &cursor)
                         if not self.add_json_row(
                             &cursor, page.spans[index].is_quoted, &context, &cells, row, row_limit
@@ -383,7 +383,7 @@ cdef class ColumnBuilder:
         cdef CellRow cells
         cdef size_t index = 0
         self.open_items(&context, &cells, schema)
-        while index < count and not spans[index].has_surrogates:
+        while index < count and not spans[index].needs_slow_path:
             page.open_span(spans[index], &cursor)
             if not self.add_item_row(&cursor, &context, &cells, row[0], row_limit):
                 break

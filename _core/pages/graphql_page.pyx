@@ -178,7 +178,7 @@ cdef class JsonPage(Page):
         open_cursor(&cursor, data + span.begin, span.end - span.begin)
         try:
             try:
-                return self.decoder.decode_text(&cursor, span.has_surrogates)
+                return self.decoder.decode_text(&cursor, span.needs_slow_path)
             except RecursionError:
                 raise_too_deep(&cursor)
         except HistoryDecodeError as error:
@@ -228,7 +228,7 @@ cdef class HistoryPage(JsonPage):
                 row_begin = cursor.pos + 1
                 row_end = find_plain_string_end(row_begin, cursor.end)
                 if row_end != NULL:
-                    span.has_surrogates = False
+                    span.needs_slow_path = False
                     span.is_quoted = True
                     span.begin = row_begin - cursor.start
                     span.end = row_end - cursor.start
@@ -264,12 +264,12 @@ cdef class HistoryPage(JsonPage):
                 with gil:
                     raise MemoryError()
         cursor.pos += 1
-        span.has_surrogates = False
+        span.needs_slow_path = False
         span.is_quoted = False
-        text_end = unescape_string(cursor, out[0], &span.has_surrogates)
+        text_end = unescape_string(cursor, out[0], &span.needs_slow_path)
         if text_end == NULL:
             return 0
-        if span.has_surrogates:
+        if span.needs_slow_path:
             invalid = find_invalid_utf8(begin, cursor.pos)
             if invalid != cursor.pos:
                 return stop(cursor, JSON_UTF8_INVALID, invalid)
@@ -300,7 +300,7 @@ cdef class HistoryPage(JsonPage):
         cdef Cursor string
         open_cursor(&string, self.data + span.begin, span.end - span.begin + 1)
         span.begin = 0
-        span.end = unescape_string(&string, text, &span.has_surrogates) - text
+        span.end = unescape_string(&string, text, &span.needs_slow_path) - text
         return self.decode_span(text, span)
 
     cdef void open_span(self, RowSpan span, Cursor* cursor) noexcept nogil:
@@ -331,7 +331,7 @@ cdef class SampledPage(JsonPage):
         if peek(cursor) != c'[':
             raise ResponseShapeError("`sampledHistory` is not a list with a list of rows for each spec")
         cursor.pos += 1
-        span.has_surrogates = False
+        span.needs_slow_path = False
         span.is_quoted = False
         with nogil:
             skip_space(cursor)
@@ -393,7 +393,7 @@ cdef class TextPage(JsonPage):
         for index, row in enumerate(rows):
             if not isinstance(row, str):
                 raise ResponseShapeError(f"a row of `history` is not a string but {type(row).__name__}", row=index)
-            span.has_surrogates = False
+            span.needs_slow_path = False
             span.is_quoted = False
             try:
                 # Of an ASCII str these are its own bytes; of any other, a copy that the str keeps.
@@ -403,7 +403,7 @@ cdef class TextPage(JsonPage):
                 rows[index] = encoded
                 data = <byte_ptr> PyBytes_AS_STRING(encoded)
                 length = PyBytes_GET_SIZE(encoded)
-                span.has_surrogates = True
+                span.needs_slow_path = True
             span.begin = 0
             span.end = length
             self.spans.push_back(span)

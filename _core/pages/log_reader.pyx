@@ -322,7 +322,7 @@ cdef class LogReader:
         cdef byte_ptr field_end
         span.begin = begin
         span.end = end
-        span.has_surrogates = False
+        span.needs_slow_path = False
         open_cursor(&cursor, page.span_data(span), end - begin)
         while cursor.pos < cursor.end:
             if not read_tag(&cursor, &tag):

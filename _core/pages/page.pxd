@@ -8,7 +8,7 @@ from histscan._core.memory.pooled_vectors cimport PooledVector
 cdef struct RowSpan:
     Py_ssize_t begin
     Py_ssize_t end
-    bint has_surrogates     # the row's text has lone surrogates, or must take the slow path for another reason
+    bint needs_slow_path    # the row's text has lone surrogates, or can't be read on the fast path for another reason
     bint is_quoted          # of JSON pages only: the text is in a string as `json_quoted` reads it, then a quote
 
 
