@@ -270,7 +270,9 @@ cdef class ArrowCells:
             if kind == ARROW_STRUCT:
                 column.type_flags |= TYPE_JSON
             else:
-                column.type_flags |= list_type_flags(column.text.data() + offset, column.text.data() + column.text.size())
+                column.type_flags |= list_type_flags(
+                    column.text.data() + offset, column.text.data() + column.text.size()
+                )
         else:
             length = self.batch.write_time(node, index, text)
             if length == 0:
