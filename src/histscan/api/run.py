@@ -76,7 +76,7 @@ class Run(contracts.Run):
 
         Raises:
             HistoryRequestError: There is no answer.
-            RunNotFoundError: The server knows no such run, or the API key may not see it.
+            RunNotFoundError: The server has no such run, or the API key has no access to it.
         """
         if force or "config" not in self._attributes:
             self._attributes = dict(request_run(self.client, DESCRIBE_RUN, *self._name))

@@ -94,7 +94,7 @@ def open_run(arguments: argparse.Namespace) -> Run:
 
     Raises:
         OSError: There is no such file.
-        HistoryError: The file is no log; or the server knows no such run, or gives no answer.
+        HistoryError: The file is no log; or the server has no such run, or gives no answer.
         UsageError: The files are Parquet, and pyarrow is not installed; or a source is chosen for a file; or an address
             is not that of a run.
     """
