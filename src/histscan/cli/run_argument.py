@@ -50,8 +50,8 @@ def add_keys(parser: argparse.ArgumentParser) -> None:
         dest="keys",
         metavar="KEY",
         action="append",
-        help="only rows that have this key, and only this key and the step; repeat it for more keys: rows must have all "
-        "of them. Nested keys are dotted (validation.loss)",
+        help="only rows that have this key, and only this key and the step; repeat it for more keys: rows must have "
+        "all of them. Nested keys are dotted (validation.loss)",
     )
 
 

@@ -1,6 +1,6 @@
 """The registry of sources of runs in files: the paths that each accepts, and its class.
 
-A new source is one entry here and the module that it names; see "How to add a source" in ARCHITECTURE.md.
+A new source is one entry here and the module that it names; see "Adding something" in ARCHITECTURE.md.
 """
 
 from __future__ import annotations
