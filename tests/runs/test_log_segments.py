@@ -250,6 +250,18 @@ class TestKilledRuns:
         assert isinstance(run, histscan.LogRun)
         assert (run.config, run.summary, run.config_file, run.summary_file) == ({"lr": 7}, {"loss": 9}, None, None)
 
+    def test_of_segments_the_last_that_has_files_counts(self, log: Path) -> None:
+        later = write_segment(log.parent.parent, "run-20260101_130000-abc", [run_record(), *rows_of(2, [5])])
+        run = histscan.open([log, later])
+        assert isinstance(run, histscan.LogRun)
+        assert (run.config["lr"], run.summary["loss"]) == (0.1, 0.5)
+        (later.parent / "files").mkdir()
+        (later.parent / "files" / "wandb-summary.json").write_text('{"loss": 0.25}')
+        run = histscan.open([log, later])
+        assert isinstance(run, histscan.LogRun)
+        assert (run.config["lr"], run.summary["loss"]) == (0.1, 0.25)
+        assert run.summary_file == later.parent / "files" / "wandb-summary.json"
+
     def test_no_files(self, log: Path) -> None:
         shutil.rmtree(log.parent / "files")
         run = histscan.open(log)

@@ -201,7 +201,8 @@ def _as_column(value: Any, type_name: str) -> Any:
         return float(value)
     if type_name == FLOAT_LISTS:
         return [None if element is None else float(element) for element in value]
-    return value
+    # Other nested values are JSON text, in which every NaN has the same bits.
+    return json.loads(json.dumps(value)) if isinstance(value, dict | list) else value
 
 
 def _in_order(value: Any) -> Any:

@@ -119,10 +119,12 @@ class LogRun(LogMembers):
         survey.config = config.values()
         survey.config.pop("_wandb", None)
         survey.summary = summary.values()
-        if not survey.config:
-            survey.config, survey.config_file = read_config_file(self.files[-1])
-        if not survey.summary:
-            survey.summary, survey.summary_file = read_summary_file(self.files[-1])
+        # The last segment has the latest files; it may have none if it was killed at once.
+        for log in reversed(self.files):
+            if not survey.config:
+                survey.config, survey.config_file = read_config_file(log)
+            if not survey.summary:
+                survey.summary, survey.summary_file = read_summary_file(log)
         return survey
 
     @property
