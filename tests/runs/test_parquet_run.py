@@ -296,7 +296,7 @@ def test_any_files(tables: list[Any], group_rows: int, low: int, stop: int) -> N
 
 
 class TestOnlyWhatIsWanted:
-    """What is not asked for is not read: it may be damaged."""
+    """Columns and row groups that were not requested are not read: they may be damaged."""
 
     @pytest.fixture
     def path(self, tmp_path: Path) -> Path:
