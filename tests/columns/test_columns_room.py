@@ -45,7 +45,7 @@ def texts_of_json(count: int) -> Page:
 @pytest.mark.parametrize("make_page", [texts_of_arrow, texts_of_json])
 def test_more_text_than_a_column_can_have(make_page: Callable[[int], Page]) -> None:
     builder = ColumnBuilder()
-    with pytest.raises(HistoryDecodeError, match=r"more than 2 GiB of text for one column.*\(row 31\)"):
+    with pytest.raises(HistoryDecodeError, match=r"more than 2 GiB of text in one column.*\(row 31\)"):
         builder.add_page(make_page(40))
     assert builder.is_full
     assert builder.row_count == 31

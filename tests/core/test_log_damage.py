@@ -207,8 +207,8 @@ GOOD = step_rows(range(3))
         ([wire.chunk(wire.PADDING, GOOD[1])], "a chunk has an unknown type"),
         ([wire.chunk(wire.PADDING, b"")], "a chunk has an unknown type"),
         ([wire.chunk(wire.FULL, GOOD[1], checksum=0)], "the checksum of a chunk is wrong"),
-        ([wire.chunk(wire.FULL, b"\x12\xff")], "is not a protobuf message"),
-        ([wire.chunk(wire.FULL, b"\x00")], "is not a protobuf message"),
+        ([wire.chunk(wire.FULL, b"\x12\xff")], "is not a valid protobuf message"),
+        ([wire.chunk(wire.FULL, b"\x00")], "is not a valid protobuf message"),
         ([wire.chunk(wire.FULL, b"x" * 32_755)[:7] + GOOD[1]], "a chunk is longer than its block"),
     ],
 )
