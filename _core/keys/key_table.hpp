@@ -54,7 +54,10 @@ struct Key {
 HISTSCAN_INLINE uint64_t hash_key(const uint8_t *text, ptrdiff_t length) {
     constexpr uint64_t factors[] = {0x9E3779B97F4A7C15u, 0xC2B2AE3D27D4EB4Fu, 0xD6E8FEB86659FD93u, 0xA0761D6478BD642Fu};
     constexpr ptrdiff_t word_size = 8;
-    if (length > 4 * word_size) return hash_long_text(text, static_cast<size_t>(length)) * factors[0];
+    // An empty key has no word to hash; one comparison finds it together with the long ones.
+    if (static_cast<size_t>(length) - 1 >= 4 * word_size) {
+        return length == 0 ? 0 : hash_long_text(text, static_cast<size_t>(length)) * factors[0];
+    }
     // Where the last word begins, and about a third of the way to there: then no byte is left out.
     const ptrdiff_t last = length < word_size ? 0 : length - word_size;
     const ptrdiff_t third = (last * 11 + 16) >> 5;

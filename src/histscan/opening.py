@@ -1,4 +1,4 @@
-"""Opening a run, whatever it is stored in."""
+"""open(): opens a run, whatever it is stored in."""
 
 from __future__ import annotations
 
@@ -27,27 +27,27 @@ def open_run(path: str | os.PathLike[str] | Iterable[str | os.PathLike[str]], *,
     """Opens a recorded or exported run, or one on a server; ``histscan.open`` is this function.
 
     Args:
-        path: A ``.wandb`` file, or the folder of one run (``wandb/offline-run-…``); or the segments of a resumed one,
-            as a list, a pattern (``"wandb/run-*-h465zmzw"``) or a folder of their folders. Or the Parquet files that
-            a history was exported to: a ``.parquet`` file, a folder of them, a pattern (``"history/*.parquet"``), or
-            a list of these. Or a JSON Lines file (``.jsonl``, ``.ndjson``, also with ``.gz`` or ``.zst``), each line a
-            row, as ``histscan export`` and other tools write them. Or the name of a run on a W&B server,
-            ``"entity/project/run_id"``, or the address of its page in a browser, if no such file is there. The server
-            and the API key are those that wandb would use; `histscan.Api` takes others.
-        on_corrupt: What to do in a damaged log: ``"raise"`` ends a scan there with an error; ``"skip"`` warns and
-            goes on.
+        path: One of these. A ``.wandb`` file, or the folder of one run (``wandb/offline-run-…``). The segments of a
+            resumed run: a list, a pattern (``"wandb/run-*-h465zmzw"``), or a folder of their folders. Exported Parquet
+            files: a ``.parquet`` file, a folder of them, a pattern (``"history/*.parquet"``), or a list of these. A
+            JSON Lines file (``.jsonl``, ``.ndjson``, also with ``.gz`` or ``.zst``) with a row per line, as
+            ``histscan export`` and other tools write them. If there is no such file: a run on a W&B server, as
+            ``"entity/project/run_id"`` or the URL of its page. The server and the API key are those that wandb would
+            use; `histscan.Api` takes others.
+        on_corrupt: What to do at corrupt bytes of a log: ``"raise"`` stops the scan with an error; ``"skip"`` warns and
+            continues.
 
     Returns:
         The run.
 
     Raises:
         FileNotFoundError: There is no such file, or none in the folder.
-        HistoryError: The folder holds several runs; or the server gives no answer; or the address is on another server
-            than the API key is meant for.
+        HistoryError: The folder has several runs; or the server does not answer; or the URL is on another server than
+            the one that the API key belongs to.
         ImportError: The files are Parquet, and pyarrow is not installed.
-        LogFormatError: The file is empty, or no wandb log.
+        LogFormatError: The file is empty, or not a wandb log.
         RunNotFoundError: There is neither such a file nor such a run on the server.
-        ValueError: The address is that of a project, or of no run.
+        ValueError: The URL is not that of a run.
     """
     if isinstance(path, str) and not os.path.lexists(path):
         from histscan.api.open_by_name import open_by_name

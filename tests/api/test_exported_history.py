@@ -301,7 +301,7 @@ class TestCache:
         assert len(list(cache.iterdir())) == 2
         assert not old.exists()
 
-    def test_file_of_another_size_is_fetched_anew(self, backend: Backend, cache: Path) -> None:
+    def test_file_of_another_size_is_fetched_again(self, backend: Backend, cache: Path) -> None:
         assert backend.rows() == "fffppppppp"
         (file,) = cache.iterdir()
         file.write_bytes(file.read_bytes()[:-1])

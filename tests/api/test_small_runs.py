@@ -270,7 +270,7 @@ def test_a_malformed_row_is_an_error_behind_those_before_it(server_of_own: Graph
 
 
 @pytest.mark.parametrize("run_id", ["dense", "sparse", "pages"])
-def test_a_pickled_scan_fetches_its_first_page_anew(api: histscan.Api, run_id: str) -> None:
+def test_a_pickled_scan_fetches_its_first_page_again(api: histscan.Api, run_id: str) -> None:
     scan = api.run(f"team/small/{run_id}").scan_history()
     copy = pickle.loads(pickle.dumps(scan))
     expected = list(RUNS[run_id])

@@ -85,7 +85,7 @@ def test_whole_rows_by_source(capsys: pytest.CaptureFixture[str], source: list[s
 )
 def test_source_is_an_error_for_a_file(capsys: pytest.CaptureFixture[str], command: list[str]) -> None:
     assert main([command[0], str(EXAMPLE), *command[1:], "--source", "pages"]) == MISUSED
-    assert "--source is for runs on a server, and" in capsys.readouterr().err
+    assert "--source applies to runs on a server, and" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("command", [["export", "-o", "x.jsonl"], ["info"]], ids=str)

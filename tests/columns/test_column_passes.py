@@ -198,7 +198,7 @@ def test_large_rows_make_small_row_groups(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 class Growing:
-    """Appends to a log, or writes it anew, once a first pass is through."""
+    """Appends to a log, or replaces it, after the first pass."""
 
     def __init__(self, path: Path, content: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
         survey = ColumnPasses.survey
@@ -230,14 +230,12 @@ def test_log_that_grows_between_the_passes(kind: str, tmp_path: Path, monkeypatc
 
 
 @pytest.mark.parametrize("later", [step_rows(range(4)), [wire.history_record([("_step", '"x"'), ("text", "1.5")], 0)]])
-def test_log_that_is_written_anew_is_an_error(
-    later: list[bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_log_that_is_replaced_is_an_error(later: list[bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write_run(tmp_path / "run-b.wandb", [*later, *later])
     content = path.read_bytes()
     path = write_run(tmp_path / "run-a.wandb", step_rows(range(50)))
     Growing(path, content, monkeypatch)
-    with pytest.raises(HistoryError, match="written anew"):
+    with pytest.raises(HistoryError, match="was replaced while"):
         write_parquet(histscan.open(path).scan_history(), io.BytesIO())
 
 

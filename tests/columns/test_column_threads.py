@@ -211,7 +211,7 @@ def test_an_interrupt_just_before_the_caller_builds(monkeypatch: pytest.MonkeyPa
 
     def interrupted(task: _GroupTask) -> bool:
         if threading.current_thread() is caller:
-            # As if it came when nobody else may begin any more, but nothing has.
+            # As if it came when the other tasks were cancelled, before any has started.
             task._begun.acquire(blocking=False)
             raise KeyboardInterrupt
         return run(task)

@@ -52,7 +52,7 @@ def test_rows_of_changing_lengths_and_keys() -> None:
     assert columns_of(data, indexed=False) == columns_of(data, indexed=True)
 
 
-def test_fields_between_rows_that_nobody_knows() -> None:
+def test_unknown_fields_between_rows() -> None:
     rows = rows_of_length(60, 6)
     pages = [wire.page([row]) for row in rows]
     unknown = [b"", b"\x10\x05", b"\x1a\x03abc", b"\x25\x01\x02\x03\x04", b"", b"\x10\x01\x10\x02"]

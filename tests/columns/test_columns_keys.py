@@ -1,4 +1,4 @@
-"""Only the keys asked for become columns, all of them, in their order; nested values can be columns of their own."""
+"""Exactly the requested keys become columns, in their order; nested values can be columns of their own."""
 
 from __future__ import annotations
 
@@ -153,7 +153,7 @@ MALFORMED_INSIDE = [r'"\x"', r'"\u12"', '"\\ud83d\\u12"']
 MALFORMED = [*MALFORMED_INSIDE, "", "nul", "01", "[1,]", '{"a":1', '"', "1 2", "{]"]
 
 
-def test_values_of_messages_that_nobody_asked_for_stay_unread() -> None:
+def test_values_of_messages_that_were_not_requested_are_not_read() -> None:
     for text in [*MALFORMED, "[" * 10_000]:
         rows: list[Pairs] = [[("a", "1"), ("b", text)], [("b", text), ("a", "2")], [("a", "3")]]
         for encoding in ("protobuf", "log", "log, nested key"):
@@ -171,14 +171,14 @@ def test_values_of_messages_that_nobody_asked_for_stay_unread() -> None:
     assert build_table([ProtobufPage(data)], ["a"]).column("a").to_pylist() == [1, None]
 
 
-def test_text_that_nobody_asked_for_has_to_be_json_all_the_same() -> None:
+def test_text_that_was_not_requested_must_be_json() -> None:
     for text in MALFORMED:
         rows = ['{"a":1,"b":' + text + "}", '{"b":' + text + ',"a":2}']
         for page in (TextPage(rows), HistoryPage(history_body(rows))):
             with pytest.raises(HistoryDecodeError) as of_rows:
                 page.rows()
             if text in MALFORMED_INSIDE:
-                # But nobody looks at the escapes of strings that nobody wants.
+                # But the escapes of strings that were not requested are not checked.
                 assert build_table([page], ["a"]).column("a").to_pylist() == [1, 2]
                 continue
             with pytest.raises(HistoryDecodeError) as of_columns:

@@ -121,7 +121,7 @@ def check_decimals(encoding: str, texts: Sequence[str]) -> None:
     for keys in (None, ["x"]):
         column = build_table([MAKERS[encoding](rows)], keys).column("x").to_pylist()
         assert [struct.pack("<d", number) for number in column] == [struct.pack("<d", float(text)) for text in texts]
-    # The same numbers, when nobody asks for them.
+    # The same numbers, when they are not requested.
     assert build_table([MAKERS[encoding](rows)], ["_step"]).column("_step").to_pylist() == list(range(len(texts)))
 
 

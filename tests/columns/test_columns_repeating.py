@@ -151,7 +151,7 @@ def test_a_key_that_comes_to_overlap_with_expected_ones() -> None:
             assert rows_of(table) == rows_of(build_table([page.rows()], flatten=flatten))
 
 
-def test_fields_that_nobody_knows_amid_expected_items() -> None:
+def test_unknown_fields_between_predicted_items() -> None:
     plain = [wire.field(1, wire.item("a", "1")), wire.field(1, wire.item("b", "2.25"))]
     unknown = wire.varint_field(9, 300)
     rows = [b"".join(plain)] * 3
@@ -203,7 +203,7 @@ def check_page(data: bytes, keys: list[str] | None = None) -> None:
         except HistoryDecodeError as error:
             places.append((error.row, error.byte))
     if places:
-        # Of a key that nobody asked for, a value is not read, but where the row ends amid an item is noticed.
+        # The value of a key that was not requested is not read, but a row that ends within an item is an error.
         assert len(places) == 2
         assert places[0] == places[1]
         return
@@ -276,7 +276,7 @@ def test_what_looks_like_a_number_amid_expected_members(encoding: str, keys: lis
                 build_table([page], keys)
             assert caught.value.row == 3
             return
-        # Of items that nobody asked for the value is not read.
+        # Values of items that were not requested are not read.
         expected = [{"b": 2.25}] * 5
     else:
         page = ENCODINGS[encoding](rows)

@@ -167,7 +167,7 @@ def test_one_builder_refuses_a_second_thread() -> None:
 @pytest.fixture
 def _threads_take_turns_wherever_objects_are_made() -> Iterator[None]:
     def on_collection(_phase: str, _info: dict[str, int]) -> None:
-        # Python code, in which the interpreter looks whether another thread wants a turn.
+        # Python code, in which the interpreter may switch threads.
         for _ in range(50):
             pass
 
@@ -318,7 +318,7 @@ def test_columns_amid_the_rows_and_batches_of_a_log(logs: list[Path]) -> None:
 
 
 class PageScan(Scan):
-    """Goes over pages that are made anew each time."""
+    """Iterates over pages that are created again each time."""
 
     def __init__(self, count: int) -> None:
         super().__init__(0, count)
@@ -392,7 +392,7 @@ def test_columns_amid_rows() -> None:
     for row in scan:
         found.append(row["_step"])
         if row["_step"] % 17 == 0:
-            # Rows go on where they were.
+            # The iteration over rows continues where it was.
             assert steps(scan.to_arrow()) == list(range(100))
             assert [step for batch in scan.batches(rows=7) for step in steps(batch)] == list(range(100))
     assert found == list(range(100))

@@ -139,7 +139,7 @@ def build_in_threads(pages: list[Page], threads: int) -> Any:
 
 
 def same_tables(one: Any, two: Any) -> bool:
-    """Whether tables have the same columns of the same types and values, in whatever batches."""
+    """Returns True if tables have the same columns, types and values, in any batches."""
     same_schema: bool = one.schema.equals(two.schema, check_metadata=True)
     return same_schema and one.num_rows == two.num_rows and fingerprint(rows_of(one)) == fingerprint(rows_of(two))
 
@@ -259,7 +259,7 @@ def test_chunks_come_as_soon_as_they_are_full() -> None:
     assert len(list(chunks)) == 3
 
 
-def test_a_builder_starts_anew_with_each_chunk() -> None:
+def test_a_builder_starts_again_with_each_chunk() -> None:
     builder = ColumnBuilder()
     builder.add_page(ENCODINGS["protobuf"]([[("a", "1"), ("b", "1")]] * 3))
     first = builder.take_chunk()

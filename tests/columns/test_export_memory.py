@@ -25,7 +25,7 @@ LIMIT = 500 << 20
 KEYS = [f"train/metric_{number:02}" for number in range(20)]
 TEXT = "a sentence that is logged with the numbers, over and over again, "
 
-# VmHWM begins anew with each program; what getrusage() tells is also of the process that this one was forked from.
+# VmHWM is reset for each program; getrusage() includes the process that this one was forked from.
 EXPORT = """
 import pathlib, re, sys
 from histscan.cli.main import main

@@ -72,7 +72,7 @@ def test_errors_are_those_of_the_rows(tmp_path: Path, kind: str) -> None:
         assert str(of_columns.value) == expected
     with duckdb.connect() as connection, pytest.raises(duckdb.Error, match="HistoryDecodeError"):
         connection.sql("select * from scan").fetchall()
-    # The keys asked for are not the malformed one: nobody reads that, but rows in JSON have to be well-formed.
+    # The malformed key was not requested, so it is not read; but rows in JSON must be well-formed.
     if kind != "history":
         assert scan.to_arrow(["other"]).num_rows == 8
 
@@ -193,7 +193,7 @@ def test_batches_of_a_long_log_are_not_all_in_memory(tmp_path: Path) -> None:
     batches = run.batches(rows=10)
     first = next(batches)
     assert first.num_rows == 10
-    # Every window is read when its rows are asked for, and not before: the file's end may still go wrong.
+    # A window is read when its rows are needed, and not before: the end of the file may still be damaged.
     with path.open("r+b") as file:
         file.seek(path.stat().st_size - 100_000)
         file.write(b"\xff" * 50)

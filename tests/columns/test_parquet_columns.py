@@ -144,7 +144,7 @@ class TestConsumers:
 
     def test_wrong_arguments(self, run: Any) -> None:
         for options in ({"nested": "deep"}, {"keys": "loss"}):
-            with pytest.raises(ValueError, match=r"nested is|list of strings"):
+            with pytest.raises(ValueError, match=r"nested must be|list of strings"):
                 run.to_arrow(**options)
         with pytest.raises(ValueError, match="at least 1"):
             list(run.batches(rows=0))

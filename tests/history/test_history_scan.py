@@ -109,7 +109,7 @@ TAKE_PAGING_ARGUMENTS: dict[str, Callable[..., Any]] = {
 def test_misspelt_argument_is_refused_as_python_does(name: str) -> None:
     with pytest.raises(TypeError, match="unexpected keyword argument 'prefech'"):
         TAKE_PAGING_ARGUMENTS[name](prefech=3)
-    with pytest.raises(ValueError, match="prefetch must be at least 0, but is -1"):
+    with pytest.raises(ValueError, match="prefetch must be at least 0, not -1"):
         TAKE_PAGING_ARGUMENTS[name](prefetch=-1)
 
 

@@ -304,7 +304,7 @@ def test_a_scan_within_a_load_of_the_forking_thread_goes_on(server: GraphQLServe
 # Columns, in threads
 
 
-def test_columns_that_threads_were_building_must_be_begun_anew() -> None:
+def test_columns_that_threads_were_building_must_be_read_again() -> None:
     pages = [[{"step": page * 3 + row} for row in range(3)] for page in range(90)]
 
     def build() -> Iterator[Any]:

@@ -1,4 +1,4 @@
-"""Scans of `.wandb` logs go on in a forked process, and in the one that it was forked from."""
+"""Scans of `.wandb` logs continue after a fork, in parent and child."""
 
 from __future__ import annotations
 

@@ -186,7 +186,7 @@ def test_logs_of_different_runs_are_refused(tmp_path: Path, other: bytes) -> Non
     assert histscan.open(tmp_path / "run-20260101_130000-abc").id == "abc"
 
 
-def test_growing_segments_are_read_anew(folder: Path) -> None:
+def test_growing_segments_are_read_again(folder: Path) -> None:
     run = histscan.open(folder)
     assert run.lastHistoryStep == 14
     last = run.files[-1]
@@ -219,7 +219,7 @@ def test_a_scan_of_segments_survives_fork(folder: Path) -> None:
 
 
 class TestKilledRuns:
-    """Logs without summary or configuration, and the files that wandb keeps beside them."""
+    """Logs without summary or configuration, and the files that wandb writes beside them."""
 
     @pytest.fixture
     def log(self, tmp_path: Path) -> Path:

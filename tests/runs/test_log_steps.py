@@ -103,7 +103,7 @@ def test_the_item_counts_where_item_and_message_differ() -> None:
 def test_whole_numbers_however_they_are_written(text: str) -> None:
     page = LogReader().read_window(wire.write_log([history(item("_step", text))]), True)
     step = int(float(text)) if "." in text or "e" in text else int(text)
-    # The lowest number of 64 bits stands for malformed rows; nobody has such a step.
+    # The lowest number of 64 bits marks malformed rows; no real step has it.
     assert page.step_range() == (max(step, 1 - 2**63),) * 2
     assert fingerprint(page.rows()) == fingerprint([{"_step": json.loads(text)}])
 

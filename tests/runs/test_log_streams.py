@@ -1,4 +1,4 @@
-"""What a log has beside its history is what wandb-core makes of it when it uploads the log."""
+"""System metrics, console output and run facts of a log equal what wandb-core uploads for it."""
 
 from __future__ import annotations
 
@@ -374,7 +374,7 @@ def test_streams_of_a_resumed_run(tmp_path: Path) -> None:
     assert [row["system.cpu"] for row in run.system_metrics()] == [0, 1]
     assert [row["_runtime"] for row in run.system_metrics()] == [5.0, 5.0]
     assert [line.text for line in run.console(raw=True)] == ["part 0", "part 1"]
-    # A later log does not go on in the line that the one before has left open.
+    # A later log does not continue a line that the log before has left open.
     assert [line.text for line in run.console()] == ["part 0", "part 1"]
     assert (run.state, run.exit_code, run.duration) == ("finished", 0, 11.0)
     assert run.axes == {"m0": "x", "m1": "x"}

@@ -113,7 +113,7 @@ class TestOpening:
     def test_several_runs(self, tmp_path: Path) -> None:
         for run in ("one", "two"):
             parquet_files.write_parquet(tmp_path / f"e_p_{run}_0.runhistory.parquet", {"_step": [1]})
-        with pytest.raises(HistoryError, match=r"those of 2 runs \(e_p_one, e_p_two\)"):
+        with pytest.raises(HistoryError, match=r"belong to 2 runs \(e_p_one, e_p_two\)"):
             histscan.open(tmp_path)
         assert histscan.open(tmp_path / "e_p_two_*.parquet").path == ["e", "p", "two"]
 
@@ -193,7 +193,7 @@ class TestRun:
         for run in ("one", "two"):
             table = pyarrow.table({"_step": [0]}).replace_schema_metadata({"histscan.run": f'{{"id": "{run}"}}'})
             parquet_files.write_parquet(tmp_path / f"{run}.parquet", table)
-        with pytest.raises(HistoryError, match="those of 2 runs"):
+        with pytest.raises(HistoryError, match="belong to 2 runs"):
             histscan.open(tmp_path)
 
 
@@ -296,7 +296,7 @@ def test_any_files(tables: list[Any], group_rows: int, low: int, stop: int) -> N
 
 
 class TestOnlyWhatIsWanted:
-    """What is not asked for is not read: it may be damaged."""
+    """Columns and row groups that were not requested are not read: they may be damaged."""
 
     @pytest.fixture
     def path(self, tmp_path: Path) -> Path:

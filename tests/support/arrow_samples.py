@@ -79,7 +79,7 @@ def expected_rows(table: Any) -> list[Row]:
 
 
 def same(rows: Any, expected: Any) -> bool:
-    """Whether values are equal, of the same types, and their keys in the same order; NaN is equal to itself."""
+    """Returns True if values are equal, with the same types and order of keys; NaN is equal to itself."""
     return repr(rows) == repr(expected)
 
 

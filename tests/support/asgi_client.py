@@ -1,4 +1,4 @@
-"""Ask an ASGI application without a server or a socket."""
+"""Sends requests to an ASGI application without a server or a socket."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ class AsgiClient:
         )
 
     def query(self, query: str, **variables: Any) -> Any:
-        """Ask in GraphQL and return the answer's `data`; fail if it has errors."""
+        """Send a GraphQL query and return the answer's `data`; fail if it has errors."""
         reply = self.post({"query": query, "variables": variables})
         parsed = reply.json()
         assert "errors" not in parsed, parsed["errors"]
@@ -97,7 +97,7 @@ class AsgiClient:
         return parsed["data"]
 
     def errors(self, query: str, **variables: Any) -> list[str]:
-        """Ask in GraphQL and return the messages of the answer's errors."""
+        """Send a GraphQL query and return the messages of the answer's errors."""
         return [error["message"] for error in self.post({"query": query, "variables": variables}).json()["errors"]]
 
 

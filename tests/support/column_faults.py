@@ -1,4 +1,4 @@
-"""Columns of pages beside their rows: the same values, or the same error behind the same values."""
+"""Compares columns of pages with their rows: the same values, or the same error after the same values."""
 
 from __future__ import annotations
 

@@ -82,17 +82,17 @@ LOGS = ("log", "log, nested key")
 
 
 def step_types(encoding: str) -> dict[str, str]:
-    """The types of the columns that rows written without a step have beside those of their keys."""
+    """The types of the columns, other than those of the keys, that rows written without a step have."""
     return {"_step": "int64"} if encoding in LOGS else {}
 
 
 def takes(encoding: str, rows: Iterable[Pairs]) -> bool:
-    """Whether an encoding can carry the rows: only text that is given as such can have surrogates that stand bare."""
+    """Returns True if an encoding can represent the rows: only text that is not UTF-8 can have lone surrogates."""
     return all(is_utf8(key) and _is_writable(text, encoding) for row in rows for key, text in row)
 
 
 def _is_writable(text: str, encoding: str) -> bool:
-    """Whether a text has no bare surrogates, or at least none that JSON could not write side by side."""
+    """Returns True if a text has no lone surrogates, or none that form a pair when JSON escapes them."""
     if is_utf8(text) or encoding != "text":
         return is_utf8(text)
     value = json.loads(text)
@@ -157,7 +157,7 @@ def column_name(key: str) -> str:
 
 
 def is_held(number: Any) -> bool:
-    """Whether a column of floats can have a value exactly, if that is a number."""
+    """Returns True if a column of floats can represent a value exactly, if it is a number."""
     if type(number) is int:
         return -(2**63) <= number < 2**63 and int(float(number)) == number
     return type(number) is float

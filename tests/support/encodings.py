@@ -70,7 +70,7 @@ def spell_every_unit(text: str) -> str:
 
 
 def _joins_no_surrogates(text: str) -> bool:
-    """Whether no two surrogates stand side by side that escapes would make one character of."""
+    """Returns True if no two adjacent surrogates would become one character when they are escaped."""
     return not any("\ud800" <= one <= "\udbff" and "\udc00" <= two <= "\udfff" for one, two in pairwise(text))
 
 

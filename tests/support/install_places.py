@@ -23,7 +23,7 @@ WANDBS = found()
 
 
 def is_installed() -> bool:
-    """Whether all classes are ours; fails if they are of both kinds."""
+    """Returns True if all classes are ours; fails if some are wandb's."""
     ours = {scan_class.__module__.startswith("histscan.") for scan_class in found().values()}
     assert len(ours) == 1
     if ours == {False}:

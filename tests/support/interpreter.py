@@ -9,7 +9,7 @@ import textwrap
 
 
 def run_python(program: str, **environment: str) -> str:
-    """Runs a program that has to succeed.
+    """Runs a program that must succeed.
 
     Args:
         program: Its source, which may be indented.

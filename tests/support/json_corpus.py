@@ -110,7 +110,7 @@ CORPUS: tuple[str, ...] = (*INTEGERS, *FLOATS, *LITERALS, *STRINGS, *CONTAINERS,
 
 
 def fingerprint(value: object) -> list[object]:
-    """Lists what a value is made of, with all that `==` passes over: types, the bits of floats, the order of keys.
+    """Lists the parts of a value with everything that `==` ignores: types, the bits of floats, the order of keys.
 
     Args:
         value: What `json.loads` may give; nested however deeply.
@@ -137,7 +137,7 @@ def fingerprint(value: object) -> list[object]:
 
 
 def is_json(text: str) -> bool:
-    """Whether `json.loads` takes the text."""
+    """Returns True if `json.loads` accepts the text."""
     try:
         json.loads(text)
     except (ValueError, RecursionError):
@@ -146,7 +146,7 @@ def is_json(text: str) -> bool:
 
 
 def is_utf8(text: str) -> bool:
-    """Whether the text can be written in UTF-8, which has no surrogates."""
+    """Returns True if the text can be encoded in UTF-8, which has no surrogates."""
     try:
         text.encode()
     except UnicodeEncodeError:

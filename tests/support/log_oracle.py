@@ -109,5 +109,5 @@ def as_floats(value: Any) -> Any:
 
 
 def same_values(one: Any, two: Any) -> bool:
-    """Whether values are equal, NaN to itself, whatever the order of keys and the types of numbers."""
+    """Returns True if values are equal, ignoring the order of keys and the types of numbers; NaN equals itself."""
     return json.dumps(as_floats(one), sort_keys=True) == json.dumps(as_floats(two), sort_keys=True)

@@ -36,7 +36,7 @@ from tests.support.wandb_client import leave
 leave(int(pytest.main(sys.argv[1:])))
 """
 
-# What each server is told besides its runs. `failing` fails each second time that it is asked for a page.
+# The options of each server. `failing` fails every second request for a page.
 _SERVED: Mapping[str, Sequence[str]] = {
     "complete": ["--export", "all", "--export-rows", "1000"],
     "unexported": ["--export", "none"],
@@ -52,7 +52,7 @@ _SERVED: Mapping[str, Sequence[str]] = {
 
 
 def python_of(release: str, extra: str = "arrow") -> Path:
-    """Return the interpreter of an environment that has a release of wandb, and all that histscan needs beside it.
+    """Return the interpreter of an environment that has a release of wandb, and everything that histscan needs.
 
     Args:
         release: The release.

@@ -25,7 +25,7 @@ class Server:
     url: str
 
     def query(self, query: str, variables: Mapping[str, Any] | None = None, **options: Any) -> Any:
-        """Ask in GraphQL and return the answer's `data`; fail if it has errors."""
+        """Send a GraphQL query and return the answer's `data`; fail if it has errors."""
         options.setdefault("timeout", 30)
         body = {"query": query, "variables": variables or {}}
         answer = requests.post(f"{self.url}/graphql", json=body, **options)
@@ -35,7 +35,7 @@ class Server:
         return parsed["data"]
 
     def traffic(self, **options: Any) -> dict[str, Any]:
-        """Return what was asked so far: requests, operations, statuses, most_in_flight, bytes_sent."""
+        """Return the counts so far: requests, operations, statuses, most_in_flight, bytes_sent."""
         options.setdefault("timeout", 30)
         answer = requests.get(f"{self.url}/traffic", **options)
         answer.raise_for_status()
@@ -43,7 +43,7 @@ class Server:
         return counted
 
     def forget_traffic(self, **options: Any) -> None:
-        """Start counting anew."""
+        """Reset the counts."""
         options.setdefault("timeout", 30)
         requests.delete(f"{self.url}/traffic", **options).raise_for_status()
 

@@ -1,4 +1,4 @@
-"""Records of what a log has beside its history: system metrics, console output, axes of metrics, and the run's end."""
+"""Records of a log other than its history: system metrics, console output, axes of metrics, and the run's end."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def metric(name: str, axis: str = "", *, overwrite: bool = False, glob: bool = F
 
 
 def exit_record(code: int = 0, runtime: int = 0, *, not_complete: bool = False) -> bytes:
-    """A record of a run's end; of one that goes on elsewhere if it is not complete."""
+    """A record of a run's end; if it is not complete, of a run that continues elsewhere."""
     content = wire.varint_field(1, code) if code else b""
     content += wire.varint_field(2, runtime) if runtime else b""
     return wire.field(EXIT, content + (wire.varint_field(3, 1) if not_complete else b""))

@@ -1,4 +1,4 @@
-"""Histories of which a server has exported the greater part as Parquet files."""
+"""Reads histories from the Parquet files that a server has exported, and pages for the rows that are not in files."""
 
 from __future__ import annotations
 
@@ -31,20 +31,20 @@ from histscan.sources.run_queries import EXPORTED_FILES
 if TYPE_CHECKING:
     from histscan.sources.client import Client
 
-__all__ = ["Ask", "ExportedHistory", "ExportedScan", "fetch_exported", "fetch_exported_by"]
+__all__ = ["Execute", "ExportedHistory", "ExportedScan", "fetch_exported", "fetch_exported_by"]
 
-Ask = Callable[[Operation, dict[str, Any]], Any]
-"""Runs an operation with its variables, and returns the ``data`` of the answer."""
+Execute = Callable[[Operation, dict[str, Any]], Any]
+"""A function that runs an operation with variables, and returns the ``data`` of the response."""
 
 _DOWNLOADS_AT_ONCE = 4
 
 
 class ExportedHistory(NamedTuple):
-    """What there is in files.
+    """The part of a history that is in files.
 
     Attributes:
         sources: The files.
-        stop_step: All rows before this step are in them.
+        stop_step: All rows before this step are in the files.
     """
 
     sources: list[ParquetSource]
@@ -57,16 +57,16 @@ def fetch_exported(
     """Fetches the files that a run's history was exported to.
 
     Args:
-        client: Asks the server.
+        client: Sends the request to the server.
         name: The run.
-        keys: As for `fetch_exported_by`, and so what follows.
-        is_optional: Whether to do without files that can't be had.
+        keys: As for `fetch_exported_by`.
+        is_optional: As for `fetch_exported_by`.
 
     Returns:
         The files; None if the server has none.
 
     Raises:
-        HistoryError: There is no answer, or a file can't be had or read.
+        HistoryError: The request failed, or a file can't be fetched or read.
         ImportError: pyarrow is not installed.
         OSError: The cache can't be written.
     """
@@ -75,14 +75,14 @@ def fetch_exported(
         name,
         keys,
         is_optional=is_optional,
-        # A server on this machine, or one that is trusted without https, has its files there, too.
+        # A server that is used without https may have its files there, too.
         allow_http=client.base_url.startswith("http:"),
         timeout=client.timeout,
     )
 
 
 def fetch_exported_by(
-    ask: Ask,
+    execute: Execute,
     name: RunName,
     keys: Sequence[str] | None = None,
     *,
@@ -91,35 +91,36 @@ def fetch_exported_by(
     timeout: float = 30.0,
     reuse: bool = True,
 ) -> ExportedHistory | None:
-    """Fetches the files that a run's history was exported to, whoever asks the server for their addresses.
+    """Fetches the files that a run's history was exported to, with any client for the request of their URLs.
 
     Args:
-        ask: Asks the server; raises a `GraphQLResponseError` where it refuses the query.
+        execute: Sends the request; must raise `GraphQLResponseError` if the server rejects the query.
         name: The run.
-        keys: The keys that are to be read; None for all. Of large files, only the columns of a few are fetched.
-        is_optional: Whether to do without files that can't be had, for whatever reason: pages can be read instead.
-        allow_http: Whether the files may be had by plain http.
+        keys: The keys to read; None for all. For a few keys, only their columns of large files are fetched.
+        is_optional: True to return None if the files can't be fetched, so that pages can be read instead.
+        allow_http: True if files may be fetched by plain http.
         timeout: Seconds to wait for a connection, and for each further part of a file.
-        reuse: Whether a file may come from the cache.
+        reuse: True if files may come from the cache.
 
     Returns:
         The files; None if the server has none.
 
     Raises:
-        HistoryError: A file can't be had or read, or the answer is of another kind. What `ask` raises passes unchanged.
+        HistoryError: A file can't be fetched or read, or the response has another shape. Errors of `execute` pass
+            unchanged.
         ImportError: pyarrow is not installed.
         OSError: The cache can't be written.
 
     Warns:
-        ExportWarning: There are files that can't be had, but are optional.
+        ExportWarning: Files exist but can't be fetched or read, and `is_optional` is True.
     """
     try:
         import_parquet()
-        urls, live = _ask_for_files(ask, name)
+        urls, live = _request_files(execute, name)
     except Exception:
         if not is_optional:
             raise
-        # What keeps pages from being read as well, these will say.
+        # If the reason also prevents reading pages, that raises an error.
         return None
     if not urls:
         return None
@@ -136,13 +137,15 @@ def fetch_exported_by(
     except (HistoryError, OSError) as error:
         if not is_optional:
             raise
-        warnings.warn(f"pages are read instead of the files that there are: {error}", ExportWarning, stacklevel=2)
+        warnings.warn(
+            f"the exported files can't be used, so pages are read instead: {error}", ExportWarning, stacklevel=2
+        )
         return None
     return ExportedHistory(sources, min([last_step + 1, *live]))
 
 
 def _all_at_once(open_file: Callable[[str], ParquetSource], urls: Sequence[str]) -> list[ParquetSource]:
-    """Opens files, several at a time; where one fails, or somebody loses patience, nobody waits for the others."""
+    """Opens files, several at a time. After an error or an interrupt, the other downloads are cancelled."""
     cancellations = [Cancellation() for _ in urls]
 
     def open_unless_cancelled(url: str, cancellation: Cancellation) -> ParquetSource:
@@ -158,13 +161,13 @@ def _all_at_once(open_file: Callable[[str], ParquetSource], urls: Sequence[str])
         pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _ask_for_files(ask: Ask, name: RunName) -> tuple[list[str], list[int]]:
-    """Asks for the addresses of the files, and the steps that are in none of them."""
+def _request_files(execute: Execute, name: RunName) -> tuple[list[str], list[int]]:
+    """Requests the URLs of the files, and the steps that are in none of them."""
     try:
-        run = run_of(ask(EXPORTED_FILES, {"entity": name.entity, "project": name.project, "run": name.id}))
+        run = run_of(execute(EXPORTED_FILES, {"entity": name.entity, "project": name.project, "run": name.id}))
         return _read_answer(run.get("parquetHistory"))
     except GraphQLResponseError:
-        # So does a server that knows of no exports answer.
+        # Servers without exports reject the query.
         return [], []
     except HistoryError as error:
         error.add_location(run="/".join(name))
@@ -172,30 +175,30 @@ def _ask_for_files(ask: Ask, name: RunName) -> tuple[list[str], list[int]]:
 
 
 def _read_answer(exports: Mapping[str, Any] | None) -> tuple[list[str], list[int]]:
-    """Returns the addresses of the files, and the steps that are in none of them."""
+    """Returns the URLs of the files, and the steps that are in none of them."""
     if exports is None:
         return [], []
     try:
         return [str(url) for url in exports["parquetUrls"]], [int(row[STEP]) for row in exports["liveData"]]
     except (KeyError, TypeError, ValueError):
-        raise ResponseShapeError("`parquetHistory` in the server's answer is of another shape") from None
+        raise ResponseShapeError("`parquetHistory` in the server's answer has an unexpected shape") from None
 
 
 class ExportedScan(Scan):
-    """Reads what was exported from its files, and asks the server for the rest; made by `histscan.Run.scan_history`.
+    """Reads the exported files, and the server's pages for the other rows; created by `histscan.Run.scan_history`.
 
-    Nothing is fetched before the first row is asked for. Rows come in the order of steps; those of one step come from
-    one place only.
+    Nothing is fetched before the first row is needed. Rows are in the order of steps; rows of the same step come from
+    one of the two only.
 
     Args:
-        find: Finds the files that the columns of some keys, or all, can be read from; None from it means that there
-            are none. It is called once, and again for keys that were not among those before.
-        make_tail: Makes the scan of the server's pages, from a step on to before another one.
+        find: Finds the files, for the columns of some keys, or of all; returns None if there are none. It is called
+            once, and again for keys that were not included before.
+        make_tail: Creates the scan of the server's pages, from a first step to a stop step.
         name: The run.
-        keys: Only rows that have all of these, and of them only these; None for all rows as they are.
+        keys: Only rows that have all of these keys, and only these keys; None for all rows with all keys.
         min_step: First step, inclusive.
         stop_step: Step to stop at, exclusive.
-        progress: True for a progress bar on a terminal, or a function to be called with a `ScanProgress` for each page.
+        progress: As in `histscan.paging.options.PagingArguments`.
     """
 
     def __init__(
@@ -219,16 +222,16 @@ class ExportedScan(Scan):
         super().__init__(min_step, stop_step)
 
     def history(self, keys: Sequence[str] | None = None) -> ExportedHistory | None:
-        """Finds what there is in files; asks the server the first time.
+        """Finds the files; sends a request the first time.
 
         Args:
-            keys: The columns that are wanted beside those of the scan's own keys; None for those of the rows.
+            keys: Keys whose columns are needed besides the scan's own keys; None for the columns of the rows.
 
         Returns:
             The files; None if there are none.
 
         Raises:
-            Exception: What finding them raises; it is tried again the next time.
+            Exception: Any error of `find`; the next call tries again.
         """
         wanted = self.keys if keys is None else [*keys, *(self.keys or ())]
         for read, found in list(self._found.items()):
@@ -239,7 +242,7 @@ class ExportedScan(Scan):
         return history
 
     def _file_scan(self, keys: Sequence[str] | None = None, first: int | None = None) -> ParquetScan | None:
-        """The part of the scan that is in files."""
+        """Returns the scan of the files; None if there are none."""
         history = self.history(keys)
         if history is None:
             return None
@@ -260,20 +263,20 @@ class ExportedScan(Scan):
         self._stream_of_pages = PageStream(self.read_pages(self.min_step))
 
     def read_pages(self, first: int) -> Generator[tuple[int, Page | list[Any]], None, None]:
-        """Reads pages, whatever else of this scan is being read.
+        """Reads pages, independently of the iteration over rows.
 
         Args:
             first: The first step.
 
         Yields:
-            The step that the rows after the page begin at or after, and the page: an `ArrowPage` of what is in files,
-            and then what the scan of the rest has.
+            The lowest step that rows after the page can have, and the page: each `ArrowPage` of the files, then the
+            pages of the other rows.
         """
         files = self._file_scan(first=first)
         if files is not None:
             for page in files.pages():
                 if isinstance(page, ArrowPage) and page.last_step is not None:
-                    # Rows of one step are never in two pages.
+                    # Rows of the same step are never in two pages.
                     first = page.last_step + 1
                     yield first, page
             first = max(first, files.max_step + 1)
@@ -315,7 +318,7 @@ class ExportedScan(Scan):
         return self.keys
 
     def stop_before(self, stop_step: int) -> None:
-        """Changes the end of the scan, of what is read from now on.
+        """Changes the end of the scan for all later reads.
 
         Args:
             stop_step: Step to stop at, exclusive.
@@ -323,7 +326,7 @@ class ExportedScan(Scan):
         self._stop_step = stop_step
 
     def _file_scan_of(self, options: ColumnOptions) -> ParquetScan | None:
-        """The scan of the files, if there is nothing in the range that is not in them."""
+        """Returns the scan of the files if they have all rows of the range; else None."""
         files = self._file_scan(options.with_default_keys(self.keys).keys)
         return files if files is not None and files.max_step >= self.max_step else None
 

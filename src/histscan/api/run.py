@@ -34,12 +34,12 @@ if TYPE_CHECKING:
 
 __all__ = ["Run", "SourceOption", "Summary"]
 
-# What wandb keeps among the values of a config for itself.
+# wandb's own entries in a config.
 _INTERNAL_KEYS = frozenset({"_wandb", "wandb_version"})
 
 
 class Summary(dict[str, Any]):
-    """A run's summary: a dict, with the name that scripts written for wandb reach into its summary by."""
+    """A run's summary: a dict, with the private attribute of wandb's summaries that many scripts use."""
 
     @property
     def _json_dict(self) -> dict[str, Any]:
@@ -47,17 +47,17 @@ class Summary(dict[str, Any]):
 
 
 class Run(contracts.Run):
-    """A run on a W&B server, with the names that ``wandb.Api().run()`` gives things; nothing is ever written to it.
+    """A run on a W&B server, read-only, with the names of ``wandb.Api().run()``.
 
-    Made by `histscan.Api`, or by ``histscan.open("entity/project/run_id")``. What describes the run is as the server
-    said when it was asked; `refresh` asks again. The history and its last step are always asked for anew. Threads and
-    forked processes may share a run. A pickle of it has what the server has said, and the API key only on request (see
+    Created by `histscan.Api`, or by ``histscan.open("entity/project/run_id")``. The description of the run is
+    requested once; `refresh` requests it again. The history and its last step are requested each time. Threads and
+    forked processes may share a run. A pickle of it has the description, and the API key only on request (see
     `histscan.Api`).
 
     Args:
-        client: Asks the server.
-        name: Which run it is.
-        attributes: What the server has said of it; None if it was not asked yet.
+        client: Sends requests to the server.
+        name: The names of the run.
+        attributes: The description from the server; None if it was not requested yet.
     """
 
     def __init__(self, client: Client, name: RunName, attributes: Mapping[str, Any] | None = None) -> None:
@@ -69,13 +69,17 @@ class Run(contracts.Run):
         self._metadata: dict[str, Any] | None = None
 
     def load(self, force: bool = False) -> None:
-        """Asks the server for all that describes the run, unless it has said so already.
+        """Requests the description of the run, unless it is known.
 
         Args:
-            force: Ask in any case.
+            force: Request it in any case.
 
         Raises:
+<<<<<<< HEAD
             HistoryRequestError: There is no answer.
+=======
+            HistoryRequestError: The request failed.
+>>>>>>> w2
             RunNotFoundError: The server has no such run, or the API key has no access to it.
         """
         if force or "config" not in self._attributes:
@@ -83,11 +87,11 @@ class Run(contracts.Run):
             self._config = self._summary = self._metadata = None
 
     def refresh(self) -> None:
-        """Asks the server again for all that describes the run.
+        """Requests the description of the run again.
 
         Raises:
-            HistoryRequestError: There is no answer.
-            RunNotFoundError: The run is gone.
+            HistoryRequestError: The request failed.
+            RunNotFoundError: The run does not exist any more.
         """
         self.load(force=True)
 
@@ -118,17 +122,17 @@ class Run(contracts.Run):
 
     @property
     def name(self) -> str:
-        """The run's display name; its id if it was given none."""
+        """The run's display name; its id if it has none."""
         return str(self._attribute("displayName") or self.id)
 
     @property
     def state(self) -> str:
-        """What the server takes the run to do: ``"running"``, ``"finished"``, ``"crashed"`` or another word."""
+        """The run's state according to the server: ``"running"``, ``"finished"``, ``"crashed"`` or another word."""
         return str(self._attribute("state") or "")
 
     @property
     def created_at(self) -> str:
-        """When the run was started, as the server writes times: ``"2026-01-31T12:00:00Z"``."""
+        """When the run was started, in UTC: ``"2026-01-31T12:00:00Z"``."""
         return str(self._attribute("createdAt") or "")
 
     @property
@@ -158,21 +162,21 @@ class Run(contracts.Run):
 
     @property
     def config(self) -> dict[str, Any]:
-        """The run's configuration, without what wandb keeps there for itself.
+        """The run's configuration, without wandb's own entries.
 
         Raises:
-            ResponseShapeError: The server sent something else.
+            ResponseShapeError: The response has another shape.
         """
         config = self._config
         if config is None:
             entries = self._config_entries()
-            # Each value is kept with a description beside it.
+            # Each value is stored with a description.
             config = {
                 key: entry["value"] if isinstance(entry, dict) and "value" in entry else entry
                 for key, entry in entries.items()
                 if key not in _INTERNAL_KEYS
             }
-            # Another thread may set it back at any time.
+            # Another thread may reset the attribute at any time.
             self._config = config
         return config
 
@@ -181,24 +185,24 @@ class Run(contracts.Run):
 
     @property
     def _internal(self) -> Mapping[str, Any]:
-        """What wandb keeps for itself in the config."""
+        """The entry in the config that belongs to wandb."""
         entry = self._config_entries().get("_wandb")
         value = entry.get("value") if isinstance(entry, dict) else None
         return value if isinstance(value, dict) else {}
 
     @property
     def exit_code(self) -> int | None:
-        """What the run ended with: 0 if it is finished; otherwise None, as the server gives only the `state`."""
+        """0 if the run is finished; otherwise None, because the server only has the `state`."""
         return 0 if self.state == "finished" else None
 
     @property
     def wandb_version(self) -> str:
-        """The release of wandb that recorded the run; empty if the server does not tell."""
+        """The release of wandb that recorded the run; empty if unknown."""
         return str(self._internal.get("cli_version") or "")
 
     @property
     def duration(self) -> float | None:
-        """Seconds that the run took, or has taken until its last row, as the summary has it; None if it does not."""
+        """The run's duration in seconds, up to its last row if it has not ended, from the summary; None if unknown."""
         return duration_of(self.summary)
 
     @property
@@ -208,11 +212,11 @@ class Run(contracts.Run):
 
     @property
     def metadata(self) -> dict[str, Any] | None:
-        """What ran and where, as ``wandb-metadata.json`` has it; None without that file. It is fetched once.
+        """The contents of ``wandb-metadata.json``; None without that file. It is requested once.
 
         Raises:
-            HistoryRequestError: There is no answer.
-            ResponseShapeError: The file is no JSON object.
+            HistoryRequestError: The request failed.
+            ResponseShapeError: The file is not a JSON object.
         """
         if self._metadata is None:
             self._metadata = read_metadata(self.client, self._name)
@@ -223,7 +227,7 @@ class Run(contracts.Run):
         """The run's summary.
 
         Raises:
-            ResponseShapeError: The server sent something else.
+            ResponseShapeError: The response has another shape.
         """
         summary = self._summary
         if summary is None:
@@ -232,11 +236,11 @@ class Run(contracts.Run):
 
     @property
     def lastHistoryStep(self) -> int:  # noqa: N802 - wandb's name
-        """The highest step of the history so far; -1 without rows. Each look at it is a request.
+        """The highest step of the history so far; -1 without rows. Each access sends a request.
 
         Raises:
-            HistoryRequestError: There is no answer.
-            RunNotFoundError: The run is gone.
+            HistoryRequestError: The request failed.
+            RunNotFoundError: The run does not exist any more.
         """
         return request_last_step(self.client, self._name)
 
@@ -254,37 +258,37 @@ class Run(contracts.Run):
         """Scans the history, row by row, in the order of steps; pages are fetched ahead.
 
         Args:
-            keys: Only rows that have all of these keys, and of them only these, as the server finds them; nested ones
-                are dotted (``"validation.loss"``). None, or none at all, for all rows with all their keys.
-            page_size: Steps of a request; where rows are few, one asks for more.
+            keys: Only rows that have all of these keys, and only these keys, as selected by the server; nested keys are
+                dotted (``"validation.loss"``). None or an empty list for all rows with all keys.
+            page_size: Steps per request; adaptive windows request more if rows are few.
             min_step: First step, inclusive.
-            max_step: Step to stop at, exclusive; None for the last step that there is now.
-            any_key: Rows that have any of the `keys`, not only those with all of them. Whole rows are fetched then.
-            source: ``"auto"`` asks for pages where the history fits one or two; else it reads the Parquet files that
-                the server has exported the history to, if there are any and they can be had, which is faster, and asks
-                for pages of what is in none of them. Rows from files are made as `histscan.ParquetRun` tells: columns
-                of floats have whole numbers as floats, and what has no value is absent. ``"pages"`` has the server give
-                all rows, as they were logged; that is less work where but a few rows are wanted. ``"parquet"`` reads
-                files however few rows there are, and fails if there are files that can't be had. With `any_key`, pages
-                are read in any case.
+            max_step: Step to stop at, exclusive; None for the present end of the history.
+            any_key: True for rows that have any of the `keys`, not all of them. Whole rows are fetched then.
+            source: ``"auto"`` reads pages if the history fits one or two of them. Otherwise it reads the Parquet files
+                that the server has exported the history to, which is faster, and pages for the rows that are not in
+                files; if the files can't be fetched, it warns and reads pages. Rows from files are those of
+                `histscan.ParquetRun`: whole numbers in float columns are floats, and keys without a value are absent.
+                ``"pages"`` always reads pages, with rows as they were logged; it is faster for a few rows.
+                ``"parquet"`` reads files even for few rows, and raises an error if they can't be fetched. With
+                `any_key`, pages are always read.
             **paging: How pages are fetched from the server; see `histscan.paging.options.PagingArguments`. Defaults:
                 ``prefetch`` is 8, ``window`` is ``"adaptive"``, and there is no ``deadline`` and no ``progress``.
 
         Returns:
-            An iterator over dicts, which ``iter()`` starts over. It has ``to_arrow()`` and the like, too.
+            An iterator over dicts, which ``iter()`` restarts. It has the frame methods, too.
 
         Raises:
-            HistoryRequestError: The last step can't be asked for; or a page or file, while iterating.
+            HistoryRequestError: The request for the last step failed; or, while iterating, that for a page or a file.
             ImportError: While iterating: `source` is ``"parquet"``, and pyarrow is not installed.
-            RunNotFoundError: The run is gone.
+            RunNotFoundError: The run does not exist any more.
 
         Warns:
-            ExportWarning: While iterating: there are files that can't be had, so pages are read.
+            ExportWarning: While iterating: exported files can't be fetched, so pages are read.
         """
         wanted = check_keys(keys) or None
         check_source(source)
         if any_key and not wanted:
-            raise ValueError("any_key chooses rows by their keys: pass those as `keys`")
+            raise ValueError("any_key=True needs `keys`: pass the keys of which rows must have at least one")
         options = PIPELINED_GRAPHQL.replace(**paging)
         first = 0 if min_step is None else min_step
         start = self._start_scan(None if any_key else wanted, page_size, first, max_step, source, options)
@@ -296,7 +300,7 @@ class Run(contracts.Run):
             return scan_pages_of(self, wanted, any_key, page_size, options, start.first_page, first, stop_step)
         from histscan.api.exported import ExportedScan, fetch_exported
 
-        # The scan of both shows the progress.
+        # ExportedScan shows the progress of files and pages together.
         of_rest = replace(options, progress=False)
         return ExportedScan(
             partial(fetch_exported, self.client, self._name, is_optional=source == "auto"),
@@ -317,27 +321,27 @@ class Run(contracts.Run):
         source: SourceOption,
         options: PagingOptions,
     ) -> ScanStart:
-        """Asks for the last step, and for the first page with it if that may be all that there is."""
+        """Requests the last step, and with it the first page if that may be the whole history."""
         row_count = self._attributes.get("historyLineCount")
         if source == "parquet" or options.deadline is not None or not isinstance(row_count, int):
             row_count = None
-        # How many rows a run has that has not ended may have been said long ago.
+        # The row count of a running run may be outdated.
         may_widen = options.window != "fixed" and self._attributes.get("state") != "running"
         first_page = plan_first_page(first, max_step, page_size, row_count, may_widen=may_widen)
         return start_scan(self.client, self._name, keys, first_page, page_size)
 
     def system_metrics(self, keys: list[str] | None = None, *, samples: int = 100_000) -> SystemMetricsScan:
-        """Scans the metrics of the machine, which wandb takes every few seconds beside the history.
+        """Scans the metrics of the machine, which wandb records every few seconds.
 
         Args:
-            keys: Only rows that have all of these keys (``"system.cpu"``), and of them only these. None for all.
-            samples: The most rows to ask for; if there are more, the server chooses some.
+            keys: Only rows that have all of these keys (``"system.cpu"``), and only these keys. None for all.
+            samples: The largest number of rows to request; if there are more, the server samples them.
 
         Returns:
-            An iterator over dicts, which ``iter()`` starts over. It has ``to_arrow()`` and the like, too.
+            An iterator over dicts, which ``iter()`` restarts. It has the frame methods, too.
 
         Raises:
-            HistoryRequestError: While iterating: there is no answer.
+            HistoryRequestError: While iterating: the request failed.
         """
         wanted = list(dict.fromkeys(check_keys(keys) or ())) or None
         return SystemMetricsScan(
@@ -345,64 +349,64 @@ class Run(contracts.Run):
         )
 
     def console(self, *, raw: bool = False) -> Iterator[ConsoleLine]:
-        """Reads what the program printed, as the run's file ``output.log`` has it.
+        """Reads what the program printed, from the run's file ``output.log``.
 
         Args:
-            raw: Yield the lines as they are in the file, with line breaks and colours.
+            raw: Yield the lines unchanged, with line breaks and colours.
 
         Yields:
-            Lines. Stream and time are only known of a run that still goes on; the file of one that has ended does not
-            have them, so all lines are of ``"stdout"`` then.
+            Lines. Stream and time are only known while the run is running. In the file of a run that has ended they are
+            missing: all lines are of ``"stdout"``, without a time.
 
         Raises:
-            HistoryRequestError: There is no answer, or the file can't be downloaded.
+            HistoryRequestError: A request failed, or the file can't be downloaded.
         """
         lines = read_console(self.client, self._name)
         return lines if raw else terminal_lines(lines)
 
     def keys(self) -> list[str]:
-        """Asks the server for the keys of the history; nested ones are dotted. No row is read for it.
+        """Requests the keys of the history; nested keys are dotted. Reads no rows.
 
         Returns:
-            The step first, then the others by name.
+            The step first, then the other keys by name.
 
         Raises:
-            HistoryRequestError: There is no answer.
-            RunNotFoundError: The run is gone.
+            HistoryRequestError: The request failed.
+            RunNotFoundError: The run does not exist any more.
         """
         return contracts.in_order(set(request_keys(self.client, self._name)))
 
     def sample_history(self, samples: int, keys: list[str] | None) -> list[dict[str, Any]]:
-        """Asks for some rows of the history, spread evenly over it by the server.
+        """Requests rows that are spread evenly over the history, as chosen by the server.
 
         Args:
-            samples: The most rows to ask for.
+            samples: The largest number of rows.
             keys: As for `scan_history`.
 
         Returns:
             The rows.
 
         Raises:
-            HistoryRequestError: There is no answer.
+            HistoryRequestError: The request failed.
             HistoryDecodeError: A row can't be read.
-            RunNotFoundError: The run is gone.
+            RunNotFoundError: The run does not exist any more.
         """
         if keys:
-            return self._ask_rows(SAMPLED_KEYS, SampledPage, spec=json.dumps({"keys": keys, "samples": samples}))
-        return self._ask_rows(SAMPLED_ROWS, HistoryPage, samples=samples)
+            return self._request_rows(SAMPLED_KEYS, SampledPage, spec=json.dumps({"keys": keys, "samples": samples}))
+        return self._request_rows(SAMPLED_ROWS, HistoryPage, samples=samples)
 
     def sample_system_metrics(self, samples: int) -> list[dict[str, Any]]:
-        """Asks for some rows of the system metrics.
+        """Requests rows of the system metrics.
 
         Args:
-            samples: The most rows to ask for.
+            samples: The largest number of rows.
 
         Returns:
             The rows.
         """
         return list(self.system_metrics(samples=samples))
 
-    def _ask_rows(
+    def _request_rows(
         self, operation: Operation, page_class: Callable[[bytes], Page], **variables: Any
     ) -> list[dict[str, Any]]:
         def read(body: bytes) -> list[dict[str, Any]]:
@@ -421,5 +425,5 @@ class Run(contracts.Run):
 
     @property
     def location(self) -> str:
-        """Where the run is: the server's address."""
+        """The address of the server, for ``repr()``."""
         return f"on {self.client.base_url}"

@@ -84,37 +84,37 @@ def request_last_step(client: Client, name: RunName) -> int:
     """Requests the highest step of a history.
 
     Args:
-        client: Requests it from the server.
+        client: Sends the request to the server.
         name: The run.
 
     Returns:
         The step; -1 without rows.
 
     Raises:
-        HistoryRequestError: There is no answer.
+        HistoryRequestError: The request failed.
         RunNotFoundError: The run does not exist any more.
     """
     return _read_last_step(request_run(client, LAST_STEP, *name))
 
 
 def request_keys(client: Client, name: RunName) -> list[str]:
-    """Asks for the keys of a history.
+    """Requests the keys of a history.
 
     Args:
-        client: Asks the server.
+        client: Sends the request to the server.
         name: The run.
 
     Returns:
         The keys, in the server's order.
 
     Raises:
-        HistoryRequestError: There is no answer.
-        ResponseShapeError: The answer has another shape.
-        RunNotFoundError: The run is gone.
+        HistoryRequestError: The request failed.
+        ResponseShapeError: The response has another shape.
+        RunNotFoundError: The run does not exist any more.
     """
     keys = parse_object(request_run(client, LAST_STEP, *name).get("historyKeys"), "historyKeys").get("keys") or {}
     if not isinstance(keys, dict):
-        raise ResponseShapeError(f"`keys` in the server's answer is no object but {type(keys).__name__}")
+        raise ResponseShapeError(f"`keys` in the server's answer is not an object but {type(keys).__name__}")
     return list(keys)
 
 
@@ -155,7 +155,7 @@ def start_scan(
         The last step and the page; only the last step if the request for both fails.
 
     Raises:
-        HistoryRequestError: There is no answer.
+        HistoryRequestError: The request failed.
         RunNotFoundError: The run does not exist any more.
     """
     if window is not None:

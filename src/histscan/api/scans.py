@@ -1,4 +1,4 @@
-"""Scans of runs on a server: pages are fetched ahead, in windows that fit the run's density."""
+"""Scans of runs on a server: they fetch pages ahead, in windows that fit the density of the run's rows."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ __all__ = ["AnyKeyScan", "RunScan", "RunScanOfKeys", "scan_pages_of"]
 
 
 class _StartsWithPage(PagedScan):
-    """Takes its first page from what the request for the last step brought."""
+    """Uses the first page that was fetched with the last step, if there is one."""
 
     paging: ClassVar[PagingOptions] = PIPELINED_GRAPHQL
 
     _first_page: FirstPage | None = None
 
     def start_with(self, first_page: FirstPage) -> None:
-        """Has the scan take a page rather than fetch it.
+        """Sets a page that the scan uses instead of fetching it.
 
         Args:
             first_page: The page.
@@ -57,23 +57,23 @@ class _StartsWithPage(PagedScan):
 
 
 class RunScan(_StartsWithPage, HistoryScan):
-    """All rows of a run; made by `histscan.Run.scan_history`."""
+    """All rows of a run; created by `histscan.Run.scan_history`."""
 
 
 class RunScanOfKeys(_StartsWithPage, SampledHistoryScan):
-    """The rows of a run that have all of some keys; made by `histscan.Run.scan_history`."""
+    """The rows of a run that have all of some keys; created by `histscan.Run.scan_history`."""
 
     @property
     def column_keys(self) -> Sequence[str] | None:
         """See `Scan.column_keys`."""
-        # So that a key is a column, and in its place, even where no row has it.
+        # So that each key is a column, in this order, even if no row has it.
         return self.keys
 
 
 class AnyKeyScan(RunScanOfKeys):
-    """The rows of a run that have any of some keys; made by `histscan.Run.scan_history`.
+    """The rows of a run that have any of some keys; created by `histscan.Run.scan_history`.
 
-    No server has such a query: whole rows are asked for, and the rest of them is left out here.
+    Servers have no such query, so whole rows are requested, and the other keys are removed here.
     """
 
     QUERY: ClassVar[Any] = HISTORY_PAGE
@@ -104,15 +104,15 @@ def scan_pages_of(
     first: int,
     stop_step: int,
 ) -> RunScan | RunScanOfKeys:
-    """Makes the scan of a range of pages.
+    """Creates the scan of a range of steps by pages.
 
     Args:
         run: The run.
         keys: The keys of rows; None for all rows with all their keys.
-        any_key: Rows that have any of the keys, not only those with all of them.
+        any_key: True for rows that have any of the keys, not all of them.
         page_size: Steps of an ordinary window.
-        options: How the scan goes through its pages.
-        first_page: A page that was fetched already, or None; a scan that begins with it takes it.
+        options: The paging options.
+        first_page: A page that was fetched before, or None; a scan that begins with this page uses it.
         first: The first step.
         stop_step: The end of the range, exclusive.
 

@@ -1,4 +1,4 @@
-"""The argument that names a run, and the options that say which part of its history is wanted."""
+"""The command-line argument for a run, and the options that select a part of its history."""
 
 from __future__ import annotations
 
@@ -17,47 +17,46 @@ if TYPE_CHECKING:
 
 
 def add_run(parser: argparse.ArgumentParser) -> None:
-    """Declares the run, and what to do where its log is corrupt."""
+    """Adds the argument for the run, and the option for corrupt logs."""
     parser.add_argument(
         "path",
         metavar="PATH",
-        help="a .wandb file, or the folder of a run (wandb/offline-run-…); or a history's .parquet file, or a "
-        "folder or a quoted pattern of several; or a history's .jsonl file, also with .gz or .zst; or a run on a W&B "
-        "server, by its name (entity/project/run_id) or the address of its page",
+        help="a .wandb file or a run's folder (wandb/offline-run-…); exported .parquet files: one file, a folder or a "
+        "quoted pattern; a .jsonl file, also with .gz or .zst; or a run on a W&B server: entity/project/run_id or the "
+        "URL of its page",
     )
     parser.add_argument(
         "--skip-corrupt",
         action="store_true",
-        help="pass over corrupt parts of the log with a warning, instead of ending there with an error",
+        help="skip corrupt parts of the log with a warning, instead of stopping with an error",
     )
 
 
 def add_source(parser: argparse.ArgumentParser) -> None:
-    """Declares where the rows of a run on a server come from."""
+    """Adds the option for the source of rows of a run on a server."""
     parser.add_argument(
         "--source",
         choices=SOURCES,
-        help="where the rows of a run on a server come from: the Parquet files that it has exported the history to, "
-        "and pages of the rest (parquet); pages of rows as they were logged (pages); or files if they can be had "
-        "(auto, the default)",
+        help="where the rows of a run on a server come from: exported Parquet files, and pages for the rest (parquet); "
+        "pages of rows as logged (pages); or exported files if there are any, else pages (auto, the default)",
     )
 
 
 def add_keys(parser: argparse.ArgumentParser) -> None:
-    """Declares the choice of keys."""
+    """Adds the option for keys."""
     parser.add_argument(
         "-k",
         "--key",
         dest="keys",
         metavar="KEY",
         action="append",
-        help="only rows that have this key, and only this key with the step; repeat it for more: rows must then have "
+        help="only rows that have this key, and only this key and the step; repeat it for more keys: rows must have "
         "all of them. Nested keys are dotted (validation.loss)",
     )
 
 
 def add_steps(parser: argparse.ArgumentParser) -> None:
-    """Declares the choice of steps."""
+    """Adds the options for steps."""
     parser.add_argument("--min-step", metavar="N", type=count, default=0, help="first step (default: 0)")
     parser.add_argument("--max-step", metavar="N", type=count, help="stop before this step (default: read all)")
 
@@ -66,13 +65,13 @@ def count(text: str) -> int:
     """Reads a number of steps or rows from the command line.
 
     Args:
-        text: What was typed; ``1_000`` is fine.
+        text: The argument; ``1_000`` is accepted.
 
     Returns:
-        The number, which is not negative.
+        The number, 0 or more.
 
     Raises:
-        argparse.ArgumentTypeError: It is none.
+        argparse.ArgumentTypeError: The text is not such a number.
     """
     try:
         number = int(text)
@@ -84,19 +83,25 @@ def count(text: str) -> int:
 
 
 def open_run(arguments: argparse.Namespace) -> Run:
-    """Opens the run that the command line names.
+    """Opens the run of the command line.
 
     Args:
-        arguments: The parsed command line, with what `add_run` declares, and `add_source`.
+        arguments: The parsed command line, with the arguments of `add_run`, and maybe those of `add_source`.
 
     Returns:
         The run.
 
     Raises:
         OSError: There is no such file.
+<<<<<<< HEAD
         HistoryError: The file is no log; or the server has no such run, or gives no answer.
         UsageError: The files are Parquet, and pyarrow is not installed; or a source is chosen for a file; or an address
             is not that of a run.
+=======
+        HistoryError: The file is not a log; or the server has no such run, or does not answer.
+        UsageError: The files are Parquet, and pyarrow is not installed; or `--source` is used with a file; or a URL is
+            not that of a run.
+>>>>>>> w2
     """
     from histscan.opening import open_run as open_path
     from histscan.runs.contracts import FileRun
@@ -105,13 +110,13 @@ def open_run(arguments: argparse.Namespace) -> Run:
     try:
         opened = open_path(path, on_corrupt="skip" if arguments.skip_corrupt else "raise")
         if getattr(arguments, "source", None) is not None and isinstance(opened, FileRun):
-            raise UsageError(f"--source is for runs on a server, and {path!r} is a file here")
+            raise UsageError(f"--source applies to runs on a server, and {path!r} is a local file: leave it out")
         return opened
     except HistoryDecodeError as error:
         error.add_location(run=path)
         raise
     except (ImportError, ValueError) as error:
-        # An address that is not that of a run.
+        # pyarrow is missing, or a URL is not that of a run.
         raise UsageError(str(error)) from error
 
 
@@ -124,26 +129,24 @@ def scan(
     source: SourceOption | None = None,
     show_progress: bool = False,
 ) -> Scan:
-    """Scans what the command line asks for.
+    """Creates the scan of the command line.
 
     Args:
         run: The run.
-        keys: The keys asked for; the step is read along with them, first. None for all.
+        keys: The requested keys, to which the step is added in front; None for all.
         min_step: First step, inclusive.
         max_step: Step to stop at, exclusive; None for the end.
         source: Where the rows of a run on a server come from; None for ``"auto"``.
-        show_progress: Whether the scan of a run on a server shows how far it is, as nobody else can tell.
+        show_progress: True to show the progress of the scan of a run on a server.
 
     Returns:
         The scan.
 
     Raises:
-        UsageError: No step can be in the range; or files are to be read, and pyarrow is not installed.
+        UsageError: The range of steps is empty; or `source` is ``"parquet"``, and pyarrow is not installed.
     """
     if max_step is not None and max_step <= min_step:
-        raise UsageError(
-            f"there is no step from {min_step} to before {max_step}: --max-step must be higher than --min-step"
-        )
+        raise UsageError(f"--max-step must be higher than --min-step, but they are {max_step} and {min_step}")
     wanted = [STEP, *(key for key in dict.fromkeys(keys) if key != STEP)] if keys else None
     from histscan.api.run import Run as ServerRun
 

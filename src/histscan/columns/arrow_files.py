@@ -1,4 +1,4 @@
-"""Histories as Parquet and Arrow files, written in bounded memory."""
+"""Writes histories to Parquet and Arrow files in bounded memory."""
 
 from __future__ import annotations
 
@@ -32,19 +32,19 @@ PARQUET_COMPRESSIONS = ("zstd", "snappy", "gzip", "lz4", "none")
 ARROW_COMPRESSIONS = ("zstd", "lz4", "none")
 
 ROW_GROUP_ROWS = 65_536
-# A row group is in memory while it is written; where rows are large, it has fewer of them.
+# A row group is in memory while it is written, so it has fewer rows if they are large.
 _ROW_GROUP_BYTES = 64 << 20
 
 
 @dataclass(frozen=True)
 class WrittenTable:
-    """What was written to a file.
+    """Describes what was written to a file.
 
     Attributes:
-        columns: The columns' names.
-        rows: How many rows there are.
-        first_step: The step of the first row; None if there is none, or it is no number.
-        last_step: The step of the last row.
+        columns: The names of the columns.
+        rows: The number of rows.
+        first_step: The step of the first row; None without rows, or if it is not a number.
+        last_step: The step of the last row; None as for `first_step`.
     """
 
     columns: list[str]
@@ -62,7 +62,7 @@ def run_metadata(run: Run) -> dict[str, str]:
     Returns:
         ``histscan.version``; and ``histscan.run``, a JSON object with entity, project, id, name, group, job type, tags,
         notes and config of the run, its state, exit code, times and duration, the release of wandb, and the axes of its
-        metrics. Nothing of the machine that the run was recorded on is there, unless its config or notes have it.
+        metrics. It has nothing about the machine that the run was recorded on, unless config or notes have it.
     """
     described = {
         "entity": run.entity,
@@ -94,28 +94,28 @@ def write_parquet(
     metadata: Mapping[str, str] | None = None,
     watch: Watcher | None = None,
 ) -> WrittenTable:
-    """Writes what a scan covers as a Parquet file: row groups of 65,536 rows, or fewer where rows are large.
+    """Writes the rows of a scan to a Parquet file: row groups of 65,536 rows, fewer if rows are large.
 
-    Columns have statistics. Where the steps rise, the file says that it is sorted by them. Numbers are encoded as
-    BYTE_STREAM_SPLIT and DELTA_BINARY_PACKED, which compress better than plain ones. Nested values are of Parquet's
-    type JSON.
+    Columns have statistics. If the steps are ascending, the file is marked as sorted by them. Numbers are encoded as
+    BYTE_STREAM_SPLIT and DELTA_BINARY_PACKED, which compress better than plain values. Nested values have
+    Parquet's type JSON.
 
     Args:
-        scan: The scan; its keys, if it has some, are the columns.
-        output: Where to write; need not be seekable.
-        nested: ``"json"`` makes one column of JSON text of nested values, ``"flatten"`` columns with dotted names.
+        scan: The scan; its keys, if any, are the columns.
+        output: The file to write to; it need not be seekable.
+        nested: ``"json"`` converts nested values to JSON text, ``"flatten"`` to columns with dotted names.
         compression: One of `PARQUET_COMPRESSIONS`.
-        metadata: Pairs for the file's metadata, such as `run_metadata` gives.
-        watch: Is told how far it is.
+        metadata: Entries of the file's metadata, such as those of `run_metadata`.
+        watch: Called with the progress.
 
     Returns:
-        What was written.
+        A description of what was written.
 
     Raises:
         HistoryError: A page or a row can't be read.
         ImportError: pyarrow is not installed (``pip install 'histscan[arrow]'``).
         OSError: The log can't be read, or the file can't be written.
-        ValueError: An argument is none of those that it may be.
+        ValueError: `nested` or `compression` is unknown.
     """
     _check("compression", compression, PARQUET_COMPRESSIONS)
 
@@ -151,24 +151,24 @@ def write_arrow(
     metadata: Mapping[str, str] | None = None,
     watch: Watcher | None = None,
 ) -> WrittenTable:
-    """Writes what a scan covers as an Arrow IPC file, which is Feather's second version, too.
+    """Writes the rows of a scan to an Arrow IPC file, which is also Feather version 2.
 
     Args:
         scan: As for `write_parquet`.
         output: As for `write_parquet`.
         nested: As for `write_parquet`.
-        compression: One of `ARROW_COMPRESSIONS`; uncompressed files can be mapped into memory.
+        compression: One of `ARROW_COMPRESSIONS`; uncompressed files can be memory-mapped.
         metadata: As for `write_parquet`.
         watch: As for `write_parquet`.
 
     Returns:
-        What was written.
+        A description of what was written.
 
     Raises:
         HistoryError: A page or a row can't be read.
         ImportError: pyarrow is not installed (``pip install 'histscan[arrow]'``).
         OSError: The log can't be read, or the file can't be written.
-        ValueError: An argument is none of those that it may be.
+        ValueError: `nested` or `compression` is unknown.
     """
     _check("compression", compression, ARROW_COMPRESSIONS)
 
@@ -183,7 +183,7 @@ def write_arrow(
 
 
 class _TableWriter(Protocol):
-    """What pyarrow's writers have in common."""
+    """The common methods of pyarrow's writers."""
 
     def write_table(self, table: Any, /, *_arguments: Any) -> None: ...
 
@@ -192,7 +192,7 @@ class _TableWriter(Protocol):
 
 def _check(name: str, value: str, known: tuple[str, ...]) -> None:
     if value not in known:
-        raise ValueError(f"{name} is one of {', '.join(known)}, not {value!r}")
+        raise ValueError(f"{name} must be one of {', '.join(known)}, not {value!r}")
 
 
 def _write(
@@ -202,7 +202,7 @@ def _write(
     watch: Watcher | None,
     open_writer: Callable[[pyarrow.Schema, bool], _TableWriter],
 ) -> WrittenTable:
-    """Writes what a scan covers, with the writer that suits the file."""
+    """Writes the rows of a scan with the writer that `open_writer` returns."""
     _check("nested", nested, ("json", "flatten"))
     try:
         import pyarrow  # noqa: F401
@@ -216,11 +216,11 @@ def _write(
         writer = open_writer(schema, is_sorted)
         try:
             for table in _row_groups(batches, schema):
-                # The number of rows is that of a row group for one writer, of a record batch for the other.
+                # The argument limits row groups in one writer, and record batches in the other.
                 writer.write_table(table, ROW_GROUP_ROWS)
                 steps.add(table)
         except BaseException:
-            # A writer that is freed open ends its file then, at whatever time that may be.
+            # A writer that is freed while open writes the end of its file then, at an unknown time.
             with suppress(Exception):
                 writer.close()
             raise
@@ -229,7 +229,7 @@ def _write(
 
 
 class _StepRange:
-    """The steps of the first row and of the last one."""
+    """Notes the steps of the first and the last row."""
 
     def __init__(self) -> None:
         self.rows = 0
@@ -237,7 +237,7 @@ class _StepRange:
         self.last: float | None = None
 
     def add(self, table: pyarrow.Table) -> None:
-        """Takes in rows, of which there has to be one."""
+        """Adds rows; there must be at least one."""
         if STEP in table.schema.names:
             steps = table.column(table.schema.names.index(STEP))
             first, last = steps[0].as_py(), steps[-1].as_py()
@@ -248,7 +248,7 @@ class _StepRange:
 
 
 def _row_groups(batches: Iterable[pyarrow.RecordBatch], schema: pyarrow.Schema) -> Iterator[pyarrow.Table]:
-    """Gathers batches until there are enough rows, or bytes, for a row group."""
+    """Joins batches until there are enough rows or bytes for a row group."""
     import pyarrow
 
     group: list[pyarrow.RecordBatch] = []
@@ -256,7 +256,7 @@ def _row_groups(batches: Iterable[pyarrow.RecordBatch], schema: pyarrow.Schema) 
 
     def take() -> pyarrow.Table:
         nonlocal rows, size
-        # Columns of one piece each: readers make a batch of every piece of an Arrow file.
+        # Each column in one piece, because readers make a batch of every piece of an Arrow file.
         table = pyarrow.Table.from_batches(group, schema).combine_chunks()
         group.clear()
         rows = size = 0

@@ -1,4 +1,4 @@
-"""From a scan's pages to chunks of columns, page by page."""
+"""Builds chunks of columns from a scan's pages, page by page."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from histscan.errors import HistoryError
 __all__ = ["ROWS_PER_CHUNK", "add_page", "build_chunks", "end_pages", "likely_rows"]
 
 _PAGES_TO_MAKE_ROOM_FOR = 16
-"""How many pages like the first one there is room for at once."""
+"""Initial room in a builder, in pages like the first one."""
 
 ROWS_PER_CHUNK = 8_192
-"""Rows of a chunk where nobody says how many: columns of so many are large, but not yet slow to come by."""
+"""Rows of a chunk by default: enough for large columns, few enough for a short delay."""
 
 _CELLS_PER_CHUNK = 196_608
-"""Of fewer columns than it takes for so many cells, a chunk has more rows: each chunk learns the keys anew."""
+"""Chunks of few columns have more rows, up to this many cells, because each chunk starts with an empty key table."""
 
 
 def build_chunks(
@@ -28,14 +28,14 @@ def build_chunks(
     """Builds columns page by page.
 
     Args:
-        pages: The scan's pages; lists of dict rows are taken as well.
+        pages: The scan's pages, or lists of dict rows.
         keys: The keys to make columns of; None for all.
         flatten: Nested values become columns with dotted names.
-        rows: Rows in a chunk; None for as many whole pages as have about the rows that a chunk should have.
+        rows: Rows in a chunk; None for whole pages with about `ROWS_PER_CHUNK` rows, or more if `keys` are few.
 
     Yields:
-        Chunks of `rows` rows, the last one of what is left. One is yielded even where there are no rows, so that
-        keys asked for are columns in any case.
+        Chunks of `rows` rows; the last one may have fewer. At least one, even without rows, so that requested keys are
+        always columns.
 
     Raises:
         HistoryError: A page can't be read; the rows before have been yielded.
@@ -47,14 +47,14 @@ def build_chunks(
     try:
         for page in source:
             if is_first and not builder.row_count:
-                # Room for some pages that are like the first one.
+                # Room for some pages of the size of the first one.
                 room = min(most, _PAGES_TO_MAKE_ROOM_FOR * likely_rows(page))
                 builder = ColumnBuilder(keys, flatten=flatten, expected_rows=room)
             first, before = 0, builder.row_count
             while True:
                 first = add_page(builder, page, first, None if rows is None else rows - builder.row_count)
                 count = builder.row_count
-                # Of whole pages, one more that is like this one would be too much.
+                # With whole pages, the chunk is done if another page of this size would be too large for it.
                 has_room = count < rows if rows is not None else 2 * count - before <= most
                 if has_room and not builder.is_full:
                     break
@@ -73,12 +73,12 @@ def build_chunks(
 
 
 def likely_rows(page: Page | list[Any]) -> int:
-    """How many rows of a page to make room for before they are seen: not many, however many a page claims to have."""
+    """Returns how many rows to make room for; limited, because a damaged page may claim any number."""
     return min(page.guess_length() if isinstance(page, Page) else len(page), ROWS_PER_CHUNK)
 
 
 def add_page(builder: ColumnBuilder, page: Page | list[Any], first: int, limit: int | None) -> int:
-    """Adds rows of a page, and says which page it was if that fails; returns the first row not added."""
+    """Adds rows of a page, and names the page in errors; returns the first row that was not added."""
     if not isinstance(page, Page):
         rows = page[first:] if limit is None else page[first : first + limit]
         builder.add_rows(rows)
@@ -91,7 +91,7 @@ def add_page(builder: ColumnBuilder, page: Page | list[Any], first: int, limit: 
 
 
 def end_pages(pages: Iterator[Page | list[Any]]) -> None:
-    """Ends a generator of pages now: its scan has to be free again though a traceback may still hold the frames."""
+    """Closes a generator of pages now, so that its scan is free even if a traceback still refers to the frames."""
     close = getattr(pages, "close", None)
     if close is not None:
         close()

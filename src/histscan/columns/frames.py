@@ -1,4 +1,4 @@
-"""Histories as columns: Arrow, pandas, polars, and whatever else takes Arrow's PyCapsules."""
+"""Histories as columns: for Arrow, pandas, polars, and other consumers of Arrow's PyCapsules."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ __all__ = ["Frames", "stream_batches"]
 
 
 class Frames:
-    """The columnar side of scans and runs. Every call scans from the first row.
+    """The frame methods of scans and runs. Every call scans from the first row.
 
-    A subclass defines `column_stream` and `batch_stream`.
+    Subclasses define `column_stream` and `batch_stream`.
     """
 
     @abstractmethod
@@ -27,10 +27,10 @@ class Frames:
         """Reads everything into columns.
 
         Args:
-            options: Which columns.
+            options: The columns.
 
         Returns:
-            An object with ``__arrow_c_stream__``. The types of columns hold for all rows.
+            An object with ``__arrow_c_stream__``. The types of the columns are valid for all rows.
 
         Raises:
             HistoryError: A page or a row can't be read.
@@ -41,17 +41,17 @@ class Frames:
         """Streams batches of `options.rows` rows of one schema.
 
         Args:
-            options: Which columns.
+            options: The columns.
 
         Returns:
             An object with ``__arrow_c_stream__``, and the attribute ``error``: what ended the stream early, or None.
         """
 
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
-        """The scan as a stream of record batches, for anything that takes Arrow's PyCapsules.
+        """Returns the scan as a stream of record batches, for consumers of Arrow's PyCapsules.
 
         Args:
-            requested_schema: What the consumer would prefer; it has to take the columns as they are.
+            requested_schema: The schema that the consumer prefers; the stream may have another one.
 
         Returns:
             A capsule of an ``ArrowArrayStream``.
@@ -74,10 +74,10 @@ class Frames:
                 ``"flatten"`` makes columns with dotted names, in the order in which they first appear. (A key that
                 has a dot of its own and a nested one of the same dotted name share a column; where a row has both,
                 the later one counts.)
-            threads: How many threads build columns; None for one on each core, four at most.
+            threads: The number of threads that build columns; None for one per core, at most four.
 
         Returns:
-            A ``pyarrow.Table``. Types hold for the whole scan; ``histscan._core.columns.column_types`` has the rules.
+            A ``pyarrow.Table``. Types are valid for all rows; ``histscan._core.columns.column_types`` has the rules.
 
         Raises:
             HistoryError: A page or a row can't be read.
@@ -98,7 +98,7 @@ class Frames:
             threads: As for `to_arrow`.
 
         Returns:
-            A ``pandas.DataFrame``, with the types that ``pyarrow.Table.to_pandas`` gives.
+            A ``pandas.DataFrame``, with the types of ``pyarrow.Table.to_pandas``.
 
         Raises:
             HistoryError: A page or a row can't be read.
@@ -136,7 +136,7 @@ class Frames:
 
         Args:
             keys: As for `to_arrow`.
-            rows: Rows in a batch; the last one has what is left.
+            rows: Rows in a batch; the last one may have fewer.
             nested: As for `to_arrow`.
 
         Yields:
@@ -159,7 +159,7 @@ def stream_batches(stream: Any) -> Iterator[pyarrow.RecordBatch]:
         Its batches.
 
     Raises:
-        HistoryError: A page or a row can't be read. pyarrow would make another error of it.
+        HistoryError: A page or a row can't be read; raised instead of the error that pyarrow makes of it.
         ImportError: pyarrow is not installed.
     """
     pyarrow = _import_pyarrow()
@@ -177,7 +177,7 @@ def stream_batches(stream: Any) -> Iterator[pyarrow.RecordBatch]:
 
 
 def _import_pyarrow() -> Any:
-    """Imports pyarrow, or says what to install."""
+    """Imports pyarrow, or raises an error that says what to install."""
     try:
         import pyarrow
     except ImportError as error:

@@ -1,4 +1,4 @@
-"""What columns are made of, and how they are cut: the options of every frame method as one object."""
+"""The options of the frame methods as one object."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ class ColumnOptions:
     Attributes:
         keys: The keys to make columns of, in this order; None for all keys.
         flatten: Nested values become columns with dotted names, instead of JSON text.
-        threads: How many threads build columns; None for one on each core, four at most.
-        rows: Rows in a batch, of streams of batches.
+        threads: The number of threads that build columns; None for one per core, at most four.
+        rows: Rows in a batch, for streams of batches.
     """
 
     keys: Sequence[str] | None = None
@@ -49,17 +49,17 @@ class ColumnOptions:
             The options.
 
         Raises:
-            ValueError: An argument is none of those that it may be.
+            ValueError: An argument is out of its range.
         """
         wanted = check_keys(keys)
         if rows < 1:
             raise ValueError(f"rows must be at least 1, not {rows}")
         if nested not in ("json", "flatten"):
-            raise ValueError(f"nested is 'json' or 'flatten', not {nested!r}")
+            raise ValueError(f"nested must be 'json' or 'flatten', not {nested!r}")
         return cls(wanted, nested == "flatten", threads, rows)
 
     def with_default_keys(self, keys: Sequence[str] | None) -> ColumnOptions:
-        """Returns the options with other keys, if they have none.
+        """Returns the options, with the given keys if they have none.
 
         Args:
             keys: The keys.

@@ -1,8 +1,8 @@
-"""The columns of Parquet files as columns of one schema, without a detour over rows where types allow it.
+"""Converts the columns of Parquet files to columns of one schema, without making rows if the types allow it.
 
-Numbers, bools, text, dates and times, lists of numbers and JSON text pass as they are, but for their width: integers
-are int64 (or uint64), floats are float64. What is nested, and what is of different types in different files, goes
-through the core's column builder, as the rows of every other source do.
+Numbers, bools, text, dates and times, lists of numbers and JSON text are plain columns: only their width changes,
+integers to int64 (or uint64), floats to float64. Nested columns, and columns of different types in different files, go
+through the core's column builder, like the rows of all other sources.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ PageReader = Callable[..., Iterator[ArrowPage]]
 
 
 class ColumnPlan:
-    """How the columns of files become columns of one table.
+    """The plan by which the columns of files become columns of one table.
 
     Args:
         sources: The files.
-        read_pages: Reads the rows that are wanted: ``paging.parquet_pages.read_pages`` without what is given here.
+        read_pages: Reads the rows of the scan: ``paging.parquet_pages.read_pages``, called with `keys` and `columns`.
         keys: The keys to make columns of, in this order; None for all columns.
         flatten: Nested values become columns with dotted names.
     """
@@ -53,7 +53,7 @@ class ColumnPlan:
         self._others = [key for key in self.keys if key not in self._plain]
 
     def _field(self, key: str) -> pyarrow.Field | None:
-        """The field of a column that can pass as it is; None where it can't."""
+        """Returns the field of a plain column; None if the column needs the builder."""
         import pyarrow
 
         kinds: dict[Any, pyarrow.Field] = {}
@@ -76,10 +76,10 @@ class ColumnPlan:
         return next(iter(kinds.values())) if len(kinds) == 1 else None
 
     def table(self) -> pyarrow.Table:
-        """Reads everything.
+        """Reads all rows.
 
         Returns:
-            All rows.
+            One table.
 
         Raises:
             HistoryError: A file is damaged.
@@ -98,10 +98,10 @@ class ColumnPlan:
         return self._joined(plain, pyarrow.table(ArrowStream(self._formats(chunks), chunks)))
 
     def tables(self) -> Iterator[pyarrow.Table]:
-        """Reads piece by piece, of one schema; where the types of columns have to be found, once before.
+        """Reads tables of one schema. If the types of columns are unknown, a pass before finds them.
 
         Yields:
-            Tables of some rows.
+            Tables of consecutive rows.
 
         Raises:
             HistoryError: A file is damaged; the rows before have been yielded.
@@ -134,14 +134,14 @@ class ColumnPlan:
 
     @cached_property
     def _other_formats(self) -> dict[str, str]:
-        """The types of the columns that don't pass as they are, which only their values tell."""
+        """The types of the columns that are not plain, from a pass over their values."""
 
         def chunks() -> Iterator[ColumnChunk]:
             try:
                 for table in self._tables(self._others):
                     yield from self._chunks(table)
             except HistoryError:
-                # The pass that makes the columns raises it, behind the rows before it.
+                # The pass that makes the columns raises it, after the rows before it.
                 return
 
         return self._formats(chunks())
@@ -149,12 +149,12 @@ class ColumnPlan:
     def _formats(self, chunks: Iterable[ColumnChunk]) -> dict[str, str]:
         formats = merge_columns(chunks)
         if not self._flatten:
-            # Also a column that no row has a value of is one.
+            # A column without any value is a column, too.
             formats = {key: formats.get(key, "n") for key in self._others}
         return formats
 
     def _tables(self, keys: Sequence[str] | None = None) -> Iterator[pyarrow.Table]:
-        """Yields the wanted rows of each piece of a file, with its own columns."""
+        """Yields the rows of the scan, as tables with the columns of their file."""
         import pyarrow
 
         wanted = keys if keys is not None else None if self._all else self.keys
@@ -177,7 +177,7 @@ class ColumnPlan:
                 first = last
 
     def _plain_columns(self, table: pyarrow.Table) -> pyarrow.Table:
-        """The columns that pass as they are, and nulls for those that this piece lacks."""
+        """Returns the plain columns, with nulls for those that the table lacks."""
         import pyarrow
 
         columns = []
@@ -195,20 +195,20 @@ class ColumnPlan:
         return pyarrow.Table.from_arrays(columns, schema=self._plain_schema)
 
     def _chunks(self, table: pyarrow.Table) -> Iterator[ColumnChunk]:
-        """The other columns of a piece."""
+        """Builds the columns that are not plain."""
         wanted = {key.split(".")[0] for key in self._others} | set(self._others)
         names = [
             name for name in table.schema.names if name in wanted or any(key.startswith(f"{name}.") for key in wanted)
         ]
         batches = table.select(names).to_batches()
         pages: list[Any] = [ArrowPage([ArrowBatch(batch, plain_steps=True)]) for batch in batches]
-        # Without a column a table has no batches.
+        # A table without columns has no batches.
         pages.append([{}] * (len(table) - sum(map(len, pages))))
         keys = None if self._flatten and self._all else self._others
         return build_chunks(pages, keys=keys, flatten=self._flatten, rows=ROWS_PER_CHUNK)
 
     def _joined(self, plain: pyarrow.Table, others: pyarrow.Table) -> pyarrow.Table:
-        """Puts the columns side by side, in the order of the keys."""
+        """Joins the columns of both tables, in the order of the keys."""
         import pyarrow
 
         names = list(self.keys) if not self._flatten else []
@@ -226,14 +226,14 @@ class ColumnPlan:
 
 
 class TableStream:
-    """Record batches of a plan, of so many rows each.
+    """Streams record batches of a fixed number of rows.
 
     Args:
         plan: The plan.
-        rows: Rows in a batch; the last one has what is left.
+        rows: Rows in a batch; the last one may have fewer.
 
     Attributes:
-        error: What ended the stream early; None if nothing did.
+        error: The error that ended the stream; None if there was none.
     """
 
     def __init__(self, plan: ColumnPlan, rows: int) -> None:
@@ -242,7 +242,7 @@ class TableStream:
         self.error: Exception | None = None
 
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
-        """The stream as a capsule, for anything that takes Arrow's PyCapsules."""
+        """Returns the stream as a capsule, for consumers of Arrow's PyCapsules."""
         import pyarrow
 
         reader = pyarrow.RecordBatchReader.from_batches(self._plan.schema, self._batches())
@@ -284,12 +284,12 @@ def _one_table(tables: Sequence[pyarrow.Table]) -> pyarrow.Table:
 
 
 def _one_batch(table: pyarrow.Table) -> pyarrow.RecordBatch:
-    """A table of few rows as the one batch that a stream's consumer expects."""
+    """Converts a table that is not empty to one batch."""
     return table.combine_chunks().to_batches()[0]
 
 
 def _plain_type(field: pyarrow.Field) -> pyarrow.DataType | None:
-    """The type that a column passes as; None where it can't pass."""
+    """Returns the type of a plain column; None if the column needs the builder."""
     import pyarrow
 
     types = pyarrow.types

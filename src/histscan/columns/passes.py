@@ -1,10 +1,10 @@
-"""A history as record batches in bounded memory, in two passes.
+"""Reads a history as record batches in bounded memory, in two passes.
 
-The last row may bring a key that no other has, or make text of a column of numbers; yet a file begins with its schema.
-So the first pass keeps no rows: it finds the columns, their types, and whether the steps rise. The second makes the
-batches. Both read what the files held when the first one began, however they grow meanwhile.
+The last row may have a new key, or turn a column of numbers into text; but a file starts with its schema. So the first
+pass keeps no rows: it finds the columns, their types, and if the steps are ascending. The second pass makes the
+batches. Both read what the files contained when the first pass started, even if they grow.
 
-Parquet files know most of their types without a first pass: see `histscan.columns.parquet_columns`.
+For Parquet files, most types are known without a first pass: see `histscan.columns.parquet_columns`.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ _INT64 = "l"
 
 
 class ColumnBatches(NamedTuple):
-    """What `Scan.read_columns` returns.
+    """The result of `Scan.read_columns`.
 
     Attributes:
         schema: The schema of all batches.
-        is_sorted: Every row has an integer as its step, and none is lower than the one before.
-        batches: The rows; some thousands in a batch, and fewer where they are large. To be closed.
+        is_sorted: True if every row has an integer step, and no step is lower than the one before.
+        batches: The rows, some thousands per batch, fewer if they are large. The caller must close it.
     """
 
     schema: pyarrow.Schema
@@ -51,14 +51,22 @@ class ColumnBatches(NamedTuple):
 
 @dataclass(frozen=True)
 class ColumnSurvey:
-    """What a first pass finds.
+    """The result of the first pass.
 
     Attributes:
+<<<<<<< HEAD
         columns: Each column's format by its name, as ``column_types.merge_columns`` gives them, in the order in which
             they appear.
         type_flags: The flags of each column's values.
         rows: How many rows there are.
         is_sorted: Every row has an integer as its step, and none is lower than the one before.
+=======
+        columns: Each column's format by its name, as from ``column_types.merge_columns``, in the order of their first
+            appearance.
+        facts: The flags of each column's values.
+        rows: The number of rows.
+        is_sorted: True if every row has an integer step, and no step is lower than the one before.
+>>>>>>> w2
     """
 
     columns: dict[str, str]
@@ -68,36 +76,36 @@ class ColumnSurvey:
 
 
 class RepeatableScan(Protocol):
-    """A scan that can be read twice, with the same rows both times."""
+    """A scan that returns the same rows when it is read twice."""
 
     @property
     def path(self) -> object:
-        """What errors call the files."""
+        """The name of the files in errors."""
 
     @property
     def column_keys(self) -> Any:
-        """As `Scan` has it."""
+        """As in `Scan`."""
 
     def size_now(self) -> int:
-        """Returns how many bytes a pass reads."""
+        """Returns the number of bytes that one pass reads."""
 
     def snapshot(self) -> RepeatableScan:
-        """Returns a scan of what is in the files now, however they grow."""
+        """Returns a scan of the present contents of the files, even if they grow."""
 
     def column_pages(self, watch: Callable[[int], object] | None = None) -> Pages:
-        """Reads the pages for columns, and tells how many bytes were read."""
+        """Yields the pages for columns, and calls `watch` with the number of bytes read."""
 
     def add_location(self, error: HistoryError) -> None:
-        """As `Scan` has it."""
+        """As in `Scan`."""
 
 
 class ColumnPasses:
-    """Reads what a scan covers twice: `survey`, then `batches` or `chunks`.
+    """Reads the rows of a scan twice: `survey`, then `chunks`; `read` and `stream` do both.
 
     Args:
-        scan: The scan. It stays as it is.
-        options: Which columns.
-        watch: Is told how far it is.
+        scan: The scan, which is not changed.
+        options: The columns.
+        watch: Called with the progress.
         rows: Rows in a chunk; None for any number.
     """
 
@@ -113,13 +121,13 @@ class ColumnPasses:
         self._options = (options or ColumnOptions()).with_default_keys(scan.column_keys)
         self._watch = watch
         self._chunk_rows = rows
-        self._rows = 0  # in both passes together
+        self._rows = 0  # of both passes together
 
     def survey(self) -> ColumnSurvey:
         """Makes the first pass.
 
         Returns:
-            What the rows are like.
+            The columns and their types.
 
         Raises:
             HistoryError: A page or a row can't be read.
@@ -131,7 +139,7 @@ class ColumnPasses:
         """Makes the first pass, and prepares the second one for a file of columns.
 
         Returns:
-            As `Scan.read_columns`.
+            The result of `Scan.read_columns`.
 
         Raises:
             HistoryError: A page or a row can't be read.
@@ -140,7 +148,7 @@ class ColumnPasses:
         import pyarrow
 
         survey = self.survey()
-        # Most readers of Parquet refuse a file that has no column at all.
+        # Most readers of Parquet reject files without columns.
         found = survey.columns or {STEP: _INT64}
         names = list(found) if self._options.keys else sorted(found, key=lambda name: (name != STEP, name))
         columns = {name: found[name] for name in names}
@@ -148,10 +156,10 @@ class ColumnPasses:
         return ColumnBatches(schema, survey.is_sorted, (_as_batch(chunk, columns) for chunk in self.chunks(survey)))
 
     def stream(self) -> ArrowStream:
-        """Makes the first pass, and streams the second one's chunks.
+        """Makes the first pass, and streams the chunks of the second one.
 
         Returns:
-            The stream. What can't be read is raised by it, behind the rows before.
+            The stream. It raises errors after the rows before them.
         """
         survey = self._survey(None)
         return ArrowStream(survey.columns, self.chunks(survey))
@@ -160,7 +168,7 @@ class ColumnPasses:
         """Makes the second pass.
 
         Args:
-            survey: What the first pass has found.
+            survey: The result of the first pass.
 
         Yields:
             The rows.
@@ -172,7 +180,7 @@ class ColumnPasses:
         left = survey.rows
         for chunk in self._chunks(self._scan.size_now()):
             left -= len(chunk)
-            # A type that does not suit a value would give garbage, not an error.
+            # Values of other types would become garbage, not an error.
             if left < 0 or any(
                 type_flags & ~survey.type_flags.get(name, 0)
                 for name, type_flags in zip(chunk.names, chunk.type_flags(), strict=True)
@@ -181,13 +189,18 @@ class ColumnPasses:
                 break
             yield chunk
         if left:
-            raise HistoryError(f"{self._scan.path} was written anew while it was being read: read it again")
+            raise HistoryError(f"{self._scan.path} was replaced while it was being read: read it again")
 
     def _survey(self, order: _StepOrder | None) -> ColumnSurvey:
+<<<<<<< HEAD
         """Makes the first pass; without an order to find, it ends where a row can't be read."""
         type_flags: dict[str, int] = {}
+=======
+        """Makes the first pass. Without `order`, it stops at a row that can't be read, and raises no error."""
+        facts: dict[str, int] = {}
+>>>>>>> w2
         rows = 0
-        # The second pass warns, and raises what this one may leave to it.
+        # The second pass warns, and raises the errors that are ignored here.
         with quiet(), suppress(*([HistoryError] if order is None else [])):
             for chunk in self._chunks(0):
                 rows += len(chunk)
@@ -225,15 +238,15 @@ class ColumnPasses:
 
 
 def read_once(scan: Scan, options: ColumnOptions, watch: Watcher | None) -> ColumnBatches:
-    """Reads the columns of a scan that can't be read twice at a bearable price: the pages of a server.
+    """Reads the columns of a scan that is too expensive to read twice: the pages of a server.
 
     Args:
         scan: The scan.
-        options: Which columns.
-        watch: Is told how many rows there are.
+        options: The columns.
+        watch: Called with the number of rows.
 
     Returns:
-        As `Scan.read_columns`. A server promises no order of steps.
+        The result of `Scan.read_columns`; not marked as sorted, because a server guarantees no order of steps.
     """
     import pyarrow
 
@@ -243,7 +256,7 @@ def read_once(scan: Scan, options: ColumnOptions, watch: Watcher | None) -> Colu
     schema = pyarrow.schema([(STEP, pyarrow.int64())]) if first is None else first.schema
     found: Iterator[pyarrow.RecordBatch] = chain([] if first is None else [first], batches)
     if not options.keys:
-        # As in what is written of a log; a server has an order of its own.
+        # The same order as for logs; a server's order differs.
         names = sorted(schema.names, key=lambda name: (name != STEP, name))
         schema = pyarrow.schema([schema.field(name) for name in names])
         found = (batch.select(names) for batch in found)
@@ -253,11 +266,11 @@ def read_once(scan: Scan, options: ColumnOptions, watch: Watcher | None) -> Colu
 def watched(
     batches: Iterable[pyarrow.RecordBatch], watch: Watcher | None
 ) -> Generator[pyarrow.RecordBatch, None, None]:
-    """Yields batches, and tells how many rows they have together.
+    """Yields batches, and reports the number of their rows.
 
     Args:
         batches: The batches.
-        watch: Is told; None for nobody.
+        watch: Called with 0 bytes and the number of rows so far, or None.
 
     Yields:
         Each batch.
@@ -271,10 +284,10 @@ def watched(
 
 
 class _StepOrder:
-    """Finds out whether steps rise from row to row.
+    """Checks that steps do not decrease from row to row.
 
     Attributes:
-        is_sorted: Every row has an integer as its step, and none is lower than the one before.
+        is_sorted: True if every row has an integer step, and no step is lower than the one before.
     """
 
     def __init__(self) -> None:
@@ -282,7 +295,7 @@ class _StepOrder:
         self._last: int | None = None
 
     def add(self, chunk: ColumnChunk) -> None:
-        """Takes in the steps of a chunk, and uses it up."""
+        """Adds the steps of a chunk, and consumes the chunk."""
         import pyarrow.compute
 
         if not len(chunk) or not self.is_sorted:

@@ -1,4 +1,4 @@
-"""The contract of scans: what every scan has, whatever its rows come from."""
+"""The contract of scans: the members of every scan, wherever its rows come from."""
 
 from __future__ import annotations
 
@@ -25,39 +25,38 @@ if TYPE_CHECKING:
 __all__ = ["Pages", "Scan", "Watcher"]
 
 Pages = Iterator[Page | list[Any]]
-"""What a scan goes through: pages of the core, or lists of dict rows."""
+"""The pages of a scan: pages of the core, or lists of dict rows."""
 
 Watcher = Callable[[int, int], object]
-"""Is told how many bytes have been read, in all passes together, and how many rows there are."""
+"""A function that is called with the number of bytes read, in all passes together, and the number of rows."""
 
 
 class Scan(RowScan, Frames):
     """An iterator over the rows of a history, and the same rows as columns.
 
-    ``next()`` takes rows one by one; ``iter()`` starts over. The frame methods (`to_arrow`, `to_pandas`, `to_polars`,
-    `batches`, ``__arrow_c_stream__``) read everything from the first step on, and leave the rows where they are. They
-    follow from `pages`.
+    ``next()`` returns row after row; ``iter()`` restarts. The frame methods (`to_arrow`, `to_pandas`, `to_polars`,
+    `batches`, ``__arrow_c_stream__``) read everything from the first step on, and do not affect the iteration. They use
+    `pages`.
 
-    What a subclass defines: how the next page is loaded (`_load_next`, which the core calls), and what errors say of
-    the place (`add_location`).
+    Subclasses define `_load_next`, which the core calls to load the next page, and `add_location`.
     """
 
     def pages(self) -> Pages:
-        """Goes from page to page, from the first step on, without decoding rows.
+        """Yields the pages from the first step on, without decoding rows.
 
-        Rows that are taken one by one go on afterwards where they were.
+        The iteration over rows continues afterwards where it was.
 
         Yields:
             Each page, or a list of rows.
 
         Raises:
             HistoryError: A page can't be read.
-            RuntimeError: The scan is used for something else at the same time.
+            RuntimeError: The scan is in use.
         """
         return self._pages()
 
     def column_pages(self) -> Pages:
-        """Goes from page to page as `pages`, for columns: rows that lack keys asked for must not hide other keys.
+        """Yields pages as `pages` does, but for columns: other keys of the rows must be there, too.
 
         Yields:
             Each page, or a list of rows.
@@ -65,11 +64,11 @@ class Scan(RowScan, Frames):
         return self.pages()
 
     def clone(self) -> Self:
-        """Returns the same scan with a state of its own, before its first row."""
+        """Returns a copy of the scan with its own state, before its first row."""
         return copy.copy(self)
 
     def add_location(self, error: HistoryError) -> None:
-        """Adds to an error what the scan knows of its place: the run at least.
+        """Adds the location of an error that the scan knows: at least the run.
 
         Args:
             error: The error.
@@ -81,22 +80,22 @@ class Scan(RowScan, Frames):
 
     @property
     def size(self) -> int:
-        """About how many bytes there are to read; 0 if that is not known."""
+        """The approximate number of bytes to read; 0 if unknown."""
         return 0
 
     @property
     def bytes_read(self) -> int:
-        """How many of them have been read."""
+        """The number of bytes read so far."""
         return 0
 
     @property
     def column_keys(self) -> Sequence[str] | None:
-        """The keys that are columns where the caller names none; None for whatever the rows have."""
+        """The keys that become columns if the caller passes none; None for all keys of the rows."""
         return None
 
     @property
     def column_bytes(self) -> int:
-        """Bytes that `read_columns` reads, in all its passes; 0 if that is not known."""
+        """The number of bytes that `read_columns` reads in all its passes; 0 if unknown."""
         return 0
 
     def column_stream(self, options: ColumnOptions) -> Any:
@@ -115,7 +114,7 @@ class Scan(RowScan, Frames):
 
     def batch_stream(self, options: ColumnOptions) -> Any:
         """See `Frames.batch_stream`."""
-        # All chunks are in memory: the last may decide the first one's types. Scans that can be read twice do better.
+        # Keeps all chunks in memory, because the last one may change the types. Scans of files read twice instead.
         options = options.with_default_keys(self.column_keys)
         chunks: list[ColumnChunk] = []
         failure: HistoryError | None = None
@@ -138,12 +137,12 @@ class Scan(RowScan, Frames):
         """Reads everything as record batches of one schema, for a file of columns; needs pyarrow.
 
         Args:
-            options: Which columns. How many rows a batch has is for the scan to choose.
-            watch: Is told how far it is.
+            options: The columns. The scan chooses the number of rows in a batch.
+            watch: Called with the progress.
 
         Returns:
-            The schema, and the batches: the step first, then the other columns by name, unless keys were asked for.
-            A schema has a column at least.
+            The schema and the batches: the step first, then the other columns by name, unless keys are given. A schema
+            has at least one column.
 
         Raises:
             HistoryError: A page or a row can't be read; also while reading the batches.

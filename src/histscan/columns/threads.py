@@ -1,4 +1,4 @@
-"""From a scan's pages to chunks of columns with several threads, of which the caller's is one."""
+"""Builds chunks of columns from a scan's pages in several threads, one of which is the caller's."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from histscan.errors import HistoryError
 __all__ = ["build_chunks_in_threads", "default_threads"]
 
 _PAGES_PER_GROUP = 8
-"""How many pages a thread builds one chunk of, at most: fewer where they have more rows than a chunk should have."""
+"""The largest number of pages in a chunk; fewer if they have more rows than a chunk should have."""
 
 _PAGES_PER_FIRST_GROUP = 2
 
 
 def default_threads() -> int:
-    """How many threads build columns where the caller does not say: one for each core, four at most."""
+    """Returns the default number of threads that build columns: one per core, at most four."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
     return min(4, cores)
 
@@ -34,21 +34,21 @@ def default_threads() -> int:
 def build_chunks_in_threads(
     pages: Iterable[Page | list[Any]], *, keys: Sequence[str] | None, flatten: bool, threads: int | None = None
 ) -> Iterator[ColumnChunk]:
-    """Builds columns in several threads, of which the caller's is one; it fetches the pages, too.
+    """Builds columns in several threads, one of which is the caller's. Only the caller's thread fetches pages.
 
     Args:
         pages: The scan's pages.
         keys: The keys to make columns of; None for all.
         flatten: Nested values become columns with dotted names.
-        threads: How many threads; one alone builds each page as it comes. None for one on each core, four at most.
+        threads: The number of threads; 1 builds each page as it arrives. None for one per core, at most four.
 
     Yields:
-        Chunks in the order of the pages; one even where there are no rows, as `build_chunks`. How many rows each has
-        depends on the pages and on the number of threads, not on how fast these are.
+        Chunks in the order of the pages; at least one, as in `build_chunks`. The number of rows in each depends on the
+        pages and on the number of threads, not on timing.
 
     Raises:
-        HistoryError: A page can't be read; of several, the first in the scan's order. Or the process was forked since
-            the generator began: the child has to begin anew.
+        HistoryError: A page can't be read; for several, the first in the scan's order. Or the process was forked since
+            the generator was started: the child must start a new one.
     """
     threads = default_threads() if threads is None else threads
     if threads <= 1:
@@ -57,14 +57,14 @@ def build_chunks_in_threads(
     process = os.getpid()
     groups = _PageGroups(iter(pages), threads)
     waiting: deque[_GroupTask] = deque()
-    # Among them are those that are built and wait for their turn.
+    # Including groups that are built, but must wait for earlier ones.
     most_waiting = 3 * threads
     others = _other_threads(threads - 1)
     is_first = True
     try:
         while True:
-            # One for each thread, and one more: the others should have enough to do until this one is done with its
-            # own, and this one should not be long in beginning.
+            # One per thread and one more: enough work for the other threads while this one builds a group, but
+            # without a long delay before it starts.
             while len(waiting) < most_waiting and sum(not task.has_begun for task in waiting) <= threads:
                 group = groups.take()
                 if group is None:
@@ -75,16 +75,18 @@ def build_chunks_in_threads(
             if not waiting:
                 break
             if os.getpid() != process:
-                # The other threads are not here, and their pages may be half read.
-                raise HistoryError("the process was forked while threads built columns: read them anew in the child")
-            # Whoever is free takes the first group that nobody has begun with: so all are ready at about the same time.
+                # The other threads do not exist here, and may have left pages partly read.
+                raise HistoryError(
+                    "the process was forked while threads built columns: read the columns again in the child process"
+                )
+            # Any free thread takes the first group that is not started, so that all finish at about the same time.
             if not waiting[0].is_done and any(task.run() for task in waiting):
                 continue
             for chunk in waiting.popleft().chunks():
                 is_first = False
                 yield chunk
     finally:
-        begun = [task for task in waiting if not task.withdraw()]
+        begun = [task for task in waiting if not task.cancel()]
         if os.getpid() == process:
             for task in begun:
                 task.end()
@@ -96,64 +98,64 @@ def build_chunks_in_threads(
 
 
 class _PageGroups:
-    """Parts pages into groups, each for one thread to build: ever larger ones, and ever smaller ones towards the end.
+    """Splits pages into groups, each built by one thread. Groups grow at first, and shrink towards the end.
 
     Args:
         pages: The pages.
-        threads: How many threads there are.
+        threads: The number of threads.
 
     Attributes:
-        failure: Why there are no more pages, where that is not their end.
+        failure: The error that ended the pages; None if there was none.
     """
 
     def __init__(self, pages: Iterator[Page | list[Any]], threads: int) -> None:
         self._pages = pages
         self._threads = threads
-        self._in_hand: deque[Page | list[Any]] = deque()
+        self._fetched: deque[Page | list[Any]] = deque()
         self._size = 0
         self._largest = 0
         self._has_ended = False
         self.failure: Exception | None = None
 
     def take(self) -> list[Page | list[Any]] | None:
-        """Fetches pages, and returns the next group; None behind the last one."""
+        """Fetches pages, and returns the next group; None after the last one."""
         if not self._size:
             self._fetch(1)
-            if not self._in_hand:
+            if not self._fetched:
                 return None
-            self._largest = max(1, min(_PAGES_PER_GROUP, ROWS_PER_CHUNK // max(1, likely_rows(self._in_hand[0]))))
-            # The other threads should not have to wait until there is much in hand.
+            self._largest = max(1, min(_PAGES_PER_GROUP, ROWS_PER_CHUNK // max(1, likely_rows(self._fetched[0]))))
+            # The other threads should not wait until many pages are fetched.
             self._size = min(self._largest, _PAGES_PER_FIRST_GROUP)
             self._fetch(self._size)
         else:
             self._size = min(self._largest, 2 * self._size)
-            # It has to be known in time that the end is near.
+            # Fetches far enough ahead to notice that the end is near.
             self._fetch((self._threads + 1) * self._size)
         size = self._size
         if self._has_ended:
-            # What is left for each thread, in two or three groups: so none is long at work when the others are done.
-            size = min(size, -(-2 * len(self._in_hand) // (3 * self._threads)))
-        group = [self._in_hand.popleft() for _ in range(min(size, len(self._in_hand)))]
+            # Each thread's share of the rest in two or three groups, so that all threads finish at about the same time.
+            size = min(size, -(-2 * len(self._fetched) // (3 * self._threads)))
+        group = [self._fetched.popleft() for _ in range(min(size, len(self._fetched)))]
         return group or None
 
     def _fetch(self, count: int) -> None:
-        """Fetches pages until there are so many in hand, or no more."""
-        while not self._has_ended and len(self._in_hand) < count:
+        """Fetches pages until this many wait to be grouped, or until the last page."""
+        while not self._has_ended and len(self._fetched) < count:
             try:
-                self._in_hand.append(next(self._pages))
+                self._fetched.append(next(self._pages))
             except StopIteration:
                 self._has_ended = True
             except Exception as error:
-                # For the caller to raise once the pages before it have had their turn: they may fail, too.
+                # The caller raises it after the pages before it, which may fail, too.
                 self.failure, self._has_ended = error, True
 
     def end(self) -> None:
-        """Ends the generator of pages."""
+        """Closes the generator of pages."""
         end_pages(self._pages)
 
 
 class _GroupTask:
-    """A group of pages, which one thread makes chunks of: the first one to begin.
+    """A group of pages. The first thread that starts it makes chunks of it.
 
     Args:
         pages: The group.
@@ -178,7 +180,7 @@ class _GroupTask:
         return self._chunks.done()
 
     def run(self) -> bool:
-        """Builds the chunks, unless a thread has begun with that; says whether it did. A failure is for `chunks`."""
+        """Builds the chunks, unless a thread has started; returns True if it did. `chunks` raises any error."""
         if not self._begun.acquire(blocking=False):
             return False
         try:
@@ -192,17 +194,17 @@ class _GroupTask:
         return True
 
     def offer(self, others: ThreadPoolExecutor) -> None:
-        """Has one of the other threads begin with it, unless the caller is first."""
-        # Where no thread can be started (there are too many, or the interpreter is about to end), the caller is.
+        """Lets one of the other threads start the task, unless the caller starts it first."""
+        # If no thread can be started (there are too many, or the interpreter is exiting), the caller runs the task.
         with suppress(RuntimeError):
             self._offer = others.submit(self.run)
 
-    def withdraw(self) -> bool:
-        """Has no thread begin with it any more; says whether none had."""
+    def cancel(self) -> bool:
+        """Cancels the task; returns True if it had not started."""
         return self._begun.acquire(blocking=False)
 
     def end(self) -> None:
-        """Waits for another thread that has begun with it; not for the caller, which may have been interrupted."""
+        """Waits for another thread that runs the task; not for the caller's, which may have been interrupted."""
         if self._offer is not None and not self._offer.cancel():
             wait([self._offer])
 
@@ -219,14 +221,14 @@ class _GroupTask:
 
 
 def _build(group: list[Page | list[Any]], keys: Sequence[str] | None, flatten: bool) -> list[ColumnChunk]:
-    """Builds columns of some pages: one chunk, unless there is so much text that it takes several."""
+    """Builds the columns of a group: one chunk, or several if there is too much text for one."""
     builder = ColumnBuilder(keys, flatten=flatten, expected_rows=min(ROWS_PER_CHUNK, sum(map(likely_rows, group))))
     chunks = []
     index = 0
     while index < len(group):
         whole, rows = builder.add_whole_pages(group[index:])
         index += whole
-        # A page that is there in part goes on, however much text there is.
+        # The rest of a page that was added in part is added even if the builder is full.
         if index < len(group) and (rows or not builder.is_full):
             add_page(builder, group[index], rows, None)
             index += 1
@@ -239,13 +241,13 @@ def _build(group: list[Page | list[Any]], keys: Sequence[str] | None, flatten: b
 
 @cache
 def _other_threads(count: int) -> ThreadPoolExecutor:
-    """So many threads beside the caller's, for all scans that ask for as many.
+    """Returns a pool of this many threads, shared by all scans that need this number.
 
-    They stay: to start one takes as long as to build a thousand rows.
+    It is kept, because starting a thread takes as long as building a thousand rows.
     """
     return ThreadPoolExecutor(count, thread_name_prefix="histscan-columns")
 
 
 if hasattr(os, "register_at_fork"):
-    # A process that was forked has none of the threads that it was forked from.
+    # A forked process does not have the threads of its parent.
     os.register_at_fork(after_in_child=_other_threads.cache_clear)

@@ -1,4 +1,4 @@
-"""Ignoring the warnings of passes over files whose rows nobody gets."""
+"""Ignores the warnings of passes over files that return no rows to the user."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["quiet"]
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Ignores warnings about a file's state, for all passes but the one whose rows users get."""
+    """Ignores warnings about the state of files, for all passes except the one that returns rows to the user."""
     with warnings.catch_warnings():
         for category in (LogTruncatedWarning, LogCorruptWarning, LogOverlapWarning, LogStepWarning):
             warnings.simplefilter("ignore", category)

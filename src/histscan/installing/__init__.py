@@ -1,1 +1,1 @@
-"""install() and the classes that it puts in place of wandb's iterators: one for each constructor wandb has had."""
+"""install(), and the classes that replace wandb's iterators: one for each constructor that wandb has had."""

@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any, ClassVar
 
 from histscan._core.pages.page import Page
-from histscan.api.exported import Ask, ExportedHistory, ExportedScan, fetch_exported_by
+from histscan.api.exported import Execute, ExportedHistory, ExportedScan, fetch_exported_by
 from histscan.api.names import RunName
 from histscan.columns.options import ColumnOptions
 from histscan.columns.scan import Pages
@@ -137,7 +137,7 @@ class ReadsExports(PagedScan):
 
     def _tail_paging(self, client: object) -> PagingOptions:
         options = self._options
-        # Nobody has said that a client of theirs may be used by several threads at once.
+        # A custom client may not be thread-safe.
         shares = isinstance(client, ServiceGraphQLClient) or is_unmodified(client)
         ahead = options.prefetch if shares else min(options.prefetch, 1)
         return replace(options, prefetch=ahead, progress=False)
@@ -169,13 +169,15 @@ def _find(
     client: Any, name: RunName, allow_http: bool, reuse: bool, is_optional: bool, keys: Sequence[str] | None
 ) -> ExportedHistory | None:
     """Finds the files of a run."""
-    return fetch_exported_by(_ask_by(client), name, keys, is_optional=is_optional, allow_http=allow_http, reuse=reuse)
+    return fetch_exported_by(
+        _executor_of(client), name, keys, is_optional=is_optional, allow_http=allow_http, reuse=reuse
+    )
 
 
-def _ask_by(client: Any) -> Ask:
+def _executor_of(client: Any) -> Execute:
     """Returns a function that sends GraphQL requests through wandb's client or a service."""
 
-    def ask(operation: Operation, variables: dict[str, Any]) -> Any:
+    def execute(operation: Operation, variables: dict[str, Any]) -> Any:
         try:
             if isinstance(client, ServiceGraphQLClient):
                 return json.loads(client.execute_raw(operation.text, variables))["data"]
@@ -189,7 +191,7 @@ def _ask_by(client: Any) -> Ask:
                 raise GraphQLResponseError(f"the server answered with errors: {error}") from error
             raise
 
-    return ask
+    return execute
 
 
 def _as_wandb_fails(execute: Callable[..., Any]) -> Callable[..., Any]:
@@ -202,7 +204,7 @@ def _as_wandb_fails(execute: Callable[..., Any]) -> Callable[..., Any]:
 def _make_tail(
     client: Any, run: Any, keys: list[str] | None, page_size: int, options: PagingOptions, first: int, stop_step: int
 ) -> PagedScan:
-    """Makes the scan of the rows that are in no file."""
+    """Creates the scan of the rows that are in no file."""
     by_service = isinstance(client, ServiceGraphQLClient)
     paging = options.as_arguments()
     if keys is None:

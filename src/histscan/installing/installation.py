@@ -85,18 +85,17 @@ def install(
     of new scans.
 
     Args:
-        source: ``"pages"`` of rows, as wandb's classes ask for them. ``"parquet"`` reads the files that the server has
-            exported a run's history to, which is faster, and asks for pages of what is in none of them, or of all if
-            there are none. Rows are then as `histscan.ParquetRun` has them: whole numbers of columns of floats stay
-            floats, what has no value is absent instead of None, and rows of ``keys=`` are those that have all of them,
-            whichever way the release reads history. ``"auto"`` does so where nothing stands in the way, and reads pages
-            else, and where the history fits one or two of them. Files are fetched without an API key, and kept as
-            `histscan.Api` keeps them.
-        **paging: How scans go through pages; see `histscan.paging.options.PagingArguments`. Defaults: ``prefetch`` is
-            8 through GraphQL and 1 through a wandb service; always 0 through the services of wandb before 0.26.0, which
-            can't go back to steps they have read past. ``window`` is ``"adaptive"`` through GraphQL and ``"fixed"``
-            through a wandb service, which gives some rows twice while the export of a run is behind: which ones
-            depends on the windows. There is no ``deadline`` and no ``progress``.
+        source: Where rows come from. ``"pages"``: pages, as wandb's classes request them. ``"parquet"``: the exported
+            files of a run's history, which is faster, and pages for the rows that are not in files, or for all rows if
+            there are no files. Rows are then those of `histscan.ParquetRun`: whole numbers in float columns stay
+            floats, missing values are left out instead of None, and rows for ``keys=`` are those that have all of the
+            keys, in every release. ``"auto"``: like ``"parquet"`` if files can be read, else pages; also pages if the
+            history fits two of them. Files are fetched without an API key, and cached as by `histscan.Api`.
+        **paging: The paging options; see `histscan.paging.options.PagingArguments`. Defaults: ``prefetch`` is 8 through
+            GraphQL and 1 through a wandb service; always 0 through the services of wandb before 0.26.0, which can't go
+            back to steps that they have passed. ``window`` is ``"adaptive"`` through GraphQL and ``"fixed"`` through a
+            wandb service: it returns some rows twice while the export of a run is incomplete, and the windows decide
+            which ones. There is no ``deadline`` and no ``progress``.
 
     Raises:
         WandbMissingError: wandb is not installed; also an ``ImportError``.

@@ -204,7 +204,7 @@ def _parameters(scan_class: type) -> list[tuple[str, Any, Any]]:
 
 
 def _is_of_wandb(parameter: tuple[str, Any, Any]) -> bool:
-    """Returns True unless a parameter of ours takes our arguments about pages, which wandb's class has not."""
+    """Returns True unless the parameter is ``**paging``, which wandb's classes do not have."""
     _, kind, _ = parameter
     return kind is not inspect.Parameter.VAR_KEYWORD
 

@@ -1,8 +1,8 @@
 """The classes that replace wandb's: those of `histscan.history` with the constructors of each wandb release.
 
-Each has the signature and the attributes of the class it replaces, and its name, so that whoever looks at
-``type(scan).__name__`` finds what wandb's documentation says. Beyond wandb's arguments each takes those of
-`PagingArguments`; what holds without them is the class attribute `paging`, which install() sets.
+Each has the signature and the attributes of the class it replaces, and its name, so that
+``type(scan).__name__`` is the one in wandb's documentation. In addition to wandb's arguments, each
+takes those of `PagingArguments`; their defaults are the class attribute `paging`, which install() sets.
 """
 
 from __future__ import annotations
@@ -135,18 +135,18 @@ class _EndsAfterLastStep(ReadsExports):
         super()._load_next()
         if self._is_empty and self.page_offset < self._stop_step:
             if self._last_step is None:
-                self._last_step = self._ask_last_step()
+                self._last_step = self._request_last_step()
             if self._last_step < self.page_offset:
                 self._stop_fetching()
                 self.page_offset = self._stop_step
 
     def _exported_stop_step(self) -> int:
-        return min(self._stop_step, self._ask_last_step() + 1)
+        return min(self._stop_step, self._request_last_step() + 1)
 
-    def _ask_last_step(self) -> int:
+    def _request_last_step(self) -> int:
         """Returns the run's last step, or the step to stop at if the last step is unknown.
 
-        It takes a request, so it is made once per scan: rows that are logged meanwhile are left to the next scan.
+        This takes a request, which is sent once per scan: rows that are logged later are left to the next scan.
         """
         try:
             return int(self.run.lastHistoryStep)  # type: ignore[attr-defined]
@@ -217,8 +217,8 @@ class ExclusiveSampledScan(_ExclusiveMaxStep, SampledScan):
 class _OneByOne(BetaHistoryScan):
     """Fetches no page ahead, whatever the options say.
 
-    wandb-core before 0.26.0 finds nothing at steps that it has read past: a page that was fetched ahead and not used,
-    as when somebody moves the scan by hand, could not be fetched again.
+    wandb-core before 0.26.0 returns no rows for steps that it has passed: a page that was fetched ahead and not used,
+    because the caller has moved the scan, could not be fetched again.
     """
 
     def _prepare(self) -> None:
@@ -233,7 +233,7 @@ class ExclusiveServiceScan(_ExclusiveMaxStep, _OneByOne, ServiceScan):
 
 @_named("BetaHistoryScan")
 class ApiScan(_ExclusiveMaxStep, _OneByOne, _EndsAfterLastStep, _ThroughCore):
-    """``BetaHistoryScan`` of 0.23.1 to 0.25.0, which asks by way of wandb's ``Api``."""
+    """``BetaHistoryScan`` of 0.23.1 to 0.25.0, which sends requests through wandb's ``Api``."""
 
     def __init__(
         self,

@@ -45,17 +45,17 @@ ProgressOption = bool | Callable[[ScanProgress], object]
 
 
 class PagingArguments(TypedDict, total=False):
-    """What scans and `histscan.install` take about pages beside wandb's arguments, by keyword only.
+    """The keyword-only arguments about pages of scans and `histscan.install`, in addition to wandb's arguments.
 
-    An argument that is missing or None keeps the default, which a scan class has as `paging`.
+    An argument that is missing or None keeps the default of the scan class, its attribute `paging`.
 
     Attributes:
-        prefetch: Pages fetched ahead of the one whose rows are being taken; 0 fetches each when its first row is
-            needed. A client that only one thread may use at a time is asked for one page at a time: histscan's and
-            wandb's may be shared, those of gql may not, and any other is trusted to be if this is more than 1.
-        window: ``"fixed"`` requests `page_size` steps at a time; ``"adaptive"`` more where rows are few: the same
-            rows, in fewer requests.
-        deadline: Seconds that the caller may be kept waiting for one page, with all retries.
+        prefetch: The number of pages to fetch ahead of the current one; 0 fetches each page when its first row is
+            needed. Clients of gql are not thread-safe, so they fetch one page at a time; histscan's and wandb's are,
+            and any other client must be if this is more than 1.
+        window: ``"fixed"`` requests `page_size` steps at a time; ``"adaptive"`` requests more if rows are few: the
+            same rows, in fewer requests.
+        deadline: The longest time to wait for one page, including all retries, in seconds.
         progress: True for a progress bar on a terminal's standard error, or a function that is called with a
             `ScanProgress` for each page.
     """
@@ -72,12 +72,12 @@ PAGING_ARGUMENTS = frozenset(PagingArguments.__annotations__)
 
 @dataclass(frozen=True)
 class PagingOptions:
-    """How a scan goes through its pages unless its arguments say otherwise; a scan class has them as `paging`.
+    """The paging options of a scan. A scan class has its defaults as `paging`.
 
     Attributes:
-        prefetch: As in `PagingArguments`, and so the others.
+        prefetch: As in `PagingArguments`.
         window: As in `PagingArguments`.
-        deadline: As in `PagingArguments`; None for any time.
+        deadline: As in `PagingArguments`; None for no deadline.
         progress: As in `PagingArguments`.
     """
 
@@ -88,14 +88,14 @@ class PagingOptions:
 
     def __post_init__(self) -> None:
         if self.prefetch < 0:
-            raise ValueError(f"prefetch must be at least 0, but is {self.prefetch}")
+            raise ValueError(f"prefetch must be at least 0, not {self.prefetch}")
         if self.window not in ("fixed", "adaptive"):
             raise ValueError(f"window must be 'fixed' or 'adaptive', not {self.window!r}")
         if self.deadline is not None and not self.deadline > 0:
-            raise ValueError(f"deadline must be more than 0 s, but is {self.deadline}")
+            raise ValueError(f"deadline must be more than 0 s, not {self.deadline}")
 
     def replace(self, **changes: Unpack[PagingArguments]) -> PagingOptions:
-        """Returns the options with those replaced that are given and not None.
+        """Returns the options with the given values, except those that are None.
 
         Args:
             changes: The new values.
@@ -107,7 +107,7 @@ class PagingOptions:
         unknown = changes.keys() - PAGING_ARGUMENTS
         if unknown:
             raise TypeError(
-                f"unexpected keyword argument {min(unknown)!r}: {', '.join(sorted(PAGING_ARGUMENTS))} exist"
+                f"unexpected keyword argument {min(unknown)!r}: use one of {', '.join(sorted(PAGING_ARGUMENTS))}"
             )
         return replace(self, **{name: value for name, value in changes.items() if value is not None})  # type: ignore[arg-type]
 

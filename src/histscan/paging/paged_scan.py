@@ -1,4 +1,4 @@
-"""The part of a scan that goes from page to page: chooses windows, and fetches their pages ahead."""
+"""The base class of scans by pages: chooses windows of steps, and fetches their pages ahead."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class PagedScan(Scan):
     Args:
         run: The run.
         min_step: First step, inclusive.
-        max_step: Last step, exclusive.
+        max_step: Step to stop at, exclusive.
         page_size: Steps of an ordinary window.
         options: The paging options; None for those of the class.
 
@@ -60,7 +60,7 @@ class PagedScan(Scan):
         self, run: RunIdentity, min_step: int, max_step: int, page_size: int, options: PagingOptions | None = None
     ) -> None:
         if page_size < 1:
-            raise ValueError(f"page_size must be at least 1, but is {page_size}")
+            raise ValueError(f"page_size must be at least 1, not {page_size}")
         super().__init__(min_step, max_step)
         self.run = run
         self.page_size = page_size

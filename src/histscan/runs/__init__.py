@@ -1,1 +1,1 @@
-"""Runs: what has a history, whatever it is stored in."""
+"""Runs in files, and the contracts of all runs."""

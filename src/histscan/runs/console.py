@@ -1,4 +1,4 @@
-"""Console output: what a program wrote, as the lines that a terminal shows in the end."""
+"""Converts console output to the lines that a terminal finally shows."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class ConsoleLine(NamedTuple):
     Attributes:
         text: The line, without its line break.
         stream: ``"stdout"`` or ``"stderr"``.
-        time: When it was last written to, in UTC; None if that is not known.
+        time: When it was last written to, in UTC; None if unknown.
     """
 
     text: str
@@ -37,13 +37,13 @@ _UNFINISHED = re.compile(r"\x1b(?:\[[0-?]*[ -/]*|[\]PX^_][^\x07\x1b]*\x1b?|[ -/]
 _LONGEST_SEQUENCE = 4_096
 
 _LIVE_LINES = 64
-"""Lines that stay within the cursor's reach once it has moved up; a terminal has about as many."""
+"""Lines that can still change after the cursor has moved up: about as many as a terminal shows."""
 
 _WIDEST = 4_096
-"""Columns that the cursor can be moved to; text may be longer."""
+"""The last column that the cursor can be moved to; text may be longer."""
 
 _LONGEST_LINE = 1 << 20
-"""Characters after which a line is broken, so that output without line breaks takes no more memory than this."""
+"""Longer lines are broken, so that output without line breaks cannot fill the memory. In characters."""
 
 
 class _Line:
@@ -59,10 +59,9 @@ class _Line:
 class TerminalScreen:
     """The part of a terminal's screen that a program can still change.
 
-    Text after a carriage return or a backspace overwrites what stands there, as progress bars do; escape sequences
-    that move the cursor or erase text are obeyed; colours and all other sequences are dropped. Lines are final when the
-    cursor has left them. From the first time that it moves up, as nested progress bars move it, the last 64 lines stay
-    open for changes instead.
+    Text after a carriage return or a backspace overwrites existing text, as progress bars do. Escape sequences that
+    move the cursor or erase text are applied; colours and all other sequences are removed. A line is final when the
+    cursor has left it. Once the cursor has moved up, as nested progress bars do, the last 64 lines can change instead.
 
     Args:
         stream: The stream that the lines belong to, ``"stdout"`` or ``"stderr"``.
@@ -80,10 +79,10 @@ class TerminalScreen:
 
         Args:
             text: What the program wrote.
-            time: When it did.
+            time: When the program wrote it, in UTC; None if unknown.
 
         Returns:
-            The lines that are final now.
+            The lines that became final.
         """
         if self._unfinished:
             text, self._unfinished = self._unfinished + text, ""
@@ -116,7 +115,7 @@ class TerminalScreen:
         """Ends the output.
 
         Returns:
-            The lines that were still open; a last one without text is none.
+            The lines that were not final yet, without empty ones at the end.
         """
         while self._lines and not self._lines[-1].cells:
             self._lines.pop()
@@ -183,13 +182,13 @@ class TerminalScreen:
 
 
 def terminal_lines(pieces: Iterable[ConsoleLine]) -> Iterator[ConsoleLine]:
-    """Makes lines of pieces of output, stream by stream, in memory of a bounded size.
+    """Converts pieces of output to lines, each stream by itself, in bounded memory.
 
     Args:
-        pieces: What was written, piece by piece, in order.
+        pieces: The output in pieces, as it was written.
 
     Yields:
-        The lines, each when it is final.
+        Each line as soon as it is final.
     """
     screens: dict[str, TerminalScreen] = {}
     for text, stream, time in pieces:

@@ -1,7 +1,7 @@
-"""The contracts of runs: what every run has, whatever its history is stored in, and what many runs have.
+"""The contracts of runs: the members of every run, whatever its history is stored in, and of collections of runs.
 
-A source of runs defines who the run is (`Run.entity`, `Run.project`, `Run.id`), `Run.config`, `Run.summary`,
-`Run.lastHistoryStep` and `Run.scan_history`, and of the other properties those that it knows. Frames, `Run.history`,
+A source of runs defines the names (`Run.entity`, `Run.project`, `Run.id`), `Run.config`, `Run.summary`,
+`Run.lastHistoryStep` and `Run.scan_history`, and those of the other properties that it knows. Frames, `Run.history`,
 `Run.keys`, ``repr()`` and pickling follow from these. The contract of scans is `histscan.columns.scan.Scan`.
 """
 
@@ -33,18 +33,18 @@ if TYPE_CHECKING:
 __all__ = ["STREAMS", "FileRun", "Paths", "Run", "Runs", "in_order"]
 
 STREAMS = ("default", "system", "events")
-"""What ``history(stream=…)`` takes: the metrics that were logged, or those of the machine, under either name."""
+"""Values of ``history(stream=…)``: the logged metrics, or the machine's metrics under either of two names."""
 
 _Run_co = TypeVar("_Run_co", bound="Run", covariant=True)
 
 
 class Run(Frames, ABC):
-    """A run: what has a history. Its names are those of ``wandb.Api().run()``; nothing is ever written to it.
+    """A run, read-only, with the names of ``wandb.Api().run()``.
 
-    Frames (`to_arrow` and its like) are those of the whole history.
+    The frame methods (`to_arrow` and so on) read the whole history.
     """
 
-    # Who it is
+    # Names
 
     @property
     @abstractmethod
@@ -71,11 +71,11 @@ class Run(Frames, ABC):
     def url(self) -> str:
         """The address of the run's page, for a browser; empty if unknown."""
 
-    # What describes it
+    # Descriptions
 
     @property
     def name(self) -> str:
-        """The run's display name; its id if it was given none."""
+        """The run's display name; its id if it has none."""
         return self.id
 
     @property
@@ -85,7 +85,7 @@ class Run(Frames, ABC):
 
     @property
     def exit_code(self) -> int | None:
-        """What the run ended with, 0 for success; None if it has not ended, or if that is unknown."""
+        """The exit code of the run, 0 for success; None if it has not ended, or if unknown."""
         return None
 
     @property
@@ -100,7 +100,7 @@ class Run(Frames, ABC):
 
     @property
     def duration(self) -> float | None:
-        """Seconds that the run took, or has taken until its last row; None if unknown."""
+        """The run's duration in seconds, up to its last row if it has not ended; None if unknown."""
         return None
 
     @property
@@ -135,20 +135,20 @@ class Run(Frames, ABC):
 
     @property
     def metadata(self) -> dict[str, Any] | None:
-        """What ran and where, by the names of ``wandb-metadata.json``; None if unknown."""
+        """Program, arguments, versions and so on, with the names of ``wandb-metadata.json``; None if unknown."""
         return None
 
     @property
     @abstractmethod
     def config(self) -> dict[str, Any]:
-        """The run's configuration, without what wandb keeps there for itself."""
+        """The run's configuration, without wandb's internal entries."""
 
     @property
     @abstractmethod
     def summary(self) -> dict[str, Any]:
         """The run's summary."""
 
-    # Its history
+    # History
 
     @property
     @abstractmethod
@@ -166,24 +166,24 @@ class Run(Frames, ABC):
         """Scans the history, row by row.
 
         Args:
-            keys: Only rows that have all of these keys, and of them only these; nested ones are dotted
-                (``"validation.loss"``). None, or none at all, for all rows with all their keys.
-            page_size: Steps of a request, of runs on a server; other sources ignore it.
+            keys: Only rows that have all of these keys, and only these keys; nested keys are dotted
+                (``"validation.loss"``). None or an empty list for all rows with all keys.
+            page_size: Steps per request, for runs on a server; other sources ignore it.
             min_step: First step, inclusive.
             max_step: Step to stop at, exclusive; None for the end.
 
         Returns:
-            An iterator over dicts, which ``iter()`` starts over. It has the frame methods, too.
+            An iterator over dicts, which ``iter()`` restarts. It has the frame methods, too.
 
         Raises:
-            HistoryError: Also while iterating: a page or a row can't be read; every row before has been delivered.
+            HistoryError: A page or a row can't be read. While iterating, every row before it has been returned.
         """
 
     def keys(self) -> list[str]:
         """Finds the keys of the history; nested ones are dotted.
 
         Returns:
-            The step first, then the others by name.
+            The step first, then the other keys by name.
 
         Raises:
             HistoryError: A page or a row can't be read.
@@ -207,39 +207,42 @@ class Run(Frames, ABC):
         pandas: bool = True,
         stream: str = "default",
     ) -> pandas_module.DataFrame | list[dict[str, Any]]:
-        """Reads some rows of the history, spread evenly over it.
+        """Reads rows that are spread evenly over the history.
 
         Args:
-            samples: The most rows to take.
-            keys: Only rows that have all of these keys, and of them only these with `x_axis`; None for all.
-            x_axis: A key that rows of `keys` must have, too.
-            pandas: Whether to make a frame of the rows.
-            stream: ``"default"`` for what was logged, ``"system"`` for the machine's metrics.
+            samples: The largest number of rows.
+            keys: Only rows that have all of these keys, and only these keys and `x_axis`; None for all.
+            x_axis: A key that rows must also have if `keys` are given.
+            pandas: True for a frame, False for a list.
+            stream: ``"default"`` for the logged metrics, ``"system"`` or ``"events"`` for those of the machine.
 
         Returns:
             A ``pandas.DataFrame``, or a list of dicts.
 
         Raises:
             HistoryError: A page or a row can't be read.
-            ImportError: A frame is wanted, and pandas is not installed.
+            ImportError: `pandas` is True, and pandas is not installed.
+            ValueError: An argument is out of its range, or `keys` are given for the machine's metrics.
         """
         wanted = check_keys(keys)
         if samples < 1:
-            raise ValueError(f"samples must be at least 1, but is {samples}")
+            raise ValueError(f"samples must be at least 1, not {samples}")
         if stream not in STREAMS:
-            raise ValueError(f"stream is 'default' or 'system', not {stream!r}")
+            raise ValueError(f"stream must be one of {', '.join(map(repr, STREAMS))}, not {stream!r}")
         if stream != "default" and wanted:
-            raise ValueError("keys are those of the default stream: pass them to system_metrics(keys) instead")
+            raise ValueError(
+                "history() takes keys of the default stream only: for system metrics, use system_metrics(keys)"
+            )
         make_frame = _frame_maker() if pandas else list
         if stream != "default":
             return make_frame(self.sample_system_metrics(samples))
         return make_frame(self.sample_history(samples, list(dict.fromkeys([x_axis, *wanted])) if wanted else None))
 
     def sample_history(self, samples: int, keys: list[str] | None) -> list[dict[str, Any]]:
-        """Reads some rows of the history, the first and the last one among them.
+        """Reads rows that are spread evenly over the history, including the first and the last.
 
         Args:
-            samples: The most rows to take.
+            samples: The largest number of rows.
             keys: As for `scan_history`.
 
         Returns:
@@ -250,24 +253,24 @@ class Run(Frames, ABC):
         """
         return _sample(self.scan_history(keys), samples)
 
-    # What was recorded beside it
+    # System metrics and console output
 
     @abstractmethod
     def system_metrics(self, keys: list[str] | None = None) -> Scan:
-        """Scans the metrics of the machine, which wandb takes every few seconds beside the history.
+        """Scans the metrics of the machine, which wandb records every few seconds.
 
         Args:
-            keys: Only rows that have all of these keys (``"system.cpu"``), and of them only these. None for all.
+            keys: Only rows that have all of these keys (``"system.cpu"``), and only these keys. None for all.
 
         Returns:
-            An iterator over dicts, which ``iter()`` starts over. It has the frame methods, too.
+            An iterator over dicts, which ``iter()`` restarts. It has the frame methods, too.
         """
 
     def sample_system_metrics(self, samples: int) -> list[dict[str, Any]]:
-        """Reads some rows of the system metrics.
+        """Reads rows that are spread evenly over the system metrics.
 
         Args:
-            samples: The most rows to take.
+            samples: The largest number of rows.
 
         Returns:
             The rows.
@@ -279,24 +282,24 @@ class Run(Frames, ABC):
         """Reads what the program printed.
 
         Args:
-            raw: Yield the output as it was written, with line breaks and escape sequences, instead of lines as a
-                terminal shows them in the end.
+            raw: Yield the output as it was written, with line breaks and escape sequences, instead of the lines that a
+                terminal finally shows.
 
         Yields:
             Lines, each with its stream and time.
         """
 
-    # As wandb's runs have it
+    # For compatibility with wandb's runs
 
     def load(self, force: bool = False) -> None:
-        """Asks for all that describes the run, unless that was done; a file is read whenever it is needed.
+        """Requests the description of the run, unless it is known. Does nothing for files, which are read when needed.
 
         Args:
-            force: Ask in any case.
+            force: Request it in any case.
         """
 
     def refresh(self) -> None:
-        """Asks again for all that describes the run; a file that has changed is read again by itself."""
+        """Requests the description of the run again. Does nothing for files, whose changes are noticed."""
 
     # Columns
 
@@ -311,28 +314,28 @@ class Run(Frames, ABC):
     @property
     @abstractmethod
     def location(self) -> str:
-        """Where the run is: a path, or a server's address."""
+        """The path of the run, or the address of its server, for ``repr()``."""
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {'/'.join(part for part in self.path if part)} {self.location}>"
 
     def __getstate__(self) -> dict[str, Any]:
-        # A pickle may be read in another folder.
+        # A pickle may be loaded in another folder.
         return {name: _absolute(value) for name, value in self.__dict__.items()}
 
 
 Paths = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
-"""A path, or several of one run."""
+"""A path, or several paths of one run."""
 
 
 class FileRun(Run):
-    """A run in files. They are only ever read.
+    """A run in files, which are never written to.
 
     Args:
-        path: The file; or what else the source takes.
+        path: The file, or anything else that the source takes.
 
     Attributes:
-        file: The file; of several, the folder that they are in.
+        file: The file; for several, the folder that has them.
         files: The files.
     """
 
@@ -348,7 +351,7 @@ class FileRun(Run):
 
         Args:
             path: As for the class.
-            on_corrupt: As for `histscan.open`; for sources that can skip damage.
+            on_corrupt: As for `histscan.open`; ignored by sources that cannot skip damage.
 
         Returns:
             The run.
@@ -368,7 +371,7 @@ class FileRun(Run):
 
     @property
     def url(self) -> str:
-        """The address that the run's page has on the W&B server in use; empty if entity or project are not known."""
+        """The address of the run's page on the configured W&B server; empty if entity or project is unknown."""
         from histscan.sources.credentials import find_base_url
         from histscan.sources.servers import run_url
 
@@ -376,32 +379,32 @@ class FileRun(Run):
 
     @property
     def location(self) -> str:
-        """Where the run is: the path."""
+        """The path, for ``repr()``."""
         return f"in {str(self.file)!r}"
 
 
 class Runs(Protocol[_Run_co]):
-    """Many runs, which are found as they are needed."""
+    """A collection of runs, which are found when they are needed."""
 
     def __iter__(self) -> Iterator[_Run_co]:
         """Yields each run."""
 
     def __len__(self) -> int:
-        """How many runs there are."""
+        """Returns the number of runs."""
 
     def filter(self, filters: Mapping[str, Any]) -> Self:
-        """Chooses some of the runs.
+        """Selects runs.
 
         Args:
-            filters: What the runs must be like, in MongoDB's language, as for `histscan.Api.runs`.
+            filters: Conditions in MongoDB's query language, as for `histscan.Api.runs`.
 
         Returns:
-            The runs that are like that.
+            The runs that fulfil the conditions.
         """
 
 
 def in_order(keys: set[str]) -> list[str]:
-    """Puts keys in the order in which `Run.keys` has them: the step first, then the others by name.
+    """Sorts keys as `Run.keys` does: the step first, then the other keys by name.
 
     Args:
         keys: The keys.
@@ -420,12 +423,12 @@ def _sample(scan: Scan, samples: int) -> list[dict[str, Any]]:
 
 
 def _frame_maker() -> Any:
-    """Returns what makes a frame of rows."""
+    """Returns the function that makes a pandas frame of rows."""
     try:
         import pandas
     except ImportError as error:
         raise ImportError(
-            "history() makes a pandas frame: pip install 'histscan[pandas]', or pass pandas=False"
+            "history() needs pandas: pip install 'histscan[pandas]', or pass pandas=False for a list of rows"
         ) from error
     return pandas.DataFrame.from_records
 

@@ -1,4 +1,4 @@
-"""Scans of sources that can be read again and again: files, and what a server answers in one go."""
+"""Scans of sources that can be read repeatedly: files, and single responses of a server."""
 
 from __future__ import annotations
 
@@ -25,22 +25,22 @@ __all__ = ["FileScan", "ReadProgress", "RereadScan"]
 
 @dataclass
 class ReadProgress:
-    """How much of a run's files a reader has read.
+    """The progress of a reader of files.
 
     Attributes:
-        bytes_read: Bytes of the files; of compressed ones, of the compressed data.
+        bytes_read: Bytes read; of compressed files, bytes of the compressed data.
     """
 
     bytes_read: int = 0
 
 
 class RereadScan(Scan):
-    """A scan whose source can be read again at any time, so that rows and columns never get in each other's way.
+    """A scan whose source can be read repeatedly, so that reading columns does not affect the rows.
 
-    A subclass defines `open_pages`.
+    Subclasses define `open_pages`.
 
     Args:
-        keys: Only rows that have all of these, and of them only these; None for all rows as they are.
+        keys: Only rows that have all of these keys, and only these keys; None for all rows with all keys.
         min_step: First step, inclusive.
         stop_step: Step to stop at, exclusive; `UNBOUNDED` for the end.
 
@@ -57,14 +57,18 @@ class RereadScan(Scan):
         """Opens the source.
 
         Returns:
-            An iterator over the pages. It must not hold the scan: a scan that nobody uses any more closes its files.
+            An iterator over the pages. It must not refer to the scan, so that an unused scan is freed and closes its
+            files.
         """
 
     def select(self, page: Any) -> Page | list[Any]:
-        """Chooses the rows of a page that the scan covers.
+        """Selects the rows of a page that the scan covers.
 
         Args:
             page: The page, from `open_pages`.
+
+        Returns:
+            The page, or a list of rows.
         """
         selected: Page | list[Any] = page
         return selected
@@ -79,10 +83,10 @@ class RereadScan(Scan):
         return self.clone().read_through()
 
     def column_pages(self, watch: Callable[[int], object] | None = None) -> Pages:
-        """Goes from page to page as `pages`, for columns: with all keys of the rows, whichever keys the scan has.
+        """Yields pages as `pages` does, but with all keys of the rows, so that other keys can become columns.
 
         Args:
-            watch: Is told how many bytes have been read, before each page.
+            watch: Called with the number of bytes read, before each page.
 
         Yields:
             Each page, or a list of rows.
@@ -90,7 +94,7 @@ class RereadScan(Scan):
         return self.clone().read_through(watch)
 
     def read_through(self, watch: Callable[[int], object] | None = None) -> Pages:
-        """Goes from page to page with this very scan, which nothing else may use meanwhile.
+        """Yields the pages of this scan, not of a clone: the caller must not use the scan until it is done.
 
         Args:
             watch: As for `column_pages`.
@@ -129,17 +133,17 @@ class RereadScan(Scan):
 
 
 class FileScan(RereadScan):
-    """A scan of files: read in two passes where types have to be known before the first row.
+    """A scan of files. They are read in two passes if types must be known before the first row.
 
     Args:
-        path: The file; of several, what errors call them.
+        path: The file; for several, the name that errors use.
         keys: As for `RereadScan`.
         min_step: As for `RereadScan`.
         stop_step: As for `RereadScan`.
 
     Attributes:
-        path: The file; of several, what errors call them.
-        limits: Bytes to read of each file; None for all there are.
+        path: The file; for several, the name that errors use.
+        limits: Bytes to read of each file; None for all.
     """
 
     limits: Sequence[int] | None = None
@@ -152,11 +156,11 @@ class FileScan(RereadScan):
 
     @property
     def size(self) -> int:
-        """About how many bytes there are to read; 0 if that is not known."""
+        """The approximate number of bytes to read; 0 if unknown."""
         try:
             return sum(self.sizes())
         except OSError:
-            # Reading says what is wrong.
+            # Reading raises the error.
             return 0
 
     def sizes(self) -> Sequence[int]:
@@ -169,7 +173,7 @@ class FileScan(RereadScan):
 
     @property
     def bytes_read(self) -> int:
-        """How much of the files has been read, in bytes."""
+        """The number of bytes read so far."""
         return self._progress.bytes_read
 
     def clone(self) -> Self:
@@ -179,13 +183,13 @@ class FileScan(RereadScan):
         return scan
 
     def snapshot(self) -> Self:
-        """Returns a scan of what is in the files now, however they grow."""
+        """Returns a scan of the present contents of the files, even if they grow."""
         scan = self.clone()
         scan.limits = self.sizes() if self.limits is None else self.limits
         return scan
 
     def size_now(self) -> int:
-        """Returns how many bytes a pass over the files reads."""
+        """Returns the number of bytes that one pass over the files reads."""
         return sum(self.sizes() if self.limits is None else self.limits)
 
     def add_location(self, error: HistoryError) -> None:
@@ -198,7 +202,7 @@ class FileScan(RereadScan):
 
     @property
     def column_bytes(self) -> int:
-        """Bytes of two passes."""
+        """The number of bytes that two passes read."""
         return 2 * self.size
 
     def batch_stream(self, options: ColumnOptions) -> Any:

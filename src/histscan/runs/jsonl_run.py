@@ -1,4 +1,4 @@
-"""Runs whose history is a JSON Lines file: one object a line, as ``histscan export`` and many other tools write it."""
+"""Runs in JSON Lines files: one object per line, as ``histscan export`` and many other tools write them."""
 
 from __future__ import annotations
 
@@ -29,23 +29,23 @@ _BLANK = b" \t\r"
 class JsonlRun(HistoryFileRun):
     """A run whose history is a JSON Lines file: plain, or compressed with gzip or zstd.
 
-    Rows are what ``json.loads`` makes of the lines, NaN and integers of any size among them. A row whose ``_step`` is
-    missing, or no whole number, has the step after that of the row before it. The file may still be written: every
-    scan sees what is there.
+    Rows are what ``json.loads`` returns for the lines, including NaN and integers of any size. If ``_step`` of a row is
+    missing, or not a whole number, its step is the one after that of the row before. The file may still be written:
+    each scan reads its present contents.
 
     Args:
-        path: The file, or a pattern that only one file has.
+        path: The file, or a pattern that matches one file.
 
     Raises:
         FileNotFoundError: There is no such file.
-        HistoryError: There are several.
+        HistoryError: There are several such files.
     """
 
     def __init__(self, path: Paths) -> None:
         given = [path] if isinstance(path, str | os.PathLike) else list(path)
         self.files = [file for item in given for file in _find_files(Path(item))]
         if len(self.files) != 1:
-            raise HistoryError(f"{given!r} are {len(self.files)} JSON Lines files: pass the path of one run's")
+            raise HistoryError(f"{given!r} matches {len(self.files)} JSON Lines files: pass the path of one of them")
         self.file = self.files[0]
         self.file_id = self.file.name.split(".jsonl")[0].split(".ndjson")[0]
         self.described = {}
@@ -63,7 +63,7 @@ class JsonlRun(HistoryFileRun):
 
 
 class _Lines(NamedTuple):
-    """Lines that follow each other: the number of the first, from 1, and their texts."""
+    """Consecutive lines: the number of the first, from 1, and their texts."""
 
     number: int
     texts: list[str]
@@ -74,7 +74,7 @@ class JsonlScan(FileScan):
 
     Args:
         path: The file.
-        keys: Only rows that have all of these, and of them only these; None for all rows as they are.
+        keys: Only rows that have all of these keys, and only these keys; None for all rows with all keys.
         min_step: First step, inclusive.
         stop_step: Step to stop at, exclusive; `UNBOUNDED` for the end.
     """
@@ -111,7 +111,7 @@ class JsonlScan(FileScan):
             try:
                 row = whole.row(index)
             except HistoryDecodeError as error:
-                # The rows before it come first.
+                # Raised after the rows before it have been returned.
                 error.add_location(row=index)
                 self.add_location(error)
                 self._failure = error
@@ -126,7 +126,7 @@ class JsonlScan(FileScan):
         return TextPage(texts) if self._keeps_rows_whole or not self.keys else rows
 
     def add_location(self, error: HistoryError) -> None:
-        """See `Scan.add_location`: the line's number, and the byte of the file."""
+        """Adds the number of the line and the byte of the file; see `Scan.add_location`."""
         first = error.page or self._label
         if error.row is not None and first.isdigit():
             line = int(first) + error.row
@@ -158,13 +158,13 @@ def _find_files(path: Path) -> list[Path]:
 
 
 def _read_lines(path: Path, limit: int | None, progress: ReadProgress) -> Iterator[_Lines]:
-    """Reads the lines of a file, without those that are blank.
+    """Reads the lines of a file that are not blank.
 
     Raises:
-        HistoryDecodeError: A line is no text of an object; those before it were yielded.
+        HistoryDecodeError: A line is not a JSON object; the lines before it have been yielded.
     """
     number = 1
-    begun: list[bytes] = []  # a line whose end was not read yet
+    begun: list[bytes] = []  # the beginning of a line, until its end is read
     for window, _ in read_windows(path, limit=limit, watch=partial(setattr, progress, "bytes_read")):
         block, end, rest = window.rpartition(b"\n")
         if end:
@@ -176,7 +176,7 @@ def _read_lines(path: Path, limit: int | None, progress: ReadProgress) -> Iterat
     last = b"".join(begun)
     if last.strip(_BLANK):
         try:
-            # A line that lacks its line break is whole if it is a value.
+            # A last line without a line break is complete if it is a valid row.
             TextPage([_decode(last, number) or "{}"]).row(0)
         except ValueError:
             warnings.warn(
@@ -190,7 +190,7 @@ def _read_lines(path: Path, limit: int | None, progress: ReadProgress) -> Iterat
 
 
 def _split(block: bytes, number: int) -> Iterator[_Lines]:
-    """Splits lines into those that follow each other without a blank one."""
+    """Splits a block of lines at blank lines."""
     try:
         texts = _decode(block, number).split("\n")
         fault = None
@@ -214,12 +214,12 @@ def _split(block: bytes, number: int) -> Iterator[_Lines]:
 
 
 def _decode(data: bytes, number: int) -> str:
-    # Some programs begin a file with a byte order mark.
+    # Some programs write a byte order mark at the start of a file.
     return data.decode("utf-8-sig" if number == 1 else "utf-8")
 
 
 def _start_of(path: Path, line: int) -> int:
-    """Returns the byte at which a line begins."""
+    """Returns the offset of a line in the file."""
     place = 0
     for window, _ in read_windows(path):
         if window.count(b"\n") < line - 1:

@@ -1,4 +1,4 @@
-"""What a log's other records tell of its run: how it ended, what ran, which axes its metrics have."""
+"""Reads the description of a run from the other records of its logs: exit code, program, axes of metrics."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ __all__ = ["FACT_FIELDS", "LogFacts", "iso_time", "moment", "read_facts"]
 _HISTORY, _TELEMETRY, _METRIC, _RUN, _EXIT, _HEADER, _ENVIRONMENT = 2, 11, 12, 17, 18, 21, 26
 
 FACT_FIELDS = (_HISTORY, _TELEMETRY, _METRIC, _RUN, _EXIT, _HEADER, _ENVIRONMENT)
-"""The kinds of records that `LogFacts` reads: what a `LogReader` has to keep for it."""
+"""The kinds of records that `LogFacts` reads: a `LogReader` must keep them."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _RUNTIME = "_runtime"
 
-# How clients of wandb before 0.18 call things in `wandb-metadata.json`.
+# Names that wandb before 0.18 uses in `wandb-metadata.json`.
 _OLD_NAMES = {
     "startedAt": "started_at",
     "codePath": "code_path",
@@ -63,14 +63,15 @@ _Record = TypeVar("_Record", bound=Message)
 
 @dataclass
 class LogFacts:
-    """What the records of a log, or of several logs of one run, tell beside rows, config and summary.
+    """The description of a run, from the records of its logs other than rows, config and summary.
 
     Attributes:
-        exit_code: What the run ended with; None if it has not ended, or not properly.
-        duration: Seconds that the run took, or has taken until its last row; None if nothing tells.
-        wandb_version: The release of wandb that recorded the run; empty if the log does not tell.
-        axes: The x-axis of each metric that was defined with one; patterns such as ``"val/*"`` are kept as they are.
-        metadata: What ran, by the names of ``wandb-metadata.json``; nothing that names the machine or its user.
+        exit_code: The exit code of the run; None if it has not ended, or was killed.
+        duration: The run's duration in seconds, up to its last row if it has not ended; None if unknown.
+        wandb_version: The release of wandb that recorded the run; empty if unknown.
+        axes: The x-axis of each metric that was defined with one; patterns such as ``"val/*"`` are kept unchanged.
+        metadata: Program, arguments and so on, with the names of ``wandb-metadata.json``. Nothing in it names the
+            machine or its user.
     """
 
     exit_code: int | None = None
@@ -80,7 +81,7 @@ class LogFacts:
     metadata: dict[str, Any] = field(default_factory=dict)
 
     def add_page(self, page: LogPage) -> None:
-        """Takes in what a page of the log tells. A record that can't be read tells nothing.
+        """Adds the records of a page. Malformed records are ignored.
 
         Args:
             page: A page of a reader that keeps `FACT_FIELDS`.
@@ -88,7 +89,7 @@ class LogFacts:
         from histscan import proto
 
         for header in _parse(page, _HEADER, proto.HeaderRecord):
-            # wandb-core's own version has the commit that it was built from behind it.
+            # wandb-core appends the commit that it was built from.
             self.wandb_version = self.wandb_version or header.version_info.producer.partition("+")[0]
         for run in _parse(page, _RUN, proto.RunRecord):
             self._add_telemetry(run.telemetry)
@@ -107,7 +108,7 @@ class LogFacts:
             self._note_duration(float(ended.runtime) or None)
 
     def add_metadata_file(self, log: Path) -> None:
-        """Takes in what the file beside a log tells and the log does not: clients before 0.18 write it there only.
+        """Adds what only the metadata file beside a log has: wandb before 0.18 does not log it.
 
         Args:
             log: The log.
@@ -166,23 +167,23 @@ class LogFacts:
 
 
 def read_facts(logs: Sequence[Path], *, skip_corrupt: bool = False) -> LogFacts:
-    """Reads logs through, without decoding their rows.
+    """Reads logs to their end, without decoding their rows.
 
     Args:
         logs: The logs of one run, in order.
-        skip_corrupt: Go on behind corrupt parts, instead of ending there.
+        skip_corrupt: Continue after corrupt parts, instead of stopping there.
 
     Returns:
-        What they tell.
+        The description of their run.
 
     Raises:
-        LogFormatError: A file is no log.
+        LogFormatError: A file is not a log.
         OSError: A file can't be read.
     """
     facts = LogFacts()
-    with quiet():  # scans warn of the same
+    with quiet():  # scans give the same warnings
         for log in logs:
-            # How the run ended is what its last log says.
+            # The last log decides how the run ended.
             facts.exit_code = None
             for page in read_pages(log, LogReader(skip_corrupt=skip_corrupt, fields=FACT_FIELDS)):
                 facts.add_page(page)
@@ -191,13 +192,13 @@ def read_facts(logs: Sequence[Path], *, skip_corrupt: bool = False) -> LogFacts:
 
 
 def moment(timestamp: proto.Timestamp) -> datetime | None:
-    """Makes a time of a protobuf timestamp.
+    """Converts a protobuf timestamp to a time.
 
     Args:
         timestamp: The timestamp.
 
     Returns:
-        The time in UTC, to the microsecond; None for what is not set, or beyond all calendars.
+        The time in UTC, to the microsecond; None if it is not set, or out of the range of `datetime`.
     """
     if not timestamp.seconds and not timestamp.nanos:
         return None
@@ -212,10 +213,10 @@ def iso_time(timestamp: proto.Timestamp, *, precise: bool = False) -> str:
 
     Args:
         timestamp: The timestamp.
-        precise: Whether to write fractions of a second, if there are any.
+        precise: True to include fractions of a second, if there are any.
 
     Returns:
-        The time; empty if there is none.
+        The time; empty if it is not set.
     """
     found = moment(timestamp)
     if found is None:

@@ -1,4 +1,4 @@
-"""Which run a log belongs to, from the run record near its beginning; and the logs of one run put in order."""
+"""Finds the run that a log belongs to, from the run record near its beginning, and sorts the logs of one run."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from histscan.runs.log_segments import read_pages
 __all__ = ["RUN_FIELD", "LogHead", "order_segments", "read_head", "read_run_record"]
 
 RUN_FIELD = 17
-"""The field of wandb's `Record` that holds the run."""
+"""The number of the run's field in wandb's `Record`."""
 
-# How wandb names runs' folders: `run-20260131_120000-abc`, `offline-run-…`.
+# wandb's names of run folders: `run-20260131_120000-abc`, `offline-run-…`.
 _RUN_FOLDER = re.compile(r"(?:offline-)?run-(?P<time>\d{8}_\d{6})-(?P<id>.+)")
 _NAMES_SHOWN = 5
 
 
 @dataclass(frozen=True)
 class LogHead:
-    """A log, and what its run record says.
+    """A log and its run record.
 
     Attributes:
         file: The log.
-        record: The first ``RunRecord``, which later ones repeat; an empty one where the log has none yet.
+        record: The first ``RunRecord``, which later ones repeat; an empty one if the log has none yet.
     """
 
     file: Path
@@ -38,18 +38,18 @@ class LogHead:
 
     @property
     def run_id(self) -> str:
-        """The run's id; as the folder's name has it where the log does not tell."""
+        """The run's id; if the log has none, the one in the folder's name."""
         folder = _RUN_FOLDER.fullmatch(self.file.parent.name)
         return str(self.record.run_id) or (folder["id"] if folder else self.file.name.partition(".")[0])
 
     @property
     def folder_time(self) -> str:
-        """When the run was started, as its folder's name has it in local time; empty where it does not."""
+        """The start time in the folder's name, which is local time; empty if it has none."""
         folder = _RUN_FOLDER.fullmatch(self.file.parent.name)
         return folder["time"] if folder else ""
 
     def is_of_same_run(self, other: LogHead) -> bool:
-        """Returns True if two logs may be those of one run: nothing that both say differs.
+        """Returns True if two logs may belong to one run: no name that both have differs.
 
         Args:
             other: The other log.
@@ -78,17 +78,17 @@ def read_run_record(message: bytes) -> Any:
 
 
 def read_head(file: Path, *, skip_corrupt: bool = False) -> LogHead:
-    """Reads a log as far as its run record.
+    """Reads a log up to its run record.
 
     Args:
         file: The log.
-        skip_corrupt: Skip corrupt parts, instead of ending there.
+        skip_corrupt: Skip corrupt parts, instead of stopping there.
 
     Returns:
-        What the record says.
+        The log and the record.
 
     Raises:
-        LogFormatError: The file is empty, or no wandb log.
+        LogFormatError: The file is empty, or not a wandb log.
         OSError: The file can't be read.
     """
     reader = LogReader(skip_corrupt)
@@ -106,11 +106,11 @@ def read_head(file: Path, *, skip_corrupt: bool = False) -> LogHead:
 def order_segments(
     heads: Sequence[LogHead], given: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
 ) -> list[LogHead]:
-    """Puts the logs of one run in the order in which they were started.
+    """Sorts the logs of one run by their start.
 
     Args:
         heads: The logs.
-        given: What the caller named, for errors.
+        given: The path or paths that the caller passed, for errors.
 
     Returns:
         The logs.
@@ -118,7 +118,7 @@ def order_segments(
     Raises:
         HistoryError: They belong to several runs.
     """
-    # Folders are named in local time, so that both kinds of times are never compared.
+    # Names of folders have local time: the two kinds of times must not be compared with each other.
     by_record = all(head.record.HasField("start_time") for head in heads)
     ordered = sorted(
         heads,

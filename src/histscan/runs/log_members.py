@@ -1,4 +1,4 @@
-"""What a run in a ``.wandb`` log tells beside its history, config and summary."""
+"""The members of a run in a ``.wandb`` log other than history, config and summary."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class LogMembers(FileRun):
 
     @property
     def _facts(self) -> LogFacts:
-        """What a pass over the logs tells; made again when a file has changed."""
+        """The description of the run; read again after a file has changed."""
         statuses = [log.stat() for log in self.files]
         version = tuple((status.st_size, status.st_mtime_ns) for status in statuses)
         if self._read_facts is None or self._read_facts[0] != version:
@@ -45,18 +45,18 @@ class LogMembers(FileRun):
     def state(self) -> str:
         """``"finished"`` or ``"failed"`` if the run has ended; else ``"running"``, or ``"crashed"`` after silence.
 
-        A log that nothing was written to for five minutes counts as silent.
+        A log is silent if nothing was written to it for five minutes.
         """
         return run_state(self.exit_code, self.files[-1].stat().st_mtime)
 
     @property
     def exit_code(self) -> int | None:
-        """What the run ended with, 0 for success; None if it has not ended, or was killed."""
+        """The exit code of the run, 0 for success; None if it has not ended, or was killed."""
         return self._facts.exit_code
 
     @property
     def wandb_version(self) -> str:
-        """The release of wandb that recorded the run; empty if the log does not tell."""
+        """The release of wandb that recorded the run; empty if unknown."""
         return self._facts.wandb_version
 
     @property
@@ -74,33 +74,33 @@ class LogMembers(FileRun):
 
     @property
     def duration(self) -> float | None:
-        """Seconds that the run took, or has taken until its last row; None if the log does not tell."""
+        """The run's duration in seconds, up to its last row if it has not ended; None if unknown."""
         return self._facts.duration
 
     @property
     def axes(self) -> dict[str, str]:
-        """The x-axis of each metric that ``define_metric`` gave one; patterns such as ``"val/*"`` stay patterns."""
+        """The x-axis of each metric that ``define_metric`` gave one, including patterns such as ``"val/*"``."""
         return dict(self._facts.axes)
 
     @property
     def metadata(self) -> dict[str, Any] | None:
-        """What ran, by the names of ``wandb-metadata.json``: program, arguments, Python, git, number of GPUs and so on.
+        """Program, arguments, Python, git, GPUs and so on, with the names of ``wandb-metadata.json``; None if unknown.
 
-        What names the machine or its user is left out. None if nothing is known.
+        Names of the machine and its user are left out.
         """
         return dict(self._facts.metadata) or None
 
     def system_metrics(self, keys: list[str] | None = None) -> SystemMetricsScan:
-        """Scans the metrics of the machine, which wandb takes every few seconds beside the history.
+        """Scans the metrics of the machine, which wandb records every few seconds.
 
         Args:
-            keys: Only rows that have all of these keys (``"system.cpu"``), and of them only these. None for all.
+            keys: Only rows that have all of these keys (``"system.cpu"``), and only these keys. None for all.
 
         Returns:
-            An iterator over dicts, which ``iter()`` starts over. It has ``to_arrow()`` and the like, too.
+            An iterator over dicts, which ``iter()`` restarts. It has the frame methods, too.
 
         Raises:
-            HistoryDecodeError: While iterating, at corrupt bytes; every row before them has been delivered.
+            HistoryDecodeError: While iterating, at corrupt bytes; every row before them has been returned.
         """
         from histscan.runs.log_streams import read_system_metrics
         from histscan.runs.system_metrics import SystemMetricsScan
@@ -114,13 +114,13 @@ class LogMembers(FileRun):
 
         Args:
             raw: Yield pieces of output as they were written, with line breaks, ``\r`` and escape sequences, instead of
-                lines. Lines are as a terminal shows them in the end: of a progress bar the last state, without colours.
+                the lines that a terminal finally shows: the last state of a progress bar, without colours.
 
         Yields:
             Lines, each with its stream and time. Lines of one stream keep their order.
 
         Raises:
-            HistoryDecodeError: At corrupt bytes; what was before them has been delivered.
+            HistoryDecodeError: At corrupt bytes; the output before them has been returned.
         """
         from histscan.runs.console import terminal_lines
         from histscan.runs.log_streams import read_output

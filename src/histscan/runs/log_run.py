@@ -32,7 +32,7 @@ _CONFIG_FIELD = 5
 
 @dataclass
 class _Survey:
-    """What one pass over a run's logs tells of it."""
+    """What one pass over a run's logs finds."""
 
     version: object
     last_step: int = -1
@@ -46,33 +46,33 @@ class _Survey:
 class LogRun(LogMembers):
     """A run recorded in a ``.wandb`` file, with the names that ``wandb.Api().run()`` gives things.
 
-    The files are only ever read. They may still be written: every look at them sees what is there. Threads and forked
-    processes may share a run. A pickle of it has the paths of the files, from the root on.
+    The files are never written to. They may still be growing: each access sees their present contents. Threads and
+    forked processes may share a run. A pickle of it has the absolute paths of the files.
 
-    A run that was resumed has several logs, its segments. They are one history, in the order in which they were
-    started. A step that several have belongs to the last: its rows replace those of the logs before, and a warning
-    says how many.
+    A run that was resumed has several logs, its segments. They are one history, in the order of their start. If
+    several logs have rows of the same step, those of the last log replace the others, and a warning says how many.
 
     Args:
         path: The ``.wandb`` file (or ``.wandb.gz``, ``.wandb.zst``), or the folder of one run. Or the segments of one
             run: a list of these, a pattern (``"wandb/run-*-h465zmzw"``), or a folder of such folders.
-        on_corrupt: ``"raise"`` ends at corrupt bytes with an error; ``"skip"`` warns and continues at the next block.
+        on_corrupt: ``"raise"`` stops at corrupt bytes with an error; ``"skip"`` warns and continues at the next block.
 
     Attributes:
-        file: The log; of several, the folder that they are in.
-        files: The logs, in the order in which they were started.
+        file: The log; for several, the folder that has them.
+        files: The logs, in the order of their start.
 
     Raises:
         FileNotFoundError: There is no such file, or no log in the folder.
-        HistoryError: The logs are those of several runs.
-        LogFormatError: A file is empty, or no wandb log.
+        HistoryError: The logs belong to several runs.
+        LogFormatError: A file is empty, or not a wandb log.
+        ValueError: `on_corrupt` is neither of the two.
     """
 
     def __init__(self, path: Paths, *, on_corrupt: str = "raise") -> None:
         if on_corrupt not in ("raise", "skip"):
-            raise ValueError(f"on_corrupt is 'raise' or 'skip', not {on_corrupt!r}")
+            raise ValueError(f"on_corrupt must be 'raise' or 'skip', not {on_corrupt!r}")
         self._skip_corrupt = on_corrupt == "skip"
-        # Read at once, so that a foreign file is refused here and not at the first row.
+        # Read now, so that other files are rejected here and not at the first row.
         heads = [read_head(log, skip_corrupt=self._skip_corrupt) for log in find_logs(path)]
         heads = order_segments(heads, path)
         self._set_logs(heads)
@@ -86,14 +86,14 @@ class LogRun(LogMembers):
     def _set_logs(self, heads: Sequence[LogHead]) -> None:
         self.files = [head.file for head in heads]
         self.file = self.files[0] if len(heads) == 1 else common_folder(self.files)
-        # Names and tags may change when a run is resumed: the last record has them.
+        # Names and tags may change when a run is resumed: the last record is valid.
         self._record = heads[-1].record
         self._first_record = heads[0].record
         self._segments = LogSegments(self.files, self.file, skip_corrupt=self._skip_corrupt)
 
     @property
     def _survey(self) -> _Survey:
-        """What a pass over all logs tells; made again when they have changed."""
+        """The result of a pass over all logs; repeated after they have changed."""
         version = self._segments.version()
         survey = self._surveyed
         if survey is None or survey.version != version:
@@ -108,7 +108,7 @@ class LogRun(LogMembers):
         with quiet():  # the scan warns
             for page in self._segments.read_pages():
                 for message in page.records(RUN_FIELD):
-                    # A resumed run's record has the configuration that it was resumed with.
+                    # The record of a resumed run has the configuration from before.
                     config.add(read_run_record(message).config)
                 config.add_page(page, _CONFIG_FIELD)
                 summary.add_page(page, _SUMMARY_FIELD)
@@ -144,7 +144,7 @@ class LogRun(LogMembers):
 
     @property
     def name(self) -> str:
-        """The run's display name; its id if it was given none."""
+        """The run's display name; its id if it has none."""
         return str(self._record.display_name) or self.id
 
     @property
@@ -171,7 +171,7 @@ class LogRun(LogMembers):
     def config(self) -> dict[str, Any]:
         """The run's configuration as it was last set, without wandb's own entry ``_wandb``.
 
-        Where the log has none, that of ``files/config.yaml`` beside it; `config_file` tells.
+        If the log has none, it comes from ``files/config.yaml`` beside the log; see `config_file`.
         """
         return self._survey.config
 
@@ -179,19 +179,19 @@ class LogRun(LogMembers):
     def summary(self) -> dict[str, Any]:
         """The run's summary as it was last set.
 
-        Where the log has none, as those of killed runs may, that of ``files/wandb-summary.json`` beside it;
-        `summary_file` tells.
+        If the log has none, as with some killed runs, it comes from ``files/wandb-summary.json`` beside the log; see
+        `summary_file`.
         """
         return self._survey.summary
 
     @property
     def config_file(self) -> Path | None:
-        """The file that `config` is read from because the log has no configuration; None if it is the log's."""
+        """The file that `config` was read from, if the log has no configuration; else None."""
         return self._survey.config_file
 
     @property
     def summary_file(self) -> Path | None:
-        """The file that `summary` is read from because the log has no summary; None if it is the log's."""
+        """The file that `summary` was read from, if the log has no summary; else None."""
         return self._survey.summary_file
 
     @property
@@ -209,17 +209,17 @@ class LogRun(LogMembers):
         """Scans the history, row by row, in the order it was logged.
 
         Args:
-            keys: Only rows that have all of these keys, and of them only these; nested ones are dotted
-                (``"validation.loss"``). None, or none at all, for all rows with all their keys.
-            page_size: Taken for the sake of scripts written for wandb; a log has no pages to size.
+            keys: Only rows that have all of these keys, and only these keys; nested keys are dotted
+                (``"validation.loss"``). None or an empty list for all rows with all keys.
+            page_size: Ignored; accepted for scripts written for wandb.
             min_step: First step, inclusive.
             max_step: Step to stop at, exclusive; None for the end of the log.
 
         Returns:
-            An iterator over dicts, which ``iter()`` starts over. Nested keys are nested dicts.
+            An iterator over dicts, which ``iter()`` restarts. Nested keys are nested dicts.
 
         Raises:
-            LogFormatError: While iterating, at corrupt bytes; every row before them has been delivered.
+            LogFormatError: While iterating, at corrupt bytes; every row before them has been returned.
         """
         stop_step = UNBOUNDED if max_step is None else max_step
         return LogScan(self._segments, keys=check_keys(keys), min_step=min_step, stop_step=stop_step)

@@ -1,4 +1,4 @@
-"""Scanning the history in a ``.wandb`` log."""
+"""Scans of the history in ``.wandb`` logs."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ __all__ = ["LogScan"]
 class LogScan(FileScan):
     """Iterates over the rows of a run's ``.wandb`` logs; made by :meth:`histscan.LogRun.scan_history`.
 
-    A page is what one window of a file holds. ``iter()`` starts over, and sees what was appended meanwhile.
+    A page has the rows of one window of a file. ``iter()`` restarts the scan, and sees rows that were appended since.
 
     Args:
-        logs: The logs; a path is a single one.
-        keys: Only rows that have all of these, and of them only these; None for all rows as they are.
+        logs: The logs, or the path of one log.
+        keys: Only rows that have all of these keys, and only these keys; None for all rows with all keys.
         min_step: First step, inclusive.
         stop_step: Step to stop at, exclusive; `UNBOUNDED` for the end of the logs.
-        skip_corrupt: Of a path: skip corrupt parts of the file with a warning, instead of raising there.
+        skip_corrupt: If `logs` is a path: skip corrupt parts of the file with a warning, instead of raising an error.
 
     Attributes:
-        path: The log; of several, the folder that they are in.
+        path: The log; for several, the folder that has them.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class LogScan(FileScan):
         try:
             self._size = sum(self._logs.sizes())
         except OSError:
-            # Reading says what is wrong: an error while unpickling would end a worker of a pool, which then hangs.
+            # Reading raises the error. One raised while unpickling would end a worker of a pool, which then hangs.
             self._size = 0
         super().__init__(self._logs.path, keys, min_step, stop_step)
         self._selection = ItemSelection(self.keys) if self.keys else None
@@ -61,8 +61,8 @@ class LogScan(FileScan):
 
     def _start_over(self) -> None:
         super()._start_over()
-        # Steps may go back, after a rewind: a page beyond the last wanted step only ends the scan of a log that is
-        # known to have none.
+        # Steps may decrease after a rewind, so that a page after the last step of the range only ends the scan if the
+        # logs are known to be ascending.
         self._may_stop_early = self._stop_step != UNBOUNDED and self._logs.is_ascending()
 
     def open_pages(self) -> Pages:
@@ -71,7 +71,7 @@ class LogScan(FileScan):
 
     def select(self, page: Any) -> Page:
         """See `RereadScan.select`."""
-        # The keys choose rows of a page, but leave all of their items there, for columns of other keys.
+        # Selecting by keys chooses rows, but keeps all of their items, for columns of other keys.
         if self.min_step > 0 or self._stop_step != UNBOUNDED:
             steps = page.step_range()
             if self._may_stop_early and steps is not None and steps[0] >= self._stop_step:

@@ -1,4 +1,4 @@
-"""The logs of one run: one file, or the segments that a resumed run leaves, read as one history."""
+"""Reads the logs of one run, one file or the segments of a resumed run, as one history."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def read_pages(
     limit: int | None = None,
     progress: ReadProgress | None = None,
 ) -> Generator[LogPage, None, None]:
-    """Reads one log page by page, and warns at its end of what is missing.
+    """Reads one log page by page, and warns at its end if rows are missing.
 
     Args:
         path: The log.
@@ -40,12 +40,12 @@ def read_pages(
         The records of each window of the file.
 
     Raises:
-        LogFormatError: The file is empty, no wandb log, or damaged compressed data.
+        LogFormatError: The file is empty, not a wandb log, or damaged compressed data.
         OSError: The file can't be read.
 
     Warns:
-        LogCorruptWarning: Corrupt parts were skipped, as the reader was told to.
-        LogStepWarning: Rows have a ``_step`` that is no whole number.
+        LogCorruptWarning: Corrupt parts were skipped, if the reader skips them.
+        LogStepWarning: Rows have a ``_step`` that is not a whole number.
         LogTruncatedWarning: The file ends within a record, or has none.
     """
     bytes_before = 0 if progress is None else progress.bytes_read
@@ -105,22 +105,22 @@ class LogSegments:
         self.files = tuple(files)
         self.path = path
         self.skip_corrupt = skip_corrupt
-        # Each with the files' version that it was found for.
+        # Each with the version of the files that it applies to.
         self._steps: tuple[object, list[array[int] | None]] | None = None
         self._ascending: tuple[object, bool] | None = None
 
     def __getstate__(self) -> dict[str, Any]:
-        # A pickle may be read in another folder.
+        # A pickle may be loaded in another folder.
         return self.__dict__ | {"files": tuple(file.absolute() for file in self.files), "path": self.path.absolute()}
 
     def version(self) -> tuple[tuple[int, int, int], ...]:
-        """Describes the files' present state: equal for equal contents.
+        """Returns the version of the files: it is equal as long as they are unchanged.
 
         Returns:
-            For each file its inode, size in bytes and time of change in nanoseconds.
+            For each file its inode, size in bytes and time of modification in nanoseconds.
 
         Raises:
-            OSError: A file can't be looked at.
+            OSError: The status of a file can't be read.
         """
         return tuple((status.st_ino, status.st_size, status.st_mtime_ns) for status in map(os.stat, self.files))
 
@@ -128,14 +128,14 @@ class LogSegments:
         """Returns each file's present size in bytes.
 
         Raises:
-            OSError: A file can't be looked at.
+            OSError: The status of a file can't be read.
         """
         return tuple(file.stat().st_size for file in self.files)
 
     def read_pages(
         self, limits: Sequence[int] | None = None, progress: ReadProgress | None = None
     ) -> Generator[LogPage, None, None]:
-        """Reads the logs one after the other, without the rows that a later log has again.
+        """Reads the logs one after the other, without rows that a later log replaces.
 
         Args:
             limits: Bytes to read of each file; None for all.
@@ -145,11 +145,11 @@ class LogSegments:
             The records of each window of a file.
 
         Raises:
-            LogFormatError: A file is empty, no wandb log, or damaged compressed data.
+            LogFormatError: A file is empty, not a wandb log, or damaged compressed data.
             OSError: A file can't be read.
 
         Warns:
-            LogOverlapWarning: Rows were left out because a later log has their steps again.
+            LogOverlapWarning: Rows were left out because a later log has the same steps.
             LogCorruptWarning, LogStepWarning, LogTruncatedWarning: As for the function `read_pages`.
         """
         version = self.version()
@@ -185,14 +185,14 @@ class LogSegments:
             )
 
     def is_ascending(self) -> bool:
-        """Returns True if the logs are known to have no row whose step is lower than that of the row before.
+        """Returns True if the steps are known to never decrease from row to row.
 
-        They are known as they are now if they were read to their end before.
+        That is known once the logs have been read to their end, until they change.
         """
         return self._ascending == (self.version(), True)
 
     def _find_repeated_steps(self) -> list[array[int] | None]:
-        """The steps of each log, ascending, each once; None where an earlier log can have none of them."""
+        """Returns the distinct steps of each log, ascending; None for a log that no earlier log overlaps."""
         version = self.version()
         if self._steps is None or self._steps[0] != version:
             self._steps = version, list(self._read_steps())

@@ -1,4 +1,4 @@
-"""System metrics and console output in a ``.wandb`` log, read in memory of a bounded size."""
+"""Reads system metrics and console output from ``.wandb`` logs, in bounded memory."""
 
 from __future__ import annotations
 
@@ -37,20 +37,20 @@ def read_system_metrics(
 ) -> Iterator[Page | list[Any]]:
     """Reads the system metrics of logs.
 
-    Each row is what wandb-core 0.26.1 sends to the server for the record, as ``wandb sync`` of a log shows: ``system.``
-    before each name, then ``_wandb`` (true), ``_timestamp`` in seconds since 1970 to the microsecond, and ``_runtime``,
-    the seconds since the start time that the log's run record has.
+    Each row is what wandb-core 0.26.1 sends to the server for the record during ``wandb sync``: each metric with the
+    prefix ``system.``, then ``_wandb`` (true), ``_timestamp`` in seconds since 1970 to the microsecond, and
+    ``_runtime``, the seconds since the start time in the log's run record.
 
     Args:
         logs: The logs of one run, in order.
-        keys: Rows that have all of these keys, and of them only these; None for all rows with all keys.
-        skip_corrupt: Go on behind corrupt parts, instead of raising there.
+        keys: Only rows that have all of these keys, and only these keys; None for all rows with all keys.
+        skip_corrupt: Continue after corrupt parts, instead of raising an error.
 
     Yields:
         Pages of rows.
 
     Raises:
-        HistoryDecodeError: A log is corrupt, or a record malformed; the rows before it have been delivered.
+        HistoryDecodeError: A log is corrupt, or a record is malformed; the rows before it have been returned.
         OSError: A file can't be read.
     """
     from histscan import proto
@@ -81,13 +81,13 @@ def read_output(log: Path, *, skip_corrupt: bool = False) -> Iterator[ConsoleLin
 
     Args:
         log: The log.
-        skip_corrupt: Go on behind corrupt parts, instead of raising there.
+        skip_corrupt: Continue after corrupt parts, instead of raising an error.
 
     Yields:
         Pieces of output as they were written, with line breaks, carriage returns and escape sequences.
 
     Raises:
-        HistoryDecodeError: The log is corrupt, or a record malformed; what was before it has been delivered.
+        HistoryDecodeError: The log is corrupt, or a record is malformed; the output before it has been returned.
         OSError: The file can't be read.
     """
     from histscan import proto
@@ -101,11 +101,11 @@ def read_output(log: Path, *, skip_corrupt: bool = False) -> Iterator[ConsoleLin
 
 
 def _pages(log: Path, fields: Sequence[int], skip_corrupt: bool) -> Iterator[LogPage]:
-    """Yields the pages of a log with records of some kinds, and raises where it is corrupt."""
+    """Yields the pages of a log with the given kinds of records, and raises an error at corrupt bytes."""
     for page in read_pages(log, LogReader(skip_corrupt=skip_corrupt, fields=fields)):
         yield page
         try:
-            # There are no rows, but corruption is met here.
+            # The page has no rows, but this raises the error of corrupt bytes.
             page.rows()
         except HistoryError as error:
             error.add_location(run=str(log))
@@ -128,7 +128,7 @@ def _add_row(page: Any, stats: Any, start: int | None, keys: Sequence[str] | Non
         if start is not None:
             items.append(("_runtime", _seconds(now - start)))
     if keys is not None:
-        # Of several values of a key, the last one counts.
+        # The last value of a key is valid.
         values = dict(items)
         if not all(key in values for key in keys):
             return
@@ -145,7 +145,7 @@ def _microseconds(timestamp: proto.Timestamp) -> int | None:
 
 
 def _seconds(microseconds: int) -> str:
-    """Writes microseconds as seconds in JSON, with a fraction in any case."""
+    """Writes microseconds as seconds in JSON, always with a fraction."""
     sign = "-" if microseconds < 0 else ""
     whole, fraction = divmod(abs(microseconds), 1_000_000)
     return f"{sign}{whole}.{fraction:06}"

@@ -1,4 +1,4 @@
-"""Runs whose history lies in Parquet files."""
+"""Runs whose history is in Parquet files."""
 
 from __future__ import annotations
 
@@ -32,42 +32,42 @@ if TYPE_CHECKING:
 
 __all__ = ["ParquetRun", "ParquetScan"]
 
-# How wandb names the files that it downloads: entity, project and run, then the file's number.
+# wandb's names of the files that it downloads: entity, project and run, then the file's number.
 _EXPORT_NAME = re.compile(r"(?P<run>.+)_\d+\.runhistory\.parquet")
 
 
 class ParquetRun(HistoryFileRun):
     """A run whose history was exported to Parquet files: by W&B, or by ``histscan export``.
 
-    Its rows are what wandb's own reader makes of the same files, with these differences: floats stay floats, a key
-    without a value is absent instead of None, and dates and times are ISO 8601 text. Steps are ints, however the file
-    has them; a row without a step belongs to no range of steps, and is left out.
+    Its rows are those of wandb's own reader for the same files, with these differences: floats stay floats, a key
+    without a value is absent instead of None, and dates and times are ISO 8601 text. Steps are ints, whatever the type
+    of the column; rows without a step are in no range of steps, and are left out.
 
-    Several files are one history: their rows are ordered by step, whatever the files overlap, and whatever columns
-    each has. Rows of one step stay separate rows, in the order of the files; only a row that another file repeats in
-    all that was asked for is given once.
+    Several files are one history: their rows are ordered by step, even if the files overlap or have different columns.
+    Rows of the same step stay separate, in the order of the files; but a row that another file repeats in all requested
+    columns is returned once.
 
-    Threads and forked processes may share a run. A pickle of it has the paths of the files, from the root on, and which
-    columns and row groups they have: if a file has changed where it is unpickled, scans raise an error.
+    Threads and forked processes may share a run. A pickle of it has the absolute paths of the files, their columns and
+    their row groups: if a file has changed when it is unpickled, scans raise an error.
 
     Args:
         path: A file, a folder with ``.parquet`` files, a pattern such as ``"history/*.parquet"``; or a list of these.
 
     Attributes:
-        file: The file; of several, the folder that they are in.
+        file: The file; for several, the folder that has them.
         files: The files, in the order of their names.
 
     Raises:
         FileNotFoundError: There is no such file.
-        HistoryDecodeError: A file is no Parquet file, or not all of one.
-        HistoryError: A file has no steps, or the files are those of several runs.
+        HistoryDecodeError: A file is not a Parquet file, or incomplete.
+        HistoryError: A file has no steps, or the files belong to several runs.
         ImportError: pyarrow is not installed (``pip install 'histscan[arrow]'``).
     """
 
     def __init__(self, path: Paths) -> None:
         given = [path] if isinstance(path, str | os.PathLike) else list(path)
         if not given:
-            raise FileNotFoundError("there are no files to open: the list of them is empty")
+            raise FileNotFoundError("there are no files to open: the list of paths is empty")
         self.files = list(dict.fromkeys(file for item in given for file in find_parquet(item)))
         self.file = self.files[0] if len(self.files) == 1 else common_folder(self.files)
         if isinstance(path, str | os.PathLike):
@@ -79,18 +79,18 @@ class ParquetRun(HistoryFileRun):
         self.described: dict[str, Any] = described[0] if described else self._names()
 
     def _names(self) -> dict[str, Any]:
-        """Entity, project and id, as the names of files that W&B's client downloads have them."""
+        """Returns entity, project and id from the names that W&B's client gives to downloaded files."""
         named = _EXPORT_NAME.fullmatch(self.files[0].name)
         if named is None:
             return {}
         parts = named["run"].split("_")
-        # Where a name has an underscore of its own, nobody can say which is which.
+        # The parts are ambiguous if a name contains an underscore.
         entity, project, run = parts if len(parts) == 3 else ("", "", named["run"])
         return {"entity": entity, "project": project, "id": run}
 
     @cached_property
     def summary(self) -> dict[str, Any]:
-        """The last value of each key; all files are read for it, once.
+        """The last value of each key. This reads all files, once.
 
         Raises:
             HistoryDecodeError: A file is damaged.
@@ -102,7 +102,7 @@ class ParquetRun(HistoryFileRun):
 
     @property
     def rows(self) -> int:
-        """How many rows the files have together, those without a step and those that are repeated included."""
+        """The number of rows in all files, including rows without a step and repeated rows."""
         return sum(source.rows for source in self._sources)
 
     @property
@@ -131,18 +131,18 @@ class ParquetRun(HistoryFileRun):
         """Scans the history, row by row, in the order of steps.
 
         Args:
-            keys: Only rows that have all of these keys, and of them only these; members of structs and of JSON text
-                are dotted (``"validation.loss"``). None, or none at all, for all rows with all their keys. Columns
-                that nobody asks for are not read.
-            page_size: Taken for the sake of scripts written for wandb; files are read in their row groups.
+            keys: Only rows that have all of these keys, and only these keys; members of structs and of JSON text are
+                dotted (``"validation.loss"``). None or an empty list for all rows with all keys. Other columns are
+                not read.
+            page_size: Ignored; accepted for scripts written for wandb.
             min_step: First step, inclusive. Row groups without a step in the range are not read.
             max_step: Step to stop at, exclusive; None for the end.
 
         Returns:
-            An iterator over dicts, which ``iter()`` starts over.
+            An iterator over dicts, which ``iter()`` restarts.
 
         Raises:
-            HistoryDecodeError: While iterating, where a file is damaged; every row before has been delivered.
+            HistoryDecodeError: While iterating: a file is damaged; every row before has been returned.
         """
         return ParquetScan(
             self._sources,
@@ -171,7 +171,7 @@ class ParquetScan(FileScan):
         keys: Only rows that have all of these, and of them only these; None for all rows as they are.
         min_step: First step of the scan, inclusive.
         stop_step: Step to stop at, exclusive; `UNBOUNDED` for the end.
-        path: What the history is called in errors.
+        path: The name of the history in errors.
     """
 
     def __init__(
@@ -188,7 +188,7 @@ class ParquetScan(FileScan):
 
     @cached_property
     def size(self) -> int:
-        """About how many bytes there are to read: files are taken to be as dense everywhere."""
+        """The approximate number of bytes to read, as if all rows of a file had the same size."""
         return sum(
             _share(source, group)
             for source in self._sources
@@ -198,7 +198,7 @@ class ParquetScan(FileScan):
 
     @property
     def column_bytes(self) -> int:
-        """0: how far a reader of columns is can't be seen."""
+        """0, because pyarrow does not report its progress."""
         return 0
 
     def sizes(self) -> list[int]:
@@ -229,7 +229,7 @@ class ParquetScan(FileScan):
 
     def column_stream(self, options: ColumnOptions) -> Any:
         """See `Frames.column_stream`."""
-        # pyarrow has threads of its own.
+        # pyarrow has its own threads, so `options.threads` does not apply.
         plan = self._plan(options)
         try:
             return plan.table()
@@ -245,7 +245,7 @@ class ParquetScan(FileScan):
         """See `Scan.read_columns`."""
         import pyarrow
 
-        # The files know their types, and rows come in the order of steps.
+        # The files have types, and the rows are in the order of steps.
         batches = stream_batches(self.batch_stream(options))
         first = next(batches, None)
         schema = pyarrow.schema([(STEP, pyarrow.int64())]) if first is None else first.schema
@@ -253,19 +253,21 @@ class ParquetScan(FileScan):
 
 
 def _share(source: ParquetSource, group: RowGroup) -> int:
-    """How many of a file's bytes a row group is taken to have."""
+    """Returns the estimated size of a row group in bytes."""
     return source.size * group.rows // max(source.rows, 1)
 
 
 def _refuse_several(names: set[str], where: object) -> None:
-    """Raises if files are those of several runs."""
+    """Raises an error if files belong to several runs."""
     if len(names) > 1:
         shown = ", ".join(sorted(names)[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
-        raise HistoryError(f"the Parquet files of {str(where)!r} are those of {len(names)} runs ({shown}): name one's")
+        raise HistoryError(
+            f"the Parquet files of {str(where)!r} belong to {len(names)} runs ({shown}): pass those of one run"
+        )
 
 
 def _leaf_names(field: pyarrow.Field) -> Iterator[str]:
-    """Yields the dotted names of what a column has."""
+    """Yields the dotted names of the members of a column."""
     import pyarrow
 
     if not pyarrow.types.is_struct(field.type) or not field.type.num_fields:

@@ -1,6 +1,6 @@
-"""The sources of runs in files: which paths each takes, and where its class is.
+"""The registry of sources of runs in files: the paths that each accepts, and its class.
 
-A new source is one entry here and the module that it names; see "How to add a source" in ARCHITECTURE.md.
+A new source is one entry here and the module that it names; see "Adding something" in ARCHITECTURE.md.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ _WILDCARDS = re.compile(r"[*?[]")
 
 @dataclass(frozen=True)
 class RunSource:
-    """A kind of files that a run can be in.
+    """A kind of file that can contain a run.
 
     Attributes:
-        kind: What errors call the files.
-        suffixes: How their names end.
-        home: The class of their runs, a `FileRun`, as ``"module:name"``; it is imported when a run is opened.
-        takes_folders: A folder with such files is a run.
+        kind: The name of the kind in errors.
+        suffixes: The suffixes of the files.
+        home: The class of the runs, a `FileRun`, as ``"module:name"``; it is imported when a run is opened.
+        takes_folders: True if a folder with such files is a run.
     """
 
     kind: str
@@ -66,7 +66,7 @@ _LOGS = RunSource("logs", LOG_SUFFIXES, "histscan.runs.log_run:LogRun")
 _PARQUET = RunSource("Parquet files", (PARQUET_SUFFIX,), "histscan.runs.parquet_run:ParquetRun")
 
 SOURCES = (
-    # In a folder that has several kinds, the log is the recording itself, and what is beside it was exported from it.
+    # In a folder with several kinds, the log comes first: other files were exported from it.
     _LOGS,
     _PARQUET,
     RunSource(
@@ -79,24 +79,24 @@ SOURCES = (
 
 
 def source_of(paths: Sequence[Path]) -> RunSource:
-    """Finds the source that takes paths.
+    """Finds the source of paths.
 
     Args:
-        paths: Files, folders or patterns; those of one run.
+        paths: Files, folders or patterns of one run.
 
     Returns:
         The source.
 
     Raises:
-        FileNotFoundError: There are none.
-        HistoryError: They are of several kinds.
+        FileNotFoundError: The list is empty.
+        HistoryError: The paths are of several kinds.
     """
     if not paths:
-        raise FileNotFoundError("there are no files to open: the list of them is empty")
+        raise FileNotFoundError("there are no files to open: the list of paths is empty")
     found = list(dict.fromkeys(map(_source_of, paths)))
     if len(found) > 1:
         kinds = " and ".join(source.kind for source in found)
-        raise HistoryError(f"the list has both {kinds}: pass those of one run, of one kind")
+        raise HistoryError(f"the list has both {kinds}: pass files of one kind, of one run")
     return found[0]
 
 
@@ -105,7 +105,7 @@ def _source_of(path: Path) -> RunSource:
     if source is not None:
         return source
     if path.exists() or not _WILDCARDS.search(str(path)):
-        # A file of any name may be a log, and a folder may hold folders of logs; reading it says what is wrong.
+        # A file of any name may be a log, and a folder may contain folders of logs. Reading it raises any error.
         return _LOGS
     return _first_that_takes([Path(match) for match in glob.iglob(str(path), recursive=True)]) or _PARQUET
 

@@ -1,6 +1,6 @@
-"""What wandb keeps in a run's folder beside its log: the configuration and the summary as files.
+"""Reads the configuration and the summary that wandb writes to files beside a run's log.
 
-A run that was killed may have neither in its log: wandb's Python backend wrote summary records at the end only.
+The log of a killed run may have neither: wandb's Python backend wrote summary records only at the end.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ __all__ = ["read_config_file", "read_summary_file"]
 
 _CONFIG_FILE = Path("files", "config.yaml")
 _SUMMARY_FILE = Path("files", "wandb-summary.json")
-# Entries of config.yaml that are not the user's.
+# wandb's own entries of config.yaml.
 _OWN_ENTRIES = ("wandb_version", "_wandb")
 
 
@@ -26,10 +26,10 @@ def read_config_file(log: Path) -> tuple[dict[str, Any], Path | None]:
         log: The log.
 
     Returns:
-        The configuration, and the file; an empty one and None where there is no such file.
+        The configuration and the file; an empty configuration and None if there is no such file.
 
     Raises:
-        HistoryError: The file can't be read, or has other contents.
+        HistoryError: The file can't be read, or has unexpected contents.
     """
     path = log.parent / _CONFIG_FILE
     text = _read_text(path)
@@ -38,14 +38,14 @@ def read_config_file(log: Path) -> tuple[dict[str, Any], Path | None]:
     import yaml
 
     try:
-        # wandb writes plain values; what names Python classes is not loaded.
+        # wandb writes plain values; the safe loader creates no other Python objects.
         entries = yaml.safe_load(text)
     except yaml.YAMLError as error:
-        raise HistoryError(f"the run's config file is no YAML: {_first_line(error)}", run=str(path)) from None
+        raise HistoryError(f"the run's config file is not valid YAML: {_first_line(error)}", run=str(path)) from None
     if entries is None:
         return {}, path
     if not isinstance(entries, dict):
-        raise HistoryError("the run's config file holds no mapping", run=str(path))
+        raise HistoryError("the run's config file does not contain a mapping", run=str(path))
     return {
         str(key): entry["value"] if isinstance(entry, dict) and "value" in entry else entry
         for key, entry in entries.items()
@@ -60,10 +60,10 @@ def read_summary_file(log: Path) -> tuple[dict[str, Any], Path | None]:
         log: The log.
 
     Returns:
-        The summary, and the file; an empty one and None where there is no such file.
+        The summary and the file; an empty summary and None if there is no such file.
 
     Raises:
-        HistoryError: The file can't be read, or has other contents.
+        HistoryError: The file can't be read, or has unexpected contents.
     """
     path = log.parent / _SUMMARY_FILE
     text = _read_text(path)
@@ -72,9 +72,9 @@ def read_summary_file(log: Path) -> tuple[dict[str, Any], Path | None]:
     try:
         summary = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise HistoryError(f"the run's summary file is no JSON: {_first_line(error)}", run=str(path)) from None
+        raise HistoryError(f"the run's summary file is not valid JSON: {_first_line(error)}", run=str(path)) from None
     if not isinstance(summary, dict):
-        raise HistoryError("the run's summary file holds no object", run=str(path))
+        raise HistoryError("the run's summary file does not contain a JSON object", run=str(path))
     return summary, path
 
 

@@ -1,4 +1,4 @@
-"""Whether a recorded run has ended, and how."""
+"""Finds the state of a recorded run."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from collections.abc import Callable
 __all__ = ["SILENCE", "run_state"]
 
 SILENCE = 300.0
-"""Seconds after which a run that has not ended, and writes nothing, counts as crashed; as W&B has it."""
+"""Seconds without writes after which a run that has not ended counts as crashed, as on W&B's server."""
 
 
 def run_state(exit_code: int | None, last_write: float, clock: Callable[[], float] = time.time) -> str:
-    """Names the state of a run in W&B's words.
+    """Returns the state of a run in W&B's terms.
 
     Args:
-        exit_code: What the run ended with; None if it has not ended, or not properly.
+        exit_code: The exit code of the run; None if it has not ended, or was killed.
         last_write: When its log was last written to, in seconds since 1970.
-        clock: The time now, in seconds since 1970.
+        clock: Returns the current time, in seconds since 1970.
 
     Returns:
         ``"finished"``, ``"failed"``, ``"crashed"`` or ``"running"``.

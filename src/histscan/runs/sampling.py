@@ -1,4 +1,4 @@
-"""Some rows of a history, spread evenly over it."""
+"""Samples rows that are spread evenly over a history."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ __all__ = ["even_places", "sample_rows"]
 
 
 def even_places(count: int, samples: int) -> list[int]:
-    """Chooses places that are spread evenly; always the same ones for the same numbers.
+    """Chooses evenly spread indices. The result depends on the arguments only.
 
     Args:
-        count: Of how many places.
-        samples: How many to choose, less than `count`.
+        count: The number of items.
+        samples: The number of indices to choose, less than `count`.
 
     Returns:
-        The places, ascending, with the first and the last among them if there are two or more.
+        The indices, ascending, including the first and the last if there are two or more.
     """
     if samples <= 0:
         return []
@@ -28,18 +28,18 @@ def even_places(count: int, samples: int) -> list[int]:
 
 
 def sample_rows(pages: Iterable[Page | list[Any]], count: int, samples: int) -> list[dict[str, Any]]:
-    """Decodes some rows of a scan, and no others.
+    """Decodes evenly spread rows of a scan, and no other rows.
 
     Args:
         pages: The scan's pages.
-        count: How many rows they have together.
-        samples: How many rows to take at most; first and last row included.
+        count: The number of rows of all pages.
+        samples: The largest number of rows to return, including the first and the last.
 
     Returns:
         The rows.
 
     Raises:
-        HistoryError: A page, or a row that is taken, can't be read.
+        HistoryError: A page or a sampled row can't be read.
     """
     places = list(range(count)) if count <= samples else even_places(count, samples)
     rows: list[dict[str, Any]] = []

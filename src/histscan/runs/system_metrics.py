@@ -1,4 +1,4 @@
-"""Metrics of the machine that a run was recorded on: rows beside the history, with a scan of their own."""
+"""Scans of system metrics: the metrics of the machine that a run was recorded on."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ __all__ = ["SystemMetricsScan", "select_rows"]
 class SystemMetricsScan(RereadScan):
     """Iterates over a run's system metrics; made by the ``system_metrics()`` of each kind of run.
 
-    Rows are dicts as ``run.history(stream="system")`` of wandb has them: ``system.`` stands before the name of each
-    metric, ``_timestamp`` is in seconds since 1970, and ``_runtime`` in seconds since the run was started. ``iter()``
-    starts over, and sees what was added meanwhile. Frames are made of all rows, whichever were taken already.
+    Rows are dicts as in ``run.history(stream="system")`` of wandb: names of metrics have the prefix ``system.``,
+    ``_timestamp`` is in seconds since 1970, and ``_runtime`` in seconds since the start of the run. ``iter()`` restarts
+    the scan, and sees rows that were added since. Frames have all rows, including those already iterated over.
 
     Args:
-        open_pages: Begins to read, and returns the pages, which have the keys asked for and no others.
-        keys: The keys asked for; None for all.
-        run: What the run is called in errors.
+        open_pages: Starts to read, and returns the pages, which must have only the requested keys.
+        keys: The requested keys; None for all.
+        run: The name of the run in errors.
     """
 
     def __init__(self, open_pages: Callable[[], Pages], keys: Sequence[str] | None, run: str) -> None:
@@ -40,7 +40,7 @@ class SystemMetricsScan(RereadScan):
 
 
 def select_rows(rows: list[dict[str, Any]], keys: Sequence[str]) -> list[dict[str, Any]]:
-    """Chooses the rows that have all of some keys.
+    """Selects the rows that have all of the given keys.
 
     Args:
         rows: The rows.

@@ -1,35 +1,22 @@
-"""Reads a log's row count, the types of its keys, and its start, which `histscan.LogRun` does not provide."""
+"""Reads a log's row count and the types of its keys, which `histscan.LogRun` does not provide."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from google.protobuf.empty_pb2 import Empty
-from google.protobuf.message import DecodeError
-from google.protobuf.timestamp_pb2 import Timestamp
-from google.protobuf.unknown_fields import UnknownFieldSet
-
 from histscan._core.columns.column_types import merge_columns
-from histscan._core.pages.log_reader import LogReader
 from histscan.columns.chunks import build_chunks
 from histscan.columns.options import DEFAULT_BATCH_ROWS
 from histscan.errors import HistoryDecodeError
 from histscan.runs.log_run import LogRun
-from histscan.runs.log_segments import read_pages
 
 if TYPE_CHECKING:
     from histscan._core.columns.column_chunk import ColumnChunk
     from histscan._core.pages.page import Page
 
-__all__ = ["LogOutline", "find_start", "outline_log"]
-
-# Numbers of fields: in wandb's `Record`, then in the records themselves.
-_RUN_RECORD = 17
-_HOST, _START_TIME = 13, 17
+__all__ = ["LogOutline", "outline_log"]
 
 # Arrow formats, which the core uses for column types, in W&B's words.
 _TYPE_NAMES = {"n": "nil", "b": "boolean", "l": "number", "L": "number", "g": "number", "u": "string"}
@@ -93,39 +80,6 @@ def _watch(run: LogRun, outline: LogOutline) -> Iterator[Page | list[Any]]:
     for page in run.scan_history().pages():
         outline.row_count += len(page)
         yield page
-
-
-def find_start(path: Path) -> tuple[datetime | None, str]:
-    """Finds the start time and the host of a run. Reads its log only up to the run record.
-
-    Args:
-        path: The ``.wandb`` file.
-
-    Returns:
-        The time, None if unknown; and the host name, empty if unknown.
-
-    Raises:
-        LogFormatError: The file is no log.
-        OSError: The file can't be read.
-    """
-    for page in read_pages(path, LogReader(skip_corrupt=True)):
-        for message in page.records(_RUN_RECORD):
-            fields = _fields(message)
-            started, host = fields.get(_START_TIME), fields.get(_HOST)
-            return (
-                Timestamp.FromString(started).ToDatetime(timezone.utc) if isinstance(started, bytes) else None,
-                host.decode(errors="replace") if isinstance(host, bytes) else "",
-            )
-    return None, ""
-
-
-def _fields(message: bytes) -> dict[int, Any]:
-    """Returns the fields of a protobuf message of any type, by number; the last one of a repeated field."""
-    try:
-        fields = UnknownFieldSet(Empty.FromString(message))
-    except DecodeError:
-        return {}
-    return {fields[index].field_number: fields[index].data for index in range(len(fields))}
 
 
 def _type_name(column_format: str) -> str:

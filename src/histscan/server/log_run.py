@@ -8,10 +8,12 @@ from dataclasses import replace
 from typing import Any
 
 from histscan.common.steps import STEP, step_after
+from histscan.runs.log_facts import moment
+from histscan.runs.log_heads import read_head
 from histscan.runs.log_run import LogRun
 from histscan.runs.run_state import run_state
 from histscan.server.history_rows import HistoryRows, RowCache
-from histscan.server.log_outline import find_start, outline_log
+from histscan.server.log_outline import outline_log
 from histscan.server.parquet_export import Exporter
 from histscan.server.row_texts import json_literal, strict_json
 from histscan.server.run_files import RunFile, find_files
@@ -62,16 +64,16 @@ class ServedLog(ServedRun):
         """Describes the run; see `ServedRun.description`."""
         with self._lock:
             if self._described is None:
-                started_at, host = find_start(self._files[0])
+                record = read_head(self._files[0], skip_corrupt=True).record
                 log = self._log
                 self._described = RunDescription(
                     name=log.name or self.key.id,
-                    created_at=started_at or self._version().modified_at,
+                    created_at=moment(record.start_time) or self._version().modified_at,
                     tags=log.tags,
                     group=log.group,
                     job_type=log.job_type,
                     notes=log.notes,
-                    host=host,
+                    host=record.host,
                 )
             return self._described
 

@@ -39,7 +39,7 @@ class RequestLock:
     """Guards the service: it processes the requests of one scan one at a time, from whichever threads they come.
 
     wandb-core before 0.26.0 crashes if it gets two at once. Two may happen because a request that has been sent can't
-    be cancelled: it goes on after its scan has started over or was collected.
+    be cancelled: it continues after its scan has restarted or was collected.
     """
 
     def __init__(self) -> None:
