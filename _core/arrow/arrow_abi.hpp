@@ -1,7 +1,7 @@
 // Arrow's C data and stream interfaces (arrow.apache.org/docs/format/CDataInterface.html): their structures, and the
 // arrays and schemas that the core hands out through them.
 //
-// What is handed out owns its buffers: they move into it, and go when the consumer releases it.
+// Exported arrays own their buffers: these are moved into them, and freed when the consumer releases them.
 
 #ifndef HISTSCAN_ARROW_ABI_HPP
 #define HISTSCAN_ARROW_ABI_HPP
@@ -64,7 +64,7 @@ struct ArrowArrayStream {
 
 namespace histscan {
 
-// The buffers of one array, of whatever type; those that the type has no use for stay empty.
+// The buffers of one array, of any type; those that the type does not use stay empty.
 struct ArrayBuffers {
     std::vector<uint8_t> validity;  // a bit for each value, or nothing where none is null
     CellBits values;                // of fixed-width types
@@ -83,7 +83,7 @@ struct ArrayOwner {
     const void *pointers[3] = {nullptr, nullptr, nullptr};
     std::vector<ArrowArray> children;
     std::vector<ArrowArray *> child_pointers;
-    // Of a batch's column, the memory that this is in: it goes with the last of them that is released. Null where the
+    // Of a batch's column, the memory that this is in: it is freed with the last of them. Null where the
     // owner has memory of its own.
     std::shared_ptr<std::vector<ArrayOwner>> block;
 };
@@ -103,7 +103,7 @@ inline void release_array(ArrowArray *array) {
     const std::shared_ptr<std::vector<ArrayOwner>> block = std::move(owner->block);
 }
 
-// Points `out` at what `owner` holds; to release it is to give that up.
+// Points `out` at what `owner` holds; releasing it releases that.
 inline void point_to_owner(ArrayOwner *owner, int64_t buffer_count, ArrowArray *out) {
     std::memset(out, 0, sizeof *out);
     for (ArrowArray &child : owner->children) owner->child_pointers.push_back(&child);
@@ -119,7 +119,7 @@ inline void point_to_owner(ArrayOwner *owner, int64_t buffer_count, ArrowArray *
 
 // Moves the buffers to their owner, and into an array of their type.
 inline void export_array(ArrayBuffers &&buffers, ArrayOwner *owner, ArrowArray *out) {
-    // Arrow wants no null pointer where it wants a buffer, not even for an array of no length.
+    // Arrow requires a pointer that is not null for each buffer, even of an empty array.
     static const uint64_t nothing = 0;
     std::unique_ptr<ArrayBuffers> items = std::move(buffers.items);
     owner->buffers = std::move(buffers);

@@ -14,10 +14,10 @@ cdef enum:
     PATTERN_WORDS = 8           # rows of up to 512 keys are made from templates
 
 
-# What is needed of a target to read most values without a look at anything else.
+# All that is needed of a target to read most values.
 cdef struct TargetReader:
     PyObject* key
-    ArrowKind kind              # ARROW_UNKNOWN where the value takes more than a look into the buffer
+    ArrowKind kind              # ARROW_UNKNOWN where the buffer alone does not give the value
     bint is_plain               # the validity bitmap alone says whether a row has the key
     byte_ptr validity           # NULL where no value is null
     byte_ptr values
@@ -42,7 +42,7 @@ cdef class ArrowBatch(ArrowValues):
     cdef public str run
     cdef public str page
     cdef public Py_ssize_t first_row
-    cdef public object source           # whatever the maker of the batch wants to find again
+    cdef public object source           # an object for the code that made the batch
     cdef public Py_ssize_t origin       # rows of batches of one origin are never taken for the same row
     cdef vector[int64_t] row_steps      # the step of each row, where it was given
     cdef bint has_row_steps

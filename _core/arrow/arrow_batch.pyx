@@ -41,7 +41,7 @@ cdef object MISSING = object()
 
 
 cdef object member_below(object value, tuple names):
-    """What dotted names mean in a value out of JSON text, the longest first; MISSING where there is no such member."""
+    """Finds what dotted names mean in a value from JSON text, the longest first; MISSING if there is no such member."""
     cdef Py_ssize_t length
     if not names:
         return value
@@ -57,7 +57,7 @@ cdef object member_below(object value, tuple names):
 
 
 cdef class ArrowBatch(ArrowValues):
-    """A record batch, read where it lies.
+    """A record batch, read in place.
 
     Args:
         source: Anything with ``__arrow_c_array__`` whose type is a struct, such as a ``pyarrow.RecordBatch``.
@@ -67,7 +67,7 @@ cdef class ArrowBatch(ArrowValues):
         plain_steps: As for `ArrowLayout`; with `steps` it is always so.
 
     Raises:
-        HistoryDecodeError: The batch contradicts itself, or is of a type that isn't known here.
+        HistoryDecodeError: The batch contradicts itself, or is of an unsupported type.
     """
 
     def __cinit__(self, *args, **kwargs):
@@ -77,7 +77,7 @@ cdef class ArrowBatch(ArrowValues):
         self, source not None, *, keys=None, required=(), const int64_t[::1] steps=None, bint plain_steps=False
     ):
         if self.array.release != NULL:
-            raise RuntimeError("a batch takes over data once")
+            raise RuntimeError("a batch cannot be initialised again")
         schema, array = source.__arrow_c_array__()
         self.layout = ArrowLayout(
             schema, keys=keys, required=required, plain_steps=plain_steps or steps is not None
@@ -85,7 +85,7 @@ cdef class ArrowBatch(ArrowValues):
         self.take_batch(<ArrowArray*> PyCapsule_GetPointer(array, "arrow_array"))
         if steps is not None:
             if steps.shape[0] != self.array.length:
-                raise ValueError(f"{steps.shape[0]} steps are not those of {self.array.length} rows")
+                raise ValueError(f"got {steps.shape[0]} steps for {self.array.length} rows")
             self.row_steps.assign(&steps[0], &steps[0] + steps.shape[0])
             self.has_row_steps = True
 
@@ -108,7 +108,7 @@ cdef class ArrowBatch(ArrowValues):
         self.pending.clear()
         self.delivered = 0
         if self.layout.step_node < 0 and not self.has_row_steps:
-            raise HistoryDecodeError("there is no column of steps")
+            raise HistoryDecodeError("there is no `_step` column")
         for row.row in range(self.array.length):
             try:
                 if self.has_row_steps:
@@ -168,7 +168,7 @@ cdef class ArrowBatch(ArrowValues):
         return 0
 
     cdef bint has_value(self, const ArrowTarget* target, int64_t shift, int64_t row) except -1:
-        """Whether a row has a key."""
+        """Returns True if a row has a key."""
         cdef const ArrowColumn* column = &self.columns[target.node]
         cdef int64_t index = row + shift
         cdef int32_t node
@@ -187,7 +187,7 @@ cdef class ArrowBatch(ArrowValues):
             try:
                 return self.read_step(row, &step)
             except HistoryDecodeError:
-                return True     # decoding the value says what is wrong with it
+                return True     # decoding the value raises the error
         if target.json_path != NULL:
             try:
                 return self.decode_target(target, shift, row) is not MISSING
@@ -196,7 +196,7 @@ cdef class ArrowBatch(ArrowValues):
         return True
 
     cdef bint has_required(self, int64_t row) except -1:
-        """Whether a row has all that it must have."""
+        """Returns True if a row has all required keys."""
         cdef size_t index
         if self.layout.lacks_required:
             return False
@@ -216,7 +216,7 @@ cdef class ArrowBatch(ArrowValues):
         if self.layout.nodes[node].kind <= ARROW_UINT64:
             step[0] = self.read_integer(node, index)
             if self.layout.nodes[node].kind == ARROW_UINT64 and step[0] < 0:
-                raise HistoryDecodeError("the step is beyond 64 bits with a sign", path=self.path_of(node))
+                raise HistoryDecodeError("the step does not fit a signed 64-bit integer", path=self.path_of(node))
             return True
         number = self.read_float(node, index)
         if number != number:

@@ -15,7 +15,7 @@ from histscan._core.bytes.cursor cimport byte_ptr
 from histscan._core.keys.item_selection cimport ItemSelection
 
 
-# A bitmap that has to have a row's bit set for the row to have the value: of the value, or of a struct that it is in.
+# A bitmap that must have a row's bit set for the row to have the value: of the value, or of a struct that it is in.
 cdef struct ValueMask:
     byte_ptr validity
     int64_t begin           # where in it the batch's row 0 is
@@ -33,7 +33,7 @@ cdef struct CellSource:
 
 
 cdef class ArrowCells:
-    cdef readonly bint needs_care       # rows of the batch can only be had as Python objects
+    cdef readonly bint needs_care       # rows of the batch take the slow path
     cdef ArrowBatch batch
     cdef ColumnChunk chunk              # whose columns the values become
     cdef bint flatten                   # nested values become columns with dotted names, instead of JSON text

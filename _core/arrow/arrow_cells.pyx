@@ -1,7 +1,7 @@
 """Values in Arrow's buffers as cells of columns, without the GIL and without a Python object for any value.
 
-Rows that are out of the ordinary (malformed, or legal but rare: bytes, columns of one name, keys that may mean several
-members) are left to the decoder of dict rows, as in ``column_builder``.
+A row that is malformed, or legal but rare (bytes, columns of one name, keys that may mean several members), takes the
+slow path, as in ``column_builder``.
 """
 
 import json
@@ -21,7 +21,7 @@ from histscan._core.arrow.arrow_rows cimport ArrowPage
 from histscan._core.arrow.arrow_values cimport bit_at
 from histscan._core.memory.buffer_pool cimport shared_pool, use_pool
 from histscan._core.columns.column_cells cimport (
-    CELL_JSON, FACT_JSON, Column, check_text, is_sound_text, list_facts, put_bool, put_document, put_double,
+    CELL_JSON, TYPE_JSON, Column, check_text, is_sound_text, list_type_flags, put_bool, put_document, put_double,
     put_int64, put_uint64, put_utf8, reach_row, text_bits,
 )
 from histscan._core.columns.column_chunk cimport ColumnChunk
@@ -49,7 +49,7 @@ cdef class ArrowCells:
     Args:
         batch: The batch.
         chunk: The chunk whose columns the values become.
-        selection: The keys asked for; None for all. The chunk has their columns already, unless values are flattened.
+        selection: The requested keys; None for all. The chunk has their columns already, unless values are flattened.
         flatten: Nested values become columns with dotted names, instead of one column of JSON text.
     """
 
@@ -70,11 +70,11 @@ cdef class ArrowCells:
             target = &batch.layout.targets[place]
             self.needs_care |= target.json_path != NULL
             self.add_key(<object> target.key, target.node, selection)
-        # Of values under one name the last one counts, which the decoder of rows knows.
+        # Of values under one name the last one counts: the slow path handles that.
         self.needs_care |= len(set(self.names)) < len(self.names)
 
     cdef int add_key(self, str key, int32_t node, ItemSelection selection) except -1:
-        """Adds the sources of a key of the rows: of the whole value, or of the members that were asked for."""
+        """Adds the sources of a key of the rows: of the whole value, or of the requested members."""
         if selection is None:
             return self.add_sources(key, node)
         for wanted in selection.keys:
@@ -107,7 +107,7 @@ cdef class ArrowCells:
         """Adds the source of a value; if nested values are flattened, those of a struct's members."""
         cdef int32_t child
         if not self.is_writable(node) or (self.flatten and self.is_json(node)):
-            # Only a value's text would tell whether it has members.
+            # Only a value's text shows if it has members.
             self.needs_care = True
         if not self.flatten or self.nodes[node].kind != ARROW_STRUCT:
             return self.add_source(name, node, False)
@@ -140,13 +140,13 @@ cdef class ArrowCells:
         return 0
 
     cdef bint is_json(self, int32_t node) noexcept:
-        """Whether the node's values are JSON text."""
+        """Returns True if the node's values are JSON text."""
         if self.nodes[node].dictionary >= 0:
             node = self.nodes[node].dictionary
         return self.nodes[node].kind == ARROW_JSON or self.nodes[node].kind == ARROW_LARGE_JSON
 
     cdef bint is_writable(self, int32_t node) except -1:
-        """Whether values of the node, and of all that is nested in it, can become cells here: bytes can't."""
+        """Returns True if values of the node, and of all that is nested in it, can become cells here: bytes can't."""
         cdef int32_t child
         if self.nodes[node].kind in (ARROW_BINARY, ARROW_LARGE_BINARY, ARROW_FIXED_BINARY):
             return False
@@ -158,7 +158,7 @@ cdef class ArrowCells:
         return True
 
     cdef bint has_value(self, const CellSource* source, int64_t row) noexcept nogil:
-        """Whether a row of the batch has the source's value."""
+        """Returns True if a row of the batch has the source's value."""
         cdef size_t index
         cdef int32_t child
         cdef double step
@@ -174,7 +174,7 @@ cdef class ArrowCells:
                     return False
         elif source.is_step and self.nodes[source.node].kind > ARROW_UINT64:
             step = self.batch.read_float(source.node, source.begin + row)
-            # NaN is no step.
+            # NaN is not a step.
             return step == step
         return True
 
@@ -184,7 +184,7 @@ cdef class ArrowCells:
         return &self.chunk.columns[source.column]
 
     cdef int add_row(self, int64_t row, size_t place, size_t row_limit) except -1 nogil:
-        """Makes cells of a row of the batch, in the chunk's row `place`; 0 where it needs care."""
+        """Makes cells of a row of the batch, in the chunk's row `place`; 0 where it takes the slow path."""
         cdef size_t index
         cdef CellSource* source
         cdef Column* column
@@ -208,7 +208,7 @@ cdef class ArrowCells:
         return 1
 
     cdef int put_step(self, Column* column, int32_t node, int64_t index, size_t place) except -1 nogil:
-        """Makes a cell of a row's step; 0 where it is no integer, or none of 64 bits."""
+        """Makes a cell of a row's step; 0 where it is not an integer, or does not fit 64 bits."""
         cdef ArrowKind kind = self.nodes[node].kind
         cdef int64_t step
         cdef double number
@@ -225,7 +225,7 @@ cdef class ArrowCells:
         return 1
 
     cdef int put_value(self, Column* column, int32_t node, int64_t index, size_t place, size_t limit) except -1 nogil:
-        """Makes a cell of the value, which is not null, at a place in the node's buffers; 0 where it needs care."""
+        """Makes a cell of the value, which is not null, at a place in the node's buffers; 0 for the slow path."""
         cdef ArrowKind kind = self.nodes[node].kind
         cdef int64_t number
         cdef size_t offset
@@ -268,9 +268,11 @@ cdef class ArrowCells:
             column.bits[place] = text_bits(offset, column.text.size() - offset)
             column.tags[place] = CELL_JSON
             if kind == ARROW_STRUCT:
-                column.facts |= FACT_JSON
+                column.type_flags |= TYPE_JSON
             else:
-                column.facts |= list_facts(column.text.data() + offset, column.text.data() + column.text.size())
+                column.type_flags |= list_type_flags(
+                    column.text.data() + offset, column.text.data() + column.text.size()
+                )
         else:
             length = self.batch.write_time(node, index, text)
             if length == 0:
@@ -279,7 +281,7 @@ cdef class ArrowCells:
         return 1
 
     cdef bint find_text(self, int32_t node, int64_t index, byte_ptr* begin, byte_ptr* end) noexcept nogil:
-        """Where the text of a value is; False if it can't be there."""
+        """Finds the text of a value; returns False if its offsets are invalid."""
         cdef int64_t first = 0
         cdef int64_t last = 0
         if not self.batch.find_extent(node, index, &first, &last):
@@ -291,7 +293,7 @@ cdef class ArrowCells:
         return True
 
     cdef int write_value(self, int32_t node, int64_t index, vector[uint8_t]& out) except -1 nogil:
-        """Writes the value, which is not null, at a place in the node's buffers as JSON text; 0 where it needs care."""
+        """Writes the value, which is not null, at a place in the node's buffers as JSON text; 0 for the slow path."""
         cdef ArrowKind kind = self.nodes[node].kind
         cdef int64_t number
         cdef byte_ptr begin = NULL
@@ -382,7 +384,7 @@ cdef Py_ssize_t add_arrow_rows(
     ArrowPage page, list readers, ColumnChunk chunk, ItemSelection selection, bint flatten,
     Py_ssize_t first, Py_ssize_t end,
 ) except -1:
-    """Adds rows of a page from `first` up to `end`, and returns the first one that needs care, or `end`.
+    """Adds rows of a page from `first` up to `end`, and returns the first one that takes the slow path, or `end`.
 
     `readers` has an item for each of the page's batches, None at first; they are for this chunk alone.
     """

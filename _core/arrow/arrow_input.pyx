@@ -1,4 +1,4 @@
-"""Streams of record batches, taken over through Arrow's C stream interface."""
+"""Streams of record batches, imported through Arrow's C stream interface."""
 
 from cpython.pycapsule cimport PyCapsule_GetPointer, PyCapsule_New
 
@@ -10,7 +10,7 @@ from histscan.errors import HistoryDecodeError
 
 
 cdef class SchemaOwner:
-    """Holds a schema that was taken over."""
+    """Owns an imported schema."""
 
     cdef ArrowSchema schema
 
@@ -23,7 +23,7 @@ cdef class SchemaOwner:
 
 
 cdef class ArrayOwner:
-    """Holds an array that was taken over, until a batch does."""
+    """Owns an imported array, until a batch does."""
 
     cdef ArrowArray array
 
@@ -36,7 +36,7 @@ cdef class ArrayOwner:
 
 
 cdef class StreamOwner:
-    """Holds a stream that was taken over."""
+    """Owns an imported stream."""
 
     cdef ArrowArrayStream stream
 
@@ -55,7 +55,7 @@ cdef int raise_stream_error(ArrowArrayStream* stream, str what) except -1:
 
 
 def read_batches(source not None, *, keys=None, required=()):
-    """Take over the record batches of a stream, one after the other.
+    """Import the record batches of a stream, one after the other.
 
     Args:
         source: Anything with ``__arrow_c_stream__``, such as a table.

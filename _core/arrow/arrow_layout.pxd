@@ -1,4 +1,4 @@
-"""What the columns of Arrow's record batches are: their names, their types, and which of them were asked for."""
+"""What the columns of Arrow's record batches are: their names, their types, and which of them were requested."""
 
 from cpython.object cimport PyObject
 from libc.stdint cimport int32_t, int64_t
@@ -8,7 +8,7 @@ from histscan._core.arrow.arrow_abi cimport ArrowSchema
 
 
 cdef enum ArrowKind:
-    ARROW_UNKNOWN           # a type that history has no use for
+    ARROW_UNKNOWN           # an unsupported type
     ARROW_NULL
     ARROW_BOOL
     ARROW_INT8
@@ -65,8 +65,8 @@ cdef struct ArrowTarget:
 cdef class ArrowLayout:
     cdef vector[ArrowNode] nodes
     cdef vector[ArrowTarget] targets    # what rows are made of
-    cdef vector[ArrowTarget] required   # what a row must have to be one
-    cdef bint lacks_required            # no row can have all that it must
+    cdef vector[ArrowTarget] required   # the keys that a row must have
+    cdef bint lacks_required            # no row can have all required keys
     cdef int32_t step_node              # -1 without a column of steps
     cdef readonly list missing
     cdef list owners

@@ -1,4 +1,4 @@
-"""What the columns of Arrow's record batches are: their names, their types, and which of them were asked for."""
+"""What the columns of Arrow's record batches are: their names, their types, and which of them were requested."""
 
 import sys
 
@@ -43,7 +43,7 @@ cdef str c_text(const char* text, str what):
 
 
 cdef bint is_json_extension(const ArrowSchema* schema) except -1:
-    """Whether a field's metadata says that its text is JSON (Arrow's canonical extension `arrow.json`)."""
+    """Returns True if a field's metadata marks its text as JSON (Arrow's canonical extension `arrow.json`)."""
     cdef const char* pos = schema.metadata
     cdef int32_t count = 0
     cdef int32_t length = 0
@@ -96,17 +96,17 @@ cdef class ArrowLayout:
 
     Args:
         schema: A capsule of an ``ArrowSchema`` whose type is a struct, as that of a record batch is.
-        keys: What rows are made of, in this order; of structs and JSON text, members by dotted names. None for all
+        keys: The keys of rows, in this order; of structs and JSON text, members by dotted names. None for all
             columns.
-        required: The keys that a row must have to be one.
-        plain_steps: The column of steps is one like any other: whoever reads the rows knows their steps.
+        required: The keys that a row must have; rows that lack one are skipped.
+        plain_steps: The column of steps is one like any other: the caller knows the rows' steps.
 
     Attributes:
         names: The columns' names.
         missing: The keys that no column has.
 
     Raises:
-        HistoryDecodeError: The schema is malformed, or of a type that isn't known here.
+        HistoryDecodeError: The schema is malformed, or of an unsupported type.
     """
 
     def __cinit__(self, *args, **kwargs):
@@ -118,7 +118,7 @@ cdef class ArrowLayout:
         cdef const ArrowSchema* root = <const ArrowSchema*> PyCapsule_GetPointer(schema, "arrow_schema")
         cdef int32_t child
         if not self.nodes.empty():
-            raise RuntimeError("a layout is made once: batches rely on it")
+            raise RuntimeError("a layout cannot be initialised again: batches depend on it")
         if root.release == NULL:
             raise HistoryDecodeError("the Arrow schema was released before it was read")
         self.add_nodes(root)
@@ -182,7 +182,7 @@ cdef class ArrowLayout:
                 or (node.kind in (ARROW_LIST, ARROW_LARGE_LIST, ARROW_FIXED_LIST) and source.n_children != 1)
             ):
                 raise HistoryDecodeError("an Arrow type has the wrong number of children")
-            # What is below a type that isn't known is not looked at.
+            # The children of an unsupported type are not read.
             if node.kind in (ARROW_STRUCT, ARROW_LIST, ARROW_LARGE_LIST, ARROW_FIXED_LIST):
                 node.first_child = <int32_t> sources.size()
                 node.child_count = <int32_t> source.n_children
@@ -211,7 +211,7 @@ cdef class ArrowLayout:
         if self.nodes[node].kind == ARROW_UNKNOWN:
             form = next(owner[1] for owner in self.owners if type(owner) is tuple and owner[0] == node)
             raise HistoryDecodeError(
-                f"the column's Arrow type {form!r} is none that a row can have: ask for other keys",
+                f"the column's Arrow type {form!r} cannot be read as rows: request other keys",
                 path=member_path(key),
             )
         if self.nodes[node].dictionary >= 0:
@@ -246,7 +246,7 @@ cdef class ArrowLayout:
         return -1
 
     cdef bint find_key(self, vector[ArrowTarget]* targets, str key) except -1:
-        """Adds the target of a key that was asked for; says whether there is one."""
+        """Adds the target of a requested key; returns True if there is one."""
         return self.find_below(targets, key, 0, key.split("."))
 
     cdef bint find_below(self, vector[ArrowTarget]* targets, str key, int32_t node, list names) except -1:

@@ -26,7 +26,7 @@ cdef extern from "arrow/arrow_values.hpp" namespace "histscan" nogil:
 
 
 cdef bint is_same(object left, object right) except -1:
-    """Whether values are equal; NaN is equal to NaN, and the order of keys is of no account."""
+    """Returns True if values are equal; NaN is equal to NaN, and the order of keys does not matter."""
     if type(left) is float and type(right) is float:
         return left == right or (left != left and right != right)
     if type(left) is dict and type(right) is dict:
@@ -71,7 +71,7 @@ cdef class ArrowPage(Page):
         cdef RowSpan span
         span.begin = row
         span.end = batch
-        span.has_surrogates = False
+        span.needs_slow_path = False
         self.spans.push_back(span)
         return 0
 
@@ -81,7 +81,7 @@ cdef class ArrowPage(Page):
         return batch.decode_row(span.begin)
 
     cdef bint repeats_row(self, size_t first, Py_ssize_t batch, Py_ssize_t row) except -1:
-        """Whether the page has from its span `first` on a row of another origin that is the same."""
+        """Returns True if the page has, from its span `first` on, an equal row of another origin."""
         cdef ArrowBatch source = self.sources[batch]
         cdef ArrowBatch other
         cdef size_t index
@@ -95,7 +95,7 @@ cdef class ArrowPage(Page):
                 if is_same(repeated, other.decode_row(self.spans[index].begin)):
                     return True
             except HistoryDecodeError:
-                # It is raised when the row is asked for.
+                # It is raised when the row is requested.
                 continue
         return False
 
@@ -170,8 +170,8 @@ cdef class ArrowPage(Page):
 def take_rows(batches, stop_step=None):
     """Take the next rows of batches that were ordered by step.
 
-    Rows of one step come in the order of the batches. Of rows that are the same in all that was asked for, and come
-    from batches of different origin, the first is taken alone.
+    Rows of one step come in the order of the batches. Of rows that are equal in all requested keys, and come
+    from batches of different origin, only the first is taken.
 
     Args:
         batches: The batches, each with its rows ordered.

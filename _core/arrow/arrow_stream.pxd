@@ -11,8 +11,8 @@ cdef class ArrowStream:
     cdef vector[char] formats       # the first character of each, `j` for JSON text
     cdef vector[char] item_formats  # the last character: of a list, its items' format
     cdef object chunks              # the iterator of chunks still to come
-    cdef readonly object error      # what ended the stream early, as it was raised
-    cdef bytes last_error           # the same as `get_last_error` tells it to the consumer
+    cdef readonly object error      # the exception that ended the stream early
+    cdef bytes last_error           # its text, as `get_last_error` returns it
 
     cdef int export_schema(self, ArrowSchema* out) except -1
     cdef int export_chunk(self, ColumnChunk chunk, ArrowArray* out) except -1

@@ -1,7 +1,7 @@
 """Chunks as an Arrow stream, by the C stream interface and the PyCapsule protocol.
 
-A consumer may call a stream from any thread and without the GIL, so each callback takes it; converting a chunk's
-columns lets go of it again.
+A consumer may call a stream from any thread and without the GIL, so each callback acquires it; converting a chunk's
+columns releases it again.
 """
 
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
@@ -25,7 +25,7 @@ use_pool(shared_pool())
 
 
 cdef str arrow_name(str name):
-    """A column's name as Arrow can have it: what UTF-8 or a C string can't hold is spelt as JSON would escape it."""
+    """A column's name as Arrow can have it: what UTF-8 or a C string can't hold is escaped as in JSON."""
     return "".join(
         f"\\u{ord(character):04x}" if character == "\0" or "\ud800" <= character <= "\udfff" else character
         for character in name
@@ -33,7 +33,7 @@ cdef str arrow_name(str name):
 
 
 cdef void release_stream_capsule(object capsule) noexcept:
-    """Frees a stream that its consumer never took over."""
+    """Frees a stream that its consumer never imported."""
     cdef ArrowArrayStream* stream = <ArrowArrayStream*> PyCapsule_GetPointer(capsule, "arrow_array_stream")
     if stream.release != NULL:
         stream.release(stream)
@@ -41,7 +41,7 @@ cdef void release_stream_capsule(object capsule) noexcept:
 
 
 cdef void release_schema_capsule(object capsule) noexcept:
-    """Frees a schema that its consumer never took over."""
+    """Frees a schema that its consumer never imported."""
     cdef ArrowSchema* schema = <ArrowSchema*> PyCapsule_GetPointer(capsule, "arrow_schema")
     if schema.release != NULL:
         schema.release(schema)
@@ -63,7 +63,7 @@ cdef int get_next_array(ArrowArrayStream* stream, ArrowArray* out) noexcept with
     try:
         chunk = next(owner.chunks, None)
         if chunk is None:
-            # An array that is released already says that there are no more.
+            # A released array marks the end of the stream.
             memset(out, 0, sizeof(ArrowArray))
         else:
             owner.export_chunk(chunk, out)
@@ -91,14 +91,14 @@ cdef class ArrowStream:
 
     Args:
         columns: Each column's format by its name, as ``column_types.merge_columns`` gives them for the chunks.
-        chunks: The chunks, one for each record batch. They are used up: their buffers go to the consumer.
+        chunks: The chunks, one for each record batch. They are consumed: their buffers go to the consumer.
 
     Attributes:
-        error: What ended the stream early; consumers only pass its text on.
+        error: The exception that ended the stream early; consumers only report its text.
     """
 
     def __init__(self, dict columns not None, chunks):
-        # A copy, so that it goes on being what the formats are of.
+        # A copy, so that it still matches the formats if the caller's dict changes.
         self.columns = columns.copy()
         self.chunks = iter(chunks)
         self.formats.clear()
@@ -122,7 +122,7 @@ cdef class ArrowStream:
         """The record batches, as a capsule of an ``ArrowArrayStream``.
 
         Args:
-            requested_schema: What the consumer would prefer; it has to take the columns as they are.
+            requested_schema: The schema that the consumer prefers; it is ignored, the columns are exported as they are.
         """
         cdef ArrowArrayStream* stream = <ArrowArrayStream*> PyMem_Malloc(sizeof(ArrowArrayStream))
         if stream == NULL:
@@ -149,7 +149,7 @@ cdef class ArrowStream:
         return 0
 
     cdef int export_chunk(self, ColumnChunk chunk, ArrowArray* out) except -1:
-        """Fills in a record batch with the chunk's rows, and uses the chunk up."""
+        """Fills in a record batch with the chunk's rows, and consumes the chunk."""
         cdef vector[ArrayBuffers] arrays
         cdef vector[Py_ssize_t] places
         cdef Py_ssize_t place

@@ -20,7 +20,7 @@ inline Number load_value(const uint8_t *buffer, int64_t index) {
 
 inline bool bit_at(const uint8_t *buffer, int64_t index) { return buffer[index >> 3] >> (index & 7) & 1; }
 
-// Whether a double is a whole number, and within int64.
+// Returns true if a double is a whole number within int64.
 inline bool is_step(double number) {
     return number >= -9223372036854775808.0 && number < 9223372036854775808.0 && number == std::floor(number);
 }

@@ -1,4 +1,4 @@
-"""Single values out of the buffers of Arrow arrays that were taken over through the C data interface."""
+"""Single values out of the buffers of Arrow arrays that were imported through the C data interface."""
 
 from libc.stdint cimport int32_t, int64_t
 from libcpp.vector cimport vector
@@ -28,7 +28,7 @@ cdef struct ArrowColumn:
 
 
 cdef class ArrowValues:
-    cdef ArrowArray array               # taken over; released with this object
+    cdef ArrowArray array               # imported; released with this object
     cdef readonly ArrowLayout layout
     cdef vector[ArrowColumn] columns    # for each of the layout's nodes
     cdef JsonContext context

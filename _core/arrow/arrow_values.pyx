@@ -1,4 +1,4 @@
-"""Single values out of the buffers of Arrow arrays that were taken over through the C data interface.
+"""Single values out of the buffers of Arrow arrays that were imported through the C data interface.
 
 Arrow says where a buffer begins, but not where it ends. What buffers, lengths and offsets say of each other is checked,
 once for each array or where a value is decoded.
@@ -77,7 +77,7 @@ cdef class ArrowValues:
     cdef int take_array(self, ArrowArray* array) except -1:
         """Moves an array in, and checks what can be checked."""
         if self.array.release != NULL:
-            refuse("the record batch has its data already")
+            refuse("the record batch already has its data")
         if array.release == NULL:
             refuse("the Arrow data were released before they were read")
         self.array = array[0]
@@ -111,7 +111,7 @@ cdef class ArrowValues:
                         if layout.nodes[node.parent].fixed_size and needed > (<int64_t> 1 << 62) // (
                             layout.nodes[node.parent].fixed_size
                         ):
-                            refuse("an Arrow array is longer than memory")
+                            refuse("the offset and length of an Arrow array are too large")
                         needed *= layout.nodes[node.parent].fixed_size
                     elif layout.nodes[node.parent].kind != ARROW_STRUCT:
                         needed = self.columns[node.parent].last_end
@@ -130,7 +130,7 @@ cdef class ArrowValues:
         return 0
 
     cdef int read_array(self, int32_t place, const ArrowArray* array, int64_t needed) except -1:
-        """Finds one node's buffers; `needed` values of it may be asked for."""
+        """Finds one node's buffers; `needed` values of it may be read."""
         cdef const ArrowNode* node = &self.layout.nodes[place]
         cdef ArrowColumn* column = &self.columns[place]
         cdef ArrowKind kind = node.kind
@@ -155,12 +155,12 @@ cdef class ArrowValues:
         if array.null_count:
             column.validity = <byte_ptr> array.buffers[0]
             if column.validity == NULL and array.null_count > 0 and array.length:
-                refuse("an Arrow array has nulls, but does not say which")
+                refuse("an Arrow array has nulls but no validity bitmap")
         if buffer_count == 1 or array.length == 0:
             return 0
         column.values = <byte_ptr> array.buffers[1]
         if column.values == NULL:
-            refuse("an Arrow array lacks the buffer of its values")
+            refuse("an Arrow array has no buffer of values")
         if buffer_count == 3 or kind == ARROW_LIST or kind == ARROW_LARGE_LIST:
             if is_wide:
                 column.first_end = load_int64(column.values, array.offset)
@@ -169,11 +169,11 @@ cdef class ArrowValues:
                 column.first_end = load_int32(column.values, array.offset)
                 column.last_end = load_int32(column.values, array.offset + array.length)
             if column.first_end < 0 or column.last_end < column.first_end:
-                refuse("the offsets of an Arrow array do not rise")
+                refuse("the offsets of an Arrow array are not ascending")
             if buffer_count == 3:
                 column.text = <byte_ptr> array.buffers[2]
                 if column.text == NULL and column.last_end > column.first_end:
-                    refuse("an Arrow array lacks the buffer of its text")
+                    refuse("an Arrow array has no buffer of text")
         return 0
 
     cdef str path_of(self, int32_t node):
@@ -285,7 +285,7 @@ cdef class ArrowValues:
         return write_time_of_day(count, node.per_second, text)
 
     cdef bint find_extent(self, int32_t place, int64_t index, int64_t* begin, int64_t* end) noexcept nogil:
-        """The offsets that a value lies between, by its place in the buffer; whether they are possible."""
+        """Finds the offsets of a value, by its place in the buffer; returns True if they are valid."""
         cdef ArrowKind kind = self.layout.nodes[place].kind
         cdef const ArrowColumn* column = &self.columns[place]
         if kind == ARROW_TEXT or kind == ARROW_BINARY or kind == ARROW_JSON or kind == ARROW_LIST:
@@ -301,7 +301,7 @@ cdef class ArrowValues:
         cdef char[ISO_TEXT_SIZE] text
         cdef size_t length = self.write_time(place, index, text)
         if length == 0:
-            raise HistoryDecodeError("the time is none of a day")
+            raise HistoryDecodeError("the value is not a valid time of day")
         return text[:length].decode("ascii")
 
     cdef object decode_extent(self, int32_t place, int64_t index):
@@ -313,7 +313,7 @@ cdef class ArrowValues:
         cdef int64_t end = 0
         cdef const char* text = ""
         if not self.find_extent(place, index, &begin, &end):
-            raise HistoryDecodeError(f"the value lies between the offsets {begin} and {end}, which is impossible")
+            raise HistoryDecodeError(f"the offsets of the value are invalid: {begin} to {end}")
         if node.kind == ARROW_LIST or node.kind == ARROW_LARGE_LIST:
             return self.decode_list(node.first_child, begin, end)
         if begin < end:
@@ -361,7 +361,7 @@ cdef class ArrowValues:
         return members
 
     cdef bint is_null(self, int32_t place, int64_t index) noexcept nogil:
-        """Whether the value at an index is null, in the array or in its dictionary."""
+        """Returns True if the value at an index is null, in the array or in its dictionary."""
         cdef const ArrowNode* node = &self.layout.nodes[place]
         cdef const ArrowColumn* column = &self.columns[place]
         cdef const ArrowColumn* values

@@ -17,7 +17,7 @@ inline int64_t floor_divide(int64_t number, int64_t divisor) {
     return number / divisor - (number % divisor < 0);
 }
 
-// What such a division leaves over: never negative.
+// The remainder of such a division: never negative.
 inline int64_t floor_remainder(int64_t number, int64_t divisor) {
     const int64_t rest = number % divisor;
     return rest < 0 ? rest + divisor : rest;
@@ -37,7 +37,7 @@ inline size_t write_date(int64_t days, char *out) {
     const int64_t day_of_month = day_of_year - (153 * month_from_march + 2) / 5 + 1;
     const int64_t month = month_from_march < 10 ? month_from_march + 3 : month_from_march - 9;
     const int64_t year = year_of_era + (era + late + 719468 / era_days) * 400 + (month <= 2);
-    // Beyond four digits ISO 8601 asks for a sign.
+    // Beyond four digits ISO 8601 requires a sign.
     const char *format = year >= 0 && year <= 9999 ? "%04lld-%02d-%02d" : "%+07lld-%02d-%02d";
     return static_cast<size_t>(std::snprintf(out, ISO_TEXT_SIZE, format, static_cast<long long>(year),
                                              static_cast<int>(month), static_cast<int>(day_of_month)));
@@ -56,7 +56,7 @@ inline size_t write_time(int64_t seconds, int64_t nanoseconds, char *out) {
     return length;
 }
 
-// A time of day in units of which so many make a second; 0 if it is none.
+// A time of day in units of which so many make a second; 0 if it is not valid.
 inline size_t write_time_of_day(int64_t count, int64_t per_second, char *out) {
     const int64_t seconds = floor_divide(count, per_second);
     if (seconds < 0 || seconds >= 86400) return 0;

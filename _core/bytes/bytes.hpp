@@ -1,4 +1,4 @@
-// Byte-level leaves of the core that want plain C++: vector scans, hashing and UTF-8 validation.
+// Byte-level functions of the core in plain C++: vector scans, hashing and UTF-8 validation.
 //
 // Every function takes a half-open range [pos, end) and never reads outside it.
 
@@ -46,7 +46,7 @@ inline const uint8_t *find_string_special(const uint8_t *pos, const uint8_t *end
     return end;
 }
 
-// The first quote, backslash or control character; bytes beyond ASCII pass.
+// The first quote, backslash or control character; bytes beyond ASCII are skipped.
 inline const uint8_t *find_string_end(const uint8_t *pos, const uint8_t *end) {
 #if defined(__SSE2__)
     const __m128i quote = _mm_set1_epi8('"');
@@ -92,8 +92,8 @@ inline const uint8_t *copy_string_run(const uint8_t *pos, const uint8_t *end, ui
     return end;
 }
 
-// A hash of a text of more than 32 bytes, for tables that bound their probes, not for cryptography. The words of the text
-// are multiplied each by itself, not in a chain: none waits for another.
+// Hashes a text of more than 32 bytes, for tables that bound their probes, not for cryptography. Each word is
+// multiplied on its own, so that no multiplication waits for another.
 inline uint64_t hash_long_text(const uint8_t *pos, size_t length) {
     constexpr uint64_t first = 0x9E3779B97F4A7C15u, second = 0xC2B2AE3D27D4EB4Fu;
     constexpr uint64_t third = 0xD6E8FEB86659FD93u, fourth = 0xA0761D6478BD642Fu;
@@ -102,13 +102,13 @@ inline uint64_t hash_long_text(const uint8_t *pos, size_t length) {
         hash += (load_word(pos + offset) ^ third) * factor;
     }
     hash = (hash ^ hash >> 29) * first + load_word(pos + length - 8) * fourth;
-    // A product carries upwards only: the last characters, where numbered keys differ, have to come down again.
+    // A product carries upwards only, so the high bits are folded down: numbered keys differ in their last characters.
     hash = (hash ^ hash >> 32) * first;
     return hash ^ hash >> 32;
 }
 
-// True if the `length` bytes at `left` and `right` are the same. Texts of up to 32 bytes are compared by words that
-// overlap, without a loop whose end would have to be guessed.
+// Returns true if the `length` bytes at `left` and `right` are equal. Texts of up to 32 bytes are compared by words
+// that overlap, without a loop whose end could not be predicted.
 inline bool same_bytes(const uint8_t *left, const uint8_t *right, size_t length) {
     if (length > 32) return std::memcmp(left, right, length) == 0;
     if (length > 16) {
@@ -126,10 +126,10 @@ inline bool same_bytes(const uint8_t *left, const uint8_t *right, size_t length)
     return true;
 }
 
-// The first bytes of what is looked for again and again, for comparing them all at once, whatever their count.
+// The first bytes of a text that is compared often: one vector operation compares them all, whatever their count.
 struct Prefix32 {
     alignas(32) uint8_t bytes[32];
-    uint32_t ignored;  // a bit for each of the bytes that may be any: those behind a text's end, most of all
+    uint32_t ignored;  // a bit for each byte that is not compared: above all those after the text's end
 };
 
 inline Prefix32 prefix_of(const uint8_t *text, size_t length) {
@@ -139,7 +139,7 @@ inline Prefix32 prefix_of(const uint8_t *text, size_t length) {
     return prefix;
 }
 
-// Whether the 32 bytes at `pos` are those of the prefix.
+// Returns true if the 32 bytes at `pos` match the prefix.
 inline bool has_prefix(const uint8_t *pos, const Prefix32 &prefix) {
 #if defined(__SSE2__)
     const auto same = [pos, &prefix](int place) {
@@ -156,7 +156,7 @@ inline bool has_prefix(const uint8_t *pos, const Prefix32 &prefix) {
 }
 
 // The first byte of [pos, end) that is not part of well-formed UTF-8 (RFC 3629: no surrogates, no over-long
-// forms, nothing above U+10FFFF); `end` if all is well.
+// forms, nothing above U+10FFFF); `end` if all bytes are valid.
 inline const uint8_t *find_invalid_utf8(const uint8_t *pos, const uint8_t *end) {
     while (pos < end) {
         if (end - pos >= 8 && !(load_word(pos) & 0x8080808080808080u)) {

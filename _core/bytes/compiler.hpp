@@ -1,12 +1,12 @@
-// What compilers and processors differ in, behind one interface; nothing else in the core asks which it is.
+// The differences between compilers and processors, behind one interface; nothing else in the core tests for them.
 
 #ifndef HISTSCAN_COMPILER_HPP
 #define HISTSCAN_COMPILER_HPP
 
 #include <cstdint>
 
-// Functions that are inlined into the loops that call them, so that these keep what they need in registers; and
-// functions that are kept out of loops for the same reason.
+// Functions that are always inlined into the loops that call them, so that these keep their state in registers; and
+// functions that are never inlined, for the same reason.
 #if defined(__GNUC__) || defined(__clang__)
 #define HISTSCAN_INLINE __attribute__((always_inline)) inline
 #define HISTSCAN_NOINLINE __attribute__((noinline)) inline
@@ -26,13 +26,13 @@
 
 namespace histscan {
 
-// How many zeros are below the lowest bit that is set; there has to be one.
+// Counts the zeros below the lowest set bit; at least one bit must be set.
 HISTSCAN_INLINE int trailing_zeros(uint64_t bits) { return __builtin_ctzll(bits); }
 
-// How many zeros are above the highest bit that is set; there has to be one.
+// Counts the zeros above the highest set bit; at least one bit must be set.
 HISTSCAN_INLINE int leading_zeros(uint64_t bits) { return __builtin_clzll(bits); }
 
-// Begins to fetch the byte at `pos`, which need not be readable, into the cache.
+// Prefetches the byte at `pos`, which need not be readable, into the cache.
 inline void prefetch(const uint8_t *pos) { __builtin_prefetch(pos); }
 
 }  // namespace histscan

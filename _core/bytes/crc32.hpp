@@ -1,6 +1,6 @@
 // CRC-32 as of IEEE 802.3 (reflected, polynomial 0xEDB88320): the checksum of a log's chunks.
 //
-// Where the processor multiplies without carries, 64 bytes are folded at a time, after V. Gopal et al., "Fast CRC
+// Where the processor has carry-less multiplication, 64 bytes are folded at a time, after V. Gopal et al., "Fast CRC
 // Computation for Generic Polynomials Using PCLMULQDQ Instruction", Intel, 2009; elsewhere eight tables of 256
 // entries take eight bytes at a time (M. Kounavis and F. Berry, "A Systematic Approach to Building High Performance
 // Software-based CRC Generators", 2005).
@@ -37,7 +37,7 @@ struct Crc32Tables {
 
 inline constexpr Crc32Tables crc32_tables{};
 
-// Goes on from the remainder `state` (not complemented) over `length` bytes.
+// Continues from the remainder `state` (not complemented) over `length` bytes.
 inline uint32_t crc32_by_tables(uint32_t state, const uint8_t *pos, size_t length) {
     const auto &table = crc32_tables.entry;
     for (; length >= 8; pos += 8, length -= 8) {
@@ -57,7 +57,7 @@ inline uint32_t crc32_by_tables(uint32_t state, const uint8_t *pos, size_t lengt
 }
 
 #if defined(__x86_64__)
-// One step of folding: `value` moved on by the distance that `factors` stand for, joined with what is there.
+// One step of folding: `value` moved by the distance that `factors` encode, combined with `there`.
 __attribute__((target("pclmul,sse4.1"))) inline __m128i crc32_fold(__m128i value, __m128i factors, __m128i there) {
     const __m128i low = _mm_clmulepi64_si128(value, factors, 0x00);
     const __m128i high = _mm_clmulepi64_si128(value, factors, 0x11);
@@ -83,7 +83,7 @@ __attribute__((target("pclmul,sse4.1"))) inline uint32_t crc32_by_folding(uint32
     first = crc32_fold(first, by_16_bytes, third);
     first = crc32_fold(first, by_16_bytes, fourth);
     for (; length >= 16; pos += 16, length -= 16) first = crc32_fold(first, by_16_bytes, load(pos));
-    // What is folded has the same remainder as all the bytes it came from; the tables finish it.
+    // The folded value has the same remainder as all the bytes it came from; the tables finish it.
     uint8_t folded[16];
     _mm_storeu_si128(reinterpret_cast<__m128i *>(folded), first);
     return crc32_by_tables(crc32_by_tables(0, folded, sizeof folded), pos, length);

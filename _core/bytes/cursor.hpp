@@ -1,7 +1,7 @@
 // A bounds-checked cursor on the stack: every read of untrusted bytes goes through it.
 //
-// A reader returns true and moves on, or returns false and leaves in the cursor what was wrong and where. Nothing here
-// needs the GIL; whoever holds it turns a fault into an exception (`faults.raise_fault`).
+// A reader returns true and advances, or returns false and leaves the fault and its place in the cursor. Nothing here
+// needs the GIL; a caller that holds it turns a fault into an exception (`faults.raise_fault`).
 
 #ifndef HISTSCAN_CURSOR_HPP
 #define HISTSCAN_CURSOR_HPP
@@ -13,7 +13,7 @@
 
 namespace histscan {
 
-// Why a reader stopped; `faults.FAULT_REASONS` has the words for each.
+// Why a reader stopped; `faults.FAULT_REASONS` has the message for each.
 enum Fault {
     NO_FAULT,
     JSON_VALUE_EXPECTED,
@@ -50,7 +50,7 @@ struct Cursor {
     const uint8_t *fault_at;  // the byte it stopped at, within [start, end]
 };
 
-// Points `cursor` at `length` bytes; the caller keeps them alive while it reads.
+// Points `cursor` at `length` bytes; the caller must keep them alive while it reads.
 inline void open_cursor(Cursor *cursor, const uint8_t *start, size_t length) {
     cursor->start = start;
     cursor->pos = start;
@@ -59,26 +59,26 @@ inline void open_cursor(Cursor *cursor, const uint8_t *start, size_t length) {
     cursor->fault_at = start;
 }
 
-// Points `cursor` at some of the bytes from `start` on; the caller keeps all of them alive.
+// Points `cursor` at some of the bytes from `start` on; the caller must keep all of them alive.
 inline void open_cursor_within(Cursor *cursor, const uint8_t *start, size_t begin, size_t end) {
     open_cursor(cursor, start, end);
     cursor->pos += begin;
 }
 
-// Notes the fault; returns false for the reader to pass on.
+// Records the fault; returns false, which the reader returns in turn.
 inline bool stop(Cursor *cursor, Fault fault, const uint8_t *at) {
     cursor->fault = fault;
     cursor->fault_at = at;
     return false;
 }
 
-// The byte at `pos`, or -1 where the data end.
+// The byte at `pos`, or -1 at the end of the data.
 inline int byte_at(const uint8_t *pos, const uint8_t *end) { return pos < end ? *pos : -1; }
 
-// The next byte without taking it, or -1 where the data end.
+// The next byte, which is not consumed; -1 at the end of the data.
 inline int peek(const Cursor *cursor) { return byte_at(cursor->pos, cursor->end); }
 
-// Whether the next `length` bytes are `text`; takes nothing.
+// Returns true if the next `length` bytes are `text`; consumes nothing.
 inline bool has_text(const Cursor *cursor, const uint8_t *text, size_t length) {
     return length <= static_cast<size_t>(cursor->end - cursor->pos) && same_bytes(cursor->pos, text, length);
 }

@@ -1,7 +1,7 @@
 """A bounds-checked cursor on the stack: every read of untrusted bytes goes through it.
 
-A reader returns True and moves on, or returns False and leaves in the cursor what was wrong and where. Nothing here
-needs the GIL; whoever holds it turns a fault into an exception (`faults.raise_fault`).
+A reader returns True and advances, or returns False and leaves the fault and its place in the cursor. Nothing here
+needs the GIL; a caller that holds it turns a fault into an exception (`faults.raise_fault`).
 """
 
 from libc.stdint cimport uint8_t, uint64_t
@@ -24,7 +24,7 @@ cdef extern from "bytes/plain_string.hpp" namespace "histscan" nogil:
 
 
 cdef extern from "bytes/cursor.hpp" namespace "histscan" nogil:
-    # Why a reader stopped; `faults.FAULT_REASONS` has the words for each.
+    # Why a reader stopped; `faults.FAULT_REASONS` has the message for each.
     cdef enum Fault:
         NO_FAULT
         JSON_VALUE_EXPECTED
@@ -59,15 +59,15 @@ cdef extern from "bytes/cursor.hpp" namespace "histscan" nogil:
         Fault fault         # why the last reader returned False
         byte_ptr fault_at   # the byte it stopped at, within [start, end]
 
-    # Points `cursor` at `length` bytes; the caller keeps them alive while it reads.
+    # Points `cursor` at `length` bytes; the caller must keep them alive while it reads.
     void open_cursor(Cursor* cursor, byte_ptr start, size_t length)
-    # Points `cursor` at some of the bytes from `start` on; the caller keeps all of them alive.
+    # Points `cursor` at some of the bytes from `start` on; the caller must keep all of them alive.
     void open_cursor_within(Cursor* cursor, byte_ptr start, size_t begin, size_t end)
-    # Notes the fault; returns False for the reader to pass on.
+    # Records the fault; returns False, which the reader returns in turn.
     bint stop(Cursor* cursor, Fault fault, byte_ptr at)
-    # The byte at `pos`, or -1 where the data end.
+    # The byte at `pos`, or -1 at the end of the data.
     int byte_at(byte_ptr pos, byte_ptr end)
-    # The next byte without taking it, or -1 where the data end.
+    # The next byte, which is not consumed; -1 at the end of the data.
     int peek(const Cursor* cursor)
-    # Whether the next `length` bytes are `text`; takes nothing.
+    # Returns True if the next `length` bytes are `text`; consumes nothing.
     bint has_text(const Cursor* cursor, byte_ptr text, size_t length)

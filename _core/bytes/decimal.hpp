@@ -1,11 +1,11 @@
 // Decimal numbers: their digits eight at a time, and the double nearest to them.
 //
-// Numbers in history rows differ in length and sign from one to the next, so a branch on either is guessed wrong half
+// Numbers in history rows differ in length and sign from one to the next, so a branch on either is mispredicted half
 // of the time, at the cost of reading a dozen digits. Hence no loop over single digits, and no branch on the sign.
 //
 // D. Lemire, "Number Parsing at a Gigabyte per Second", Software: Practice and Experience 51 (8), 2021: the product of
 // the digits with a 128-bit approximation of a power of five nearly always settles the rounding. Where it may not,
-// and at the ends of the range, std::from_chars reads the number anew.
+// and at the ends of the range, std::from_chars reads the number again.
 
 #ifndef HISTSCAN_DECIMAL_HPP
 #define HISTSCAN_DECIMAL_HPP
@@ -112,8 +112,8 @@ inline uint64_t eight_digits(uint64_t word) {
     return (word & 0x0000FFFF0000FFFFu) * 42949672960001u >> 32;
 }
 
-// The bytes [pos, end) as a little-endian word, at most eight of them, zeros behind. Where fewer are left, they are the
-// end of the eight before `end`, if those are all the reader's: `start` is where its bytes begin.
+// The bytes [pos, end) as a little-endian word, at most eight of them, then zeros. Where fewer are left, they are taken
+// from the eight bytes before `end`, if those are all readable: `start` is where the readable bytes begin.
 inline uint64_t word_at(const uint8_t *pos, const uint8_t *end, const uint8_t *start) {
     uint64_t word = 0;
     const ptrdiff_t left = end - pos;
@@ -147,7 +147,7 @@ inline const uint8_t *take_digits(const uint8_t *pos, const uint8_t *end, const 
         const uint64_t others = other_than_digits(word);
         if (others) {
             const int count = __builtin_ctzll(others) >> 3;
-            // In two steps: none at all would be a shift by 64.
+            // In two steps: without digits it would be a shift by 64.
             *digits = *digits * powers_of_ten.power[count] + eight_digits(word << (56 - 8 * count) << 8);
             return pos + count;
         }
@@ -161,8 +161,8 @@ inline double read_double(const uint8_t *pos, const uint8_t *end) {
     double number = 0.0;
     const auto result = std::from_chars(reinterpret_cast<const char *>(pos), reinterpret_cast<const char *>(end), number);
     if (result.ec == std::errc::result_out_of_range) {
-        // Too large or too small: whether the first digit that counts is before the point tells, once the exponent
-        // is reckoned in. An exponent of many digits has the last word.
+        // Too large or too small: the place of the first significant digit decides, together with the exponent. An
+        // exponent of many digits decides alone.
         const bool negative = *pos == '-';
         pos += negative;
         long position = 0, exponent = 0;
@@ -190,11 +190,11 @@ inline double read_double(const uint8_t *pos, const uint8_t *end) {
 constexpr long binary_exponent(long exponent) { return (217706 * exponent) >> 16; }
 
 // The double nearest `digits` * 10^`exponent`, with the sign of the JSON number [pos, end) that they were read from.
-// `digit_count` says how many digits were written: more than 19 that count don't fit in `digits`.
+// `digit_count` says how many digits were written: more than 19 significant ones don't fit in `digits`.
 __attribute__((always_inline)) inline double nearest_double(uint64_t digits, long exponent, ptrdiff_t digit_count, const uint8_t *pos, const uint8_t *end) {
     const bool negative = *pos == '-';
     if (digit_count > 19) {
-        // Zeros before the first digit that counts took no room.
+        // Zeros before the first significant digit took no room.
         const uint8_t *zero = pos + negative;
         for (; *zero == '0' || *zero == '.'; ++zero) digit_count -= *zero == '0';
         if (digit_count > 19) return read_double(pos, end);
@@ -205,7 +205,7 @@ __attribute__((always_inline)) inline double nearest_double(uint64_t digits, lon
     const uint64_t factor = digits << shift;
     const Power &power = powers_of_five.power[exponent - smallest_power];
     unsigned __int128 product = static_cast<unsigned __int128>(factor) * power.high;
-    // Of the upper half 55 bits are wanted: 53, one that rounds, and one that says if the product needs no shift.
+    // Of the upper half 55 bits are needed: 53, a rounding bit, and one that is set if the product needs no shift.
     // Where those below are all ones, what the lower half of the power adds could carry into them.
     if ((static_cast<uint64_t>(product >> 64) & 0x1FF) == 0x1FF) {
         product += static_cast<uint64_t>((static_cast<unsigned __int128>(factor) * power.low) >> 64);
@@ -248,7 +248,7 @@ struct FractionMasks {
 inline constexpr FractionMasks fraction_masks{};
 
 // Reads two numbers of up to eight digits each, whose bytes are those that the masks leave of two little-endian words:
-// the last ones. The second number is in the upper half of `numbers`. False if other bytes than digits are there.
+// the last ones. The second number is in the upper half of `numbers`. Returns false if any byte is not a digit.
 inline bool read_two_numbers(uint64_t first, uint64_t first_mask, uint64_t second, uint64_t second_mask, uint64_t *numbers) {
 #if defined(__SSE2__)
     const __m128i text = _mm_set_epi64x(static_cast<int64_t>(second), static_cast<int64_t>(first));
@@ -288,7 +288,7 @@ __attribute__((always_inline)) inline bool read_decimal_words(uint64_t leading, 
     std::memcpy(&high_mask, fraction_masks.bytes + fraction, 8);
     std::memcpy(&middle_mask, fraction_masks.bytes + fraction + 8, 8);
     std::memcpy(&low_mask, fraction_masks.bytes + fraction + 16, 8);
-    // In two steps: no digits at all would be a shift by 64.
+    // In two steps: without digits it would be a shift by 64.
     const int shift = 56 - 8 * count;
     uint64_t upper, lower;
     if (!read_two_numbers(whole << shift << 8, ~uint64_t{0} << shift << 8, high, high_mask, &upper)) return false;
@@ -310,9 +310,9 @@ __attribute__((noinline)) inline bool read_large_decimal(const uint8_t *digits, 
     return read_decimal_words(eight_digits(leading), 8, digits + 8, length - 8, 0, pos, end, number);
 }
 
-// The number that all of [pos, end) is, if it has a point and is long, as most numbers in rows do and are; false says
-// nothing, and leaves it to a reader that takes any number. `start` is where the reader's bytes begin. They may be any
-// bytes, and none at all.
+// Reads the number that is all of [pos, end) if it has a point and is long, as most numbers in rows; otherwise returns
+// false, and the caller must take the slow path. `start` is where the readable bytes begin. They may be any bytes, or
+// none.
 inline bool read_whole_decimal(const uint8_t *pos, const uint8_t *end, const uint8_t *start, double *number) {
     if (end - pos < shortest_whole_decimal || end - start < most_fraction_digits + 4) return false;
     const uint8_t *digits = pos + (*pos == '-');
@@ -332,8 +332,9 @@ inline bool read_whole_decimal(const uint8_t *pos, const uint8_t *end, const uin
     return read_decimal_words(0, 0, digits, length, exponent, pos, end, number);
 }
 
-// The integer that all of [pos, end) is, if it has up to eight digits, as the numbers of steps and samples do; false
-// says nothing. `start` is where the reader's bytes begin. They may be any bytes, and none at all.
+// Reads the integer that is all of [pos, end) if it has up to eight digits, as the numbers of steps and samples;
+// otherwise returns false, and the caller must take the slow path. `start` is where the readable bytes begin. They may
+// be any bytes, or none.
 inline bool read_whole_integer(const uint8_t *pos, const uint8_t *end, const uint8_t *start, int64_t *integer) {
     if (pos == end || end - pos > 9 || end - start < 8) return false;
     const bool negative = *pos == '-';

@@ -1,4 +1,4 @@
-"""From a fault in a cursor to an exception."""
+"""Turns a fault in a cursor into an exception."""
 
 from histscan._core.bytes.cursor cimport Cursor, Fault, byte_ptr
 

@@ -1,4 +1,4 @@
-// How a row's loop compares members and reads numbers: with what every processor has, or with vectors of 32 bytes.
+// How a row's loop compares members and reads numbers: as any processor can, or with vectors of 32 bytes.
 
 #ifndef HISTSCAN_NUMBER_READERS_HPP
 #define HISTSCAN_NUMBER_READERS_HPP
@@ -13,20 +13,20 @@
 namespace histscan {
 
 struct NarrowVectors {
-    // Whether the 32 bytes at `pos` are those of the prefix.
+    // Returns true if the 32 bytes at `pos` match the prefix.
     bool begins_with(const uint8_t *pos, const Prefix32 &prefix) const { return has_prefix(pos, prefix); }
 
-    // The number that all of [pos, end) is, if it is a plain one; `start` is where the reader's bytes begin.
+    // Reads the number that is all of [pos, end) if it is a plain one; `start` is where the readable bytes begin.
     PlainKind read_number(const uint8_t *pos, const uint8_t *end, const uint8_t *start, uint64_t *bits) const {
         const PlainNumber number = read_plain_number_narrow(pos, end, start);
         if (number.kind != NOT_PLAIN) *bits = number.bits;
         return number.kind;
     }
-    // How many bytes from `pos` on are before the first comma or closing brace; 0 if that is not known.
+    // The number of bytes from `pos` to the first comma or closing brace; 0 if unknown.
     ptrdiff_t length_of_number(const uint8_t *pos, const uint8_t *end, const uint8_t *) const {
         return find_number_end(pos, end) - pos;
     }
-    // The length of the plain number at `pos` that a comma follows; 0 if that is not known.
+    // The length of the plain number at `pos` if a comma follows it; 0 if unknown.
     ptrdiff_t length_of_plain_number(const uint8_t *pos, const uint8_t *end) const {
         return plain_number_length(pos, end);
     }

@@ -1,4 +1,4 @@
-// Plain numbers, as nearly all in history rows are: where they end, and what they are, without a loop over their bytes.
+// Plain numbers, as nearly all in history rows are: finds their ends and their values without a loop over their bytes.
 
 #ifndef HISTSCAN_PLAIN_NUMBER_HPP
 #define HISTSCAN_PLAIN_NUMBER_HPP
@@ -13,7 +13,7 @@
 namespace histscan {
 
 enum PlainKind {
-    NOT_PLAIN,      // for a reader that takes any number, or none
+    NOT_PLAIN,      // for the slow path: another number, or none
     PLAIN_INTEGER,  // the bits are an int64 that a double holds exactly
     PLAIN_DOUBLE,   // the bits are a double's
 };
@@ -51,14 +51,14 @@ struct NegativePower {
 
 constexpr int lowest_normal_power = -130;
 
-// All that is needed to read a plain number, in one place: it takes one register to know where.
+// All tables for reading a plain number, in one place: one register addresses them.
 struct NumberTables {
     alignas(32) uint8_t comma[32];
     alignas(32) uint8_t brace[32];
     // Of `other_bits`: what makes a zero the lowest number with a sign, and what becomes of a nine.
     alignas(32) uint8_t lowest[32];
     alignas(32) uint8_t nine[32];
-    // What pairs, fours, eights and sixteens of digits are joined with.
+    // The factors that join pairs, fours, eights and sixteens of digits.
     alignas(32) uint8_t tens[32];
     alignas(32) uint16_t hundreds[16];
     alignas(32) uint16_t ten_thousands[16];
@@ -93,8 +93,8 @@ struct NumberTables {
 
 inline constexpr NumberTables number_tables{};
 
-// Where the tables are. If the compiler knew what is in them, it would make the vectors anew for each number, in three
-// steps each.
+// The address of the tables. If the compiler knew their contents, it would build the vectors again for each number, in
+// three steps each.
 inline const NumberTables &opaque_tables() {
     const NumberTables *tables = &number_tables;
     __asm__("" : "+r"(tables));
@@ -105,7 +105,7 @@ HISTSCAN_WIDE inline __m256i vector_of(const void *aligned) {
     return _mm256_load_si256(static_cast<const __m256i *>(aligned));
 }
 
-// A bit for each of 32 bytes that is no ASCII digit.
+// A bit for each of 32 bytes that is not an ASCII digit.
 HISTSCAN_WIDE inline uint32_t other_bits(__m256i text, const NumberTables &tables) {
     return bits_of(_mm256_cmpgt_epi8(_mm256_add_epi8(text, vector_of(tables.lowest)), vector_of(tables.nine)));
 }
@@ -114,7 +114,7 @@ HISTSCAN_WIDE inline __m256i last_digits(ptrdiff_t count, const NumberTables &ta
     return load_wide(tables.digit_masks + count);
 }
 
-// The numbers that are written by the first and the last sixteen of 32 digits.
+// The values of the first and the last sixteen of 32 digits.
 struct Halves {
     uint64_t upper, lower;
 };
@@ -158,7 +158,7 @@ HISTSCAN_WIDE HISTSCAN_NOINLINE PlainKind nearest_rare_double(
 }
 
 // The bits of the double nearest `digits` * 10^-`decimals`, which is negative if `negative` is 1, as in
-// `nearest_double`; not a plain number where the rounding needs another look. `digits` are below 10^19, and `decimals`
+// `nearest_double`; NOT_PLAIN where the rounding is undecided. `digits` are below 10^19, and `decimals`
 // are at most 130, so that the double is a normal one.
 HISTSCAN_WIDE HISTSCAN_INLINE PlainKind nearest_normal_double(
     uint64_t digits, ptrdiff_t decimals, uint64_t negative, const NumberTables &tables, uint64_t *bits) {
@@ -177,8 +177,8 @@ HISTSCAN_WIDE HISTSCAN_INLINE PlainKind nearest_normal_double(
 HISTSCAN_WIDE PlainKind read_scaled_number(
     const uint8_t *pos, const uint8_t *end, const NumberTables &tables, uint64_t *bits);
 
-// As `read_plain_number`, where 33 bytes before `end` are the reader's. `decimals` is by how many places an exponent that
-// is written behind `end` moves the digits to the right, or 0; only then may one be within.
+// As `read_plain_number`, where the 33 bytes before `end` are readable. `decimals` is by how many places an exponent
+// that is written after `end` moves the digits to the right, or 0; only then may an exponent be within.
 HISTSCAN_WIDE HISTSCAN_INLINE PlainKind read_digits(
     const uint8_t *pos, const uint8_t *end, ptrdiff_t decimals, const NumberTables &tables, uint64_t *bits) {
     const ptrdiff_t length = end - pos;
@@ -189,7 +189,7 @@ HISTSCAN_WIDE HISTSCAN_INLINE PlainKind read_digits(
     const uint8_t *digits = pos + negative;
     const ptrdiff_t count = length - negative;
     if (count == 0) return NOT_PLAIN;
-    // A bit for each byte behind the sign that is no digit.
+    // A bit for each byte after the sign that is not a digit.
     const uint32_t others = other_bits(text, tables) >> (wide_vector_size - count);
     if (others == 0) {
         if (decimals != 0 || count > 15 || (count > 1 && *digits == '0')) return NOT_PLAIN;
@@ -200,7 +200,7 @@ HISTSCAN_WIDE HISTSCAN_INLINE PlainKind read_digits(
     if (others & (others - 1)) return decimals ? NOT_PLAIN : read_scaled_number(pos, end, tables, bits);
     const ptrdiff_t point = __builtin_ctz(others);
     const ptrdiff_t fraction = count - 1 - point;
-    // Whether a digit stands before the point, or several, can't be guessed.
+    // Whether one digit is before the point, or several, can't be predicted.
     const int has_needless_zero = (point > 1) & (*digits == '0');
     if (point == 0 || fraction == 0 || digits[point] != '.' || has_needless_zero) return NOT_PLAIN;
     // Where the point would move beyond the last digit, a power above 10^0 is needed, and the table has none.
@@ -210,14 +210,14 @@ HISTSCAN_WIDE HISTSCAN_INLINE PlainKind read_digits(
     const __m256i moved = _mm256_andnot_si256(behind_point, load_wide(last - 1));
     const __m256i joined = _mm256_or_si256(_mm256_and_si256(behind_point, text), moved);
     const Halves value = join_digits(_mm256_and_si256(joined, last_digits(count - 1, tables)), tables);
-    // More than three digits that count above the last sixteen may not fit in 64 bits.
+    // More than three significant digits above the last sixteen may not fit in 64 bits.
     if (value.upper > 999) return NOT_PLAIN;
     const uint64_t all_digits = value.upper * 10000000000000000u + value.lower;
     return nearest_normal_double(all_digits, decimals + fraction, negative, tables, bits);
 }
 
 // As `read_digits`, for numbers with an exponent of two digits as Python writes that of a small one, and Go that of
-// seconds since 1970; it has four bytes: so many more have to be the reader's.
+// seconds since 1970; it has four bytes: so many more must be readable.
 HISTSCAN_WIDE HISTSCAN_NOINLINE PlainKind read_scaled_number(
     const uint8_t *pos, const uint8_t *end, const NumberTables &tables, uint64_t *bits) {
     if (end - pos < 5 || end[-4] != 'e' || (end[-3] != '-' && end[-3] != '+')) return NOT_PLAIN;
@@ -227,11 +227,11 @@ HISTSCAN_WIDE HISTSCAN_NOINLINE PlainKind read_scaled_number(
     return read_digits(pos, end - 4, end[-3] == '-' ? exponent : -exponent, tables, bits);
 }
 
-// How many bytes have to be the reader's before the end of a number for `read_plain_number_wide`.
+// How many bytes before the end of a number must be readable for `read_plain_number_wide`.
 constexpr ptrdiff_t wide_number_lookbehind = wide_vector_size + 1 + 4;
 
-// As `read_plain_number`, in one vector; `wide_number_lookbehind` says what has to be there. It takes most registers that
-// there are, and is called, so that those of a loop around it stay what they are.
+// As `read_plain_number`, in one vector; `wide_number_lookbehind` bytes before `end` must be readable. It uses most
+// registers, so it is not inlined: the loop around it keeps its own.
 HISTSCAN_WIDE HISTSCAN_NOINLINE PlainKind read_plain_number_wide(
     const uint8_t *pos, const uint8_t *end, const NumberTables &tables, uint64_t *bits) {
     return read_digits(pos, end, 0, tables, bits);
@@ -239,9 +239,9 @@ HISTSCAN_WIDE HISTSCAN_NOINLINE PlainKind read_plain_number_wide(
 
 #endif
 
-// The number that all of [pos, end) is, if it is such a one as most are: an integer of a few digits, or a decimal
-// number with a point, and perhaps with an exponent as Python writes it. `start` is where the reader's bytes begin.
-// They may be any bytes, and none at all.
+// Reads the number that is all of [pos, end) if it is a plain one: an integer of a few digits, or a decimal number with
+// a point, and perhaps with an exponent as Python writes it. `start` is where the readable bytes begin. They may be any
+// bytes, or none.
 inline PlainNumber read_plain_number(const uint8_t *pos, const uint8_t *end, const uint8_t *start) {
 #if HISTSCAN_HAS_WIDE_VECTORS
     if (wide_vectors && end - start >= wide_number_lookbehind) {
@@ -253,8 +253,8 @@ inline PlainNumber read_plain_number(const uint8_t *pos, const uint8_t *end, con
     return read_plain_number_narrow(pos, end, start);
 }
 
-// Where the number at `pos` ends if it is amid other JSON, and what has to follow it does so at once: at the first
-// comma or closing brace. `pos` itself where that is not within 32 bytes, or these are not all the reader's.
+// Finds the end of the number at `pos` within other JSON, if no white space follows it: the first comma or closing
+// brace. Returns `pos` itself where that is not within 32 bytes, or these are not all readable.
 inline const uint8_t *find_number_end(const uint8_t *pos, const uint8_t *end) {
 #if defined(__SSE2__)
     if (end - pos >= 32) {
@@ -273,11 +273,11 @@ inline const uint8_t *find_number_end(const uint8_t *pos, const uint8_t *end) {
     return pos;
 }
 
-// Whether the first `length` bytes from `pos` on are a plain number, if there are so many: `digits` has a bit for each
-// that is a digit. That a number begins is for the caller to see where `length` is 0.
+// Returns true if the first `length` bytes from `pos` on are a plain number, if there are so many: `digits` has a bit
+// for each that is a digit. Where `length` is 0, the caller must check that a number begins.
 inline bool is_plain_number(const uint8_t *pos, int length, uint32_t digits) {
     const int first = *pos == '-';
-    // A bit for each byte behind the sign that is no digit.
+    // A bit for each byte after the sign that is not a digit.
     uint32_t others = ~digits & ((uint32_t{1} << length) - 1) & ~static_cast<uint32_t>(first);
     int last = length;
     if (others & (others - 1)) {
@@ -294,9 +294,9 @@ inline bool is_plain_number(const uint8_t *pos, int length, uint32_t digits) {
     return others == 0 || (pos[point] == '.' && point + 1 < last);
 }
 
-// The length of the number at `pos`, if it is such a one as most are and a comma follows; 0 says nothing.
+// The length of the number at `pos` if it is a plain one and a comma follows; 0 if unknown.
 //
-// Where the next member begins depends on the comma alone: what stands before it is looked at, but not waited for.
+// Where the next member begins depends on the comma alone: what is before it is checked, but nothing waits for that.
 inline ptrdiff_t plain_number_length(const uint8_t *pos, const uint8_t *end) {
 #if defined(__SSE2__)
     if (end - pos < 32) return 0;
@@ -320,8 +320,8 @@ inline ptrdiff_t plain_number_length(const uint8_t *pos, const uint8_t *end) {
 
 #if HISTSCAN_HAS_WIDE_VECTORS
 
-// How many bytes from `pos` on are before the first comma or closing brace; 0 where `find_number_end` would say
-// nothing. Near the end of the reader's bytes, too, if there are 32 of them.
+// The number of bytes from `pos` to the first comma or closing brace; 0 where `find_number_end` would find none. Also
+// works near the end of the readable bytes, if there are 32 of them.
 HISTSCAN_WIDE inline ptrdiff_t number_length(
     const uint8_t *pos, const uint8_t *end, const uint8_t *start, const NumberTables &tables) {
     const ptrdiff_t left = end - pos;
@@ -334,7 +334,7 @@ HISTSCAN_WIDE inline ptrdiff_t number_length(
     return ends ? __builtin_ctz(ends) : 0;
 }
 
-// Numbers with an exponent are few: their code is not to be in a loop's way.
+// Numbers with an exponent are rare: their code is kept out of the loop.
 HISTSCAN_NOINLINE bool is_plain_scaled_number(const uint8_t *pos, int length, uint32_t digits) {
     return is_plain_number(pos, length, digits);
 }
@@ -351,7 +351,7 @@ HISTSCAN_WIDE inline ptrdiff_t plain_number_length_wide(
     const bool negative = *pos == '-';
     const uint8_t *first = pos + negative;
     const unsigned count = length - negative;
-    // A bit for each byte behind the sign that is no digit.
+    // A bit for each byte after the sign that is not a digit.
     const uint32_t others = _bzhi_u32(all_others, length) >> negative;
     if (others & (others - 1)) return is_plain_scaled_number(pos, static_cast<int>(length), ~all_others) ? length : 0;
     // Where there is no point, the number's end is taken for one.

@@ -1,4 +1,4 @@
-// JSON strings that hold a row: long, and with no other escapes than those of the quotes in it, if they are plain.
+// Plain JSON strings that hold a row: long, with no escapes other than those of its quotes.
 
 #ifndef HISTSCAN_PLAIN_STRING_HPP
 #define HISTSCAN_PLAIN_STRING_HPP
@@ -20,7 +20,7 @@ inline const uint8_t *find_plain_string_end_narrow(const uint8_t *pos, const uin
     const __m128i backslash = _mm_set1_epi8('\\');
     const __m128i highest_control = _mm_set1_epi8(0x1f);
     while (end - pos >= 64) {
-        // All is well as long as the quotes are where the bytes before are backslashes, and nowhere else.
+        // The string is plain as long as quotes follow backslashes, and are nowhere else.
         __m128i lowest = highest_control, differences[4];
         for (int part = 0; part < 4; ++part) {
             const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i *>(pos + 16 * part));
@@ -66,7 +66,7 @@ HISTSCAN_WIDE inline const uint8_t *find_plain_string_end_wide(const uint8_t *po
         const __m256i lowest = _mm256_min_epu8(first, second);
         const __m256i controls = _mm256_cmpeq_epi8(_mm256_min_epu8(lowest, highest_control), lowest);
         const __m256i any = _mm256_or_si256(_mm256_or_si256(first_differences, second_differences), controls);
-        // Which of the bytes it is, is for the other one to find.
+        // The baseline function finds which of the bytes it is.
         if (bits_of(any)) break;
         pos += 64;
     }
@@ -75,9 +75,9 @@ HISTSCAN_WIDE inline const uint8_t *find_plain_string_end_wide(const uint8_t *po
 
 #endif
 
-// Where the string ends whose opening quote is just before `pos`: its closing quote. Null if another byte than a quote
-// stands behind one of its backslashes, if a control character is in it, or if it does not end: then it is not plain,
-// and for `unescape_string`.
+// Finds the closing quote of the string whose opening quote is just before `pos`. Returns null if a backslash is not
+// followed by a quote, if the string has a control character, or if it is not terminated: then it is not plain, and
+// `unescape_string` must read it.
 inline const uint8_t *find_plain_string_end(const uint8_t *pos, const uint8_t *end) {
 #if HISTSCAN_HAS_WIDE_VECTORS
     if (wide_vectors) return find_plain_string_end_wide(pos, end);

@@ -1,8 +1,8 @@
 // Vectors of 32 bytes, where the processor has AVX2.
 //
 // CPU features are detected once, when a module is loaded; nothing is compiled for the machine that compiles. Functions
-// that are HISTSCAN_WIDE may be called only where `wide_vectors` is true, and have a twin for all processors that does
-// the same. The environment variable HISTSCAN_BASELINE=1 selects the twins.
+// that are HISTSCAN_WIDE may be called only where `wide_vectors` is true, and have a baseline version, for all
+// processors, that does the same. The environment variable HISTSCAN_BASELINE=1 selects the baseline versions.
 
 #ifndef HISTSCAN_WIDE_VECTORS_HPP
 #define HISTSCAN_WIDE_VECTORS_HPP
@@ -22,11 +22,11 @@ namespace histscan {
 
 #if HISTSCAN_HAS_WIDE_VECTORS
 
-// Whether the processor and the system have what HISTSCAN_WIDE functions are made of, and nobody forbids to use it.
+// True if the processor and the system support HISTSCAN_WIDE functions, and HISTSCAN_BASELINE does not disable them.
 inline bool has_wide_vectors() {
     const char *baseline = std::getenv("HISTSCAN_BASELINE");
     if (baseline != nullptr && *baseline != '\0' && std::strcmp(baseline, "0") != 0) return false;
-    // Where it is missing, `lzcnt` does something else instead of failing, so it is looked for, too.
+    // Where `lzcnt` is missing, it runs as another instruction instead of failing, so it is checked, too.
     constexpr unsigned int lzcnt = 1u << 5;
     unsigned int eax, ebx, ecx = 0, edx;
     __builtin_cpu_init();

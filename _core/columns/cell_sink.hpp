@@ -18,9 +18,9 @@ namespace histscan {
 // The parts of the sink that are functions of a Cython module; they return an Outcome.
 struct CellCalls {
     void *self;
-    // Takes any value of a key. Of JSON in a string, what the cursor reads from then on may be text that is not.
+    // Reads any value of a key. For JSON in a string, the cursor may read text that is not quoted from then on.
     int (*put_value)(void *self, int32_t index, Cursor *value, bool *is_quoted);
-    // As in CalledSink; there has to be an index.
+    // As in CalledSink; there must be an index.
     int (*learn_key)(void *self, Cursor *value, const uint8_t *begin, const uint8_t *end, int32_t *index);
 };
 
@@ -41,7 +41,7 @@ public:
             const uint8_t *value_end = format.find_value_end();
             const PlainKind kind = vectors_.read_number(value, value_end, format.start(), bits);
             if (kind == NOT_PLAIN) return false;
-            note_plain_number(column.tags[row_], column.facts, kind, *bits);
+            note_plain_number(column.tags[row_], column.type_flags, kind, *bits);
             format.take_value(value_end);
             return true;
         }
@@ -85,7 +85,7 @@ private:
     const CellCalls &calls_;
 };
 
-// What a row becomes columns with: all of it is the builder's.
+// What is needed to add a row to columns: all of it belongs to the builder.
 struct CellRow {
     KeyTable *table;  // its keys have targets
     RowTemplate *row_template;

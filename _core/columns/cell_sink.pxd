@@ -9,26 +9,26 @@ from histscan._core.wire.item_format cimport ItemSchema
 from histscan._core.keys.key_table cimport KeyTable
 from histscan._core.keys.row_template cimport RowTemplate
 
-# What became of a row, or of a member; -1 is for exceptions alone.
+# The outcome of a row, or of a member; -1 is for exceptions alone.
 cdef enum:
-    CELLS_SLOW = 0  # it is malformed, or legal but rare: for the decoder of dict rows
+    CELLS_SLOW = 0  # it is malformed, or legal but rare: for the slow path
     CELLS_DONE = 1
 
 cdef extern from "columns/cell_sink.hpp" namespace "histscan" nogil:
     cdef struct CellCalls:
         void* self
-        # Takes any value of a key. Of JSON in a string, what the cursor reads from then on may be text that is not.
+        # Reads any value of a key. For JSON in a string, the cursor may read text that is not quoted from then on.
         int (*put_value)(void* self, int32_t index, Cursor* value, cpp_bool* is_quoted) except -1 nogil
-        # Makes the key known that is spelt in [begin, end), and sets `index`.
+        # Interns the key spelt in [begin, end), and sets `index`.
         int (*learn_key)(void* self, Cursor* value, byte_ptr begin, byte_ptr end, int32_t* index) except -1 nogil
 
-    # What a row becomes columns with.
+    # What is needed to add a row to columns.
     cdef struct CellRow:
         KeyTable* table     # its keys have targets
         RowTemplate* row_template
         CellCalls calls
         size_t row          # every column has room for it
 
-    # These take a whole row; -1 is for exceptions of the calls alone.
+    # These read a whole row; -1 is for exceptions of the calls alone.
     int add_item_cells(Cursor* cursor, ItemSchema schema, const CellRow& row) except -1
     int add_json_cells(Cursor* cursor, bint is_quoted, const CellRow& row) except -1

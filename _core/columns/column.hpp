@@ -25,30 +25,30 @@ enum CellTag {
     CELL_JSON,
 };
 
-enum ColumnFact {
-    FACT_BOOL = 1 << 0,
-    FACT_INT64 = 1 << 1,
-    FACT_WIDE_INT64 = 1 << 2,
-    FACT_UINT64 = 1 << 3,
-    FACT_NEGATIVE = 1 << 4,
-    FACT_FLOAT64 = 1 << 5,
-    FACT_TEXT = 1 << 6,
-    FACT_NUMBER_TEXT = 1 << 7,
-    FACT_LIST = 1 << 8,
-    FACT_LIST_INT64 = 1 << 9,
-    FACT_LIST_WIDE_INT64 = 1 << 10,
-    FACT_LIST_FLOAT64 = 1 << 11,
-    FACT_JSON = 1 << 12,
+enum TypeFlag {
+    TYPE_BOOL = 1 << 0,
+    TYPE_INT64 = 1 << 1,
+    TYPE_WIDE_INT64 = 1 << 2,
+    TYPE_UINT64 = 1 << 3,
+    TYPE_NEGATIVE = 1 << 4,
+    TYPE_FLOAT64 = 1 << 5,
+    TYPE_TEXT = 1 << 6,
+    TYPE_NUMBER_TEXT = 1 << 7,
+    TYPE_LIST = 1 << 8,
+    TYPE_LIST_INT64 = 1 << 9,
+    TYPE_LIST_WIDE_INT64 = 1 << 10,
+    TYPE_LIST_FLOAT64 = 1 << 11,
+    TYPE_JSON = 1 << 12,
 };
 
 struct Column {
     PooledVector<uint8_t> tags;
     CellBits bits;
     std::vector<uint8_t> text;
-    // Both by `complete_column`.
+    // `complete_column` sets both.
     std::vector<uint8_t> validity;
     size_t null_count = 0;
-    uint32_t facts = 0;
+    uint32_t type_flags = 0;
 };
 
 // The columns of a chunk. They stay where they are when more are added: keys point at them.
@@ -59,7 +59,7 @@ inline void grow_column(Column &column, size_t row_count) {
     if (column.tags.size() >= row_count) return;
     const size_t room = column.bits.capacity();
     if (room < row_count) {
-        // Where there have been more rows than were predicted, there will be more yet.
+        // Where there are more rows than predicted, more are likely to follow.
         const size_t wanted = room ? row_count + row_count / 2 : row_count;
         column.bits.reserve(wanted);
         column.tags.reserve(wanted);
@@ -68,19 +68,19 @@ inline void grow_column(Column &column, size_t row_count) {
     column.tags.resize(row_count);
 }
 
-// Says of a cell that it has a plain number of these bits.
-inline void note_plain_number(uint8_t &tag, uint32_t &facts, PlainKind kind, uint64_t bits) {
+// Makes a cell of a plain number, given its bits.
+inline void note_plain_number(uint8_t &tag, uint32_t &type_flags, PlainKind kind, uint64_t bits) {
     if (kind == PLAIN_DOUBLE) {
         tag = CELL_FLOAT64;
-        facts |= FACT_FLOAT64;
+        type_flags |= TYPE_FLOAT64;
     } else {
         tag = CELL_INT64;
         // A plain integer is one that a double holds.
-        facts |= FACT_INT64 | (static_cast<int64_t>(bits) < 0 ? FACT_NEGATIVE : 0);
+        type_flags |= TYPE_INT64 | (static_cast<int64_t>(bits) < 0 ? TYPE_NEGATIVE : 0);
     }
 }
 
-// Sets the bit of each cell that is not null, if any is; returns how many are.
+// If any cell is null, sets the bit of each that is not; returns how many are null.
 inline size_t fill_validity(const uint8_t *tags, size_t count, std::vector<uint8_t> &validity) {
     // Most columns have no null at all, which is found out much faster than how many there are.
     if (count == 0 || std::memchr(tags, CELL_NULL, count) == nullptr) return 0;
@@ -100,7 +100,7 @@ inline void complete_column(Column &column, size_t row_count) {
     column.bits.resize(row_count);
     column.null_count = fill_validity(column.tags.data(), row_count, column.validity);
     if (column.null_count == 0) return;
-    // Their bits may be whatever the memory held before.
+    // Their bits may be uninitialised.
     for (size_t row = 0; row < row_count; ++row) {
         if (column.tags[row] == CELL_NULL) column.bits[row] = 0;
     }

@@ -16,7 +16,7 @@ from histscan._core.columns.nested_items cimport NestedItem
 from histscan._core.pages.page cimport Page, RowSpan
 
 
-# A row while it is read. What is the builder's is pointed at, for reading it without the GIL.
+# A row while it is read. It points at what belongs to the builder, for reading without the GIL.
 cdef struct RowContext:
     PyObject* builder
     KeyTable* table
@@ -29,13 +29,13 @@ cdef struct RowContext:
 
 cdef class ColumnBuilder:
     cdef readonly bint flatten          # nested values become columns with dotted names, instead of JSON text
-    cdef size_t expected_rows           # how many rows there will be in the chunk at least; 0 if nobody knows
-    cdef ItemSelection selection        # the keys asked for; None for all
+    cdef size_t expected_rows           # at least how many rows the chunk will have; 0 if unknown
+    cdef ItemSelection selection        # the requested keys; None for all
     cdef ColumnChunk chunk              # what is being built
     cdef ColumnKeys keys                # of the chunk's rows
     cdef vector[NestedItem] nested      # of the row at hand: the nested items
     cdef vector[uint8_t] unquoted       # of the row at hand: its text from the first value on that is a container
-    cdef bint busy                      # a thread is at work; by `claim`
+    cdef bint busy                      # a thread is using the builder; set by `claim`
 
     cdef int start_chunk(self) except -1
     cdef int claim(self) except -1

@@ -39,17 +39,17 @@ from histscan.errors import HistoryError
 use_pool(shared_pool())
 
 cdef enum:
-    # Room that columns get for more rows where nobody knows how many there will be.
+    # Room that columns get for more rows where their number is unknown.
     UNCOUNTED_ROWS = 256
 
 
 cdef int put_item_value(void* self, int32_t index, Cursor* value, cpp_bool* is_quoted) except -1 nogil:
-    """Takes any value of an item."""
+    """Reads any value of an item."""
     cdef RowContext* context = <RowContext*> self
     cdef KeyTarget target = context.table.target(index)
     cdef NestedItem nested
     if target.kind == TARGET_PATH:
-        # Decided at the row's end, when all that belongs together is there.
+        # Decided at the row's end, when all items of one object have been read.
         nested.path = target.path
         nested.begin = value.pos
         nested.end = value.end
@@ -61,7 +61,7 @@ cdef int put_item_value(void* self, int32_t index, Cursor* value, cpp_bool* is_q
 
 
 cdef int put_member_value(void* self, int32_t index, Cursor* cursor, cpp_bool* is_quoted) except -1 nogil:
-    """Takes any value of a member of a JSON object."""
+    """Reads any value of a member of a JSON object."""
     cdef RowContext* context = <RowContext*> self
     cdef KeyTarget target = context.table.target(index)
     cdef Token token
@@ -84,9 +84,9 @@ cdef int put_member_value(void* self, int32_t index, Cursor* cursor, cpp_bool* i
 cdef int learn_item_key(
     void* self, Cursor* value, byte_ptr begin, byte_ptr end, int32_t* index
 ) except -1 nogil:
-    """Makes the key of an item known."""
+    """Interns the key of an item."""
     cdef RowContext* context = <RowContext*> self
-    # A key that only ever holds objects is no column of its own.
+    # A key that only holds objects has no column of its own.
     if context.flatten and peek(value) == c'{':
         return CELLS_SLOW
     with gil:
@@ -97,7 +97,7 @@ cdef int learn_item_key(
 cdef int learn_member_key(
     void* self, Cursor* value, byte_ptr begin, byte_ptr end, int32_t* index
 ) except -1 nogil:
-    """Makes the key of a member of a JSON object known."""
+    """Interns the key of a member of a JSON object."""
     cdef RowContext* context = <RowContext*> self
     if context.flatten and peek(value) == c'{':
         return CELLS_SLOW
@@ -114,7 +114,7 @@ cdef class ColumnBuilder:
             Nested keys of a ``.wandb`` log may be dotted.
         flatten: Nested values become columns with dotted names, instead of one column of JSON text.
         expected_rows: How many rows will be added, where that is known: each column gets room for them at once. Not
-            for counts that somebody claims; these rows have to be in memory.
+            for counts that a server claims; these rows must be in memory.
     """
 
     def __cinit__(self, *args, **kwargs):
@@ -131,7 +131,7 @@ cdef class ColumnBuilder:
             self.busy = False
 
     cdef int start_chunk(self) except -1:
-        """Begins with no rows, and with the columns that were asked for."""
+        """Begins with no rows, and with the requested columns."""
         cdef ColumnChunk chunk = ColumnChunk()
         cdef ColumnKeys keys = ColumnKeys(chunk, self.selection, self.flatten)
         self.chunk = chunk
@@ -139,12 +139,12 @@ cdef class ColumnBuilder:
         return 0
 
     cdef int claim(self) except -1:
-        """Has no other thread at these columns until the caller sets `busy` back.
+        """Marks the builder busy until the caller clears `busy`; raises if it already is.
 
-        Whatever makes a Python object may let another thread in, so that the caller does nothing of it before.
+        Making a Python object may switch threads, so the caller must not make any before this call.
         """
         if self.busy:
-            raise RuntimeError("another thread is at work on these columns; give each thread a builder")
+            raise RuntimeError("another thread is using this column builder: create one builder for each thread")
         self.busy = True
         return 0
 
@@ -155,14 +155,14 @@ cdef class ColumnBuilder:
 
     @property
     def is_full(self):
-        """Whether the chunk should be taken before more is added."""
+        """Returns True if the chunk should be taken before more is added."""
         # Not while columns are being added.
         self.claim()
         self.busy = False
         return self.chunk.is_full()
 
     def take_chunk(self):
-        """Hand over what was built, and start anew.
+        """Return the rows so far as a chunk, and start a new chunk.
 
         Returns:
             The rows so far, as a chunk.
@@ -200,7 +200,7 @@ cdef class ColumnBuilder:
         cdef Py_ssize_t ahead
         cdef list readers = [None] * len((<ArrowPage> page).sources) if isinstance(page, ArrowPage) else None
         self.claim()
-        # How much further on a row is in the page than in the chunk.
+        # The difference between a row's index in the page and in the chunk.
         ahead = row - self.chunk.row_count
         try:
             if row == 0 and not page.is_indexed:
@@ -230,9 +230,9 @@ cdef class ColumnBuilder:
             self.busy = False
 
     def add_whole_pages(self, pages):
-        """Add the first ones of some pages in one go: those of protobuf, up to a row that needs care.
+        """Add the first of some pages in one call: those of protobuf, up to a row that takes the slow path.
 
-        The GIL is not asked for between pages, so that threads which build different ones don't wait for each other.
+        The GIL is not acquired between pages, so that threads with different builders don't wait for each other.
 
         Args:
             pages: Any pages; lists of dict rows are not added.
@@ -247,7 +247,7 @@ cdef class ColumnBuilder:
         """
         self.claim()
         try:
-            # In a tuple, from which nobody can take a page meanwhile: its bytes would go with it.
+            # In a tuple, from which no other thread can remove a page meanwhile: its bytes would be freed.
             return self.add_found_pages(tuple(pages), sys.maxsize)
         finally:
             self.busy = False
@@ -266,7 +266,7 @@ cdef class ColumnBuilder:
             self.busy = False
 
     cdef Py_ssize_t add_plain_rows(self, Page page, Py_ssize_t first, Py_ssize_t end) except -1:
-        """Adds rows from `first` up to `end`, and returns the first one that needs care, or `end`."""
+        """Adds rows from `first` up to `end`, and returns the first one that takes the slow path, or `end`."""
         cdef Cursor cursor
         cdef RowContext context
         cdef CellRow cells
@@ -274,13 +274,13 @@ cdef class ColumnBuilder:
         cdef size_t row = self.chunk.row_count
         cdef size_t row_limit = max(row + (end - first), self.expected_rows)
         cdef ItemSchema schema = RECORD_ITEM if isinstance(page, LogPage) else PARQUET_ITEM
-        # Nothing is written to the builder and the chunk from row to row that has not changed: objects of two threads
-        # may share a cache line, and each write of one would cost the other a look into memory.
+        # Only what has changed is written to the builder and the chunk for each row: objects of two threads may share
+        # a cache line, and each write of one would cost the other a cache miss.
         try:
             if isinstance(page, JsonPage):
                 with nogil:
                     self.open_members(&context, &cells)
-                    while index < end and not page.spans[index].has_surrogates:
+                    while index < end and not page.spans[index].needs_slow_path:
                         page.open_row(index, &cursor)
                         if not self.add_json_row(
                             &cursor, page.spans[index].is_quoted, &context, &cells, row, row_limit
@@ -299,10 +299,10 @@ cdef class ColumnBuilder:
         return index
 
     cdef tuple add_found_pages(self, tuple pages, size_t limit):
-        """Adds rows of pages as they are found, `limit` of them at most, up to a page that isn't one to find rows in.
+        """Adds rows of pages as they are found, `limit` of them at most, up to a page whose rows `find_row` can't find.
 
-        Returns how many pages are whole in the chunk, and how many rows of the next one are: the row behind them needs
-        care, or is beyond the limit, or a fault is there instead of it; or the chunk is full.
+        Returns how many pages are whole in the chunk, and how many rows of the next one are: the row after them takes
+        the slow path, or is beyond the limit, or a fault is in its place; or the chunk is full.
         """
         cdef vector[Cursor] rests
         cdef size_t row = self.chunk.row_count
@@ -354,9 +354,9 @@ cdef class ColumnBuilder:
         cells.calls.self = context
 
     cdef int find_and_add_rows(self, Cursor* rest, size_t* row_count, size_t stop) except -1 nogil:
-        """Adds rows of a page from where its cursor is, until the chunk has `stop`; `row_count` counts along.
+        """Adds rows of a page from its cursor on, until the chunk has `stop`; updates `row_count`.
 
-        Returns whether these are all that is left of the page; -1 is for exceptions alone.
+        Returns 1 if these are all that is left of the page, otherwise 0; -1 is for exceptions alone.
         """
         cdef RowSpan span
         cdef Cursor cursor
@@ -364,7 +364,7 @@ cdef class ColumnBuilder:
         cdef CellRow cells
         cdef size_t row = row_count[0]
         self.open_items(&context, &cells, PARQUET_ITEM)
-        # Each row is read as soon as it is found: then where the next one begins is in the cache.
+        # Each row is read as soon as it is found: then the beginning of the next one is in the cache.
         while row < stop and find_row(rest, &span):
             open_cursor_within(&cursor, rest.start, span.begin, span.end)
             if not self.add_item_row(&cursor, &context, &cells, row, max(row + UNCOUNTED_ROWS, self.expected_rows)):
@@ -383,7 +383,7 @@ cdef class ColumnBuilder:
         cdef CellRow cells
         cdef size_t index = 0
         self.open_items(&context, &cells, schema)
-        while index < count and not spans[index].has_surrogates:
+        while index < count and not spans[index].needs_slow_path:
             page.open_span(spans[index], &cursor)
             if not self.add_item_row(&cursor, &context, &cells, row[0], row_limit):
                 break
@@ -394,7 +394,7 @@ cdef class ColumnBuilder:
     cdef int add_json_row(
         self, Cursor* cursor, bint is_quoted, RowContext* context, CellRow* cells, size_t row, size_t row_limit
     ) except -1 nogil:
-        """Adds a row that is JSON text, quoted or not; 0 where it is slow."""
+        """Adds a row that is JSON text, quoted or not; 0 where it takes the slow path."""
         skip_space(cursor)
         if peek(cursor) != c'{':
             return CELLS_SLOW
@@ -408,7 +408,7 @@ cdef class ColumnBuilder:
     cdef int add_item_row(
         self, Cursor* cursor, RowContext* context, CellRow* cells, size_t row, size_t row_limit
     ) except -1 nogil:
-        """Adds a row that is a message of items; 0 where it is slow."""
+        """Adds a row that is a message of items; 0 where it takes the slow path."""
         if self.nested.size():
             self.nested.clear()
         self.chunk.make_room(row, row_limit)

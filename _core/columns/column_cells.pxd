@@ -1,7 +1,7 @@
-"""Cells: a column's values as they were read, before the whole scan has decided what the column's type is.
+"""Cells: a column's values as they were read, before the column's type is known, which depends on the whole scan.
 
 A cell is a tag and 64 bits. Numbers are in the bits; text is in the column's own buffer, and the bits say where. What
-was seen in a column is kept in its facts, from which the type follows, the same whatever the order and the pages.
+was seen in a column is kept in its type flags, from which the type follows, the same whatever the order and the pages.
 """
 
 from libc.stddef cimport size_t
@@ -35,20 +35,20 @@ cdef extern from "columns/column.hpp" namespace "histscan" nogil:
         CELL_TEXT       # the bits are where the text is: UTF-8, escapes resolved
         CELL_JSON       # the same, for JSON text: containers, integers beyond uint64, strings that are not UTF-8
 
-    cdef enum ColumnFact:
-        FACT_BOOL
-        FACT_INT64              # an integer that a double holds exactly
-        FACT_WIDE_INT64         # one that it doesn't
-        FACT_UINT64             # an integer beyond int64
-        FACT_NEGATIVE           # a negative integer
-        FACT_FLOAT64
-        FACT_TEXT
-        FACT_NUMBER_TEXT        # "NaN", "Infinity" or "-Infinity" in quotes
-        FACT_LIST               # a list of numbers and nulls, perhaps empty
-        FACT_LIST_INT64         # of them, lists with an integer that a double holds exactly
-        FACT_LIST_WIDE_INT64    # with one that it doesn't
-        FACT_LIST_FLOAT64       # with a float
-        FACT_JSON               # anything else
+    cdef enum TypeFlag:
+        TYPE_BOOL
+        TYPE_INT64              # an integer that a double holds exactly
+        TYPE_WIDE_INT64         # one that it doesn't
+        TYPE_UINT64             # an integer beyond int64
+        TYPE_NEGATIVE           # a negative integer
+        TYPE_FLOAT64
+        TYPE_TEXT
+        TYPE_NUMBER_TEXT        # "NaN", "Infinity" or "-Infinity" in quotes
+        TYPE_LIST               # a list of numbers and nulls, perhaps empty
+        TYPE_LIST_INT64         # of them, lists with an integer that a double holds exactly
+        TYPE_LIST_WIDE_INT64    # with one that it doesn't
+        TYPE_LIST_FLOAT64       # with a float
+        TYPE_JSON               # anything else
 
     cdef cppclass Column:
         PooledVector[uint8_t] tags  # a CellTag for each row; rows behind its end are null
@@ -56,7 +56,7 @@ cdef extern from "columns/column.hpp" namespace "histscan" nogil:
         vector[uint8_t] text        # what CELL_TEXT and CELL_JSON refer to
         vector[uint8_t] validity    # once the chunk is complete: a bit for each row, if any is null
         size_t null_count           # once the chunk is complete
-        uint32_t facts              # of ColumnFact
+        uint32_t type_flags              # of TypeFlag
 
     # The columns of a chunk. They stay where they are when more are added.
     cdef cppclass Columns:
@@ -67,11 +67,11 @@ cdef extern from "columns/column.hpp" namespace "histscan" nogil:
     void grow_column(Column& column, size_t row_count) except +
     size_t fill_validity(const uint8_t* tags, size_t count, vector[uint8_t]& validity) except +
     void complete_column(Column& column, size_t row_count) except +
-    void note_plain_number(uint8_t& tag, uint32_t& facts, PlainKind kind, uint64_t bits)
+    void note_plain_number(uint8_t& tag, uint32_t& type_flags, PlainKind kind, uint64_t bits)
 
 
 cdef inline uint64_t text_bits(size_t offset, size_t length) noexcept nogil:
-    """Where a cell's text is. Both fit in 32 bits: `check_text` sees to that."""
+    """Where a cell's text is. Both fit in 32 bits: `check_text` guarantees that."""
     return <uint64_t> offset << 32 | <uint64_t> length
 
 
@@ -84,7 +84,7 @@ cdef inline int check_text(const Column* column, size_t more) except -1 nogil:
 
 
 cdef inline bint fits_double(int64_t value) noexcept nogil:
-    """Whether a double holds the integer exactly."""
+    """Returns True if a double holds the integer exactly."""
     if -0x20000000000000LL <= value <= 0x20000000000000LL:
         return True
     # Above, doubles are the multiples of ever larger powers of two; the conversion back must not overflow.
@@ -109,7 +109,7 @@ cdef inline bint read_uint64(byte_ptr begin, byte_ptr end, uint64_t* value) noex
 
 
 cdef inline bint is_number_text(byte_ptr begin, byte_ptr end) noexcept nogil:
-    """Whether a string's text is how NaN and the infinities are spelt where JSON may not have them bare."""
+    """Returns True if a string spells NaN or an infinity, as writers do where JSON may not have them bare."""
     cdef Cursor text
     open_cursor(&text, begin, end - begin)
     if end - begin == 3:
@@ -120,7 +120,7 @@ cdef inline bint is_number_text(byte_ptr begin, byte_ptr end) noexcept nogil:
 
 
 cdef inline bint is_sound_text(byte_ptr begin, byte_ptr end) noexcept nogil:
-    """Whether JSON text that was skipped is UTF-8 with valid escapes, none of them a surrogate."""
+    """Returns True if JSON text that was skipped is UTF-8 with valid escapes, none of them a surrogate."""
     cdef byte_ptr pos = begin
     cdef int unit
     if find_invalid_utf8(begin, end) != end:
@@ -147,7 +147,7 @@ cdef inline bint is_sound_text(byte_ptr begin, byte_ptr end) noexcept nogil:
 
 
 cdef inline bint is_sound_value(Cursor* value) noexcept nogil:
-    """Whether the text is one JSON value whose strings are UTF-8 without surrogates."""
+    """Returns True if the text is one JSON value whose strings are UTF-8 without surrogates."""
     skip_space(value)
     if not skip_value(value):
         return False
@@ -155,28 +155,28 @@ cdef inline bint is_sound_value(Cursor* value) noexcept nogil:
     return value.pos == value.end and is_sound_text(value.start, value.end)
 
 
-cdef inline uint32_t list_facts(byte_ptr begin, byte_ptr end) noexcept nogil:
-    """What is in a list whose text is well-formed."""
+cdef inline uint32_t list_type_flags(byte_ptr begin, byte_ptr end) noexcept nogil:
+    """The type flags of a list whose text is well-formed."""
     cdef Cursor items
     cdef Token token
-    cdef uint32_t facts = FACT_LIST
+    cdef uint32_t type_flags = TYPE_LIST
     open_cursor(&items, begin, end - begin)
     items.pos += 1
     skip_space(&items)
     if peek(&items) == c']':
-        return facts
+        return type_flags
     while True:
         if not read_token(&items, &token):
-            return FACT_JSON
+            return TYPE_JSON
         if token.kind == TOKEN_INT64:
-            facts |= FACT_LIST_INT64 if fits_double(token.integer) else FACT_LIST_WIDE_INT64
+            type_flags |= TYPE_LIST_INT64 if fits_double(token.integer) else TYPE_LIST_WIDE_INT64
         elif token.kind == TOKEN_FLOAT64:
-            facts |= FACT_LIST_FLOAT64
+            type_flags |= TYPE_LIST_FLOAT64
         elif token.kind != TOKEN_NULL:
-            return FACT_JSON
+            return TYPE_JSON
         skip_space(&items)
         if peek(&items) != c',':
-            return facts
+            return type_flags
         items.pos += 1
         skip_space(&items)
 
@@ -199,38 +199,38 @@ cdef inline int put_text(Column* column, size_t row, CellTag tag, byte_ptr begin
 
 
 cdef inline void put_double(Column* column, size_t row, double number) noexcept nogil:
-    """Makes a cell of a float; here as in the next ones, the row is one that the column has reached."""
+    """Makes a cell of a float; here as in the next ones, the column must have reached the row."""
     memcpy(&column.bits[row], &number, sizeof(double))
     column.tags[row] = CELL_FLOAT64
-    column.facts |= FACT_FLOAT64
+    column.type_flags |= TYPE_FLOAT64
 
 
 cdef inline void put_int64(Column* column, size_t row, int64_t number) noexcept nogil:
     """Makes a cell of an integer."""
     column.bits[row] = <uint64_t> number
     column.tags[row] = CELL_INT64
-    column.facts |= FACT_INT64 if fits_double(number) else FACT_WIDE_INT64
+    column.type_flags |= TYPE_INT64 if fits_double(number) else TYPE_WIDE_INT64
     if number < 0:
-        column.facts |= FACT_NEGATIVE
+        column.type_flags |= TYPE_NEGATIVE
 
 
 cdef inline void put_uint64(Column* column, size_t row, uint64_t number) noexcept nogil:
     """Makes a cell of an integer beyond int64."""
     column.bits[row] = number
     column.tags[row] = CELL_UINT64
-    column.facts |= FACT_UINT64
+    column.type_flags |= TYPE_UINT64
 
 
 cdef inline void put_bool(Column* column, size_t row, bint value) noexcept nogil:
     """Makes a cell of a bool."""
     column.tags[row] = CELL_TRUE if value else CELL_FALSE
-    column.facts |= FACT_BOOL
+    column.type_flags |= TYPE_BOOL
 
 
 cdef inline int put_utf8(Column* column, size_t row, byte_ptr begin, byte_ptr end) except -1 nogil:
     """Makes a cell of text that is valid UTF-8, and has no escapes."""
     put_text(column, row, CELL_TEXT, begin, end)
-    column.facts |= FACT_NUMBER_TEXT if is_number_text(begin, end) else FACT_TEXT
+    column.type_flags |= TYPE_NUMBER_TEXT if is_number_text(begin, end) else TYPE_TEXT
     return 0
 
 
@@ -258,26 +258,26 @@ cdef inline int put_string(Column* column, size_t row, const Token* token) excep
     column.text.resize(text_end - column.text.data())
     column.bits[row] = text_bits(offset, column.text.size() - offset)
     column.tags[row] = CELL_TEXT
-    column.facts |= FACT_NUMBER_TEXT if is_number_text(
+    column.type_flags |= TYPE_NUMBER_TEXT if is_number_text(
         column.text.data() + offset, column.text.data() + column.text.size()
-    ) else FACT_TEXT
+    ) else TYPE_TEXT
     return 1
 
 
 cdef inline int put_container(Column* column, size_t row, Cursor* cursor, bint is_list) except -1 nogil:
-    """Takes a container and makes a cell of its text; 0 where it is malformed."""
+    """Reads a container and makes a cell of its text; 0 where it is malformed."""
     cdef byte_ptr begin = cursor.pos
     if not skip_value(cursor) or not is_sound_text(begin, cursor.pos):
         return 0
     put_text(column, row, CELL_JSON, begin, cursor.pos)
-    column.facts |= list_facts(begin, cursor.pos) if is_list else FACT_JSON
+    column.type_flags |= list_type_flags(begin, cursor.pos) if is_list else TYPE_JSON
     return 1
 
 
 cdef inline int put_token(Column* column, size_t row, Cursor* cursor, const Token* token) except -1 nogil:
     """Makes a cell of a token just read, in a row that the column has reached.
 
-    Of a container, takes the rest. Returns 1, or 0 where the value is malformed or legal but rare: then the row takes
+    Of a container, reads the rest. Returns 1, or 0 where the value is malformed or legal but rare: then the row takes
     the slow path.
     """
     cdef uint64_t number
@@ -296,14 +296,14 @@ cdef inline int put_token(Column* column, size_t row, Cursor* cursor, const Toke
             put_uint64(column, row, number)
         else:
             put_text(column, row, CELL_JSON, token.begin, token.end)
-            column.facts |= FACT_JSON
+            column.type_flags |= TYPE_JSON
     else:
         return put_container(column, row, cursor, token.kind == TOKEN_ARRAY)
     return 1
 
 
 cdef inline int put_document(Column* column, size_t row, Cursor* cursor) except -1 nogil:
-    """Takes a JSON value that is all of the cursor's text, and makes a cell of it, in a row that the column has.
+    """Reads a JSON value that is all of the cursor's text, and makes a cell of it, in a row that the column has.
 
     Returns 1, or 0 where the value is malformed or legal but rare: then the row takes the slow path.
     """

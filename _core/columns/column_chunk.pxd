@@ -12,7 +12,7 @@ cdef class ColumnChunk:
     cdef readonly list names            # of the columns, in the order in which they first appeared
     cdef dict index_of                  # column indexes by name
     cdef readonly Py_ssize_t row_count
-    cdef bint is_used_up                # the columns' buffers were handed over
+    cdef bint is_used_up                # the columns' buffers were exported
 
     cdef int make_room(self, size_t row, size_t row_limit) except -1 nogil
     cdef int32_t column_named(self, str name) except -2

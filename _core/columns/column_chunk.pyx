@@ -7,8 +7,8 @@ from libc.stdint cimport int32_t
 
 from histscan._core.memory.buffer_pool cimport shared_pool, use_pool
 from histscan._core.columns.column_cells cimport (
-    CELL_JSON, CELL_NULL, FACT_JSON, Column, complete_column, grow_column, list_facts, put_bool, put_double, put_int64,
-    put_text, put_uint64, put_utf8, reach_row,
+    CELL_JSON, CELL_NULL, TYPE_JSON, Column, complete_column, grow_column, list_type_flags, put_bool, put_double,
+    put_int64, put_text, put_uint64, put_utf8, reach_row,
 )
 from histscan._core.bytes.cursor cimport JSON_TOO_DEEP, byte_ptr
 from histscan._core.bytes.faults cimport raise_fault_at
@@ -31,16 +31,16 @@ cdef class ColumnChunk:
     def __len__(self):
         return self.row_count
 
-    def facts(self):
+    def type_flags(self):
         """What was seen in each column.
 
         Returns:
-            A bit set of `ColumnFact` for each of ``names``; see ``histscan._core.columns.column_types``.
+            A bit set of `TypeFlag` for each of ``names``; see ``histscan._core.columns.column_types``.
         """
-        return [self.columns[index].facts for index in range(len(self.names))]
+        return [self.columns[index].type_flags for index in range(len(self.names))]
 
     cdef int clear_row(self, size_t row) noexcept nogil:
-        """Takes back the cells of a row that was not finished."""
+        """Removes the cells of a row that was not finished."""
         cdef size_t index
         for index in range(self.columns.size()):
             if row < self.columns[index].tags.size():
@@ -48,7 +48,7 @@ cdef class ColumnChunk:
         return 0
 
     cdef bint is_full(self) noexcept nogil:
-        """Whether a column has so much text that the chunk should end."""
+        """Returns True if a column has so much text that the chunk should end."""
         cdef size_t index
         for index in range(self.columns.size()):
             if self.columns[index].text.size() >= TEXT_LIMIT:
@@ -56,16 +56,16 @@ cdef class ColumnChunk:
         return False
 
     cdef int complete(self) except -1 nogil:
-        """Gives every column a cell for each row, and says which are null; none may be added afterwards."""
+        """Gives every column a cell for each row, and marks which are null; no row may be added afterwards."""
         cdef size_t index
         for index in range(self.columns.size()):
             complete_column(self.columns[index], <size_t> self.row_count)
         return 0
 
     cdef int use_up(self) except -1:
-        """Says that the columns' buffers are about to be handed over, which can be done once."""
+        """Marks the columns' buffers as exported; raises if they already are."""
         if self.is_used_up:
-            raise RuntimeError("the columns of this chunk were handed over before")
+            raise RuntimeError("the columns of this chunk have already been exported")
         self.is_used_up = True
         return 0
 
@@ -79,7 +79,7 @@ cdef class ColumnChunk:
         return 0
 
     cdef int32_t column_named(self, str name) except -2:
-        """The index of a column, which is made if there is none of the name."""
+        """The index of a column, which is created if it is missing."""
         cdef int32_t index
         cdef object known = self.index_of.get(name)
         if known is not None:
@@ -119,7 +119,7 @@ cdef class ColumnChunk:
                 except RecursionError:
                     raise_fault_at(JSON_TOO_DEEP, 0)
                 put_text(column, row, CELL_JSON, <byte_ptr> <char*> text, <byte_ptr> <char*> text + len(text))
-                column.facts |= FACT_JSON if type(value) is not list else list_facts(
+                column.type_flags |= TYPE_JSON if type(value) is not list else list_type_flags(
                     <byte_ptr> <char*> text, <byte_ptr> <char*> text + len(text)
                 )
         return 0

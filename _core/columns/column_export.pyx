@@ -14,8 +14,8 @@ from histscan._core.arrow.arrow_abi cimport ArrayBuffers
 from histscan._core.memory.buffer_pool cimport shared_pool, use_pool
 from histscan._core.memory.pooled_vectors cimport PooledVector
 from histscan._core.columns.column_cells cimport (
-    CELL_FALSE, CELL_FLOAT64, CELL_INT64, CELL_JSON, CELL_NULL, CELL_TEXT, CELL_TRUE, CELL_UINT64, FACT_INT64,
-    FACT_NUMBER_TEXT, FACT_WIDE_INT64, Column, fill_validity,
+    CELL_FALSE, CELL_FLOAT64, CELL_INT64, CELL_JSON, CELL_NULL, CELL_TEXT, CELL_TRUE, CELL_UINT64, TYPE_INT64,
+    TYPE_NUMBER_TEXT, TYPE_WIDE_INT64, Column, fill_validity,
 )
 from histscan._core.bytes.cursor cimport Cursor, byte_ptr, open_cursor, peek
 from histscan._core.json.json_text cimport (
@@ -50,7 +50,7 @@ cdef inline uint64_t bits_of(double number) noexcept nogil:
 
 
 cdef int fill_nulls(size_t row_count, char format, ArrayBuffers* out) except -1 nogil:
-    """Makes an array of nulls, for a column that its chunk has not."""
+    """Makes an array of nulls, for a column that is missing from its chunk."""
     out.format = format
     out.length = <int64_t> row_count
     out.null_count = <int64_t> row_count
@@ -69,12 +69,12 @@ cdef int fill_nulls(size_t row_count, char format, ArrayBuffers* out) except -1 
 
 
 cdef int fill_floats(Column* column, size_t row_count, ArrayBuffers* out) except -1 nogil:
-    """Moves the numbers out, those that are integers made floats on the way, and those in quotes read."""
+    """Moves the numbers out; converts integers to floats, and reads numbers in quotes."""
     cdef size_t row
     cdef uint8_t tag
     cdef byte_ptr text
-    # Most columns have nothing else than floats.
-    if not column.facts & (FACT_INT64 | FACT_WIDE_INT64 | FACT_NUMBER_TEXT):
+    # Most columns have only floats.
+    if not column.type_flags & (TYPE_INT64 | TYPE_WIDE_INT64 | TYPE_NUMBER_TEXT):
         row_count = 0
     for row in range(row_count):
         tag = column.tags[row]
@@ -99,7 +99,7 @@ cdef int fill_bools(Column* column, size_t row_count, ArrayBuffers* out) except 
 
 
 cdef int fill_text(Column* column, size_t row_count, ArrayBuffers* out) except -1 nogil:
-    """Moves the text out if the cells refer to it from end to end, and copies it together if not."""
+    """Moves the text out if the cells refer to all of it in order; otherwise copies it."""
     cdef size_t row
     cdef size_t end = 0
     cdef bint is_whole = True
@@ -125,7 +125,7 @@ cdef int fill_text(Column* column, size_t row_count, ArrayBuffers* out) except -
 
 
 cdef int write_cell(Column* column, size_t row, vector[uint8_t]& out) except -1 nogil:
-    """Writes a cell's value as JSON text; one that came as such, as it came."""
+    """Writes a cell's value as JSON text; JSON text is copied unchanged."""
     cdef uint64_t bits = column.bits[row]
     cdef uint8_t tag = column.tags[row]
     cdef const uint8_t* text
@@ -197,10 +197,10 @@ cdef int fill_lists(Column* column, size_t row_count, char item_format, ArrayBuf
 cdef int fill_buffers(
     Column* column, size_t row_count, char format, char item_format, ArrayBuffers* out
 ) except -1 nogil:
-    """Makes the array of a column's cells, which are used up.
+    """Makes the array of a column's cells, which are consumed.
 
     `format` is the first character of Arrow's format string, or `j` for JSON text; `item_format` is that of a list's
-    items. The format has to be one that `column_types.column_format` gives for the column's facts, or for more.
+    items. The format must be one that `column_types.column_format` gives for the column's type flags, or for more.
     """
     out.format = c'u' if format == c'j' else format
     out.length = <int64_t> row_count

@@ -1,4 +1,4 @@
-"""What becomes of each key of a scan."""
+"""Which column each key of a scan belongs to."""
 
 from libc.stdint cimport int32_t
 from libcpp.vector cimport vector
@@ -13,7 +13,7 @@ from histscan._core.columns.nested_items cimport NestedPath
 from histscan._core.keys.row_template cimport RowTemplate
 
 
-# The keys of one encoding, and the order in which rows bring them.
+# The keys of one encoding, and the order in which rows have them.
 cdef struct KnownKeys:
     KeyTable table
     RowTemplate row_template
@@ -21,7 +21,7 @@ cdef struct KnownKeys:
 
 cdef class ColumnKeys:
     cdef ColumnChunk chunk              # whose columns the keys become
-    cdef ItemSelection selection        # the keys asked for; None for all
+    cdef ItemSelection selection        # the requested keys; None for all
     cdef bint flatten                   # nested values become columns with dotted names, instead of JSON text
     cdef KnownKeys members              # keys of JSON rows, as written from the opening quote to the value
     cdef KnownKeys items                # keys of message items, as the bytes of the fields that spell them
@@ -29,7 +29,7 @@ cdef class ColumnKeys:
     cdef MessageRowDecoder parquet_keys     # and those of ParquetHistoryItem
     cdef vector[NestedPath] paths       # where in their columns nested items belong
     cdef dict seen_paths                # item keys, as paths of names, and their indexes in `items`
-    cdef set parent_paths               # every path that one of them goes on from
+    cdef set parent_paths               # every path that one of them extends
 
     cdef int32_t learn_member_key(self, byte_ptr begin, byte_ptr end) except -2
     cdef int32_t learn_item_key(self, Cursor* cursor, ItemSchema schema, byte_ptr begin, byte_ptr end) except -2

@@ -1,4 +1,4 @@
-"""What becomes of each key of a scan, decided when the key is seen first."""
+"""Which column each key of a scan belongs to, decided when the key is first seen."""
 
 import json
 
@@ -17,7 +17,7 @@ from histscan._core.columns.nested_items cimport NestedPath
 
 
 cdef KeyTarget shared_target() noexcept nogil:
-    """The target of a key whose rows are slow."""
+    """The target of a key whose rows take the slow path."""
     cdef KeyTarget target
     target.column = NULL
     target.kind = TARGET_SHARED
@@ -26,7 +26,7 @@ cdef KeyTarget shared_target() noexcept nogil:
 
 
 cdef class ColumnKeys:
-    """The keys of one chunk's rows. Made by a `ColumnBuilder`, for each chunk anew."""
+    """The keys of one chunk's rows. A `ColumnBuilder` makes new ones for each chunk."""
 
     def __cinit__(self, ColumnChunk chunk not None, ItemSelection selection, bint flatten):
         self.chunk = chunk
@@ -41,7 +41,7 @@ cdef class ColumnKeys:
                 chunk.column_named(key)
 
     cdef int32_t learn_member_key(self, byte_ptr begin, byte_ptr end) except -2:
-        """Makes a key of a JSON row known that is written in [begin, end); -1 if it can't be."""
+        """Interns a key of a JSON row that is written in [begin, end); -1 if it can't be interned."""
         cdef int32_t index
         cdef object key
         try:
@@ -57,7 +57,7 @@ cdef class ColumnKeys:
         return index
 
     cdef int32_t learn_item_key(self, Cursor* cursor, ItemSchema schema, byte_ptr begin, byte_ptr end) except -2:
-        """Makes the key of an item known that is spelt from `begin` to `end`; -1 if it can't be."""
+        """Interns the key of an item that is spelt from `begin` to `end`; -1 if it can't be interned."""
         cdef int32_t index
         cdef MessageRowDecoder decoder = self.record_keys if schema == RECORD_ITEM else self.parquet_keys
         cdef object key
@@ -72,7 +72,7 @@ cdef class ColumnKeys:
         return index
 
     cdef KeyTarget resolve(self, object key, bint is_item) except *:
-        """What becomes of the values of a key, or of a path of keys."""
+        """The target of the values of a key, or of a path of keys."""
         cdef KeyTarget target = shared_target()
         cdef tuple path = key if type(key) is tuple else (key,)
         cdef tuple places
@@ -86,7 +86,7 @@ cdef class ColumnKeys:
                     target.kind = TARGET_UNREAD
                 elif not is_item:
                     target.kind = TARGET_OBJECT
-                # An item that is no object may still replace nested ones that were asked for.
+                # An item that is not an object may still replace requested nested ones.
                 return target
             if len(places) > 1 or self.leads_to_wanted(path):
                 return target
@@ -107,7 +107,7 @@ cdef class ColumnKeys:
         return target
 
     cdef int32_t add_path(self, int32_t column, tuple below) except -1:
-        """Notes where in its column a nested item belongs."""
+        """Records where in its column a nested item belongs."""
         cdef NestedPath path
         path.column = column
         for name in below:
@@ -116,7 +116,7 @@ cdef class ColumnKeys:
         return <int32_t> self.paths.size() - 1
 
     cdef bint leads_to_wanted(self, tuple path) except -1:
-        """Whether an object under this path may hold a key that was asked for by its dotted name."""
+        """Returns True if an object under this path may hold a key that was requested by its dotted name."""
         cdef str prefix = ".".join(path) + "."
         cdef str wanted
         for wanted in self.selection.keys:
@@ -125,9 +125,9 @@ cdef class ColumnKeys:
         return False
 
     cdef bint has_overlap(self, tuple path) except -1:
-        """Whether a path of names goes on from another one that was seen, or another from it.
+        """Returns True if a path of names extends another one that was seen, or another extends it.
 
-        Which of the two a row has at last depends on their order, so rows with either are slow from now on.
+        Which of the two a row ends up with depends on their order, so rows with either now take the slow path.
         """
         cdef Py_ssize_t depth
         cdef int32_t index

@@ -4,7 +4,7 @@ from libc.stddef cimport size_t
 from libcpp.vector cimport vector
 
 from histscan._core.columns.column_cells cimport (
-    CELL_JSON, CELL_NULL, FACT_JSON, Column, Columns, check_text, is_sound_value, text_bits,
+    CELL_JSON, CELL_NULL, TYPE_JSON, Column, Columns, check_text, is_sound_value, text_bits,
 )
 from histscan._core.bytes.cursor cimport Cursor, open_cursor
 from histscan._core.columns.nested_items cimport NestedItem, NestedPath, is_tree, write_object
@@ -37,5 +37,5 @@ cdef inline int put_nested(
         check_text(column, 0)
         column.bits[row] = text_bits(offset, column.text.size() - offset)
         column.tags[row] = CELL_JSON
-        column.facts |= FACT_JSON
+        column.type_flags |= TYPE_JSON
     return 1

@@ -1,4 +1,4 @@
-"""Rows of Python objects as cells: rows that are dicts already, or that the decoder of dict rows took care of."""
+"""Rows of Python objects as cells: rows that are dicts already, or that took the slow path."""
 
 from libc.stddef cimport size_t
 
@@ -14,7 +14,7 @@ use_pool(shared_pool())
 cdef int add_object_row(ColumnChunk chunk, ItemSelection selection, bint flatten, object row) except -1:
     """Adds a row that was decoded to Python objects.
 
-    `selection` has the keys asked for; None for all. With `flatten`, nested values become several cells.
+    `selection` has the requested keys; None for all. With `flatten`, nested values become several cells.
     """
     cdef size_t index = chunk.row_count
     if not isinstance(row, dict):
@@ -36,7 +36,7 @@ cdef int put_member(
         if wanted == key:
             found = value
         elif wanted.startswith(f"{key}."):
-            # A dotted key that was asked for leads into the value.
+            # A requested dotted key leads into the value.
             found = find_below(value, wanted[len(key) + 1:])
         if found is not MISSING:
             put_value(chunk, flatten, wanted, found, row)

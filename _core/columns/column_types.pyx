@@ -14,47 +14,47 @@ a later member of the same row has replaced:
 """
 
 from histscan._core.columns.column_cells cimport (
-    FACT_BOOL, FACT_FLOAT64, FACT_INT64, FACT_LIST, FACT_LIST_FLOAT64, FACT_LIST_INT64,
-    FACT_LIST_WIDE_INT64, FACT_NEGATIVE, FACT_NUMBER_TEXT, FACT_TEXT, FACT_UINT64, FACT_WIDE_INT64,
+    TYPE_BOOL, TYPE_FLOAT64, TYPE_INT64, TYPE_LIST, TYPE_LIST_FLOAT64, TYPE_LIST_INT64,
+    TYPE_LIST_WIDE_INT64, TYPE_NEGATIVE, TYPE_NUMBER_TEXT, TYPE_TEXT, TYPE_UINT64, TYPE_WIDE_INT64,
 )
 
 JSON_FORMAT = "json"
 
 cdef enum:
-    INTEGERS = FACT_INT64 | FACT_WIDE_INT64 | FACT_UINT64
-    NUMBERS = INTEGERS | FACT_FLOAT64
-    LISTS = FACT_LIST | FACT_LIST_INT64 | FACT_LIST_WIDE_INT64 | FACT_LIST_FLOAT64
+    INTEGERS = TYPE_INT64 | TYPE_WIDE_INT64 | TYPE_UINT64
+    NUMBERS = INTEGERS | TYPE_FLOAT64
+    LISTS = TYPE_LIST | TYPE_LIST_INT64 | TYPE_LIST_WIDE_INT64 | TYPE_LIST_FLOAT64
 
 
-def column_format(facts):
+def column_format(type_flags):
     """Decide a column's type.
 
     Args:
-        facts: The union of the column's facts over every chunk of a scan.
+        type_flags: The union of the column's type flags over every chunk of a scan.
 
     Returns:
         Arrow's format string (``"n"``, ``"b"``, ``"l"``, ``"L"``, ``"g"``, ``"u"``, ``"+ll"``, ``"+lg"``), or
         ``"json"`` for JSON text.
     """
-    cdef unsigned int seen = facts
-    cdef unsigned int kinds = seen & ~<unsigned int> FACT_NEGATIVE
+    cdef unsigned int seen = type_flags
+    cdef unsigned int kinds = seen & ~<unsigned int> TYPE_NEGATIVE
     if kinds == 0:
         return "n"
-    if kinds == FACT_BOOL:
+    if kinds == TYPE_BOOL:
         return "b"
     if not kinds & ~<unsigned int> INTEGERS:
-        if not kinds & FACT_UINT64:
+        if not kinds & TYPE_UINT64:
             return "l"
-        return JSON_FORMAT if seen & FACT_NEGATIVE else "L"
-    if not kinds & ~<unsigned int> (FACT_TEXT | FACT_NUMBER_TEXT):
+        return JSON_FORMAT if seen & TYPE_NEGATIVE else "L"
+    if not kinds & ~<unsigned int> (TYPE_TEXT | TYPE_NUMBER_TEXT):
         return "u"
-    if not kinds & ~<unsigned int> (FACT_INT64 | FACT_FLOAT64 | FACT_NUMBER_TEXT):
+    if not kinds & ~<unsigned int> (TYPE_INT64 | TYPE_FLOAT64 | TYPE_NUMBER_TEXT):
         return "g"
     if not kinds & ~<unsigned int> LISTS:
-        if kinds & FACT_LIST_FLOAT64:
-            return JSON_FORMAT if kinds & FACT_LIST_WIDE_INT64 else "+lg"
-        # Of empty lists alone, or lists of nulls, nobody can say what they would hold.
-        return "+ll" if kinds & (FACT_LIST_INT64 | FACT_LIST_WIDE_INT64) else JSON_FORMAT
+        if kinds & TYPE_LIST_FLOAT64:
+            return JSON_FORMAT if kinds & TYPE_LIST_WIDE_INT64 else "+lg"
+        # If all lists are empty or have only nulls, the type of their items is unknown.
+        return "+ll" if kinds & (TYPE_LIST_INT64 | TYPE_LIST_WIDE_INT64) else JSON_FORMAT
     return JSON_FORMAT
 
 
@@ -62,13 +62,13 @@ def merge_columns(chunks):
     """Decide the columns of a scan.
 
     Args:
-        chunks: The scan's chunks, in order; or anything else with ``names`` and ``facts()``.
+        chunks: The scan's chunks, in order; or anything else with ``names`` and ``type_flags()``.
 
     Returns:
         A dict from each column's name to its format, in the order in which the columns first appeared.
     """
     cdef dict merged = {}
     for chunk in chunks:
-        for name, facts in zip(chunk.names, chunk.facts()):
-            merged[name] = merged.get(name, 0) | facts
-    return {name: column_format(facts) for name, facts in merged.items()}
+        for name, type_flags in zip(chunk.names, chunk.type_flags()):
+            merged[name] = merged.get(name, 0) | type_flags
+    return {name: column_format(type_flags) for name, type_flags in merged.items()}

@@ -34,7 +34,7 @@ inline bool is_tree(const std::vector<NestedPath> &paths, std::vector<NestedItem
         if (left_path.column != right_path.column) return left_path.column < right_path.column;
         return left_path.names < right_path.names;
     });
-    // What is a prefix of another path stands right before the first of those that go on from it.
+    // A prefix of another path sorts right before the first of those that extend it.
     for (size_t index = 1; index < items.size(); ++index) {
         const NestedPath &before = paths[items[index - 1].path], &path = paths[items[index].path];
         if (before.column == path.column && before.names.size() <= path.names.size() &&

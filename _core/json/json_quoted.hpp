@@ -1,8 +1,8 @@
-// JSON text read where it stands in a JSON string: each of its quotes has a backslash, and nothing else has one.
+// JSON text read in place within a JSON string: each of its quotes has a backslash, and nothing else has one.
 //
-// So stands nearly every row in a GraphQL body. As no string within the text can then have an escape, only quotes are
-// different from JSON that is not quoted; numbers, literals and punctuation are read by the same functions. For the
-// rest, objects and lists, there is `unquote`.
+// Nearly every row in a GraphQL body is such text. As no string within the text can then have an escape, only quotes
+// differ from JSON that is not quoted; numbers, literals and punctuation are read by the same functions. Objects and
+// lists are read after `unquote`.
 
 #ifndef HISTSCAN_JSON_QUOTED_HPP
 #define HISTSCAN_JSON_QUOTED_HPP
@@ -13,7 +13,7 @@
 
 namespace histscan {
 
-// Takes a string; the cursor is at the backslash of its opening quote. UTF-8 is left for whoever wants the text.
+// Reads a string; the cursor must be at the backslash of its opening quote. UTF-8 is left to the reader of the text.
 inline bool read_quoted_string(Cursor *cursor, Token *token) {
     const uint8_t *pos = cursor->pos, *end = cursor->end;
     if (end - pos < 2) return stop(cursor, JSON_STRING_UNTERMINATED, cursor->pos);
@@ -42,7 +42,7 @@ inline bool skip_quoted_key(Cursor *cursor) {
     return read_quoted_string(cursor, &token) && take_colon(cursor);
 }
 
-// As `read_token`; the caller unquotes containers first.
+// As `read_token`; the caller must unquote containers first.
 inline bool read_quoted_token(Cursor *cursor, Token *token) {
     return peek(cursor) == '\\' ? read_quoted_string(cursor, token) : read_token(cursor, token);
 }

@@ -1,4 +1,4 @@
-"""JSON text read where it stands in a JSON string: each of its quotes has a backslash, and nothing else has one."""
+"""JSON text read in place within a JSON string: each of its quotes has a backslash, and nothing else has one."""
 
 from libc.stdint cimport uint8_t
 from libcpp.vector cimport vector
@@ -10,16 +10,16 @@ from histscan._core.json.json_text cimport Token
 cdef extern from "json/json_quoted.hpp" namespace "histscan" nogil:
     # Skips a key, its colon and the white space around them.
     bint skip_quoted_key(Cursor* cursor)
-    # As `read_token`; the caller unquotes containers first.
+    # As `read_token`; the caller must unquote containers first.
     bint read_quoted_token(Cursor* cursor, Token* token)
     # Skips a scalar value.
     bint skip_quoted_value(Cursor* cursor)
 
 
 cdef inline bint unquote(Cursor* cursor, vector[uint8_t]& text) except -1 nogil:
-    """Writes what is left to the cursor into `text` as JSON that is not quoted, and points the cursor there.
+    """Writes the rest of the cursor's bytes into `text` as JSON that is not quoted, and points the cursor there.
 
-    The string's closing quote has to stand where the cursor's bytes end.
+    The string's closing quote must be right after the cursor's bytes.
     """
     cdef Cursor string
     cdef bint has_surrogates = False

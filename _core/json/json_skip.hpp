@@ -1,6 +1,6 @@
-// Skips JSON values unread, but not unchecked: what is skipped is as well-formed as what is decoded.
+// Skips JSON values without decoding them, but checks them: they are as well-formed as decoded ones.
 //
-// Escapes and UTF-8 inside of skipped strings are the exception: nobody will ask for their text.
+// Escapes and UTF-8 inside of skipped strings are the exception: their text is never used.
 
 #ifndef HISTSCAN_JSON_SKIP_HPP
 #define HISTSCAN_JSON_SKIP_HPP
@@ -11,10 +11,10 @@
 
 namespace histscan {
 
-// CPython decodes up to 10,000 levels, 3.13 the most of all.
+// CPython decodes up to 10,000 levels; that is the limit of 3.13, the highest of all versions.
 constexpr int skip_depth_limit = 16384;
 
-// Skips a number; the cursor is at its first byte.
+// Skips a number; the cursor must be at its first byte.
 inline bool skip_number(Cursor *cursor) {
     const uint8_t *pos = cursor->pos, *end = cursor->end;
     if (byte_at(pos, end) == '-') {
@@ -46,7 +46,7 @@ inline bool skip_number(Cursor *cursor) {
     return true;
 }
 
-// Takes the colon behind a key, and the white space around it.
+// Reads the colon after a key, and the white space around it.
 inline bool take_colon(Cursor *cursor) {
     skip_space(cursor);
     if (peek(cursor) != ':') return stop(cursor, JSON_COLON_EXPECTED, cursor->pos);
@@ -62,13 +62,13 @@ inline bool skip_key(Cursor *cursor) {
     return read_string(cursor, &token) && take_colon(cursor);
 }
 
-// Skips one value and all it holds; the cursor is past any white space.
+// Skips one value and all it holds; the cursor must be past any white space.
 inline bool skip_value(Cursor *cursor) {
     // One bit for each open container: set for objects.
     uint64_t objects[skip_depth_limit / 64];
     int depth = 0;
     while (true) {
-        // A value is due.
+        // A value is expected.
         int byte = peek(cursor);
         if (byte == '{' || byte == '[') {
             if (depth == skip_depth_limit) return stop(cursor, JSON_TOO_DEEP, cursor->pos);

@@ -56,10 +56,10 @@ cdef inline uint8_t* put_code_point(uint8_t* out, uint32_t point) noexcept nogil
 
 
 cdef inline uint8_t* unescape_string(Cursor* cursor, uint8_t* out, bint* has_surrogates) noexcept nogil:
-    """Takes the rest of a string, its closing quote included, and writes its text to `out`.
+    """Reads the rest of a string, including its closing quote, and writes its text to `out`.
 
-    The caller provides room for as many bytes as are left to the cursor: the text is never longer than what it was
-    written as. `has_surrogates` is set, never cleared, when a surrogate without its partner was written. Bytes
+    The caller must provide room for as many bytes as the cursor has left: the text is never longer than its encoded
+    form. `has_surrogates` is set, never cleared, when a lone surrogate was written. Bytes
     beyond ASCII are copied unchecked. Returns where the text ends, or NULL with a fault in the cursor.
     """
     cdef byte_ptr begin = cursor.pos

@@ -36,7 +36,7 @@ cdef inline const char* error_handler(bint allow_surrogates) noexcept nogil:
 
 
 cdef object utf8_object(Cursor* cursor, byte_ptr begin, byte_ptr end, bint allow_surrogates):
-    """The str of UTF-8 bytes within the cursor's; surrogates written as UTF-8 pass only where they are allowed."""
+    """The str of UTF-8 bytes within the cursor's; surrogates written as UTF-8 are accepted only where allowed."""
     try:
         return PyUnicode_DecodeUTF8(<char*> begin, end - begin, error_handler(allow_surrogates))
     except UnicodeDecodeError:
@@ -56,7 +56,7 @@ cdef object unescaped_object(Cursor* cursor, const Token* token, uint8_t* buffer
         stop(cursor, text.fault, text.fault_at)
         raise_fault(cursor)
     if has_surrogates and not allow_surrogates:
-        # Those of the escapes are welcome; the bytes around them still have to be UTF-8.
+        # Surrogates from escapes are allowed; the bytes around them must still be UTF-8.
         invalid = find_invalid_utf8(token.begin, token.end)
         if invalid != token.end:
             stop(cursor, JSON_UTF8_INVALID, invalid)
@@ -79,7 +79,7 @@ cdef object string_object(Cursor* cursor, const Token* token, bint allow_surroga
         return ascii_object(token.begin, length)
     if not token.has_escapes:
         return utf8_object(cursor, token.begin, token.end, allow_surrogates)
-    # The unescaper is given the closing quote too, and asks for room for it.
+    # The unescaper reads the closing quote too, and needs room for it.
     if length < STACK_TEXT_LENGTH:
         return unescaped_object(cursor, token, short_text, allow_surrogates)
     buffer = <uint8_t*> PyMem_Malloc(length + 1)

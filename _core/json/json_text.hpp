@@ -1,6 +1,6 @@
 // JSON text (RFC 8259, and the NaN and Infinity tokens of Python's json) read without the GIL.
 //
-// `read_token` takes one value and returns what it is without making an object of it. The grammar is exactly that of
+// `read_token` reads one value as a token, without making a Python object of it. The grammar is exactly that of
 // `json.loads`.
 
 #ifndef HISTSCAN_JSON_TEXT_HPP
@@ -23,7 +23,7 @@ enum TokenKind {
     TOKEN_INT64,
     TOKEN_BIG_INTEGER,  // an integer beyond int64; its digits are the token's text
     TOKEN_FLOAT64,      // has a fraction or an exponent, or is NaN or an infinity
-    TOKEN_STRING,       // its text is what stands between the quotes
+    TOKEN_STRING,       // its text is between the quotes
     TOKEN_OBJECT,       // the cursor is left at the opening bracket
     TOKEN_ARRAY,        // the same
 };
@@ -47,7 +47,7 @@ inline void skip_space(Cursor *cursor) {
 
 inline bool is_digit(int byte) { return '0' <= byte && byte <= '9'; }
 
-// Takes `text`, or faults.
+// Reads `text`, or sets a fault.
 inline bool read_literal(Cursor *cursor, const char *text, size_t length) {
     if (!has_text(cursor, reinterpret_cast<const uint8_t *>(text), length)) {
         return stop(cursor, JSON_VALUE_EXPECTED, cursor->pos);
@@ -62,7 +62,7 @@ inline bool begins_number(int byte) {
     return place <= 12 && (0b1111111111001u >> place & 1);
 }
 
-// Takes a number, or `-Infinity`; the cursor is at its first byte.
+// Reads a number, or `-Infinity`; the cursor must be at its first byte.
 inline bool read_number(Cursor *cursor, Token *token) {
     const uint8_t *begin = cursor->pos, *end = cursor->end;
     const bool negative = *begin == '-';
@@ -123,7 +123,7 @@ inline bool read_number(Cursor *cursor, Token *token) {
     return true;
 }
 
-// Takes a string; the cursor is at its opening quote. Escapes and UTF-8 are left for whoever wants the text.
+// Reads a string; the cursor must be at its opening quote. Escapes and UTF-8 are left to the reader of the text.
 inline bool read_string(Cursor *cursor, Token *token) {
     const uint8_t *end = cursor->end;
     const uint8_t *pos = cursor->pos + 1;
@@ -150,12 +150,12 @@ inline bool read_string(Cursor *cursor, Token *token) {
     }
     token->end = pos;
     cursor->pos = pos + 1;
-    // A byte just behind a backslash was skipped unseen.
+    // A byte right after a backslash was skipped unchecked.
     if (token->has_escapes) token->is_ascii = false;
     return true;
 }
 
-// Takes a number that ends at `end` if it is an ordinary one; otherwise nothing, for `read_number` to do.
+// Reads a number that ends at `end` if it is a plain one; otherwise consumes nothing, and `read_number` must read it.
 inline bool take_number(Cursor *cursor, const uint8_t *end, Token *token) {
     const PlainNumber number = read_plain_number(cursor->pos, end, cursor->start);
     if (number.kind == PLAIN_DOUBLE) {
@@ -171,7 +171,7 @@ inline bool take_number(Cursor *cursor, const uint8_t *end, Token *token) {
     return true;
 }
 
-// Takes one scalar value, or stops at the bracket of a container. The cursor is past any white space.
+// Reads one scalar value, or stops at the bracket of a container. The cursor must be past any white space.
 inline bool read_token(Cursor *cursor, Token *token) {
     const int byte = peek(cursor);
     token->begin = cursor->pos;

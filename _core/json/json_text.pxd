@@ -1,6 +1,6 @@
 """JSON text (RFC 8259, and the NaN and Infinity tokens of Python's json) read without the GIL.
 
-`read_token` takes one value and returns what it is without making an object of it. The grammar is exactly that of
+`read_token` reads one value as a token, without making a Python object of it. The grammar is exactly that of
 `json.loads`.
 """
 
@@ -16,7 +16,7 @@ cdef extern from "json/json_text.hpp" namespace "histscan" nogil:
         TOKEN_INT64
         TOKEN_BIG_INTEGER   # an integer beyond int64; its digits are the token's text
         TOKEN_FLOAT64       # has a fraction or an exponent, or is NaN or an infinity
-        TOKEN_STRING        # its text is what stands between the quotes
+        TOKEN_STRING        # its text is between the quotes
         TOKEN_OBJECT        # the cursor is left at the opening bracket
         TOKEN_ARRAY         # the same
 
@@ -31,16 +31,16 @@ cdef extern from "json/json_text.hpp" namespace "histscan" nogil:
 
     # Skips JSON's four white-space characters.
     void skip_space(Cursor* cursor)
-    # Takes a string; the cursor is at its opening quote. Escapes and UTF-8 are left for whoever wants the text.
+    # Reads a string; the cursor must be at its opening quote. Escapes and UTF-8 are left to the reader of the text.
     bint read_string(Cursor* cursor, Token* token)
-    # Takes one scalar value, or stops at the bracket of a container. The cursor is past any white space.
+    # Reads one scalar value, or stops at the bracket of a container. The cursor must be past any white space.
     bint read_token(Cursor* cursor, Token* token)
     # As `read_token`, where the value is likely to be all that is left: then most numbers are read faster.
     bint read_whole_token(Cursor* cursor, Token* token)
 
 cdef extern from "bytes/plain_number.hpp" namespace "histscan" nogil:
     cdef enum PlainKind:
-        NOT_PLAIN       # not a plain number: for a general reader
+        NOT_PLAIN       # not a plain number: for the slow path
         PLAIN_INTEGER   # the bits are an int64 that a double holds exactly
         PLAIN_DOUBLE    # the bits are a double's
 
@@ -48,7 +48,7 @@ cdef extern from "bytes/plain_number.hpp" namespace "histscan" nogil:
         uint64_t bits
         PlainKind kind
 
-    # The number that all of [pos, end) is, if it is a plain one; `start` is where the reader's bytes begin.
+    # Reads the number that is all of [pos, end) if it is a plain one; `start` is where the readable bytes begin.
     PlainNumber read_plain_number(byte_ptr pos, byte_ptr end, byte_ptr start)
     byte_ptr find_number_end(byte_ptr pos, byte_ptr end)
 

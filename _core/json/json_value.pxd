@@ -18,8 +18,8 @@ cdef extern from "Python.h":
 
 cdef class JsonContext:
     cdef KeyObjects keys             # keys of objects, as written from the opening quote to the value
-    # Whether surrogates written as UTF-8 are text: they are where an enclosing string's escapes have just
-    # been resolved, and nowhere else.
+    # True if surrogates written as UTF-8 are accepted: only where an enclosing string's escapes have just
+    # been resolved.
     cdef bint allow_surrogates
 
 
@@ -29,7 +29,7 @@ cdef int expect_end(Cursor* cursor) except -1
 
 
 cdef inline object value_object(Cursor* cursor, const Token* token, JsonContext context):
-    """The object of a token just read. What most values are is decided here, inline."""
+    """The object of a token just read. The most frequent types are handled here, inline."""
     if token.kind == TOKEN_FLOAT64:
         return PyFloat_FromDouble(token.number)
     if token.kind == TOKEN_INT64:
@@ -42,7 +42,7 @@ cdef inline object value_object(Cursor* cursor, const Token* token, JsonContext 
 
 
 cdef inline object decode_value(Cursor* cursor, JsonContext context):
-    """Takes one value; the cursor is past any white space."""
+    """Decodes one value; the cursor must be past any white space."""
     cdef Token token
     if not read_token(cursor, &token):
         raise_fault(cursor)
@@ -50,7 +50,7 @@ cdef inline object decode_value(Cursor* cursor, JsonContext context):
 
 
 cdef inline object decode_document(Cursor* cursor, JsonContext context):
-    """Takes the one value that is all of the cursor's text, as `json.loads` does."""
+    """Decodes the one value that is all of the cursor's text, as `json.loads` does."""
     cdef Token token
     cdef object value
     skip_space(cursor)

@@ -27,14 +27,14 @@ cdef extern from "Python.h":
 
 cdef extern from *:
     """
-    /* CPython says "too deep" by some number that is not 0; Cython wants one number that says "raised". */
+    /* CPython reports an exception by any number other than 0; Cython needs one number that means "raised". */
     static int histscan_enter_recursion(void) { return Py_EnterRecursiveCall(" while decoding JSON") ? -1 : 0; }
     """
     int enter_recursion "histscan_enter_recursion" () except -1
 
 
 cdef class JsonContext:
-    """What decoding JSON needs to know beside the text."""
+    """The state that decoding JSON needs besides the text."""
 
     def __cinit__(self, bint allow_surrogates=False):
         self.keys = KeyObjects(are_items=False)
@@ -42,7 +42,7 @@ cdef class JsonContext:
 
 
 cdef int expect_end(Cursor* cursor) except -1:
-    """Allows nothing but white space up to the end of the text."""
+    """Raises unless only white space is left in the text."""
     skip_space(cursor)
     if cursor.pos != cursor.end:
         stop(cursor, JSON_TRAILING_DATA, cursor.pos)
@@ -67,7 +67,7 @@ cdef object big_integer(Cursor* cursor, const Token* token):
 
 
 cdef int read_key(Cursor* cursor, JsonContext context, PyObject** key) except -2:
-    """Takes a key, its colon and the white space around them.
+    """Reads a key, its colon and the white space around them.
 
     Sets `key` to a new reference, and returns the key's index in `context.keys` or UNKNOWN_KEY.
     """
@@ -91,7 +91,7 @@ cdef int read_key(Cursor* cursor, JsonContext context, PyObject** key) except -2
         text = context.keys.object_at(index)
     else:
         text = string_object(cursor, &token, context.allow_surrogates)
-        # Bytes that are text only where surrogates are allowed must not become known elsewhere.
+        # Keys that are valid only where surrogates are allowed must not be cached for other text.
         if token.is_ascii or not context.allow_surrogates:
             index = context.keys.add(begin, cursor.pos - begin, text)
     Py_INCREF(text)
@@ -100,7 +100,7 @@ cdef int read_key(Cursor* cursor, JsonContext context, PyObject** key) except -2
 
 
 cdef list decode_array(Cursor* cursor, JsonContext context):
-    """Takes an array; the cursor is at its opening bracket."""
+    """Decodes an array; the cursor must be at its opening bracket."""
     cdef list values = []
     cursor.pos += 1
     skip_space(cursor)
@@ -122,7 +122,7 @@ cdef list decode_array(Cursor* cursor, JsonContext context):
 
 
 cdef dict decode_object(Cursor* cursor, JsonContext context):
-    """Takes an object; the cursor is at its opening bracket."""
+    """Decodes an object; the cursor must be at its opening bracket."""
     cdef dict members = {}
     cdef PyObject* key_reference = NULL
     cdef object key
@@ -149,10 +149,10 @@ cdef dict decode_object(Cursor* cursor, JsonContext context):
 
 
 cdef object container_object(Cursor* cursor, const Token* token, JsonContext context):
-    """Takes a container, as deeply nested as Python's own recursion limit allows.
+    """Decodes a container, as deeply nested as Python's own recursion limit allows.
 
-    Beyond it there is no room to make an exception of ours: the RecursionError goes up to whoever asked for the row,
-    and there becomes one, by `raise_too_deep`.
+    Beyond it there is no stack left for an exception of ours: the RecursionError propagates to the decoder of the row,
+    which replaces it by `raise_too_deep`.
     """
     enter_recursion()
     try:
@@ -164,7 +164,7 @@ cdef object container_object(Cursor* cursor, const Token* token, JsonContext con
 
 
 cdef object token_object(Cursor* cursor, const Token* token, JsonContext context):
-    """The object of a token that `decode_value` has not dealt with."""
+    """The object of a token that `decode_value` does not handle."""
     if token.kind == TOKEN_STRING:
         return string_object(cursor, token, context.allow_surrogates)
     if token.kind == TOKEN_OBJECT or token.kind == TOKEN_ARRAY:

@@ -1,4 +1,4 @@
-// JSON text of scalar values, such that reading it gives the value back: floats keep a point or an exponent.
+// JSON text of scalar values, which reads back as the same value: floats keep a point or an exponent.
 
 #ifndef HISTSCAN_JSON_WRITE_HPP
 #define HISTSCAN_JSON_WRITE_HPP
@@ -37,7 +37,7 @@ inline void write_double(double number, std::vector<uint8_t> &out) {
     if (!std::memchr(text, '.', length) && !std::memchr(text, 'e', length)) write_literal(".0", out);
 }
 
-// A string in quotes; only what JSON demands is escaped.
+// A string in quotes; only what JSON requires is escaped.
 inline void write_string(const uint8_t *text, size_t length, std::vector<uint8_t> &out) {
     static const char hex[] = "0123456789abcdef";
     out.push_back('"');

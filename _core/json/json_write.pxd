@@ -1,4 +1,4 @@
-"""JSON text of scalar values, such that reading it gives the value back."""
+"""JSON text of scalar values, which reads back as the same value."""
 
 from libc.stddef cimport size_t
 from libc.stdint cimport int64_t, uint8_t, uint64_t

@@ -1,1 +1,1 @@
-"""Keys by their bytes, the order in which rows bring them, and which of them were requested."""
+"""Keys by their bytes, the order in which rows have them, and which of them were requested."""

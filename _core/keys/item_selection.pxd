@@ -1,4 +1,4 @@
-"""Only the keys that were asked for."""
+"""Only the requested keys."""
 
 from histscan._core.bytes.cursor cimport Cursor
 from histscan._core.keys.key_objects cimport KeyObjects
@@ -7,7 +7,7 @@ from histscan._core.keys.row_template cimport RowTemplate
 
 
 cdef class ItemSelection:
-    cdef readonly tuple keys        # what was asked for
+    cdef readonly tuple keys        # the requested keys
     cdef dict slots                 # the index of each in `keys`
     cdef MessageRowDecoder decoder
     cdef KeyObjects items           # item keys seen, as the bytes that spell them; with their places, by `resolve`
@@ -19,6 +19,6 @@ cdef class ItemSelection:
     cdef dict decode_row(self, Cursor* cursor)
 
 
-cdef object MISSING     # what `find_below` gives where nothing is; None is a value
+cdef object MISSING     # what `find_below` returns if there is nothing; None is a value
 
 cdef object find_below(object value, str dotted)

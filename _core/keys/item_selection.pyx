@@ -1,4 +1,4 @@
-"""Only the keys that were asked for: rows that lack one are skipped, and what was not asked for stays unread."""
+"""Only the requested keys: rows that lack one are skipped, and other values are not decoded."""
 
 from libc.stddef cimport size_t
 from libc.stdint cimport int32_t
@@ -18,9 +18,9 @@ from histscan._core.keys.row_template cimport RowTemplate
 cdef class SelectedRow:
     """A row while it is read for a selection."""
     cdef ItemSelection selection
-    cdef dict row           # what is being decoded; None where the row is only searched for its keys
-    cdef list missing       # for each of the keys, whether the row lacks it so far
-    cdef tuple new_places   # of the key learnt last
+    cdef dict row           # the row being decoded; None where the row is only searched for its keys
+    cdef list missing       # for each of the keys, True while the row lacks it
+    cdef tuple new_places   # of the latest new key
 
     cdef int read(self, ItemSelection selection, Cursor* cursor) except -1:
         """Reads the row that is the cursor's message."""
@@ -37,7 +37,7 @@ cdef class SelectedRow:
         self.missing = [True] * len(selection.keys)
         selection.busy = True
         try:
-            # Freeing an object amid a row may run code that reads another one; that does without the template.
+            # Freeing an object within a row may run code that reads another row; that one does not use the template.
             row_template = &unused if was_busy else &selection.row_template
             if read_item_row(cursor, RECORD_ITEM, selection.items.table, row_template[0], sink) != ROW_DONE:
                 raise_fault(cursor)
@@ -46,7 +46,7 @@ cdef class SelectedRow:
         return 0
 
     cdef int put(self, tuple places, Cursor* item, bint is_odd) except -1:
-        """Takes the value of an item that was asked for, and notes which keys it has."""
+        """Reads the value of a requested item, and records which keys it has."""
         for slot, _ in places:
             self.missing[slot] = False
         if self.row is None or not places:
@@ -84,13 +84,13 @@ cdef int leave_template(void* self, size_t count) except -1:
 
 
 cdef class ItemSelection:
-    """The keys asked for, and which items they mean.
+    """The requested keys, and the items that they refer to.
 
     A key means the item of that name. Where names are nested it may be dotted (``"validation.loss"``), or name the
     dict that several items make up (``"validation"``).
 
     Args:
-        keys: What is asked for; rows have just these, in this order.
+        keys: The requested keys; rows have only these, in this order.
     """
 
     def __init__(self, keys):
@@ -100,8 +100,8 @@ cdef class ItemSelection:
         self.items = KeyObjects(are_items=True)
 
     cdef tuple resolve(self, object key):
-        """The places of a name, or of a path of names: for each key asked for that it belongs to, the key's index in
-        `keys` and the path below it. More than one only where the keys asked for overlap."""
+        """The places of a name, or of a path of names: for each requested key that it belongs to, the key's index in
+        `keys` and the path below it. More than one only where the requested keys overlap."""
         cdef Py_ssize_t depth
         cdef list places = []
         if type(key) is str:
@@ -113,13 +113,13 @@ cdef class ItemSelection:
         return tuple(places)
 
     cdef bint has_all(self, Cursor* cursor) except -1:
-        """Whether the row that is the cursor's message has every key that was asked for; decodes nothing."""
+        """Returns True if the row that is the cursor's message has every requested key; decodes nothing."""
         cdef SelectedRow row = SelectedRow()
         row.read(self, cursor)
         return not any(row.missing)
 
     cdef dict decode_row(self, Cursor* cursor):
-        """The row that is the cursor's message, with just the keys asked for; `has_all` holds for it."""
+        """Decodes the row that is the cursor's message, with only the requested keys; the row must have all of them."""
         cdef SelectedRow row = SelectedRow()
         row.row = dict.fromkeys(self.keys)
         row.read(self, cursor)
@@ -130,7 +130,7 @@ MISSING = object()
 
 
 cdef object find_below(object value, str dotted):
-    """What is nested in a value under a dotted name, whose parts may have dots themselves; MISSING if nothing is."""
+    """Finds the value nested under a dotted name, whose parts may have dots themselves; MISSING if there is none."""
     cdef object found
     if type(value) is not dict:
         return MISSING

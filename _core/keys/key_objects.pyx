@@ -9,7 +9,7 @@ from histscan._core.keys.key_table cimport UNKNOWN_KEY, prefix_of
 
 
 cdef class KeyObjects:
-    """The keys seen so far: their table, and what dicts are given for each."""
+    """The keys seen so far: their table, and the object that dicts use for each."""
 
     def __cinit__(self, *, bint are_items):
         self.are_items = are_items

@@ -1,4 +1,4 @@
-// Keys by the very bytes they are spelt in: the one table of them.
+// The table that interns keys, by the bytes that spell them.
 //
 // History rows repeat their keys. A key seen before is found by its bytes, without making a str or hashing one.
 
@@ -22,13 +22,13 @@ constexpr ptrdiff_t prefix_size = sizeof Prefix32::bytes;
 
 struct Column;
 
-// What becomes of a key's values in columns.
+// Where a key's values go in columns.
 enum TargetKind {
-    TARGET_UNREAD,  // nothing: the key was not asked for
+    TARGET_UNREAD,  // nowhere: the key was not requested
     TARGET_COLUMN,  // cells of a column
     TARGET_PATH,    // part of the object that is the cell of a column
-    TARGET_OBJECT,  // nothing, but an object under the key may hold one that was asked for: rows with one are slow
-    TARGET_SHARED,  // rows with it are slow: it belongs to several columns, or overlaps with another key
+    TARGET_OBJECT,  // nowhere, but an object under the key may hold a requested key: such rows take the slow path
+    TARGET_SHARED,  // rows with it take the slow path: it belongs to several columns, or overlaps with another key
 };
 
 struct KeyTarget {
@@ -42,19 +42,22 @@ struct Key {
     Prefix32 prefix;      // what a member with this key begins with, as its encoding writes it
     const uint8_t *text;  // the spelling: quotes and colon, or tag and length, included
     ptrdiff_t length;     // of `text`
-    ptrdiff_t needed;     // how many bytes have to be left for a member to be compared with the prefix and the text
+    ptrdiff_t needed;     // how many bytes must be left for a member to be compared with the prefix and the text
     uint64_t hash;        // of `text`
     KeyTarget target;     // set by the owner of the table, where that makes columns
 };
 
-// A hash of the `length` bytes at `text`, in its highest bits. Eight bytes from `text` on have to be readable, even if
+// A hash of the `length` bytes at `text`, in its highest bits. Eight bytes from `text` on must be readable, even if
 // the text is shorter.
 //
 // Up to 32 bytes are hashed by four words, whatever their count: a branch could not be predicted.
 HISTSCAN_INLINE uint64_t hash_key(const uint8_t *text, ptrdiff_t length) {
     constexpr uint64_t factors[] = {0x9E3779B97F4A7C15u, 0xC2B2AE3D27D4EB4Fu, 0xD6E8FEB86659FD93u, 0xA0761D6478BD642Fu};
     constexpr ptrdiff_t word_size = 8;
-    if (length > 4 * word_size) return hash_long_text(text, static_cast<size_t>(length)) * factors[0];
+    // An empty key has no word to hash; one comparison finds it together with the long ones.
+    if (static_cast<size_t>(length) - 1 >= 4 * word_size) {
+        return length == 0 ? 0 : hash_long_text(text, static_cast<size_t>(length)) * factors[0];
+    }
     // Where the last word begins, and about a third of the way to there: then no byte is left out.
     const ptrdiff_t last = length < word_size ? 0 : length - word_size;
     const ptrdiff_t third = (last * 11 + 16) >> 5;
@@ -90,7 +93,7 @@ public:
     }
 
     // The index of a key that may be spelt so, for the caller to compare; or `unknown_key`. Eight bytes from `text` on
-    // have to be readable.
+    // must be readable.
     int32_t guess(const uint8_t *text, ptrdiff_t length) const { return slots_[slot_of(hash_key(text, length), 0)]; }
 
     // Adds a key that `find` did not find, and copies its text; returns its index, or `unknown_key` if there is no
@@ -115,7 +118,7 @@ private:
     // With this many slots for each key, few have to share one: each probe that fails is a mispredicted branch.
     static constexpr size_t slots_per_key = 16;
     static constexpr int first_size_bits = 10;
-    // A key is looked for in this many neighbouring slots, whatever was stored: crafted keys cost no more.
+    // A lookup probes at most this many neighbouring slots, so that crafted keys cost no more.
     static constexpr size_t probe_limit = 16;
     static constexpr size_t block_size = length_limit;
 
@@ -151,7 +154,7 @@ private:
 
     std::vector<Key> keys_;
     std::vector<int32_t> slots_;  // a hash table of indexes into `keys_`
-    std::vector<std::unique_ptr<uint8_t[]>> blocks_;  // the keys' texts, one behind the other
+    std::vector<std::unique_ptr<uint8_t[]>> blocks_;  // the keys' texts, one after the other
     size_t block_used_ = 0;                           // of the last block
     int size_bits_ = first_size_bits;
 };

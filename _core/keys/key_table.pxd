@@ -1,4 +1,4 @@
-"""Keys by the very bytes they are spelt in: the one table of them."""
+"""The table that interns keys, by the bytes that spell them."""
 
 from libc.stddef cimport ptrdiff_t, size_t
 from libc.stdint cimport int32_t
@@ -10,19 +10,19 @@ cdef extern from "bytes/bytes.hpp" namespace "histscan" nogil:
     cdef struct Prefix32:
         pass
 
-    # What a member begins with whose key is spelt so: of JSON, where a member begins with its key.
+    # The first bytes of a member with this key: for JSON, where a member begins with its key.
     Prefix32 prefix_of(byte_ptr text, size_t length)
 
 cdef extern from "keys/key_table.hpp" namespace "histscan" nogil:
     const int32_t UNKNOWN_KEY "histscan::unknown_key"
 
-    # What becomes of a key's values in columns.
+    # Where a key's values go in columns.
     cdef enum TargetKind:
-        TARGET_UNREAD   # nothing: the key was not asked for
+        TARGET_UNREAD   # nowhere: the key was not requested
         TARGET_COLUMN   # cells of a column
         TARGET_PATH     # part of the object that is the cell of a column
-        TARGET_OBJECT   # nothing, but an object under the key may hold one that was asked for: rows with one are slow
-        TARGET_SHARED   # rows with it are slow: it belongs to several columns, or overlaps with another key
+        TARGET_OBJECT   # nowhere, but an object under the key may hold a requested key: such rows take the slow path
+        TARGET_SHARED   # rows with it take the slow path: it belongs to several columns, or overlaps with another key
 
     cdef struct KeyTarget:
         Column* column  # of TARGET_COLUMN
@@ -31,7 +31,7 @@ cdef extern from "keys/key_table.hpp" namespace "histscan" nogil:
 
     cdef cppclass KeyTable:
         size_t size()
-        # What becomes of a key's values; set by the owner of the table, where that makes columns.
+        # Where a key's values go; set by the owner of the table, where that makes columns.
         KeyTarget& target(int32_t index)
         # The index of the key spelt as `length` bytes, or UNKNOWN_KEY; `end` is where readable bytes end.
         int32_t find(byte_ptr text, ptrdiff_t length, byte_ptr end)

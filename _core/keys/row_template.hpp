@@ -1,4 +1,4 @@
-// Which keys the next row is predicted to have, learnt from the rows before.
+// The keys that the next row is predicted to have, derived from the rows before.
 
 #ifndef HISTSCAN_ROW_TEMPLATE_HPP
 #define HISTSCAN_ROW_TEMPLATE_HPP
@@ -18,7 +18,7 @@ struct RowTemplate {
     // Rows that may differ before the prediction is given up.
     static constexpr int miss_limit = 3;
 
-    // Notes which key stands at `position`; returns true if it stood there in the row before.
+    // Records which key is at `position`; returns true if it was there in the row before.
     bool note(size_t position, int32_t index) {
         if (position < order.size()) {
             if (order[position] == index) return true;
@@ -28,12 +28,12 @@ struct RowTemplate {
         }
         return false;
     }
-    // A row has left the prediction.
+    // A row differs from the prediction.
     void miss() {
         if (++misses > miss_limit) keys.clear();
     }
-    // Learns from a complete row of `count` members. `repeats`: all of its keys were looked up, and stood where they
-    // stood in the row before.
+    // Updates the prediction from a complete row of `count` members. `repeats`: all of its keys were looked up, and are
+    // where they were in the row before.
     void finish(size_t count, bool repeats) {
         if (repeats && count == order.size()) {
             keys = order;

@@ -1,4 +1,4 @@
-"""Which keys the next row is predicted to have, learnt from the rows before."""
+"""The keys that the next row is predicted to have, derived from the rows before."""
 
 from libc.stdint cimport int32_t
 from libcpp.vector cimport vector

@@ -1,1 +1,1 @@
-"""Memory of columns that consumers have returned, for the next ones."""
+"""A pool that reuses the memory of columns which consumers have released."""

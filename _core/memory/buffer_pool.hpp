@@ -1,8 +1,8 @@
-// Memory of columns that nobody needs any more, kept for the next columns.
+// Memory of columns that are no longer needed, kept for the next columns.
 //
-// A scan's buffers go to its consumer, who gives them back all at once. The C library then returns them to the system,
-// and the next scan has to be given, and the system to clear, every page of them anew: a tenth of the time that it takes
-// to fill them, and more where several threads ask for pages at once.
+// A scan's buffers go to its consumer, which frees them all at once. The C library then returns them to the system, and
+// the system must allocate and clear every page of them again for the next scan: a tenth of the time that it takes to
+// fill them, and more where several threads need pages at once.
 
 #ifndef HISTSCAN_BUFFER_POOL_HPP
 #define HISTSCAN_BUFFER_POOL_HPP
@@ -20,7 +20,7 @@ constexpr size_t pool_capacity = size_t{64} << 20;
 
 constexpr int pool_class_count = 2 * (22 - 12) + 1;
 
-// The class of buffers that have room for so many bytes; -1 where none is kept of the size.
+// The class of buffers that have room for so many bytes; -1 where buffers of that size are not kept.
 inline int pool_class(size_t size) {
     if (size < smallest_pooled || size > largest_pooled) return -1;
     int index = 0;
@@ -30,14 +30,14 @@ inline int pool_class(size_t size) {
     return index;
 }
 
-// How many bytes a buffer of a class has.
+// The size of a buffer of a class, in bytes.
 constexpr size_t pool_class_size(int index) {
     const size_t power = smallest_pooled << (index / 2);
     return index % 2 ? power + power / 2 : power;
 }
 
-// Any thread may take and give. None ever waits: one that finds the pool in use does without it, and so does a process
-// that was forked while another thread had it in use.
+// Thread-safe. No thread ever waits: one that finds the pool busy does not use it, and neither does a process that was
+// forked while another thread used it.
 class BufferPool {
    public:
     // A buffer of the class, or null.
@@ -52,10 +52,10 @@ class BufferPool {
         return spare;
     }
 
-    // Keeps a buffer of the class, if there is room for it or for one of another class less; says whether it did.
+    // Keeps a buffer of the class if there is room, or freeing one of another class makes some; returns true if kept.
     bool give(void *buffer, int index) noexcept {
         if (in_use_.test_and_set(std::memory_order_acquire)) return false;
-        // What is given back now is likely to be asked for next.
+        // A buffer that was just released is likely to be needed next.
         for (int other = 0; other < pool_class_count && !has_room(index); ++other) {
             while (other != index && spares_[other] && !has_room(index)) drop(other);
         }
@@ -78,7 +78,7 @@ class BufferPool {
 
     bool has_room(int index) const noexcept { return size_ + pool_class_size(index) <= pool_capacity; }
 
-    // Frees a buffer of the class; there has to be one.
+    // Frees a buffer of the class; there must be one.
     void drop(int index) noexcept {
         Spare *spare = spares_[index];
         spares_[index] = spare->next;
@@ -91,12 +91,12 @@ class BufferPool {
     std::atomic<size_t> size_{0};
 };
 
-// Each extension module has a pointer of its own to the one pool, and does without one until it is told.
+// Each extension module has its own pointer to the one pool, and allocates without a pool until it is set.
 static BufferPool *known_pool = nullptr;
 
 inline void use_pool(BufferPool *pool) { known_pool = pool; }
 
-// Memory for `size` bytes. Whether there is a pool makes no difference to how much it is: any module may give it back.
+// Allocates `size` bytes. The allocated size does not depend on a pool being set: any module may release them.
 inline void *take_buffer(size_t size) {
     const int index = pool_class(size);
     if (index < 0) return ::operator new(size);
@@ -104,7 +104,7 @@ inline void *take_buffer(size_t size) {
     return buffer ? buffer : ::operator new(pool_class_size(index));
 }
 
-// Gives back what `take_buffer` gave for the same size.
+// Releases a buffer that `take_buffer` returned for the same size.
 inline void give_buffer(void *buffer, size_t size) noexcept {
     const int index = pool_class(size);
     if (index < 0 || !known_pool || !known_pool->give(buffer, index)) ::operator delete(buffer);

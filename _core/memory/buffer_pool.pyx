@@ -1,6 +1,6 @@
 """The one pool of memory that columns are made of."""
 
-# Never freed: consumers may give buffers back as long as there is a process.
+# Never freed: consumers may release buffers until the process ends.
 cdef BufferPool* pool = new BufferPool()
 
 
@@ -10,7 +10,7 @@ cdef BufferPool* shared_pool() noexcept:
 
 
 def spare_bytes():
-    """How much memory is kept for columns to come.
+    """Return how much memory is kept for later columns.
 
     Returns:
         Bytes; 64 MiB at most.

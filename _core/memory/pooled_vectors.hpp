@@ -32,8 +32,8 @@ struct PooledAllocator {
     friend bool operator!=(const PooledAllocator &, const PooledAllocator &) noexcept { return false; }
 };
 
-// Leaves new elements that nobody gives a value as the memory was. Room for cells is made for many rows at once; to fill
-// it with zeros would push it through the caches once more, long before the cells are written.
+// Does not initialise new elements. Room for cells is made for many rows at once; filling it with zeros would push it
+// through the caches once more, long before the cells are written.
 template <typename Element>
 struct UnfilledAllocator : PooledAllocator<Element> {
     template <typename Other>
@@ -58,7 +58,7 @@ struct UnfilledAllocator : PooledAllocator<Element> {
 template <typename Element>
 using PooledVector = std::vector<Element, PooledAllocator<Element>>;
 
-// The bits of a column's cells. Whoever hands the vector out of the process's own code has to have given every element a value by then.
+// The bits of a column's cells. Every element must have a value before the vector is exported.
 using CellBits = std::vector<uint64_t, UnfilledAllocator<uint64_t>>;
 
 }  // namespace histscan

@@ -15,7 +15,7 @@ cdef extern from "memory/pooled_vectors.hpp" namespace "histscan" nogil:
         void push_back(const Element&) except +
         void swap(PooledVector[Element]&)
 
-    # The bits of a column's cells: what `resize` adds has no value yet.
+    # The bits of a column's cells: `resize` does not initialise new elements.
     cdef cppclass CellBits:
         uint64_t& operator[](size_t)
         size_t size()

@@ -17,7 +17,7 @@ cdef class JsonPage(Page):
 
 
 cdef class HistoryPage(JsonPage):
-    cdef uint8_t* text      # the texts of rows that can't be read where they stand, one behind the other; NULL if none
+    cdef uint8_t* text      # the texts of rows that can't be read in place, one after the other; NULL if none
 
     cdef int take_text(self, Cursor* cursor, uint8_t** out, RowSpan* span) except -1 nogil
     cdef object decode_quoted(self, RowSpan span, uint8_t* text)

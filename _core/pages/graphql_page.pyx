@@ -1,7 +1,7 @@
-"""Pages in GraphQL's JSON: the body of the HTTP response as it came, or row texts taken out of a parsed one.
+"""Pages in GraphQL's JSON: the unchanged body of the HTTP response, or row texts taken out of a parsed one.
 
 A body is `{"data": {"project": {"run": {FIELD: rows}}}}`; `history` gives rows as JSON within strings,
-`sampledHistory` as one list of plain objects for each spec asked for.
+`sampledHistory` as one list of plain objects for each requested spec.
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
@@ -32,7 +32,7 @@ from histscan.errors import GraphQLResponseError, HistoryDecodeError, ResponseSh
 use_pool(shared_pool())
 
 cdef enum:
-    # Rows up to this many bytes are taken out of their strings on the stack.
+    # Rows up to this many bytes are unescaped on the stack.
     STACK_ROW_LENGTH = 8192
 
 
@@ -57,18 +57,18 @@ def describe_errors(object errors):
 
 
 cdef class BodyReader:
-    """Finds the rows in a response body, and the errors before or behind them."""
+    """Finds the rows in a response body, and the errors before or after them."""
     cdef Cursor cursor
     cdef JsonContext context
     cdef tuple path             # the names that lead to the rows
     cdef JsonPage page          # which indexes the rows when they are reached
     cdef object errors          # the value of the member `errors`
     cdef str absent             # the first name on the path that is missing
-    cdef bint absent_is_null    # it is there, but null
-    cdef bint reached           # the rows' member was there
+    cdef bint absent_is_null    # it is present, but null
+    cdef bint reached           # the rows' member was found
 
     cdef int read_members(self, Py_ssize_t depth) except -1:
-        """Takes the members of the object that the cursor is at; `depth` names of the path lead to it."""
+        """Reads the members of the object that the cursor is at; `depth` names of the path lead to it."""
         cdef Cursor* cursor = &self.cursor
         cdef PyObject* key_reference
         cdef object key
@@ -101,7 +101,7 @@ cdef class BodyReader:
         return 0
 
     cdef int read_step(self, Py_ssize_t depth) except -1:
-        """Takes the value of a name on the path."""
+        """Reads the value of a name on the path."""
         cdef Cursor* cursor = &self.cursor
         # Of a member given twice the last counts, as everywhere in Python's json.
         self.page.spans.clear()
@@ -121,7 +121,7 @@ cdef class BodyReader:
         return 0
 
     cdef int read(self) except -1:
-        """Takes the whole body."""
+        """Reads the whole body."""
         cdef Cursor* cursor = &self.cursor
         skip_space(cursor)
         if peek(cursor) != c'{':
@@ -132,14 +132,14 @@ cdef class BodyReader:
 
 
 cdef class JsonPage(Page):
-    """What the pages whose rows are JSON text have in common."""
+    """The base of pages whose rows are JSON text."""
 
     cdef int index_body_rows(self, Cursor* cursor) except -1:
-        """Notes where each row of the array is that the cursor is at, and takes the array."""
+        """Reads the array that the cursor is at, and records where each of its rows is."""
         raise NotImplementedError
 
     cdef int read_body(self, bytes body, str field) except -1:
-        """Indexes the rows of a response body, or raises what keeps there from being any."""
+        """Indexes the rows of a response body; raises if it has no list of rows."""
         cdef BodyReader reader = BodyReader()
         self.owner = body
         self.data = <const unsigned char*> PyBytes_AS_STRING(body)
@@ -163,7 +163,7 @@ cdef class JsonPage(Page):
         if reader.absent is not None:
             if reader.absent_is_null and reader.absent in ("project", "run"):
                 raise RunNotFoundError(
-                    f"the server knows no such {reader.absent}, or this API key may not see it: check the names"
+                    f"the server has no such {reader.absent}, or this API key has no access to it: check the names"
                 )
             raise ResponseShapeError(
                 f"the server's answer has no `{'.'.join(reader.path)}`: `{reader.absent}` is missing"
@@ -178,7 +178,7 @@ cdef class JsonPage(Page):
         open_cursor(&cursor, data + span.begin, span.end - span.begin)
         try:
             try:
-                return self.decoder.decode_text(&cursor, span.has_surrogates)
+                return self.decoder.decode_text(&cursor, span.needs_slow_path)
             except RecursionError:
                 raise_too_deep(&cursor)
         except HistoryDecodeError as error:
@@ -201,7 +201,7 @@ cdef class HistoryPage(JsonPage):
         GraphQLResponseError: The answer has ``errors``.
         RunNotFoundError: The project or the run is null.
         ResponseShapeError: The answer is JSON, but not of this shape.
-        HistoryDecodeError: The answer is not JSON. Once the rows have begun, this is raised behind the last whole row.
+        HistoryDecodeError: The answer is not JSON. Once the rows have begun, this is raised after the last whole row.
     """
 
     def __init__(self, bytes body not None):
@@ -215,7 +215,7 @@ cdef class HistoryPage(JsonPage):
         cdef byte_ptr row_begin
         cdef byte_ptr row_end
         cdef RowSpan span
-        # The member may have been there before.
+        # The member may occur more than once.
         free(self.text)
         self.text = NULL
         cursor.pos += 1
@@ -228,7 +228,7 @@ cdef class HistoryPage(JsonPage):
                 row_begin = cursor.pos + 1
                 row_end = find_plain_string_end(row_begin, cursor.end)
                 if row_end != NULL:
-                    span.has_surrogates = False
+                    span.needs_slow_path = False
                     span.is_quoted = True
                     span.begin = row_begin - cursor.start
                     span.end = row_end - cursor.start
@@ -253,23 +253,23 @@ cdef class HistoryPage(JsonPage):
         raise ResponseShapeError("a row of `history` is not a string", row=<Py_ssize_t> self.spans.size())
 
     cdef int take_text(self, Cursor* cursor, uint8_t** out, RowSpan* span) except -1 nogil:
-        """Takes a row's string, and writes its text to `out`, behind those of the rows before."""
+        """Reads a row's string, and appends its text to `out`."""
         cdef byte_ptr begin = cursor.pos
         cdef byte_ptr invalid
         cdef uint8_t* text_end
         if self.text == NULL:
-            # No row's text is longer than what it was written as, so this is enough for all that follow.
+            # No row's text is longer than its encoded form, so this is enough for all rows that follow.
             self.text = out[0] = <uint8_t*> malloc(cursor.end - cursor.pos)
             if self.text == NULL:
                 with gil:
                     raise MemoryError()
         cursor.pos += 1
-        span.has_surrogates = False
+        span.needs_slow_path = False
         span.is_quoted = False
-        text_end = unescape_string(cursor, out[0], &span.has_surrogates)
+        text_end = unescape_string(cursor, out[0], &span.needs_slow_path)
         if text_end == NULL:
             return 0
-        if span.has_surrogates:
+        if span.needs_slow_path:
             invalid = find_invalid_utf8(begin, cursor.pos)
             if invalid != cursor.pos:
                 return stop(cursor, JSON_UTF8_INVALID, invalid)
@@ -284,7 +284,7 @@ cdef class HistoryPage(JsonPage):
         cdef uint8_t* text
         if not span.is_quoted:
             return self.decode_span(self.text, span)
-        # The string's closing quote is taken with it, and asks for room.
+        # The string's closing quote is read with it, and needs room.
         if span.end - span.begin < STACK_ROW_LENGTH:
             return self.decode_quoted(span, short_text)
         text = <uint8_t*> PyMem_Malloc(span.end - span.begin + 1)
@@ -300,7 +300,7 @@ cdef class HistoryPage(JsonPage):
         cdef Cursor string
         open_cursor(&string, self.data + span.begin, span.end - span.begin + 1)
         span.begin = 0
-        span.end = unescape_string(&string, text, &span.has_surrogates) - text
+        span.end = unescape_string(&string, text, &span.needs_slow_path) - text
         return self.decode_span(text, span)
 
     cdef void open_span(self, RowSpan span, Cursor* cursor) noexcept nogil:
@@ -317,7 +317,7 @@ cdef class SampledPage(JsonPage):
         GraphQLResponseError: The answer has ``errors``.
         RunNotFoundError: The project or the run is null.
         ResponseShapeError: The answer is JSON, but not of this shape.
-        HistoryDecodeError: The answer is not JSON. Once the rows have begun, this is raised behind the last whole row.
+        HistoryDecodeError: The answer is not JSON. Once the rows have begun, this is raised after the last whole row.
     """
 
     def __init__(self, bytes body not None):
@@ -331,7 +331,7 @@ cdef class SampledPage(JsonPage):
         if peek(cursor) != c'[':
             raise ResponseShapeError("`sampledHistory` is not a list with a list of rows for each spec")
         cursor.pos += 1
-        span.has_surrogates = False
+        span.needs_slow_path = False
         span.is_quoted = False
         with nogil:
             skip_space(cursor)
@@ -353,7 +353,7 @@ cdef class SampledPage(JsonPage):
                     break
         if not whole:
             raise_fault(cursor)
-        # The lists of other specs, which a scan never asks for.
+        # The lists of other specs, which a scan never requests.
         cursor.pos += 1
         skip_space(cursor)
         while peek(cursor) == c',':
@@ -373,7 +373,7 @@ cdef class SampledPage(JsonPage):
 
 
 cdef class TextPage(JsonPage):
-    """A page of row texts that somebody else took out of the response.
+    """A page of row texts that the caller has taken out of the response.
 
     Args:
         rows: One JSON text for each row.
@@ -393,7 +393,7 @@ cdef class TextPage(JsonPage):
         for index, row in enumerate(rows):
             if not isinstance(row, str):
                 raise ResponseShapeError(f"a row of `history` is not a string but {type(row).__name__}", row=index)
-            span.has_surrogates = False
+            span.needs_slow_path = False
             span.is_quoted = False
             try:
                 # Of an ASCII str these are its own bytes; of any other, a copy that the str keeps.
@@ -403,7 +403,7 @@ cdef class TextPage(JsonPage):
                 rows[index] = encoded
                 data = <byte_ptr> PyBytes_AS_STRING(encoded)
                 length = PyBytes_GET_SIZE(encoded)
-                span.has_surrogates = True
+                span.needs_slow_path = True
             span.begin = 0
             span.end = length
             self.spans.push_back(span)

@@ -9,7 +9,7 @@ from histscan._core.rows.message_rows cimport MessageRowDecoder
 from histscan._core.pages.page cimport Page, RowSpan
 
 
-# The numbers of the Record fields that readers keep unless told otherwise.
+# The numbers of the Record fields that readers keep by default.
 cdef enum RecordField:
     HISTORY_RECORD = 2
     SUMMARY_RECORD = 3
@@ -25,15 +25,15 @@ cdef struct OtherRecord:
 
 
 cdef class LogPage(Page):
-    cdef Py_ssize_t window_length   # spans that begin here or later are in `joined`, as if it lay behind the window
-    cdef vector[uint8_t] joined     # records that came in several chunks, and rows that were given a step
+    cdef Py_ssize_t window_length   # spans that begin here or later are in `joined`, as if it followed the window
+    cdef vector[uint8_t] joined     # records that came in several chunks, and rows that were assigned a step
     cdef vector[int64_t] offsets    # for each row, the file offset of the chunk that its record begins in
     cdef vector[int64_t] places     # for each row, the file offset of its bytes; -1 where they came in several chunks
     cdef vector[int64_t] steps      # for each row, its step; UNKNOWN_STEP where the row is malformed
     cdef vector[OtherRecord] others
     cdef int64_t fault_offset       # where in the file the fault is
     cdef MessageRowDecoder decoder
-    cdef ItemSelection selection    # the keys asked for; None for all
+    cdef ItemSelection selection    # the requested keys; None for all
 
     cdef object decode_span(self, Py_ssize_t index, ItemSelection selection)
     cdef void keep_row(self, size_t index, size_t place) noexcept nogil

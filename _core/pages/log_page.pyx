@@ -30,13 +30,13 @@ cdef class LogPage(Page):
         return self.joined.data() + (span.begin - self.window_length)
 
     cdef int copy_with_step(self, RowSpan* span, int64_t step) except -1 nogil:
-        """Copies a row behind all others, with a `_step` item at its end, and sets `span` to the copy."""
+        """Copies a row after all others, with a `_step` item at its end, and sets `span` to the copy."""
         cdef uint8_t[STEP_ITEM_ROOM] item
         cdef size_t item_length = write_step_item(step, item)
         cdef size_t length = span.end - span.begin
         cdef size_t begin = self.joined.size()
         self.joined.resize(begin + length + item_length)
-        # Found only now: the row may lie in `joined`, which has just moved.
+        # Located only now: the row may be in `joined`, which has just moved.
         memcpy(self.joined.data() + begin, self.span_data(span[0]), length)
         memcpy(self.joined.data() + begin + length, item, item_length)
         span.begin = self.window_length + <Py_ssize_t> begin
@@ -151,7 +151,7 @@ cdef class LogPage(Page):
 
         Args:
             fields: The kinds, as their field numbers in ``Record``: 3 summary, 5 config, 17 run, 18 exit; and others
-                that the reader was told to keep.
+                that the reader keeps.
 
         Returns:
             The messages' bytes, in the log's order.
@@ -214,7 +214,7 @@ cdef class LogPage(Page):
     cdef int raise_if_faulty(self) except -1:
         if self.fault != NO_FAULT:
             raise LogFormatError(
-                f"{fault_reason(self.fault)}; every row before was read, and on_corrupt='skip' goes on behind it",
+                f"{fault_reason(self.fault)}; rows before it were read: pass on_corrupt='skip' to continue after it",
                 byte=self.fault_offset,
             )
         return 0

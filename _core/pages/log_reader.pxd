@@ -17,11 +17,11 @@ cdef class LogReader:
     cdef readonly bint is_ascending     # no row has a lower step than the one before
     cdef readonly int64_t odd_steps     # rows whose `_step` is not a whole number
     cdef int64_t odd_step_offset        # file offset of the first of them
-    cdef readonly bint skip_corrupt     # go on at the next block behind corrupt chunks, instead of stopping there
+    cdef readonly bint skip_corrupt     # continue at the next block after corrupt chunks, instead of stopping
     cdef uint64_t kept                  # bit n: records of field n of `Record` are kept
     cdef readonly bint is_finished      # the last window was read, or the log was corrupt
     cdef int64_t truncated              # file offset where the file ends within a record; -1 if it does not
-    cdef vector[int64_t] corrupt        # file offsets of the corrupt chunks that were passed over
+    cdef vector[int64_t] corrupt        # file offsets of the corrupt chunks that were skipped
     cdef vector[uint8_t] partial        # the chunks so far of a record whose last one has yet to come
     cdef bint in_record                 # there is such a record
     cdef bint resyncing                 # chunks in the middle of a record belong to one lost to corruption

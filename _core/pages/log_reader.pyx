@@ -3,7 +3,7 @@
 The layout is LevelDB's log format (github.com/google/leveldb/blob/main/doc/log_format.md): blocks of 32 KiB, in them
 chunks of checksum, length and type, and a record is one FULL chunk or a FIRST, any number of MIDDLE and a LAST one.
 wandb's own are the 7-byte header, which counts as part of the first block, and the checksum, a plain CRC-32.
-(wandb-core before 0.17.6 counted blocks from behind the header; their checksums tell.)
+(wandb-core before 0.17.6 counted blocks from the end of the header; the checksums show which.)
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
@@ -49,7 +49,7 @@ _DEFAULT_FIELDS = (HISTORY_RECORD, SUMMARY_RECORD, CONFIG_RECORD, RUN_RECORD, EX
 
 
 cdef bint is_zero(const unsigned char* pos, const unsigned char* end) noexcept nogil:
-    """Whether there are only zeros."""
+    """Returns True if all bytes are zero."""
     while pos < end:
         if pos[0]:
             return False
@@ -113,7 +113,7 @@ cdef inline uint32_t read_checksum(const unsigned char* header) noexcept nogil:
 
 
 cdef int check_header(const unsigned char* data, Py_ssize_t length) except -1:
-    """Raises unless the file begins as the wandb logs do that can be read here."""
+    """Raises unless the file begins with the header of a wandb log that this version can read."""
     cdef Cursor cursor
     open_cursor(&cursor, data, length)
     if length == 0:
@@ -151,7 +151,7 @@ cdef class LogReader:
         self.skip_corrupt = skip_corrupt
         for field in _DEFAULT_FIELDS if fields is None else fields:
             if not 0 < field < 64:
-                raise ValueError(f"a reader keeps records of fields 1 to 63, not of {field}")
+                raise ValueError(f"the field number of a record must be from 1 to 63, not {field}")
             self.kept |= <uint64_t> 1 << <int> field
         self.last_step = last_step
         self.is_ascending = True
@@ -162,12 +162,12 @@ cdef class LogReader:
 
     @property
     def truncated_at(self):
-        """The file offset of the record within which the file ends; None if it ends behind one."""
+        """The file offset of the record within which the file ends; None if it ends after a whole one."""
         return None if self.truncated < 0 else self.truncated
 
     @property
     def corrupt_at(self):
-        """The file offsets of the corrupt chunks that were passed over."""
+        """The file offsets of the corrupt chunks that were skipped."""
         return list(self.corrupt)
 
     @property
@@ -194,9 +194,9 @@ cdef class LogReader:
         cdef Py_ssize_t pos = 0
         cdef Py_ssize_t block_end
         if self.is_finished:
-            raise ValueError("the log was read to its end")
+            raise ValueError("the log has already been read to its end")
         if not is_last and length % BLOCK_LENGTH:
-            raise ValueError("a window that is not the last has to be whole blocks of 32 KiB")
+            raise ValueError("every window except the last must be whole blocks of 32 KiB")
         self.window_offset = self.offset - PyBytes_GET_SIZE(self.held)
         self.offset += length
         if self.held:
@@ -208,7 +208,7 @@ cdef class LogReader:
             check_header(<const unsigned char*> PyBytes_AS_STRING(window), length)
             self.is_finished = False
             if not is_last and length < 2 * BLOCK_LENGTH:
-                # Where blocks begin is seen at the second one.
+                # Where blocks begin is known only at the second one.
                 self.held = window
                 length = 0
             else:
@@ -234,7 +234,7 @@ cdef class LogReader:
         return page
 
     cdef Py_ssize_t stop_at(self, LogPage page, Fault fault, Py_ssize_t pos, Py_ssize_t block_end) except -2 nogil:
-        """Notes corruption at `pos`. Returns -1 to end there, or `block_end` to go on behind the block."""
+        """Records corruption at `pos`. Returns -1 to stop there, or `block_end` to continue after the block."""
         self.in_record = False
         self.partial.clear()
         if self.skip_corrupt:
@@ -270,7 +270,7 @@ cdef class LogReader:
             if chunk_type == CHUNK_PADDING and crc == 0 and data == data_end:
                 if not is_zero(header, page.data + min(block_end, window_end)):
                     return self.stop_at(page, LOG_CHUNK_TYPE_UNKNOWN, pos, block_end)
-                # A file system may leave zeros behind the last thing written, but wandb writes none amid a log.
+                # A file system may leave zeros after the last write, but wandb writes none within a log.
                 if self.zeros_offset < 0:
                     self.zeros_offset = self.window_offset + pos
                 return block_end
@@ -322,7 +322,7 @@ cdef class LogReader:
         cdef byte_ptr field_end
         span.begin = begin
         span.end = end
-        span.has_surrogates = False
+        span.needs_slow_path = False
         open_cursor(&cursor, page.span_data(span), end - begin)
         while cursor.pos < cursor.end:
             if not read_tag(&cursor, &tag):

@@ -8,18 +8,18 @@ from histscan._core.memory.pooled_vectors cimport PooledVector
 cdef struct RowSpan:
     Py_ssize_t begin
     Py_ssize_t end
-    bint has_surrogates     # the row's text holds lone surrogates, or for another reason takes care to read
-    bint is_quoted          # of JSON pages only: the text stands in a string as `json_quoted` reads it, quote behind
+    bint needs_slow_path    # the row's text has lone surrogates, or can't be read on the fast path for another reason
+    bint is_quoted          # of JSON pages only: the text is in a string as `json_quoted` reads it, then a quote
 
 
 cdef class Page:
     cdef object owner           # keeps the bytes alive that the spans point into
     cdef const unsigned char* data
     cdef PooledVector[RowSpan] spans
-    cdef bint is_indexed        # the spans are those of all rows; where they are not yet, `index` finds them
+    cdef bint is_indexed        # the spans are those of all rows; until then, `index` finds them
     cdef Fault fault            # what ended the index early; every row before it is there
     cdef Py_ssize_t fault_byte  # where, as an offset into the page
-    # What the page is called in errors; whoever makes the page says it.
+    # The name of the page in errors; set by the code that makes the page.
     cdef public object label
 
     cdef object located_row(self, Py_ssize_t index)

@@ -1,7 +1,7 @@
-"""What every page has: rows found once, decoded when asked for.
+"""The base of all pages: rows are found once, and decoded when requested.
 
-Of some pages the rows are found only when they are needed: whoever wants to know where rows are, or how many, calls
-`index` before, with the GIL.
+Some pages find their rows only when they are needed: code that needs to know where rows are, or how many, must call
+`index` first, with the GIL.
 """
 
 from histscan._core.memory.buffer_pool cimport shared_pool, use_pool
@@ -25,7 +25,7 @@ cdef class Page:
         return <Py_ssize_t> self.spans.size()
 
     def guess_length(self):
-        """About how many rows there are, for making room: likely not fewer, but nobody vouches for that.
+        """Estimate the number of rows, for reserving memory: usually not too low, but this is not guaranteed.
 
         Returns:
             A number of rows.
@@ -69,7 +69,7 @@ cdef class Page:
         return rows
 
     cdef object located_row(self, Py_ssize_t index):
-        """The row at an index that the caller has checked, or an error that says which row it is of."""
+        """The row at an index that the caller has checked, or an error that names the row."""
         try:
             return self.decode_row(index)
         except HistoryDecodeError as error:
@@ -81,7 +81,7 @@ cdef class Page:
         raise NotImplementedError
 
     cdef object decode_whole_row(self, Py_ssize_t index):
-        """The row with all its keys, where `decode_row` leaves out some that nobody asked for."""
+        """The row with all its keys, where `decode_row` omits some that were not requested."""
         return self.decode_row(index)
 
     cdef int index(self) except -1:
@@ -89,9 +89,9 @@ cdef class Page:
         return 0
 
     cdef void open_span(self, RowSpan span, Cursor* cursor) noexcept nogil:
-        """Points a cursor at the row that a span is of, for reading without the GIL.
+        """Points a cursor at the row of a span, for reading without the GIL.
 
-        The cursor starts where the bytes do that lead up to the row: readers of numbers look at what is before them.
+        The cursor's `start` is where the bytes begin that hold the row: readers of numbers look at bytes before them.
         """
         open_cursor_within(cursor, self.data, span.begin, span.end)
 
@@ -100,7 +100,7 @@ cdef class Page:
         self.open_span(self.spans[index], cursor)
 
     cdef int use_decoder_of(self, Page previous) except -1:
-        """Goes on with what the page before has learnt of the rows' keys, if it is of the same kind."""
+        """Reuses the previous page's key table, if that page is of the same kind."""
         return 0
 
     cdef int note_fault(self, const Cursor* cursor) except -1:
@@ -110,7 +110,7 @@ cdef class Page:
         return 0
 
     cdef int raise_if_faulty(self) except -1:
-        """Raises what ended the index early, if anything did."""
+        """Raises the fault that ended the index early, if any."""
         if self.fault != NO_FAULT:
             try:
                 raise_fault_at(self.fault, self.fault_byte)

@@ -12,7 +12,7 @@ cdef enum:
 
 
 cdef inline bint find_row(Cursor* cursor, RowSpan* span) noexcept nogil:
-    """Finds the next row of a page whose bytes the cursor starts with, and passes over it.
+    """Finds the next row of a page whose bytes the cursor starts with, and skips it.
 
     Returns False at the end of the page, and where a fault ends it early.
     """
@@ -26,7 +26,7 @@ cdef inline bint find_row(Cursor* cursor, RowSpan* span) noexcept nogil:
                 return False
             span.begin = cursor.pos - cursor.start
             span.end = row_end - cursor.start
-            span.has_surrogates = False
+            span.needs_slow_path = False
             span.is_quoted = False
             cursor.pos = row_end
             return True

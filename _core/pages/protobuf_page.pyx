@@ -17,9 +17,9 @@ from histscan.errors import HistoryDecodeError
 use_pool(shared_pool())
 
 cdef enum:
-    # How many rows ahead the index asks for.
+    # How many rows ahead the index prefetches.
     PREFETCHED_ROWS = 12
-    # How many rows tell how long the others are.
+    # How many rows the length of the others is estimated from.
     GUESSED_FROM = 8
 
 
@@ -67,12 +67,12 @@ cdef class ProtobufPage(Page):
         with nogil:
             while find_row(&cursor, &span):
                 spans.push_back(span)
-                # Each row says where the next one is, so without a guess each would be waited for: rows are about as
+                # Each row says where the next one is, so without prediction each would be waited for: rows are about as
                 # long as those before.
                 ahead = PREFETCHED_ROWS * span.end // <Py_ssize_t> spans.size()
                 if ahead < cursor.end - cursor.pos:
                     prefetch(cursor.pos + ahead)
-        # Another thread may have been faster.
+        # Another thread may have indexed the page meanwhile.
         if not self.is_indexed:
             self.spans.swap(spans)
             if cursor.fault:

@@ -1,1 +1,1 @@
-"""The one loop that reads the members of a row, what it reads them into, and the iterator that every scan is."""
+"""The loop that reads the members of a row, the sinks it reads them into, and the base class of all scans."""

@@ -20,12 +20,12 @@ struct CalledSink {
     static constexpr bool has_plain = false;
 
     void *self;
-    // Takes the value of a known key.
+    // Reads the value of a known key.
     int (*put_value)(void *self, int32_t index, Cursor *value);
-    // Makes the key known that is spelt in [begin, end), and sets `index`: to unknown_key where it holds the key for
+    // Interns the key spelt in [begin, end), and sets `index`: to unknown_key where it keeps the key for
     // one `put_value`.
     int (*learn_key)(void *self, Cursor *value, const uint8_t *begin, const uint8_t *end, int32_t *index);
-    // Takes a member that is laid out as few are, by all the rules of its encoding.
+    // Reads a member with a rare layout, by all the rules of its encoding.
     int (*put_odd_member)(void *self, Cursor *member, bool is_removal);
     // Only the first `count` members of the row are the predicted ones.
     int (*leave)(void *self, size_t count);

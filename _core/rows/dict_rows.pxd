@@ -1,4 +1,4 @@
-"""What the decoders of dict rows share: a row that starts as a copy of the one before, without its values."""
+"""The base of the decoders of dict rows: a row starts as a copy of the one before, without its values."""
 
 from cpython.object cimport PyObject
 from libc.stddef cimport size_t
@@ -10,18 +10,18 @@ from histscan._core.keys.key_table cimport UNKNOWN_KEY
 from histscan._core.keys.row_template cimport RowTemplate
 
 cdef extern from "Python.h":
-    # As in cpython.dict, but for borrowed references: a row's loop counts none that it need not.
+    # As in cpython.dict, but for borrowed references: a row's loop counts no reference needlessly.
     int PyDict_SetItem(PyObject* members, PyObject* key, PyObject* value) except -1
 
 
 cdef class RowDecoder:
     cdef JsonContext context        # for values
     cdef RowTemplate row_template
-    cdef dict blank                 # the predicted keys, each with None; None if rows are not just these
+    cdef dict blank                 # the predicted keys, each with None; None if rows have other keys
     cdef bint busy                  # a row is being decoded
     # Of the row being decoded:
     cdef dict row
-    cdef object new_key             # the key learnt last
+    cdef object new_key             # the latest new key
     cdef bint has_paths             # some of its keys are paths of names
 
     cdef int start_row(self) except -1
@@ -30,7 +30,7 @@ cdef class RowDecoder:
 
 
 cdef inline PyObject* key_of(RowDecoder decoder, KeyObjects keys, int32_t index) noexcept:
-    """A key by its index, or the key learnt last; a borrowed reference."""
+    """A key by its index, or the latest new key; a borrowed reference."""
     return <PyObject*> decoder.new_key if index == UNKNOWN_KEY else PyList_GET_ITEM(<PyObject*> keys.objects, index)
 
 

@@ -1,4 +1,4 @@
-"""What the decoders of dict rows share: a row that starts as a copy of the one before, without its values.
+"""The base of the decoders of dict rows: a row starts as a copy of the one before, without its values.
 
 Its hash table is laid out already, so that members only set values.
 """
@@ -15,7 +15,7 @@ cdef int leave_template(void* decoder, size_t count) except -1:
 
 
 cdef class RowDecoder:
-    """Decodes the rows of one scan, learning from each what the next will look like. Abstract."""
+    """Decodes the rows of one scan, predicting the keys of each from the rows before. Abstract."""
 
     cdef int start_row(self) except -1:
         """Begins a row with the predicted keys, or with none."""
@@ -24,7 +24,7 @@ cdef class RowDecoder:
         return 0
 
     cdef int leave_template(self, size_t count) except -1:
-        """Takes away the keys of a row that began as the template, but for the first `count` ones."""
+        """Removes the predicted keys of a row that began as the template, except for the first `count` ones."""
         cdef dict kept
         cdef size_t position = 0
         if self.blank is not None and count < <size_t> len(self.blank):
@@ -48,8 +48,8 @@ cdef class RowDecoder:
             is_flat = not self.has_paths and <size_t> len(row) == self.row_template.keys.size()
             self.blank = None
             if is_flat:
-                # CPython lays a table out for any keys once it has had one that is no str, and finds keys in it, and in
-                # its copies, in fewer steps than in one for str alone.
+                # Once a CPython dict has had a key that is not a str, its table is laid out for any keys: lookups in
+                # it, and in its copies, take fewer steps than in one for str alone.
                 self.blank = dict.fromkeys((None, *row))
                 del self.blank[None]
         return row

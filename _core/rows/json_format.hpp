@@ -17,7 +17,7 @@ namespace histscan {
 template <typename Vectors>
 class JsonFormat {
 public:
-    // The cursor is past the row's white space, and may read the row and what is behind it.
+    // The cursor must be past the row's white space, and may read beyond the row.
     JsonFormat(Cursor *cursor, bool is_quoted, const Vectors &vectors)
         : vectors_(vectors), cursor_(cursor), start_(cursor->start), end_(cursor->end), pos_(cursor->pos),
           is_quoted_(is_quoted) {}
@@ -31,7 +31,7 @@ public:
         return NEXT_END;
     }
 
-    // A key was learnt with the white space behind its colon, if there was any.
+    // A key was interned with the white space after its colon, if there was any.
     HISTSCAN_INLINE bool enter(const Key &key) {
         const ptrdiff_t left = end_ - pos_;
         if (HISTSCAN_UNLIKELY(left < key.needed)) {
@@ -81,14 +81,14 @@ public:
     const uint8_t *key_end() const { return key_end_; }
     bool is_removal() const { return false; }
 
-    // Points the cursor at the value; what reads it goes to its end.
+    // Points the cursor at the value; the reader of the value must move it to the end.
     Cursor *open_value() {
         cursor_->pos = value_;
         return cursor_;
     }
     void close_value() {
         pos_ = cursor_->pos;
-        // A container within a string has been unquoted, with all behind it.
+        // A container within a string has been unquoted, with all that follows it.
         start_ = cursor_->start;
         end_ = cursor_->end;
     }
@@ -97,7 +97,7 @@ public:
     HISTSCAN_INLINE const uint8_t *find_value_end() const {
         return value_ + vectors_.length_of_number(value_, end_, start_);
     }
-    // Goes to the end of the value.
+    // Moves to the end of the value.
     HISTSCAN_INLINE void take_value(const uint8_t *value_end) { pos_ = value_end; }
     // Skips the value if it is a plain number.
     HISTSCAN_INLINE bool skip_plain_value() {

@@ -6,7 +6,7 @@ from histscan._core.json.json_value cimport JsonContext
 
 
 cdef class JsonRowDecoder(RowDecoder):
-    cdef JsonContext lenient_context    # for rows that hold surrogates, taken out of a string by its escapes
+    cdef JsonContext lenient_context    # for rows with surrogates, from escapes of the enclosing string
 
     cdef object decode_text(self, Cursor* cursor, bint has_surrogates)
     cdef object decode_row(self, Cursor* cursor, bint has_surrogates)

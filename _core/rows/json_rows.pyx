@@ -23,7 +23,7 @@ cdef int put_member(void* self, int32_t index, Cursor* value) except -1:
 
 
 cdef int learn_key(void* self, Cursor* value, byte_ptr begin, byte_ptr end, int32_t* index) except -1:
-    """Makes a key known; nested objects may have the same ones."""
+    """Interns a key; nested objects may have the same ones."""
     cdef JsonRowDecoder decoder = <JsonRowDecoder> self
     cdef PyObject* key_reference = NULL
     value.pos = begin
@@ -34,12 +34,12 @@ cdef int learn_key(void* self, Cursor* value, byte_ptr begin, byte_ptr end, int3
 
 
 cdef int put_odd_member(void* self, Cursor* member, cpp_bool is_removal) except -1:
-    """JSON has no odd members."""
+    """JSON has no members with a rare layout."""
     return ROW_SLOW
 
 
 cdef class JsonRowDecoder(RowDecoder):
-    """Decodes the rows of one scan, learning from each what the next will look like."""
+    """Decodes the rows of one scan, predicting the keys of each from the rows before."""
 
     def __cinit__(self):
         self.context = JsonContext()
@@ -55,10 +55,10 @@ cdef class JsonRowDecoder(RowDecoder):
         return row
 
     cdef object decode_row(self, Cursor* cursor, bint has_surrogates):
-        """Takes one row; the cursor is past any white space. A row need not be an object."""
+        """Decodes one row; the cursor must be past any white space. A row need not be an object."""
         if has_surrogates:
             return decode_value(cursor, self.lenient_context)
-        # Freeing an object amid a row may run code that decodes another one; that does without the template.
+        # Freeing an object within a row may run code that decodes another row; that one does not use the template.
         if self.busy or peek(cursor) != c'{':
             return decode_value(cursor, self.context)
         self.busy = True
@@ -69,7 +69,7 @@ cdef class JsonRowDecoder(RowDecoder):
             self.busy = False
 
     cdef dict decode_members(self, Cursor* cursor):
-        """Takes an object."""
+        """Decodes an object."""
         cdef CalledSink sink
         sink.self = <void*> self
         sink.put_value = put_member

@@ -29,7 +29,7 @@ def member_path(name: str) -> str:
 
 
 def _name(mark: bytes) -> str:
-    """Resolves the escapes of a key in quotes, as far as that can be done."""
+    """Resolves the escapes of a key in quotes, as far as possible."""
     text = mark.decode("utf-8", "replace")
     try:
         return str(json.loads(text))
@@ -73,13 +73,13 @@ def locate_value(text: bytes, byte: int | None) -> str:
         elif mark.startswith(b'"') and steps and key_is_due[-1]:
             steps[-1] = _name(mark)
             key_is_due[-1] = False
-    # Where a key is still due, the place is the object itself.
+    # Where a key is still expected, the place is the object itself.
     path = "".join(f"[{step}]" if isinstance(step, int) else _member(step) for step in steps if step is not None)
     return f"${path}"
 
 
 def _varint(message: bytes, position: int) -> tuple[int, int]:
-    """Reads a varint: its value, and the position behind it."""
+    """Reads a varint: its value, and the position after it."""
     value = shift = 0
     while position < len(message) and shift < 64:
         byte = message[position]

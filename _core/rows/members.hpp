@@ -2,7 +2,7 @@
 //
 // Three tiers. A member is *predicted*: the rows before say which key is next, and what the encoding writes around it
 // is compared in one go. Or it is *looked up*: its key is found in the table by its bytes. Or the row, or that member,
-// takes the *slow path*: the decoder of dict rows, which also makes every error.
+// takes the *slow path*: the decoder of dict rows, which also raises every error.
 
 #ifndef HISTSCAN_MEMBERS_HPP
 #define HISTSCAN_MEMBERS_HPP
@@ -16,7 +16,7 @@
 
 namespace histscan {
 
-// What became of a row, or of a member.
+// The outcome of a row, or of a member.
 enum Outcome {
     OUTCOME_RAISED = -1,  // a Python exception is set
     OUTCOME_SLOW = 0,     // it is malformed, or legal but rare: for the slow path
@@ -32,25 +32,25 @@ enum NextMember {
 
 // What `Format::look_up` returns instead of a key's index.
 constexpr int32_t new_key = -1;         // the key is not in the table
-constexpr int32_t odd_member = -2;      // the member is laid out as few are: for the slow path
+constexpr int32_t odd_member = -2;      // the member has a rare layout: for the slow path
 constexpr int32_t no_member = -3;       // the row has ended
 constexpr int32_t malformed_member = -4;
 
 // Reads a row from the beginning to its end.
 //
 // A Format has a cursor and knows how one member looks:
-//   begin_row()       takes what is in front of the first member
+//   begin_row()       skips what is before the first member
 //   enter(key)        finds the value of the next member, for `put_plain`, if it has this key and the usual layout
 //   enter_long(key)   goes to the value of the next member if it has this key, however it is laid out
 //   look_up(table)    goes to the value of the next member, and returns its key's index or one of the constants above
-//   end_member()      takes what is between the value and the next member
-//   end_row()         leaves the cursor behind the row
+//   end_member()      skips what is between the value and the next member
+//   end_row()         leaves the cursor after the row
 // A Sink is handed values:
-//   has_plain                 whether it takes plain values without a call
-//   put_plain(format, key, value)  takes the value, which begins there, if it is a plain one; else nothing
-//   put(format, index)        takes any value of a known key
-//   learn(format, &index)     makes a new key known; the index may be unknown_key if the sink holds it for one `put`
-//   put_odd(format)           takes a member that is laid out as few are
+//   has_plain                 true if it reads plain values without a call
+//   put_plain(format, key, value)  reads the value, which begins there, if it is a plain one; else nothing
+//   put(format, index)        reads any value of a known key
+//   learn(format, &index)     interns a new key; the index may be unknown_key if the sink keeps it for one `put`
+//   put_odd(format)           reads a member with a rare layout
 //   leave_template(count)     is told that only the first `count` members are the predicted ones
 template <typename Format, typename Sink>
 HISTSCAN_INLINE int read_members(Format &format, KeyTable &table, RowTemplate &row_template, Sink &sink) {
@@ -60,7 +60,7 @@ HISTSCAN_INLINE int read_members(Format &format, KeyTable &table, RowTemplate &r
     const int32_t *order = row_template.keys.data();
     NextMember next = format.begin_row();
     while (next == NEXT_MEMBER) {
-        // Predicted members with plain values: most there are.
+        // Predicted members with plain values: most members are.
         for (; Sink::has_plain && position < predicted; ++position) {
             const Key &key = table[order[position]];
             if (!format.enter(key) || !sink.put_plain(format, key, format.plain_value(key))) break;
@@ -109,7 +109,7 @@ HISTSCAN_INLINE int read_members(Format &format, KeyTable &table, RowTemplate &r
     } else if (position == predicted) {
         row_template.misses = 0;
     } else {
-        // The row has fewer members, or more: then those behind the predicted ones have been looked up.
+        // The row has fewer members, or more: then those after the predicted ones have been looked up.
         row_template.miss();
         if (sink.leave_template(position < predicted ? position : predicted) < 0) return OUTCOME_RAISED;
     }

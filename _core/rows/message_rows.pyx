@@ -1,7 +1,7 @@
 """Rows that are protobuf messages whose items hold a key and a JSON value, as dicts.
 
 `HistoryRow.history_items` and `HistoryRecord.item` are both field 1 of their message. An item is nearly always a few
-key fields followed by `value_json`, and is read as such; whatever else the wire format allows (fields in any order or
+key fields followed by `value_json`, and is read as such; anything else that the format allows (fields in any order or
 more than once, unknown ones, typed values) goes through `put_odd_item`.
 """
 
@@ -31,7 +31,7 @@ cdef extern from "Python.h":
     int PyTuple_CheckExact(PyObject* value)
 
 cdef int put_nested(dict row, tuple path, object value) except -1:
-    """Puts `value` where `path` leads, through dicts made on the way."""
+    """Stores `value` at `path`, creating dicts on the way."""
     cdef dict level = row
     cdef Py_ssize_t last = len(path) - 1
     cdef Py_ssize_t depth
@@ -69,7 +69,7 @@ cdef int put_item(void* self, int32_t index, Cursor* value) except -1:
 
 
 cdef int learn_key(void* self, Cursor* value, byte_ptr begin, byte_ptr end, int32_t* index) except -1:
-    """Makes the key known that some key fields spell."""
+    """Interns the key that some key fields spell."""
     cdef MessageRowDecoder decoder = <MessageRowDecoder> self
     decoder.new_key = decoder.item_key(value, begin, end)
     index[0] = decoder.items.add(begin, end - begin, decoder.new_key)
@@ -77,7 +77,7 @@ cdef int learn_key(void* self, Cursor* value, byte_ptr begin, byte_ptr end, int3
 
 
 cdef int put_odd_item(void* self, Cursor* item, cpp_bool is_removal) except -1:
-    """Takes an item by all the rules of the wire format."""
+    """Reads an item by all the rules of the wire format."""
     cdef MessageRowDecoder decoder = <MessageRowDecoder> self
     cdef object key = decoder.item_key_anywhere(item)
     put_member(decoder.row, key, decoder.odd_item_value(item))
@@ -85,7 +85,7 @@ cdef int put_odd_item(void* self, Cursor* item, cpp_bool is_removal) except -1:
 
 
 cdef class MessageRowDecoder(RowDecoder):
-    """Decodes the rows of one scan, learning from each what the next will look like."""
+    """Decodes the rows of one scan, predicting the keys of each from the rows before."""
 
     def __cinit__(self, ItemSchema schema):
         self.context = JsonContext()
@@ -121,7 +121,7 @@ cdef class MessageRowDecoder(RowDecoder):
     cdef dict decode_row(self, Cursor* cursor):
         """The row that is all of the cursor's message."""
         if self.busy:
-            # Freeing an object amid a row ran code that decodes another one.
+            # Freeing an object within a row ran code that decodes another row.
             return MessageRowDecoder(self.schema).decode_row(cursor)
         self.busy = True
         try:
@@ -144,7 +144,7 @@ cdef class MessageRowDecoder(RowDecoder):
         return self.finish_row()
 
     cdef object odd_item_value(self, Cursor* cursor):
-        """The value of the item that is all the cursor may read, wherever in the item it stands."""
+        """The value of the item that is all the cursor may read, wherever in the item it is."""
         cdef ItemFields fields
         cdef byte_ptr item_end = cursor.end
         cdef object value
@@ -163,7 +163,7 @@ cdef class MessageRowDecoder(RowDecoder):
         return value
 
     cdef object item_key_anywhere(self, Cursor* cursor):
-        """The key of the item that is all the cursor may read, wherever its key fields stand; takes nothing."""
+        """The key of the item that is all the cursor may read, wherever its key fields are; consumes nothing."""
         cdef ItemFields fields
         cdef Cursor item = cursor[0]
         cdef uint32_t tag = 0

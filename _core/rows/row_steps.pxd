@@ -33,7 +33,7 @@ cdef enum StepItemKind:
     STEP_ITEM_OTHER     # it has one of another type: text, a fraction, null, a bool or a container
 
 
-# What a row says of its step.
+# The step of a row, as its fields give it.
 cdef struct RowStep:
     StepItemKind kind   # of the last `_step` item
     int64_t item        # its value, if that is a whole number
@@ -56,7 +56,7 @@ cdef inline StepItemKind read_step_json(byte_ptr begin, byte_ptr end, int64_t* v
     cdef Token token
     cdef byte_ptr pos = begin
     cdef int64_t number = 0
-    # Nearly always a few digits; anything else, or a zero before others, is for the reader of tokens.
+    # Nearly always a few digits; anything else, or a leading zero, is left to `read_token`.
     while pos < end and c'0' <= pos[0] <= c'9' and pos - begin < SHORT_DIGITS:
         number = 10 * number + (pos[0] - c'0')
         pos += 1
@@ -119,7 +119,7 @@ cdef inline bint read_any_item(byte_ptr begin, byte_ptr end, RowStep* found) noe
         names = 1
         is_step = is_step_name(fields.key_begin, fields.key_end)
     else:
-        # Every field was found sound above: these reads can't fail.
+        # Every field was checked above: these reads can't fail.
         open_cursor(&item, begin, end - begin)
         while item.pos < item.end and read_tag(&item, &tag):
             if tag != NESTED_KEY_TAG:
@@ -139,7 +139,7 @@ cdef inline bint read_any_item(byte_ptr begin, byte_ptr end, RowStep* found) noe
 
 
 cdef inline bint read_step_message(Cursor* cursor, RowStep* found) noexcept nogil:
-    """Takes the payload of a `step` message; of several the last number counts, as messages merge."""
+    """Reads the payload of a `step` message; of several the last number counts, as messages merge."""
     cdef uint32_t tag
     cdef uint64_t number
     cdef byte_ptr field_end
@@ -195,7 +195,7 @@ cdef inline bint begins_with_step(byte_ptr item, byte_ptr item_end) noexcept nog
 
 
 cdef inline bint read_fields(Cursor* cursor, bint every_item, RowStep* found) noexcept nogil:
-    """Takes the fields of a row, and reads of its items every one, or those that begin with the step's key."""
+    """Reads the fields of a row, and either all of its items or only those that begin with the step's key."""
     cdef uint32_t tag
     cdef byte_ptr item, item_end
     while cursor.pos < cursor.end:
@@ -225,7 +225,7 @@ cdef inline bint read_fields(Cursor* cursor, bint every_item, RowStep* found) no
 
 
 cdef inline bint read_row_step(Cursor* cursor, RowStep* found) noexcept nogil:
-    """Reads what the HistoryRecord that is the cursor's message says of its step.
+    """Reads the step of the HistoryRecord that is the cursor's message.
 
     Returns False if the record is malformed. The fault is not kept: decoding the row will find it again.
     """
@@ -236,14 +236,14 @@ cdef inline bint read_row_step(Cursor* cursor, RowStep* found) noexcept nogil:
         return False
     if found.kind != STEP_ITEM_MISSING:
         return True
-    # The wire format allows a key behind other fields: before a row is given a step, every item is read.
+    # The wire format allows a key after other fields: before a row is assigned a step, every item is read.
     cursor.pos = begin
     found.has_message = False
     return read_fields(cursor, True, found)
 
 
 cdef inline size_t write_step_item(int64_t step, uint8_t* out) noexcept nogil:
-    """Writes the item that a row gets which has no step, as wandb writes one; `out` has `STEP_ITEM_ROOM` bytes.
+    """Writes a `_step` item for a row without one, as wandb writes it; `out` must have `STEP_ITEM_ROOM` bytes.
 
     Returns how many bytes it takes.
     """

@@ -1,4 +1,4 @@
-"""The iterator that every scan is."""
+"""The base class of all scans."""
 
 from histscan._core.pages.page cimport Page
 
@@ -9,13 +9,13 @@ cdef class RowScan:
     cdef public object _stop_step       # where the scan ends, exclusive
     cdef public Py_ssize_t scan_offset  # index of the next row within the current page
     cdef Page page                      # the current page; None where row_list is
-    cdef list row_list                  # the current page's rows, once they were asked for or assigned; else None
-    cdef bint exporting                 # the pages go elsewhere than into rows; see _pages
+    cdef list row_list                  # the current page's rows, once they were requested or assigned; else None
+    cdef bint exporting                 # the pages are being read without rows; see _pages
     cdef Py_ssize_t restarts            # how many times the scan started over
     cdef object load_lock               # held by the thread that loads a page
     cdef object loader                  # identifies that thread; None while no page is being loaded
-    cdef object exporter                # the same of the thread for which `exporting` was set
-    cdef tuple kept_position            # what _pages puts back at its end
+    cdef object exporter                # identifies the thread for which `exporting` was set
+    cdef tuple kept_position            # the position that _pages restores at its end
     cdef Py_ssize_t taken               # pages that became the current one since the scan started over
     cdef bint is_torn                   # a page was being loaded when the process was forked
     cdef tuple arguments                # of the constructor: positional and by keyword

@@ -1,6 +1,6 @@
-"""The iterator that every scan is: rows of the current page, and pages one after the other.
+"""The base class of all scans: iterates over the rows of the current page, and over pages in turn.
 
-Subclasses say how a page is fetched, in `_load_next`; whatever happens for each row happens here.
+Subclasses fetch pages, in `_load_next`; all that is done for each row is done here.
 """
 
 from histscan._core.pages.page cimport Page
@@ -11,12 +11,12 @@ from threading import RLock, get_ident
 
 from histscan.errors import HistoryDecodeError
 
-# Scans of which a thread loads a page or reads columns, by their addresses.
+# Scans for which a thread is loading a page or reading columns, by their addresses.
 cdef dict busy = {}
 
 
 def _free_after_fork():
-    """Frees the scans of threads that were not forked along: nobody else would release their locks."""
+    """Releases the locks of scans whose threads do not exist in the forked process: no other thread would."""
     survivor = get_ident()
     for scan in list(busy.values()):
         (<RowScan> scan).free_after_fork(survivor)
@@ -27,7 +27,7 @@ if hasattr(os, "register_at_fork"):
 
 
 cdef object absolute(object value):
-    """A path from the root on, as pickles need it: they may be read in another folder. Any other value as it is."""
+    """Makes a path absolute for pickles, which may be read in another folder; returns any other value unchanged."""
     return value.absolute() if isinstance(value, Path) else value
 
 
@@ -39,8 +39,8 @@ def _make_scan(scan_class, arguments, options):
 cdef class RowScan:
     """Iterates over rows page by page; ``iter()`` starts over.
 
-    Threads may share a scan: each row goes to one of them. In a forked process a scan goes on where it was, and so it
-    does in the parent. Copies and pickles of a scan are new scans, with the arguments that it was created with: they
+    Threads may share a scan: each row goes to one of them. After a fork a scan continues where it was, in the child and
+    in the parent. Copies and pickles of a scan are new scans, with the arguments that it was created with: they
     begin at its first step.
 
     Args:
@@ -122,14 +122,14 @@ cdef class RowScan:
 
     cdef object next_row(self):
         """The next row, loading pages until there is one."""
-        # Freeing an object may run any code, this scan's own methods included: what is in use here is held here, and
-        # a row counts as taken before it is decoded.
+        # Freeing an object may run any code, this scan's own methods included: references to all that is used are held
+        # here, and a row counts as taken before it is decoded.
         cdef Page page
         cdef list row_list
         cdef Py_ssize_t index
         while True:
             if self.exporting:
-                raise RuntimeError("this scan is being read as columns: take rows from a scan of its own")
+                raise RuntimeError("this scan is being read as columns: create another scan to read its rows")
             page = self.page
             row_list = self.row_list
             index = self.scan_offset
@@ -170,7 +170,7 @@ cdef class RowScan:
 
     cdef object load_page(self):
         """Loads the next page. The caller must hold `load_lock`."""
-        cdef object outer = self.loader     # of this very thread, if what loads a page asks for a row
+        cdef object outer = self.loader     # this same thread, if loading a page requests a row
         self.loader = get_ident()
         busy[id(self)] = self
         try:
@@ -200,7 +200,7 @@ cdef class RowScan:
         self.is_torn = False
 
     def _resume(self):
-        """Loads all pages up to the current one again. A subclass that can begin amid its source need not do that."""
+        """Loads all pages up to the current one again. A subclass that can seek in its source should override this."""
         cdef Py_ssize_t taken = self.taken
         cdef Py_ssize_t scan_offset = self.scan_offset
         self._start_over()
@@ -209,12 +209,12 @@ cdef class RowScan:
         self.scan_offset = scan_offset
 
     cdef object free_after_fork(self, object survivor):
-        """Frees the scan in a forked process from all threads but the one that was forked along."""
+        """Releases, in a forked process, the scan's locks that threads of the parent process held."""
         if self.exporting and self.exporter != survivor:
             self.put_back()
             self.kept_position = None
             self.exporting = False
-            # The generator must not go on.
+            # The generator must not continue.
             self.restarts += 1
         if self.loader is not None and self.loader != survivor:
             self.loader = None
@@ -224,14 +224,14 @@ cdef class RowScan:
             busy.pop(id(self), None)
 
     cdef object put_back(self):
-        """Has rows go on where they were before the scan was read as columns."""
+        """Restores the position that rows had before the scan was read as columns."""
         self.page, self.row_list, self.page_offset, self.scan_offset = self.kept_position
 
     def _take_page(self, Page page not None):
         """Makes a page the current one.
 
         Args:
-            page: A page fresh from its source; its rows are decoded as they are asked for.
+            page: A new page from the source; its rows are decoded when they are requested.
         """
         if self.page is not None:
             page.use_decoder_of(self.page)
@@ -244,14 +244,14 @@ cdef class RowScan:
         """Makes a list of rows the current page.
 
         Args:
-            rows: The rows; the list belongs to the scan from now on.
+            rows: The rows; the scan takes ownership of the list.
         """
         self.row_list = rows
         self.scan_offset = 0
         self.taken += 1
 
     def _pages(self):
-        """Goes from page to page, from the first one on, without decoding rows; rows go on afterwards where they were.
+        """Iterates over all pages from the first on, without decoding rows; then restores the position of rows.
 
         Yields:
             Each page: a `Page`, or a list of rows where a subclass has assigned one.
@@ -262,7 +262,7 @@ cdef class RowScan:
         cdef Py_ssize_t restarts = -1
         cdef tuple position = None
         if not self.exporting:
-            # A thread that takes rows may be loading a page: that one is still its own.
+            # A thread that reads rows may be loading a page: that page still belongs to it.
             with self.load_lock:
                 if not self.exporting:
                     position = (self.page, self.row_list, self.page_offset, self.scan_offset)
@@ -271,7 +271,7 @@ cdef class RowScan:
                     self.exporting = True
                     busy[id(self)] = self
         if position is None:
-            raise RuntimeError("this scan is being read as columns already: give each reader a scan of its own")
+            raise RuntimeError("this scan is already being read as columns: create one scan for each reader")
         try:
             self._start_over()
             restarts = self.restarts
@@ -283,9 +283,9 @@ cdef class RowScan:
                 else:
                     yield self.row_list
                 if self.restarts != restarts:
-                    raise RuntimeError("this scan was started over while it was being read as columns")
+                    raise RuntimeError("this scan was restarted while it was being read as columns")
         finally:
-            # Else a fork has done so already.
+            # Otherwise a fork has done so already.
             if self.kept_position is position:
                 self.exporting = False
                 if self.restarts == restarts:
@@ -295,11 +295,11 @@ cdef class RowScan:
                     busy.pop(id(self), None)
 
     def _page_label(self):
-        """What errors call the page just loaded; subclasses know more than nothing."""
+        """The name of the page just loaded, for errors; subclasses override this."""
 
     def _load_next(self):
-        """Fetches the page at `page_offset`, makes it the current one, and moves `page_offset` on."""
+        """Fetches the page at `page_offset`, makes it the current one, and advances `page_offset`."""
         raise NotImplementedError
 
     def _add_location(self, error):
-        """Tells an error what the scan knows of its place; subclasses know more than nothing."""
+        """Adds the scan's position to an error; subclasses override this."""

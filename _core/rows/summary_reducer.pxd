@@ -19,7 +19,7 @@ cdef extern from "rows/summary_sink.hpp" namespace "histscan" nogil:
         vector[LatestItem] known    # of keys in the table
         vector[LatestItem] others   # one event each, of other keys
 
-    # Takes a SummaryRecord or ConfigRecord; False where it is malformed, and the cursor then has the fault.
+    # Reads a SummaryRecord or ConfigRecord; returns False where it is malformed, with the fault in the cursor.
     cpp_bool read_updates(Cursor* cursor, LatestItems& items) except +
 
 

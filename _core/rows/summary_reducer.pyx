@@ -51,7 +51,7 @@ cdef class SummaryReducer:
                 self.reduce(&cursor)
 
     def values(self):
-        """Decode what the messages so far leave behind.
+        """Decode the values that remain after the messages so far.
 
         Returns:
             A new dict; nested keys make nested dicts.
@@ -82,7 +82,7 @@ cdef class SummaryReducer:
         return values
 
     cdef int reduce(self, Cursor* cursor) except -1:
-        """Takes a whole message."""
+        """Reads a whole message."""
         if not read_updates(cursor, self.items):
             raise_fault(cursor)
         return 0
@@ -97,7 +97,7 @@ cdef class SummaryReducer:
 
 
 cdef int remove_member(dict values, object key) except -1:
-    """Takes away the member under a key, or under a path of keys, if it is there, and dicts that this leaves empty."""
+    """Removes the member under a key, or under a path of keys, if it exists, and dicts that become empty."""
     cdef tuple path = key if type(key) is tuple else (key,)
     cdef object below = values.get(path[0])
     if len(path) == 1:

@@ -54,7 +54,7 @@ public:
         *index = add(format.key_begin(), format.key_end());
         return OUTCOME_DONE;
     }
-    // A removal has no value, and an update may have other fields: both are known by the key fields they begin with.
+    // A removal has no value, and an update may have other fields: both are found by the key fields they begin with.
     template <typename Format>
     int put_odd(Format &format) {
         Cursor *item = format.open_value();
@@ -82,7 +82,7 @@ private:
     LatestItems &items_;
 };
 
-// Takes a SummaryRecord or ConfigRecord; false where it is malformed, and the cursor then has the fault.
+// Reads a SummaryRecord or ConfigRecord; returns false where it is malformed, with the fault in the cursor.
 inline bool read_updates(Cursor *cursor, LatestItems &items) {
     const NarrowVectors vectors;
     ItemFormat<NarrowVectors> format(cursor, UPDATE_ITEM, vectors);

@@ -1,4 +1,4 @@
-// The items of a row that is a protobuf message: key fields, then a value. Nothing else knows how they are laid out.
+// The items of a row that is a protobuf message: key fields, then a value. Only this file knows their layout.
 //
 // `HistoryRow.history_items`, `HistoryRecord.item`, `SummaryRecord.update` and `ConfigRecord.update` are all field 1 of
 // their message, and hold items alike.
@@ -42,7 +42,7 @@ struct ItemFields {
     const uint8_t *typed_end;
 };
 
-// Takes the tag of `value_json`, or nothing.
+// Reads the tag of `value_json`, or nothing.
 inline bool take_json_tag(Cursor *cursor) {
     if (!has_text(cursor, json_tag_bytes, sizeof json_tag_bytes)) return false;
     cursor->pos += sizeof json_tag_bytes;
@@ -60,7 +60,7 @@ inline bool skip_keys(Cursor *cursor, ItemSchema schema) {
     return true;
 }
 
-// Whether the tag is that of a typed value, of the wire type its field has.
+// Returns true if the tag is that of a typed value, with the wire type of its field.
 inline bool is_typed(uint32_t tag, ItemSchema schema) {
     const uint32_t field = tag >> 3, wire_type = tag & 7;
     if (schema == PARQUET_ITEM || field < typed_none || field > typed_json) return false;
@@ -68,7 +68,7 @@ inline bool is_typed(uint32_t tag, ItemSchema schema) {
     return wire_type == (field == typed_number ? WIRE_FIXED64 : WIRE_VARINT);
 }
 
-// Takes every field of an item, in whatever order, and checks the UTF-8 of its strings.
+// Reads every field of an item, in any order, and checks the UTF-8 of its strings.
 inline bool read_item_fields(Cursor *cursor, ItemSchema schema, ItemFields *fields) {
     *fields = ItemFields{};
     while (cursor->pos < cursor->end) {
@@ -105,11 +105,11 @@ inline bool read_item_fields(Cursor *cursor, ItemSchema schema, ItemFields *fiel
     return true;
 }
 
-// How much of an ordinary item is not its key fields and its value: in front of the one and in front of the other. Its
-// length and its value's length have one byte each.
+// The size of what a short item has before its key fields, and between these and its value. Its length and its value's
+// length have one byte each.
 constexpr ptrdiff_t bytes_before_key = 2, bytes_before_value = 3;
 
-// What an ordinary item begins with: tag, length, the `length` bytes of key fields at `key`, tag of `value_json`.
+// What a short item begins with: tag, length, the `length` bytes of key fields at `key`, tag of `value_json`.
 inline Prefix32 item_prefix(const uint8_t *key, size_t length) {
     Prefix32 prefix{};
     const size_t room = sizeof prefix.bytes - bytes_before_key;
@@ -128,8 +128,8 @@ inline int32_t add_item_key(KeyTable &table, const uint8_t *key, ptrdiff_t lengt
     return table.add(key, length, item_prefix(key, static_cast<size_t>(length)), bytes_before_key + bytes_before_value);
 }
 
-// Whether two keys of the same length, 8 bytes or more, are the same from the byte at `place` on. Without a call, as
-// std::memcmp is one: vectors would not stay in registers.
+// Returns true if two keys of the same length, 8 bytes or more, are equal from the byte at `place` on. Does not call
+// std::memcmp: vectors would not stay in registers.
 HISTSCAN_INLINE bool has_same_rest(const uint8_t *left, const uint8_t *right, ptrdiff_t length, ptrdiff_t place) {
     constexpr ptrdiff_t word_size = 8;
     for (; place < length; place += word_size) {
@@ -150,7 +150,7 @@ public:
 
     NextMember begin_row() const { return NEXT_MEMBER; }
 
-    // Its known bytes are compared at once, and its two lengths have to agree.
+    // Its known bytes are compared at once, and its two lengths must agree.
     HISTSCAN_INLINE bool enter(const Key &key) {
         const ptrdiff_t left = row_end_ - pos_;
         const ptrdiff_t value_offset = key.length + (bytes_before_key + bytes_before_value);
@@ -227,13 +227,13 @@ public:
     const uint8_t *key_begin() const { return key_begin_; }
     const uint8_t *key_end() const { return key_end_; }
 
-    // Points the cursor at the value, or at an odd item.
+    // Points the cursor at the value, or at an item with a rare layout.
     Cursor *open_value() {
         cursor_->pos = value_;
         cursor_->end = value_end_;
         return cursor_;
     }
-    // Goes on where the reader of the value has left off, which is the value's end.
+    // Continues where the reader of the value stopped, which is the value's end.
     void close_value() {}
     HISTSCAN_INLINE const uint8_t *find_value_end() const { return value_end_; }
     HISTSCAN_INLINE void take_value(const uint8_t *) {}
@@ -258,7 +258,7 @@ private:
         return true;
     }
 
-    // Goes to the next item's value, whatever its lengths, and skips fields that are not items.
+    // Moves to the next item's value, whatever its lengths, and skips fields that are not items.
     HISTSCAN_NOINLINE int32_t look_up_any(const KeyTable &table) {
         cursor_->pos = pos_;
         cursor_->end = row_end_;

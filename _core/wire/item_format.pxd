@@ -35,7 +35,7 @@ cdef extern from "wire/item_format.hpp" namespace "histscan" nogil:
         byte_ptr typed_begin    # its payload
         byte_ptr typed_end
 
-    # Takes every field of an item, in whatever order, and checks the UTF-8 of its strings.
+    # Reads every field of an item, in any order, and checks the UTF-8 of its strings.
     bint read_item_fields(Cursor* cursor, ItemSchema schema, ItemFields* fields)
     # Adds an item's key; see KeyTable.add.
     int32_t add_item_key(KeyTable& table, byte_ptr key, ptrdiff_t length) except +

@@ -40,7 +40,7 @@ inline bool read_long_varint(Cursor *cursor, uint64_t *value) {
     return true;
 }
 
-// Takes a varint of at most ten bytes; bits beyond the 64th are dropped, as protobuf's own runtimes do.
+// Reads a varint of at most ten bytes; bits beyond the 64th are dropped, as protobuf's own runtimes do.
 inline bool read_varint(Cursor *cursor, uint64_t *value) {
     const int byte = peek(cursor);
     if (byte < 0 || byte >= 0x80) return read_long_varint(cursor, value);
@@ -49,7 +49,7 @@ inline bool read_varint(Cursor *cursor, uint64_t *value) {
     return true;
 }
 
-// Takes a field's tag, `field << 3 | wire type`, which must not be below `lowest` or beyond 32 bits.
+// Reads a field's tag, `field << 3 | wire type`, which must not be below `lowest` or beyond 32 bits.
 inline bool read_tag_from(Cursor *cursor, uint32_t lowest, uint32_t *tag) {
     const uint8_t *pos = cursor->pos;
     uint64_t value;
@@ -59,10 +59,10 @@ inline bool read_tag_from(Cursor *cursor, uint32_t lowest, uint32_t *tag) {
     return true;
 }
 
-// Takes the tag of a message's field; there is no field 0.
+// Reads the tag of a message's field; there is no field 0.
 inline bool read_tag(Cursor *cursor, uint32_t *tag) { return read_tag_from(cursor, 1 << 3, tag); }
 
-// Takes the length of a length-delimited field; `field_end` is where the field's bytes will end.
+// Reads the length of a length-delimited field; `field_end` is where the field's bytes will end.
 //
 // As in protobuf's own runtimes a length is below 2**31, and written in five bytes at most.
 inline bool read_length(Cursor *cursor, const uint8_t **field_end) {
@@ -103,7 +103,7 @@ inline bool skip_plain(Cursor *cursor, uint32_t tag) {
     }
 }
 
-// Skips the payload of an unknown field whose tag was just taken; groups with all they hold.
+// Skips the payload of an unknown field whose tag was just read; groups with all they hold.
 inline bool skip_field(Cursor *cursor, uint32_t tag) {
     uint32_t open_groups[group_depth_limit];
     int depth = 0;

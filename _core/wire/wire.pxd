@@ -14,11 +14,11 @@ cdef enum WireType:
     WIRE_FIXED32 = 5
 
 cdef extern from "wire/wire.hpp" namespace "histscan" nogil:
-    # Takes a varint of at most ten bytes.
+    # Reads a varint of at most ten bytes.
     bint read_varint(Cursor* cursor, uint64_t* value)
-    # Takes the tag of a message's field, `field << 3 | wire type`.
+    # Reads the tag of a message's field, `field << 3 | wire type`.
     bint read_tag(Cursor* cursor, uint32_t* tag)
-    # Takes the length of a length-delimited field; `field_end` is where the field's bytes will end.
+    # Reads the length of a length-delimited field; `field_end` is where the field's bytes will end.
     bint read_length(Cursor* cursor, byte_ptr* field_end)
-    # Skips the payload of a field whose tag was just taken; groups with all they hold.
+    # Skips the payload of a field whose tag was just read; groups with all they hold.
     bint skip_field(Cursor* cursor, uint32_t tag)

@@ -170,7 +170,7 @@ class TestSteps:
             self.ordered({"_step": pyarrow.array([2**63], pyarrow.uint64())})
 
     def test_no_steps(self) -> None:
-        with pytest.raises(HistoryDecodeError, match="no column of steps"):
+        with pytest.raises(HistoryDecodeError, match="no `_step` column"):
             self.ordered({"a": [1]})
         with pytest.raises(HistoryDecodeError, match=r"steps are not numbers .*\$\._step"):
             self.ordered({"_step": ["1"]})

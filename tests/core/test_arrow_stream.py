@@ -307,7 +307,7 @@ def test_a_chunk_is_handed_over_once() -> None:
     builder.add_rows([{"a": 1}, {}])
     chunk = builder.take_chunk()
     assert read_stream(ArrowStream({"a": "l"}, [chunk])).to_pydict() == {"a": [1, None]}
-    with pytest.raises(Exception, match="handed over before"):
+    with pytest.raises(Exception, match="already been exported"):
         read_stream(ArrowStream({"a": "l"}, [chunk]))
 
 

@@ -200,12 +200,12 @@ GOOD = step_rows(range(3))
 @pytest.mark.parametrize(
     ("chunks", "fault"),
     [
-        ([wire.chunk(wire.LAST, GOOD[1])], "a chunk begins or goes on with a record where none can"),
-        ([wire.chunk(wire.MIDDLE, GOOD[1])], "a chunk begins or goes on with a record where none can"),
-        ([wire.chunk(5, GOOD[1])], "a chunk is of no known type"),
-        ([wire.chunk(255, GOOD[1])], "a chunk is of no known type"),
-        ([wire.chunk(wire.PADDING, GOOD[1])], "a chunk is of no known type"),
-        ([wire.chunk(wire.PADDING, b"")], "a chunk is of no known type"),
+        ([wire.chunk(wire.LAST, GOOD[1])], "the first, middle and last chunks of a record are out of order"),
+        ([wire.chunk(wire.MIDDLE, GOOD[1])], "the first, middle and last chunks of a record are out of order"),
+        ([wire.chunk(5, GOOD[1])], "a chunk has an unknown type"),
+        ([wire.chunk(255, GOOD[1])], "a chunk has an unknown type"),
+        ([wire.chunk(wire.PADDING, GOOD[1])], "a chunk has an unknown type"),
+        ([wire.chunk(wire.PADDING, b"")], "a chunk has an unknown type"),
         ([wire.chunk(wire.FULL, GOOD[1], checksum=0)], "the checksum of a chunk is wrong"),
         ([wire.chunk(wire.FULL, b"\x12\xff")], "is not a protobuf message"),
         ([wire.chunk(wire.FULL, b"\x00")], "is not a protobuf message"),

@@ -135,7 +135,7 @@ def test_a_page_that_stays_cut_gives_its_whole_rows(server: GraphQLServer) -> No
     whole = answer_from(BACKEND)
     server.respond = lambda request: BREAKS["cut in half"](whole(request))
     rows: list[Any] = []
-    with pytest.raises(HistoryDecodeError, match="never ends"):
+    with pytest.raises(HistoryDecodeError, match="is not terminated"):
         collect(HistoryScan(Client(server.url), RUN, 0, 10, 10), rows)
     assert rows
     assert row_texts(rows) == row_texts(BACKEND.rows[: len(rows)])

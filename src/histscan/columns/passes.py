@@ -55,15 +55,23 @@ class ColumnSurvey:
     """The result of the first pass.
 
     Attributes:
+<<<<<<< HEAD
+        columns: Each column's format by its name, as ``column_types.merge_columns`` gives them, in the order in which
+            they appear.
+        type_flags: The flags of each column's values.
+        rows: How many rows there are.
+        is_sorted: Every row has an integer as its step, and none is lower than the one before.
+=======
         columns: Each column's format by its name, as from ``column_types.merge_columns``, in the order of their first
             appearance.
         facts: The flags of each column's values.
         rows: The number of rows.
         is_sorted: True if every row has an integer step, and no step is lower than the one before.
+>>>>>>> w2
     """
 
     columns: dict[str, str]
-    facts: dict[str, int]
+    type_flags: dict[str, int]
     rows: int
     is_sorted: bool
 
@@ -175,7 +183,8 @@ class ColumnPasses:
             left -= len(chunk)
             # Values of other types would become garbage, not an error.
             if left < 0 or any(
-                facts & ~survey.facts.get(name, 0) for name, facts in zip(chunk.names, chunk.facts(), strict=True)
+                type_flags & ~survey.type_flags.get(name, 0)
+                for name, type_flags in zip(chunk.names, chunk.type_flags(), strict=True)
             ):
                 left = -1
                 break
@@ -184,19 +193,24 @@ class ColumnPasses:
             raise HistoryError(f"{self._scan.path} was replaced while it was being read: read it again")
 
     def _survey(self, order: _StepOrder | None) -> ColumnSurvey:
+<<<<<<< HEAD
+        """Makes the first pass; without an order to find, it ends where a row can't be read."""
+        type_flags: dict[str, int] = {}
+=======
         """Makes the first pass. Without `order`, it stops at a row that can't be read, and raises no error."""
         facts: dict[str, int] = {}
+>>>>>>> w2
         rows = 0
         # The second pass warns, and raises the errors that are ignored here.
         with quiet(), suppress(*([HistoryError] if order is None else [])):
             for chunk in self._chunks(0):
                 rows += len(chunk)
-                for name, flags in zip(chunk.names, chunk.facts(), strict=True):
-                    facts[name] = facts.get(name, 0) | flags
+                for name, flags in zip(chunk.names, chunk.type_flags(), strict=True):
+                    type_flags[name] = type_flags.get(name, 0) | flags
                 if order is not None:
                     order.add(chunk)
-        columns = {name: column_format(flags) for name, flags in facts.items()}
-        return ColumnSurvey(columns, facts, rows, order is not None and order.is_sorted)
+        columns = {name: column_format(flags) for name, flags in type_flags.items()}
+        return ColumnSurvey(columns, type_flags, rows, order is not None and order.is_sorted)
 
     def _chunks(self, bytes_before: int) -> Iterator[ColumnChunk]:
         keys, flatten = self._options.keys, self._options.flatten
@@ -287,8 +301,8 @@ class _StepOrder:
 
         if not len(chunk) or not self.is_sorted:
             return
-        facts = dict(zip(chunk.names, chunk.facts(), strict=True))
-        if STEP not in facts or column_format(facts[STEP]) != _INT64:
+        type_flags = dict(zip(chunk.names, chunk.type_flags(), strict=True))
+        if STEP not in type_flags or column_format(type_flags[STEP]) != _INT64:
             self.is_sorted = False
             return
         steps = _as_batch(chunk, {STEP: _INT64}).column(0)

@@ -36,15 +36,15 @@ class LogOutline:
     key_types: dict[str, str] = field(default_factory=dict)
 
 
-class _ColumnFacts:
-    """The names and type facts of a column chunk, kept after its values are freed."""
+class _ColumnTypes:
+    """The names and type flags of a column chunk, kept after its values are freed."""
 
-    def __init__(self, names: list[str], facts: list[int]) -> None:
+    def __init__(self, names: list[str], type_flags: list[int]) -> None:
         self.names = names
-        self._facts = facts
+        self._type_flags = type_flags
 
-    def facts(self) -> list[int]:
-        return self._facts
+    def type_flags(self) -> list[int]:
+        return self._type_flags
 
 
 def outline_log(run: LogRun) -> LogOutline:
@@ -61,16 +61,16 @@ def outline_log(run: LogRun) -> LogOutline:
         OSError: The file can't be read.
     """
     outline = LogOutline()
-    facts = []
+    columns = []
     try:
         for chunk in build_chunks(_watch(run, outline), keys=None, flatten=True, rows=DEFAULT_BATCH_ROWS):
-            facts.append(_ColumnFacts(chunk.names, chunk.facts()))
+            columns.append(_ColumnTypes(chunk.names, chunk.type_flags()))
     except HistoryDecodeError:
         # A malformed row ends the columns. The other rows are still counted, without types.
         outline = LogOutline()
         for _ in _watch(run, outline):
             pass
-    formats = merge_columns(cast("list[ColumnChunk]", facts))
+    formats = merge_columns(cast("list[ColumnChunk]", columns))
     outline.key_types = {name: _type_name(column_format) for name, column_format in formats.items()}
     return outline
 
