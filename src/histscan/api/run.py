@@ -75,11 +75,7 @@ class Run(contracts.Run):
             force: Request it in any case.
 
         Raises:
-<<<<<<< HEAD
-            HistoryRequestError: There is no answer.
-=======
             HistoryRequestError: The request failed.
->>>>>>> w2
             RunNotFoundError: The server has no such run, or the API key has no access to it.
         """
         if force or "config" not in self._attributes:

@@ -93,15 +93,9 @@ def open_run(arguments: argparse.Namespace) -> Run:
 
     Raises:
         OSError: There is no such file.
-<<<<<<< HEAD
-        HistoryError: The file is no log; or the server has no such run, or gives no answer.
-        UsageError: The files are Parquet, and pyarrow is not installed; or a source is chosen for a file; or an address
-            is not that of a run.
-=======
         HistoryError: The file is not a log; or the server has no such run, or does not answer.
         UsageError: The files are Parquet, and pyarrow is not installed; or `--source` is used with a file; or a URL is
             not that of a run.
->>>>>>> w2
     """
     from histscan.opening import open_run as open_path
     from histscan.runs.contracts import FileRun

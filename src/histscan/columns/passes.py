@@ -55,19 +55,11 @@ class ColumnSurvey:
     """The result of the first pass.
 
     Attributes:
-<<<<<<< HEAD
-        columns: Each column's format by its name, as ``column_types.merge_columns`` gives them, in the order in which
-            they appear.
-        type_flags: The flags of each column's values.
-        rows: How many rows there are.
-        is_sorted: Every row has an integer as its step, and none is lower than the one before.
-=======
         columns: Each column's format by its name, as from ``column_types.merge_columns``, in the order of their first
             appearance.
-        facts: The flags of each column's values.
+        type_flags: The flags of each column's values.
         rows: The number of rows.
         is_sorted: True if every row has an integer step, and no step is lower than the one before.
->>>>>>> w2
     """
 
     columns: dict[str, str]
@@ -193,13 +185,8 @@ class ColumnPasses:
             raise HistoryError(f"{self._scan.path} was replaced while it was being read: read it again")
 
     def _survey(self, order: _StepOrder | None) -> ColumnSurvey:
-<<<<<<< HEAD
-        """Makes the first pass; without an order to find, it ends where a row can't be read."""
-        type_flags: dict[str, int] = {}
-=======
         """Makes the first pass. Without `order`, it stops at a row that can't be read, and raises no error."""
-        facts: dict[str, int] = {}
->>>>>>> w2
+        type_flags: dict[str, int] = {}
         rows = 0
         # The second pass warns, and raises the errors that are ignored here.
         with quiet(), suppress(*([HistoryError] if order is None else [])):
