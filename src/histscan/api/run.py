@@ -15,7 +15,7 @@ from histscan.api.run_streams import axes_of, duration_of, read_console, read_ev
 from histscan.api.scan_start import ScanStart, plan_first_page, request_keys, request_last_step, start_scan
 from histscan.api.scans import scan_pages_of
 from histscan.columns.scan import Scan
-from histscan.common.keys import check_keys
+from histscan.common.keys import check_keys, in_order
 from histscan.paging.options import PIPELINED_GRAPHQL
 from histscan.runs import contracts
 from histscan.runs.console import terminal_lines
@@ -370,7 +370,7 @@ class Run(contracts.Run):
             HistoryRequestError: The request failed.
             RunNotFoundError: The run does not exist any more.
         """
-        return contracts.in_order(set(request_keys(self.client, self._name)))
+        return in_order(set(request_keys(self.client, self._name)))
 
     def sample_history(self, samples: int, keys: list[str] | None) -> list[dict[str, Any]]:
         """Requests rows that are spread evenly over the history, as chosen by the server.

@@ -23,6 +23,7 @@ from histscan.columns.frames import stream_batches
 from histscan.columns.options import ColumnOptions
 from histscan.columns.scan import Pages, Scan, Watcher
 from histscan.columns.threads import build_chunks_in_threads
+from histscan.common.keys import in_order
 from histscan.common.quiet import quiet
 from histscan.common.steps import STEP
 from histscan.errors import HistoryError
@@ -142,7 +143,7 @@ class ColumnPasses:
         survey = self.survey()
         # Most readers of Parquet reject files without columns.
         found = survey.columns or {STEP: _INT64}
-        names = list(found) if self._options.keys else sorted(found, key=lambda name: (name != STEP, name))
+        names = list(found) if self._options.keys else in_order(found)
         columns = {name: found[name] for name in names}
         schema = pyarrow.schema(ArrowStream(columns, ()))
         return ColumnBatches(schema, survey.is_sorted, (_as_batch(chunk, columns) for chunk in self.chunks(survey)))
@@ -244,7 +245,7 @@ def read_once(scan: Scan, options: ColumnOptions, watch: Watcher | None) -> Colu
     found: Iterator[pyarrow.RecordBatch] = chain([] if first is None else [first], batches)
     if not options.keys:
         # The same order as for logs; a server's order differs.
-        names = sorted(schema.names, key=lambda name: (name != STEP, name))
+        names = in_order(schema.names)
         schema = pyarrow.schema([schema.field(name) for name in names])
         found = (batch.select(names) for batch in found)
     return ColumnBatches(schema, False, watched(found, watch))

@@ -1,11 +1,13 @@
-"""Keys of rows: what callers may pass, and what a dotted key means in a row."""
+"""Keys of rows: what callers may pass, their order, and what a dotted key means in a row."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-__all__ = ["ABSENT", "check_keys", "find_value"]
+from histscan.common.steps import STEP
+
+__all__ = ["ABSENT", "check_keys", "find_value", "in_order"]
 
 ABSENT = object()
 """What `find_value` returns for a key that a row does not have: None is a value."""
@@ -28,6 +30,15 @@ def check_keys(keys: Sequence[str] | None) -> list[str] | None:
     if isinstance(keys, str) or not all(isinstance(key, str) for key in keys):
         raise ValueError(f"keys must be a list of strings, not {keys!r}")
     return list(keys)
+
+
+def in_order(keys: Iterable[str]) -> list[str]:
+    """Sorts keys: the step first, then the other keys by name.
+
+    Args:
+        keys: The keys.
+    """
+    return sorted(keys, key=lambda key: (key != STEP, key))
 
 
 def find_value(value: Any, key: str) -> Any:

@@ -17,7 +17,7 @@ from histscan.columns.frames import Frames
 from histscan.columns.options import ColumnOptions
 from histscan.columns.scan import Scan
 from histscan.columns.threads import build_chunks_in_threads
-from histscan.common.keys import check_keys
+from histscan.common.keys import check_keys, in_order
 from histscan.common.quiet import quiet
 from histscan.common.steps import STEP
 from histscan.errors import HistoryError
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from histscan.runs.console import ConsoleLine
     from histscan.runs.file_scan import FileScan
 
-__all__ = ["STREAMS", "FileRun", "Paths", "Run", "Runs", "in_order"]
+__all__ = ["STREAMS", "FileRun", "Paths", "Run", "Runs"]
 
 STREAMS = ("default", "system", "events")
 """Values of ``history(stream=…)``: the logged metrics, or the machine's metrics under either of two names."""
@@ -401,15 +401,6 @@ class Runs(Protocol[_Run_co]):
         Returns:
             The runs that fulfil the conditions.
         """
-
-
-def in_order(keys: set[str]) -> list[str]:
-    """Sorts keys as `Run.keys` does: the step first, then the other keys by name.
-
-    Args:
-        keys: The keys.
-    """
-    return sorted(keys, key=lambda key: (key != STEP, key))
 
 
 def _sample(scan: Scan, samples: int) -> list[dict[str, Any]]:

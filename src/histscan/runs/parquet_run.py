@@ -15,12 +15,12 @@ from histscan.columns.options import ColumnOptions
 from histscan.columns.parquet_columns import ColumnPlan, TableStream
 from histscan.columns.passes import ColumnBatches, watched
 from histscan.columns.scan import Pages, Watcher
-from histscan.common.keys import check_keys
+from histscan.common.keys import check_keys, in_order
 from histscan.common.lazy import cached_property
 from histscan.common.steps import STEP, UNBOUNDED
 from histscan.errors import HistoryDecodeError, HistoryError
 from histscan.paging.parquet_pages import read_pages
-from histscan.runs.contracts import Paths, in_order
+from histscan.runs.contracts import Paths
 from histscan.runs.file_scan import FileScan
 from histscan.runs.history_files import HistoryFileRun
 from histscan.sources.parquet import RUN_METADATA, ParquetSource, RowGroup
