@@ -216,7 +216,7 @@ inline ArrowSchema make_schema(const std::string &format, const std::string &nam
     return schema;
 }
 
-// The schema of a column. `format` is Arrow's; of a list, its items' behind "+l"; JSON text is marked as such
+// The schema of a column. `format` is Arrow's; of a list, its items' after "+l"; JSON text is marked as such
 // (arrow.apache.org/docs/format/CanonicalExtensions.html#json).
 inline ArrowSchema make_column_schema(const std::string &format, const std::string &name, bool is_json) {
     if (format.size() > 2) return make_schema("+l", name, {make_schema(format.substr(2), "item")});

@@ -18,7 +18,7 @@ cdef enum:
 cdef struct TargetReader:
     PyObject* key
     ArrowKind kind              # ARROW_UNKNOWN where the buffer alone does not give the value
-    bint is_plain               # the validity bitmap alone says whether a row has the key
+    bint is_plain               # the validity bitmap alone shows if a row has the key
     byte_ptr validity           # NULL where no value is null
     byte_ptr values
     int64_t begin               # where in the buffers the batch's row 0 is

@@ -28,7 +28,7 @@ cdef struct CellSource:
     size_t first_mask       # of the masks, in `masks`
     size_t mask_count
     int32_t column          # the index of the column in the chunk; NO_COLUMN until a row has a value
-    bint is_step            # becomes an integer, whatever number it is
+    bint is_step            # becomes an integer, whatever its numeric type
     bint is_empty_struct    # stands for the structs of which every member is null
 
 

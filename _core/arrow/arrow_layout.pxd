@@ -40,7 +40,7 @@ cdef enum ArrowKind:
     ARROW_STRUCT
 
 
-# A column, or what is nested in one. The nodes of a schema stand breadth first, so that children are neighbours.
+# A column, or what is nested in one. The nodes of a schema are in breadth-first order, so that children are neighbours.
 cdef struct ArrowNode:
     ArrowKind kind          # of the indexes, where there is a dictionary
     int64_t per_second      # of times: how many of its units make a second
@@ -57,7 +57,7 @@ cdef struct ArrowNode:
 cdef struct ArrowTarget:
     PyObject* key           # owned by ArrowLayout.owners
     int32_t node
-    bint is_step            # becomes an int, whatever number it is
+    bint is_step            # becomes an int, whatever its numeric type
     bint is_nested          # a member of a struct, which may be null itself
     PyObject* json_path     # the keys below, where the values are JSON text; NULL for the value itself
 

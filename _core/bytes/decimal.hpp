@@ -81,7 +81,7 @@ struct PowersOfFive {
 
 inline constexpr PowersOfFive powers_of_five{};
 
-// The most digits behind a point that `read_whole_decimal` takes: three words of them.
+// The most digits after a point that `read_whole_decimal` reads: three words of them.
 constexpr int most_fraction_digits = 24;
 
 // 10^0 to 10^24 modulo 2^64, for appending as many digits.
@@ -270,7 +270,7 @@ inline bool read_two_numbers(uint64_t first, uint64_t first_mask, uint64_t secon
 // The number [pos, end), of which the first `leading_count` digits have been read as `leading`; `digits` is where the
 // others begin, `length` how many bytes are left up to the exponent, and at least eight of them may be read.
 //
-// Where the end is known, the digits behind the point are three words that end there, whatever their count: no branch
+// Where the end is known, the digits after the point are three words that end there, whatever their count: no branch
 // depends on it, and none of the words waits for another.
 __attribute__((always_inline)) inline bool read_decimal_words(uint64_t leading, int leading_count, const uint8_t *digits, ptrdiff_t length, long exponent, const uint8_t *pos, const uint8_t *end, double *number) {
     uint64_t whole, high, middle, low, high_mask, middle_mask, low_mask;

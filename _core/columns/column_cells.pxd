@@ -1,7 +1,7 @@
 """Cells: a column's values as they were read, before the column's type is known, which depends on the whole scan.
 
 A cell is a tag and 64 bits. Numbers are in the bits; text is in the column's own buffer, and the bits say where. What
-was seen in a column is kept in its type flags, from which the type follows, the same whatever the order and the pages.
+was seen in a column is kept in its type flags, which decide the type: the order of rows and pages has no effect.
 """
 
 from libc.stddef cimport size_t

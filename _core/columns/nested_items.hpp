@@ -26,7 +26,7 @@ inline void append_text(std::vector<uint8_t> &out, const std::string &text) {
     out.insert(out.end(), text.begin(), text.end());
 }
 
-// Sorts the items so that those of one column, and within it those of one object, stand together. False if they are
+// Sorts the items so that those of one column, and within it those of one object, are together. False if they are
 // not the leaves of trees: an item is given twice, or is an object to another item and a value of its own.
 inline bool is_tree(const std::vector<NestedPath> &paths, std::vector<NestedItem> &items) {
     std::sort(items.begin(), items.end(), [&paths](const NestedItem &left, const NestedItem &right) {
@@ -45,7 +45,7 @@ inline bool is_tree(const std::vector<NestedPath> &paths, std::vector<NestedItem
     return true;
 }
 
-// Writes the object that the items from `first` on make up, those of one column, and returns the index behind them.
+// Writes the object that the items from `first` on make up, those of one column, and returns the index after them.
 // The items are sorted as is_tree leaves them.
 inline size_t write_object(const std::vector<NestedPath> &paths, const std::vector<NestedItem> &items, size_t first,
                            std::vector<uint8_t> &out) {

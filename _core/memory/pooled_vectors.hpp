@@ -13,7 +13,7 @@
 
 namespace histscan {
 
-// Takes memory from the pool.
+// Allocates memory from the pool.
 template <typename Element>
 struct PooledAllocator {
     using value_type = Element;

@@ -85,7 +85,7 @@ cdef bint is_chunk(const unsigned char* data, Py_ssize_t length, Py_ssize_t pos)
 cdef Py_ssize_t find_block_shift(const unsigned char* data, Py_ssize_t length) noexcept nogil:
     """The file offset that blocks are counted from, by the first bytes of a log: 0 or 7.
 
-    A block begins with a chunk, so that the checksum of what stands at a border decides. In a log of one block a
+    A block begins with a chunk, so that the checksum of what is at a border decides. In a log of one block a
     chunk may only end between the two borders.
     """
     cdef Py_ssize_t pos = FILE_HEADER_LENGTH

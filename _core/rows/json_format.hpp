@@ -122,7 +122,7 @@ private:
     Vectors vectors_;
     Cursor *cursor_;
     const uint8_t *start_, *end_;
-    const uint8_t *pos_;  // where the member begins, or what is behind it
+    const uint8_t *pos_;  // where the member begins, or what follows it
     const uint8_t *value_ = nullptr;
     const uint8_t *key_begin_ = nullptr, *key_end_ = nullptr;
     bool is_quoted_;

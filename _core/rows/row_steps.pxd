@@ -105,7 +105,7 @@ cdef inline bint is_step_name(byte_ptr begin, byte_ptr end) noexcept nogil:
 
 
 cdef inline bint read_any_item(byte_ptr begin, byte_ptr end, RowStep* found) noexcept nogil:
-    """Reads an item whose fields may stand in any order; returns False if it is malformed."""
+    """Reads an item whose fields may be in any order; returns False if it is malformed."""
     cdef Cursor item
     cdef ItemFields fields
     cdef uint32_t tag

@@ -88,7 +88,7 @@ cdef class SummaryReducer:
         return 0
 
     cdef int put_events(self, LatestItem item, list events) except -1:
-        """Adds the latest events of one key, as their number, whether it is a removal, and the message."""
+        """Adds the latest events of one key, as their number, True for a removal, and the message."""
         if item.updated:
             events.append((item.updated, False, <bytes> item.message))
         if item.removed:

@@ -162,7 +162,7 @@ def test_rows_have_all_keys(tmp_path: Path) -> None:
 
 MALFORMED: list[tuple[bytes, int, int, str]] = [
     (b'{"a":x}', 4, 5, "a JSON value was expected"),
-    (b'{"a":1}}', 4, 7, "more text"),
+    (b'{"a":1}}', 4, 7, "extra text"),
     ('{"é":"é",}'.encode(), 4, 11, "was expected"),
     (b"[1]", 4, 0, "a row must be a JSON object"),
     (b"null", 4, 0, "a row must be a JSON object"),
