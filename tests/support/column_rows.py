@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
@@ -200,8 +201,8 @@ def _as_column(value: Any, type_name: str) -> Any:
         assert is_held(value) or value in NUMBER_TEXTS
         return float(value)
     if type_name == FLOAT_LISTS:
-        return [None if element is None else float(element) for element in value]
-    # Other nested values are JSON text, in which every NaN has the same bits.
+        return [None if element is None else float(element) if element == element else math.nan for element in value]
+    # Lists come by way of JSON text, and other nested values are JSON text: every NaN has the same bits there.
     return json.loads(json.dumps(value)) if isinstance(value, dict | list) else value
 
 
