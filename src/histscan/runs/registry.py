@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import glob
 import importlib
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,8 +20,6 @@ if TYPE_CHECKING:
     from histscan.runs.contracts import FileRun
 
 __all__ = ["SOURCES", "RunSource", "source_of"]
-
-_WILDCARDS = re.compile(r"[*?[]")
 
 
 @dataclass(frozen=True)
@@ -104,7 +101,7 @@ def _source_of(path: Path) -> RunSource:
     source = _first_that_takes([path])
     if source is not None:
         return source
-    if path.exists() or not _WILDCARDS.search(str(path)):
+    if path.exists() or not glob.has_magic(str(path)):
         # A file of any name may be a log, and a folder may contain folders of logs. Reading it raises any error.
         return _LOGS
     return _first_that_takes([Path(match) for match in glob.iglob(str(path), recursive=True)]) or _PARQUET

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import glob
 import os
-import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -12,9 +11,6 @@ __all__ = ["LOG_SUFFIXES", "common_folder", "find_logs", "is_log_name"]
 
 LOG_SUFFIXES = (".wandb", ".wandb.gz", ".wandb.zst")
 """Suffixes of logs: as wandb writes them, and compressed."""
-
-
-_WILDCARDS = re.compile(r"[*?[]")
 
 
 def is_log_name(name: str) -> bool:
