@@ -175,6 +175,15 @@ def test_config_and_summary_are_those_of_the_last_segment(tmp_path: Path) -> Non
     assert run.summary == {"best": 2, "only1": 1, "only2": 1}
 
 
+def test_a_repeated_run_record_does_not_undo_changes_of_the_config(tmp_path: Path) -> None:
+    changed = wire.update_record(wire.CONFIG, [(["lr"], "2")])
+    first = [run_record(started=1, config="1"), changed, run_record(started=1, config="1")]
+    write_segment(tmp_path, "run-20260101_120000-abc", first)
+    assert histscan.open(tmp_path).config == {"lr": 2}
+    write_segment(tmp_path, "run-20260102_120000-abc", [run_record(started=2, config="3")])
+    assert histscan.open(tmp_path).config == {"lr": 3}
+
+
 @pytest.mark.parametrize("other", [run_record("other", 5), run_record("abc", 5, project="q")])
 def test_logs_of_different_runs_are_refused(tmp_path: Path, other: bytes) -> None:
     write_segment(tmp_path, "run-20260101_120000-abc", [run_record(started=1)])

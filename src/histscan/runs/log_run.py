@@ -11,7 +11,7 @@ from histscan._core.rows.summary_reducer import SummaryReducer
 from histscan.common.keys import check_keys
 from histscan.common.quiet import quiet
 from histscan.common.steps import UNBOUNDED
-from histscan.runs.log_heads import RUN_FIELD, LogHead, order_segments, read_head, read_run_record
+from histscan.runs.log_heads import LogHead, order_segments, read_head
 from histscan.runs.log_members import LogMembers
 from histscan.runs.log_scan import LogScan
 from histscan.runs.log_segments import LogSegments
@@ -36,7 +36,6 @@ class _Survey:
 
     version: object
     last_step: int = -1
-    rows: int = 0
     config: dict[str, Any] = field(default_factory=dict)
     summary: dict[str, Any] = field(default_factory=dict)
     config_file: Path | None = None
@@ -87,8 +86,8 @@ class LogRun(LogMembers):
         self.files = [head.file for head in heads]
         self.file = self.files[0] if len(heads) == 1 else common_folder(self.files)
         # Names and tags may change when a run is resumed: the last record is valid.
-        self._record = heads[-1].record
-        self._first_record = heads[0].record
+        self._records = [head.record for head in heads]
+        self._record, self._first_record = self._records[-1], self._records[0]
         self._segments = LogSegments(self.files, self.file, skip_corrupt=self._skip_corrupt)
 
     @property
@@ -103,16 +102,16 @@ class LogRun(LogMembers):
     def _make_survey(self, version: object) -> _Survey:
         survey = _Survey(version)
         config, summary = SummaryReducer(), SummaryReducer()
-        config.add(self._first_record.config)
-        summary.add(self._first_record.summary)
+
+        def begin_log(place: int) -> None:
+            # What the log was started with. Later run records repeat it, and must not undo changes.
+            config.add(self._records[place].config)
+            summary.add(self._records[place].summary)
+
         with quiet():  # the scan warns
-            for page in self._segments.read_pages():
-                for message in page.records(RUN_FIELD):
-                    # The record of a resumed run has the configuration from before.
-                    config.add(read_run_record(message).config)
+            for page in self._segments.read_pages(begin_log=begin_log):
                 config.add_page(page, _CONFIG_FIELD)
                 summary.add_page(page, _SUMMARY_FIELD)
-                survey.rows += len(page)
                 steps = page.step_range()
                 if steps is not None:
                     survey.last_step = max(survey.last_step, steps[1])

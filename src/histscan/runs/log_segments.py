@@ -6,7 +6,7 @@ import contextlib
 import os
 import warnings
 from array import array
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -133,13 +133,18 @@ class LogSegments:
         return tuple(file.stat().st_size for file in self.files)
 
     def read_pages(
-        self, limits: Sequence[int] | None = None, progress: ReadProgress | None = None
+        self,
+        limits: Sequence[int] | None = None,
+        progress: ReadProgress | None = None,
+        *,
+        begin_log: Callable[[int], object] | None = None,
     ) -> Generator[LogPage, None, None]:
         """Reads the logs one after the other, without rows that a later log replaces.
 
         Args:
             limits: Bytes to read of each file; None for all.
             progress: Counts the bytes that were read.
+            begin_log: Called with the index of each log before it is read.
 
         Yields:
             The records of each window of a file.
@@ -159,6 +164,8 @@ class LogSegments:
         dropped = 0
         lowest = highest = 0
         for place, file in enumerate(self.files):
+            if begin_log is not None:
+                begin_log(place)
             reader = LogReader(self.skip_corrupt, last_step=last_step)
             limit = None if limits is None else limits[place]
             for page in read_pages(file, reader, limit, progress):
