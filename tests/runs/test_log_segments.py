@@ -15,6 +15,7 @@ import pytest
 
 import histscan
 from histscan import HistoryError, LogOverlapWarning, LogTruncatedWarning
+from histscan.sources.files import WINDOW_SIZE
 from tests.support import log_oracle, wire
 from tests.support.json_corpus import fingerprint
 from tests.support.log_samples import steps_of
@@ -177,7 +178,9 @@ def test_config_and_summary_are_those_of_the_last_segment(tmp_path: Path) -> Non
 
 def test_a_repeated_run_record_does_not_undo_changes_of_the_config(tmp_path: Path) -> None:
     changed = wire.update_record(wire.CONFIG, [(["lr"], "2")])
-    first = [run_record(started=1, config="1"), changed, run_record(started=1, config="1")]
+    # The record comes again in a later window of the file than the change.
+    rows = [wire.history_record([(["text"], json.dumps("x" * WINDOW_SIZE))], 0)]
+    first = [run_record(started=1, config="1"), changed, *rows, run_record(started=1, config="1")]
     write_segment(tmp_path, "run-20260101_120000-abc", first)
     assert histscan.open(tmp_path).config == {"lr": 2}
     write_segment(tmp_path, "run-20260102_120000-abc", [run_record(started=2, config="3")])
