@@ -15,7 +15,7 @@ from histscan._core.pages.log_reader import LogReader
 from histscan.common.quiet import quiet
 from histscan.errors import HistoryError, LogCorruptWarning, LogOverlapWarning, LogStepWarning, LogTruncatedWarning
 from histscan.runs.file_scan import ReadProgress
-from histscan.sources.files import read_windows
+from histscan.sources.files import WINDOW_SIZE, read_windows
 
 __all__ = ["LogSegments", "read_pages"]
 
@@ -27,6 +27,8 @@ def read_pages(
     reader: LogReader,
     limit: int | None = None,
     progress: ReadProgress | None = None,
+    *,
+    window_size: int = WINDOW_SIZE,
 ) -> Generator[LogPage, None, None]:
     """Reads one log page by page, and warns at its end if rows are missing.
 
@@ -35,6 +37,7 @@ def read_pages(
         reader: A new reader.
         limit: Bytes of the file to read; None for all.
         progress: Counts the bytes that were read.
+        window_size: Bytes in a window, a multiple of 32 KiB.
 
     Yields:
         The records of each window of the file.
@@ -54,7 +57,7 @@ def read_pages(
         if progress is not None:
             progress.bytes_read = bytes_before + bytes_read
 
-    for window, is_last in read_windows(path, limit=limit, watch=count):
+    for window, is_last in read_windows(path, window_size=window_size, limit=limit, watch=count):
         yield reader.read_window(window, is_last)
         if reader.is_finished and not is_last:
             break
