@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import warnings
 from array import array
 from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Any
 
 from histscan._core.pages.log_page import LogPage
 from histscan._core.pages.log_reader import LogReader
-from histscan.common.quiet import quiet
+from histscan.common.quiet import quiet, warn_of_file
 from histscan.errors import HistoryError, LogCorruptWarning, LogOverlapWarning, LogStepWarning, LogTruncatedWarning
 from histscan.runs.file_scan import ReadProgress
 from histscan.sources.files import WINDOW_SIZE, read_windows
@@ -64,14 +63,14 @@ def read_pages(
     if reader.corrupt_at:
         places = reader.corrupt_at
         shown = ", ".join(map(str, places[:5])) + (", …" if len(places) > 5 else "")
-        warnings.warn(
+        warn_of_file(
             f"{path}: {len(places)} corrupt part{'s were' if len(places) > 1 else ' was'} skipped (at byte {shown}); "
             "rows may be missing",
             LogCorruptWarning,
             stacklevel=2,
         )
     if reader.odd_steps:
-        warnings.warn(
+        warn_of_file(
             f"{path}: {reader.odd_steps} row{'s have' if reader.odd_steps > 1 else ' has'} a _step that is not a whole "
             f"number (the first at byte {reader.odd_step_at}). The values are kept; min_step and max_step take the "
             "logged step message of such a row, or else the step after the row before it",
@@ -79,14 +78,14 @@ def read_pages(
             stacklevel=2,
         )
     if reader.truncated_at is not None:
-        warnings.warn(
+        warn_of_file(
             f"{path} ends within a record (from byte {reader.truncated_at}): it is still being written, or its "
             "writer was stopped. Every complete row was read",
             LogTruncatedWarning,
             stacklevel=2,
         )
     elif reader.offset == _HEADER_LENGTH:
-        warnings.warn(
+        warn_of_file(
             f"{path} has no records yet: it is still being written, or its writer was stopped at once",
             LogTruncatedWarning,
             stacklevel=2,
@@ -187,7 +186,7 @@ class LogSegments:
         if limits is None or tuple(limits) == tuple(size for _, size, _ in version):
             self._ascending = version, is_ascending
         if dropped:
-            warnings.warn(
+            warn_of_file(
                 f"{self.path}: {dropped} row{'s were' if dropped > 1 else ' was'} logged again when the run was "
                 f"resumed (within steps {lowest} to {highest}): those of the later log are used",
                 LogOverlapWarning,

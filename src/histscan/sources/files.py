@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import io
 import os
-import warnings
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from histscan.common.quiet import warn_of_file
 from histscan.errors import LogFormatError, LogTruncatedWarning
 
 __all__ = ["WINDOW_SIZE", "read_windows"]
@@ -161,7 +161,7 @@ class _Decompressor:
             raise LogFormatError(
                 f"the {self._kind} data are damaged ({failure}); every row before was read", run=str(self._path)
             )
-        warnings.warn(
+        warn_of_file(
             f"the {self._kind} data of {self._path} end early: the file is not complete. Every complete row was read",
             LogTruncatedWarning,
             stacklevel=4,
