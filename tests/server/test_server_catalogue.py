@@ -13,8 +13,8 @@ import pytest
 import histscan
 from histscan.server import catalogue as catalogue_module
 from histscan.server.catalogue import Catalogue
-from histscan.server.discovery import FoundLog, FoundParquet, find_runs
 from histscan.server.settings import ServerSettings
+from histscan.sources.discovery import FoundLog, FoundParquet, find_runs
 from tests.support.paths import DATA
 
 LOG = DATA / "default-encoding.wandb"

@@ -8,7 +8,7 @@ from typing import Any
 from histscan.api.addresses import PageAddress, parse_page_address, without_secrets
 from histscan.api.names import RunName, parse_project, parse_run
 from histscan.api.run import Run
-from histscan.api.runs import Runs
+from histscan.api.runs import ProjectRuns
 from histscan.common.lazy import cached_property
 from histscan.errors import HistoryRequestError
 from histscan.sources.client import Client
@@ -111,7 +111,7 @@ class Api:
         filters: Mapping[str, Any] | None = None,
         order: str = "+created_at",
         per_page: int = 50,
-    ) -> Runs:
+    ) -> ProjectRuns:
         """Lists the runs of a project.
 
         Args:
@@ -131,7 +131,7 @@ class Api:
         """
         page = None if path is None else self._parse_address(path)
         names = parse_project(path, lambda: self.default_entity) if page is None else (page.entity, page.project)
-        return Runs(self.client, *names, filters, order, per_page)
+        return ProjectRuns(self.client, *names, filters, order, per_page)
 
     def _parse_address(self, path: str) -> PageAddress | None:
         """Parses a path that is an address on this server; returns None if it is not an address."""
