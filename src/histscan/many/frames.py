@@ -44,17 +44,18 @@ class RunRows:
     runs: Sequence[Run]
     failures: Failures
 
-    def with_run_columns(self, entries: Sequence[str]) -> pyarrow.Table:
+    def with_run_columns(self, source: Runs[Any], entries: Sequence[str]) -> pyarrow.Table:
         """Puts the columns that name the run before the others.
 
         Args:
+            source: The collection of the runs.
             entries: The entries of the configs that become columns.
 
         Returns:
             The table.
         """
         counts = [(place, self.offsets[place + 1] - self.offsets[place]) for place in range(len(self.runs))]
-        return RunColumns.of(self.runs, entries).add_to_table(self.table, counts)
+        return _run_columns(source, self.runs, entries).add_to_table(self.table, counts)
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,7 @@ def read_table(runs: Runs[Any], options: FrameOptions) -> tuple[pyarrow.Table, F
         HistoryError: A run can't be read, and `options` do not skip it.
     """
     found = read_rows(runs, options)
-    return found.with_run_columns(options.config), found.failures
+    return found.with_run_columns(runs, options.config), found.failures
 
 
 def read_rows(runs: Runs[Any], options: FrameOptions) -> RunRows:
@@ -147,7 +148,7 @@ def stream_runs(runs: Runs[Any], options: FrameOptions) -> RunStream:
     """
     if not runs.can_reread:
         found = read_rows(runs, options)
-        table = found.with_run_columns(options.config)
+        table = found.with_run_columns(runs, options.config)
         return RunStream(table.schema, _batches_of(table), found.failures)
     members = list(runs.members())
     for member in members:
@@ -163,7 +164,7 @@ def stream_runs(runs: Runs[Any], options: FrameOptions) -> RunStream:
         # The second pass raises the error of the run at which the first one stopped.
         readable = members[: min(survey.failed, default=len(members)) + 1]
     # A run that can't even be opened has no rows.
-    columns = RunColumns.of([member.run for member in readable if member.can_be_opened()], options.config)
+    columns = _run_columns(runs, [member.run for member in readable if member.can_be_opened()], options.config)
     schema = columns.add_to_schema(key_schema(formats, options))
     return RunStream(schema, _stream(members, formats, columns, options, threads), survey.failures)
 
@@ -201,6 +202,12 @@ def count_keys(runs: Runs[Any]) -> list[KeyInfo]:
                 tally.add_batch(batch, counts)
     tally.add_flags(flags)
     return tally.result()
+
+
+def _run_columns(source: Runs[Any], runs: Sequence[Run], entries: Sequence[str]) -> RunColumns:
+    if entries:
+        source.load(runs)
+    return RunColumns.of(runs, entries)
 
 
 def _noted(members: Iterable[Member], noted: list[Member]) -> Iterator[Member]:

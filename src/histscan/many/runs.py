@@ -14,7 +14,7 @@ from histscan.columns.threads import default_threads
 from histscan.many.filters import RunFields
 from histscan.many.members import Member
 from histscan.many.options import FrameOptions
-from histscan.many.run_table import RunTable, describe_runs, parse_time
+from histscan.many.run_table import RunTable, describe_runs, need_pyarrow, parse_time
 from histscan.runs.contracts import Run
 
 if TYPE_CHECKING:
@@ -109,8 +109,26 @@ class Runs(ABC, Generic[_Run_co]):
 
     def members(self) -> Iterator[Member]:
         """Yields the runs as they are read: files need not be opened for it."""
-        for run in self:
+        return self.members_of(self)
+
+    def members_of(self, runs: Iterable[Any]) -> Iterator[Member]:
+        """Yields some of the runs as they are read.
+
+        Args:
+            runs: The runs.
+        """
+        for run in runs:
             yield Member(partial(_identity, run), run.location)
+
+    def load(self, runs: Sequence[Any]) -> None:
+        """Loads the descriptions of runs together, if each of them would be a request. Files do not need it.
+
+        Args:
+            runs: Some of the runs.
+
+        Raises:
+            HistoryRequestError: A request failed.
+        """
 
     # Choosing
 
@@ -161,8 +179,10 @@ class Runs(ABC, Generic[_Run_co]):
             HistoryError: A run can't be read.
             ImportError: pyarrow is not installed (``pip install 'histscan[arrow]'``).
         """
-        _need_pyarrow()
-        return describe_runs(self, self.reading_threads)
+        need_pyarrow()
+        runs = list(self)
+        self.load(runs)
+        return describe_runs(runs, self.reading_threads)
 
     def keys(self, pattern: KeyPatterns | None = None) -> list[KeyInfo]:
         """Finds the keys of the histories of all runs.
@@ -181,7 +201,7 @@ class Runs(ABC, Generic[_Run_co]):
         from histscan.many.frames import count_keys
         from histscan.many.run_keys import choose_keys
 
-        _need_pyarrow()
+        need_pyarrow()
         return choose_keys(count_keys(self), pattern)
 
     # Frames
@@ -207,7 +227,7 @@ class Runs(ABC, Generic[_Run_co]):
         """
         from histscan.many.frames import read_table
 
-        _need_pyarrow()
+        need_pyarrow()
         table, self._failures = read_table(self, FrameOptions.of(keys, options))
         return table
 
@@ -274,7 +294,7 @@ class Runs(ABC, Generic[_Run_co]):
 
         if rows < 1:
             raise ValueError(f"rows must be at least 1, not {rows}")
-        _need_pyarrow()
+        need_pyarrow()
         stream = stream_runs(self, FrameOptions.of(keys, options))
         with closing(stream.batches) as found:
             for batch in found:
@@ -296,7 +316,7 @@ class Runs(ABC, Generic[_Run_co]):
         """
         from histscan.many.frames import stream_runs
 
-        pyarrow = _need_pyarrow()
+        pyarrow = need_pyarrow()
         stream = stream_runs(self, FrameOptions())
         reader = pyarrow.RecordBatchReader.from_batches(stream.schema, stream.batches)
         return reader.__arrow_c_stream__(requested_schema)
@@ -331,6 +351,19 @@ class RunList(Runs[_Run_co]):
     def _run_at(self, place: int) -> _Run_co:
         return self._runs[place]
 
+    def members(self) -> Iterator[Member]:
+        """See `Runs.members`."""
+        return super().members() if self._like is None else self._like.members_of(self._runs)
+
+    def members_of(self, runs: Iterable[Any]) -> Iterator[Member]:
+        """See `Runs.members_of`."""
+        return super().members_of(runs) if self._like is None else self._like.members_of(runs)
+
+    def load(self, runs: Sequence[Any]) -> None:
+        """See `Runs.load`."""
+        if self._like is not None:
+            self._like.load(runs)
+
     @property
     def location(self) -> str:
         """What the runs are."""
@@ -349,11 +382,3 @@ class RunList(Runs[_Run_co]):
 
 def _identity(run: Run) -> Run:
     return run
-
-
-def _need_pyarrow() -> Any:
-    try:
-        import pyarrow
-    except ImportError as error:
-        raise ImportError("frames of many runs need pyarrow: pip install 'histscan[arrow]'") from error
-    return pyarrow
