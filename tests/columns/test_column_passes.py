@@ -20,10 +20,11 @@ import histscan
 from benches.large_log import LogWriter
 from histscan.columns import arrow_files
 from histscan.columns import passes as column_passes
-from histscan.columns.arrow_files import WrittenTable, run_metadata, write_arrow, write_parquet
+from histscan.columns.arrow_files import WrittenTable, write_arrow, write_parquet
 from histscan.columns.passes import ColumnPasses
 from histscan.errors import HistoryError, LogFormatError, LogTruncatedWarning
 from histscan.runs.log_scan import LogScan
+from histscan.runs.run_metadata import run_metadata
 from histscan.sources import files as source_files
 from tests.support import wire
 from tests.support.column_rows import FLOATS, JSON, Pairs, check_same_columns, rows_of, types_of
