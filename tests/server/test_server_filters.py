@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
+from histscan.many.filters import FilterError
 from histscan.server.history_rows import HistoryRows
-from histscan.server.run_filters import FilterError, compile_filter
+from histscan.server.run_filters import SERVED_FIELDS
 from histscan.server.run_listing import cursor_of, list_runs
 from histscan.server.served_run import ExportedFiles, RunDescription, RunDetails, RunKey, ServedRun
 
@@ -53,7 +54,7 @@ class FakeRun(ServedRun):
 
 
 def passes(filters: Any) -> bool:
-    return compile_filter(json.dumps(filters))(FakeRun("abc"))
+    return SERVED_FIELDS.compile_text(json.dumps(filters))(FakeRun("abc"))
 
 
 @pytest.mark.parametrize(
@@ -157,9 +158,9 @@ def test_invalid_filters(filters: Any, message: str) -> None:
 
 def test_text_that_is_not_json() -> None:
     with pytest.raises(FilterError, match="not JSON"):
-        compile_filter("{")
-    assert compile_filter(None)(FakeRun("abc"))
-    assert compile_filter("")(FakeRun("abc"))
+        SERVED_FIELDS.compile_text("{")
+    assert SERVED_FIELDS.compile_text(None)(FakeRun("abc"))
+    assert SERVED_FIELDS.compile_text("")(FakeRun("abc"))
 
 
 RUNS = [

@@ -1,20 +1,43 @@
-"""Ignores the warnings of passes over files that return no rows to the user."""
+"""Warnings about the state of files, given once by the pass that returns rows to the user.
+
+Python's own ``catch_warnings`` changes the filters of the whole process, so that threads that use it at the same time
+may leave each other's filters behind.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import threading
 import warnings
 from collections.abc import Iterator
 
-from histscan.errors import LogCorruptWarning, LogOverlapWarning, LogStepWarning, LogTruncatedWarning
+__all__ = ["quiet", "warn_of_file"]
 
-__all__ = ["quiet"]
+
+class _Quiet(threading.local):
+    depth = 0
+
+
+_quiet = _Quiet()
 
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Ignores warnings about the state of files, for all passes except the one that returns rows to the user."""
-    with warnings.catch_warnings():
-        for category in (LogTruncatedWarning, LogCorruptWarning, LogOverlapWarning, LogStepWarning):
-            warnings.simplefilter("ignore", category)
+    """Ignores what `warn_of_file` warns of in this thread: for all passes except the one that returns rows."""
+    _quiet.depth += 1
+    try:
         yield
+    finally:
+        _quiet.depth -= 1
+
+
+def warn_of_file(message: str, category: type[UserWarning], stacklevel: int = 2) -> None:
+    """Warns of the state of a file, unless the thread is `quiet`.
+
+    Args:
+        message: What is wrong with the file.
+        category: The warning's class.
+        stacklevel: As for ``warnings.warn``, counted from the caller.
+    """
+    if not _quiet.depth:
+        warnings.warn(message, category, stacklevel + 1)

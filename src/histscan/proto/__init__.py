@@ -115,6 +115,7 @@ _MESSAGES: dict[str, list[tuple[str, str, int]]] = {
         ("string", "display_name", 8),
         ("string", "notes", 9),
         ("*string", "tags", 10),
+        ("string", "sweep_id", 12),
         ("string", "host", 13),
         ("Timestamp", "start_time", 17),
         ("TelemetryRecord", "telemetry", 19),

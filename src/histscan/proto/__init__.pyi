@@ -181,6 +181,7 @@ class RunRecord(Message):
     notes: str
     @property
     def tags(self) -> RepeatedScalarFieldContainer[str]: ...
+    sweep_id: str
     host: str
     @property
     def start_time(self) -> Timestamp: ...

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import glob
 import os
-import warnings
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
@@ -14,6 +13,7 @@ from histscan._core.pages.formats import TextPage
 from histscan._core.pages.page import Page
 from histscan.columns.scan import Pages
 from histscan.common.keys import ABSENT, check_keys, find_value
+from histscan.common.quiet import warn_of_file
 from histscan.common.steps import STEP, UNBOUNDED, step_after
 from histscan.errors import HistoryDecodeError, HistoryError, LogTruncatedWarning
 from histscan.runs.contracts import Paths
@@ -179,7 +179,7 @@ def _read_lines(path: Path, limit: int | None, progress: ReadProgress) -> Iterat
             # A last line without a line break is complete if it is a valid row.
             TextPage([_decode(last, number) or "{}"]).row(0)
         except ValueError:
-            warnings.warn(
+            warn_of_file(
                 f"{path} ends within line {number}: it is still being written, or its writer was stopped. Every "
                 "complete row was read",
                 LogTruncatedWarning,

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from histscan._core.pages.log_reader import LogReader
+from histscan._core.pages.log_reader import BLOCK_SIZE, LogReader
 from histscan.common.quiet import quiet
 from histscan.errors import HistoryError
 from histscan.runs.log_segments import read_pages
@@ -92,9 +92,10 @@ def read_head(file: Path, *, skip_corrupt: bool = False) -> LogHead:
         OSError: The file can't be read.
     """
     reader = LogReader(skip_corrupt)
+    # By blocks, because the record is in the first one unless the run's config is large.
     with quiet():  # the scan warns
         try:
-            for page in read_pages(file, reader):
+            for page in read_pages(file, reader, window_size=BLOCK_SIZE):
                 for message in page.records(RUN_FIELD):
                     return LogHead(file, read_run_record(message))
         except HistoryError as error:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import warnings
 from array import array
 from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
@@ -12,10 +11,10 @@ from typing import Any
 
 from histscan._core.pages.log_page import LogPage
 from histscan._core.pages.log_reader import LogReader
-from histscan.common.quiet import quiet
+from histscan.common.quiet import quiet, warn_of_file
 from histscan.errors import HistoryError, LogCorruptWarning, LogOverlapWarning, LogStepWarning, LogTruncatedWarning
 from histscan.runs.file_scan import ReadProgress
-from histscan.sources.files import read_windows
+from histscan.sources.files import WINDOW_SIZE, read_windows
 
 __all__ = ["LogSegments", "read_pages"]
 
@@ -27,6 +26,8 @@ def read_pages(
     reader: LogReader,
     limit: int | None = None,
     progress: ReadProgress | None = None,
+    *,
+    window_size: int = WINDOW_SIZE,
 ) -> Generator[LogPage, None, None]:
     """Reads one log page by page, and warns at its end if rows are missing.
 
@@ -35,6 +36,7 @@ def read_pages(
         reader: A new reader.
         limit: Bytes of the file to read; None for all.
         progress: Counts the bytes that were read.
+        window_size: Bytes in a window, a multiple of 32 KiB.
 
     Yields:
         The records of each window of the file.
@@ -54,21 +56,21 @@ def read_pages(
         if progress is not None:
             progress.bytes_read = bytes_before + bytes_read
 
-    for window, is_last in read_windows(path, limit=limit, watch=count):
+    for window, is_last in read_windows(path, window_size=window_size, limit=limit, watch=count):
         yield reader.read_window(window, is_last)
         if reader.is_finished and not is_last:
             break
     if reader.corrupt_at:
         places = reader.corrupt_at
         shown = ", ".join(map(str, places[:5])) + (", …" if len(places) > 5 else "")
-        warnings.warn(
+        warn_of_file(
             f"{path}: {len(places)} corrupt part{'s were' if len(places) > 1 else ' was'} skipped (at byte {shown}); "
             "rows may be missing",
             LogCorruptWarning,
             stacklevel=2,
         )
     if reader.odd_steps:
-        warnings.warn(
+        warn_of_file(
             f"{path}: {reader.odd_steps} row{'s have' if reader.odd_steps > 1 else ' has'} a _step that is not a whole "
             f"number (the first at byte {reader.odd_step_at}). The values are kept; min_step and max_step take the "
             "logged step message of such a row, or else the step after the row before it",
@@ -76,14 +78,14 @@ def read_pages(
             stacklevel=2,
         )
     if reader.truncated_at is not None:
-        warnings.warn(
+        warn_of_file(
             f"{path} ends within a record (from byte {reader.truncated_at}): it is still being written, or its "
             "writer was stopped. Every complete row was read",
             LogTruncatedWarning,
             stacklevel=2,
         )
     elif reader.offset == _HEADER_LENGTH:
-        warnings.warn(
+        warn_of_file(
             f"{path} has no records yet: it is still being written, or its writer was stopped at once",
             LogTruncatedWarning,
             stacklevel=2,
@@ -184,7 +186,7 @@ class LogSegments:
         if limits is None or tuple(limits) == tuple(size for _, size, _ in version):
             self._ascending = version, is_ascending
         if dropped:
-            warnings.warn(
+            warn_of_file(
                 f"{self.path}: {dropped} row{'s were' if dropped > 1 else ' was'} logged again when the run was "
                 f"resumed (within steps {lowest} to {highest}): those of the later log are used",
                 LogOverlapWarning,

@@ -16,13 +16,14 @@ from typing import Any
 import orjson
 from graphql import GraphQLError
 
+from histscan.many.filters import FilterError, RunTest
 from histscan.server.connections import global_id, page_info, page_of, time_text
 from histscan.server.file_links import LinkedFile
 from histscan.server.file_resolvers import FILE_RESOLVERS, list_files
 from histscan.server.history_rows import HistoryRows
 from histscan.server.query_context import Info, Resolver, always, context_of
 from histscan.server.row_texts import json_text, strict_json
-from histscan.server.run_filters import FilterError, RunTest, compile_filter
+from histscan.server.run_filters import SERVED_FIELDS
 from histscan.server.run_info import commit_of, run_info
 from histscan.server.run_listing import cursor_of, list_runs, matching_runs
 from histscan.server.served_run import ServedRun
@@ -130,10 +131,10 @@ def _find_run(project: _Project, info: Info, name: str, **_: Any) -> ServedRun |
     return context_of(info).catalogue.run(project.entity, project.name, name)
 
 
-def _test(filters: Any) -> RunTest:
+def _test(filters: Any) -> RunTest[ServedRun]:
     if filters is not None and not isinstance(filters, str):
         raise GraphQLError("filters must be a JSONString: a string that contains JSON")
-    return compile_filter(filters)
+    return SERVED_FIELDS.compile_text(filters)
 
 
 def _matching(project: _Project, info: Info, filters: Any) -> list[ServedRun]:

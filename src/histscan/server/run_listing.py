@@ -6,15 +6,12 @@ import base64
 import binascii
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
 
-from histscan.server.run_filters import ABSENT, FilterError, RunTest, field_value
+from histscan.many.filters import FilterError, RunTest
+from histscan.server.run_filters import SERVED_FIELDS
 from histscan.server.served_run import RunKey, ServedRun
 
-__all__ = ["DEFAULT_ORDER", "RunPage", "cursor_of", "list_runs", "matching_runs"]
-
-DEFAULT_ORDER = "+created_at"
+__all__ = ["RunPage", "cursor_of", "list_runs", "matching_runs"]
 
 
 @dataclass(frozen=True)
@@ -30,7 +27,7 @@ class RunPage:
     has_next: bool
 
 
-def matching_runs(runs: Sequence[ServedRun], test: RunTest) -> list[ServedRun]:
+def matching_runs(runs: Sequence[ServedRun], test: RunTest[ServedRun]) -> list[ServedRun]:
     """Selects the runs that match a filter.
 
     Args:
@@ -59,27 +56,10 @@ def list_runs(runs: Sequence[ServedRun], order: str | None, after: str | None, f
     Raises:
         FilterError: The order or cursor is invalid.
     """
-    ordered = sorted(runs, key=lambda run: run.key)
-    for part in reversed((order or DEFAULT_ORDER).split(",")):
-        name = part.strip().lstrip("+-")
-        is_descending = part.strip().startswith("-")
-        values = {run.key: field_value(name, run) for run in ordered}
-        ordered.sort(key=lambda run: _rank(values[run.key]), reverse=is_descending)
-        ordered.sort(key=lambda run: _rank(values[run.key])[0] < 0)
+    ordered = SERVED_FIELDS.sort(sorted(runs, key=lambda run: run.key), order)
     start = 0 if not after else _position(ordered, after) + 1
     end = len(ordered) if first is None else start + max(first, 0)
     return RunPage(ordered[start:end], end < len(ordered))
-
-
-def _rank(value: Any) -> tuple[int, Any]:
-    """Returns the sort key of a value: numbers, then times, then texts; below 0 for missing values and NaN."""
-    if value is ABSENT or value is None or value != value:
-        return (-1, 0)
-    if isinstance(value, int | float):
-        return (1, value)
-    if isinstance(value, datetime):
-        return (2, value.timestamp())
-    return (3, str(value))
 
 
 def cursor_of(run: ServedRun) -> str:

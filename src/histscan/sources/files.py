@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import io
 import os
-import warnings
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from histscan.common.quiet import warn_of_file
 from histscan.errors import LogFormatError, LogTruncatedWarning
 
 __all__ = ["WINDOW_SIZE", "read_windows"]
 
 WINDOW_SIZE = 32 * 32_768
 """Bytes read at a time: whole blocks of a log, small enough to stay in the processor's cache while decoded."""
+
+# Bytes to ask for at the end of a file, which may have grown, or whose size the system does not know.
+_LEAST_READ = 32_768
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
@@ -85,9 +88,12 @@ class _PositionedFile(io.RawIOBase):
     def read_fully(self, size: int) -> bytes:
         """Reads so many bytes, fewer only at the end."""
         pieces = []
+        if self._end is not None:
+            size = min(size, self._end - self.position)
         while size > 0:
-            wanted = size if self._end is None else min(size, self._end - self.position)
-            piece = os.pread(self._file, wanted, self.position) if wanted > 0 else b""
+            # A buffer of a whole window for a small file takes longer than reading the file.
+            left = os.fstat(self._file).st_size - self.position
+            piece = os.pread(self._file, min(size, max(left, _LEAST_READ)), self.position)
             if not piece:
                 break
             pieces.append(piece)
@@ -155,7 +161,7 @@ class _Decompressor:
             raise LogFormatError(
                 f"the {self._kind} data are damaged ({failure}); every row before was read", run=str(self._path)
             )
-        warnings.warn(
+        warn_of_file(
             f"the {self._kind} data of {self._path} end early: the file is not complete. Every complete row was read",
             LogTruncatedWarning,
             stacklevel=4,
