@@ -43,7 +43,7 @@ class StartsWithPage(PagedScan):
         if self._first_page is None:
             return super()._make_windows()
         width = self._first_page.window.width
-        return make_windows(self._options.window, self.page_size, probes=self.limits_rows, first_width=width)
+        return make_windows(self.options.window, self.page_size, probes=self.limits_rows, first_width=width)
 
     def _make_page_source(self) -> PageSource:
         return self._starting_with_page(super()._make_page_source())

@@ -19,6 +19,7 @@ __all__ = [
     "PARQUET_COMPRESSIONS",
     "ROW_GROUP_ROWS",
     "WrittenTable",
+    "row_groups",
     "write_arrow",
     "write_parquet",
 ]
@@ -178,7 +179,7 @@ def _write(
     with closing(batches):
         writer = open_writer(schema, is_sorted)
         try:
-            for table in _row_groups(batches, schema):
+            for table in row_groups(batches, schema):
                 # The argument limits row groups in one writer, and record batches in the other.
                 writer.write_table(table, ROW_GROUP_ROWS)
                 steps.add(table)
@@ -210,8 +211,16 @@ class _StepRange:
         self.rows += table.num_rows
 
 
-def _row_groups(batches: Iterable[pyarrow.RecordBatch], schema: pyarrow.Schema) -> Iterator[pyarrow.Table]:
-    """Joins batches until there are enough rows or bytes for a row group."""
+def row_groups(batches: Iterable[pyarrow.RecordBatch], schema: pyarrow.Schema) -> Iterator[pyarrow.Table]:
+    """Joins batches until there are enough rows or bytes for a row group.
+
+    Args:
+        batches: The batches.
+        schema: Their schema.
+
+    Yields:
+        A table for each row group.
+    """
     import pyarrow
 
     group: list[pyarrow.RecordBatch] = []

@@ -227,7 +227,7 @@ class _OneByOne(BetaHistoryScan):
     """
 
     def _prepare(self) -> None:
-        self._options = replace(self._options, prefetch=0)
+        self.options = replace(self.options, prefetch=0)
         super()._prepare()
 
 
