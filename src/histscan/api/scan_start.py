@@ -14,10 +14,12 @@ import orjson
 
 from histscan._core.pages.formats import HistoryPage, Page, SampledPage
 from histscan.api.names import RunName
+from histscan.common.steps import STEP
 from histscan.errors import GraphQLResponseError, HistoryDecodeError, ResponseShapeError
 from histscan.history import history_variables, sampled_variables
 from histscan.paging.windows import Window, widest
-from histscan.sources.graphql import Operation, request_page, run_of
+from histscan.sources.answers import one_line
+from histscan.sources.graphql import GraphQLClient, Operation, request_page, run_of
 from histscan.sources.run_queries import FIRST_PAGE, FIRST_PAGE_OF_KEYS, LAST_STEP, parse_object, request_run
 
 if TYPE_CHECKING:
@@ -32,6 +34,7 @@ __all__ = [
     "request_keys",
     "request_last_step",
     "start_scan",
+    "start_with_page",
 ]
 
 # The types of values, in the words of servers.
@@ -197,16 +200,31 @@ def start_scan(
     """
     if window is not None:
         try:
-            return _start_with_page(client, name, keys, window, page_size)
+            return start_with_page(client, name, keys, window, page_size)
         except (GraphQLResponseError, ResponseShapeError, HistoryDecodeError):
             # The separate requests for the last step and for the page raise the error.
             pass
     return ScanStart(request_last_step(client, name), None)
 
 
-def _start_with_page(
-    client: Client, name: RunName, keys: Sequence[str] | None, window: Window, page_size: int
+def start_with_page(
+    client: Client | GraphQLClient, name: RunName, keys: Sequence[str] | None, window: Window, page_size: int
 ) -> ScanStart:
+    """Requests the last step and a page with one request.
+
+    Args:
+        client: Sends the request to the server: ours, or wandb's.
+        name: The run.
+        keys: The keys that each row must have; None for whole rows.
+        window: The window of the page.
+        page_size: Steps of an ordinary window.
+
+    Returns:
+        The last step, and the page if it has all rows of its window up to that step, and no others.
+
+    Raises:
+        HistoryError: The request failed, or the answer has another shape; see `request_page` for wandb's client.
+    """
     operation: Operation
     page_class: Callable[[bytes], Page]
     if keys is None:
@@ -219,7 +237,7 @@ def _start_with_page(
         last_step = read_last_step(run_of(_parse(body)))
         # As with any wide window: rows may have been added after they were counted, so the page may be sampled.
         is_dense = window.width > page_size and len(page) >= page_size
-        return ScanStart(last_step, None if is_dense else FirstPage(window, page))
+        return ScanStart(last_step, None if is_dense or _exceeds(page, last_step) else FirstPage(window, page))
 
     return request_page(
         client,
@@ -227,10 +245,23 @@ def _start_with_page(
         operation.document,
         {"entity": name.entity, "project": name.project, "run": name.id, **variables},
         from_body=read,
-        from_run=lambda _: ScanStart(-1, None),
+        from_run=_refuse_parsed,
         run="/".join(name),
         window=None,
     )
+
+
+def _refuse_parsed(run: Mapping[str, Any]) -> ScanStart:
+    raise ResponseShapeError(f"the server's answer has no last step with a page but {one_line(repr(run))}")
+
+
+def _exceeds(page: Page, last_step: int) -> bool:
+    """Returns True if a page ends after the last step: the server reads the one after the other."""
+    if not len(page):
+        return False
+    row = page.row(len(page) - 1)
+    step = row.get(STEP) if isinstance(row, dict) else None
+    return isinstance(step, int | float) and step > last_step
 
 
 def _parse(body: bytes) -> Any:
