@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -74,9 +75,9 @@ def aggregate_rows(
 
     _check_arguments(keys, method, statistics, buckets)
     names = [_GROUP, x, *(f"{key}.{statistic}" for key in keys for statistic in statistics)]
-    repeated = sorted({name for name in names if names.count(name) > 1})
-    if repeated:
-        raise ValueError(f"the result would have several columns named {repeated[0]!r}")
+    if len(set(names)) < len(names):
+        repeated = next(name for name, count in Counter(names).items() if count > 1)
+        raise ValueError(f"the result would have several columns named {repeated!r}")
     values = [_values_of(table, key) for key in keys]
     axis = GroupAxis(
         segments_of(table, offsets),
