@@ -205,35 +205,79 @@ inline std::vector<Moments> bucket_moments(const std::vector<int64_t> &offsets, 
     return moments;
 }
 
+// The points of one run's curve: its rows that have a number, in the order of x.
+class RunCurve {
+   public:
+    RunCurve(const AlignedRows &aligned, const NumberView &x, const NumberView &column)
+        : aligned_(aligned), x_(x), column_(column), is_direct_(aligned.is_unchanged && !column.validity.bits) {}
+
+    // Takes the points of another run; they must be asked for in ascending order of x then.
+    void open(size_t run) {
+        const int64_t begin = aligned_.offsets[run];
+        const int64_t end = aligned_.offsets[run + 1];
+        point_ = 0;
+        first_ = begin;
+        size_ = end - begin;
+        if (is_direct_) return;
+        rows_.clear();
+        for (int64_t index = begin; index < end; ++index) {
+            const int64_t row = aligned_.last_valid_row(index, column_.validity);
+            if (row >= 0) rows_.push_back(row);
+        }
+        size_ = static_cast<int64_t>(rows_.size());
+    }
+
+    bool is_empty() const { return size_ == 0; }
+    double first_x() const { return x(0); }
+    double last_x() const { return x(size_ - 1); }
+
+    // Returns the number at a place from the first point to the last one.
+    double number_at(double place) {
+        // Strides double until the next point is beyond, then halve.
+        int64_t stride = 1;
+        while (advance(stride, place)) stride *= 2;
+        while (stride > 1) advance(stride /= 2, place);
+        const double before = x(point_);
+        const double number = column_.number(row_of(point_));
+        if (!(before < place)) return number;
+        return interpolated(number, column_.number(row_of(point_ + 1)), share_between(before, place, x(point_ + 1)));
+    }
+
+   private:
+    int64_t row_of(int64_t point) const { return is_direct_ ? first_ + point : rows_[static_cast<size_t>(point)]; }
+    double x(int64_t point) const { return x_.number(row_of(point)); }
+
+    bool advance(int64_t stride, double place) {
+        if (stride >= size_ - point_ || x(point_ + stride) > place) return false;
+        point_ += stride;
+        return true;
+    }
+
+    const AlignedRows &aligned_;
+    const NumberView &x_;
+    const NumberView &column_;
+    const bool is_direct_;  // each row of a run is a point
+    std::vector<int64_t> rows_;
+    int64_t first_ = 0;
+    int64_t size_ = 0;
+    int64_t point_ = 0;  // the last point whose x is not beyond the place
+};
+
 // Adds the number of each run at a cell's place to the cell, interpolated linearly between the run's own.
 inline std::vector<Moments> interpolated_moments(const AlignedRows &aligned, const std::vector<int64_t> &groups,
                                                  const NumberView &x, const GroupCells &cells,
                                                  const NumberView &column) {
-    struct Known {
-        double x;
-        double y;
-    };
     std::vector<Moments> moments(cells.positions.size());
-    std::vector<Known> known;
+    RunCurve curve(aligned, x, column);
     for (size_t run = 0; run < groups.size(); ++run) {
-        known.clear();
-        for (int64_t index = aligned.offsets[run]; index < aligned.offsets[run + 1]; ++index) {
-            const int64_t row = aligned.last_valid_row(index, column.validity);
-            if (row >= 0) known.push_back({x.number(row), column.number(row)});
-        }
-        if (known.empty()) continue;
-        const auto group_end = cells.positions.begin() + static_cast<std::ptrdiff_t>(cells.end(groups[run]));
-        auto place = cells.positions.begin() + static_cast<std::ptrdiff_t>(cells.begin(groups[run]));
-        size_t before = 0;
-        for (place = std::lower_bound(place, group_end, known.front().x);
-             place != group_end && *place <= known.back().x; ++place) {
-            while (before + 1 < known.size() && known[before + 1].x <= *place) ++before;
-            double number = known[before].y;
-            if (known[before].x < *place) {
-                const Known &after = known[before + 1];
-                number = interpolated(number, after.y, share_between(known[before].x, *place, after.x));
-            }
-            if (!std::isnan(number)) moments[static_cast<size_t>(place - cells.positions.begin())].add(number);
+        curve.open(run);
+        if (curve.is_empty()) continue;
+        const double *end = cells.positions.data() + cells.end(groups[run]);
+        const double *place = cells.positions.data() + cells.begin(groups[run]);
+        const double last = curve.last_x();
+        for (place = std::lower_bound(place, end, curve.first_x()); place != end && *place <= last; ++place) {
+            const double number = curve.number_at(*place);
+            if (!std::isnan(number)) moments[static_cast<size_t>(place - cells.positions.data())].add(number);
         }
     }
     return moments;

@@ -13,20 +13,22 @@
 namespace histscan {
 
 struct AlignedRows {
+    std::vector<int64_t> offsets;  // where in the aligned rows each run begins, and the number of all
+    bool is_unchanged = false;     // each aligned row is the row of the same index, and the others are empty
     std::vector<int64_t> order;    // the rows whose x is finite; in each run by x, then in their own order
     std::vector<int64_t> starts;   // where in `order` the rows of each aligned row begin, and the number of all
-    std::vector<int64_t> offsets;  // where in the aligned rows each run begins, and the number of all
-    bool is_unchanged = true;      // each aligned row is the row of the same index
 
     int64_t size() const { return offsets.back(); }
 
     // The last of the rows that an aligned row is made of.
     int64_t last_row(int64_t aligned) const {
+        if (is_unchanged) return aligned;
         return order[static_cast<size_t>(starts[static_cast<size_t>(aligned) + 1] - 1)];
     }
 
     // The last of them whose value is valid; -1 if there is none.
     int64_t last_valid_row(int64_t aligned, const ValidityView &validity) const {
+        if (is_unchanged) return validity.is_valid(aligned) ? aligned : -1;
         const int64_t begin = starts[static_cast<size_t>(aligned)];
         for (int64_t index = starts[static_cast<size_t>(aligned) + 1] - 1; index >= begin; --index) {
             const int64_t row = order[static_cast<size_t>(index)];
@@ -36,30 +38,44 @@ struct AlignedRows {
     }
 };
 
+// Returns true if x is finite in each row, and ascends in each run.
+inline bool is_aligned(const std::vector<int64_t> &offsets, const NumberView &x) {
+    for (size_t run = 0; run + 1 < offsets.size(); ++run) {
+        for (int64_t row = offsets[run]; row < offsets[run + 1]; ++row) {
+            if (!x.is_finite(row) || (row > offsets[run] && !x.is_less(row - 1, row))) return false;
+        }
+    }
+    return true;
+}
+
 inline AlignedRows align_rows(const std::vector<int64_t> &offsets, const NumberView &x) {
     AlignedRows aligned;
+    if (is_aligned(offsets, x)) {
+        aligned.offsets = offsets;
+        aligned.is_unchanged = true;
+        return aligned;
+    }
     aligned.order.reserve(static_cast<size_t>(offsets.back()));
     aligned.starts.reserve(static_cast<size_t>(offsets.back()) + 1);
     aligned.offsets.push_back(0);
     const auto is_less = [&](int64_t left, int64_t right) { return x.is_less(left, right); };
     for (size_t run = 0; run + 1 < offsets.size(); ++run) {
-        const auto first = static_cast<std::ptrdiff_t>(aligned.order.size());
+        const size_t first = aligned.order.size();
         for (int64_t row = offsets[run]; row < offsets[run + 1]; ++row) {
             if (x.is_finite(row)) aligned.order.push_back(row);
         }
-        if (!std::is_sorted(aligned.order.begin() + first, aligned.order.end(), is_less)) {
-            std::stable_sort(aligned.order.begin() + first, aligned.order.end(), is_less);
+        const auto begin = aligned.order.begin() + static_cast<std::ptrdiff_t>(first);
+        if (!std::is_sorted(begin, aligned.order.end(), is_less)) {
+            std::stable_sort(begin, aligned.order.end(), is_less);
         }
-        for (auto index = static_cast<size_t>(first); index < aligned.order.size(); ++index) {
-            const bool repeats =
-                index > static_cast<size_t>(first) && !is_less(aligned.order[index - 1], aligned.order[index]);
-            if (!repeats) aligned.starts.push_back(static_cast<int64_t>(index));
-            aligned.is_unchanged &= !repeats && aligned.order[index] == static_cast<int64_t>(index);
+        for (size_t index = first; index < aligned.order.size(); ++index) {
+            if (index == first || is_less(aligned.order[index - 1], aligned.order[index])) {
+                aligned.starts.push_back(static_cast<int64_t>(index));
+            }
         }
         aligned.offsets.push_back(static_cast<int64_t>(aligned.starts.size()));
     }
     aligned.starts.push_back(static_cast<int64_t>(aligned.order.size()));
-    aligned.is_unchanged &= static_cast<int64_t>(aligned.order.size()) == offsets.back();
     return aligned;
 }
 

@@ -8,8 +8,6 @@ from histscan._core.series.number_column cimport NumberView
 
 cdef extern from "series/row_alignment.hpp" namespace "histscan" nogil:
     cdef cppclass AlignedRows:
-        vector[int64_t] order
-        vector[int64_t] starts
         vector[int64_t] offsets
         cpp_bool is_unchanged
         int64_t size()
