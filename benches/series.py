@@ -206,7 +206,7 @@ SERIES_CASES: tuple[Case[ManyRuns], ...] = (
         _many_runs,
         Contestant(f"polars {polars.__version__}: arg_min, arg_max", _sample_by_polars, _kept_rows),
         Contestant("histscan", _sample, _kept_rows),
-        floor=2.0,
+        floor=10.0,
         rounds=15,
     ),
     Case(
@@ -215,7 +215,7 @@ SERIES_CASES: tuple[Case[ManyRuns], ...] = (
         _many_runs,
         Contestant(f"polars {polars.__version__}: forward_fill", _align_by_polars, _rows),
         Contestant("histscan", _align, _rows),
-        floor=2.0,
+        floor=4.0,
         rounds=15,
     ),
     Case(
@@ -224,7 +224,7 @@ SERIES_CASES: tuple[Case[ManyRuns], ...] = (
         _for_groups,
         Contestant(f"polars {polars.__version__}: group_by", _aggregate_by_polars, _rounded_rows),
         Contestant("histscan", _aggregate("bucket"), _rounded_rows),
-        floor=2.0,
+        floor=4.0,
         rounds=15,
     ),
     Case(
@@ -233,7 +233,7 @@ SERIES_CASES: tuple[Case[ManyRuns], ...] = (
         _for_groups,
         Contestant(f"pandas {pandas.__version__}: groupby", _aggregate_by_pandas, _rounded_rows),
         Contestant("histscan", _aggregate("bucket"), _rounded_rows),
-        floor=2.0,
+        floor=4.0,
         rounds=15,
     ),
     Case(
@@ -242,7 +242,7 @@ SERIES_CASES: tuple[Case[ManyRuns], ...] = (
         _for_groups,
         Contestant(f"numpy {numpy.__version__}: interp", _interpolate_by_numpy, _rounded_rows),
         Contestant("histscan", _aggregate("interpolate"), _rounded_rows),
-        floor=2.0,
+        floor=None,
         rounds=15,
     ),
 )
