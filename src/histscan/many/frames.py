@@ -14,6 +14,7 @@ from histscan.common.quiet import quiet
 from histscan.many.members import Member
 from histscan.many.options import FrameOptions
 from histscan.many.progress import open_progress
+from histscan.many.reduction import RowReducer
 from histscan.many.run_chunks import Failures, RunChunks
 from histscan.many.run_columns import RunColumns
 from histscan.many.run_keys import KeyInfo, KeyTally
@@ -106,6 +107,7 @@ def read_rows(runs: Runs[Any], options: FrameOptions) -> RunRows:
     import pyarrow
 
     members: list[Member] = []
+    reducer = RowReducer(options) if options.reduces else None
     with open_progress(options.progress, len(runs)) as watch:
         chunks = RunChunks(
             _noted(runs.members(), members),
@@ -116,6 +118,10 @@ def read_rows(runs: Runs[Any], options: FrameOptions) -> RunRows:
             total=len(runs),
             watch=watch,
         )
+        if reducer is not None:
+            for part in chunks:
+                reducer.add(part)
+            return _reduced_rows(reducer, members, chunks)
         parts = list(chunks)
     formats = merge_columns([part.chunk for part in parts])
     rows = [0] * len(members)
@@ -133,6 +139,15 @@ def read_rows(runs: Runs[Any], options: FrameOptions) -> RunRows:
     )
 
 
+def _reduced_rows(reducer: RowReducer, members: Sequence[Member], chunks: RunChunks) -> RunRows:
+    table, rows = reducer.result()
+    if chunks.failed:
+        table = _without_rows(table, sorted(rows.items()), chunks.failed)
+    kept = [place for place in range(len(members)) if place not in chunks.failed]
+    offsets = [0, *accumulate(rows.get(place, 0) for place in kept)]
+    return RunRows(table, offsets, [members[place].run for place in kept], chunks.failures)
+
+
 def stream_runs(runs: Runs[Any], options: FrameOptions) -> RunStream:
     """Streams all rows of all runs as batches of one schema. A pass over all rows finds the schema first.
 
@@ -146,7 +161,7 @@ def stream_runs(runs: Runs[Any], options: FrameOptions) -> RunStream:
     Raises:
         HistoryError: While streaming: a run can't be read, and `options` do not skip it.
     """
-    if not runs.can_reread:
+    if options.reduces or not runs.can_reread:
         found = read_rows(runs, options)
         table = found.with_run_columns(runs, options.config)
         return RunStream(table.schema, _batches_of(table), found.failures)
@@ -218,15 +233,18 @@ def _noted(members: Iterable[Member], noted: list[Member]) -> Iterator[Member]:
 
 def _without(batch: pyarrow.RecordBatch, counts: Sequence[tuple[int, int]], failed: set[int]) -> pyarrow.RecordBatch:
     """Drops the rows of runs that failed."""
-    if not any(place in failed for place, _ in counts):
-        return batch
+    return _without_rows(batch, counts, failed) if any(place in failed for place, _ in counts) else batch
+
+
+def _without_rows(rows: Any, counts: Sequence[tuple[int, int]], failed: set[int]) -> Any:
+    """Drops the rows of runs that failed from a table or a batch."""
     import pyarrow
 
     keeps = array("b")
     for place, count in counts:
         keeps.extend(array("b", [place not in failed]) * count)
     kept = pyarrow.Array.from_buffers(pyarrow.int8(), len(keeps), [None, pyarrow.py_buffer(keeps)])
-    return batch.filter(kept.cast(pyarrow.bool_()))
+    return rows.filter(kept.cast(pyarrow.bool_()))
 
 
 def _batches_of(table: pyarrow.Table) -> Generator[pyarrow.RecordBatch, None, None]:

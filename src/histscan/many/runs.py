@@ -6,8 +6,9 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
+from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, overload
 
 from histscan.columns.options import DEFAULT_BATCH_ROWS
 from histscan.columns.threads import default_threads
@@ -27,7 +28,10 @@ if TYPE_CHECKING:
     from histscan.many.run_chunks import Failures
     from histscan.many.run_keys import KeyInfo, KeyPatterns
 
-__all__ = ["RUN_FIELDS", "RunList", "Runs"]
+__all__ = ["RUN_FIELDS", "RunList", "Runs", "Statistic"]
+
+Statistic = Literal["mean", "std", "min", "max", "count", "ci95"]
+"""A statistic of `Runs.aggregate`."""
 
 _Run_co = TypeVar("_Run_co", bound=Run, covariant=True)
 
@@ -301,6 +305,57 @@ class Runs(ABC, Generic[_Run_co]):
                 for first in range(0, batch.num_rows or 1, rows):
                     yield batch.slice(first, rows)
         self._failures = stream.failures
+
+    def aggregate(
+        self,
+        keys: Iterable[str | re.Pattern[str]],
+        *,
+        by: str | Sequence[str] | None = None,
+        over: str | None = None,
+        statistics: Sequence[Statistic] = ("mean", "std", "min", "max", "count"),
+        method: Literal["bucket", "interpolate"] = "bucket",
+        buckets: int | None = None,
+        **options: Unpack[FrameArguments],
+    ) -> pyarrow.Table:
+        """Computes statistics of keys over groups of runs, on an x-axis that they share: mean and spread over seeds.
+
+        Args:
+            keys: The keys, globs and regular expressions; numbers or bools.
+            by: The entries of the config that make groups: ``"config.lr"``. None for one group of all runs; or with
+                `over`, for groups of runs that agree in all other entries of their configs.
+            over: The entry of the config that differs within a group: ``"seed"``. Runs of a group with the same value
+                count once together. None for each run by itself.
+            statistics: Any of ``"mean"``, ``"std"`` (of a sample, divided by count - 1), ``"min"``, ``"max"``,
+                ``"count"`` (of runs) and ``"ci95"`` (half the width of the 95 % confidence interval of the mean).
+            method: ``"bucket"``: each run counts by the mean of its values in a bucket of the x-axis.
+                ``"interpolate"``: by its value at each place, interpolated linearly between its own.
+            buckets: Equal parts that the range of x is split into, or places at equal distances; None for each x that
+                was logged.
+            **options: What else to read, and how; see `histscan.many.options.FrameArguments`. `x` is the x-axis.
+
+        Returns:
+            A table with a row for each group and x: the entries that make groups, the number of ``runs`` of the group,
+            `x`, and a column ``key.statistic`` for each of these.
+
+        Raises:
+            HistoryError: A run can't be read, unless `on_error` is ``"skip"``.
+            ValueError: An argument is out of its range, a key is not numeric, or no run has it.
+        """
+        from histscan.many.aggregation import aggregate_runs
+
+        need_pyarrow()
+        chosen = FrameOptions.of(keys, options)
+        table, found = aggregate_runs(
+            self,
+            replace(chosen, keeps_axis=True),
+            by=[by] if isinstance(by, str) else by,
+            over=over,
+            statistics=statistics,
+            method=method,
+            buckets=buckets,
+        )
+        self._failures = found.failures
+        return table
 
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
         """Returns the histories of all runs as a stream of record batches, for consumers of Arrow's PyCapsules.
