@@ -31,10 +31,9 @@ def stock_table(api: Any, project: str) -> Any:
 
     rows = []
     for run in api.runs(project):
+        config = {f"config.{key}": value for key, value in run.config.items()}
         summary = {f"summary.{key}": value for key, value in run.summary._json_dict.items()}
-        rows.append(
-            {"id": run.id, "state": run.state, **{f"config.{key}": run.config[key] for key in run.config}} | summary
-        )
+        rows.append({"id": run.id, "state": run.state} | config | summary)
     return pandas.DataFrame(rows)
 
 
