@@ -23,6 +23,9 @@ __all__ = [
     "PARQUET_COMPRESSIONS",
     "ROW_GROUP_ROWS",
     "WrittenTable",
+    "describe_run",
+    "join_batches",
+    "open_parquet",
     "run_metadata",
     "write_arrow",
     "write_parquet",
@@ -64,7 +67,19 @@ def run_metadata(run: Run) -> dict[str, str]:
         sweep, notes and config of the run, its state, exit code, times and duration, the release of wandb, and the axes
         of its metrics. It has nothing about the machine that the run was recorded on, unless config or notes have it.
     """
-    described = {
+    return {"histscan.version": __version__, "histscan.run": json.dumps(describe_run(run))}
+
+
+def describe_run(run: Run) -> dict[str, Any]:
+    """Describes a run for files.
+
+    Args:
+        run: The run.
+
+    Returns:
+        The members of ``histscan.run`` in `run_metadata`.
+    """
+    return {
         "entity": run.entity,
         "project": run.project,
         "id": run.id,
@@ -83,7 +98,6 @@ def run_metadata(run: Run) -> dict[str, str]:
         "axes": run.axes,
         "config": run.config,
     }
-    return {"histscan.version": __version__, "histscan.run": json.dumps(described)}
 
 
 def write_parquet(
@@ -121,26 +135,43 @@ def write_parquet(
     _check("compression", compression, PARQUET_COMPRESSIONS)
 
     def open_writer(schema: pyarrow.Schema, is_sorted: bool) -> _TableWriter:
-        import pyarrow.parquet
-        import pyarrow.types as types
-
-        encodings = {
-            field.name: "BYTE_STREAM_SPLIT" if types.is_floating(field.type) else "DELTA_BINARY_PACKED"
-            for field in schema
-            if types.is_floating(field.type) or types.is_integer(field.type)
-        }
-        sorting = [(STEP, "ascending")] if is_sorted and STEP in schema.names else None
-        writer: _TableWriter = pyarrow.parquet.ParquetWriter(
-            output,
-            schema,
-            compression=compression,
-            use_dictionary=[field.name for field in schema if types.is_string(field.type)],
-            column_encoding=encodings,
-            sorting_columns=sorting and pyarrow.parquet.SortingColumn.from_ordering(schema, sorting),
-        )
+        writer: _TableWriter = open_parquet(output, schema, compression=compression, is_sorted=is_sorted)
         return writer
 
     return _write(scan, nested, metadata, watch, open_writer)
+
+
+def open_parquet(
+    output: BinaryIO, schema: pyarrow.Schema, *, compression: str = "zstd", is_sorted: bool = False
+) -> Any:
+    """Opens a writer of a Parquet file, with the encodings that suit histories.
+
+    Args:
+        output: The file to write to; it need not be seekable.
+        schema: The schema, with the metadata of the file.
+        compression: One of `PARQUET_COMPRESSIONS`.
+        is_sorted: True to mark the file as sorted by its steps.
+
+    Returns:
+        A ``pyarrow.parquet.ParquetWriter``, which the caller must close.
+    """
+    import pyarrow.parquet
+    import pyarrow.types as types
+
+    encodings = {
+        field.name: "BYTE_STREAM_SPLIT" if types.is_floating(field.type) else "DELTA_BINARY_PACKED"
+        for field in schema
+        if types.is_floating(field.type) or types.is_integer(field.type)
+    }
+    sorting = [(STEP, "ascending")] if is_sorted and STEP in schema.names else None
+    return pyarrow.parquet.ParquetWriter(
+        output,
+        schema,
+        compression=compression,
+        use_dictionary=[field.name for field in schema if types.is_string(field.type)],
+        column_encoding=encodings,
+        sorting_columns=sorting and pyarrow.parquet.SortingColumn.from_ordering(schema, sorting),
+    )
 
 
 def write_arrow(
@@ -216,7 +247,7 @@ def _write(
     with closing(batches):
         writer = open_writer(schema, is_sorted)
         try:
-            for table in _row_groups(batches, schema):
+            for table in join_batches(batches, schema):
                 # The argument limits row groups in one writer, and record batches in the other.
                 writer.write_table(table, ROW_GROUP_ROWS)
                 steps.add(table)
@@ -248,8 +279,16 @@ class _StepRange:
         self.rows += table.num_rows
 
 
-def _row_groups(batches: Iterable[pyarrow.RecordBatch], schema: pyarrow.Schema) -> Iterator[pyarrow.Table]:
-    """Joins batches until there are enough rows or bytes for a row group."""
+def join_batches(batches: Iterable[pyarrow.RecordBatch], schema: pyarrow.Schema) -> Iterator[pyarrow.Table]:
+    """Joins batches until there are enough rows or bytes for a row group.
+
+    Args:
+        batches: The batches.
+        schema: Their schema.
+
+    Yields:
+        Tables with at least one row, each column in one piece.
+    """
     import pyarrow
 
     group: list[pyarrow.RecordBatch] = []
