@@ -91,6 +91,17 @@ class Run(contracts.Run):
         """
         self.load(force=True)
 
+    @property
+    def is_loaded(self) -> bool:
+        """True if `config` and `summary` need no request."""
+        return "config" in self._attributes
+
+    @property
+    def row_count(self) -> int | None:
+        """The number of rows of the history when the run was listed; None if unknown."""
+        count = self._attributes.get("historyLineCount")
+        return count if isinstance(count, int) else None
+
     def _attribute(self, name: str) -> Any:
         if name not in self._attributes:
             self.load()

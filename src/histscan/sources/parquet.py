@@ -17,10 +17,14 @@ from histscan.errors import HistoryDecodeError, HistoryError
 if TYPE_CHECKING:
     import pyarrow
 
-__all__ = ["RUN_METADATA", "ParquetSource", "RowGroup", "import_parquet", "is_json"]
+__all__ = ["MIRROR_METADATA", "RUN_METADATA", "ParquetSource", "RowGroup", "import_parquet", "is_json"]
 
 RUN_METADATA = b"histscan.run"
 """The key of the file metadata in which our own exports describe their run."""
+
+MIRROR_METADATA = b"histscan.mirror"
+"""The key of the file metadata for files of a mirror: a JSON object whose ``columns`` has the column of each key that
+the run logged. Other columns name the run, or are there because other runs of the mirror logged their keys."""
 
 
 def import_parquet() -> Any:
@@ -114,6 +118,12 @@ class ParquetSource:
         with self._open() as file:
             self._metadata = file.metadata
             self.schema = file.schema_arrow
+        # The stored name of each column that belongs to the history; None if all do.
+        self._stored: dict[str, str] | None = None
+        if MIRROR_METADATA in self.metadata:
+            self._stored = json.loads(self.metadata[MIRROR_METADATA])["columns"]
+            fields = [self.schema.field(column).with_name(key) for key, column in self._stored.items()]
+            self.schema = pyarrow.schema(fields)
         if STEP not in self.schema.names:
             raise HistoryError(f"not an exported history: the file has no column {STEP}", run=name)
         kind = self.schema.field(STEP).type
@@ -213,6 +223,11 @@ class ParquetSource:
                 groups.append(RowGroup(index, group.num_rows, first, last))
         return groups
 
+    def all_groups(self) -> list[RowGroup]:
+        """Returns all row groups, for reading all rows; their steps are not looked at."""
+        groups = map(self._metadata.row_group, range(self._metadata.num_row_groups))
+        return [RowGroup(index, group.num_rows, 0, 0) for index, group in enumerate(groups)]
+
     def _bounds(self, index: int) -> tuple[Any, Any] | None:
         """Computes the lowest and the highest step of a row group from its rows, for files without statistics."""
         import pyarrow.compute as compute
@@ -273,8 +288,17 @@ class ParquetSource:
         Raises:
             HistoryDecodeError: It is corrupt.
         """
-        with self._open() as file:
-            batches: list[pyarrow.RecordBatch] = file.read_row_group(group.index, columns).to_batches()
+        if self._stored is None:
+            with self._open() as file:
+                table = file.read_row_group(group.index, columns)
+        else:
+            # Columns of a mirror have no members: a path is the name of a column.
+            wanted = {self._stored[key]: key for key in (self._stored if columns is None else columns)}
+            with self._open() as file:
+                # pyarrow also reads `loss.train` when it is asked for `loss`.
+                table = file.read_row_group(group.index, list(wanted)).select(list(wanted))
+            table = table.rename_columns(list(wanted.values()))
+        batches: list[pyarrow.RecordBatch] = table.to_batches()
         return batches
 
 
