@@ -30,7 +30,7 @@ def write_history(
     chunks: Iterable[ColumnChunk],
     layout: Mapping[str, str],
     *,
-    own: Iterable[str],
+    own: Mapping[str, str],
     run_id: str,
     described: Mapping[str, Any],
 ) -> int:
@@ -40,7 +40,7 @@ def write_history(
         path: The file, which is replaced if it exists.
         chunks: The rows.
         layout: The format of each column.
-        own: The keys that the run logged, all of them in `layout`.
+        own: The keys that the run logged, all of them in `layout`, with the formats of the run's own values.
         run_id: The value of the column ``run_id``, which comes first.
         described: The description of the run, for the metadata of the file.
 
@@ -57,13 +57,14 @@ def write_history(
     stored = stored_names(layout)
     # In the order in which the run logged them.
     columns = {key: stored[key] for key in dict.fromkeys([*own, STEP]) if key in layout}
+    widened = {key: kind for key, kind in own.items() if kind != layout[key]}
     stream = ArrowStream(dict(layout), chunks)
     keys = pyarrow.schema(stream)
     fields = [pyarrow.field(RUN_ID, pyarrow.string()), *(field.with_name(stored[field.name]) for field in keys)]
     metadata = {
         b"histscan.version": __version__,
         RUN_METADATA: json.dumps(described),
-        MIRROR_METADATA: json.dumps({"columns": columns}),
+        MIRROR_METADATA: json.dumps({"columns": columns, "formats": widened}),
     }
     schema = pyarrow.schema(fields, metadata)
     # Ids may have lone surrogates, which are no text.

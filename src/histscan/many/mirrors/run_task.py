@@ -257,8 +257,9 @@ class MirrorFolder:
             if own is None:
                 own = {name: spool.type_flags[name] for name in self._choose(spool.type_flags)}
             layout = Layouts(merge_flags(self.type_flags, own)).of(own)
+            formats = {name: column_format(flags) for name, flags in own.items()}
             last_step = write_history(
-                self._path(file), spool.take_chunks(), layout, own=own, run_id=run_id, described=described
+                self._path(file), spool.take_chunks(), layout, own=formats, run_id=run_id, described=described
             )
             return _History(spool.rows, spool.rows, last_step, own, layout_hash(layout))
 
@@ -324,7 +325,7 @@ class MirrorFolder:
             formats = {name: column_format(spool.type_flags[name]) for name in in_order(spool.type_flags)}
             layout = {name: "g" if kind == "l" else kind for name, kind in formats.items()}
             path = self._folder / SYSTEM_FOLDER / task.file
-            write_history(path, spool.take_chunks(), layout, own=layout, run_id=task.run_id, described=described)
+            write_history(path, spool.take_chunks(), layout, own=formats, run_id=task.run_id, described=described)
         return True
 
     @contextmanager

@@ -218,7 +218,9 @@ class _Update:
         version = _version_of(run)
         what: Literal["all", "later", "system"] | None = "all"
         if entry is not None and self._is_whole(entry):
-            is_same = entry.version == version and entry.described.get("state") != "running"
+            was_running = entry.described.get("state") == "running"
+            # Rows of a run on a server may arrive after the listing; a log becomes a crashed run by waiting.
+            is_same = entry.version == version and not (was_running and _may_have_changed(run))
             if not is_same and not isinstance(run, FileRun) and entry.rows and entry.version[2] == version[2]:
                 what = "later"
             elif is_same:
@@ -343,6 +345,11 @@ class _Update:
         if self._has_changed:
             write_runs_table(self._state)
             self._state.save()
+
+
+def _may_have_changed(run: Run) -> bool:
+    """Returns True if a run of the same version as before, which was running then, may have changed."""
+    return not isinstance(run, FileRun) or run.state != "running"
 
 
 def _version_of(run: Run) -> list[Any]:
