@@ -34,6 +34,6 @@ def file_name(run_id: str, key: Sequence[str], taken: Collection[str]) -> str:
     """
     if _PLAIN.fullmatch(run_id) and f"{run_id}.parquet".lower() not in taken:
         return f"{run_id}.parquet"
-    readable = _OTHERS.sub("_", run_id)[:60].strip("_") or "run"
+    readable = _OTHERS.sub("_", run_id)[:60].strip("_-") or "run"
     digest = hashlib.sha256(json.dumps(list(key)).encode()).hexdigest()
     return f"{readable}-{digest[:16]}.parquet"

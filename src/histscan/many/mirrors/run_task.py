@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, TypeVar
+from typing import Any, Literal, NamedTuple
 
 from histscan._core.arrow.arrow_stream import ArrowStream
 from histscan._core.columns.column_builder import ColumnBuilder
@@ -18,7 +18,7 @@ from histscan.columns.arrow_files import describe_run
 from histscan.columns.scan import Pages
 from histscan.common.keys import in_order
 from histscan.common.steps import STEP, UNBOUNDED
-from histscan.errors import HistoryError
+from histscan.errors import HistoryDecodeError, HistoryError
 from histscan.many.members import Member
 from histscan.many.mirrors.history_file import write_history
 from histscan.many.mirrors.layouts import Layouts, layout_hash, merge_flags
@@ -31,8 +31,6 @@ from histscan.runs.contracts import FileRun, Run
 from histscan.sources.parquet import ParquetSource
 
 __all__ = ["MirrorFolder", "MirrorTask", "RunReadError", "RunResult"]
-
-_Value = TypeVar("_Value")
 
 _CELLS_IN_MEMORY = 2_000_000
 """Cells of a run that is being read: a longer run goes to a temporary file until its types are known."""
@@ -156,13 +154,19 @@ class MirrorFolder:
             RunReadError: The run can't be read.
             OSError: A file can't be written.
         """
+        try:
+            return self._run(task)
+        except HistoryError as error:
+            raise RunReadError(error) from error
+
+    def _run(self, task: MirrorTask) -> RunResult:
         entry, history = task.entry, None
-        if entry is not None and entry.version == task.version:
-            described = entry.described
-        else:
-            described = _reading(lambda: self.describe(task.run))
+        is_described = entry is not None and entry.version == task.version
+        described = entry.described if entry is not None and is_described else self.describe(task.run)
         if task.what == "later" and entry is not None:
-            history = self._write_later(task, entry, described)
+            # If the file is damaged, it is written again.
+            with suppress(HistoryDecodeError):
+                history = self._write_later(task, entry, described)
         what = "all" if task.what == "later" and history is None else task.what
         if what == "all":
             history = self._write(task.file, task.run_id, described, _pages_of(task.member, self._options))
@@ -214,7 +218,7 @@ class MirrorFolder:
         last_step = history.last_step
         if isinstance(task.run, FileRun):
             # Rows of logs may lack a step of their own.
-            last_step = max(last_step, _reading(lambda: task.run.lastHistoryStep))
+            last_step = max(last_step, task.run.lastHistoryStep)
         return MirroredRunEntry(
             key=task.key,
             run_id=task.run_id,
@@ -268,12 +272,9 @@ class MirrorFolder:
 
         The rows of the last step are read again: they differ if the run was rewound, or started anew.
         """
-        try:
-            source = ParquetSource.of_file(self._path(entry.file))
-            known = read_pages([source], keys=None, min_step=entry.last_step, stop_step=UNBOUNDED)
-            last_rows = [row for page in known for row in page.rows()]
-        except HistoryError:
-            return None
+        source = ParquetSource.of_file(self._path(entry.file))
+        known = read_pages([source], keys=None, min_step=entry.last_step, stop_step=UNBOUNDED)
+        last_rows = [row for page in known for row in page.rows()]
         pages = _pages_of(task.member, replace(self._options, min_step=entry.last_step))
         repeated: list[Any] = []
         later: list[Any] = []
@@ -318,7 +319,7 @@ class MirrorFolder:
     def _write_system(self, task: MirrorTask, described: Mapping[str, Any]) -> bool:
         """Writes the file of system metrics, if the run has any; returns True if so."""
         with self._spool() as spool:
-            spool.fill(_as_failures(lambda: task.run.system_metrics().pages()), None)
+            spool.fill(_as_read_errors(lambda: task.run.system_metrics().pages()), None)
             if not spool.rows:
                 return False
             # All numbers as floats, so that the files of all runs have the same types.
@@ -345,20 +346,12 @@ def _stored_pages(source: ParquetSource) -> Iterator[Page | list[Any]]:
 
 
 def _pages_of(member: Member, options: FrameOptions) -> Pages:
-    return _as_failures(lambda: member.open_pages(options))
+    return _as_read_errors(lambda: member.open_pages(options))
 
 
-def _as_failures(open_pages: Callable[[], Pages]) -> Pages:
-    """Yields pages; errors become a `RunReadError`."""
+def _as_read_errors(open_pages: Callable[[], Pages]) -> Pages:
+    """Yields pages; system errors become a `RunReadError`, to tell them from those of writing."""
     try:
         yield from open_pages()
-    except (HistoryError, OSError) as error:
-        raise RunReadError(error) from error
-
-
-def _reading(read: Callable[[], _Value]) -> _Value:
-    """Calls a function; its errors become a `RunReadError`."""
-    try:
-        return read()
-    except (HistoryError, OSError) as error:
+    except OSError as error:
         raise RunReadError(error) from error
