@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from histscan._version import __version__
-from histscan.cli import export, head, info, plot, run_script, serve
+from histscan.cli import export, head, info, mirror, plot, run_script, serve
 from histscan.cli.exit_codes import UsageError, run_guarded
 
 __all__ = ["build_parser", "main"]
@@ -19,6 +19,7 @@ COMMANDS = {
     "export": (export, "write a run's history to a file: JSON Lines, CSV, Parquet or Arrow"),
     "head": (head, "show the first rows of a run's history"),
     "info": (info, "describe a run and the keys of its history"),
+    "mirror": (mirror, "copy the histories of many runs to Parquet files, and keep them up to date"),
     "plot": (plot, "plot keys of a run's history to a PNG, SVG or PDF file"),
     "run": (run_script, "run a script that uses wandb, with histscan reading the history"),
     "serve": (serve, "serve local runs to the wandb client as a W&B server"),
