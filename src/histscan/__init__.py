@@ -13,7 +13,6 @@ from histscan._version import __version__
 
 if TYPE_CHECKING:
     from histscan.api.run import Run
-    from histscan.api.runs import Runs
     from histscan.api.server_api import Api
     from histscan.columns.scan import Scan
     from histscan.errors import (
@@ -32,11 +31,14 @@ if TYPE_CHECKING:
         LogTruncatedWarning,
         ResponseShapeError,
         RunNotFoundError,
+        RunSkippedWarning,
         WandbMissingError,
     )
     from histscan.history import BetaHistoryScan, HistoryScan, SampledHistoryScan
     from histscan.installing.installation import install, installed, uninstall
+    from histscan.many.runs import Runs
     from histscan.opening import open_run as open  # noqa: A004 - reads well as histscan.open
+    from histscan.opening import open_runs
     from histscan.runs.console import ConsoleLine
     from histscan.runs.log_run import LogRun
     from histscan.runs.log_scan import LogScan
@@ -70,6 +72,7 @@ __all__ = [
     "ResponseShapeError",
     "Run",
     "RunNotFoundError",
+    "RunSkippedWarning",
     "Runs",
     "SampledHistoryScan",
     "Scan",
@@ -79,6 +82,7 @@ __all__ = [
     "install",
     "installed",
     "open",
+    "open_runs",
     "uninstall",
 ]
 
@@ -109,7 +113,8 @@ _HOMES = {
     "ResponseShapeError": "histscan.errors",
     "Run": "histscan.api.run",
     "RunNotFoundError": "histscan.errors",
-    "Runs": "histscan.api.runs",
+    "RunSkippedWarning": "histscan.errors",
+    "Runs": "histscan.many.runs",
     "SampledHistoryScan": "histscan.history",
     "Scan": "histscan.columns.scan",
     "SystemMetricsScan": "histscan.runs.system_metrics",
@@ -117,6 +122,7 @@ _HOMES = {
     "install": "histscan.installing.installation",
     "installed": "histscan.installing.installation",
     "open": "histscan.opening:open_run",
+    "open_runs": "histscan.opening",
     "uninstall": "histscan.installing.installation",
 }
 

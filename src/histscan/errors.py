@@ -22,6 +22,7 @@ __all__ = [
     "LogTruncatedWarning",
     "ResponseShapeError",
     "RunNotFoundError",
+    "RunSkippedWarning",
     "WandbMissingError",
 ]
 
@@ -129,6 +130,10 @@ class LogOverlapWarning(UserWarning):
 
 class ExportWarning(UserWarning):
     """The Parquet files to which a server exported a history could not be read. Pages of rows were read instead."""
+
+
+class RunSkippedWarning(UserWarning):
+    """A run of many can't be read, and was left out."""
 
 
 class CredentialsWarning(UserWarning):

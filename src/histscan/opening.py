@@ -1,18 +1,20 @@
-"""open(): opens a run, whatever it is stored in."""
+"""open() and open_runs(): open a run or many runs, whatever they are stored in."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, overload
+from typing import TYPE_CHECKING, Any, overload
 
 from histscan.runs.registry import source_of
 
 if TYPE_CHECKING:
+    from histscan.many.local_runs import RunPaths
+    from histscan.many.runs import Runs
     from histscan.runs.contracts import FileRun, Run
 
-__all__ = ["open_run"]
+__all__ = ["open_run", "open_runs"]
 
 
 @overload
@@ -59,3 +61,49 @@ def open_run(path: str | os.PathLike[str] | Iterable[str | os.PathLike[str]], *,
         path = list(path)
     source = source_of([Path(item) for item in (path if isinstance(path, list) else [path])])
     return source.run_class().open_files(path, on_corrupt=on_corrupt)
+
+
+def open_runs(
+    where: RunPaths,
+    *,
+    filters: Mapping[str, Any] | None = None,
+    order: str | None = None,
+    on_corrupt: str = "raise",
+) -> Runs[Any]:
+    """Opens many runs: those in a folder, or those of a project on a server.
+
+    Nothing is read before it is needed: 10,000 logs are opened without reading them.
+
+    Args:
+        where: One of these. A folder, which is searched recursively; a pattern (``"wandb/run-2026*"``); or a list of
+            folders, files and patterns: ``.wandb`` logs (those of a resumed run are one run), and Parquet histories.
+            If there is no such file: a project on a W&B server, ``"entity/project"``; a sweep,
+            ``"entity/project/sweep_id"``; or the URL of the page of either. The server and the API key are those that
+            wandb would use; `histscan.Api.runs` takes others.
+        filters: Only the runs that meet these conditions, in MongoDB's query language; see `Runs.filter`. None for
+            all runs.
+        order: What to sort the runs by, as for `Runs.sort`. None for the order of paths, or on a server for the
+            order of creation.
+        on_corrupt: As for `open_run`; ignored for runs on a server.
+
+    Returns:
+        The runs.
+
+    Raises:
+        FileNotFoundError: There is no such file, or none in the folder.
+        FilterError: A condition is invalid, or there is no field to sort by.
+        HistoryError: A file can't be read, or the URL is on another server.
+        ValueError: The URL is not that of a project or a sweep.
+    """
+    if isinstance(where, str) and not os.path.lexists(where):
+        from histscan.api.open_by_name import open_runs_by_name
+
+        found = open_runs_by_name(where, filters, order)
+        if found is not None:
+            return found
+    from histscan.many.local_runs import find_local_runs
+
+    runs: Runs[Any] = find_local_runs(where, on_corrupt=on_corrupt)
+    if filters:
+        runs = runs.filter(filters)
+    return runs if order is None else runs.sort(order)

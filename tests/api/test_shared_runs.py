@@ -10,6 +10,7 @@ import pytest
 
 import histscan
 from histscan.api.names import RunName
+from histscan.api.runs import ProjectRuns
 from tests.support.graphql_server import GraphQLServer, data_answer
 from tests.support.prefetching import PATIENCE
 from tests.support.run_listing import RUN_IDS, project_of
@@ -17,7 +18,7 @@ from tests.support.run_listing import RUN_IDS, project_of
 
 def test_threads_list_each_run_once(server: GraphQLServer) -> None:
     server.respond = lambda request: data_answer({"project": project_of(request.payload["variables"])})
-    runs = histscan.Runs(histscan.Client(server.url), "team", "vision", per_page=3)
+    runs = ProjectRuns(histscan.Client(server.url), "team", "vision", per_page=3)
     start = threading.Barrier(4)
     found: list[list[str]] = []
 

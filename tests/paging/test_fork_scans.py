@@ -17,6 +17,7 @@ import pytest
 import urllib3.connectionpool
 
 import histscan
+from histscan.api.runs import ProjectRuns
 from histscan.columns.threads import build_chunks_in_threads
 from histscan.history import BetaHistoryScan, HistoryScan, SampledHistoryScan
 from histscan.sources.exported_requests import FileRequests
@@ -339,7 +340,7 @@ def test_while_another_thread_computes_a_property_that_is_kept(
 def test_while_another_thread_lists_runs(server: GraphQLServer) -> None:
     client = client_of(server, hold := Hold(1))
     server.respond = lambda request: data_answer({"project": project_of(request.payload["variables"])})
-    runs = histscan.Runs(client, "team", "vision", per_page=10)
+    runs = ProjectRuns(client, "team", "vision", per_page=10)
     listed: list[str] = []
     with hold.thread_at(lambda: listed.extend(run.id for run in runs)):
         assert in_fork(lambda: [run.id for run in runs]) == RUN_IDS

@@ -16,6 +16,7 @@ import pyarrow.parquet
 import pytest
 
 import histscan
+from histscan.api.runs import ProjectRuns
 from histscan.history import BetaHistoryScan, HistoryScan, SampledHistoryScan
 from histscan.sources.exported_requests import FileRequests
 from tests.support.fake_service import FakeService
@@ -123,7 +124,7 @@ def test_without_a_key_the_error_says_what_to_do(api: histscan.Api, name: str) -
     ask: dict[str, Callable[[Any], Any]] = {
         "Client": lambda client: client.execute("{ viewer { id } }"),
         "Api": lambda api: api.run(LISSAJOUS),
-        "Runs": lambda runs: histscan.Runs(runs.client, runs.entity, runs.project)[0],
+        "Runs": lambda runs: ProjectRuns(runs.client, runs.entity, runs.project)[0],
         "Run": lambda run: run.lastHistoryStep,
     }
     with pytest.raises(histscan.HistoryRequestError, match="was not pickled") as caught:
@@ -174,7 +175,7 @@ def test_the_key_is_pickled_on_request(server: ServerProcess, monkeypatch: pytes
 def test_copies_within_a_process_keep_the_key(api: histscan.Api, way: str) -> None:
     for thing in things_of(api).values():
         copied = COPIES[way](thing)
-        client = copied.client if isinstance(copied, histscan.Api | histscan.Run | histscan.Runs) else copied
+        client = copied.client if isinstance(copied, histscan.Api | histscan.Run | ProjectRuns) else copied
         if isinstance(client, histscan.Client):
             assert client.execute("{ viewer { username } }")["viewer"]
         else:

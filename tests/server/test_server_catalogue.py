@@ -13,8 +13,8 @@ import pytest
 import histscan
 from histscan.server import catalogue as catalogue_module
 from histscan.server.catalogue import Catalogue
-from histscan.server.discovery import FoundLog, FoundParquet, find_runs
 from histscan.server.settings import ServerSettings
+from histscan.sources.discovery import FoundLog, FoundParquet, find_runs
 from tests.support.paths import DATA
 
 LOG = DATA / "default-encoding.wandb"
@@ -73,7 +73,7 @@ def test_links_out_of_the_folder_are_not_followed(tmp_path: Path) -> None:
     found = set(find_runs(served, warnings.append))
     assert found == {FoundLog(served / "run-inside.wandb")}
     assert len(warnings) == 1
-    assert "run-out.wandb is not served: it is a link" in warnings[0]
+    assert "run-out.wandb is skipped: it is a link" in warnings[0]
 
 
 def test_a_link_given_as_a_path_is_followed(tmp_path: Path) -> None:

@@ -8,7 +8,9 @@ from typing import Any
 from typing_extensions import assert_type
 
 import histscan
+from histscan.api.runs import ProjectRuns
 from histscan.columns.scan import Scan
+from histscan.many.runs import RunList
 from histscan.runs import contracts
 
 assert_type(histscan.open("entity/project/run_id"), contracts.Run)
@@ -16,11 +18,11 @@ assert_type(histscan.open(Path("entity/project/run_id")), contracts.FileRun)
 
 api = histscan.Api(base_url="https://api.wandb.ai", api_key=None, timeout=10)
 runs = api.runs("entity/project", filters={"state": "finished"}, order="-created_at", per_page=10)
-assert_type(runs, histscan.Runs)
+assert_type(runs, ProjectRuns)
 assert_type(len(runs), int)
-many: contracts.Runs[histscan.Run] = runs.filter({"tags": "best"})
+many: histscan.Runs[histscan.Run] = runs.filter({"tags": "best"})
 assert_type(runs[0], histscan.Run)
-assert_type(runs[:2], list[histscan.Run])
+assert_type(runs[:2], RunList[histscan.Run])
 for run in runs:
     assert_type(run, histscan.Run)
 

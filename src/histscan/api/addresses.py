@@ -22,13 +22,15 @@ class PageAddress(NamedTuple):
         base_url: The address of the server's API.
         entity: The user or team.
         project: The project's name.
-        id: The run's id; None for a page of the whole project.
+        id: The run's id; None for a page of the whole project or of a sweep.
+        sweep: The sweep's id; None for other pages.
     """
 
     base_url: str
     entity: str
     project: str
     id: str | None
+    sweep: str | None = None
 
 
 def is_page_address(text: str) -> bool:
@@ -98,8 +100,9 @@ def _parse(address: str, base_url: str) -> PageAddress | None:
         server = base_url if is_same_server(base_url, cloud) else cloud
         prefix = names[:1] if host.endswith("forge.coreweave.com") and names[:1] == [_FORGE_PREFIX] else []
     else:
-        # A server may be installed below a path: only the fixed word `runs` after the names shows where it ends.
-        runs_at = next((place for place, name in enumerate(names) if name == "runs" and place >= 2), 2)
+        # A server may be installed below a path: only the fixed words after the names show where it ends.
+        words = ("runs", "sweeps")
+        runs_at = next((place for place, name in enumerate(names) if name in words and place >= 2), 2)
         prefix = names[: runs_at - 2]
         api_host = re.sub(r"^app\.", "api.", parts.netloc)
         server = "/".join([f"{parts.scheme.lower()}://{api_host}", *prefix])
@@ -107,7 +110,8 @@ def _parse(address: str, base_url: str) -> PageAddress | None:
     if len(rest) < 2:
         return None
     run = rest[3] if len(rest) > 3 and rest[2] == "runs" else None
-    return PageAddress(server, rest[0], rest[1], run)
+    sweep = rest[3] if len(rest) > 3 and rest[2] == "sweeps" else None
+    return PageAddress(server, rest[0], rest[1], run, sweep)
 
 
 def _is_below(netloc: str, names: list[str], address: str) -> bool:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from histscan.sources.settings import find_setting
 
-__all__ = ["RunName", "looks_like_name", "parse_project", "parse_run"]
+__all__ = ["RunName", "looks_like_name", "parse_project", "parse_run", "parse_runs"]
 
 # Names of projects may contain wildcard characters, except for the question mark.
 _NAME = re.compile(r"[^/\\*?\[\]]+/(?!\*+/)[^/\\?]+/(runs/)?[^/\\*?\[\]]+")
@@ -44,6 +44,28 @@ def looks_like_name(text: str) -> bool:
         return False
     parts = text.split("/")
     return not _FIRST_OF_PATH.fullmatch(parts[0]) and not any(map(_PART_OF_PATH.fullmatch, parts))
+
+
+def parse_runs(text: str) -> tuple[str, str, str | None] | None:
+    """Parses the name of a project or a sweep that a user wants to open.
+
+    Args:
+        text: ``entity/project``, ``entity/project/sweep_id`` or ``entity/project/sweeps/sweep_id``.
+
+    Returns:
+        Entity, project, and the sweep's id or None; None if the text has another form, or looks like a path of files.
+    """
+    parts = text.split("/")
+    if len(parts) == 4 and parts[2] == "sweeps":
+        del parts[2]
+    # With a run's id, a project's name is subject to the same rules as that of a run.
+    if (
+        len(parts) not in (2, 3)
+        or not looks_like_name("/".join([*parts, "id"][:3]))
+        or _FIRST_OF_PATH.fullmatch(parts[1])
+    ):
+        return None
+    return parts[0], parts[1], parts[2] if len(parts) == 3 else None
 
 
 def parse_run(path: str, default_entity: Callable[[], str]) -> RunName:

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple, overload
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from histscan.api.names import RunName
 from histscan.api.run import Run
 from histscan.common.process_lock import ProcessLock
 from histscan.errors import ResponseShapeError
+from histscan.many.runs import Runs
 from histscan.sources.run_queries import LIST_RUNS, request_project
 
 if TYPE_CHECKING:
     from histscan.sources.client import Client
 
-__all__ = ["Runs"]
+__all__ = ["ProjectRuns"]
+
+# Requests of this many runs keep a server busy; more do not make it answer sooner.
+_READING_THREADS = 8
 
 
 class _Listing(NamedTuple):
@@ -34,7 +38,7 @@ class _Listing(NamedTuple):
     is_complete: bool = False
 
 
-class Runs:
+class ProjectRuns(Runs[Run]):
     """The runs of a project, fetched page by page as they are needed. Created by `histscan.Api.runs`.
 
     Fetched runs are cached: iterating again requests none of them again. The object and its runs are thread-safe, and
@@ -89,20 +93,22 @@ class Runs:
                 self._fetch_page()
         return self._listing.total or 0
 
-    @overload
-    def __getitem__(self, place: int) -> Run: ...
-
-    @overload
-    def __getitem__(self, place: slice) -> list[Run]: ...
-
-    def __getitem__(self, place: int | slice) -> Run | list[Run]:
-        if isinstance(place, slice):
-            return list(self)[place]
+    def _run_at(self, place: int) -> Run:
         if place < 0 or not self._fetch_up_to(place):
             return list(self)[place]
         return self._listing.runs[place]
 
-    def filter(self, filters: Mapping[str, Any]) -> Runs:
+    @property
+    def reading_threads(self) -> int:
+        """How many runs are read at the same time by default; fewer while a rate limit is exceeded."""
+        return _READING_THREADS
+
+    @property
+    def can_reread(self) -> bool:
+        """False: reading twice would request everything twice."""
+        return False
+
+    def filter(self, filters: Mapping[str, Any]) -> ProjectRuns:
         """Chooses some of the runs; the server does it.
 
         Args:
@@ -112,10 +118,23 @@ class Runs:
             The runs that are like that, in the same order.
         """
         both = {"$and": [self.filters, dict(filters)]} if self.filters else filters
-        return Runs(self.client, self.entity, self.project, both, self.order, self.per_page)
+        return ProjectRuns(self.client, self.entity, self.project, both, self.order, self.per_page)
 
-    def __repr__(self) -> str:
-        return f"<Runs {self.entity}/{self.project} on {self.client.base_url}>"
+    def sort(self, order: str) -> ProjectRuns:
+        """Sorts the runs; the server does it.
+
+        Args:
+            order: What to sort by, as for `histscan.Api.runs`.
+
+        Returns:
+            The runs in this order.
+        """
+        return ProjectRuns(self.client, self.entity, self.project, self.filters, order, self.per_page)
+
+    @property
+    def location(self) -> str:
+        """The project and its server."""
+        return f"{self.entity}/{self.project} on {self.client.base_url}"
 
     def _fetch_up_to(self, place: int) -> bool:
         """Fetches pages up to the one with a place. Returns True if there is a run at the place."""

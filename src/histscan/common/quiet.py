@@ -11,7 +11,7 @@ import threading
 import warnings
 from collections.abc import Iterator
 
-__all__ = ["quiet", "warn_of_file"]
+__all__ = ["is_quiet", "quiet", "warn_of_file"]
 
 
 class _Quiet(threading.local):
@@ -29,6 +29,11 @@ def quiet() -> Iterator[None]:
         yield
     finally:
         _quiet.depth -= 1
+
+
+def is_quiet() -> bool:
+    """Returns True within `quiet`: threads that work for this one should be quiet, too."""
+    return _quiet.depth > 0
 
 
 def warn_of_file(message: str, category: type[UserWarning], stacklevel: int = 2) -> None:

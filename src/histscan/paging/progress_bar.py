@@ -20,7 +20,7 @@ class ProgressBar:
 
     Args:
         total: The amount of work; 0 if unknown, which shows only rows.
-        unit: The unit of `total`: ``"bytes"`` to read, or ``"steps"`` of a scan.
+        unit: The unit of `total`: ``"bytes"`` to read, ``"steps"`` of a scan, or ``"runs"``.
         stream: Where to print; None for standard error.
         wanted: False shows nothing.
     """
@@ -28,7 +28,7 @@ class ProgressBar:
     def __init__(
         self,
         total: int,
-        unit: Literal["bytes", "steps"] = "bytes",
+        unit: Literal["bytes", "steps", "runs"] = "bytes",
         stream: TextIO | None = None,
         *,
         wanted: bool = True,

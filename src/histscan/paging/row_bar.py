@@ -31,7 +31,7 @@ class RowBar(tqdm):  # type: ignore[type-arg]
     _process = 0
 
     @classmethod
-    def make(cls, total: int, unit: Literal["bytes", "steps"], stream: TextIO) -> RowBar:
+    def make(cls, total: int, unit: Literal["bytes", "steps", "runs"], stream: TextIO) -> RowBar:
         """Makes a bar.
 
         Args:

@@ -1,17 +1,18 @@
-"""The contracts of runs: the members of every run, whatever its history is stored in, and of collections of runs.
+"""The contract of runs: the members of every run, whatever its history is stored in.
 
 A source of runs defines the names (`Run.entity`, `Run.project`, `Run.id`), `Run.config`, `Run.summary`,
 `Run.lastHistoryStep` and `Run.scan_history`, and those of the other properties that it knows. Frames, `Run.history`,
-`Run.keys`, ``repr()`` and pickling follow from these. The contract of scans is `histscan.columns.scan.Scan`.
+`Run.keys`, ``repr()`` and pickling follow from these. The contract of scans is `histscan.columns.scan.Scan`, and
+that of collections of runs `histscan.many.runs.Runs`.
 """
 
 from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from histscan.columns.frames import Frames
 from histscan.columns.options import ColumnOptions
@@ -30,12 +31,10 @@ if TYPE_CHECKING:
     from histscan.runs.console import ConsoleLine
     from histscan.runs.file_scan import FileScan
 
-__all__ = ["STREAMS", "FileRun", "Paths", "Run", "Runs"]
+__all__ = ["STREAMS", "FileRun", "Paths", "Run"]
 
 STREAMS = ("default", "system", "events")
 """Values of ``history(stream=…)``: the logged metrics, or the machine's metrics under either of two names."""
-
-_Run_co = TypeVar("_Run_co", bound="Run", covariant=True)
 
 
 class Run(Frames, ABC):
@@ -116,6 +115,11 @@ class Run(Frames, ABC):
     @property
     def job_type(self) -> str:
         """The run's job type; empty if it has none."""
+        return ""
+
+    @property
+    def sweep_id(self) -> str:
+        """The id of the sweep that started the run; empty without one, or if unknown."""
         return ""
 
     @property
@@ -381,26 +385,6 @@ class FileRun(Run):
     def location(self) -> str:
         """The path, for ``repr()``."""
         return f"in {str(self.file)!r}"
-
-
-class Runs(Protocol[_Run_co]):
-    """A collection of runs, which are found when they are needed."""
-
-    def __iter__(self) -> Iterator[_Run_co]:
-        """Yields each run."""
-
-    def __len__(self) -> int:
-        """Returns the number of runs."""
-
-    def filter(self, filters: Mapping[str, Any]) -> Self:
-        """Selects runs.
-
-        Args:
-            filters: Conditions in MongoDB's query language, as for `histscan.Api.runs`.
-
-        Returns:
-            The runs that fulfil the conditions.
-        """
 
 
 def _sample(scan: Scan, samples: int) -> list[dict[str, Any]]:

@@ -71,6 +71,11 @@ class HistoryFileRun(FileRun):
         return str(self.described.get("job_type") or "")
 
     @property
+    def sweep_id(self) -> str:
+        """The id of the sweep that started the run; empty without one, or if unknown."""
+        return str(self.described.get("sweep_id") or "")
+
+    @property
     def tags(self) -> list[str]:
         """The run's tags, if known."""
         return [str(tag) for tag in self.described.get("tags") or ()]

@@ -142,5 +142,6 @@ def order_segments(
     shown = ", ".join(names[:_NAMES_SHOWN]) + (f" and {len(names) - _NAMES_SHOWN} more" if names[_NAMES_SHOWN:] else "")
     raise HistoryError(
         f"{'the list' if folder is None else repr(os.fspath(folder))} holds {len(names)} different runs ({shown}): "
-        "pass the path of one run. Several logs are one run if they have one id, as those of a resumed run do"
+        "pass the path of one run, or open all of them with histscan.open_runs(). Several logs are one run if they "
+        "have one id, as those of a resumed run do"
     )

@@ -157,6 +157,11 @@ class LogRun(LogMembers):
         return str(self._record.job_type)
 
     @property
+    def sweep_id(self) -> str:
+        """The id of the sweep that started the run; empty without one."""
+        return str(self._record.sweep_id)
+
+    @property
     def notes(self) -> str:
         """The run's notes; empty if it has none."""
         return str(self._record.notes)

@@ -18,8 +18,8 @@ def run_metadata(run: Run) -> dict[str, str]:
 
     Returns:
         ``histscan.version``; and ``histscan.run``, a JSON object with entity, project, id, name, group, job type, tags,
-        notes and config of the run, its state, exit code, times and duration, the release of wandb, and the axes of its
-        metrics. It has nothing about the machine that the run was recorded on, unless config or notes have it.
+        sweep, notes and config of the run, its state, exit code, times and duration, the release of wandb, and the axes
+        of its metrics. It has nothing about the machine that the run was recorded on, unless config or notes have it.
     """
     described = {
         "entity": run.entity,
@@ -29,6 +29,7 @@ def run_metadata(run: Run) -> dict[str, str]:
         "group": run.group,
         "job_type": run.job_type,
         "tags": run.tags,
+        "sweep_id": run.sweep_id,
         "notes": run.notes,
         "state": run.state,
         "exit_code": run.exit_code,

@@ -10,13 +10,13 @@ from pathlib import Path
 
 from histscan.errors import HistoryError
 from histscan.runs.log_run import LogRun
-from histscan.server.discovery import FoundLog, FoundParquet, find_runs
 from histscan.server.history_rows import RowCache
 from histscan.server.log_run import ServedLog
 from histscan.server.parquet_export import Exporter
 from histscan.server.parquet_run import ServedParquet
 from histscan.server.served_run import FileVersion, RunKey, ServedRun
 from histscan.server.settings import ServerSettings
+from histscan.sources.discovery import FoundLog, FoundParquet, find_runs
 
 __all__ = ["Catalogue"]
 

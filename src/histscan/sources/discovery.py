@@ -68,12 +68,16 @@ def find_runs(given: Path, warn: Callable[[str], None]) -> Iterator[FoundLog | F
             if not name.endswith((*LOG_SUFFIXES, PARQUET_SUFFIX)):
                 continue
             path = Path(folder, name)
-            file = path.resolve()
-            if not file.is_relative_to(root):
-                warn(f"{path} is not served: it is a link to {file}, which is not in {root}")
-            elif not file.is_file():
+            file = path
+            # The folders are no links, so that a file that is none has its real path.
+            if path.is_symlink():
+                file = path.resolve()
+                if not file.is_relative_to(root):
+                    warn(f"{path} is skipped: it is a link to {file}, which is not in {root}")
+                    continue
+            if not file.is_file():
                 continue
-            elif name.endswith(LOG_SUFFIXES):
+            if name.endswith(LOG_SUFFIXES):
                 yield FoundLog(file)
             else:
                 parquet_files.setdefault(_run_name(name, Path(folder).name), []).append(file)

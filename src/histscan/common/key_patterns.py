@@ -1,0 +1,73 @@
+"""Chooses keys by name, by glob (``"val/*"``) and by regular expression."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from fnmatch import translate
+
+__all__ = ["KeyChoice"]
+
+_MAGIC = re.compile(r"[*?\[]")
+
+
+@dataclass(frozen=True)
+class KeyChoice:
+    """Which keys a caller wants.
+
+    Attributes:
+        items: Keys, globs and regular expressions, in the caller's order.
+    """
+
+    items: tuple[str | re.Pattern[str], ...]
+
+    @classmethod
+    def of(cls, keys: Iterable[str | re.Pattern[str]] | None) -> KeyChoice | None:
+        """Checks an argument.
+
+        Args:
+            keys: Keys, globs (``"val/*"``; ``*`` matches slashes and dots, too) and compiled regular expressions; None
+                for all keys. A text with ``*``, ``?`` or ``[`` is a glob, unless there is a key of this name.
+
+        Returns:
+            The choice; None for all keys.
+
+        Raises:
+            ValueError: It is not a list of these.
+        """
+        if keys is None:
+            return None
+        if isinstance(keys, str | re.Pattern):
+            raise ValueError(f"keys must be a list of keys and patterns, not {keys!r}")
+        items = tuple(keys)
+        if not all(isinstance(item, str | re.Pattern) for item in items):
+            raise ValueError(f"keys must be a list of keys and patterns, not {keys!r}")
+        return cls(items)
+
+    @property
+    def names(self) -> list[str] | None:
+        """The keys if none of the items is a pattern; else None."""
+        if any(not isinstance(item, str) or _MAGIC.search(item) for item in self.items):
+            return None
+        return [item for item in self.items if isinstance(item, str)]
+
+    def select(self, known: Sequence[str]) -> list[str]:
+        """Selects keys.
+
+        Args:
+            known: The keys that there are.
+
+        Returns:
+            The chosen ones without repeats: in the order of the items, and those of a pattern in the order of `known`.
+            A key without a pattern is chosen even if it is not known.
+        """
+        there = set(known)
+        chosen: dict[str, None] = {}
+        for item in self.items:
+            if isinstance(item, str) and (item in there or not _MAGIC.search(item)):
+                chosen[item] = None
+                continue
+            pattern = item if isinstance(item, re.Pattern) else re.compile(translate(item))
+            chosen.update(dict.fromkeys(name for name in known if pattern.search(name)))
+        return list(chosen)

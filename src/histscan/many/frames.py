@@ -1,0 +1,226 @@
+"""Reads many runs into one table, or streams them as batches of one schema."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import TYPE_CHECKING, Any
+
+from histscan._core.columns.column_types import merge_columns
+from histscan.common.quiet import quiet
+from histscan.many.members import Member
+from histscan.many.options import FrameOptions
+from histscan.many.progress import open_progress
+from histscan.many.run_chunks import Failures, RunChunks
+from histscan.many.run_columns import RunColumns
+from histscan.many.run_keys import KeyInfo, KeyTally
+from histscan.many.schemas import find_formats, key_schema, make_batches
+
+if TYPE_CHECKING:
+    import pyarrow
+
+    from histscan.many.runs import Runs
+    from histscan.runs.contracts import Run
+
+__all__ = ["RunRows", "RunStream", "count_keys", "read_rows", "read_table", "stream_runs"]
+
+
+@dataclass(frozen=True)
+class RunRows:
+    """The rows of many runs as columns of keys.
+
+    Attributes:
+        table: The columns.
+        offsets: Where the rows of each run begin, and where the last ones end: one more than `runs`.
+        runs: The runs, in order; also those without rows.
+        failures: The runs that were skipped.
+    """
+
+    table: pyarrow.Table
+    offsets: Sequence[int]
+    runs: Sequence[Run]
+    failures: Failures
+
+    def with_run_columns(self, entries: Sequence[str]) -> pyarrow.Table:
+        """Puts the columns that name the run before the others.
+
+        Args:
+            entries: The entries of the configs that become columns.
+
+        Returns:
+            The table.
+        """
+        counts = [(place, self.offsets[place + 1] - self.offsets[place]) for place in range(len(self.runs))]
+        return RunColumns.of(self.runs, entries).add_to_table(self.table, counts)
+
+
+@dataclass(frozen=True)
+class RunStream:
+    """The rows of many runs as record batches of one schema.
+
+    Attributes:
+        schema: The schema.
+        batches: The batches; the caller must close it.
+        failures: The runs that were skipped.
+    """
+
+    schema: pyarrow.Schema
+    batches: Generator[pyarrow.RecordBatch, None, None]
+    failures: Failures
+
+
+def read_table(runs: Runs[Any], options: FrameOptions) -> tuple[pyarrow.Table, Failures]:
+    """Reads all rows of all runs into one table.
+
+    Args:
+        runs: The runs.
+        options: What to read.
+
+    Returns:
+        The table, and the runs that were skipped.
+
+    Raises:
+        HistoryError: A run can't be read, and `options` do not skip it.
+    """
+    found = read_rows(runs, options)
+    return found.with_run_columns(options.config), found.failures
+
+
+def read_rows(runs: Runs[Any], options: FrameOptions) -> RunRows:
+    """Reads all rows of all runs into columns of keys.
+
+    Args:
+        runs: The runs.
+        options: What to read.
+
+    Returns:
+        The rows.
+
+    Raises:
+        HistoryError: A run can't be read, and `options` do not skip it.
+    """
+    import pyarrow
+
+    members: list[Member] = []
+    with open_progress(options.progress, len(runs)) as watch:
+        chunks = RunChunks(
+            _noted(runs.members(), members),
+            options,
+            options.threads or runs.reading_threads,
+            runs.can_reread,
+            options.on_error,
+            total=len(runs),
+            watch=watch,
+        )
+        parts = list(chunks)
+    formats = merge_columns([part.chunk for part in parts])
+    rows = [0] * len(members)
+    batches: list[pyarrow.RecordBatch] = []
+    for batch, counts in make_batches(parts, formats, options):
+        batches.append(_without(batch, counts, chunks.failed))
+        for place, count in counts:
+            rows[place] += count
+    kept = [place for place in range(len(members)) if place not in chunks.failed]
+    return RunRows(
+        pyarrow.Table.from_batches(batches, key_schema(formats, options)),
+        [0, *accumulate(rows[place] for place in kept)],
+        [members[place].run for place in kept],
+        chunks.failures,
+    )
+
+
+def stream_runs(runs: Runs[Any], options: FrameOptions) -> RunStream:
+    """Streams all rows of all runs as batches of one schema. A pass over all rows finds the schema first.
+
+    Args:
+        runs: The runs.
+        options: What to read.
+
+    Returns:
+        The stream.
+
+    Raises:
+        HistoryError: While streaming: a run can't be read, and `options` do not skip it.
+    """
+    if not runs.can_reread:
+        found = read_rows(runs, options)
+        table = found.with_run_columns(options.config)
+        return RunStream(table.schema, _batches_of(table), found.failures)
+    members = list(runs.members())
+    for member in members:
+        member.keep_scan()
+    threads = options.threads or runs.reading_threads
+    survey = RunChunks(members, options, threads, True, "skip" if options.on_error == "skip" else "stop")
+    with quiet():  # the second pass warns
+        formats = find_formats(survey)
+    if options.on_error == "skip":
+        members = [member for place, member in enumerate(members) if place not in survey.failed]
+        readable = members
+    else:
+        # The second pass raises the error of the run at which the first one stopped.
+        readable = members[: min(survey.failed, default=len(members)) + 1]
+    # A run that can't even be opened has no rows.
+    columns = RunColumns.of([member.run for member in readable if member.can_be_opened()], options.config)
+    schema = columns.add_to_schema(key_schema(formats, options))
+    return RunStream(schema, _stream(members, formats, columns, options, threads), survey.failures)
+
+
+def _stream(
+    members: Sequence[Member], formats: dict[str, str], columns: RunColumns, options: FrameOptions, threads: int
+) -> Generator[pyarrow.RecordBatch, None, None]:
+    with open_progress(options.progress, len(members)) as watch:
+        chunks = RunChunks(members, options, threads, True, total=len(members), watch=watch)
+        with closing(iter(chunks)) as parts:
+            for batch, counts in make_batches(parts, formats, options):
+                yield columns.add_to_batch(batch, counts)
+
+
+def count_keys(runs: Runs[Any]) -> list[KeyInfo]:
+    """Finds the keys of runs, with types and counts, by reading all rows.
+
+    Args:
+        runs: The runs.
+
+    Returns:
+        The keys: the step first, then the others by name.
+
+    Raises:
+        HistoryError: A run can't be read.
+    """
+    options = FrameOptions(nested="flatten")
+    tally = KeyTally()
+    flags: dict[str, int] = {}
+    with quiet():
+        for part in RunChunks(runs.members(), options, runs.reading_threads, runs.can_reread):
+            for name, seen in zip(part.chunk.names, part.chunk.type_flags(), strict=True):
+                flags[name] = flags.get(name, 0) | seen
+            for batch, counts in make_batches([part], merge_columns([part.chunk]), options):
+                tally.add_batch(batch, counts)
+    tally.add_flags(flags)
+    return tally.result()
+
+
+def _noted(members: Iterable[Member], noted: list[Member]) -> Iterator[Member]:
+    for member in members:
+        noted.append(member)
+        yield member
+
+
+def _without(batch: pyarrow.RecordBatch, counts: Sequence[tuple[int, int]], failed: set[int]) -> pyarrow.RecordBatch:
+    """Drops the rows of runs that failed."""
+    if not any(place in failed for place, _ in counts):
+        return batch
+    import pyarrow
+
+    keeps = array("b")
+    for place, count in counts:
+        keeps.extend(array("b", [place not in failed]) * count)
+    kept = pyarrow.Array.from_buffers(pyarrow.int8(), len(keeps), [None, pyarrow.py_buffer(keeps)])
+    return batch.filter(kept.cast(pyarrow.bool_()))
+
+
+def _batches_of(table: pyarrow.Table) -> Generator[pyarrow.RecordBatch, None, None]:
+    yield from table.to_batches() or table.slice(0, 0).to_batches()

@@ -1,0 +1,89 @@
+"""The members of a collection of runs, as they are read: opened by the thread that reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from histscan.columns.scan import Pages, Scan
+from histscan.errors import HistoryError
+from histscan.many.options import FrameOptions
+from histscan.runs.contracts import Run
+from histscan.runs.file_scan import FileScan
+
+__all__ = ["Member"]
+
+
+class Member:
+    """A run of many that is to be read.
+
+    Args:
+        open_run: Returns the run; any thread may call it, and each call returns the same object.
+        label: What errors call the run if it can't be opened.
+        size: The number of bytes to read; 0 if unknown.
+    """
+
+    def __init__(self, open_run: Callable[[], Run], label: str, size: int = 0) -> None:
+        self._open_run = open_run
+        self._label = label
+        self.size = size
+        self._scan: Scan | None = None
+        self._keeps_scan = False
+        self._last_scan: Scan | None = None
+
+    @property
+    def run(self) -> Run:
+        """The run.
+
+        Raises:
+            HistoryError: It can't be opened.
+            OSError: Its file can't be read.
+        """
+        return self._open_run()
+
+    def can_be_opened(self) -> bool:
+        """Returns True if the run can be opened, whether or not its history can be read."""
+        try:
+            self._open_run()
+        except (HistoryError, OSError):
+            return False
+        return True
+
+    @property
+    def name(self) -> str:
+        """The run's path, for errors and warnings."""
+        return ("/".join(filter(None, self.run.path)) if self.can_be_opened() else "") or self._label
+
+    def keep_scan(self) -> None:
+        """Makes `open_pages` yield the same rows each time: those that the files have at the first time."""
+        self._keeps_scan = True
+
+    def open_pages(self, options: FrameOptions) -> Pages:
+        """Opens the pages of the run; called in the thread that reads them.
+
+        Args:
+            options: What to read.
+
+        Yields:
+            The pages.
+
+        Raises:
+            HistoryError: The run can't be read.
+        """
+        scan: Any = self._scan
+        if scan is None:
+            scan = self.run.scan_history(min_step=options.min_step, max_step=options.max_step)
+            if self._keeps_scan:
+                self._scan = scan = scan.snapshot() if isinstance(scan, FileScan) else scan
+        self._last_scan = scan
+        yield from scan.column_pages()
+
+    def add_location(self, error: HistoryError) -> None:
+        """Adds to an error what is known about its location: at least the run.
+
+        Args:
+            error: The error.
+        """
+        if self._last_scan is not None:
+            self._last_scan.add_location(error)
+        error.add_location(run=self.name)

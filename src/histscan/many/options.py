@@ -1,0 +1,157 @@
+"""The options of frames of many runs as one object."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, fields
+from typing import Any, Literal, TypedDict
+
+from histscan.common.key_patterns import KeyChoice
+from histscan.common.steps import STEP
+
+__all__ = ["FrameArguments", "FrameOptions", "RunsProgress"]
+
+_STYLES: dict[str, tuple[Any, ...]] = {
+    "nested": ("json", "flatten"),
+    "on_error": ("raise", "skip"),
+    "sampling": ("minmax", "lttb"),
+    "align": (None, "outer", "ffill", "interpolate"),
+}
+
+
+@dataclass(frozen=True)
+class RunsProgress:
+    """The progress of reading many runs, for the function that is passed as `progress`.
+
+    Attributes:
+        runs: Runs that were read.
+        total: The number of all runs.
+        rows: Rows that were read.
+    """
+
+    runs: int
+    total: int
+    rows: int
+
+
+class FrameArguments(TypedDict, total=False):
+    """The keyword arguments of the frames of many runs.
+
+    Attributes:
+        config: Entries of the runs' configs (``"optimizer.lr"``) that become columns beside the run's id, named
+            ``config.optimizer.lr``.
+        x: The key of the x-axis, for `samples` and `align`.
+        min_step: First step, inclusive.
+        max_step: Step to stop at, exclusive; None for the end.
+        samples: The largest number of rows of each run; None for all rows. The rows are chosen so that the curves keep
+            their shape; see `sampling`.
+        sampling: ``"minmax"`` keeps the lowest and the highest value of each key in equal ranges of rows; ``"lttb"``
+            chooses the rows that form the largest triangles (Steinarsson 2013). Both keep the first and the last row,
+            and choose the same rows on every call.
+        tail: Only this many last rows of each run. A server sends, and Parquet files are read for, no more than needed.
+        align: How keys that were logged at different steps share rows. None keeps the rows as they were logged.
+            ``"outer"`` makes one row of all rows of a run with the same `x`; ``"ffill"`` also repeats the last value
+            of each key until the next one; ``"interpolate"`` also fills gaps between numbers linearly.
+        nested: ``"json"`` makes JSON text of nested values, ``"flatten"`` makes columns with dotted names.
+        threads: How many runs are read at the same time; None for a number that suits where they are stored.
+        on_error: What to do about a run that can't be read: ``"raise"`` raises its error; ``"skip"`` leaves the run
+            out with a warning, and notes it in `Runs.failures`.
+        progress: True for a progress bar, or a function that is called with a `RunsProgress`.
+    """
+
+    config: Iterable[str]
+    x: str
+    min_step: int
+    max_step: int | None
+    samples: int | None
+    sampling: Literal["minmax", "lttb"]
+    tail: int | None
+    align: Literal["outer", "ffill", "interpolate"] | None
+    nested: Literal["json", "flatten"]
+    threads: int | None
+    on_error: Literal["raise", "skip"]
+    progress: bool | Callable[[RunsProgress], object]
+
+
+@dataclass(frozen=True)
+class FrameOptions:
+    """What to read of many runs, and how; `FrameArguments` describes the attributes.
+
+    Attributes:
+        keys: The chosen keys; None for all.
+    """
+
+    keys: KeyChoice | None = None
+    config: tuple[str, ...] = ()
+    x: str = STEP
+    min_step: int = 0
+    max_step: int | None = None
+    samples: int | None = None
+    sampling: str = "minmax"
+    tail: int | None = None
+    align: str | None = None
+    nested: str = "json"
+    threads: int | None = None
+    on_error: Literal["raise", "skip"] = "raise"
+    progress: bool | Callable[[RunsProgress], object] = False
+
+    @classmethod
+    def of(cls, keys: Iterable[str | re.Pattern[str]] | None, arguments: FrameArguments) -> FrameOptions:
+        """Checks the arguments of a frame method.
+
+        Args:
+            keys: As for `KeyChoice.of`.
+            arguments: The other arguments.
+
+        Returns:
+            The options.
+
+        Raises:
+            TypeError: There is no such argument.
+            ValueError: An argument is out of its range.
+        """
+        given: dict[str, Any] = dict(arguments)
+        unknown = set(given) - ({field.name for field in fields(cls)} - {"keys"})
+        if unknown:
+            raise TypeError(f"there is no argument {', '.join(sorted(unknown))}")
+        for name, choices in _STYLES.items():
+            if given.get(name, choices[0]) not in choices:
+                raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}, not {given[name]!r}")
+        for name in ("samples", "tail", "threads"):
+            if given.get(name) is not None and given[name] < 1:
+                raise ValueError(f"{name} must be at least 1, not {given[name]}")
+        wanted = given.get("config", ())
+        if isinstance(wanted, str):
+            raise ValueError(f"config must be a list of entries, not {wanted!r}")
+        given["config"] = tuple(name.removeprefix("config.") for name in wanted)
+        return cls(KeyChoice.of(keys), **given)
+
+    @property
+    def flatten(self) -> bool:
+        """True if nested values become columns with dotted names."""
+        return self.nested == "flatten"
+
+    @property
+    def names(self) -> list[str] | None:
+        """The keys to make columns of, with the x-axis if rows are reduced; None if they are unknown before reading."""
+        names = None if self.keys is None else self.keys.names
+        return names if names is None else self._with_axis(names)
+
+    def select(self, known: list[str]) -> list[str]:
+        """Chooses the columns of a frame.
+
+        Args:
+            known: The columns that there are, in the order in which they appeared.
+
+        Returns:
+            The columns in their order: as the caller ordered the keys; for all keys, the step first.
+        """
+        if self.keys is not None:
+            return self._with_axis(self.keys.select(known))
+        first = [name for name in (STEP, "_runtime", "_timestamp") if name in known]
+        return first + [name for name in known if name not in set(first)]
+
+    def _with_axis(self, names: list[str]) -> list[str]:
+        needs_axis = self.samples is not None or self.align is not None
+        return [self.x, *names] if needs_axis and self.x not in names else names

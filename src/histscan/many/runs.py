@@ -1,0 +1,359 @@
+"""The contract of collections of runs, and what follows from it: tables, keys and frames of many runs."""
+
+from __future__ import annotations
+
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
+from functools import partial
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
+
+from histscan.columns.options import DEFAULT_BATCH_ROWS
+from histscan.columns.threads import default_threads
+from histscan.many.filters import RunFields
+from histscan.many.members import Member
+from histscan.many.options import FrameOptions
+from histscan.many.run_table import RunTable, describe_runs, parse_time
+from histscan.runs.contracts import Run
+
+if TYPE_CHECKING:
+    import pandas
+    import polars
+    import pyarrow
+    from typing_extensions import Unpack
+
+    from histscan.many.options import FrameArguments
+    from histscan.many.run_chunks import Failures
+    from histscan.many.run_keys import KeyInfo, KeyPatterns
+
+__all__ = ["RUN_FIELDS", "RunList", "Runs"]
+
+_Run_co = TypeVar("_Run_co", bound=Run, covariant=True)
+
+RUN_FIELDS: RunFields[Run] = RunFields(
+    {
+        "name": lambda run: run.id,
+        "entity": lambda run: run.entity,
+        "project": lambda run: run.project,
+        "display_name": lambda run: run.name,
+        "created_at": lambda run: parse_time(run.created_at),
+        "heartbeat_at": lambda run: parse_time(run.heartbeat_at),
+        "duration": lambda run: run.duration,
+        "tags": lambda run: run.tags,
+        "group": lambda run: run.group or None,
+        "job_type": lambda run: run.job_type or None,
+        "notes": lambda run: run.notes or None,
+        "sweep": lambda run: run.sweep_id or None,
+        "state": lambda run: run.state,
+        "config": lambda run: run.config,
+        "summary_metrics": lambda run: run.summary,
+        "last_history_step": lambda run: run.lastHistoryStep,
+    }
+)
+"""Reads the fields of runs for filters and orders."""
+
+
+class Runs(ABC, Generic[_Run_co]):
+    """A collection of runs, which are found and read when they are needed.
+
+    A source of runs defines iteration, ``len()`` and the choice of one run; everything else follows from these. The
+    frames have one row for each row of each run, in the order of the runs, whichever is read first.
+    """
+
+    _failures: Failures | None = None
+
+    @abstractmethod
+    def __iter__(self) -> Iterator[_Run_co]:
+        """Yields each run."""
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """Returns the number of runs."""
+
+    @overload
+    def __getitem__(self, place: int) -> _Run_co: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> RunList[_Run_co]: ...
+
+    def __getitem__(self, place: int | slice) -> _Run_co | RunList[_Run_co]:
+        if isinstance(place, slice):
+            return RunList(
+                list(self)[place], f"{place.start or 0}:{'' if place.stop is None else place.stop} of {self}"
+            )
+        return self._run_at(place)
+
+    def _run_at(self, place: int) -> _Run_co:
+        return list(self)[place]
+
+    @property
+    def location(self) -> str:
+        """What the runs are of: a project, a folder, a pattern."""
+        return ""
+
+    @property
+    def failures(self) -> Failures:
+        """The runs that the last frame left out (``on_error="skip"``), and why, by their paths."""
+        return dict(self._failures or {})
+
+    @property
+    def reading_threads(self) -> int:
+        """How many runs are read at the same time by default: for files, one per core, at most four."""
+        return default_threads()
+
+    @property
+    def can_reread(self) -> bool:
+        """True for runs in files: reading twice takes little longer than once, so that batches need no memory."""
+        return True
+
+    def members(self) -> Iterator[Member]:
+        """Yields the runs as they are read: files need not be opened for it."""
+        for run in self:
+            yield Member(partial(_identity, run), run.location)
+
+    # Choosing
+
+    def filter(self, filters: Mapping[str, Any]) -> Runs[_Run_co]:
+        """Selects runs.
+
+        Args:
+            filters: Conditions in MongoDB's query language, as for `histscan.Api.runs`: ``{"state": "finished"}``,
+                ``{"config.lr": {"$gte": 0.01}}``, ``{"tags": "baseline"}``, ``{"display_name": {"$regex": "^base"}}``.
+
+        Returns:
+            The runs that fulfil the conditions, in the same order.
+
+        Raises:
+            FilterError: A condition is invalid.
+            HistoryError: A run can't be read.
+        """
+        test = RUN_FIELDS.compile(filters)
+        return RunList([run for run in self if test(run)], f"a selection of {self}", self)
+
+    def sort(self, order: str) -> Runs[_Run_co]:
+        """Sorts the runs.
+
+        Args:
+            order: What to sort by: ``"created_at"``, ``"config.lr"``, ``"summary_metrics.loss"``, …; with ``-`` before
+                it in descending order. Several fields are separated by commas.
+
+        Returns:
+            The runs in this order; those without a value come last.
+
+        Raises:
+            FilterError: There is no such field.
+            HistoryError: A run can't be read.
+        """
+        ordered: list[Any] = RUN_FIELDS.sort(self, order)
+        return RunList(ordered, f"{self} by {order}", self)
+
+    # Descriptions
+
+    def table(self) -> RunTable:
+        """Describes the runs in one table. Reads no history of runs on a server.
+
+        Returns:
+            One row for each run: id, name, state, created_at, tags, group, job type, sweep, …, ``config.…`` and
+            ``summary.…``, flattened. `RunTable.to_pandas`, ``to_polars`` and ``to_arrow`` make frames of it.
+
+        Raises:
+            HistoryError: A run can't be read.
+            ImportError: pyarrow is not installed (``pip install 'histscan[arrow]'``).
+        """
+        _need_pyarrow()
+        return describe_runs(self, self.reading_threads)
+
+    def keys(self, pattern: KeyPatterns | None = None) -> list[KeyInfo]:
+        """Finds the keys of the histories of all runs.
+
+        Args:
+            pattern: Only these keys: a glob (``"val/*"``), a compiled regular expression, or several; None for all.
+
+        Returns:
+            Each key with its type, its number of values and the number of runs that have it: the step first, then the
+            others by name. Nested keys are dotted.
+
+        Raises:
+            HistoryError: A run can't be read.
+            ImportError: pyarrow is not installed (``pip install 'histscan[arrow]'``).
+        """
+        from histscan.many.frames import count_keys
+        from histscan.many.run_keys import choose_keys
+
+        _need_pyarrow()
+        return choose_keys(count_keys(self), pattern)
+
+    # Frames
+
+    def to_arrow(
+        self, keys: Iterable[str | re.Pattern[str]] | None = None, **options: Unpack[FrameArguments]
+    ) -> pyarrow.Table:
+        """Reads the histories of all runs into one Arrow table.
+
+        Args:
+            keys: The keys to make columns of, in this order; globs (``"val/*"``) and compiled regular expressions
+                choose several. None for all keys. All rows are there: where one lacks a key, its value is null.
+            **options: What else to read, and how; see `histscan.many.options.FrameArguments`.
+
+        Returns:
+            The table. The first columns are ``run_id`` and ``run_name``, both dictionary-encoded, and the entries of
+            `config`. The rows of a run are together and in their order. Types are valid for all rows.
+
+        Raises:
+            HistoryError: A run can't be read, unless `on_error` is ``"skip"``.
+            ImportError: pyarrow is not installed (``pip install 'histscan[arrow]'``).
+            ValueError: An argument is out of its range.
+        """
+        from histscan.many.frames import read_table
+
+        _need_pyarrow()
+        table, self._failures = read_table(self, FrameOptions.of(keys, options))
+        return table
+
+    def to_pandas(
+        self, keys: Iterable[str | re.Pattern[str]] | None = None, **options: Unpack[FrameArguments]
+    ) -> pandas.DataFrame:
+        """Reads the histories of all runs into one pandas frame.
+
+        Args:
+            keys: As for `to_arrow`.
+            **options: As for `to_arrow`.
+
+        Returns:
+            A ``pandas.DataFrame``; ``run_id`` and ``run_name`` are categories.
+
+        Raises:
+            HistoryError: A run can't be read, unless `on_error` is ``"skip"``.
+            ImportError: pandas or pyarrow is not installed.
+        """
+        return self.to_arrow(keys, **options).to_pandas(ignore_metadata=True)
+
+    def to_polars(
+        self, keys: Iterable[str | re.Pattern[str]] | None = None, **options: Unpack[FrameArguments]
+    ) -> polars.DataFrame:
+        """Reads the histories of all runs into one polars frame.
+
+        Args:
+            keys: As for `to_arrow`.
+            **options: As for `to_arrow`.
+
+        Returns:
+            A ``polars.DataFrame``; ``run_id`` and ``run_name`` are categories.
+
+        Raises:
+            HistoryError: A run can't be read, unless `on_error` is ``"skip"``.
+            ImportError: polars or pyarrow is not installed.
+        """
+        from histscan.many.run_table import to_polars
+
+        return to_polars(self.to_arrow(keys, **options))
+
+    def batches(
+        self,
+        keys: Iterable[str | re.Pattern[str]] | None = None,
+        *,
+        rows: int = DEFAULT_BATCH_ROWS,
+        **options: Unpack[FrameArguments],
+    ) -> Iterator[pyarrow.RecordBatch]:
+        """Reads the histories of all runs as record batches of one schema, in memory that does not grow with the runs.
+
+        Args:
+            keys: As for `to_arrow`.
+            rows: The largest number of rows in a batch.
+            **options: As for `to_arrow`.
+
+        Yields:
+            ``pyarrow.RecordBatch`` objects; at least one, which may have no rows.
+
+        Raises:
+            HistoryError: A run can't be read, unless `on_error` is ``"skip"``.
+            ImportError: pyarrow is not installed.
+        """
+        from histscan.many.frames import stream_runs
+
+        if rows < 1:
+            raise ValueError(f"rows must be at least 1, not {rows}")
+        _need_pyarrow()
+        stream = stream_runs(self, FrameOptions.of(keys, options))
+        with closing(stream.batches) as found:
+            for batch in found:
+                for first in range(0, batch.num_rows or 1, rows):
+                    yield batch.slice(first, rows)
+        self._failures = stream.failures
+
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
+        """Returns the histories of all runs as a stream of record batches, for consumers of Arrow's PyCapsules.
+
+        Args:
+            requested_schema: The schema that the consumer prefers; the stream may have another one.
+
+        Returns:
+            A capsule of an ``ArrowArrayStream``.
+
+        Raises:
+            HistoryError: A run can't be read.
+        """
+        from histscan.many.frames import stream_runs
+
+        pyarrow = _need_pyarrow()
+        stream = stream_runs(self, FrameOptions())
+        reader = pyarrow.RecordBatchReader.from_batches(stream.schema, stream.batches)
+        return reader.__arrow_c_stream__(requested_schema)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of {self.location}>"
+
+    def __str__(self) -> str:
+        return self.location
+
+
+class RunList(Runs[_Run_co]):
+    """Runs that were chosen one by one.
+
+    Args:
+        runs: The runs.
+        location: What they are, for ``repr()``.
+        like: The collection that they were chosen from, which decides how they are read; None for files.
+    """
+
+    def __init__(self, runs: Sequence[_Run_co], location: str = "a list", like: Runs[Any] | None = None) -> None:
+        self._runs = list(runs)
+        self._location = location
+        self._like = like
+
+    def __iter__(self) -> Iterator[_Run_co]:
+        return iter(self._runs)
+
+    def __len__(self) -> int:
+        return len(self._runs)
+
+    def _run_at(self, place: int) -> _Run_co:
+        return self._runs[place]
+
+    @property
+    def location(self) -> str:
+        """What the runs are."""
+        return self._location
+
+    @property
+    def reading_threads(self) -> int:
+        """As for the collection that the runs were chosen from."""
+        return super().reading_threads if self._like is None else self._like.reading_threads
+
+    @property
+    def can_reread(self) -> bool:
+        """As for the collection that the runs were chosen from."""
+        return super().can_reread if self._like is None else self._like.can_reread
+
+
+def _identity(run: Run) -> Run:
+    return run
+
+
+def _need_pyarrow() -> Any:
+    try:
+        import pyarrow
+    except ImportError as error:
+        raise ImportError("frames of many runs need pyarrow: pip install 'histscan[arrow]'") from error
+    return pyarrow
