@@ -29,11 +29,16 @@ __all__ = [
     "FirstPage",
     "ScanStart",
     "plan_first_page",
+    "read_keys",
+    "read_last_step",
     "request_keys",
     "request_last_step",
     "start_scan",
     "start_with_page",
 ]
+
+# The types of values, in the words of servers.
+_KINDS = ("number", "string", "boolean", "list", "nil", "other")
 
 
 class FirstPage:
@@ -104,7 +109,7 @@ def request_last_step(client: Client, name: RunName) -> int:
         HistoryRequestError: The request failed.
         RunNotFoundError: The run does not exist any more.
     """
-    return _read_last_step(request_run(client, LAST_STEP, *name))
+    return read_last_step(request_run(client, LAST_STEP, *name))
 
 
 def request_keys(client: Client, name: RunName) -> list[str]:
@@ -122,10 +127,35 @@ def request_keys(client: Client, name: RunName) -> list[str]:
         ResponseShapeError: The response has another shape.
         RunNotFoundError: The run does not exist any more.
     """
-    keys = parse_object(request_run(client, LAST_STEP, *name).get("historyKeys"), "historyKeys").get("keys") or {}
+    return [key for key, _, _ in read_keys(request_run(client, LAST_STEP, *name))]
+
+
+def read_keys(run: Mapping[str, Any]) -> list[tuple[str, str, int | None]]:
+    """Reads the keys of a run's history in an answer.
+
+    Args:
+        run: The run, with ``historyKeys``.
+
+    Returns:
+        For each key its name, its type (``"number"``, ``"string"``, …; ``"other"`` for several), and the number of its
+        values if the server counts them.
+
+    Raises:
+        ResponseShapeError: The answer has another shape.
+    """
+    keys = parse_object(run.get("historyKeys"), "historyKeys").get("keys") or {}
     if not isinstance(keys, dict):
         raise ResponseShapeError(f"`keys` in the server's answer is not an object but {type(keys).__name__}")
-    return list(keys)
+    found = []
+    for key, told in keys.items():
+        counts = told.get("typeCounts") if isinstance(told, dict) else None
+        counted = [count for count in counts or [] if isinstance(count, dict)]
+        kinds = {str(count.get("type")) for count in counted} - {"nil"}
+        numbers = [count.get("count") for count in counted if count.get("type") != "nil"]
+        whole = [number for number in numbers if isinstance(number, int)]
+        kind = kinds.pop() if len(kinds) == 1 else "other" if kinds else "nil"
+        found.append((key, kind if kind in _KINDS else "other", sum(whole) if whole == numbers and counted else None))
+    return found
 
 
 def plan_first_page(
@@ -204,7 +234,7 @@ def start_with_page(
 
     def read(body: bytes) -> ScanStart:
         page = page_class(body)
-        last_step = _read_last_step(run_of(_parse(body)))
+        last_step = read_last_step(run_of(_parse(body)))
         # As with any wide window: rows may have been added after they were counted, so the page may be sampled.
         is_dense = window.width > page_size and len(page) >= page_size
         return ScanStart(last_step, None if is_dense or _exceeds(page, last_step) else FirstPage(window, page))
@@ -246,7 +276,18 @@ def _parse(body: bytes) -> Any:
     return answer.get("data") if isinstance(answer, dict) else None
 
 
-def _read_last_step(run: Mapping[str, Any]) -> int:
+def read_last_step(run: Mapping[str, Any]) -> int:
+    """Reads the last step of a run in an answer.
+
+    Args:
+        run: The run, with ``historyKeys``.
+
+    Returns:
+        The step; -1 without rows.
+
+    Raises:
+        ResponseShapeError: The answer has another shape.
+    """
     keys = parse_object(run.get("historyKeys"), "historyKeys")
     last_step = keys.get("lastStep", -1)
     if isinstance(last_step, bool) or not isinstance(last_step, int | float):
