@@ -195,7 +195,7 @@ class Project:
 
 class TestServerFaults:
     @pytest.mark.parametrize(
-        "fault", [["--rate-limit", "4/s"], ["--fault", "429:rate=0.3"], ["--fault", "503:every=5"]], ids=str
+        "fault", [["--rate-limit", "2/s"], ["--fault", "429:rate=0.3"], ["--fault", "503:every=5"]], ids=str
     )
     def test_storm(self, tmp_path: Path, fault: list[str]) -> None:
         logs, goal = write_runs(tmp_path / "logs", 12), tmp_path / "mirror"
