@@ -19,7 +19,6 @@ from histscan._core.arrow.arrow_layout cimport (
 )
 from histscan._core.arrow.arrow_rows cimport ArrowPage
 from histscan._core.arrow.arrow_values cimport bit_at
-from histscan._core.memory.buffer_pool cimport shared_pool, use_pool
 from histscan._core.columns.column_cells cimport (
     CELL_JSON, TYPE_JSON, Column, check_text, is_sound_text, list_type_flags, put_bool, put_document, put_double,
     put_int64, put_uint64, put_utf8, reach_row, text_bits,
@@ -30,8 +29,6 @@ from histscan._core.keys.item_selection cimport ItemSelection
 from histscan._core.json.json_skip cimport skip_value
 from histscan._core.json.json_text cimport skip_space
 from histscan._core.json.json_write cimport write_double, write_int64, write_literal, write_string, write_uint64
-
-use_pool(shared_pool())
 
 cdef extern from "arrow/iso_time.hpp" namespace "histscan" nogil:
     const size_t ISO_TEXT_SIZE

@@ -6,7 +6,6 @@ from libcpp.vector cimport vector
 
 from histscan._core.arrow.arrow_batch cimport ArrowBatch
 from histscan._core.arrow.arrow_layout cimport ArrowTarget
-from histscan._core.memory.buffer_pool cimport shared_pool, use_pool
 from histscan._core.pages.page cimport Page, RowSpan
 
 from histscan.errors import HistoryDecodeError
@@ -18,8 +17,6 @@ cdef struct MergedRow:
     int64_t row
     Py_ssize_t batch
 
-
-use_pool(shared_pool())
 
 cdef extern from "arrow/arrow_values.hpp" namespace "histscan" nogil:
     void sort_by_step(vector[MergedRow]& rows) except +

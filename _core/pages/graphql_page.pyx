@@ -11,7 +11,6 @@ from cpython.ref cimport Py_DECREF
 from libc.stdint cimport uint8_t
 from libc.stdlib cimport free, malloc
 
-from histscan._core.memory.buffer_pool cimport shared_pool, use_pool
 from histscan._core.bytes.cursor cimport (
     JSON_COMMA_EXPECTED, JSON_UTF8_INVALID, Cursor, byte_ptr, find_invalid_utf8, find_plain_string_end, open_cursor,
     open_cursor_within, peek, stop,
@@ -28,8 +27,6 @@ from histscan._core.rows.locate import locate_value
 
 from histscan.errors import GraphQLResponseError, HistoryDecodeError, ResponseShapeError, RunNotFoundError
 
-
-use_pool(shared_pool())
 
 cdef enum:
     # Rows up to this many bytes are unescaped on the stack.

@@ -4,13 +4,12 @@ Some pages find their rows only when they are needed: code that needs to know wh
 `index` first, with the GIL.
 """
 
-from histscan._core.memory.buffer_pool cimport shared_pool, use_pool
+from histscan._core.memory.buffer_pool cimport shared_pool
+from histscan._core.memory.pooled_vectors cimport PooledVector
 from histscan._core.bytes.cursor cimport NO_FAULT, Cursor, open_cursor_within
 from histscan._core.bytes.faults cimport raise_fault_at
 
 from histscan.errors import HistoryDecodeError
-
-use_pool(shared_pool())
 
 
 cdef class Page:
@@ -21,6 +20,7 @@ cdef class Page:
         self.is_indexed = True
 
     def __len__(self):
+        self.spans = PooledVector[RowSpan](shared_pool())
         self.index()
         return <Py_ssize_t> self.spans.size()
 
