@@ -47,10 +47,7 @@ cdef class ArrowPage(Page):
         last_step: The highest step of its rows, as `take_rows` found it; None without rows.
     """
 
-    def __cinit__(self, *args, **kwargs):
-        self.sources = []
-
-    def __init__(self, batches=()):
+    def __cinit__(self, batches=()):
         cdef Py_ssize_t index, row
         cdef ArrowBatch batch
         self.sources = list(batches)

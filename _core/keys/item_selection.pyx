@@ -93,7 +93,7 @@ cdef class ItemSelection:
         keys: The requested keys; rows have only these, in this order.
     """
 
-    def __init__(self, keys):
+    def __cinit__(self, keys):
         self.keys = tuple(dict.fromkeys(keys))
         self.slots = {key: slot for slot, key in enumerate(self.keys)}
         self.decoder = MessageRowDecoder(RECORD_ITEM)

@@ -200,7 +200,7 @@ cdef class HistoryPage(JsonPage):
         HistoryDecodeError: The answer is not JSON. Once the rows have begun, this is raised after the last whole row.
     """
 
-    def __init__(self, bytes body not None):
+    def __cinit__(self, bytes body not None):
         self.read_body(body, "history")
 
     cdef int index_body_rows(self, Cursor* cursor) except -1:
@@ -310,7 +310,7 @@ cdef class SampledPage(JsonPage):
         HistoryDecodeError: The answer is not JSON. Once the rows have begun, this is raised after the last whole row.
     """
 
-    def __init__(self, bytes body not None):
+    def __cinit__(self, bytes body not None):
         self.read_body(body, "sampledHistory")
 
     cdef int index_body_rows(self, Cursor* cursor) except -1:
@@ -372,7 +372,7 @@ cdef class TextPage(JsonPage):
         ResponseShapeError: A row is not a str.
     """
 
-    def __init__(self, list rows not None):
+    def __cinit__(self, list rows not None):
         cdef RowSpan span
         cdef Py_ssize_t index
         cdef Py_ssize_t length

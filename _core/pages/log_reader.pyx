@@ -144,7 +144,7 @@ cdef class LogReader:
         odd_steps: How many rows have a ``_step`` that is not a whole number.
     """
 
-    def __init__(self, bint skip_corrupt=False, *, fields=None, int64_t last_step=-1):
+    def __cinit__(self, bint skip_corrupt=False, *, fields=None, int64_t last_step=-1):
         self.skip_corrupt = skip_corrupt
         for field in _DEFAULT_FIELDS if fields is None else fields:
             if not 0 < field < 64:

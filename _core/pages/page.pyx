@@ -13,7 +13,11 @@ from histscan.errors import HistoryDecodeError
 
 
 cdef class Page:
-    """Raw bytes of a step window, and where each row is. Abstract: the subclasses know their encoding."""
+    """Raw bytes of a step window, and where each row is. Abstract: the subclasses know their encoding.
+
+    They set themselves up in `__cinit__`, which runs once: calling `__init__` again, as Python allows, must not replace
+    the bytes that spans and other threads' cursors point into.
+    """
 
     def __cinit__(self):
         self.fault = NO_FAULT

@@ -28,7 +28,7 @@ cdef class ProtobufPage(Page):
         data: The bytes of a ``RunHistoryResponse``.
     """
 
-    def __init__(self, bytes data not None):
+    def __cinit__(self, bytes data not None):
         self.owner = data
         self.data = <const unsigned char*> PyBytes_AS_STRING(data)
         # Columns are built of rows as they are found: most pages need no index.
