@@ -51,7 +51,6 @@ cdef class ArrowPage(Page):
         cdef Py_ssize_t index, row
         cdef ArrowBatch batch
         self.sources = list(batches)
-        self.spans.clear()
         for index, batch in enumerate(self.sources):
             for row in range(len(batch)):
                 self.add_row(index, row)

@@ -20,11 +20,11 @@ cdef class Page:
     """
 
     def __cinit__(self):
+        self.spans = PooledVector[RowSpan](shared_pool())
         self.fault = NO_FAULT
         self.is_indexed = True
 
     def __len__(self):
-        self.spans = PooledVector[RowSpan](shared_pool())
         self.index()
         return <Py_ssize_t> self.spans.size()
 
