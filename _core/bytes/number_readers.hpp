@@ -8,7 +8,7 @@
 
 #include "bytes/bytes.hpp"
 #include "bytes/plain_number.hpp"
-#include "bytes/wide_vectors.hpp"
+#include "bytes/vectors.hpp"
 
 namespace histscan {
 
@@ -40,7 +40,7 @@ public:
     WideVectors() : tables_(&opaque_tables()) {}
 
     HISTSCAN_WIDE bool begins_with(const uint8_t *pos, const Prefix32 &prefix) const {
-        return (bits_of(_mm256_cmpeq_epi8(load_wide(pos), load_wide(prefix.bytes))) | prefix.ignored) == ~uint32_t{0};
+        return (bits_of(equal(load32(pos), load32(prefix.bytes))) | prefix.ignored) == ~uint32_t{0};
     }
     HISTSCAN_WIDE PlainKind read_number(
         const uint8_t *pos, const uint8_t *end, const uint8_t *start, uint64_t *bits) const {

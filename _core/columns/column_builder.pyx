@@ -14,7 +14,6 @@ from libcpp.vector cimport vector
 
 from histscan._core.arrow.arrow_cells cimport add_arrow_rows
 from histscan._core.arrow.arrow_rows cimport ArrowPage
-from histscan._core.memory.buffer_pool cimport shared_pool, use_pool
 from histscan._core.columns.cell_sink cimport CELLS_DONE, CELLS_SLOW, CellRow, add_item_cells, add_json_cells
 from histscan._core.columns.column_cells cimport put_document, put_token
 from histscan._core.columns.column_chunk cimport ColumnChunk
@@ -35,8 +34,6 @@ from histscan._core.pages.page cimport Page, RowSpan
 from histscan._core.pages.protobuf_page cimport ProtobufPage, find_row
 
 from histscan.errors import HistoryError
-
-use_pool(shared_pool())
 
 cdef enum:
     # Room that columns get for more rows where their number is unknown.
