@@ -10,6 +10,7 @@
 #if defined(__GNUC__) || defined(__clang__)
 #define HISTSCAN_INLINE __attribute__((always_inline)) inline
 #define HISTSCAN_NOINLINE __attribute__((noinline)) inline
+#define HISTSCAN_LIKELY(condition) __builtin_expect(!!(condition), 1)
 #define HISTSCAN_UNLIKELY(condition) __builtin_expect(!!(condition), 0)
 #else
 #error "histscan's core is built by GCC or clang"
