@@ -141,7 +141,7 @@ public:
 
 private:
     // With this many slots for each key, few share one: each probe that fails is a mispredicted branch.
-    static constexpr size_t slots_per_key = 16;
+    static constexpr size_t slots_per_key = 8;
     static constexpr int first_size_bits = 10;
     // A lookup probes at most this many neighbouring slots, so that crafted keys cost no more.
     static constexpr size_t probe_limit = 16;

@@ -66,9 +66,9 @@ HISTSCAN_INLINE int read_members(Format &format, KeyTable &table, RowTemplate &r
     const Key *const *predicted = first;  // the next member's key
     const Key *const *last = first + row_template.keys.size();
     const bool has_template = first != last;
-    bool has_left = false;    // a member was not the predicted one: those from it on are looked up
-    size_t others = 0;        // the members that have been looked up
-    bool repeats = true;      // they were the same in the row before
+    bool has_left = false;  // a member was not the predicted one: those from it on are looked up
+    size_t others = 0;      // how many members have been looked up
+    bool repeats = true;    // they were the same in the row before
     NextMember next = format.begin_row();
     while (next == NEXT_MEMBER) {
         bool has_entered = false;
