@@ -110,7 +110,7 @@ inline bool same_bytes(const uint8_t *left, const uint8_t *right, size_t length)
 
 // The first bytes of a text that is compared often: one vector operation compares them all, whatever their count.
 struct Prefix32 {
-    alignas(32) uint8_t bytes[32];
+    uint8_t bytes[32];
     uint32_t ignored;  // a bit for each byte that is not compared: above all those after the text's end
 };
 

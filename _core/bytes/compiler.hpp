@@ -22,6 +22,7 @@
 // functions that are never inlined, for the same reason.
 #define HISTSCAN_INLINE __attribute__((always_inline)) inline
 #define HISTSCAN_NOINLINE __attribute__((noinline)) inline
+#define HISTSCAN_LIKELY(condition) __builtin_expect(!!(condition), 1)
 #define HISTSCAN_UNLIKELY(condition) __builtin_expect(!!(condition), 0)
 
 // Some instructions are chosen when a module is loaded, not when it is compiled. Functions that are HISTSCAN_WIDE may
