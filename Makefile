@@ -54,6 +54,7 @@ lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/cython-lint _core
+	$(BIN)/clang-format --dry-run --Werror $(filter %.hpp,$(CORE))
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 

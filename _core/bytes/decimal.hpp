@@ -282,9 +282,8 @@ inline bool read_two_numbers(
 //
 // Where the end is known, the digits after the point are three words that end there, whatever their count: no branch
 // depends on it, and none of the words waits for another.
-HISTSCAN_INLINE bool read_decimal_words(
-    uint64_t leading, int leading_count, const uint8_t *digits, ptrdiff_t length, long exponent, const uint8_t *pos,
-    const uint8_t *end, double *number) {
+HISTSCAN_INLINE bool read_decimal_words(uint64_t leading, int leading_count, const uint8_t *digits, ptrdiff_t length,
+    long exponent, const uint8_t *pos, const uint8_t *end, double *number) {
     uint64_t whole, high, middle, low, high_mask, middle_mask, low_mask;
     std::memcpy(&whole, digits, 8);
     const uint64_t others = other_than_digits(whole);
@@ -307,9 +306,8 @@ HISTSCAN_INLINE bool read_decimal_words(
     if (!read_two_numbers(middle, middle_mask, low, low_mask, &lower)) return false;
     constexpr uint64_t half = 0xFFFFFFFFu;
     const uint64_t value = leading * powers_of_ten.power[count + fraction] +
-                           (upper & half) * powers_of_ten.power[fraction] +
-                           (upper >> 32) * powers_of_ten.power[16] + (lower & half) * powers_of_ten.power[8] +
-                           (lower >> 32);
+                           (upper & half) * powers_of_ten.power[fraction] + (upper >> 32) * powers_of_ten.power[16] +
+                           (lower & half) * powers_of_ten.power[8] + (lower >> 32);
     *number = nearest_double(value, exponent - fraction, leading_count + count + fraction, pos, end);
     return true;
 }

@@ -223,8 +223,8 @@ inline const uint8_t *find_number_end(const uint8_t *pos, const uint8_t *end) {
     if (end - pos >= 32) {
         const Bytes16 comma = fill16(','), brace = fill16('}');
         const Bytes16 lower = load16(pos), upper = load16(pos + 16);
-        const uint32_t ends = bits_of(either(equal(lower, comma), equal(lower, brace)),
-                                      either(equal(upper, comma), equal(upper, brace)));
+        const uint32_t ends =
+            bits_of(either(equal(lower, comma), equal(lower, brace)), either(equal(upper, comma), equal(upper, brace)));
         if (ends) return pos + trailing_zeros(ends);
     }
     return pos;

@@ -94,7 +94,7 @@ HISTSCAN_WIDE HISTSCAN_INLINE Halves join_digits(Bytes32 digits, const DigitFact
     const __m256i upper_eights = _mm256_mul_epu32(eights, load32_aligned(factors.hundred_millions));
     const __m256i sixteens = _mm256_add_epi64(upper_eights, _mm256_srli_epi64(eights, 32));
     return {static_cast<uint64_t>(_mm_cvtsi128_si64(_mm256_castsi256_si128(sixteens))),
-            static_cast<uint64_t>(_mm_cvtsi128_si64(_mm256_extracti128_si256(sixteens, 1)))};
+        static_cast<uint64_t>(_mm_cvtsi128_si64(_mm256_extracti128_si256(sixteens, 1)))};
 }
 
 // Counts the zeros above the highest set bit: 64 if none is set.

@@ -57,15 +57,15 @@ public:
     }
     template <typename Format>
     HISTSCAN_INLINE int learn(Format &format, int32_t *index) {
-        int32_t learnt = unknown_key;
+        int32_t learned = unknown_key;
         const int outcome =
-            calls_.learn_key(calls_.self, format.open_value(), format.key_begin(), format.key_end(), &learnt);
+            calls_.learn_key(calls_.self, format.open_value(), format.key_begin(), format.key_end(), &learned);
         format.close_value();
-        *index = learnt;
-        return outcome == OUTCOME_DONE && learnt == unknown_key ? OUTCOME_SLOW : outcome;
+        *index = learned;
+        return outcome == OUTCOME_DONE && learned == unknown_key ? OUTCOME_SLOW : outcome;
     }
     template <typename Format>
-    int put_odd(Format &) {
+    int put_rare(Format &) {
         return OUTCOME_SLOW;
     }
     int leave_template(size_t) { return OUTCOME_DONE; }

@@ -34,8 +34,8 @@ struct Token {
     double number;         // of TOKEN_FLOAT64
     const uint8_t *begin;  // text of TOKEN_STRING and TOKEN_BIG_INTEGER, and where any other token begins
     const uint8_t *end;
-    bool has_escapes;      // of TOKEN_STRING: a backslash is among the text
-    bool is_ascii;         // of TOKEN_STRING: no byte is above 0x7F
+    bool has_escapes;  // of TOKEN_STRING: a backslash is among the text
+    bool is_ascii;     // of TOKEN_STRING: no byte is above 0x7F
 };
 
 inline bool is_space(int byte) { return byte == ' ' || byte == '\n' || byte == '\t' || byte == '\r'; }

@@ -31,7 +31,7 @@ cdef class SelectedRow:
         sink.self = <void*> self
         sink.put_value = put_item
         sink.learn_key = learn_key
-        sink.put_odd_member = put_rare_item
+        sink.put_rare_member = put_rare_item
         sink.leave = leave_template
         self.selection = selection
         self.missing = [True] * len(selection.keys)

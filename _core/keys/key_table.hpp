@@ -34,9 +34,9 @@ enum TargetKind {
 };
 
 struct KeyTarget {
-    Column *column = nullptr;        // of TARGET_COLUMN
+    Column *column = nullptr;  // of TARGET_COLUMN
     TargetKind kind = TARGET_SHARED;
-    int32_t path = -1;               // of TARGET_PATH: its index among the paths
+    int32_t path = -1;  // of TARGET_PATH: its index among the paths
 };
 
 // A key of the table. What an ordinary member is compared with is in one cache line.
@@ -164,9 +164,7 @@ private:
         std::memcpy(padded, text, static_cast<size_t>(length));
         return hash_key(padded, length);
     }
-    size_t slot_of(uint64_t hash, size_t probe) const {
-        return ((hash >> unused_bits_) + probe) & (slot_count() - 1);
-    }
+    size_t slot_of(uint64_t hash, size_t probe) const { return ((hash >> unused_bits_) + probe) & (slot_count() - 1); }
     const uint8_t *copy_text(const uint8_t *text, size_t length) {
         if (length > block_size - block_used_ || blocks_.empty()) {
             blocks_.emplace_back(new uint8_t[block_size]);
@@ -195,7 +193,7 @@ private:
 
     // Keys stay where they are: templates and slots point at them.
     std::vector<std::unique_ptr<Key[]>> key_blocks_;
-    size_t size_ = 0;                                 // how many keys there are
+    size_t size_ = 0;  // how many keys there are
     std::unique_ptr<const Key *[], FreeSlots> own_slots_;
     const Key *const *slots_ = no_slots;              // a hash table; those it owns, once it has a key
     std::vector<std::unique_ptr<uint8_t[]>> blocks_;  // the keys' texts, one after the other

@@ -39,7 +39,7 @@ constexpr size_t pool_class_size(int index) {
 // Thread-safe. No thread ever waits: one that finds the pool busy does not use it, and neither does a process that was
 // forked while another thread used it.
 class BufferPool {
-   public:
+public:
     // A buffer of the class, or null.
     void *take(int index) noexcept {
         if (in_use_.test_and_set(std::memory_order_acquire)) return nullptr;
@@ -71,7 +71,7 @@ class BufferPool {
     // How many bytes are kept.
     size_t size() const noexcept { return size_; }
 
-   private:
+private:
     struct Spare {
         Spare *next;
     };

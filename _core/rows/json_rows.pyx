@@ -74,7 +74,7 @@ cdef class JsonRowDecoder(RowDecoder):
         sink.self = <void*> self
         sink.put_value = put_member
         sink.learn_key = learn_key
-        sink.put_odd_member = put_rare_member
+        sink.put_rare_member = put_rare_member
         sink.leave = leave_template
         self.start_row()
         if read_json_row(cursor, self.context.keys.table, self.row_template, sink) != ROW_DONE:

@@ -32,9 +32,9 @@ enum NextMember {
 
 // Why `Format::look_up` finds no key.
 enum MemberKind {
-    NEW_MEMBER,        // the key is not in the table
-    ODD_MEMBER,        // the member has a rare layout: for the slow path
-    NO_MEMBER,         // the row has ended
+    NEW_MEMBER,  // the key is not in the table
+    ODD_MEMBER,  // the member has a rare layout: for the slow path
+    NO_MEMBER,   // the row has ended
     MALFORMED_MEMBER,
 };
 
@@ -58,7 +58,7 @@ struct FoundMember {
 //   put_plain(format, key, value)  reads the value, which begins there, if it is a plain one; else nothing
 //   put(format, key)          reads any value of a known key
 //   learn(format, &index)     interns a new key; the index may be unknown_key if the sink keeps it for one `put`
-//   put_odd(format)           reads a member with a rare layout
+//   put_rare(format)           reads a member with a rare layout
 //   leave_template(count)     is told that only the first `count` members are the predicted ones
 template <typename Format, typename Sink>
 HISTSCAN_INLINE int read_members(Format &format, KeyTable &table, RowTemplate &row_template, Sink &sink) {
@@ -108,7 +108,7 @@ HISTSCAN_INLINE int read_members(Format &format, KeyTable &table, RowTemplate &r
                 if (found.kind == MALFORMED_MEMBER) return OUTCOME_SLOW;
                 int32_t index = unknown_key;
                 is_taken = found.kind == ODD_MEMBER;
-                const int outcome = is_taken ? sink.put_odd(format) : sink.learn(format, &index);
+                const int outcome = is_taken ? sink.put_rare(format) : sink.learn(format, &index);
                 if (outcome != OUTCOME_DONE) return outcome;
                 key = index == unknown_key ? &no_key : &table[index];
                 repeats = repeats && index != unknown_key;

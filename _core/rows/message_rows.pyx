@@ -136,7 +136,7 @@ cdef class MessageRowDecoder(RowDecoder):
         sink.self = <void*> self
         sink.put_value = put_item
         sink.learn_key = learn_key
-        sink.put_odd_member = put_rare_item
+        sink.put_rare_member = put_rare_item
         sink.leave = leave_template
         self.start_row()
         if read_item_row(cursor, self.schema, self.items.table, self.row_template, sink) != ROW_DONE:

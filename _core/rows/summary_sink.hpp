@@ -56,7 +56,7 @@ public:
     }
     // A removal has no value, and an update may have other fields: both are found by the key fields they begin with.
     template <typename Format>
-    int put_odd(Format &format) {
+    int put_rare(Format &format) {
         Cursor *item = format.open_value();
         const uint8_t *begin = item->pos;
         if (!skip_keys(item, UPDATE_ITEM)) return OUTCOME_SLOW;

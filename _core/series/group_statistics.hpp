@@ -115,7 +115,7 @@ inline std::vector<double> positions_in(const NumberView &x, int64_t begin, int6
 // Returns the different positions in some runs, ascending. Halves are merged: runs of the same steps, and runs that
 // have none in common, take time in proportion to their rows, the latter times the logarithm of their number.
 inline std::vector<double> merged_positions(const std::vector<int64_t> &offsets, const NumberView &x,
-                                            const std::vector<size_t> &runs, size_t begin, size_t end) {
+    const std::vector<size_t> &runs, size_t begin, size_t end) {
     if (begin == end) return {};
     if (end - begin == 1) return positions_in(x, offsets[runs[begin]], offsets[runs[begin] + 1]);
     const size_t middle = begin + (end - begin) / 2;
@@ -129,8 +129,8 @@ inline std::vector<double> merged_positions(const std::vector<int64_t> &offsets,
 }
 
 // One cell for each value of x in a group.
-inline GroupCells exact_cells(const std::vector<int64_t> &offsets, const std::vector<int64_t> &groups,
-                              int64_t group_count, const NumberView &x) {
+inline GroupCells exact_cells(
+    const std::vector<int64_t> &offsets, const std::vector<int64_t> &groups, int64_t group_count, const NumberView &x) {
     std::vector<std::vector<size_t>> runs(static_cast<size_t>(group_count));
     for (size_t run = 0; run < groups.size(); ++run) runs[static_cast<size_t>(groups[run])].push_back(run);
     GroupCells cells;
@@ -145,8 +145,7 @@ inline GroupCells exact_cells(const std::vector<int64_t> &offsets, const std::ve
 
 // Returns the cell of each row, -1 if its x is not finite. With `buckets`, cells are equal parts of the range.
 inline std::vector<int64_t> cells_of_rows(const std::vector<int64_t> &offsets, const std::vector<int64_t> &groups,
-                                          const NumberView &x, const GroupCells &cells, AxisRange range,
-                                          int64_t buckets) {
+    const NumberView &x, const GroupCells &cells, AxisRange range, int64_t buckets) {
     std::vector<int64_t> found(static_cast<size_t>(offsets.back()), -1);
     for (size_t run = 0; run < groups.size(); ++run) {
         const size_t begin = cells.begin(groups[run]);
@@ -177,7 +176,7 @@ inline std::vector<int64_t> cells_of_rows(const std::vector<int64_t> &offsets, c
 
 // Adds the mean of each run in a cell to the cell, so that runs with more rows do not count more.
 inline std::vector<Moments> bucket_moments(const std::vector<int64_t> &offsets, const std::vector<int64_t> &row_cells,
-                                           int64_t cell_count, const NumberView &column) {
+    int64_t cell_count, const NumberView &column) {
     struct Sum {
         double total = 0;
         int64_t count = 0;
@@ -207,7 +206,7 @@ inline std::vector<Moments> bucket_moments(const std::vector<int64_t> &offsets, 
 
 // The points of one run's curve: its rows that have a number, in the order of x.
 class RunCurve {
-   public:
+public:
     RunCurve(const AlignedRows &aligned, const NumberView &x, const NumberView &column)
         : aligned_(aligned), x_(x), column_(column), is_direct_(aligned.is_unchanged && !column.validity.bits) {}
 
@@ -243,7 +242,7 @@ class RunCurve {
         return interpolated(number, column_.number(row_of(point_ + 1)), share_between(before, place, x(point_ + 1)));
     }
 
-   private:
+private:
     int64_t row_of(int64_t point) const { return is_direct_ ? first_ + point : rows_[static_cast<size_t>(point)]; }
     double x(int64_t point) const { return x_.number(row_of(point)); }
 
@@ -265,8 +264,7 @@ class RunCurve {
 
 // Adds the number of each run at a cell's place to the cell, interpolated linearly between the run's own.
 inline std::vector<Moments> interpolated_moments(const AlignedRows &aligned, const std::vector<int64_t> &groups,
-                                                 const NumberView &x, const GroupCells &cells,
-                                                 const NumberView &column) {
+    const NumberView &x, const GroupCells &cells, const NumberView &column) {
     std::vector<Moments> moments(cells.positions.size());
     RunCurve curve(aligned, x, column);
     for (size_t run = 0; run < groups.size(); ++run) {

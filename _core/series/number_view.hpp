@@ -43,7 +43,7 @@ struct NumberView {
         return is_integer ? load<int64_t>(left) < load<int64_t>(right) : load<double>(left) < load<double>(right);
     }
 
-   private:
+private:
     template <typename Value>
     Value load(int64_t row) const {
         Value value;

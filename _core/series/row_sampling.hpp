@@ -33,7 +33,7 @@ inline RowRange part_of(RowRange range, int64_t index, int64_t count) {
 
 // The rows of one run that are selected: the first, the last, and others up to a limit.
 class RowMarks {
-   public:
+public:
     RowMarks(RowRange run, int64_t samples) : run_(run), left_(samples), marks_(static_cast<size_t>(run.size())) {
         mark(run.begin);
         mark(run.end - 1);
@@ -52,7 +52,7 @@ class RowMarks {
         }
     }
 
-   private:
+private:
     RowRange run_;
     int64_t left_;
     std::vector<uint8_t> marks_;
@@ -112,8 +112,8 @@ inline void mark_evenly(RowRange run, int64_t samples, RowMarks &marks) {
 // Selects rows of each run that has more than `samples`, which must be at least 2. `mark` marks those of one run, by
 // the columns that vary in it.
 template <typename Mark>
-SelectedRows select_rows(const std::vector<int64_t> &offsets, const std::vector<NumberView> &columns, int64_t samples,
-                         Mark mark) {
+SelectedRows select_rows(
+    const std::vector<int64_t> &offsets, const std::vector<NumberView> &columns, int64_t samples, Mark mark) {
     SelectedRows selected;
     selected.offsets.push_back(0);
     for (size_t index = 0; index + 1 < offsets.size(); ++index) {
@@ -136,8 +136,8 @@ SelectedRows select_rows(const std::vector<int64_t> &offsets, const std::vector<
 }
 
 // Selects the extremes of each column in each of several parts of a run, all of as many rows.
-inline SelectedRows select_extremes(const std::vector<int64_t> &offsets, const std::vector<NumberView> &columns,
-                                    int64_t samples) {
+inline SelectedRows select_extremes(
+    const std::vector<int64_t> &offsets, const std::vector<NumberView> &columns, int64_t samples) {
     return select_rows(offsets, columns, samples, [&](RowRange run, const auto &varying, RowMarks &marks) {
         const RowRange inner{run.begin + 1, run.end - 1};
         const int64_t wanted = (samples - 2) / (2 * static_cast<int64_t>(varying.size()));
@@ -192,8 +192,8 @@ inline void mark_triangles(const std::vector<CurvePoint> &points, int64_t parts,
 }
 
 // Selects rows by LTTB, for each column on its own.
-inline SelectedRows select_triangles(const std::vector<int64_t> &offsets, const NumberView &x,
-                                     const std::vector<NumberView> &columns, int64_t samples) {
+inline SelectedRows select_triangles(
+    const std::vector<int64_t> &offsets, const NumberView &x, const std::vector<NumberView> &columns, int64_t samples) {
     std::vector<CurvePoint> points;
     return select_rows(offsets, columns, samples, [&](RowRange run, const auto &varying, RowMarks &marks) {
         const int64_t share = std::max<int64_t>(1, (samples - 2) / static_cast<int64_t>(varying.size()));
