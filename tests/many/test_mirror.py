@@ -88,6 +88,14 @@ class TestReadBack:
         assert members(run) == members(source)
         assert same(list(run.scan_history()), without_null(source.scan_history()))
 
+    def test_the_mirror_as_one_run(self, mirror: Path, tmp_path: Path) -> None:
+        with pytest.raises(histscan.HistoryError, match=r"is a mirror of 12 runs: .*histscan\.open_runs\("):
+            histscan.open(mirror)
+        write_run(tmp_path / "logs", "only", rows_of(1, range(5)))
+        histscan.mirror(tmp_path / "logs", tmp_path / "mirror")
+        assert histscan.open(tmp_path / "mirror").id == "only"
+        assert histscan.open(str(tmp_path / "mirror")).lastHistoryStep == 4
+
     def test_part_of_a_mirror(self, mirror: Path) -> None:
         runs = histscan.open_runs(str(mirror / "history" / "run00[12].parquet"))
         assert [run.id for run in runs] == ["run001", "run002"]
