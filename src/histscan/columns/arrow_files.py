@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
-from histscan._version import __version__
 from histscan.columns.options import ColumnOptions
 from histscan.columns.scan import Scan, Watcher
 from histscan.common.steps import STEP
@@ -16,17 +14,13 @@ from histscan.common.steps import STEP
 if TYPE_CHECKING:
     import pyarrow
 
-    from histscan.runs.contracts import Run
-
 __all__ = [
     "ARROW_COMPRESSIONS",
     "PARQUET_COMPRESSIONS",
     "ROW_GROUP_ROWS",
     "WrittenTable",
-    "describe_run",
-    "join_batches",
     "open_parquet",
-    "run_metadata",
+    "row_groups",
     "write_arrow",
     "write_parquet",
 ]
@@ -56,50 +50,6 @@ class WrittenTable:
     last_step: float | None
 
 
-def run_metadata(run: Run) -> dict[str, str]:
-    """Describes a run for the metadata of a file.
-
-    Args:
-        run: The run.
-
-    Returns:
-        ``histscan.version``; and ``histscan.run``, a JSON object with entity, project, id, name, group, job type, tags,
-        sweep, notes and config of the run, its state, exit code, times and duration, the release of wandb, and the axes
-        of its metrics. It has nothing about the machine that the run was recorded on, unless config or notes have it.
-    """
-    return {"histscan.version": __version__, "histscan.run": json.dumps(describe_run(run))}
-
-
-def describe_run(run: Run) -> dict[str, Any]:
-    """Describes a run for files.
-
-    Args:
-        run: The run.
-
-    Returns:
-        The members of ``histscan.run`` in `run_metadata`.
-    """
-    return {
-        "entity": run.entity,
-        "project": run.project,
-        "id": run.id,
-        "name": run.name,
-        "group": run.group,
-        "job_type": run.job_type,
-        "tags": run.tags,
-        "sweep_id": run.sweep_id,
-        "notes": run.notes,
-        "state": run.state,
-        "exit_code": run.exit_code,
-        "created_at": run.created_at,
-        "heartbeat_at": run.heartbeat_at,
-        "duration": run.duration,
-        "wandb_version": run.wandb_version,
-        "axes": run.axes,
-        "config": run.config,
-    }
-
-
 def write_parquet(
     scan: Scan,
     output: BinaryIO,
@@ -120,7 +70,7 @@ def write_parquet(
         output: The file to write to; it need not be seekable.
         nested: ``"json"`` converts nested values to JSON text, ``"flatten"`` to columns with dotted names.
         compression: One of `PARQUET_COMPRESSIONS`.
-        metadata: Entries of the file's metadata, such as those of `run_metadata`.
+        metadata: Entries of the file's metadata, such as those of `runs.run_metadata`.
         watch: Called with the progress.
 
     Returns:
@@ -247,7 +197,7 @@ def _write(
     with closing(batches):
         writer = open_writer(schema, is_sorted)
         try:
-            for table in join_batches(batches, schema):
+            for table in row_groups(batches, schema):
                 # The argument limits row groups in one writer, and record batches in the other.
                 writer.write_table(table, ROW_GROUP_ROWS)
                 steps.add(table)
@@ -279,7 +229,7 @@ class _StepRange:
         self.rows += table.num_rows
 
 
-def join_batches(batches: Iterable[pyarrow.RecordBatch], schema: pyarrow.Schema) -> Iterator[pyarrow.Table]:
+def row_groups(batches: Iterable[pyarrow.RecordBatch], schema: pyarrow.Schema) -> Iterator[pyarrow.Table]:
     """Joins batches until there are enough rows or bytes for a row group.
 
     Args:
@@ -287,7 +237,7 @@ def join_batches(batches: Iterable[pyarrow.RecordBatch], schema: pyarrow.Schema)
         schema: Their schema.
 
     Yields:
-        Tables with at least one row, each column in one piece.
+        A table for each row group.
     """
     import pyarrow
 

@@ -99,7 +99,7 @@ def spool_runs(runs: Runs[Any], options: FrameOptions) -> SpooledRuns:
                 try:
                     spools[place] = future.result()
                 except HistoryError as error:
-                    error.add_location(run=member.name)
+                    member.add_location(error)
                     if options.on_error != "skip":
                         raise
                     failures[member.name] = error

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from histscan._core.arrow.arrow_stream import ArrowStream
 from histscan._core.columns.column_chunk import ColumnChunk
 from histscan._version import __version__
-from histscan.columns.arrow_files import ROW_GROUP_ROWS, join_batches, open_parquet
+from histscan.columns.arrow_files import ROW_GROUP_ROWS, open_parquet, row_groups
 from histscan.columns.frames import stream_batches
 from histscan.common.atomic import atomic_output
 from histscan.common.steps import STEP
@@ -84,7 +84,7 @@ def write_history(
     with atomic_output(path, durable=False) as output:
         writer = open_parquet(output, schema)
         try:
-            for table in join_batches(batches(), schema):
+            for table in row_groups(batches(), schema):
                 writer.write_table(table, ROW_GROUP_ROWS)
         except BaseException:
             # A writer that is freed while open writes the end of its file then, at an unknown time.

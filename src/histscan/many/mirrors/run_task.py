@@ -14,7 +14,6 @@ from histscan._core.arrow.arrow_stream import ArrowStream
 from histscan._core.columns.column_builder import ColumnBuilder
 from histscan._core.columns.column_types import column_format, merge_columns
 from histscan._core.pages.page import Page
-from histscan.columns.arrow_files import describe_run
 from histscan.columns.scan import Pages
 from histscan.common.keys import in_order
 from histscan.common.steps import STEP, UNBOUNDED
@@ -28,6 +27,7 @@ from histscan.many.options import FrameOptions
 from histscan.many.spool import RowSpool, page_of
 from histscan.paging.parquet_pages import read_pages
 from histscan.runs.contracts import FileRun, Run
+from histscan.runs.run_metadata import describe_run
 from histscan.sources.parquet import ParquetSource
 
 __all__ = ["MirrorFolder", "MirrorTask", "RunReadError", "RunResult"]
@@ -73,6 +73,11 @@ class MirrorTask:
     version: list[Any]
     what: Literal["all", "later", "system"]
     system: bool
+
+    @property
+    def is_changed(self) -> bool:
+        """True if the run may have another description than the mirror has."""
+        return self.entry is None or self.entry.version != self.version
 
     @property
     def label(self) -> str:
@@ -157,12 +162,12 @@ class MirrorFolder:
         try:
             return self._run(task)
         except HistoryError as error:
+            task.member.add_location(error)
             raise RunReadError(error) from error
 
     def _run(self, task: MirrorTask) -> RunResult:
         entry, history = task.entry, None
-        is_described = entry is not None and entry.version == task.version
-        described = entry.described if entry is not None and is_described else self.describe(task.run)
+        described = self.describe(task.run) if entry is None or task.is_changed else entry.described
         if task.what == "later" and entry is not None:
             # If the file is damaged, it is written again.
             with suppress(HistoryDecodeError):

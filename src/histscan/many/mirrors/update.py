@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -33,6 +35,9 @@ from histscan.runs.contracts import FileRun, Run
 if TYPE_CHECKING:
     from histscan.many.run_chunks import Failures
     from histscan.many.runs import Runs
+
+_RUNS_TOGETHER = 50
+"""Runs that are described, and whose last steps are requested, together."""
 
 __all__ = ["MirrorOptions", "MirrorResult", "update_mirror"]
 
@@ -195,18 +200,24 @@ class _Update:
 
     def _tasks(self) -> Iterator[MirrorTask]:
         """Yields what is to be read."""
-        for member in self._runs.members():
-            try:
-                run = member.run
-                task = self._task(member, run)
-            except (HistoryError, OSError) as error:
-                self._note_failure(member.name, error)
-                task = None
-            if task is not None:
-                yield task
-            else:
-                self._done += 1
-                self._watch()
+        members = self._runs.members()
+        while together := list(islice(members, _RUNS_TOGETHER)):
+            tasks = list(filter(None, map(self._plan, together)))
+            self._done += len(together) - len(tasks)
+            self._watch()
+            # If the server does not describe them together, each of them is described when it is read.
+            with suppress(HistoryError):
+                self._runs.load([task.run for task in tasks if task.is_changed])
+            to_read = self._runs.members_of([task.run for task in tasks])
+            for task, member in zip(tasks, to_read, strict=True):
+                yield replace(task, member=member)
+
+    def _plan(self, member: Member) -> MirrorTask | None:
+        try:
+            return self._task(member, member.run)
+        except (HistoryError, OSError) as error:
+            self._note_failure(member.name, error)
+            return None
 
     def _task(self, member: Member, run: Run) -> MirrorTask | None:
         """Returns what is to be read of a run; None for nothing."""
