@@ -120,8 +120,8 @@ def _parser() -> argparse.ArgumentParser:
         epilog=f"Cases: {', '.join([*CASES, *STREAMS])}. These take minutes and run only if "
         f"named: {', '.join(END_TO_END)}, or {_ALL_END_TO_END} for all of these; {', '.join(SMALL_RUNS)}, or "
         f"{_ALL_SMALL_RUNS} for all of these; {', '.join(PROJECTS)}, or {_ALL_PROJECTS} for all of these; "
-        f"{', '.join(MIRRORS)}. A ratio below its minimum is marked, and the exit code stays 0. The case `log` records its log with the wandb client "
-        "on first use, which takes about a minute.",
+        f"{', '.join(MIRRORS)}. A ratio below its minimum is marked, and the exit code stays 0. The case `log` records "
+        "its log with the wandb client on first use, which takes about a minute.",
     )
     parser.add_argument(
         "case",

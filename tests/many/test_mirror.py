@@ -267,6 +267,12 @@ class TestChoices:
             assert members(run) == members(source)
             assert same(list(run.scan_history()), without_null(source.scan_history()))
 
+    def test_logs_and_then_the_server(self, server: ServerProcess, folder: Path, tmp_path: Path) -> None:
+        histscan.mirror(folder, tmp_path / "mirror")
+        result = histscan.mirror(runs_of(server), tmp_path / "mirror")
+        assert (result.runs, result.new) == (12, 12)
+        assert histscan.mirror(runs_of(server), tmp_path / "mirror").unchanged == 12
+
     def test_mirror_of_a_mirror(self, mirror: Path, tmp_path: Path) -> None:
         histscan.mirror(mirror, tmp_path / "copy")
         source, copy = histscan.open_runs(mirror), histscan.open_runs(tmp_path / "copy")

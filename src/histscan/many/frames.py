@@ -200,8 +200,10 @@ def _stream_spooled(runs: Runs[Any], options: FrameOptions) -> RunStream:
     remaining = replace(options, nested="json", progress=False)
 
     def batches() -> Generator[pyarrow.RecordBatch, None, None]:
-        with spooled.folder:
+        try:
             yield from _stream(spooled.members, formats, columns, remaining, default_threads())
+        finally:
+            spooled.folder.remove()
 
     return RunStream(schema, batches(), spooled.failures)
 

@@ -232,7 +232,7 @@ class _Update:
             was_running = entry.described.get("state") == "running"
             # Rows of a run on a server may arrive after the listing; a log becomes a crashed run by waiting.
             is_same = entry.version == version and not (was_running and _may_have_changed(run))
-            if not is_same and not isinstance(run, FileRun) and entry.rows and entry.version[2] == version[2]:
+            if not is_same and not isinstance(run, FileRun) and entry.rows and entry.version[2:3] == version[2:3]:
                 what = "later"
             elif is_same:
                 what = "system" if self._options.system and not entry.system else None
