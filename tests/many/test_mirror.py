@@ -216,6 +216,16 @@ class TestIncremental:
         assert repr(list(second.scan_history())) == "[{'_step': 0, 'x': 0.5, 'y': 'text', 'z': True}]"
         assert [str(kind) for kind in first.to_arrow().schema.types] == ["int64", "int64", "int64"]
 
+    def test_types_become_narrow_again(self, tmp_path: Path) -> None:
+        logs, goal = tmp_path / "logs", tmp_path / "mirror"
+        write_run(logs, "a", [{"_step": 0, "x": 0.5}])
+        write_run(logs, "b", [{"_step": 0, "x": "by mistake", "y": 1}])
+        histscan.mirror(logs, goal)
+        write_run(logs, "b", [{"_step": 0, "x": 2}])
+        histscan.mirror(logs, goal)
+        schema = polars.scan_parquet(goal / "history/*.parquet").collect_schema()
+        assert dict(schema) == {"run_id": polars.String, "_step": polars.Int64, "x": polars.Float64}
+
     def test_removed_files_come_back(self, server: ServerProcess, tmp_path: Path) -> None:
         goal = tmp_path / "mirror"
         histscan.mirror(runs_of(server), goal)
@@ -258,6 +268,7 @@ class TestChoices:
         assert histscan.mirror(runs_of(server), goal, keys=["loss", "s*", "no such key"]).unchanged == 12
         assert histscan.mirror(runs_of(server), goal, keys=["loss"]).new == 12
         assert histscan.open_runs(goal)[0].keys() == ["_step", "loss"]
+        assert polars.scan_parquet(goal / "history/*.parquet").collect_schema().names() == ["run_id", "_step", "loss"]
 
     def test_folder_of_logs(self, folder: Path, tmp_path: Path) -> None:
         goal = tmp_path / "mirror"
