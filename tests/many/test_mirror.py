@@ -15,7 +15,7 @@ import pytest
 
 import histscan
 from tests.support import wire
-from tests.support.mirrored_logs import rows_of, write_run, write_runs
+from tests.support.project_runs import rows_of, write_run, write_runs
 from tests.support.served_runs import same
 from tests.support.server_process import ServerProcess, serving
 from tests.support.stream_records import stats_record

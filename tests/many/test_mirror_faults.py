@@ -23,7 +23,7 @@ import histscan
 from tests.support import graphql_server, wire
 from tests.support.command_line import check_refused, run
 from tests.support.graphql_server import Answer, Received, data_answer
-from tests.support.mirrored_logs import rows_of, write_run, write_runs
+from tests.support.project_runs import rows_of, write_run, write_runs
 from tests.support.served_runs import canonical
 from tests.support.server_process import ServerProcess, serving
 

@@ -15,7 +15,7 @@ import pyarrow.parquet
 import pytest
 
 import histscan
-from tests.support.mirrored_logs import write_run, write_runs
+from tests.support.project_runs import write_run, write_runs
 from tests.support.server_process import ServerProcess, serving
 
 

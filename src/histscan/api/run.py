@@ -399,8 +399,7 @@ class Run(contracts.Run):
         Args:
             page_size: Steps of a page.
         """
-        rows = self._attributes.get("historyLineCount")
-        return isinstance(rows, int) and rows <= page_size
+        return self.row_count is not None and self.row_count <= page_size
 
     def _start_scan(
         self,

@@ -166,7 +166,6 @@ def stream_runs(runs: Runs[Any], options: FrameOptions) -> RunStream:
         HistoryError: While streaming: a run can't be read, and `options` do not skip it.
     """
     if options.reduces:
-        # What is left of each run is small.
         found = read_rows(runs, options)
         table = found.with_run_columns(runs, options.config)
         return RunStream(table.schema, _batches_of(table), found.failures)
