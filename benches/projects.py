@@ -29,9 +29,11 @@ from tests.support.releases import python_of
 from tests.support.server_process import ServerProcess, serving
 from tests.support.wandb_client import client_environment
 
-__all__ = ["PROJECTS", "Project", "ProjectOutcome", "format_projects", "measure_project"]
+__all__ = ["ENTITY", "PROJECTS", "Project", "ProjectOutcome", "format_projects", "measure_project", "written_logs"]
 
-_ENTITY = "team"
+ENTITY = "team"
+"""The entity of the projects."""
+
 _RELEASE = "0.31.0"
 _EXIT = 18
 """A field number of wandb's `Record`: a log with this record is finished, so the server exports it."""
@@ -126,7 +128,7 @@ def measure_project(case: str, rounds: int, say: Callable[[str], None]) -> Proje
         RuntimeError: A reader failed.
     """
     project = PROJECTS[case]
-    folder = _written_logs(project)
+    folder = written_logs(project)
     pythons = {"ours": Path(sys.executable), "peer": Path(sys.executable)}
     if project.what != "logs":
         pythons["peer"] = python_of(_RELEASE, "pandas")
@@ -167,7 +169,7 @@ def _pass(python: Path, server: ServerProcess | None, project: Project, folder: 
         environment = client_environment("http://127.0.0.1:9" if server is None else server.url, Path(workspace))
         environment["PYTHONPATH"] = str(ROOT / "src")
         environment["HISTSCAN_CACHE_DIR"] = workspace
-        where = str(folder) if server is None else f"{_ENTITY}/{project.name}"
+        where = str(folder) if server is None else f"{ENTITY}/{project.name}"
         command = [str(python), "-m", "benches.projects_client", where, project.what, way, *options]
         finished = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     if finished.returncode != 0:
@@ -175,8 +177,15 @@ def _pass(python: Path, server: ServerProcess | None, project: Project, folder: 
     return json.loads(finished.stdout.splitlines()[-1])
 
 
-def _written_logs(project: Project) -> Path:
-    """Returns the folder of the runs' logs; writes missing logs."""
+def written_logs(project: Project) -> Path:
+    """Writes the logs of a project, unless an earlier call has.
+
+    Args:
+        project: The project.
+
+    Returns:
+        The folder of the logs.
+    """
     folder = DEFAULT_DIRECTORY / project.name
     for number in range(project.runs):
         run_id = f"run{number:04}"
@@ -187,7 +196,7 @@ def _written_logs(project: Project) -> Path:
         config = b"".join(wire.field(1, wire.item(key, text)) for key, text in _config(number))
         with atomic_output(log) as output:
             writer = LogWriter(output)
-            writer.write(wire.run_record(run_id, entity=_ENTITY, project=project.name, config=config, started=number))
+            writer.write(wire.run_record(run_id, entity=ENTITY, project=project.name, config=config, started=number))
             for items, step in _rows(project, number):
                 writer.write(wire.history_record(items, step))
             writer.write(wire.update_record(wire.SUMMARY, [("loss", str(1 / (number + 1))), ("accuracy", "0.5")]))

@@ -35,8 +35,14 @@ def mirror(
 
     The folder gets a file ``history/<run_id>.parquet`` for each run, whose first column is ``run_id``;
     ``runs.parquet``, the table of the runs; on request, ``system/<run_id>.parquet``; and ``mirror.jsonl``, the state.
-    Polars, DuckDB, Spark, Dask and others read ``history/*.parquet`` as one table: all files have the same types, and
-    up to 500 columns also the same columns. `histscan.open_runs` reads the folder as the runs that were copied.
+    Polars, DuckDB, Spark, Dask and others read ``history/*.parquet`` as one table. All files have the same types, those
+    of `Runs.to_arrow`: a key with ints in one run and floats in another is a column of floats, one with numbers and
+    text is JSON text, as nested values are. Up to 500 keys in all, they also have the same columns; beyond that,
+    readers must be told to join different columns (``union_by_name`` in DuckDB). A key ``run_id`` is the column
+    ``history.run_id``.
+
+    `histscan.open_runs` reads the folder as the runs that were copied, each with the types of its own values.
+    Console output and ``wandb-metadata.json`` are not copied.
 
     Runs that have not changed since the last call cost no request besides the listing. Of a run that has grown, only
     later rows are requested; if its earlier rows have changed, too, it is copied again. Runs that were deleted on the
@@ -46,7 +52,7 @@ def mirror(
     While another process writes to the same mirror, the call waits.
 
     Args:
-        where: What `histscan.open_runs` takes, or a `histscan.Runs`, which is listed again.
+        where: What `histscan.open_runs` takes, or a `histscan.Runs`; those of a project are listed again.
         folder: The mirror: a new or empty folder, or one that an earlier call has made.
         filters: As for `histscan.open_runs`. Runs of earlier calls stay in the mirror.
         keys: The keys to copy, beside the step: globs and compiled regular expressions choose several. None for all.

@@ -88,6 +88,14 @@ class TestReadBack:
         assert members(run) == members(source)
         assert same(list(run.scan_history()), without_null(source.scan_history()))
 
+    def test_the_mirror_as_one_run(self, mirror: Path, tmp_path: Path) -> None:
+        with pytest.raises(histscan.HistoryError, match=r"is a mirror of 12 runs: .*histscan\.open_runs\("):
+            histscan.open(mirror)
+        write_run(tmp_path / "logs", "only", rows_of(1, range(5)))
+        histscan.mirror(tmp_path / "logs", tmp_path / "mirror")
+        assert histscan.open(tmp_path / "mirror").id == "only"
+        assert histscan.open(str(tmp_path / "mirror")).lastHistoryStep == 4
+
     def test_part_of_a_mirror(self, mirror: Path) -> None:
         runs = histscan.open_runs(str(mirror / "history" / "run00[12].parquet"))
         assert [run.id for run in runs] == ["run001", "run002"]
@@ -208,6 +216,16 @@ class TestIncremental:
         assert repr(list(second.scan_history())) == "[{'_step': 0, 'x': 0.5, 'y': 'text', 'z': True}]"
         assert [str(kind) for kind in first.to_arrow().schema.types] == ["int64", "int64", "int64"]
 
+    def test_types_become_narrow_again(self, tmp_path: Path) -> None:
+        logs, goal = tmp_path / "logs", tmp_path / "mirror"
+        write_run(logs, "a", [{"_step": 0, "x": 0.5}])
+        write_run(logs, "b", [{"_step": 0, "x": "by mistake", "y": 1}])
+        histscan.mirror(logs, goal)
+        write_run(logs, "b", [{"_step": 0, "x": 2}])
+        histscan.mirror(logs, goal)
+        schema = polars.scan_parquet(goal / "history/*.parquet").collect_schema()
+        assert dict(schema) == {"run_id": polars.String, "_step": polars.Int64, "x": polars.Float64}
+
     def test_removed_files_come_back(self, server: ServerProcess, tmp_path: Path) -> None:
         goal = tmp_path / "mirror"
         histscan.mirror(runs_of(server), goal)
@@ -250,6 +268,7 @@ class TestChoices:
         assert histscan.mirror(runs_of(server), goal, keys=["loss", "s*", "no such key"]).unchanged == 12
         assert histscan.mirror(runs_of(server), goal, keys=["loss"]).new == 12
         assert histscan.open_runs(goal)[0].keys() == ["_step", "loss"]
+        assert polars.scan_parquet(goal / "history/*.parquet").collect_schema().names() == ["run_id", "_step", "loss"]
 
     def test_folder_of_logs(self, folder: Path, tmp_path: Path) -> None:
         goal = tmp_path / "mirror"
@@ -258,6 +277,12 @@ class TestChoices:
         for source, run in zip(histscan.open_runs(folder), histscan.open_runs(goal), strict=True):
             assert members(run) == members(source)
             assert same(list(run.scan_history()), without_null(source.scan_history()))
+
+    def test_logs_and_then_the_server(self, server: ServerProcess, folder: Path, tmp_path: Path) -> None:
+        histscan.mirror(folder, tmp_path / "mirror")
+        result = histscan.mirror(runs_of(server), tmp_path / "mirror")
+        assert (result.runs, result.new) == (12, 12)
+        assert histscan.mirror(runs_of(server), tmp_path / "mirror").unchanged == 12
 
     def test_mirror_of_a_mirror(self, mirror: Path, tmp_path: Path) -> None:
         histscan.mirror(mirror, tmp_path / "copy")

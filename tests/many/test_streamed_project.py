@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -66,6 +68,39 @@ def test_files_are_removed(runs: Any, tmp_path: Path, monkeypatch: pytest.Monkey
     assert not list(tmp_path.iterdir())
     assert sum(len(batch) for batch in runs.batches()) == len(runs.to_arrow())
     assert not list(tmp_path.iterdir())
+
+
+def test_forked_process_leaves_the_files(runs: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    batches = runs.batches(rows=10)
+    count = len(next(batches))
+    with warnings.catch_warnings():
+        # Python warns of forks with threads.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        child = os.fork()
+    if child == 0:
+        batches.close()
+        os._exit(0)
+    os.waitpid(child, 0)
+    assert list(tmp_path.iterdir())
+    assert count + sum(map(len, batches)) == len(runs.to_arrow())
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("on_error", ["raise", "skip"])
+def test_failing_run(tmp_path: Path, on_error: Any) -> None:
+    logs = write_runs(tmp_path, 4)
+    with serving(logs, "--fault", "errors@FirstPage:at=2", "--fault", "errors@LastStep") as server:
+        runs = histscan.Api(server.url, "a" * 40).runs("team/many")
+        if on_error == "raise":
+            with pytest.raises(histscan.GraphQLResponseError, match="team/many/run"):
+                list(runs.batches(threads=1))
+            return
+        with pytest.warns(histscan.RunSkippedWarning, match="is left out"):
+            batches = list(runs.batches(threads=1, on_error="skip"))
+        (failed,) = runs.failures
+        ids = {value for batch in batches for value in batch.column("run_id").to_pylist()}
+        assert ids == {run.id for run in runs} - {failed.split("/")[-1]}
 
 
 def test_each_page_is_requested_once(server: ServerProcess, runs: Any) -> None:

@@ -193,14 +193,16 @@ def stream_runs(runs: Runs[Any], options: FrameOptions) -> RunStream:
 def _stream_spooled(runs: Runs[Any], options: FrameOptions) -> RunStream:
     spooled = spool_runs(runs, options)
     formats = {name: column_format(flags) for name, flags in spooled.type_flags.items()}
-    columns = RunColumns.of([member.run for member in spooled.members], options.config)
+    columns = _run_columns(runs, [member.run for member in spooled.members], options.config)
     schema = columns.add_to_schema(key_schema(formats, options))
     # Nested values have been flattened. The progress was shown while the runs were fetched.
     remaining = replace(options, nested="json", progress=False)
 
     def batches() -> Generator[pyarrow.RecordBatch, None, None]:
-        with spooled.folder:
+        try:
             yield from _stream(spooled.members, formats, columns, remaining, default_threads())
+        finally:
+            spooled.folder.remove()
 
     return RunStream(schema, batches(), spooled.failures)
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import tempfile
 import warnings
+import weakref
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +24,7 @@ if TYPE_CHECKING:
     from histscan.many.run_chunks import Failures
     from histscan.many.runs import Runs
 
-__all__ = ["SpooledMember", "SpooledRuns", "spool_runs"]
+__all__ = ["SpoolFolder", "SpooledMember", "SpooledRuns", "spool_runs"]
 
 
 class SpooledMember(Member):
@@ -41,6 +44,29 @@ class SpooledMember(Member):
         return self._spool.pages()
 
 
+class SpoolFolder:
+    """A temporary folder, which is removed with this object, or at the end of the process.
+
+    Forked processes leave it to the process that made it.
+
+    Attributes:
+        path: The folder.
+    """
+
+    def __init__(self) -> None:
+        self.path = Path(tempfile.mkdtemp(prefix="histscan-"))
+        self._finalizer = weakref.finalize(self, _remove, self.path, os.getpid())
+
+    def remove(self) -> None:
+        """Removes the folder."""
+        self._finalizer()
+
+
+def _remove(path: Path, process: int) -> None:
+    if os.getpid() == process:
+        shutil.rmtree(path, ignore_errors=True)
+
+
 @dataclass(frozen=True)
 class SpooledRuns:
     """Runs whose rows are in temporary files.
@@ -55,7 +81,7 @@ class SpooledRuns:
     members: list[Member]
     type_flags: dict[str, int]
     failures: Failures
-    folder: tempfile.TemporaryDirectory[str]
+    folder: SpoolFolder
 
 
 def spool_runs(runs: Runs[Any], options: FrameOptions) -> SpooledRuns:
@@ -72,8 +98,7 @@ def spool_runs(runs: Runs[Any], options: FrameOptions) -> SpooledRuns:
         HistoryError: A run can't be read, and `options` do not skip it.
         OSError: A file can't be written.
     """
-    folder = tempfile.TemporaryDirectory(prefix="histscan-", ignore_cleanup_errors=True)
-    path = Path(folder.name)
+    folder = SpoolFolder()
     members: list[Member] = []
     spools: dict[int, RowSpool] = {}
     failures: Failures = {}
@@ -87,7 +112,7 @@ def spool_runs(runs: Runs[Any], options: FrameOptions) -> SpooledRuns:
 
     def spool_run(item: tuple[int, Member]) -> RowSpool:
         place, member = item
-        with RowSpool(path / f"{place}.arrows") as spool:
+        with RowSpool(folder.path / f"{place}.arrows") as spool:
             spool.fill(member.open_pages(options), options.names, options.flatten)
             spool.flush()
         return spool
@@ -99,7 +124,7 @@ def spool_runs(runs: Runs[Any], options: FrameOptions) -> SpooledRuns:
                 try:
                     spools[place] = future.result()
                 except HistoryError as error:
-                    error.add_location(run=member.name)
+                    member.add_location(error)
                     if options.on_error != "skip":
                         raise
                     failures[member.name] = error

@@ -80,7 +80,8 @@ def write_history(
             ids = pyarrow.repeat(pyarrow.scalar(text, pyarrow.string()), len(batch))
             yield pyarrow.RecordBatch.from_arrays([ids, *batch.columns], schema=schema)
 
-    with atomic_output(path) as output:
+    # A file of another size than the state has is written again.
+    with atomic_output(path, durable=False) as output:
         writer = open_parquet(output, schema)
         try:
             for table in row_groups(batches(), schema):

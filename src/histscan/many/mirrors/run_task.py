@@ -75,6 +75,11 @@ class MirrorTask:
     system: bool
 
     @property
+    def is_changed(self) -> bool:
+        """True if the run may have another description than the mirror has."""
+        return self.entry is None or self.entry.version != self.version
+
+    @property
     def label(self) -> str:
         """The run's path, for errors."""
         return "/".join(filter(None, self.key[:3]))
@@ -157,12 +162,12 @@ class MirrorFolder:
         try:
             return self._run(task)
         except HistoryError as error:
+            task.member.add_location(error)
             raise RunReadError(error) from error
 
     def _run(self, task: MirrorTask) -> RunResult:
         entry, history = task.entry, None
-        is_described = entry is not None and entry.version == task.version
-        described = entry.described if entry is not None and is_described else self.describe(task.run)
+        described = self.describe(task.run) if entry is None or task.is_changed else entry.described
         if task.what == "later" and entry is not None:
             # If the file is damaged, it is written again.
             with suppress(HistoryDecodeError):

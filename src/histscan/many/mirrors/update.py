@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -33,6 +35,9 @@ from histscan.runs.contracts import FileRun, Run
 if TYPE_CHECKING:
     from histscan.many.run_chunks import Failures
     from histscan.many.runs import Runs
+
+_RUNS_TOGETHER = 50
+"""Runs that are described, and whose last steps are requested, together."""
 
 __all__ = ["MirrorOptions", "MirrorResult", "update_mirror"]
 
@@ -195,18 +200,24 @@ class _Update:
 
     def _tasks(self) -> Iterator[MirrorTask]:
         """Yields what is to be read."""
-        for member in self._runs.members():
-            try:
-                run = member.run
-                task = self._task(member, run)
-            except (HistoryError, OSError) as error:
-                self._note_failure(member.name, error)
-                task = None
-            if task is not None:
-                yield task
-            else:
-                self._done += 1
-                self._watch()
+        members = self._runs.members()
+        while together := list(islice(members, _RUNS_TOGETHER)):
+            tasks = list(filter(None, map(self._plan, together)))
+            self._done += len(together) - len(tasks)
+            self._watch()
+            # If the server does not describe them together, each of them is described when it is read.
+            with suppress(HistoryError):
+                self._runs.load([task.run for task in tasks if task.is_changed])
+            to_read = self._runs.members_of([task.run for task in tasks])
+            for task, member in zip(tasks, to_read, strict=True):
+                yield replace(task, member=member)
+
+    def _plan(self, member: Member) -> MirrorTask | None:
+        try:
+            return self._task(member, member.run)
+        except (HistoryError, OSError) as error:
+            self._note_failure(member.name, error)
+            return None
 
     def _task(self, member: Member, run: Run) -> MirrorTask | None:
         """Returns what is to be read of a run; None for nothing."""
@@ -221,7 +232,7 @@ class _Update:
             was_running = entry.described.get("state") == "running"
             # Rows of a run on a server may arrive after the listing; a log becomes a crashed run by waiting.
             is_same = entry.version == version and not (was_running and _may_have_changed(run))
-            if not is_same and not isinstance(run, FileRun) and entry.rows and entry.version[2] == version[2]:
+            if not is_same and not isinstance(run, FileRun) and entry.rows and entry.version[2:3] == version[2:3]:
                 what = "later"
             elif is_same:
                 what = "system" if self._options.system and not entry.system else None
@@ -320,6 +331,10 @@ class _Update:
 
     def _unify(self) -> None:
         """Rewrites the files that were written before all columns of the mirror were known."""
+        # Anew, because runs that were read again may lack columns that they had.
+        self._folder.type_flags = {}
+        for columns in {id(entry.columns): entry.columns for entry in self._state.entries.values()}.values():
+            self._folder.add_columns(columns)
         layouts = Layouts(self._folder.type_flags)
         hashes: dict[int, str] = {}
 
