@@ -262,19 +262,22 @@ class ExportedScan(Scan):
             self._stream_of_pages.close()
         self._stream_of_pages = PageStream(self.read_pages(self.min_step))
 
-    def read_pages(self, first: int) -> Generator[tuple[int, Page | list[Any]], None, None]:
+    def read_pages(
+        self, first: int, keys: Sequence[str] | None = None
+    ) -> Generator[tuple[int, Page | list[Any]], None, None]:
         """Reads pages, independently of the iteration over rows.
 
         Args:
             first: The first step.
+            keys: The keys whose columns of the files are needed; None for all.
 
         Yields:
             The lowest step that rows after the page can have, and the page: each `ArrowPage` of the files, then the
             pages of the other rows.
         """
-        files = self._file_scan(first=first)
+        files = self._file_scan(keys, first)
         if files is not None:
-            for page in files.pages():
+            for page in files.pages() if keys is None else files.pages_of(keys):
                 if isinstance(page, ArrowPage) and page.last_step is not None:
                     # Rows of the same step are never in two pages.
                     first = page.last_step + 1
@@ -296,7 +299,14 @@ class ExportedScan(Scan):
 
     def pages(self) -> Pages:
         """See `Scan.pages`."""
-        source = self.read_pages(self.min_step)
+        return self._watched_pages()
+
+    def pages_of(self, keys: Sequence[str] | None) -> Pages:
+        """See `Scan.pages_of`."""
+        return self._watched_pages(keys)
+
+    def _watched_pages(self, keys: Sequence[str] | None = None) -> Pages:
+        source = self.read_pages(self.min_step, keys)
         if self._progress is not None:
             self._progress.start_over()
         try:

@@ -12,10 +12,19 @@ from histscan._core.pages.formats import HistoryPage, SampledPage
 from histscan._core.pages.page import Page
 from histscan.api.names import RunName
 from histscan.api.run_streams import axes_of, duration_of, read_console, read_events, read_metadata
-from histscan.api.scan_start import ScanStart, plan_first_page, request_keys, request_last_step, start_scan
+from histscan.api.scan_start import (
+    ScanStart,
+    plan_first_page,
+    request_key_kinds,
+    request_keys,
+    request_last_step,
+    start_scan,
+)
 from histscan.api.scans import scan_pages_of
 from histscan.columns.scan import Scan
+from histscan.columns.typed_columns import flags_of_kind
 from histscan.common.keys import check_keys, in_order
+from histscan.common.steps import STEP
 from histscan.paging.options import PIPELINED_GRAPHQL
 from histscan.runs import contracts
 from histscan.runs.console import terminal_lines
@@ -371,6 +380,22 @@ class Run(contracts.Run):
             RunNotFoundError: The run does not exist any more.
         """
         return in_order(set(request_keys(self.client, self._name)))
+
+    def key_type_flags(self) -> dict[str, int] | None:
+        """Requests the types of the keys. Reads no rows; see `histscan.runs.contracts.Run.key_type_flags`.
+
+        Returns:
+            The type flags of each key, the step first. Numbers count as floats, except for the step. None if the server
+            does not report types.
+
+        Raises:
+            HistoryRequestError: The request failed.
+            RunNotFoundError: The run does not exist any more.
+        """
+        kinds = {**request_key_kinds(self.client, self._name), STEP: ["integer"]}
+        if not all(kinds.values()):
+            return None
+        return {key: flags_of_kind(kinds[key]) for key in in_order(set(kinds))}
 
     def sample_history(self, samples: int, keys: list[str] | None) -> list[dict[str, Any]]:
         """Requests rows that are spread evenly over the history, as chosen by the server.

@@ -23,7 +23,15 @@ from histscan.sources.run_queries import FIRST_PAGE, FIRST_PAGE_OF_KEYS, LAST_ST
 if TYPE_CHECKING:
     from histscan.sources.client import Client
 
-__all__ = ["FirstPage", "ScanStart", "plan_first_page", "request_keys", "request_last_step", "start_scan"]
+__all__ = [
+    "FirstPage",
+    "ScanStart",
+    "plan_first_page",
+    "request_key_kinds",
+    "request_keys",
+    "request_last_step",
+    "start_scan",
+]
 
 
 class FirstPage:
@@ -112,10 +120,28 @@ def request_keys(client: Client, name: RunName) -> list[str]:
         ResponseShapeError: The response has another shape.
         RunNotFoundError: The run does not exist any more.
     """
+    return list(request_key_kinds(client, name))
+
+
+def request_key_kinds(client: Client, name: RunName) -> dict[str, list[str]]:
+    """Requests the keys of a history and the types of their values.
+
+    Args:
+        client: Sends the request to the server.
+        name: The run.
+
+    Returns:
+        The types of each key in the server's words, such as ``"number"``; empty if the server does not report them.
+
+    Raises:
+        HistoryRequestError: The request failed.
+        ResponseShapeError: The response has another shape.
+        RunNotFoundError: The run does not exist any more.
+    """
     keys = parse_object(request_run(client, LAST_STEP, *name).get("historyKeys"), "historyKeys").get("keys") or {}
     if not isinstance(keys, dict):
         raise ResponseShapeError(f"`keys` in the server's answer is not an object but {type(keys).__name__}")
-    return list(keys)
+    return {str(key): _kinds(known) for key, known in keys.items()}
 
 
 def plan_first_page(
@@ -194,6 +220,13 @@ def _start_with_page(
         run="/".join(name),
         window=None,
     )
+
+
+def _kinds(known: Any) -> list[str]:
+    counts = known.get("typeCounts") if isinstance(known, Mapping) else None
+    if not isinstance(counts, list):
+        return []
+    return [str(count.get("type")) for count in counts if isinstance(count, Mapping)]
 
 
 def _parse(body: bytes) -> Any:
