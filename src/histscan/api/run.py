@@ -76,6 +76,7 @@ class Run(contracts.Run):
         self._config: dict[str, Any] | None = None
         self._summary: Summary | None = None
         self._metadata: dict[str, Any] | None = None
+        self._seen_stop: int | None = None
 
     def load(self, force: bool = False) -> None:
         """Requests the description of the run, unless it is known.
@@ -327,6 +328,8 @@ class Run(contracts.Run):
         options: PagingOptions,
     ) -> ScanStart:
         """Requests the last step, and with it the first page if that may be the whole history."""
+        if max_step is not None and self._seen_stop is not None and max_step <= self._seen_stop:
+            return ScanStart(self._seen_stop - 1, None)
         row_count = self._attributes.get("historyLineCount")
         if source == "parquet" or options.deadline is not None or not isinstance(row_count, int):
             row_count = None
@@ -392,10 +395,18 @@ class Run(contracts.Run):
             HistoryRequestError: The request failed.
             RunNotFoundError: The run does not exist any more.
         """
-        kinds = {**request_key_kinds(self.client, self._name), STEP: ["integer"]}
+        found = request_key_kinds(self.client, self._name)
+        # Histories only grow.
+        self._seen_stop = max(self._seen_stop or 0, found.last_step + 1)
+        kinds = {**found.kinds, STEP: ["integer"]}
         if not all(kinds.values()):
             return None
         return {key: flags_of_kind(kinds[key]) for key in in_order(set(kinds))}
+
+    @property
+    def seen_stop_step(self) -> int | None:
+        """See `histscan.runs.contracts.Run.seen_stop_step`."""
+        return self._seen_stop
 
     def sample_history(self, samples: int, keys: list[str] | None) -> list[dict[str, Any]]:
         """Requests rows that are spread evenly over the history, as chosen by the server.

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FirstPage",
+    "KeyKinds",
     "ScanStart",
     "plan_first_page",
     "request_key_kinds",
@@ -120,10 +121,22 @@ def request_keys(client: Client, name: RunName) -> list[str]:
         ResponseShapeError: The response has another shape.
         RunNotFoundError: The run does not exist any more.
     """
-    return list(request_key_kinds(client, name))
+    return list(request_key_kinds(client, name).kinds)
 
 
-def request_key_kinds(client: Client, name: RunName) -> dict[str, list[str]]:
+class KeyKinds(NamedTuple):
+    """What a server knows about the history of a run without its rows.
+
+    Attributes:
+        kinds: The types of each key in the server's words, such as ``"number"``; empty if it does not report them.
+        last_step: The highest step; -1 without rows.
+    """
+
+    kinds: dict[str, list[str]]
+    last_step: int
+
+
+def request_key_kinds(client: Client, name: RunName) -> KeyKinds:
     """Requests the keys of a history and the types of their values.
 
     Args:
@@ -131,17 +144,18 @@ def request_key_kinds(client: Client, name: RunName) -> dict[str, list[str]]:
         name: The run.
 
     Returns:
-        The types of each key in the server's words, such as ``"number"``; empty if the server does not report them.
+        The keys, in the server's order.
 
     Raises:
         HistoryRequestError: The request failed.
         ResponseShapeError: The response has another shape.
         RunNotFoundError: The run does not exist any more.
     """
-    keys = parse_object(request_run(client, LAST_STEP, *name).get("historyKeys"), "historyKeys").get("keys") or {}
+    run = request_run(client, LAST_STEP, *name)
+    keys = parse_object(run.get("historyKeys"), "historyKeys").get("keys") or {}
     if not isinstance(keys, dict):
         raise ResponseShapeError(f"`keys` in the server's answer is not an object but {type(keys).__name__}")
-    return {str(key): _kinds(known) for key, known in keys.items()}
+    return KeyKinds({str(key): _kinds(known) for key, known in keys.items()}, _read_last_step(run))
 
 
 def plan_first_page(

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
 
 from histscan.columns.scan import Pages, Scan
 from histscan.errors import HistoryError
@@ -27,8 +26,8 @@ class Member:
         self._open_run = open_run
         self._label = label
         self.size = size
-        self._scan: Scan | None = None
-        self._keeps_scan = False
+        self._limits: Sequence[int] | None = None
+        self._keeps_rows = False
         self._last_scan: Scan | None = None
 
     @property
@@ -54,9 +53,9 @@ class Member:
         """The run's path, for errors and warnings."""
         return ("/".join(filter(None, self.run.path)) if self.can_be_opened() else "") or self._label
 
-    def keep_scan(self) -> None:
-        """Makes `open_pages` yield the same rows each time: those that the files have at the first time."""
-        self._keeps_scan = True
+    def keep_rows(self) -> None:
+        """Makes `open_pages` ignore rows that are added after the first time."""
+        self._keeps_rows = True
 
     def open_pages(self, options: FrameOptions) -> Pages:
         """Opens the pages of the run; called in the thread that reads them.
@@ -70,13 +69,16 @@ class Member:
         Raises:
             HistoryError: The run can't be read.
         """
-        scan: Any = self._scan
-        if scan is None:
-            scan = self.run.scan_history(min_step=options.min_step, max_step=options.max_step)
-            if self._keeps_scan:
-                self._scan = scan = scan.snapshot() if isinstance(scan, FileScan) else scan
+        run, max_step = self.run, options.max_step
+        if self._keeps_rows and run.seen_stop_step is not None:
+            max_step = run.seen_stop_step if max_step is None else min(max_step, run.seen_stop_step)
+        scan = run.scan_history(min_step=options.min_step, max_step=max_step)
+        if self._keeps_rows and isinstance(scan, FileScan):
+            if self._limits is None:
+                self._limits = scan.snapshot().limits
+            scan.limits = self._limits
         self._last_scan = scan
-        yield from scan.column_pages()
+        yield from scan.pages_of(options.names)
 
     def add_location(self, error: HistoryError) -> None:
         """Adds to an error what is known about its location: at least the run.

@@ -32,12 +32,13 @@ class RunColumns:
         self._values = values
 
     @classmethod
-    def of(cls, runs: Sequence[Run], entries: Sequence[str]) -> RunColumns:
+    def of(cls, runs: Sequence[Run], entries: Sequence[str], ids: Sequence[str] | None = None) -> RunColumns:
         """Finds the values of runs.
 
         Args:
             runs: The runs.
             entries: The entries of their configs that become columns, dotted.
+            ids: The ids of the runs, if they are some of a larger collection; None for those of `run_ids`.
 
         Returns:
             The columns. Ids and names are dictionaries of the ids and names of all runs.
@@ -45,7 +46,7 @@ class RunColumns:
         import pyarrow
 
         columns = {
-            RUN_ID: pyarrow.array(run_ids(runs), pyarrow.string()),
+            RUN_ID: pyarrow.array(run_ids(runs) if ids is None else ids, pyarrow.string()),
             RUN_NAME: pyarrow.array([run.name for run in runs], pyarrow.string()),
         }
         fields = [pyarrow.field(name, values.type) for name, values in columns.items()]

@@ -328,6 +328,11 @@ class Run(Frames, ABC):
         """
         return None
 
+    @property
+    def seen_stop_step(self) -> int | None:
+        """The step after the last one that a server has reported so far; None if unknown, and for files."""
+        return None
+
     def typed_history(self, options: ColumnOptions, declared: Mapping[str, str]) -> TypedHistory:
         """Returns the history as columns whose types are known before the rows are read.
 

@@ -46,7 +46,7 @@ def choose_formats(
 class SurveyedHistory:
     """The history of a run as a `histscan.columns.typed_columns.TypedHistory`.
 
-    Files are read as they were at the first use, even if they grow, so that the types stay valid.
+    The history is read as it was at the first use, even if it grows, so that the types stay valid.
 
     Args:
         run: The run.
@@ -89,6 +89,8 @@ class SurveyedHistory:
             raise
 
     def _open_scan(self, min_step: int, stop_step: int) -> Scan:
+        seen = self._run.seen_stop_step
+        stop_step = stop_step if seen is None else min(stop_step, seen)
         scan = self._run.scan_history(min_step=min_step, max_step=None if stop_step == UNBOUNDED else stop_step)
         if isinstance(scan, FileScan):
             if self._limits is None:
