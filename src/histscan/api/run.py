@@ -46,6 +46,10 @@ __all__ = ["Run", "SourceOption", "Summary"]
 # wandb's own entries in a config.
 _INTERNAL_KEYS = frozenset({"_wandb", "wandb_version"})
 
+# For estimates of sizes: a value and its key as JSON text.
+_BYTES_PER_VALUE = 20
+_LIKELY_KEYS = 10
+
 
 class Summary(dict[str, Any]):
     """A run's summary: a dict, with the private attribute of wandb's summaries that many scripts use."""
@@ -77,6 +81,7 @@ class Run(contracts.Run):
         self._summary: Summary | None = None
         self._metadata: dict[str, Any] | None = None
         self._seen_stop: int | None = None
+        self._key_count = 0
 
     def load(self, force: bool = False) -> None:
         """Requests the description of the run, unless it is known.
@@ -398,6 +403,7 @@ class Run(contracts.Run):
         found = request_key_kinds(self.client, self._name)
         # Histories only grow.
         self._seen_stop = max(self._seen_stop or 0, found.last_step + 1)
+        self._key_count = len(found.kinds)
         kinds = {**found.kinds, STEP: ["integer"]}
         if not all(kinds.values()):
             return None
@@ -407,6 +413,13 @@ class Run(contracts.Run):
     def seen_stop_step(self) -> int | None:
         """See `histscan.runs.contracts.Run.seen_stop_step`."""
         return self._seen_stop
+
+    @property
+    def history_bytes(self) -> int:
+        """An estimate of the bytes of the server's answers, if the number of rows is known; sends no request."""
+        rows = self._attributes.get("historyLineCount")
+        rows = rows if isinstance(rows, int) else self._seen_stop or 0
+        return rows * (self._key_count or _LIKELY_KEYS) * _BYTES_PER_VALUE
 
     def sample_history(self, samples: int, keys: list[str] | None) -> list[dict[str, Any]]:
         """Requests rows that are spread evenly over the history, as chosen by the server.

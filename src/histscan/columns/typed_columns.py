@@ -118,10 +118,9 @@ def check_types(chunk: ColumnChunk, formats: Mapping[str, str]) -> None:
     for name, seen in zip(chunk.names, chunk.type_flags(), strict=True):
         declared = formats.get(name, JSON_FORMAT)
         if declared != JSON_FORMAT and column_format(seen | _FLAGS.by_format[declared]) != declared:
-            names = {code: known for known, code in TYPE_NAMES.items()}
-            found = column_format(seen)
+            kinds = {code: kind for kind, code in TYPE_NAMES.items()}
+            kind = kinds.get(declared, "null" if declared == "n" else "list")
             raise HistoryError(
-                f"the key {name!r} has values of type {names.get(found, 'list')}, and its column was declared as "
-                f"{names.get(declared, 'null' if declared == 'n' else 'list')}: if the history has grown, start again; "
-                f"else declare the type, for example types={{{name!r}: 'json'}}"
+                f"the key {name!r} has values that do not fit its column of type {kind}: if the history has grown, "
+                f"start again; else declare its type, for example types={{{name!r}: 'json'}}"
             )

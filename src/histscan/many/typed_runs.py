@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
@@ -23,7 +23,15 @@ from histscan.many.schemas import find_flags, key_schema, make_batches
 if TYPE_CHECKING:
     import pyarrow
 
-__all__ = ["KeyFlags", "TypedRuns", "find_key_flags", "key_formats"]
+__all__ = [
+    "KeyFlags",
+    "TypedRuns",
+    "find_key_flags",
+    "key_formats",
+    "known_key_flags",
+    "merge_flags",
+    "survey_key_flags",
+]
 
 KeyFlags = Mapping[str, int]
 """The type flags of keys, as in ``column_types``."""
@@ -44,20 +52,53 @@ def find_key_flags(members: Sequence[Member], options: FrameOptions, threads: in
     Raises:
         HistoryError: A run can't be read.
     """
+    known = known_key_flags(members, threads)
+    unknown = [member for member, flags in zip(members, known, strict=True) if flags is None]
+    surveyed = [survey_key_flags(unknown, options, threads, in_groups=in_groups)] if unknown else []
+    return merge_flags([*(flags for flags in known if flags is not None), *surveyed])
+
+
+def known_key_flags(members: Sequence[Member], threads: int) -> list[KeyFlags | None]:
+    """Finds the types of the keys of runs without reading rows.
+
+    Args:
+        members: The runs.
+        threads: How many runs are asked for at the same time.
+
+    Returns:
+        The flags of the keys of each run; None for runs whose types are unknown.
+
+    Raises:
+        HistoryError: A run can't be read.
+    """
 
     def known(member: Member) -> KeyFlags | None:
         return member.run.key_type_flags()
 
     with ThreadPoolExecutor(threads, thread_name_prefix="histscan-types") as pool:
-        found = list(pool.map(known, members))
-    unknown = [member for member, flags in zip(members, found, strict=True) if flags is None]
-    if unknown:
-        with quiet():  # the pass that makes the columns warns
-            found.append(find_flags(RunChunks(unknown, options, threads, in_groups)))
-    return merge_flags(flags for flags in found if flags is not None)
+        return list(pool.map(known, members))
 
 
-def merge_flags(found: Iterator[KeyFlags]) -> KeyFlags:
+def survey_key_flags(members: Sequence[Member], options: FrameOptions, threads: int, *, in_groups: bool) -> KeyFlags:
+    """Finds the types of the keys of runs by a pass over their rows.
+
+    Args:
+        members: The runs.
+        options: Which keys of which steps.
+        threads: How many runs are read at the same time.
+        in_groups: As for `RunChunks`.
+
+    Returns:
+        The flags of each key, in the order of their first appearance.
+
+    Raises:
+        HistoryError: A run can't be read.
+    """
+    with quiet():  # the pass that makes the columns warns
+        return find_flags(RunChunks(members, options, threads, in_groups))
+
+
+def merge_flags(found: Iterable[KeyFlags]) -> KeyFlags:
     """Merges the flags of several runs.
 
     Args:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -333,6 +334,27 @@ class Run(Frames, ABC):
         """The step after the last one that a server has reported so far; None if unknown, and for files."""
         return None
 
+    @property
+    def history_bytes(self) -> int:
+        """The approximate number of bytes of the history: of its files, or of a server's answers; 0 if unknown."""
+        return 0
+
+    def split_steps(self, parts: int) -> list[int]:
+        """Finds steps at which the history can be split into parts of about the same size.
+
+        Args:
+            parts: The number of parts.
+
+        Returns:
+            The first step of each part but the first. There may be fewer parts.
+
+        Raises:
+            HistoryError: The history can't be read.
+        """
+        stop = self.seen_stop_step
+        stop = self.lastHistoryStep + 1 if stop is None else stop
+        return sorted({stop * part // parts for part in range(1, parts)})
+
     def typed_history(self, options: ColumnOptions, declared: Mapping[str, str]) -> TypedHistory:
         """Returns the history as columns whose types are known before the rows are read.
 
@@ -375,8 +397,8 @@ class Run(Frames, ABC):
 
         Raises:
             ImportError: polars is not installed, or older than 1.25.
-            ValueError: There is no such type. If a query meets a value of another type, polars raises an error of the
-                query, with the reason.
+            ValueError: There is no such type. A query that meets a value that does not fit its column raises a
+                `HistoryError`.
         """
         from histscan.columns.lazy_frames import RunFrames, make_lazy_frame
         from histscan.columns.typed_columns import formats_of_types
@@ -441,6 +463,15 @@ class FileRun(Run):
         max_step: int | None = None,
     ) -> FileScan:
         """See `Run.scan_history`."""
+
+    @property
+    def history_bytes(self) -> int:
+        """The size of the files that can be found, in bytes."""
+        size = 0
+        for file in self.files:
+            with suppress(OSError):
+                size += os.stat(file).st_size
+        return size
 
     @property
     def url(self) -> str:

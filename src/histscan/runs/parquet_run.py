@@ -154,6 +154,19 @@ class ParquetRun(HistoryFileRun):
             path=self.file,
         )
 
+    def split_steps(self, parts: int) -> list[int]:
+        """See `Run.split_steps`. A part begins with a row group."""
+        groups = sorted((group.first_step, group.rows) for source in self._sources for group in source.groups)
+        total = sum(rows for _, rows in groups)
+        cuts: list[int] = []
+        before = 0
+        for first, rows in groups:
+            # The number of parts that should be complete before this row group.
+            if before * parts // max(total, 1) > len(cuts):
+                cuts.append(first)
+            before += rows
+        return cuts
+
     def typed_history(self, options: ColumnOptions, declared: Mapping[str, str]) -> TypedHistory:
         """See `Run.typed_history`. The files' schemas have the types of most columns."""
         if declared:
