@@ -24,8 +24,10 @@ def logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
         write_log(folder, f"r{place}", rows, config={"lr": place / 10}, start=place)
     write_log(folder, "empty", [], start=20)
     write_log(folder, "mixed", [{"_step": 0, "note": "a"}, {"_step": 5, "note": 1, "epoch": 0.5}], start=21)
-    rows = [{"_step": 2 * step, "loss": 1.0 / (step + 1), "epoch": step, "deep": {"x": step}} for step in range(5_000)]
-    write_log(folder, "large", rows, config={"lr": 3}, start=22)
+    many: list[dict[str, Any]] = [
+        {"_step": 2 * step, "loss": 1.0 / (step + 1), "epoch": step, "deep": {"x": step}} for step in range(5_000)
+    ]
+    write_log(folder, "large", many, config={"lr": 3}, start=22)
     return folder
 
 

@@ -34,6 +34,10 @@ __all__ = [
     "start_scan",
 ]
 
+# Pages that are fetched at the same time, and the part of a history for which they are preferred to exported files.
+_FEW_PAGES = 8
+_SMALL_PART = 8
+
 
 class FirstPage:
     """A page that was fetched before its scan was created. It is returned once: a restarted scan fetches it again.
@@ -78,7 +82,10 @@ class ScanStart(NamedTuple):
     first_page: FirstPage | None
 
     def fits_few_pages(self, first: int, stop_step: int, page_size: int) -> bool:
-        """Returns True if a scan by pages needs no more requests than finding the exported files.
+        """Returns True if a scan by pages is cheaper than the exported files.
+
+        One or two pages need no more requests than finding the files. A few more are fetched at the same time; if they
+        have a small part of the history, the files, and the list of the rows that are in none of them, are larger.
 
         Args:
             first: The scan's first step.
@@ -86,7 +93,9 @@ class ScanStart(NamedTuple):
             page_size: Steps of a page.
         """
         has_all = self.first_page is not None and stop_step <= self.first_page.window.stop
-        return has_all or stop_step - first <= 2 * page_size
+        steps = stop_step - first
+        is_small_part = steps <= _FEW_PAGES * page_size and steps * _SMALL_PART <= self.last_step + 1
+        return has_all or steps <= 2 * page_size or is_small_part
 
 
 def request_last_step(client: Client, name: RunName) -> int:

@@ -82,8 +82,7 @@ class _RunsSource:
 
         typed = self._typed
         places = self._choose(request.conditions)
-        few = request.rows is not None
-        for batch in typed.read(request.columns, request.steps, places, few=few):
+        for batch in typed.read(request.columns, request.steps, places, rows=request.rows):
             yield to_polars(pyarrow.Table.from_batches([batch]))
 
     def _choose(self, conditions: Sequence[polars.Expr]) -> list[int] | None:

@@ -32,13 +32,12 @@ class RunColumns:
         self._values = values
 
     @classmethod
-    def of(cls, runs: Sequence[Run], entries: Sequence[str], ids: Sequence[str] | None = None) -> RunColumns:
+    def of(cls, runs: Sequence[Run], entries: Sequence[str]) -> RunColumns:
         """Finds the values of runs.
 
         Args:
             runs: The runs.
             entries: The entries of their configs that become columns, dotted.
-            ids: The ids of the runs, if they are some of a larger collection; None for those of `run_ids`.
 
         Returns:
             The columns. Ids and names are dictionaries of the ids and names of all runs.
@@ -46,7 +45,7 @@ class RunColumns:
         import pyarrow
 
         columns = {
-            RUN_ID: pyarrow.array(run_ids(runs) if ids is None else ids, pyarrow.string()),
+            RUN_ID: pyarrow.array(run_ids(runs), pyarrow.string()),
             RUN_NAME: pyarrow.array([run.name for run in runs], pyarrow.string()),
         }
         fields = [pyarrow.field(name, values.type) for name, values in columns.items()]
@@ -65,6 +64,22 @@ class RunColumns:
             fields.extend(table.schema)
             arrays.extend(column.combine_chunks() for column in table.columns)
         return cls(pyarrow.Table.from_arrays(arrays, schema=pyarrow.schema(fields)))
+
+    @property
+    def ids(self) -> list[str]:
+        """The id of each run."""
+        ids: list[str] = self._values.column(RUN_ID).to_pylist()
+        return ids
+
+    def take(self, places: Sequence[int]) -> RunColumns:
+        """Returns the columns of some runs, with the same types.
+
+        Args:
+            places: The places of the runs.
+        """
+        import pyarrow
+
+        return RunColumns(self._values.take(pyarrow.array(places, pyarrow.int64())))
 
     def _make(self, counts: Iterable[tuple[int, int]]) -> tuple[list[pyarrow.Field], list[pyarrow.Array]]:
         """Makes the columns of rows, given the place of each run and the number of its rows."""

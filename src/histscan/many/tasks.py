@@ -18,7 +18,7 @@ from histscan.columns.typed_columns import formats_of_types
 from histscan.common.steps import UNBOUNDED
 from histscan.many.members import Member
 from histscan.many.options import FrameOptions
-from histscan.many.run_columns import run_ids
+from histscan.many.run_columns import RunColumns
 from histscan.many.typed_runs import KeyFlags, TypedRuns, key_formats, known_key_flags, merge_flags, survey_key_flags
 from histscan.runs.contracts import Run
 
@@ -44,7 +44,7 @@ class HistoryTask:
 
     Attributes:
         runs: The runs.
-        ids: The values of ``run_id`` for them.
+        columns: The columns that name the run.
         options: What to read, with the range of steps.
         formats: The formats of the columns of keys.
         size: The approximate number of bytes to read.
@@ -54,7 +54,7 @@ class HistoryTask:
     """
 
     runs: tuple[Run, ...]
-    ids: tuple[str, ...]
+    columns: RunColumns
     options: FrameOptions
     formats: Mapping[str, str]
     size: int
@@ -83,13 +83,20 @@ class HistoryTask:
         return pyarrow.Table.from_batches(list(typed.read(names, steps)), schema)
 
     @property
+    def ids(self) -> list[str]:
+        """The values of ``run_id`` for the runs."""
+        return self.columns.ids
+
+    @property
     def schema(self) -> pyarrow.Schema:
-        """The columns of `to_arrow`. The runs' configs are read if `options` ask for entries of them."""
+        """The columns of `to_arrow`."""
         return self._typed().schema
 
     def _typed(self) -> TypedRuns:
         members = _members(self.runs)
-        return TypedRuns(members, self.options, self.formats, self.threads, in_groups=self.in_groups, ids=self.ids)
+        return TypedRuns(
+            members, self.options, self.formats, self.threads, in_groups=self.in_groups, columns=self.columns
+        )
 
     def find_key_flags(self) -> KeyFlags:
         """Finds the types of the keys by reading the rows, for plans.
@@ -111,7 +118,7 @@ class HistoryTask:
         return replace(
             self,
             runs=tuple(self.runs[place] for place in places),
-            ids=tuple(self.ids[place] for place in places),
+            columns=self.columns.take(places),
             token=f"{self.token}/{','.join(map(str, places))}",
         )
 
@@ -124,8 +131,9 @@ class HistoryTask:
 
     def __repr__(self) -> str:
         stop = "" if self.options.max_step is None else self.options.max_step
+        ids = self.ids
         return (
-            f"<HistoryTask of {len(self.runs)} runs ({', '.join(self.ids[:3])}{', …' if len(self.ids) > 3 else ''}), "
+            f"<HistoryTask of {len(ids)} runs ({', '.join(ids[:3])}{', …' if len(ids) > 3 else ''}), "
             f"steps {self.options.min_step}:{stop}, about {self.size / 1e6:.1f} MB>"
         )
 
@@ -151,7 +159,8 @@ class TaskPlan:
         self._in_groups = runs.can_reread
         threads = runs.reading_threads
         self._runs = [member.run for member in members]
-        self._ids = run_ids(self._runs)
+        # Found once for all runs, so that all tasks have the same types.
+        self._columns = RunColumns.of(self._runs, options.config)
         self._options = options
         # A worker has other workers beside it on its machine: one thread for files, but requests wait for the server.
         self._threads = options.threads or (1 if self._in_groups else threads)
@@ -214,7 +223,7 @@ class TaskPlan:
     def _task(self, places: Sequence[int], options: FrameOptions, size: int) -> HistoryTask:
         return HistoryTask(
             tuple(self._runs[place] for place in places),
-            tuple(self._ids[place] for place in places),
+            self._columns.take(places),
             options,
             self._formats,
             size,

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from histscan._core.columns.column_types import column_format
+from histscan.columns.chunks import ROWS_PER_CHUNK
 from histscan.columns.predicates import ALL_STEPS, StepRange
 from histscan.columns.typed_columns import check_types
 from histscan.common.key_patterns import KeyChoice
@@ -139,7 +140,7 @@ class TypedRuns:
         formats: The formats of the columns of keys.
         threads: How many runs are read at the same time.
         in_groups: As for `RunChunks`.
-        ids: The ids of the runs, if they are some of a larger collection.
+        columns: The columns that name the run; None to find them.
     """
 
     def __init__(
@@ -150,13 +151,13 @@ class TypedRuns:
         threads: int,
         *,
         in_groups: bool,
-        ids: Sequence[str] | None = None,
+        columns: RunColumns | None = None,
     ) -> None:
         self._members = members
         self._threads = threads
         self._in_groups = in_groups
         self._options = options
-        self._columns = RunColumns.of([member.run for member in members], options.config, ids)
+        self._columns = columns or RunColumns.of([member.run for member in members], options.config)
         schema = self._columns.add_to_schema(key_schema(formats, _of_keys(options, list(formats))))
         self.run_columns = schema.names[: len(schema) - len(formats)]
         # A key of the name of another column can't be a column beside it.
@@ -186,7 +187,7 @@ class TypedRuns:
         steps: StepRange = ALL_STEPS,
         places: Sequence[int] | None = None,
         *,
-        few: bool = False,
+        rows: int | None = None,
     ) -> Generator[pyarrow.RecordBatch, None, None]:
         """Reads rows.
 
@@ -194,7 +195,7 @@ class TypedRuns:
             columns: The columns; None for all.
             steps: The steps; others may be read, too.
             places: The runs to read; None for all.
-            few: True if the caller is likely to stop soon: only one run is read at a time.
+            rows: The number of rows that are needed, if the caller stops after them; None for all.
 
         Yields:
             Batches.
@@ -210,7 +211,9 @@ class TypedRuns:
         if options.max_step is not None and options.max_step <= options.min_step:
             return
         members = [self._members[place] for place in chosen]
-        chunks = RunChunks(members, options, 1 if few else self._threads, self._in_groups)
+        threads = self._threads if rows is None else 1
+        chunk_rows = None if rows is None else max(1, min(rows, ROWS_PER_CHUNK))
+        chunks = RunChunks(members, options, threads, self._in_groups, rows=chunk_rows)
         with closing(_checked(chunks, formats)) as parts:
             for batch, counts in make_batches(parts, formats, options):
                 counted = [(chosen[place], count) for place, count in counts]
