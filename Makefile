@@ -14,11 +14,12 @@ BUILD_TOOLS := $(shell sed -n '/^requires = /{ s/.*\[//; s/\].*//; s/", "/" "/g;
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 RUNS   := $(VENV)/.installed-run
 TESTS  := $(VENV)/.installed-dev
+CLUSTERS := $(VENV)/.installed-clusters
 
 # Tools of the environment that call each other find each other.
 export PATH := $(abspath $(BIN)):$(PATH)
 
-.PHONY: run test test-matrix lint format bench sanitize setup dist clean
+.PHONY: run test test-clusters test-matrix lint format bench sanitize setup dist clean
 
 setup: $(TESTS)
 
@@ -45,6 +46,14 @@ run: $(RUNS)
 # A module's tests share what they set up, so each module stays in one process.
 test: lint
 	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+
+# Dask and Ray are large, so that only this target installs them. Without them, `make test` skips these tests.
+test-clusters: $(CLUSTERS)
+	$(BIN)/python -m pytest tests/clusters
+
+$(CLUSTERS): pyproject.toml setup.py | $(TESTS)
+	$(PIP) --no-build-isolation --editable '.[clusters]'
+	touch $@
 
 # install() with every release of wandb that it knows, each in a virtual environment of its own.
 test-matrix: setup

@@ -127,7 +127,9 @@ def append_record(log: bytes, record: bytes) -> bytes:
 
 def write_log(records: Iterable[bytes]) -> bytes:
     """A whole log of these records."""
-    log = LOG_HEADER
+    log = bytearray(LOG_HEADER)
     for record in records:
-        log = append_record(log, record)
-    return log
+        # Only the last block matters, so that large logs are made in linear time.
+        start = len(log) - len(log) % BLOCK_SIZE
+        log[start:] = append_record(bytes(log[start:]), record)
+    return bytes(log)

@@ -309,7 +309,14 @@ class ExportedScan(Scan):
 
     def pages(self) -> Pages:
         """See `Scan.pages`."""
-        source = self.read_pages(self.min_step)
+        return self._watched_pages()
+
+    def column_pages_of(self, keys: Sequence[str] | None) -> Pages:
+        """See `Scan.column_pages_of`: other columns of large files are not fetched."""
+        return self._watched_pages(keys, for_columns=True)
+
+    def _watched_pages(self, keys: Sequence[str] | None = None, *, for_columns: bool = False) -> Pages:
+        source = self.read_pages(self.min_step, keys, for_columns=for_columns)
         if self._progress is not None:
             self._progress.start_over()
         try:
@@ -320,11 +327,6 @@ class ExportedScan(Scan):
             source.close()
             if self._progress is not None:
                 self._progress.close()
-
-    def column_pages_of(self, keys: Sequence[str] | None) -> Pages:
-        """See `Scan.column_pages_of`: other columns of large files are not fetched."""
-        for _, page in self.read_pages(self.min_step, keys, for_columns=True):
-            yield page
 
     def _note_progress(self, step: int, page: Page | list[Any]) -> None:
         if self._progress is not None and len(page):

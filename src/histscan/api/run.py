@@ -12,10 +12,20 @@ from histscan._core.pages.formats import HistoryPage, SampledPage
 from histscan._core.pages.page import Page
 from histscan.api.names import RunName
 from histscan.api.run_streams import axes_of, duration_of, read_console, read_events, read_metadata
-from histscan.api.scan_start import ScanStart, plan_first_page, read_keys, request_keys, request_last_step, start_scan
+from histscan.api.scan_start import (
+    ScanStart,
+    plan_first_page,
+    read_keys,
+    request_key_kinds,
+    request_keys,
+    request_last_step,
+    start_scan,
+)
 from histscan.api.scans import scan_pages_of
 from histscan.columns.scan import Scan
+from histscan.columns.typed_columns import flags_of_kind
 from histscan.common.keys import check_keys, in_order
+from histscan.common.steps import STEP
 from histscan.paging.options import PIPELINED_GRAPHQL
 from histscan.runs import contracts
 from histscan.runs.console import terminal_lines
@@ -37,6 +47,10 @@ __all__ = ["Run", "SourceOption", "Summary"]
 
 # wandb's own entries in a config.
 _INTERNAL_KEYS = frozenset({"_wandb", "wandb_version"})
+
+# For estimates of sizes: a value and its key as JSON text.
+_BYTES_PER_VALUE = 20
+_LIKELY_KEYS = 10
 
 
 class Summary(dict[str, Any]):
@@ -68,6 +82,8 @@ class Run(contracts.Run):
         self._config: dict[str, Any] | None = None
         self._summary: Summary | None = None
         self._metadata: dict[str, Any] | None = None
+        self._seen_stop: int | None = None
+        self._key_count = 0
 
     def load(self, force: bool = False) -> None:
         """Requests the description of the run, unless it is known.
@@ -411,6 +427,8 @@ class Run(contracts.Run):
         options: PagingOptions,
     ) -> ScanStart:
         """Requests the last step, and with it the first page if that may be the whole history."""
+        if max_step is not None and self._seen_stop is not None and max_step <= self._seen_stop:
+            return ScanStart(self._seen_stop - 1, None)
         row_count = self._attributes.get("historyLineCount")
         if source == "parquet" or options.deadline is not None or not isinstance(row_count, int):
             row_count = None
@@ -464,6 +482,38 @@ class Run(contracts.Run):
             RunNotFoundError: The run does not exist any more.
         """
         return in_order(set(request_keys(self.client, self._name)))
+
+    def key_type_flags(self) -> dict[str, int] | None:
+        """Requests the types of the keys. Reads no rows; see `histscan.runs.contracts.Run.key_type_flags`.
+
+        Returns:
+            The type flags of each key, the step first. Numbers count as floats, except for the step. None if the server
+            does not report types.
+
+        Raises:
+            HistoryRequestError: The request failed.
+            RunNotFoundError: The run does not exist any more.
+        """
+        found = request_key_kinds(self.client, self._name)
+        # Histories only grow.
+        self._seen_stop = max(self._seen_stop or 0, found.last_step + 1)
+        self._key_count = len(found.kinds)
+        kinds = {**found.kinds, STEP: ["integer"]}
+        if not all(kinds.values()):
+            return None
+        return {key: flags_of_kind(kinds[key]) for key in in_order(set(kinds))}
+
+    @property
+    def seen_stop_step(self) -> int | None:
+        """See `histscan.runs.contracts.Run.seen_stop_step`."""
+        return self._seen_stop
+
+    @property
+    def history_bytes(self) -> int:
+        """An estimate of the bytes of the server's answers, if the number of rows is known; sends no request."""
+        rows = self._attributes.get("historyLineCount")
+        rows = rows if isinstance(rows, int) else self._seen_stop or 0
+        return rows * (self._key_count or _LIKELY_KEYS) * _BYTES_PER_VALUE
 
     def sample_history(self, samples: int, keys: list[str] | None) -> list[dict[str, Any]]:
         """Requests rows that are spread evenly over the history, as chosen by the server.

@@ -27,10 +27,12 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FirstPage",
+    "KeyKinds",
     "ScanStart",
     "plan_first_page",
     "read_keys",
     "read_last_step",
+    "request_key_kinds",
     "request_keys",
     "request_last_step",
     "start_scan",
@@ -39,6 +41,10 @@ __all__ = [
 
 # The types of values, in the words of servers.
 _KINDS = ("number", "string", "boolean", "list", "nil", "other")
+
+# Pages that are fetched at the same time, and the part of a history for which they are preferred to exported files.
+_FEW_PAGES = 8
+_SMALL_PART = 8
 
 
 class FirstPage:
@@ -84,7 +90,10 @@ class ScanStart(NamedTuple):
     first_page: FirstPage | None
 
     def fits_few_pages(self, first: int, stop_step: int, page_size: int) -> bool:
-        """Returns True if a scan by pages needs no more requests than finding the exported files.
+        """Returns True if a scan by pages is cheaper than the exported files.
+
+        One or two pages need no more requests than finding the files. A few more are fetched at the same time; if they
+        have a small part of the history, the files, and the list of the rows that are in none of them, are larger.
 
         Args:
             first: The scan's first step.
@@ -92,7 +101,9 @@ class ScanStart(NamedTuple):
             page_size: Steps of a page.
         """
         has_all = self.first_page is not None and stop_step <= self.first_page.window.stop
-        return has_all or stop_step - first <= 2 * page_size
+        steps = stop_step - first
+        is_small_part = steps <= _FEW_PAGES * page_size and steps * _SMALL_PART <= self.last_step + 1
+        return has_all or steps <= 2 * page_size or is_small_part
 
 
 def request_last_step(client: Client, name: RunName) -> int:
@@ -156,6 +167,40 @@ def read_keys(run: Mapping[str, Any]) -> list[tuple[str, str, int | None]]:
         kind = kinds.pop() if len(kinds) == 1 else "other" if kinds else "nil"
         found.append((key, kind if kind in _KINDS else "other", sum(whole) if whole == numbers and counted else None))
     return found
+
+
+class KeyKinds(NamedTuple):
+    """What a server knows about the history of a run without its rows.
+
+    Attributes:
+        kinds: The types of each key in the server's words, such as ``"number"``; empty if it does not report them.
+        last_step: The highest step; -1 without rows.
+    """
+
+    kinds: dict[str, list[str]]
+    last_step: int
+
+
+def request_key_kinds(client: Client, name: RunName) -> KeyKinds:
+    """Requests the keys of a history and the types of their values.
+
+    Args:
+        client: Sends the request to the server.
+        name: The run.
+
+    Returns:
+        The keys, in the server's order.
+
+    Raises:
+        HistoryRequestError: The request failed.
+        ResponseShapeError: The response has another shape.
+        RunNotFoundError: The run does not exist any more.
+    """
+    run = request_run(client, LAST_STEP, *name)
+    keys = parse_object(run.get("historyKeys"), "historyKeys").get("keys") or {}
+    if not isinstance(keys, dict):
+        raise ResponseShapeError(f"`keys` in the server's answer is not an object but {type(keys).__name__}")
+    return KeyKinds({str(key): _kinds(known) for key, known in keys.items()}, read_last_step(run))
 
 
 def plan_first_page(
@@ -262,6 +307,13 @@ def _exceeds(page: Page, last_step: int) -> bool:
     row = page.row(len(page) - 1)
     step = row.get(STEP) if isinstance(row, dict) else None
     return isinstance(step, int | float) and step > last_step
+
+
+def _kinds(known: Any) -> list[str]:
+    counts = known.get("typeCounts") if isinstance(known, Mapping) else None
+    if not isinstance(counts, list):
+        return []
+    return [str(count.get("type")) for count in counts if isinstance(count, Mapping)]
 
 
 def _parse(body: bytes) -> Any:

@@ -7,7 +7,7 @@ through the core's column builder, like the rows of all other sources.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from histscan._core.arrow.arrow_batch import ArrowBatch
@@ -38,11 +38,19 @@ class ColumnPlan:
         read_pages: Reads the rows of the scan: ``paging.parquet_pages.read_pages``, called with `keys` and `columns`.
         keys: The keys to make columns of, in this order; None for all columns.
         flatten: Nested values become columns with dotted names.
+        formats: The formats of columns that are not plain, if they are known; None to find them.
     """
 
     def __init__(
-        self, sources: Sequence[ParquetSource], read_pages: PageReader, *, keys: Sequence[str] | None, flatten: bool
+        self,
+        sources: Sequence[ParquetSource],
+        read_pages: PageReader,
+        *,
+        keys: Sequence[str] | None,
+        flatten: bool,
+        formats: Mapping[str, str] | None = None,
     ) -> None:
+        self._known_formats = formats
         self._sources = sources
         self._read_pages = read_pages
         self._flatten = flatten
@@ -116,7 +124,7 @@ class ColumnPlan:
                 yield plain
                 continue
             # The types hold: each file is opened in the version that the first pass read.
-            others = pyarrow.table(ArrowStream(self._other_formats, self._chunks(table)))
+            others = pyarrow.table(ArrowStream(self.other_formats, self._chunks(table)))
             yield self._joined(plain, others)
 
     @cached_property
@@ -126,7 +134,7 @@ class ColumnPlan:
 
         if not self._others:
             return self._plain_schema
-        others = pyarrow.table(ArrowStream(self._other_formats, []))
+        others = pyarrow.table(ArrowStream(self.other_formats, []))
         return self._joined(self._plain_schema.empty_table(), others).schema
 
     @cached_property
@@ -136,8 +144,10 @@ class ColumnPlan:
         return pyarrow.schema(list(self._plain.values()))
 
     @cached_property
-    def _other_formats(self) -> dict[str, str]:
-        """The types of the columns that are not plain, from a first pass over their values."""
+    def other_formats(self) -> dict[str, str]:
+        """The formats of the columns that are not plain; if they are unknown, from a first pass over their values."""
+        if self._known_formats is not None:
+            return {key: self._known_formats[key] for key in self._others}
         survey = ColumnSurvey.of(chunk for table in self._tables(self._others) for chunk in self._chunks(table))
         return self._with_all_keys(survey.columns)
 

@@ -173,7 +173,7 @@ def stream_runs(runs: Runs[Any], options: FrameOptions) -> RunStream:
         return _stream_spooled(runs, options)
     members = list(runs.members())
     for member in members:
-        member.keep_scan()
+        member.keep_rows()
     threads = options.threads or runs.reading_threads
     survey = RunChunks(members, options, threads, True, "skip" if options.on_error == "skip" else "stop")
     with quiet():  # the second pass warns

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from histscan.columns.scan import Pages, Scan
 from histscan.errors import HistoryError
@@ -27,8 +27,8 @@ class Member:
         self._open_run = open_run
         self._label = label
         self.size = size
-        self._scan: Scan | None = None
-        self._keeps_scan = False
+        self._limits: Sequence[int] | None = None
+        self._keeps_rows = False
         self._last_scan: Scan | None = None
 
     @property
@@ -54,9 +54,9 @@ class Member:
         """The run's path, for errors and warnings."""
         return ("/".join(filter(None, self.run.path)) if self.can_be_opened() else "") or self._label
 
-    def keep_scan(self) -> None:
-        """Makes `open_pages` yield the same rows each time: those that the files have at the first time."""
-        self._keeps_scan = True
+    def keep_rows(self) -> None:
+        """Makes `open_pages` ignore rows that are added after the first time."""
+        self._keeps_rows = True
 
     def open_scan(self, options: FrameOptions) -> Scan:
         """Opens a new scan of the run; called in the thread that reads it.
@@ -81,11 +81,14 @@ class Member:
         Raises:
             HistoryError: The run can't be read.
         """
-        scan: Any = self._scan
-        if scan is None:
-            scan = self.open_scan(options)
-            if self._keeps_scan:
-                self._scan = scan = scan.snapshot() if isinstance(scan, FileScan) else scan
+        run, max_step = self.run, options.max_step
+        if self._keeps_rows and run.seen_stop_step is not None:
+            max_step = run.seen_stop_step if max_step is None else min(max_step, run.seen_stop_step)
+        scan = self.open_scan(replace(options, max_step=max_step))
+        if self._keeps_rows and isinstance(scan, FileScan):
+            if self._limits is None:
+                self._limits = scan.snapshot().limits
+            scan.limits = self._limits
         self._last_scan = scan
         yield from scan.column_pages_of(options.names)
 

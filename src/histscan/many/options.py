@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal, TypedDict, cast
 
 from histscan.common.key_patterns import KeyChoice
 from histscan.common.steps import STEP
 
-__all__ = ["FrameArguments", "FrameOptions", "RunsProgress"]
+__all__ = ["FrameArguments", "FrameOptions", "LazyArguments", "RunsProgress"]
 
 _STYLES: dict[str, tuple[Any, ...]] = {
     "nested": ("json", "flatten"),
@@ -74,6 +74,24 @@ class FrameArguments(TypedDict, total=False):
     progress: bool | Callable[[RunsProgress], object]
 
 
+class LazyArguments(TypedDict, total=False):
+    """The keyword arguments of lazy frames and of distributed tables of many runs.
+
+    Attributes:
+        config: As in `FrameArguments`.
+        min_step: As in `FrameArguments`.
+        max_step: As in `FrameArguments`.
+        nested: As in `FrameArguments`.
+        threads: As in `FrameArguments`.
+    """
+
+    config: Iterable[str]
+    min_step: int
+    max_step: int | None
+    nested: Literal["json", "flatten"]
+    threads: int | None
+
+
 @dataclass(frozen=True)
 class FrameOptions:
     """What to read of many runs, and how; `FrameArguments` describes the attributes.
@@ -128,6 +146,26 @@ class FrameOptions:
             raise ValueError(f"config must be a list of entries, not {wanted!r}")
         given["config"] = tuple(name.removeprefix("config.") for name in wanted)
         return cls(KeyChoice.of(keys), **given)
+
+    @classmethod
+    def of_lazy(cls, keys: Iterable[str | re.Pattern[str]] | None, arguments: LazyArguments) -> FrameOptions:
+        """Checks the arguments of a lazy frame, or of a distributed table.
+
+        Args:
+            keys: As for `KeyChoice.of`.
+            arguments: The other arguments.
+
+        Returns:
+            The options.
+
+        Raises:
+            TypeError: There is no such argument.
+            ValueError: An argument is out of its range.
+        """
+        unknown = set(arguments) - set(LazyArguments.__annotations__)
+        if unknown:
+            raise TypeError(f"there is no argument {', '.join(sorted(unknown))} here")
+        return cls.of(keys, cast("FrameArguments", arguments))
 
     @property
     def flatten(self) -> bool:

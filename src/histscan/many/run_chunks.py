@@ -62,6 +62,7 @@ class RunChunks:
         in_groups: True to read in groups.
         on_error: What to do about a run that can't be read: ``"raise"`` its error, ``"skip"`` the run with a warning,
             or ``"stop"`` before it.
+        rows: Rows in a chunk; None for the default. Fewer rows come sooner; files are read in groups all the same.
         total: The number of runs, for the progress.
         watch: Called with the progress.
 
@@ -75,6 +76,7 @@ class RunChunks:
     threads: int
     in_groups: bool
     on_error: Literal["raise", "skip", "stop"] = "raise"
+    rows: int | None = None
     total: int = 0
     watch: Watch | None = None
     failures: Failures = field(default_factory=dict)
@@ -140,7 +142,7 @@ class RunChunks:
     def _read_runs(self, members: Iterator[tuple[int, Member]]) -> Iterator[RunChunk]:
         with closing(read_ahead(members, self._open_pages, self.threads)) as runs:
             while not self._has_stopped:
-                maker = ChunkMaker(self.options, self._report)
+                maker = ChunkMaker(self.options, self._report, self.rows)
                 try:
                     yield from maker.make(runs)
                     return
@@ -180,13 +182,17 @@ class ChunkMaker:
     Args:
         options: What to read.
         report: Called after each run with the number of runs up to it, and of its rows.
+        rows: As for `RunChunks`.
 
     Attributes:
         current: The run whose pages are being added; None before the first one.
     """
 
-    def __init__(self, options: FrameOptions, report: Callable[[int, int], object] | None = None) -> None:
+    def __init__(
+        self, options: FrameOptions, report: Callable[[int, int], object] | None = None, rows: int | None = None
+    ) -> None:
         self._options = options
+        self._rows = rows
         self._report = report
         self._added: deque[tuple[int, int]] = deque()
         self.current: RunPages[Member, Page | list[Any]] | None = None
@@ -204,7 +210,7 @@ class ChunkMaker:
             HistoryError: A run can't be read; the rows before have been yielded.
         """
         keys, flatten = self._options.names, self._options.flatten
-        for chunk in build_chunks(self._pages(runs), keys=keys, flatten=flatten):
+        for chunk in build_chunks(self._pages(runs), keys=keys, flatten=flatten, rows=self._rows):
             yield RunChunk(chunk, self._take_counts(len(chunk)))
 
     def _pages(self, runs: Iterable[RunPages[Member, Page | list[Any]]]) -> Iterator[Page | list[Any]]:

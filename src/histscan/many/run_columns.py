@@ -65,6 +65,22 @@ class RunColumns:
             arrays.extend(column.combine_chunks() for column in table.columns)
         return cls(pyarrow.Table.from_arrays(arrays, schema=pyarrow.schema(fields)))
 
+    @property
+    def ids(self) -> list[str]:
+        """The id of each run."""
+        ids: list[str] = self._values.column(RUN_ID).to_pylist()
+        return ids
+
+    def take(self, places: Sequence[int]) -> RunColumns:
+        """Returns the columns of some runs, with the same types.
+
+        Args:
+            places: The places of the runs.
+        """
+        import pyarrow
+
+        return RunColumns(self._values.take(pyarrow.array(places, pyarrow.int64())))
+
     def _make(self, counts: Iterable[tuple[int, int]]) -> tuple[list[pyarrow.Field], list[pyarrow.Array]]:
         """Makes the columns of rows, given the place of each run and the number of its rows."""
         import pyarrow

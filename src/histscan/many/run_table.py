@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from histscan.runs.contracts import Run
 
-__all__ = ["RunTable", "describe_runs", "need_pyarrow", "parse_time", "to_polars"]
+__all__ = ["RunTable", "describe_runs", "need_pyarrow", "parse_time", "plain_columns", "to_polars"]
 
 _TEXTS = ("id", "name", "state", "group", "job_type", "sweep", "entity", "project", "notes")
 _TIMES = ("created_at", "heartbeat_at")
@@ -233,3 +233,22 @@ def _cell(value: Any) -> str:
         return f"{value:%Y-%m-%d %H:%M:%S}"
     text = printable(", ".join(map(str, value)) if isinstance(value, list) else str(value))
     return text if len(text) <= _WIDTH_SHOWN else f"{text[: _WIDTH_SHOWN - 1]}…"
+
+
+def plain_columns(table: pyarrow.Table) -> pyarrow.Table:
+    """Makes columns of plain types, which every engine knows.
+
+    Args:
+        table: The table.
+
+    Returns:
+        The table, in which JSON text and the columns that name the run are text.
+    """
+    import pyarrow
+
+    table = _plain_texts(table)
+    kinds = [
+        pyarrow.field(field.name, field.type.value_type if pyarrow.types.is_dictionary(field.type) else field.type)
+        for field in table.schema
+    ]
+    return table.cast(pyarrow.schema(kinds))

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import pyarrow
     from typing_extensions import Unpack
 
-    from histscan.many.options import FrameArguments
+    from histscan.many.options import FrameArguments, LazyArguments
     from histscan.many.run_chunks import Failures
     from histscan.many.run_keys import KeyInfo, KeyPatterns
 
@@ -286,6 +286,39 @@ class Runs(ABC, Generic[_Run_co]):
         from histscan.many.run_table import to_polars
 
         return to_polars(self.to_arrow(keys, **options))
+
+    def scan_polars(
+        self,
+        keys: Iterable[str | re.Pattern[str]] | None = None,
+        *,
+        types: Mapping[str, str] | None = None,
+        **options: Unpack[LazyArguments],
+    ) -> polars.LazyFrame:
+        """Makes a lazy frame of the histories of all runs, which reads what a query needs when it is collected.
+
+        Only the columns of the query are made; only the steps are read that its filters on ``_step`` can select, and
+        only the runs that its filters on ``run_id``, ``run_name`` and ``config.…`` select.
+
+        The columns and types are those of `to_polars`, and are found when the lazy frame is first used; for runs on a
+        server as described at `histscan.runs.contracts.Run.scan_polars`.
+
+        Args:
+            keys: As for `to_arrow`.
+            types: As for `histscan.runs.contracts.Run.scan_polars`.
+            **options: What else to read, and how; see `histscan.many.options.LazyArguments`.
+
+        Returns:
+            A ``polars.LazyFrame``.
+
+        Raises:
+            ImportError: polars or pyarrow is not installed, or polars is older than 1.25.
+            ValueError: An argument is out of its range.
+        """
+        from histscan.columns.typed_columns import formats_of_types
+        from histscan.many.lazy import scan_runs
+
+        need_pyarrow()
+        return scan_runs(self, FrameOptions.of_lazy(keys, options), formats_of_types(types))
 
     def batches(
         self,

@@ -16,7 +16,7 @@ from histscan.many.run_chunks import RunChunk
 if TYPE_CHECKING:
     import pyarrow
 
-__all__ = ["find_formats", "flat_table", "key_schema", "make_batches"]
+__all__ = ["find_flags", "find_formats", "flat_table", "key_schema", "make_batches"]
 
 
 def find_formats(parts: Iterable[RunChunk]) -> dict[str, str]:
@@ -28,11 +28,23 @@ def find_formats(parts: Iterable[RunChunk]) -> dict[str, str]:
     Returns:
         Each column's format by its name, in the order of their first appearance.
     """
+    return {name: column_format(seen) for name, seen in find_flags(parts).items()}
+
+
+def find_flags(parts: Iterable[RunChunk]) -> dict[str, int]:
+    """Finds the columns of all chunks and what was seen in them; keeps no chunk.
+
+    Args:
+        parts: The chunks.
+
+    Returns:
+        Each column's type flags by its name, in the order of their first appearance.
+    """
     flags: dict[str, int] = {}
     for part in parts:
         for name, seen in zip(part.chunk.names, part.chunk.type_flags(), strict=True):
             flags[name] = flags.get(name, 0) | seen
-    return {name: column_format(seen) for name, seen in flags.items()}
+    return flags
 
 
 def key_schema(formats: Mapping[str, str], options: FrameOptions) -> pyarrow.Schema:

@@ -18,7 +18,7 @@ from histscan.many.members import Member
 from histscan.many.options import FrameOptions, RunsProgress
 from histscan.many.progress import open_progress
 from histscan.many.spool import RowSpool
-from histscan.many.tasks import run_tasks
+from histscan.many.task_pool import run_tasks
 
 if TYPE_CHECKING:
     from histscan.many.run_chunks import Failures

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,8 +27,10 @@ from histscan.runs.sampling import sample_rows
 
 if TYPE_CHECKING:
     import pandas as pandas_module
+    import polars
     from typing_extensions import Self
 
+    from histscan.columns.typed_columns import TypedHistory
     from histscan.runs.console import ConsoleLine
     from histscan.runs.file_scan import FileScan
 
@@ -325,6 +328,94 @@ class Run(Frames, ABC):
         """See `Frames.batch_stream`."""
         return self.scan_history().batch_stream(options)
 
+    def key_type_flags(self) -> dict[str, int] | None:
+        """Finds the types of the keys' columns without reading rows.
+
+        Returns:
+            The type flags of each key, as in ``column_types``; None if they are unknown before all rows are read.
+
+        Raises:
+            HistoryError: The types can't be requested.
+        """
+        return None
+
+    @property
+    def seen_stop_step(self) -> int | None:
+        """The step after the last one that a server has reported so far; None if unknown, and for files."""
+        return None
+
+    @property
+    def history_bytes(self) -> int:
+        """The approximate number of bytes of the history: of its files, or of a server's answers; 0 if unknown."""
+        return 0
+
+    def split_steps(self, parts: int) -> list[int]:
+        """Finds steps at which the history can be split into parts of about the same size.
+
+        Args:
+            parts: The number of parts.
+
+        Returns:
+            The first step of each part but the first. There may be fewer parts.
+
+        Raises:
+            HistoryError: The history can't be read.
+        """
+        stop = self.seen_stop_step
+        stop = self.lastHistoryStep + 1 if stop is None else stop
+        return sorted({stop * part // parts for part in range(1, parts)})
+
+    def typed_history(self, options: ColumnOptions, declared: Mapping[str, str]) -> TypedHistory:
+        """Returns the history as columns whose types are known before the rows are read.
+
+        Args:
+            options: The columns.
+            declared: The formats of columns that need not be found.
+        """
+        from histscan.runs.typed_history import SurveyedHistory
+
+        return SurveyedHistory(self, options, declared)
+
+    # Lazy frames
+
+    def scan_polars(
+        self,
+        keys: Sequence[str] | None = None,
+        *,
+        nested: str = "json",
+        types: Mapping[str, str] | None = None,
+    ) -> polars.LazyFrame:
+        """Makes a lazy frame, which reads what a query needs when it is collected.
+
+        Only the columns of the query are made, and only the steps are read that its filters on ``_step`` can select.
+
+        The types of the columns are those of `to_polars`. Logs and JSON Lines files are read once to find them; a
+        Parquet file has them in its schema. A server tells the types of keys without rows, but not which numbers are
+        integers: numbers other than ``_step`` are ``Float64`` then, nested keys are columns with dotted names, and
+        lists are JSON text.
+
+        Files are read as they were when the lazy frame was first used: make a new one to see later rows.
+
+        Args:
+            keys: As for `to_arrow`.
+            nested: As for `to_arrow`.
+            types: The types of keys that the caller knows: ``"bool"``, ``"int64"``, ``"uint64"``, ``"float64"``,
+                ``"string"`` or ``"json"``. If all `keys` have one, no pass over the rows is needed.
+
+        Returns:
+            A ``polars.LazyFrame``.
+
+        Raises:
+            ImportError: polars is not installed, or older than 1.25.
+            ValueError: There is no such type. A query that meets a value that does not fit its column raises a
+                `HistoryError`.
+        """
+        from histscan.columns.lazy_frames import RunFrames, make_lazy_frame
+        from histscan.columns.typed_columns import formats_of_types
+
+        history = self.typed_history(ColumnOptions.of(keys, nested), formats_of_types(types))
+        return make_lazy_frame(RunFrames(history), "/".join(filter(None, self.path)))
+
     @property
     @abstractmethod
     def location(self) -> str:
@@ -382,6 +473,15 @@ class FileRun(Run):
         max_step: int | None = None,
     ) -> FileScan:
         """See `Run.scan_history`."""
+
+    @property
+    def history_bytes(self) -> int:
+        """The size of the files that can be found, in bytes."""
+        size = 0
+        for file in self.files:
+            with suppress(OSError):
+                size += os.stat(file).st_size
+        return size
 
     @property
     def url(self) -> str:

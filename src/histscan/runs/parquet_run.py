@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +29,8 @@ from histscan.sources.wandb_log import common_folder
 
 if TYPE_CHECKING:
     import pyarrow
+
+    from histscan.columns.typed_columns import TypedHistory
 
 __all__ = ["ParquetRun", "ParquetScan"]
 
@@ -159,6 +161,27 @@ class ParquetRun(HistoryFileRun):
             path=self.file,
         )
 
+    def split_steps(self, parts: int) -> list[int]:
+        """See `Run.split_steps`. A part begins with a row group."""
+        groups = sorted((group.first_step, group.rows) for source in self._sources for group in source.groups)
+        total = sum(rows for _, rows in groups)
+        cuts: list[int] = []
+        before = 0
+        for first, rows in groups:
+            # The number of parts that should be complete before this row group.
+            if before * parts // max(total, 1) > len(cuts):
+                cuts.append(first)
+            before += rows
+        return cuts
+
+    def typed_history(self, options: ColumnOptions, declared: Mapping[str, str]) -> TypedHistory:
+        """See `Run.typed_history`. The files' schemas have the types of most columns."""
+        if declared:
+            return super().typed_history(options, declared)
+        from histscan.runs.parquet_history import ParquetHistory
+
+        return ParquetHistory(self.scan_history(), options)
+
     def keys(self) -> list[str]:
         """Finds the keys of the history in the files' schemas. Members of structs are dotted; JSON text is one key.
 
@@ -221,15 +244,6 @@ class ParquetScan(FileScan):
 
         return self._read_pages(keys=self.keys or None, watch=note_read)
 
-    def column_pages_of(self, keys: Sequence[str] | None) -> Pages:
-        """See `Scan.column_pages_of`: other columns are not read."""
-        wanted = self.keys if keys is None else [*keys, *(self.keys or ())]
-        try:
-            yield from self._read_pages(keys=None, columns=wanted)
-        except HistoryDecodeError as error:
-            self.add_location(error)
-            raise
-
     def _read_pages(self, **options: Any) -> Iterator[Any]:
         return read_pages(
             self._sources,
@@ -239,14 +253,51 @@ class ParquetScan(FileScan):
             **options,
         )
 
-    def _plan(self, options: ColumnOptions) -> ColumnPlan:
+    def plan(self, options: ColumnOptions, formats: Mapping[str, str] | None = None) -> ColumnPlan:
+        """Plans the columns of a table.
+
+        Args:
+            options: The columns.
+            formats: As for `ColumnPlan`.
+
+        Returns:
+            The plan.
+        """
         options = options.with_default_keys(self.column_keys)
-        return ColumnPlan(self._sources, self._read_pages, keys=options.keys, flatten=options.flatten)
+        return ColumnPlan(self._sources, self._read_pages, keys=options.keys, flatten=options.flatten, formats=formats)
+
+    @property
+    def can_read_less(self) -> bool:
+        """True if reading some columns only gives the same rows.
+
+        False if files overlap: their repeated rows are those that are equal in all columns.
+        """
+        ranges = sorted(
+            (min(group.first_step for group in source.groups), max(group.last_step for group in source.groups))
+            for source in self._sources
+            if source.groups
+        )
+        return all(last < first for (_, last), (first, _) in pairwise(ranges))
+
+    def column_pages_of(self, keys: Sequence[str] | None) -> Pages:
+        """See `Scan.column_pages_of`."""
+        if keys is None or self.keys or not self.can_read_less:
+            return self.column_pages()
+        return self._read_pages(keys=None, columns=keys)
+
+    def of_steps(self, min_step: int, stop_step: int) -> ParquetScan:
+        """Returns a scan of a range of steps of the same files.
+
+        Args:
+            min_step: First step, inclusive.
+            stop_step: Step to stop at, exclusive.
+        """
+        return ParquetScan(self._sources, keys=self.keys, min_step=min_step, stop_step=stop_step, path=self.path)
 
     def column_stream(self, options: ColumnOptions) -> Any:
         """See `Frames.column_stream`."""
         # pyarrow has its own threads, so `options.threads` does not apply.
-        plan = self._plan(options)
+        plan = self.plan(options)
         try:
             return plan.table()
         except HistoryDecodeError as error:
@@ -255,7 +306,7 @@ class ParquetScan(FileScan):
 
     def batch_stream(self, options: ColumnOptions) -> Any:
         """See `Frames.batch_stream`."""
-        return TableStream(self._plan(options), options.rows)
+        return TableStream(self.plan(options), options.rows)
 
     def read_columns(self, options: ColumnOptions, watch: Watcher | None = None) -> ColumnBatches:
         """See `Scan.read_columns`."""

@@ -29,7 +29,7 @@ from histscan.many.mirrors.run_task import MirrorFolder, MirrorTask, RunReadErro
 from histscan.many.mirrors.state import MirroredRunEntry, MirrorState, RunKey
 from histscan.many.options import FrameOptions, RunsProgress
 from histscan.many.progress import Watch, open_progress
-from histscan.many.tasks import run_tasks
+from histscan.many.task_pool import run_tasks
 from histscan.runs.contracts import FileRun, Run
 
 if TYPE_CHECKING:
