@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from histscan._version import __version__
-from histscan.cli import export, head, info, plot, run_script, serve
+from histscan.cli import export, head, info, list_keys, list_runs, plot, run_script, serve
 from histscan.cli.exit_codes import UsageError, run_guarded
 
 __all__ = ["build_parser", "main"]
@@ -19,8 +19,10 @@ COMMANDS = {
     "export": (export, "write a run's history to a file: JSON Lines, CSV, Parquet or Arrow"),
     "head": (head, "show the first rows of a run's history"),
     "info": (info, "describe a run and the keys of its history"),
+    "keys": (list_keys, "list the keys of one run or many"),
     "plot": (plot, "plot keys of a run's history to a PNG, SVG or PDF file"),
     "run": (run_script, "run a script that uses wandb, with histscan reading the history"),
+    "runs": (list_runs, "show a table of many runs"),
     "serve": (serve, "serve local runs to the wandb client as a W&B server"),
 }
 

@@ -25,6 +25,11 @@ def add_run(parser: argparse.ArgumentParser) -> None:
         "quoted pattern; a .jsonl file, also with .gz or .zst; or a run on a W&B server: entity/project/run_id or the "
         "URL of its page",
     )
+    add_skip_corrupt(parser)
+
+
+def add_skip_corrupt(parser: argparse.ArgumentParser) -> None:
+    """Adds the option for corrupt logs."""
     parser.add_argument(
         "--skip-corrupt",
         action="store_true",
@@ -51,7 +56,8 @@ def add_keys(parser: argparse.ArgumentParser) -> None:
         metavar="KEY",
         action="append",
         help="only rows that have this key, and only this key and the step; repeat it for more keys: rows must have "
-        "all of them. Nested keys are dotted (validation.loss)",
+        "all of them. Nested keys are dotted (validation.loss). A quoted pattern such as 'val/*' chooses all keys that "
+        "match it; rows must have one of them",
     )
 
 

@@ -7,9 +7,18 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fnmatch import translate
 
-__all__ = ["KeyChoice"]
+__all__ = ["KeyChoice", "is_pattern"]
 
 _MAGIC = re.compile(r"[*?\[]")
+
+
+def is_pattern(text: str) -> bool:
+    """Returns True if a text is a glob, unless there is a key of this name.
+
+    Args:
+        text: A key or a glob.
+    """
+    return _MAGIC.search(text) is not None
 
 
 @dataclass(frozen=True)
