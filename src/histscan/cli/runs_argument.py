@@ -138,11 +138,19 @@ def open_one_or_many(arguments: argparse.Namespace) -> Run | Runs[Any]:
         HistoryError: A file can't be read; or the server has no such run, or does not answer.
         UsageError: A condition is invalid, or there is no such field to sort by; or pyarrow is not installed.
     """
+    from histscan.runs.contracts import FileRun
+
     opened = _open(_paths(arguments), arguments)
+    has_source = getattr(arguments, "source", None) is not None
     if isinstance(opened, list):
+        if has_source and isinstance(opened[0], FileRun):
+            path = _paths(arguments)[0]
+            raise UsageError(f"--source applies to runs on a server, and {path!r} is a local file: leave it out")
         if getattr(arguments, "filter", None) is None:
             return opened[0]
         opened = RunList(opened, opened[0].location, _like(opened))
+    if has_source:
+        raise UsageError("--source applies to one run: leave it out")
     return _choose(opened, arguments)
 
 
