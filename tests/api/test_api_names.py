@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import wandb
 
-from histscan.api.addresses import is_page_address, parse_page_address
+from histscan.api.addresses import PageAddress, is_page_address, parse_page_address
 from histscan.api.names import looks_like_name, parse_project, parse_run
 
 CLOUD, FORGE, COMPANY = "https://api.wandb.ai", "https://api.forge.coreweave.com", "https://wandb.company.com"
@@ -91,7 +91,8 @@ def test_paths(text: str) -> None:
         ("https://wandb.ai/my%20team/100%25%20%5Bp%5D/runs/a%2Fb", CLOUD, (CLOUD, "my team", "100% [p]", "a/b")),
         ("https://wandb.ai/e/runs/runs/runs", CLOUD, (CLOUD, "e", "runs", "runs")),
         ("https://wandb.ai/e/p", CLOUD, (CLOUD, "e", "p", None)),
-        ("https://wandb.ai/e/p/sweeps/s", CLOUD, (CLOUD, "e", "p", None)),
+        ("https://wandb.ai/e/p/sweeps/s", CLOUD, (CLOUD, "e", "p", None, "s")),
+        ("https://host/x/e/p/sweeps/s", CLOUD, ("https://host/x", "e", "p", None, "s")),
         ("https://wandb.company.com/e/p/runs/r", COMPANY, (COMPANY, "e", "p", "r")),
         ("https://wandb.company.com/e/p/runs/r", CLOUD, (COMPANY, "e", "p", "r")),
         ("https://host/x/y/e/p/runs/r", CLOUD, ("https://host/x/y", "e", "p", "r")),
@@ -102,7 +103,8 @@ def test_paths(text: str) -> None:
     ],
 )
 def test_addresses(address: str, base_url: str, found: tuple[Any, ...]) -> None:
-    assert parse_page_address(address, base_url) == found
+    page = parse_page_address(address, base_url)
+    assert page == PageAddress(*found)
 
 
 @pytest.mark.parametrize("text", ["e/p/r", "wandb.ai", "s3://bucket/e/p", "notwandb.ai/e/p/r", ""])

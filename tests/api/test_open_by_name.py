@@ -91,7 +91,7 @@ def test_an_address_on_another_server_without_any_key(mine: GraphQLServer, other
 
 @pytest.mark.parametrize("page", ["e/p", "e/p/workspace?nw=x", "e/p/sweeps/s", "e/p/groups/runs"])
 def test_an_address_of_a_project(mine: GraphQLServer, page: str) -> None:
-    with pytest.raises(ValueError, match=r"address of a project: .*histscan\.Api\(\)\.runs\('e/p'\)"):
+    with pytest.raises(ValueError, match=r"address of a project: .*histscan\.open_runs\('e/p'\)"):
         histscan.open(f"{mine.url}/{page}")
     with pytest.raises(ValueError, match="address of a project"):
         histscan.Api().run(f"{mine.url}/{page}")

@@ -73,7 +73,7 @@ def test_links_out_of_the_folder_are_not_followed(tmp_path: Path) -> None:
     found = set(find_runs(served, warnings.append))
     assert found == {FoundLog(served / "run-inside.wandb")}
     assert len(warnings) == 1
-    assert "run-out.wandb is not served: it is a link" in warnings[0]
+    assert "run-out.wandb is skipped: it is a link" in warnings[0]
 
 
 def test_a_link_given_as_a_path_is_followed(tmp_path: Path) -> None:

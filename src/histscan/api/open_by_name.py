@@ -88,10 +88,8 @@ def open_runs_by_name(where: str, filters: Mapping[str, Any] | None, order: str 
         if glob.has_magic(where) and glob.glob(where, recursive=True):
             return None
         api, (entity, project, sweep) = Api(), found
-    conditions: dict[str, Any] = dict(filters or {})
-    if sweep is not None:
-        conditions = {"$and": [{"sweep": sweep}, conditions]} if conditions else {"sweep": sweep}
-    return ProjectRuns(api.client, entity, project, conditions, order or DEFAULT_ORDER)
+    runs = ProjectRuns(api.client, entity, project, filters, order or DEFAULT_ORDER)
+    return runs if sweep is None else runs.filter({"sweep": sweep})
 
 
 def _open_page(path: str) -> Run:

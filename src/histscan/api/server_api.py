@@ -116,7 +116,7 @@ class Api:
 
         Args:
             path: ``entity/project``. Without an entity, `default_entity` is used; None is the project of
-                ``WANDB_PROJECT`` or of a settings file. Or the address of the project's page in a browser.
+                ``WANDB_PROJECT`` or of a settings file. Or the address of the page of the project, or of a sweep, in a browser.
             filters: The conditions that runs must meet, in MongoDB's query language: ``{"state": "finished"}``,
                 ``{"config.batch_size": {"$gte": 32}}``, ``{"display_name": {"$regex": "^base"}}``. None for all runs.
             order: What to sort by: ``"created_at"``, ``"heartbeat_at"``, ``"config.….value"`` or
@@ -131,7 +131,8 @@ class Api:
         """
         page = None if path is None else self._parse_address(path)
         names = parse_project(path, lambda: self.default_entity) if page is None else (page.entity, page.project)
-        return ProjectRuns(self.client, *names, filters, order, per_page)
+        found = ProjectRuns(self.client, *names, filters, order, per_page)
+        return found if page is None or page.sweep is None else found.filter({"sweep": page.sweep})
 
     def _parse_address(self, path: str) -> PageAddress | None:
         """Parses a path that is an address on this server; returns None if it is not an address."""

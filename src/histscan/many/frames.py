@@ -161,8 +161,9 @@ def stream_runs(runs: Runs[Any], options: FrameOptions) -> RunStream:
         readable = members
     else:
         # The second pass raises the error of the run at which the first one stopped.
-        readable = members[: min(survey.failed, default=len(members))]
-    columns = RunColumns.of([member.run for member in readable], options.config)
+        readable = members[: min(survey.failed, default=len(members)) + 1]
+    # A run that can't even be opened has no rows.
+    columns = RunColumns.of([member.run for member in readable if member.can_be_opened()], options.config)
     schema = columns.add_to_schema(key_schema(formats, options))
     return RunStream(schema, _stream(members, formats, columns, options, threads), survey.failures)
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from histscan.errors import RunSkippedWarning
+from histscan.errors import HistoryError, RunSkippedWarning
 from histscan.many.members import Member
 from histscan.many.runs import Runs
 from histscan.runs.contracts import FileRun
@@ -107,8 +107,9 @@ def find_local_runs(where: RunPaths, *, on_corrupt: str = "raise") -> LocalRuns:
         on_corrupt: As for `histscan.open`.
 
     Returns:
-        The runs, in the order of their paths. The logs of a resumed run are one run. So are Parquet files with the
-        names that W&B gives to exports of one run; every other Parquet file is a run of its own.
+        The runs, in the order of the list, and in a folder in that of their paths. The logs of a resumed run are one
+        run. So are Parquet files with the names that W&B gives to exports of one run; every other Parquet file is a run
+        of its own.
 
     Raises:
         FileNotFoundError: There is no such file, or none in the folder.
@@ -120,22 +121,30 @@ def find_local_runs(where: RunPaths, *, on_corrupt: str = "raise") -> LocalRuns:
     given = [where] if isinstance(where, str | os.PathLike) else list(where)
     if not given:
         raise FileNotFoundError("there are no files to open: the list of paths is empty")
-    logs: dict[Path, None] = {}
-    others: list[RunFiles] = []
+    places: dict[Path, int] = {}
+    logs: list[Path] = []
+    runs: list[RunFiles] = []
     for path in dict.fromkeys(match for item in given for match in _matches(Path(item))):
         for found in find_runs(path, _warn):
-            if isinstance(found, FoundLog):
-                if is_log_name(found.path.name):
-                    logs[found.path] = None
-                else:
-                    others.append(RunFiles(source_of([found.path]), (found.path,)))
+            files = (found.path,) if isinstance(found, FoundLog) else found.paths
+            is_new = files[0] not in places
+            for file in files:
+                places.setdefault(file, len(places))
+            if not is_new:
+                continue
+            if isinstance(found, FoundParquet):
+                runs.extend(_parquet_runs(found))
+            elif is_log_name(found.path.name):
+                logs.append(found.path)
             else:
-                others.extend(_parquet_runs(found))
-    found_runs = [*_join_segments(list(logs)), *dict.fromkeys(others)]
+                runs.append(RunFiles(source_of(files), files))
+    runs.extend(_join_segments(logs))
     location = repr(os.fspath(where)) if isinstance(where, str | os.PathLike) else f"{len(given)} paths"
-    if not found_runs:
+    if not runs:
         raise FileNotFoundError(f"{location} has no run: no .wandb log and no {PARQUET_SUFFIX} file")
-    return LocalRuns(sorted(found_runs, key=lambda run: str(run.files[0])), location, on_corrupt)
+    # A run of several files has the place of the first one.
+    runs.sort(key=lambda run: min(places[file] for file in run.files))
+    return LocalRuns(runs, location, on_corrupt)
 
 
 def _matches(path: Path) -> list[Path]:
@@ -163,8 +172,7 @@ def _join_segments(logs: Sequence[Path]) -> Iterator[RunFiles]:
     """Joins the logs of resumed runs. Logs with the same names and start time are copies: the first one is used."""
     by_id: dict[str, list[Path]] = {}
     for log in logs:
-        named = _LOG_NAME.fullmatch(log.name)
-        by_id.setdefault(named["id"] if named else str(log), []).append(log)
+        by_id.setdefault(_id_of(log), []).append(log)
     for files in by_id.values():
         if len(files) == 1:
             yield RunFiles(source_of(files), tuple(files))
@@ -179,6 +187,18 @@ def _join_segments(logs: Sequence[Path]) -> Iterator[RunFiles]:
         for group in groups:
             segments = tuple(head.file for head in group)
             yield RunFiles(source_of(segments), segments)
+
+
+def _id_of(log: Path) -> str:
+    """Returns the id of a log's run: from its name, and only from its contents if wandb did not name it."""
+    named = _LOG_NAME.fullmatch(log.name)
+    if named is not None:
+        return named["id"]
+    try:
+        return read_head(log).run_id
+    except (HistoryError, OSError):
+        # Opening the run raises the error.
+        return str(log)
 
 
 def _start(head: LogHead) -> tuple[int, int]:

@@ -29,6 +29,7 @@ class Member:
         self.size = size
         self._scan: Scan | None = None
         self._keeps_scan = False
+        self._last_scan: Scan | None = None
 
     @property
     def run(self) -> Run:
@@ -40,14 +41,18 @@ class Member:
         """
         return self._open_run()
 
+    def can_be_opened(self) -> bool:
+        """Returns True if the run can be opened, whether or not its history can be read."""
+        try:
+            self._open_run()
+        except (HistoryError, OSError):
+            return False
+        return True
+
     @property
     def name(self) -> str:
         """The run's path, for errors and warnings."""
-        try:
-            run = self.run
-        except (HistoryError, OSError):
-            return self._label
-        return "/".join(filter(None, run.path)) or self._label
+        return ("/".join(filter(None, self.run.path)) if self.can_be_opened() else "") or self._label
 
     def keep_scan(self) -> None:
         """Makes `open_pages` yield the same rows each time: those that the files have at the first time."""
@@ -70,8 +75,15 @@ class Member:
             scan = self.run.scan_history(min_step=options.min_step, max_step=options.max_step)
             if self._keeps_scan:
                 self._scan = scan = scan.snapshot() if isinstance(scan, FileScan) else scan
-        try:
-            yield from scan.column_pages()
-        except HistoryError as error:
-            scan.add_location(error)
-            raise
+        self._last_scan = scan
+        yield from scan.column_pages()
+
+    def add_location(self, error: HistoryError) -> None:
+        """Adds to an error what is known about its location: at least the run.
+
+        Args:
+            error: The error.
+        """
+        if self._last_scan is not None:
+            self._last_scan.add_location(error)
+        error.add_location(run=self.name)

@@ -166,7 +166,7 @@ class RunChunks:
             return
         name = failed.run.name
         if isinstance(error, HistoryError):
-            error.add_location(run=name)
+            failed.run.add_location(error)
         if self.on_error == "raise":
             raise error
         self.failures[name] = error

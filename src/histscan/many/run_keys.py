@@ -71,7 +71,7 @@ class KeyTally:
             first = 0
             for place, rows in places:
                 # A run that is known to have the key, or a column without nulls, need not be counted.
-                if place not in runs and (not missing or rows != column.slice(first, rows).null_count):
+                if rows and place not in runs and (not missing or rows != column.slice(first, rows).null_count):
                     runs.add(place)
                 first += rows
 

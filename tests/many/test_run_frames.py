@@ -1,0 +1,221 @@
+"""Frames of many runs: the rows of each run, as it gives them alone, one after the other."""
+
+from __future__ import annotations
+
+import math
+import pickle
+import re
+from pathlib import Path
+from typing import Any
+
+import hypothesis.strategies as st
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+import histscan
+from histscan.many.options import RunsProgress
+from tests.support import wire
+from tests.support.many_runs import rows_of, write_log
+
+pa = pytest.importorskip("pyarrow")
+pl = pytest.importorskip("polars")
+
+CORRUPT = wire.chunk(wire.FULL, b"damaged", checksum=1)
+"""A chunk of a log with a wrong checksum."""
+
+
+def expected_rows(runs: Any) -> list[dict[str, Any]]:
+    """Each run's own rows, with the columns that name the run."""
+    return [{"run_id": run.id, "run_name": run.name, **row} for run in runs for row in run.scan_history()]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Five runs: plain, with another key, empty, of one row, and with a value of another type."""
+    write_log(tmp_path, "a", [{"_step": step, "loss": step / 3} for step in range(50)], config={"lr": 0.1, "seed": 1})
+    write_log(tmp_path, "b", [{"_step": step, "val/acc": step} for step in range(20)], config={"lr": 0.2}, start=1)
+    write_log(tmp_path, "c", [], config={"opt": {"name": "adam"}}, start=2)
+    write_log(tmp_path, "d", [{"_step": 7, "loss": 1.5, "val/acc": 0.25}], start=3, name="The fourth")
+    write_log(tmp_path, "e", [{"_step": 0, "loss": "nan?"}, {"_step": 1, "loss": None}], start=4)
+    return tmp_path
+
+
+def test_rows_of_all_runs_in_their_order(folder: Path) -> None:
+    runs = histscan.open_runs(folder)
+    table = runs.to_arrow()
+    assert table.column_names == ["run_id", "run_name", "_step", "loss", "val/acc"]
+    assert table.schema.field("run_id").type == pa.dictionary(pa.int32(), pa.string())
+    assert str(table.schema.field("loss").type) == "extension<arrow.json>"  # text in one run, numbers in others
+    steps = rows_of(table.select(["run_id", "run_name", "_step", "val/acc"]))
+    wanted = [{key: value for key, value in row.items() if key != "loss"} for row in expected_rows(runs)]
+    assert steps == wanted
+    texts = table["loss"].combine_chunks().storage.to_pylist()
+    assert texts[:2] == ["0.0", repr(1 / 3)]
+    assert texts[-2:] == ['"nan?"', None]
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=25)
+@given(
+    st.lists(
+        st.lists(st.dictionaries(st.sampled_from("abcd"), st.floats(allow_nan=False) | st.integers(-5, 5)), max_size=4),
+        max_size=5,
+    ),
+    st.integers(1, 5),
+    st.integers(1, 7),
+)
+def test_any_runs(tmp_path_factory: pytest.TempPathFactory, lists: Any, threads: int, batch_rows: int) -> None:
+    folder = tmp_path_factory.mktemp("runs")
+    for place, rows in enumerate(lists):
+        write_log(folder, f"r{place}", [{"_step": step, **row} for step, row in enumerate(rows)], start=place)
+    if not lists:
+        with pytest.raises(FileNotFoundError):
+            histscan.open_runs(folder)
+        return
+    runs = histscan.open_runs(folder)
+    table = runs.to_arrow(threads=threads)
+    assert rows_of(table) == expected_rows(runs)
+    batches = list(runs.batches(threads=threads, rows=batch_rows))
+    assert all(batch.num_rows <= batch_rows for batch in batches)
+    assert pa.Table.from_batches(batches).equals(table)
+    assert pa.table(runs).equals(table)
+
+
+def test_large_runs_are_read_page_by_page(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    runs = histscan.open_runs(folder)
+    together = runs.to_arrow()
+    monkeypatch.setattr("histscan.many.run_chunks._LARGE_RUN", 0)
+    assert runs.to_arrow().equals(together)
+    monkeypatch.setattr("histscan.many.run_chunks._LARGE_RUN", 1 << 40)
+    monkeypatch.setattr("histscan.many.run_chunks._GROUP_RUNS", 1)
+    assert runs.to_arrow().equals(together)
+
+
+def test_keys_globs_and_expressions(folder: Path) -> None:
+    runs = histscan.open_runs(folder)
+    assert runs.to_arrow(["loss", "_step"]).column_names[2:] == ["loss", "_step"]
+    assert runs.to_arrow(["val/*"]).column_names[2:] == ["val/acc"]
+    assert runs.to_arrow([re.compile("^l"), "val/*", "_step"]).column_names[2:] == ["loss", "val/acc", "_step"]
+    assert runs.to_arrow(["other/*"]).column_names == ["run_id", "run_name"]
+    assert runs.to_arrow(["other"]).schema.field("other").type == pa.null()
+    assert len(runs.to_arrow(["val/*"])) == 73
+    with pytest.raises(ValueError, match="keys must be a list"):
+        runs.to_arrow("loss")
+
+
+def test_entries_of_the_config(folder: Path) -> None:
+    table = histscan.open_runs(folder).to_arrow(["_step"], config=["lr", "config.opt.name"])
+    assert table.column_names == ["run_id", "run_name", "config.lr", "config.opt.name", "_step"]
+    by_run = {row["run_id"]: row["config.lr"] for row in table.to_pylist()}
+    assert by_run == {"a": 0.1, "b": 0.2, "d": None, "e": None}
+
+
+def test_windows_of_steps(folder: Path) -> None:
+    runs = histscan.open_runs(folder)
+    steps = runs.to_arrow(min_step=5, max_step=9)["_step"].to_pylist()
+    assert steps == [5, 6, 7, 8, 5, 6, 7, 8, 7]
+
+
+def test_frames_of_other_libraries(folder: Path) -> None:
+    runs = histscan.open_runs(folder)[:2]
+    table = runs.to_arrow()
+    frame = runs.to_polars()
+    assert frame.schema["run_id"] == pl.Categorical
+    assert frame.rows() == [tuple(row.values()) for row in table.to_pylist()]
+    other = runs.to_pandas()
+    assert other["run_id"].dtype == "category"
+    assert other["loss"].isna().sum() == 20
+    assert histscan.open_runs(folder).to_polars(["loss"])["loss"].dtype == pl.String
+
+
+def test_a_run_that_cannot_be_read(folder: Path) -> None:
+    whole = histscan.open_runs(folder).to_arrow()
+    bad = write_log(folder, "bb", [{"_step": step, "loss": 1.0} for step in range(3)], start=1, tail=CORRUPT)
+    runs = histscan.open_runs(folder)
+    with pytest.raises(histscan.LogFormatError, match=r"bb\.wandb"):
+        runs.to_arrow()
+    with pytest.warns(histscan.RunSkippedWarning, match="e/p/bb is left out"):
+        table = runs.to_arrow(on_error="skip")
+    assert list(runs.failures) == ["e/p/bb"]
+    assert isinstance(runs.failures["e/p/bb"], histscan.LogFormatError)
+    assert rows_of(table) == rows_of(whole)
+    # Streams give all rows before the damage, or leave the run out.
+    batches = runs.batches()
+    before: list[Any] = []
+    with pytest.raises(histscan.LogFormatError):
+        before.extend(batch for batch in batches)
+    assert sum(batch.num_rows for batch in before) == 50 + 20 + 3
+    with pytest.warns(histscan.RunSkippedWarning):
+        kept = pa.Table.from_batches(list(runs.batches(on_error="skip")))
+    assert rows_of(kept) == rows_of(whole)
+    bad.write_bytes(b"")
+    with pytest.raises(histscan.LogFormatError, match="empty"):
+        runs.to_arrow()
+    with pytest.warns(histscan.RunSkippedWarning, match=r"bb\.wandb is left out"):
+        assert rows_of(histscan.open_runs(folder).to_arrow(on_error="skip")) == rows_of(whole)
+
+
+def test_truncated_logs_warn_once_in_a_stream(folder: Path) -> None:
+    log = write_log(folder, "z", [{"_step": 0, "loss": 2.0}], start=9)
+    log.write_bytes(log.read_bytes() + wire.chunk(wire.FULL, b"x" * 100)[:50])
+    with pytest.warns(histscan.LogTruncatedWarning) as caught:
+        rows = sum(batch.num_rows for batch in histscan.open_runs(folder).batches())
+    assert rows == 74
+    assert len([one for one in caught if one.category is histscan.LogTruncatedWarning]) == 1
+
+
+def test_logs_that_grow_between_the_passes(folder: Path) -> None:
+    log = write_log(folder, "g", [{"_step": 0, "loss": 2.0}], start=9)
+    grown = log.read_bytes() + b""
+    runs = histscan.open_runs(folder)[-1:]
+    stream = iter(runs.batches())
+    first = next(stream)
+    log.write_bytes(grown + write_log(folder / "x", "g", [{"_step": 1, "new": "text"}], start=9).read_bytes()[7:])
+    assert first.num_rows == 1
+    assert list(stream) == []
+
+
+def test_the_progress(folder: Path) -> None:
+    seen: list[RunsProgress] = []
+    histscan.open_runs(folder).to_arrow(progress=seen.append)
+    assert seen[-1] == RunsProgress(5, 5, 73)
+    assert [step.runs for step in seen] == sorted(step.runs for step in seen)
+    list(histscan.open_runs(folder).batches(progress=seen.append))
+    assert seen[-1] == RunsProgress(5, 5, 73)
+
+
+@pytest.mark.parametrize(
+    "options", [{"samples": 0}, {"on_error": "ignore"}, {"nested": "x"}, {"align": "left"}, {"threads": 0}]
+)
+def test_wrong_arguments(folder: Path, options: Any) -> None:
+    with pytest.raises(ValueError, match=next(iter(options))):
+        histscan.open_runs(folder).to_arrow(**options)
+
+
+def test_an_unknown_argument(folder: Path) -> None:
+    with pytest.raises(TypeError, match="there is no argument steps"):
+        histscan.open_runs(folder).to_arrow(steps=3)  # type: ignore[call-arg]
+
+
+def test_runs_can_be_pickled(folder: Path) -> None:
+    runs = histscan.open_runs(folder)
+    assert pickle.loads(pickle.dumps(runs)).to_arrow().equals(runs.to_arrow())
+
+
+def test_nested_values(tmp_path: Path) -> None:
+    write_log(tmp_path, "a", [{"_step": 0, "v": {"x": 1, "y": [1, 2]}}])
+    runs = histscan.open_runs(tmp_path)
+    assert runs.to_arrow(["v"])["v"].combine_chunks().storage.to_pylist() == ['{"x": 1, "y": [1, 2]}']
+    assert rows_of(runs.to_arrow(nested="flatten").drop_columns(["run_id", "run_name"])) == [
+        {"_step": 0, "v.x": 1, "v.y": [1, 2]}
+    ]
+
+
+def test_keys_with_types_and_counts(folder: Path) -> None:
+    runs = histscan.open_runs(folder)
+    keys = runs.keys()
+    found = {key.name: (key.type, key.count, key.runs) for key in keys}
+    assert found == {"_step": ("number", 73, 4), "loss": ("other", 52, 3), "val/acc": ("number", 21, 2)}
+    assert [key.name for key in keys] == ["_step", "loss", "val/acc"]
+    assert [key.name for key in runs.keys("val/*")] == ["val/acc"]
+    assert [key.name for key in runs.keys(re.compile("s"))] == ["_step", "loss"]
+    assert math.isclose(sum(key.count or 0 for key in keys), 146)
