@@ -69,6 +69,14 @@ class KeySelection:
         matches = [choice.select(names) for choice in self._choices]
         return matches if all(matches) else None
 
+    def match(self, names: Sequence[str]) -> list[str]:
+        """Returns the names that one of the items matches.
+
+        Args:
+            names: The names.
+        """
+        return [name for name in KeyChoice(tuple(self.items)).select(names) if name in names]
+
     def expand(self, find_known: Callable[[], Sequence[str]]) -> list[str]:
         """Replaces patterns with the keys that match them.
 

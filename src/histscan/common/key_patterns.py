@@ -77,6 +77,7 @@ class KeyChoice:
             if isinstance(item, str) and (item in there or not _MAGIC.search(item)):
                 chosen[item] = None
                 continue
-            pattern = item if isinstance(item, re.Pattern) else re.compile(translate(item))
-            chosen.update(dict.fromkeys(name for name in known if pattern.search(name)))
+            # A glob describes the whole key, a regular expression a part of it.
+            matches = item.search if isinstance(item, re.Pattern) else re.compile(translate(item)).match
+            chosen.update(dict.fromkeys(name for name in known if matches(name)))
         return list(chosen)
