@@ -9,7 +9,8 @@ import pytest
 from histscan._core.columns.column_builder import ColumnBuilder
 from histscan._core.pages.formats import ProtobufPage, TextPage
 from histscan._core.pages.page import Page
-from histscan.columns.threads import _build, build_chunks_in_threads
+from histscan.columns.chunks import build_group
+from histscan.columns.threads import build_chunks_in_threads
 from histscan.errors import HistoryDecodeError
 from tests.support import wire
 from tests.support.column_rows import Pairs, build_table, table_of
@@ -182,7 +183,7 @@ def test_a_row_that_needs_care_behind_too_much_text() -> None:
     rows = [[("step", str(step)), ("text", text)] for step in range(9)]
     data = wire.page([*rows, [("step", "9"), ("text", '"\\ud800"')], [("step", "10")]])
     pages: list[Page | list[object]] = [ProtobufPage(data), ProtobufPage(page_of(11, 2))]
-    chunks = _build(pages, ["step", "text"], False)
+    chunks = build_group(pages, keys=["step", "text"], flatten=False)
     assert [len(chunk) for chunk in chunks] == [11, 2]
     assert table_of(chunks).column("step").to_pylist() == list(range(13))
 

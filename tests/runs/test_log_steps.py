@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 import histscan
 from histscan import LogStepWarning
 from histscan._core.pages.log_reader import LogReader
-from histscan.columns.arrow_files import run_metadata, write_parquet
+from histscan.columns.arrow_files import write_parquet
+from histscan.runs.run_metadata import run_metadata
 from tests.support import log_oracle, wire
 from tests.support.json_corpus import fingerprint
 from tests.support.log_samples import read_log, steps_of, write_run

@@ -52,7 +52,12 @@ class ExportedHistory(NamedTuple):
 
 
 def fetch_exported(
-    client: Client, name: RunName, keys: Sequence[str] | None = None, *, is_optional: bool = False
+    client: Client,
+    name: RunName,
+    keys: Sequence[str] | None = None,
+    *,
+    is_optional: bool = False,
+    answer: Mapping[str, Any] | None = None,
 ) -> ExportedHistory | None:
     """Fetches the files that a run's history was exported to.
 
@@ -61,6 +66,7 @@ def fetch_exported(
         name: The run.
         keys: As for `fetch_exported_by`.
         is_optional: As for `fetch_exported_by`.
+        answer: As for `fetch_exported_by`.
 
     Returns:
         The files; None if the server has none.
@@ -75,6 +81,7 @@ def fetch_exported(
         name,
         keys,
         is_optional=is_optional,
+        answer=answer,
         # A server that is used without https may have its files there, too.
         allow_http=client.base_url.startswith("http:"),
         timeout=client.timeout,
@@ -87,6 +94,7 @@ def fetch_exported_by(
     keys: Sequence[str] | None = None,
     *,
     is_optional: bool = False,
+    answer: Mapping[str, Any] | None = None,
     allow_http: bool,
     timeout: float = 30.0,
     reuse: bool = True,
@@ -98,6 +106,7 @@ def fetch_exported_by(
         name: The run.
         keys: The keys to read; None for all. For a few keys, only their columns of large files are fetched.
         is_optional: True to return None if the files can't be fetched, so that pages can be read instead.
+        answer: The ``parquetHistory`` of an answer that the server has just given; None requests it.
         allow_http: True if files may be fetched by plain http.
         timeout: Seconds to wait for a connection, and for each further part of a file.
         reuse: True if files may come from the cache.
@@ -116,7 +125,7 @@ def fetch_exported_by(
     """
     try:
         import_parquet()
-        urls, live = _request_files(execute, name)
+        urls, live = _request_files(execute, name) if answer is None else _read_answer(answer)
     except Exception:
         if not is_optional:
             raise
@@ -262,19 +271,23 @@ class ExportedScan(Scan):
             self._stream_of_pages.close()
         self._stream_of_pages = PageStream(self.read_pages(self.min_step))
 
-    def read_pages(self, first: int) -> Generator[tuple[int, Page | list[Any]], None, None]:
+    def read_pages(
+        self, first: int, keys: Sequence[str] | None = None, *, for_columns: bool = False
+    ) -> Generator[tuple[int, Page | list[Any]], None, None]:
         """Reads pages, independently of the iteration over rows.
 
         Args:
             first: The first step.
+            keys: Keys that are needed besides the scan's own keys; None for those of the rows.
+            for_columns: True for pages as `column_pages_of` yields them.
 
         Yields:
             The lowest step that rows after the page can have, and the page: each `ArrowPage` of the files, then the
             pages of the other rows.
         """
-        files = self._file_scan(first=first)
+        files = self._file_scan(keys, first=first)
         if files is not None:
-            for page in files.pages():
+            for page in files.column_pages_of(keys) if for_columns else files.pages():
                 if isinstance(page, ArrowPage) and page.last_step is not None:
                     # Rows of the same step are never in two pages.
                     first = page.last_step + 1
@@ -282,7 +295,7 @@ class ExportedScan(Scan):
             first = max(first, files.max_step + 1)
         if first < self._stop_step:
             tail = self._make_tail(first, self._stop_step)
-            for page in tail.pages():
+            for page in tail.column_pages_of(keys) if for_columns else tail.pages():
                 yield tail.page_offset, page
 
     def _load_next(self) -> None:
@@ -307,6 +320,11 @@ class ExportedScan(Scan):
             source.close()
             if self._progress is not None:
                 self._progress.close()
+
+    def column_pages_of(self, keys: Sequence[str] | None) -> Pages:
+        """See `Scan.column_pages_of`: other columns of large files are not fetched."""
+        for _, page in self.read_pages(self.min_step, keys, for_columns=True):
+            yield page
 
     def _note_progress(self, step: int, page: Page | list[Any]) -> None:
         if self._progress is not None and len(page):

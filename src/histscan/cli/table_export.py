@@ -108,7 +108,8 @@ def write_table(
         HistoryError: The history cannot be read.
         OSError: A file cannot be read or written.
     """
-    from histscan.columns.arrow_files import run_metadata, write_arrow, write_parquet
+    from histscan.columns.arrow_files import write_arrow, write_parquet
+    from histscan.runs.run_metadata import run_metadata
 
     nested = arguments.nested or "json"
     write = write_parquet if file_format == "parquet" else write_arrow
@@ -154,7 +155,7 @@ def write_chosen(
         HistoryError: The history cannot be read.
         OSError: A file cannot be read or written.
     """
-    from histscan.columns.arrow_files import run_metadata
+    from histscan.runs.run_metadata import run_metadata
 
     axis = [] if arguments.stream == SYSTEM else [STEP]
     batches = scan.batches([*axis, *keys], nested=arguments.nested or "json")

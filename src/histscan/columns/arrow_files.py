@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass
@@ -10,7 +9,6 @@ from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal, Protocol
 
-from histscan._version import __version__
 from histscan.columns.options import ColumnOptions
 from histscan.columns.scan import Scan, Watcher
 from histscan.common.steps import STEP
@@ -18,14 +16,12 @@ from histscan.common.steps import STEP
 if TYPE_CHECKING:
     import pyarrow
 
-    from histscan.runs.contracts import Run
-
 __all__ = [
     "ARROW_COMPRESSIONS",
     "PARQUET_COMPRESSIONS",
     "ROW_GROUP_ROWS",
     "WrittenTable",
-    "run_metadata",
+    "row_groups",
     "write_arrow",
     "write_batches",
     "write_parquet",
@@ -56,39 +52,6 @@ class WrittenTable:
     last_step: float | None
 
 
-def run_metadata(run: Run) -> dict[str, str]:
-    """Describes a run for the metadata of a file.
-
-    Args:
-        run: The run.
-
-    Returns:
-        ``histscan.version``; and ``histscan.run``, a JSON object with entity, project, id, name, group, job type, tags,
-        sweep, notes and config of the run, its state, exit code, times and duration, the release of wandb, and the axes
-        of its metrics. It has nothing about the machine that the run was recorded on, unless config or notes have it.
-    """
-    described = {
-        "entity": run.entity,
-        "project": run.project,
-        "id": run.id,
-        "name": run.name,
-        "group": run.group,
-        "job_type": run.job_type,
-        "tags": run.tags,
-        "sweep_id": run.sweep_id,
-        "notes": run.notes,
-        "state": run.state,
-        "exit_code": run.exit_code,
-        "created_at": run.created_at,
-        "heartbeat_at": run.heartbeat_at,
-        "duration": run.duration,
-        "wandb_version": run.wandb_version,
-        "axes": run.axes,
-        "config": run.config,
-    }
-    return {"histscan.version": __version__, "histscan.run": json.dumps(described)}
-
-
 def write_parquet(
     scan: Scan,
     output: BinaryIO,
@@ -109,7 +72,7 @@ def write_parquet(
         output: The file to write to; it need not be seekable.
         nested: ``"json"`` converts nested values to JSON text, ``"flatten"`` to columns with dotted names.
         compression: One of `PARQUET_COMPRESSIONS`.
-        metadata: Entries of the file's metadata, such as those of `run_metadata`.
+        metadata: Entries of the file's metadata, such as those of `runs.run_metadata`.
         watch: Called with the progress.
 
     Returns:
@@ -265,7 +228,7 @@ def _write_groups(
     steps = _StepRange()
     writer = open_writer(schema, is_sorted)
     try:
-        for table in _row_groups(batches, schema):
+        for table in row_groups(batches, schema):
             # The argument limits row groups in one writer, and record batches in the other.
             writer.write_table(table, ROW_GROUP_ROWS)
             steps.add(table)
@@ -297,8 +260,16 @@ class _StepRange:
         self.rows += table.num_rows
 
 
-def _row_groups(batches: Iterable[pyarrow.RecordBatch], schema: pyarrow.Schema) -> Iterator[pyarrow.Table]:
-    """Joins batches until there are enough rows or bytes for a row group."""
+def row_groups(batches: Iterable[pyarrow.RecordBatch], schema: pyarrow.Schema) -> Iterator[pyarrow.Table]:
+    """Joins batches until there are enough rows or bytes for a row group.
+
+    Args:
+        batches: The batches.
+        schema: Their schema.
+
+    Yields:
+        A table for each row group.
+    """
     import pyarrow
 
     group: list[pyarrow.RecordBatch] = []

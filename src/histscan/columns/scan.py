@@ -63,6 +63,18 @@ class Scan(RowScan, Frames):
         """
         return self.pages()
 
+    def column_pages_of(self, keys: Sequence[str] | None) -> Pages:
+        """Yields pages as `column_pages` does, of which only some keys are needed: sources may leave out the others.
+
+        Args:
+            keys: The keys that become columns; None for all.
+
+        Yields:
+            Each page, or a list of rows.
+        """
+        del keys
+        return self.column_pages()
+
     def clone(self) -> Self:
         """Returns a copy of the scan with its own state, before its first row."""
         return copy.copy(self)

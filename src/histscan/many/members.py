@@ -58,6 +58,17 @@ class Member:
         """Makes `open_pages` yield the same rows each time: those that the files have at the first time."""
         self._keeps_scan = True
 
+    def open_scan(self, options: FrameOptions) -> Scan:
+        """Opens a new scan of the run; called in the thread that reads it.
+
+        Args:
+            options: What to read.
+
+        Returns:
+            The scan.
+        """
+        return self.run.scan_history(min_step=options.min_step, max_step=options.max_step)
+
     def open_pages(self, options: FrameOptions) -> Pages:
         """Opens the pages of the run; called in the thread that reads them.
 
@@ -72,11 +83,11 @@ class Member:
         """
         scan: Any = self._scan
         if scan is None:
-            scan = self.run.scan_history(min_step=options.min_step, max_step=options.max_step)
+            scan = self.open_scan(options)
             if self._keeps_scan:
                 self._scan = scan = scan.snapshot() if isinstance(scan, FileScan) else scan
         self._last_scan = scan
-        yield from scan.column_pages()
+        yield from scan.column_pages_of(options.names)
 
     def add_location(self, error: HistoryError) -> None:
         """Adds to an error what is known about its location: at least the run.

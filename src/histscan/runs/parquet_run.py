@@ -214,6 +214,15 @@ class ParquetScan(FileScan):
 
         return self._read_pages(keys=self.keys or None, watch=note_read)
 
+    def column_pages_of(self, keys: Sequence[str] | None) -> Pages:
+        """See `Scan.column_pages_of`: other columns are not read."""
+        wanted = self.keys if keys is None else [*keys, *(self.keys or ())]
+        try:
+            yield from self._read_pages(keys=None, columns=wanted)
+        except HistoryDecodeError as error:
+            self.add_location(error)
+            raise
+
     def _read_pages(self, **options: Any) -> Iterator[Any]:
         return read_pages(
             self._sources,
