@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from histscan.plotting.bands import find_band
+from histscan.plotting.bands import Band, find_bands
 from histscan.plotting.curves import Curve
 
 NAN, INF = math.nan, math.inf
@@ -18,6 +18,11 @@ NAN, INF = math.nan, math.inf
 
 def curve_of(y: list[float], x: list[float] | None = None) -> Curve:
     return Curve("y", np.arange(len(y), dtype=float) if x is None else np.array(x), np.array(y, dtype=float))
+
+
+def find_band(curves: list[Curve], kind: str, buckets: int) -> Band:
+    (band,) = find_bands([curves], kind, buckets)
+    return band
 
 
 @given(st.lists(st.lists(st.floats(-1e6, 1e6), min_size=5, max_size=5), min_size=2, max_size=6))
@@ -66,3 +71,10 @@ def test_one_run_has_no_width_and_one_point_is_a_place() -> None:
 def test_the_last_place_is_not_lost(offset: float) -> None:
     curves = [curve_of([1.0] * 301, [offset + place for place in range(301)]) for _ in range(3)]
     assert find_band(curves, "std", 200).count.tolist() == [3] * 200
+
+
+def test_groups_share_the_axis() -> None:
+    nothing, low, high = find_bands([[], [curve_of([1, 1, 1])], [curve_of([2, 2], [5.0, 6.0])]], "std", 7)
+    assert len(nothing.x) == 0
+    assert (low.x.tolist(), low.mean.tolist()) == ([0, 1, 2], [1, 1, 1])
+    assert (high.x.tolist(), high.mean.tolist()) == ([5, 6], [2, 2])

@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-import os
 from abc import ABC, abstractmethod
 from collections import deque
-from pathlib import Path
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from histscan._core.pages.log_reader import LogReader
 from histscan.common.quiet import quiet
-from histscan.errors import HistoryError, LogFormatError
+from histscan.runs.log_following import GrowingLog
 from histscan.runs.log_run import LogRun
-from histscan.runs.log_segments import read_pages
 
 if TYPE_CHECKING:
-    from histscan._core.pages.log_page import LogPage
     from histscan.api.run import Run as ServerRun
     from histscan.cli.key_selection import KeySelection
     from histscan.runs.contracts import Run
 
 __all__ = ["Follower", "follow"]
 
-# The number of the field in wandb's `Record`.
-_EXIT = 18
 _RUNNING = ("running", "pending", "")
 _STEPS_BACK = 256
 
@@ -85,81 +79,40 @@ def follow(run: Run, selection: KeySelection, *, skip_corrupt: bool) -> Follower
 
 
 class _LogFollower(Follower):
-    """Follows a log.
-
-    The log is read again from its beginning when it has grown, which takes a second for some gigabytes: the rows that
-    are known are not decoded. A record that is not complete yet is left for the next time.
-    """
+    """Follows a log; of a resumed run, the last one."""
 
     shortest_wait, longest_wait = 0.5, 2.0
 
     def __init__(self, run: LogRun, selection: KeySelection, *, skip_corrupt: bool) -> None:
         self._run = run
         self._selection = selection
-        self._skip_corrupt = skip_corrupt
-        self._file: Path = run.files[-1]
-        self._size = -1
-        self._rows = 0
-        self._exit_code: int | None = None
+        self._log = GrowingLog(run.files[-1], skip_corrupt=skip_corrupt)
         self._was_running = run.state in _RUNNING
-        self._error: HistoryError | None = None
 
     def last_rows(self, count: int) -> list[dict[str, Any]]:
         """See `Follower.last_rows`."""
-        rows: deque[dict[str, Any]] = deque(maxlen=count)
+        last: deque[dict[str, Any]] = deque(maxlen=count)
         if len(self._run.files) > 1:
             with quiet():
-                rows.extend(_select(self._run.scan_history(), self._selection))
-            self._read(None)
+                last.extend(_select(self._run.scan_history(), self._selection))
+            for _ in self._log.new_rows():
+                pass
         else:
-            self._read(rows)
-        return list(rows)
+            last.extend(_select(self._log.new_rows(), self._selection))
+        return list(last)
 
     def new_rows(self) -> list[dict[str, Any]]:
         """See `Follower.new_rows`."""
-        if self._error is not None:
-            # The rows before it have been returned.
-            raise self._error
-        rows: deque[dict[str, Any]] = deque()
-        self._read(rows)
-        return list(rows)
-
-    def _read(self, rows: deque[dict[str, Any]] | None) -> None:
-        """Reads the rows that were added to the log since the last call; only counts them if `rows` is None."""
-        size = os.stat(self._file).st_size
-        if size == self._size:
-            return
-        reader = LogReader(self._skip_corrupt)
-        seen = 0
-        with quiet():
-            for page in read_pages(self._file, reader, size):
-                before, seen = seen, seen + len(page)
-                for ended in page.records(_EXIT):
-                    self._exit_code = _exit_code(ended, self._exit_code)
-                if seen > self._rows or reader.is_finished:
-                    added = self._added(page, max(self._rows - before, 0))
-                    if rows is not None:
-                        rows.extend(_select(added, self._selection))
-        if seen < self._rows:
-            raise LogFormatError("the log has fewer rows than before: it was replaced", run=str(self._file))
-        self._size, self._rows = size, seen
-
-    def _added(self, page: LogPage, first: int) -> list[Any]:
-        """Returns the rows of a page from one on; if the log is corrupt there, those before."""
-        try:
-            return page.rows()[first:]
-        except HistoryError as error:
-            error.add_location(run=str(self._file))
-            self._error = error
-            return [page.row(place) for place in range(first, len(page))]
+        return list(_select(self._log.new_rows(), self._selection))
 
     @property
     def end(self) -> str | None:
         """See `Follower.end`."""
-        if self._error is not None:
+        if self._log.has_failed:
             return None
-        if self._exit_code is not None:
-            return "the run has finished" if not self._exit_code else f"the run has failed, exit code {self._exit_code}"
+        code = self._log.exit_code
+        if code is not None:
+            return "the run has finished" if not code else f"the run has failed, exit code {code}"
         # A run that is silent while it is followed may go on.
         return None if self._was_running else "the run has crashed: its log has no end, and does not grow"
 
@@ -199,7 +152,7 @@ class _ServerFollower(Follower):
     def _scan(self, first: int) -> list[dict[str, Any]]:
         keys = None if self._selection.has_patterns or not self._selection.items else self._selection.with_step
         rows = self._run.scan_history(keys, min_step=first, max_step=self._next, source="pages")
-        return list(rows) if keys else _select(rows, self._selection)
+        return list(rows) if keys else list(_select(rows, self._selection))
 
     @property
     def end(self) -> str | None:
@@ -234,21 +187,9 @@ class _FileFollower(Follower):
         return "exported histories do not grow"
 
 
-def _select(rows: Any, selection: KeySelection) -> list[dict[str, Any]]:
+def _select(rows: Iterable[Any], selection: KeySelection) -> Iterator[dict[str, Any]]:
     """Selects rows and their keys."""
-    if not selection.items:
-        return list(rows)
-    return [picked for row in rows if (picked := selection.pick(row)) is not None]
-
-
-def _exit_code(record: bytes, before: int | None) -> int | None:
-    """Returns the exit code that a record has; that of `before` if the run continues elsewhere."""
-    from google.protobuf.message import DecodeError
-
-    from histscan import proto
-
-    try:
-        ended = proto.RunExitRecord.FromString(record)
-    except DecodeError:
-        return before
-    return before if ended.not_complete else int(ended.exit_code)
+    for row in rows:
+        picked = selection.pick(row) if selection.items else row
+        if picked is not None:
+            yield picked

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from histscan.plotting.curves import Curve
 from histscan.plotting.number_columns import Floats
+from histscan.series.statistics import aggregate_rows
 
-__all__ = ["BANDS", "Band", "find_band"]
+__all__ = ["BANDS", "Band", "find_bands"]
 
 BANDS = {"std": "mean ± standard deviation", "minmax": "mean, minimum to maximum", "ci95": "mean ± 95 % confidence"}
 """Kinds of bands, and what a picture says of them."""
-
-# The 97.5 % quantile of the normal distribution.
-_NORMAL_95 = 1.96
 
 
 @dataclass(frozen=True)
@@ -38,61 +37,62 @@ class Band:
     count: Floats
 
 
-def find_band(curves: Sequence[Curve], kind: str, places: int) -> Band:
-    """Finds the mean and the band of curves.
+def find_bands(groups: Sequence[Sequence[Curve]], kind: str, buckets: int) -> list[Band]:
+    """Finds the mean and the band of each group of curves, on an axis that all groups share.
 
-    Each curve counts once at each place: by its mean around the place if it has two points or more for each place, else
-    by its value there, interpolated linearly between its points. It does not count before its first point or after its
-    last one. NaN and infinities are left out.
+    Each curve counts once at each place. If all curves have two points or more for each bucket, the axis is split into
+    `buckets` equal parts, in which a curve has the mean of its points; else it has `buckets` places, between whose
+    neighbours the curves are interpolated linearly. A curve does not count before its first point or after its last
+    one. NaN and infinities are left out. See `histscan.series.statistics.aggregate_rows`.
 
     Args:
-        curves: The curves, of one key.
+        groups: The curves of each group, of one key.
         kind: ``"std"`` (of a sample), ``"minmax"``, or ``"ci95"``: 1.96 * std / sqrt(count).
-        places: The number of places, at equal distances from the lowest x to the highest.
+        buckets: The number of buckets or places.
 
     Returns:
-        The band; without places where no curve counts. Where one curve counts, ``"std"`` and ``"ci95"`` have no width.
+        A band for each group; without places where no curve counts. Where one curve counts, ``"std"`` and ``"ci95"``
+        have no width.
     """
-    finite = [(curve.x[kept], curve.y[kept]) for curve in curves if (kept := np.isfinite(curve.y)).any()]
+    import pyarrow
+
+    finite = [(group, curve.x[kept], curve.y[kept]) for group, curve, kept in _finite(groups)]
     if not finite:
-        nothing = np.empty(0)
-        return Band(nothing, nothing, nothing, nothing, nothing)
-    low = min(x[0] for x, _ in finite)
-    high = max(x[-1] for x, _ in finite)
-    grid = np.linspace(low, high, places) if high > low else np.array([low])
-    values = np.array([_resample(x, y, grid) for x, y in finite])
-    there = np.isfinite(values)
-    count = there.sum(axis=0).astype(np.float64)
-    kept = count > 0
-    values, there, count, grid = values[:, kept], there[:, kept], count[kept], grid[kept]
-    filled = np.where(there, values, 0.0)
-    mean = filled.sum(axis=0) / count
-    if kind == "minmax":
-        lowest = np.where(there, values, np.inf).min(axis=0)
-        highest = np.where(there, values, -np.inf).max(axis=0)
-        return Band(grid, mean, lowest, highest, count)
-    squares = np.where(there, (values - mean) ** 2, 0.0).sum(axis=0)
-    width = np.sqrt(squares / np.maximum(count - 1, 1))
-    if kind == "ci95":
-        width = _NORMAL_95 * width / np.sqrt(count)
-    return Band(grid, mean, mean - width, mean + width, count)
+        return [_band_of(np.empty((0, 5))) for _ in groups]
+    lengths = [len(x) for _, x, _ in finite]
+    method = "bucket" if min(lengths) >= 2 * buckets else "interpolate"
+    table = pyarrow.table(
+        {"x": np.concatenate([x for _, x, _ in finite]), "y": np.concatenate([y for _, _, y in finite])}
+    )
+    # The numbers of groups must be below that of the curves: groups without curves have none.
+    numbers = {group: number for number, group in enumerate(dict.fromkeys(group for group, _, _ in finite))}
+    lower, upper = ("min", "max") if kind == "minmax" else (kind, kind)
+    found = aggregate_rows(
+        table,
+        np.concatenate([[0], np.cumsum(lengths)]).tolist(),
+        [numbers[group] for group, _, _ in finite],
+        ["y"],
+        x="x",
+        method=method,
+        statistics=list(dict.fromkeys(["mean", lower, upper, "count"])),
+        buckets=buckets,
+    )
+    columns = ["x", "y.mean", f"y.{lower}", f"y.{upper}", "y.count"]
+    values = np.column_stack([found.column(name).cast("float64").fill_null(0.0).to_numpy() for name in columns])
+    if kind != "minmax":
+        values[:, 2], values[:, 3] = values[:, 1] - values[:, 2], values[:, 1] + values[:, 3]
+    number_of = found.column("group").to_numpy()
+    return [_band_of(values[number_of == numbers.get(group, -1)]) for group in range(len(groups))]
 
 
-def _resample(x: Floats, y: Floats, grid: Floats) -> Floats:
-    """Returns the values of a curve on a grid; NaN outside the curve."""
-    if len(grid) == 1:
-        return np.array([y.mean()])
-    # Of several points with one x, the last one counts.
-    is_last = np.append(x[1:] != x[:-1], True)
-    distance = grid[1] - grid[0]
-    bucket = np.clip(np.round((x - grid[0]) / distance), 0, len(grid) - 1).astype(np.intp)
-    counts = np.bincount(bucket, minlength=len(grid))
-    if len(x) >= 2 * (bucket[-1] - bucket[0] + 1):
-        with np.errstate(invalid="ignore", divide="ignore"):
-            means = np.bincount(bucket, weights=y, minlength=len(grid)) / counts
-        known = counts > 0
-        return np.interp(grid, grid[known], means[known], left=np.nan, right=np.nan)
-    places, numbers = x[is_last], y[is_last]
-    # The last place of the grid may be beyond the last point by a rounding error.
-    inside = (grid >= places[0] - distance * 1e-6) & (grid <= places[-1] + distance * 1e-6)
-    return np.where(inside, np.interp(grid, places, numbers), np.nan)
+def _finite(groups: Sequence[Sequence[Curve]]) -> Iterator[tuple[int, Curve, NDArray[np.bool_]]]:
+    """Yields the curves that have finite points: the group, the curve, and which points are finite."""
+    for group, curves in enumerate(groups):
+        for curve in curves:
+            kept = np.isfinite(curve.y)
+            if kept.any():
+                yield group, curve, kept
+
+
+def _band_of(columns: Floats) -> Band:
+    return Band(*columns.T)

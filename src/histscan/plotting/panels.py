@@ -24,7 +24,7 @@ from histscan.plotting.axes import (
     style,
     x_unit,
 )
-from histscan.plotting.bands import BANDS, find_band
+from histscan.plotting.bands import BANDS, find_bands
 from histscan.plotting.colors import COLORS, scale_colors
 from histscan.plotting.curves import Curve, smooth, thin_out, thin_out_marks
 from histscan.plotting.run_colors import ColorScale, RunColors, choose_colors, group_name, shorten
@@ -189,8 +189,8 @@ def _draw_bands(axes: Any, runs: Sequence[RunCurve], colors: RunColors, picture:
     for run in runs:
         curve = run.curve if picture.smoothing is None else smooth(run.curve, picture.smoothing)
         groups.setdefault(group_name(run.group) if picture.group_by else "", []).append(curve)
-    for name, curves in groups.items():
-        band = find_band(curves, picture.band or "", picture.buckets)
+    bands = find_bands(list(groups.values()), picture.band or "", picture.buckets)
+    for name, band in zip(groups, bands, strict=True):
         color = colors.by_group.get(name, COLORS[0])
         low, high = band.low, band.high
         if picture.is_log:
