@@ -13,6 +13,7 @@ from histscan.cli.plot_keys import check_log, choose_numeric
 from histscan.cli.run_argument import add_source, add_steps, count, scan
 from histscan.cli.runs_argument import add_choice, add_paths, add_skip_failed, open_one_or_many
 from histscan.common.atomic import atomic_output
+from histscan.common.printable import printable
 from histscan.common.steps import STEP
 from histscan.many.runs import RunList, Runs
 
@@ -228,5 +229,5 @@ def run(arguments: argparse.Namespace) -> int:
         save(figure, output, goal.suffix.lower()[1:])
     if not arguments.quiet:
         size = f", {file_size(goal.stat().st_size)}" if goal.is_file() else ""
-        print(f"{goal}: {summary}{size}", file=sys.stdout)
+        print(f"{goal}: {printable(summary)}{size}", file=sys.stdout)
     return SUCCEEDED

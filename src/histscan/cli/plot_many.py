@@ -53,7 +53,7 @@ def plot_many(runs: Runs[Any], arguments: argparse.Namespace) -> tuple[Any, str]
     check_log({key: [run.curve for run in curves] for key, curves in found.by_key.items()}, arguments)
     width, height = arguments.size or panel_size(len(found.by_key))
     picture = PanelPicture(
-        arguments.title or _title(runs, found),
+        arguments.title or _title(found),
         x_key=arguments.x,
         smoothing=arguments.smooth,
         is_log=arguments.log_y,
@@ -66,13 +66,10 @@ def plot_many(runs: Runs[Any], arguments: argparse.Namespace) -> tuple[Any, str]
     return draw_panels(found.by_key, picture), _summary(found)
 
 
-def _title(runs: Runs[Any], found: RunCurves) -> str:
-    """Names the project of the runs, or where they are."""
-    first = runs[0]
-    projects = {(first.entity, first.project), (runs[found.runs - 1].entity, runs[found.runs - 1].project)}
-    name = "/".join(filter(None, first.path[:2])) if len(projects) == 1 else ""
+def _title(found: RunCurves) -> str:
+    """Names the project of the runs, if they are of one."""
     count = plural(found.runs, "run")
-    return f"{name}: {count}" if name else count
+    return f"{found.projects[0]}: {count}" if len(found.projects) == 1 else count
 
 
 def _summary(found: RunCurves) -> str:

@@ -92,7 +92,7 @@ def run(arguments: argparse.Namespace) -> int:
             rows = follower.new_rows()
             printer.print(rows)
             wait = follower.shortest_wait if rows else min(wait * _BACK_OFF, follower.longest_wait)
-        print(follower.end, file=sys.stderr)
+        print(printable(follower.end), file=sys.stderr)
     except KeyboardInterrupt:
         # This is how the command is meant to be ended: no error.
         return INTERRUPTED

@@ -38,6 +38,8 @@ MOST_PANELS = 24
 # Up to this many lines are drawn in full strength.
 _FEW_LINES = 12
 _FAINTEST = 0.3
+# Of more lines, this many columns of pixels in all are drawn: how spiky each of them is can't be seen any more.
+_POINTS, _FEWEST_COLUMNS = 60_000, 80
 _LONGEST_LABEL = 34
 _LONGEST_KEY = 60
 _LETTER = 0.12
@@ -152,7 +154,10 @@ def _draw_lines(
     strength = 1.0 if has_few else max(_FAINTEST, (_FEW_LINES / len(runs)) ** 0.4)
     width_of_lines = 1.3 if len(runs) <= _FEW_LINES // 2 else 1.0 if has_few else 0.8
     look: dict[str, Any] = {"linewidth": width_of_lines, "alpha": strength}
-    columns = width if has_few else max(width // 2, 200)
+    columns = width if has_few else min(max(_POINTS // len(runs), _FEWEST_COLUMNS), width // 2)
+    if not has_few:
+        # Round joins of spikes are invisible in thin lines, and take most of the time to draw.
+        look |= {"solid_joinstyle": "bevel", "solid_capstyle": "butt"}
     order = {group: place for place, group in enumerate(colors.by_group)}
     below = above = 0
     for run in sorted(runs, key=lambda run: order.get(group_name(run.group), 0)):

@@ -50,10 +50,12 @@ class RunCurves:
     Attributes:
         by_key: The curves of each key, in the order of the runs. Runs without a point of the key are left out.
         runs: The number of runs that were read.
+        projects: The names of their projects, sorted.
     """
 
     by_key: dict[str, list[RunCurve]]
     runs: int
+    projects: list[str]
 
 
 def read_run_curves(
@@ -133,7 +135,8 @@ def read_run_curves(
             for place, part in enumerate(parts)
             if here[part].any()
         ]
-    return RunCurves(curves, len(found.runs))
+    projects = sorted({"/".join(filter(None, run.path[:2])) for run in found.runs} - {""})
+    return RunCurves(curves, len(found.runs), projects)
 
 
 def _fill(x: Floats, has_x: NDArray[np.bool_], steps: Floats, align: str) -> None:
