@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -318,3 +319,20 @@ def test_info(sweep: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     write_run(tmp_path, "a", [], exit_code=1)
     write_run(tmp_path, "b", [], exit_code=0)
     assert "2: 1 failed, 1 finished" in output(capsys, "info", tmp_path)
+
+
+def test_without_pyarrow(
+    sweep: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    goal = tmp_path / "all.csv"
+    output(capsys, "export", sweep, "-o", goal, "-k", "val/*")
+    assert goal.read_bytes().count(b"\n") == 25
+    assert "r0000" in output(capsys, "head", sweep)
+    table = f"{tmp_path}/all.parquet"
+    commands: list[list[str | Path]] = [["export", sweep, "-o", goal], ["head", sweep]]
+    for command in commands:
+        assert "no run has 'los'; did you mean loss" in error(capsys, MISUSED, *command, "-k", "los")
+    commands = [["runs", sweep], ["keys", sweep], ["info", sweep], ["export", sweep, "-o", table]]
+    for command in commands:
+        assert "pip install 'histscan[arrow]'" in error(capsys, MISUSED, *command)

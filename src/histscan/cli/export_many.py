@@ -6,6 +6,7 @@ import argparse
 import re
 import sys
 from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -17,6 +18,7 @@ from histscan.cli.json_lines import write_json_lines
 from histscan.cli.key_selection import KeySelection
 from histscan.cli.many_rows import ManyRows
 from histscan.cli.messages import warn
+from histscan.cli.runs_argument import known_keys
 from histscan.cli.stream_export import HISTORY
 from histscan.cli.table_export import TABLE_FORMATS, write_batches
 from histscan.common.atomic import atomic_output, is_replaceable
@@ -92,9 +94,7 @@ def _write(
     show_progress = not arguments.quiet and not (goal is None and sys.stdout.isatty())
     config = [entry.removeprefix("config.") for entry in arguments.config or ()]
 
-    def known() -> list[str]:
-        return [key.name for key in runs.keys()]  # noqa: SIM118 - not a dict
-
+    known = partial(known_keys, runs)
     if file_format in TABLE_FORMATS.values():
         options: FrameArguments = {
             "config": config,

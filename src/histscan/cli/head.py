@@ -17,7 +17,7 @@ from histscan.cli.flatten import Column, column_name, flatten, sort_columns
 from histscan.cli.json_lines import add_nonfinite, write_json_lines
 from histscan.cli.key_selection import ChosenRows, KeySelection
 from histscan.cli.run_argument import add_keys, add_steps, count, scan
-from histscan.cli.runs_argument import add_choice, add_paths, open_one_or_many
+from histscan.cli.runs_argument import add_choice, add_paths, known_keys, open_one_or_many
 from histscan.cli.table import clip, column_widths, fitting_columns, render, terminal_width
 from histscan.common.printable import printable
 from histscan.many.run_columns import RUN_ID, run_ids
@@ -108,7 +108,7 @@ def _run_many(runs: Runs[Any], arguments: argparse.Namespace, selection: KeySele
         for row in _rows(run, arguments, selection)
     ]
     if not found:
-        selection.check(lambda: [key.name for key in runs.keys()], "run")  # noqa: SIM118 - not a dict
+        selection.check(lambda: known_keys(runs), "run")
     if arguments.json:
         _print_json(found, arguments)
         return SUCCEEDED

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from histscan.cli.exit_codes import UsageError
 from histscan.cli.run_argument import add_skip_corrupt
+from histscan.common.keys import in_order
 from histscan.errors import HistoryDecodeError, HistoryError, HistoryRequestError, RunNotFoundError
 from histscan.many.filters import FilterError
 from histscan.many.runs import RunList
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from histscan.many.runs import Runs
     from histscan.runs.contracts import Run
 
-__all__ = ["add_choice", "add_paths", "add_skip_failed", "open_many", "open_one_or_many"]
+__all__ = ["add_choice", "add_paths", "add_skip_failed", "known_keys", "open_many", "open_one_or_many"]
 
 _SERVER_THREADS = 8
 
@@ -152,6 +153,24 @@ def open_one_or_many(arguments: argparse.Namespace) -> Run | Runs[Any]:
     if has_source:
         raise UsageError("--source applies to one run: leave it out")
     return _choose(opened, arguments)
+
+
+def known_keys(runs: Runs[Any]) -> list[str]:
+    """Finds all keys of runs, for messages; also without pyarrow, then run by run.
+
+    Args:
+        runs: The runs.
+
+    Returns:
+        The keys, nested ones dotted.
+
+    Raises:
+        HistoryError: A run can't be read.
+    """
+    try:
+        return [key.name for key in runs.keys()]  # noqa: SIM118 - not a dict
+    except ImportError:
+        return in_order({key for run in runs for key in run.keys()})  # noqa: SIM118
 
 
 def _paths(arguments: argparse.Namespace) -> list[str]:
