@@ -266,14 +266,14 @@ def train(wandb: Any, run: Any, plan: Plan) -> None:
     run.summary["best_validation_loss"] = best_loss
 
 
-def record(plan: Plan, output: Path, run_id: str = RUN_ID, name: str = "lissajous regression") -> None:
+def record(plan: Plan, output: Path, run_id: str = RUN_ID, display_name: str = "lissajous regression") -> None:
     """Train offline with the wandb client and move the recorded log to `output`.
 
     Args:
         plan: The training; also the run's config.
         output: Where the log goes; a file there is replaced.
         run_id: The run's id.
-        name: The run's display name.
+        display_name: The run's display name.
     """
     with tempfile.TemporaryDirectory(prefix="record-run-") as workspace:
         # wandb reads its environment at import: first point all its folders at the temporary folder, and remove every
@@ -290,7 +290,7 @@ def record(plan: Plan, output: Path, run_id: str = RUN_ID, name: str = "lissajou
             entity="histscan",
             project="examples",
             id=run_id,
-            name=name,
+            name=display_name,
             config=dict(vars(plan)),
             settings=wandb.Settings(
                 mode="offline",

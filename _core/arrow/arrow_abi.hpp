@@ -66,6 +66,8 @@ namespace histscan {
 
 // The buffers of one array, of any type; those that the type does not use stay empty.
 struct ArrayBuffers {
+    explicit ArrayBuffers(BufferPool *pool = nullptr) : values(pool) {}
+
     std::vector<uint8_t> validity;  // a bit for each value, or nothing where none is null
     CellBits values;                // of fixed-width types
     std::vector<uint8_t> bits;      // of bools

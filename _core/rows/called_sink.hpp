@@ -35,24 +35,24 @@ struct CalledSink {
         return false;
     }
     template <typename Format>
-    HISTSCAN_INLINE int put(Format &format, int32_t index) const {
-        const int outcome = put_value(self, index, format.open_value());
+    HISTSCAN_INLINE int put(Format &format, const Key &key) const {
+        const int outcome = put_value(self, key.index, format.open_value());
         format.close_value();
         return outcome;
     }
     template <typename Format>
-    int learn(Format &format, int32_t *index) const {
+    HISTSCAN_INLINE int learn(Format &format, int32_t *index) const {
         const int outcome = learn_key(self, format.open_value(), format.key_begin(), format.key_end(), index);
         format.close_value();
         return outcome;
     }
     template <typename Format>
-    int put_odd(Format &format) const {
+    HISTSCAN_INLINE int put_odd(Format &format) const {
         const int outcome = put_odd_member(self, format.open_value(), format.is_removal());
         format.close_value();
         return outcome;
     }
-    int leave_template(size_t count) const { return leave(self, count); }
+    HISTSCAN_INLINE int leave_template(size_t count) const { return leave(self, count); }
 };
 
 // Reads a row of items.

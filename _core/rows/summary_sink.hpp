@@ -45,8 +45,8 @@ public:
         return false;
     }
     template <typename Format>
-    int put(Format &format, int32_t index) {
-        item_for(index).note(++items_.count, false, format.item_begin(), format.value_end());
+    int put(Format &format, const Key &key) {
+        item_for(key.index).note(++items_.count, false, format.item_begin(), format.value_end());
         return OUTCOME_DONE;
     }
     template <typename Format>

@@ -129,7 +129,7 @@ def test_whole_pages_in_one_go(lengths: list[int]) -> None:
 
 @pytest.mark.parametrize("odd", [0, 1, 5, 9])
 @pytest.mark.parametrize("place", [0, 1, 3])
-def test_whole_pages_up_to_a_row_that_needs_care(place: int, odd: int) -> None:
+def test_whole_pages_up_to_a_row_for_the_slow_path(place: int, odd: int) -> None:
     pages: list[Page] = [
         ProtobufPage(page_of(10 * index, 10, odd=odd if index == place else None)) for index in range(4)
     ]
@@ -178,7 +178,7 @@ def test_whole_pages_until_there_is_too_much_text() -> None:
     assert builder.add_whole_pages(pages[6:]) == (3, 0)
 
 
-def test_a_row_that_needs_care_behind_too_much_text() -> None:
+def test_a_row_for_the_slow_path_behind_too_much_text() -> None:
     text = '"' + "x" * (64 * 2**20) + '"'
     rows = [[("step", str(step)), ("text", text)] for step in range(9)]
     data = wire.page([*rows, [("step", "9"), ("text", '"\\ud800"')], [("step", "10")]])

@@ -110,6 +110,12 @@ class Run(contracts.Run):
         """
         self.load(force=True)
 
+    @property
+    def row_count(self) -> int | None:
+        """The number of rows of the history when the run was listed; None if unknown."""
+        count = self._attributes.get("historyLineCount")
+        return count if isinstance(count, int) else None
+
     def _attribute(self, name: str) -> Any:
         if name not in self._attributes:
             self.load()
@@ -393,8 +399,7 @@ class Run(contracts.Run):
         Args:
             page_size: Steps of a page.
         """
-        rows = self._attributes.get("historyLineCount")
-        return isinstance(rows, int) and rows <= page_size
+        return self.row_count is not None and self.row_count <= page_size
 
     def _start_scan(
         self,

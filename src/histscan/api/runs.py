@@ -189,6 +189,20 @@ class ProjectRuns(Runs[Run]):
         """False: reading twice would request everything twice."""
         return False
 
+    @property
+    def server(self) -> str:
+        """The address of the server."""
+        return self.client.base_url
+
+    @property
+    def whole_project(self) -> tuple[str, str] | None:
+        """Entity and project; None if there are filters."""
+        return None if self.filters else (self.entity, self.project)
+
+    def relist(self) -> ProjectRuns:
+        """Returns the same runs without what was fetched so far."""
+        return ProjectRuns(self.client, self.entity, self.project, self.filters, self.order, self.per_page)
+
     def filter(self, filters: Mapping[str, Any]) -> ProjectRuns:
         """Chooses some of the runs; the server does it.
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from histscan._version import __version__
-from histscan.cli import export, head, info, list_keys, list_runs, plot, run_script, serve, tail
+from histscan.cli import export, head, info, list_keys, list_runs, mirror, plot, run_script, serve, tail
 from histscan.cli.exit_codes import UsageError, run_guarded
 
 __all__ = ["build_parser", "main"]
@@ -20,6 +20,7 @@ COMMANDS = {
     "head": (head, "show the first rows of a history"),
     "info": (info, "describe one run or many, and the keys of their histories"),
     "keys": (list_keys, "list the keys of one run or many"),
+    "mirror": (mirror, "copy the histories of many runs to Parquet files, and keep them up to date"),
     "plot": (plot, "plot keys of one run or many to a PNG, SVG or PDF file"),
     "run": (run_script, "run a script that uses wandb, with histscan reading the history"),
     "runs": (list_runs, "show a table of many runs"),

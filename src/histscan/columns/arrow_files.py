@@ -21,6 +21,7 @@ __all__ = [
     "PARQUET_COMPRESSIONS",
     "ROW_GROUP_ROWS",
     "WrittenTable",
+    "open_parquet",
     "row_groups",
     "write_arrow",
     "write_batches",
@@ -86,6 +87,40 @@ def write_parquet(
     """
     _check("compression", compression, PARQUET_COMPRESSIONS)
     return _write(scan, nested, metadata, watch, partial(_open_parquet, output, compression))
+
+
+def open_parquet(
+    output: BinaryIO, schema: pyarrow.Schema, *, compression: str = "zstd", is_sorted: bool = False
+) -> Any:
+    """Opens a writer of a Parquet file, with the encodings that suit histories.
+
+    Args:
+        output: The file to write to; it need not be seekable.
+        schema: The schema, with the metadata of the file.
+        compression: One of `PARQUET_COMPRESSIONS`.
+        is_sorted: True to mark the file as sorted by its steps.
+
+    Returns:
+        A ``pyarrow.parquet.ParquetWriter``, which the caller must close.
+    """
+    import pyarrow.parquet
+    import pyarrow.types as types
+
+    encodings = {
+        field.name: "BYTE_STREAM_SPLIT" if types.is_floating(field.type) else "DELTA_BINARY_PACKED"
+        for field in schema
+        if types.is_floating(field.type) or types.is_integer(field.type)
+    }
+    texts = [field.name for field in schema if types.is_string(field.type) or types.is_dictionary(field.type)]
+    sorting = [(STEP, "ascending")] if is_sorted and STEP in schema.names else None
+    return pyarrow.parquet.ParquetWriter(
+        output,
+        schema,
+        compression=compression,
+        use_dictionary=texts,
+        column_encoding=encodings,
+        sorting_columns=sorting and pyarrow.parquet.SortingColumn.from_ordering(schema, sorting),
+    )
 
 
 def write_arrow(
@@ -155,24 +190,7 @@ def write_batches(
 
 
 def _open_parquet(output: BinaryIO, compression: str, schema: pyarrow.Schema, is_sorted: bool) -> _TableWriter:
-    import pyarrow.parquet
-    import pyarrow.types as types
-
-    encodings = {
-        field.name: "BYTE_STREAM_SPLIT" if types.is_floating(field.type) else "DELTA_BINARY_PACKED"
-        for field in schema
-        if types.is_floating(field.type) or types.is_integer(field.type)
-    }
-    texts = [field.name for field in schema if types.is_string(field.type) or types.is_dictionary(field.type)]
-    sorting = [(STEP, "ascending")] if is_sorted and STEP in schema.names else None
-    writer: _TableWriter = pyarrow.parquet.ParquetWriter(
-        output,
-        schema,
-        compression=compression,
-        use_dictionary=texts,
-        column_encoding=encodings,
-        sorting_columns=sorting and pyarrow.parquet.SortingColumn.from_ordering(schema, sorting),
-    )
+    writer: _TableWriter = open_parquet(output, schema, compression=compression, is_sorted=is_sorted)
     return writer
 
 

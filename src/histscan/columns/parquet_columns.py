@@ -59,7 +59,7 @@ class ColumnPlan:
 
         kinds: dict[Any, pyarrow.Field] = {}
         for source in self._sources:
-            if source.schema.names.count(key) > 1:
+            if source.schema.names.count(key) > 1 or key in source.json_of_plain:
                 return None
             place = source.schema.get_field_index(key)
             if place < 0:

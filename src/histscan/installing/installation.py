@@ -91,8 +91,9 @@ def install(
     Replaces ``HistoryScan``, ``SampledHistoryScan`` and ``BetaHistoryScan``, if the installed release has them, in
     ``wandb.apis.public`` and ``wandb.apis.public.history``. Constructors and attributes stay those of that release.
     Before wandb 0.27.0, ``Run.scan_history`` is replaced too: it requests the last step and the first page together
-    if the run has no more rows than a page. Existing scans are not changed. Imports wandb if it is not imported yet.
-    Calling it again only changes the options of new scans.
+    if the run has no more rows than a page. So such a scan has its rows in memory from the start, until they are read.
+    Existing scans are not changed. Imports wandb if it is not imported yet. Calling it again only changes the options
+    of new scans.
 
     Args:
         source: Where rows come from. ``"pages"``: pages, as wandb's classes request them. ``"parquet"``: the exported

@@ -5,11 +5,12 @@ from __future__ import annotations
 from array import array
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
-from histscan._core.columns.column_types import merge_columns
+from histscan._core.columns.column_types import column_format, merge_columns
+from histscan.columns.threads import default_threads
 from histscan.common.quiet import quiet
 from histscan.many.members import Member
 from histscan.many.options import FrameOptions
@@ -19,6 +20,7 @@ from histscan.many.run_chunks import Failures, RunChunks
 from histscan.many.run_columns import RunColumns
 from histscan.many.run_keys import KeyInfo, KeyTally
 from histscan.many.schemas import find_formats, key_schema, make_batches
+from histscan.many.spooled import spool_runs
 
 if TYPE_CHECKING:
     import pyarrow
@@ -151,6 +153,8 @@ def _reduced_rows(reducer: RowReducer, members: Sequence[Member], chunks: RunChu
 def stream_runs(runs: Runs[Any], options: FrameOptions) -> RunStream:
     """Streams all rows of all runs as batches of one schema. A pass over all rows finds the schema first.
 
+    Rows of a server are kept in temporary files until then.
+
     Args:
         runs: The runs.
         options: What to read.
@@ -161,10 +165,12 @@ def stream_runs(runs: Runs[Any], options: FrameOptions) -> RunStream:
     Raises:
         HistoryError: While streaming: a run can't be read, and `options` do not skip it.
     """
-    if options.reduces or not runs.can_reread:
+    if options.reduces:
         found = read_rows(runs, options)
         table = found.with_run_columns(runs, options.config)
         return RunStream(table.schema, _batches_of(table), found.failures)
+    if not runs.can_reread:
+        return _stream_spooled(runs, options)
     members = list(runs.members())
     for member in members:
         member.keep_scan()
@@ -182,6 +188,21 @@ def stream_runs(runs: Runs[Any], options: FrameOptions) -> RunStream:
     columns = _run_columns(runs, [member.run for member in readable if member.can_be_opened()], options.config)
     schema = columns.add_to_schema(key_schema(formats, options))
     return RunStream(schema, _stream(members, formats, columns, options, threads), survey.failures)
+
+
+def _stream_spooled(runs: Runs[Any], options: FrameOptions) -> RunStream:
+    spooled = spool_runs(runs, options)
+    formats = {name: column_format(flags) for name, flags in spooled.type_flags.items()}
+    columns = RunColumns.of([member.run for member in spooled.members], options.config)
+    schema = columns.add_to_schema(key_schema(formats, options))
+    # Nested values have been flattened. The progress was shown while the runs were fetched.
+    remaining = replace(options, nested="json", progress=False)
+
+    def batches() -> Generator[pyarrow.RecordBatch, None, None]:
+        with spooled.folder:
+            yield from _stream(spooled.members, formats, columns, remaining, default_threads())
+
+    return RunStream(schema, batches(), spooled.failures)
 
 
 def _stream(

@@ -111,6 +111,20 @@ class Runs(ABC, Generic[_Run_co]):
         """True for runs in files: reading twice takes little longer than once, so that batches need no memory."""
         return True
 
+    @property
+    def server(self) -> str:
+        """The address of the server that has the runs; empty for files."""
+        return ""
+
+    @property
+    def whole_project(self) -> tuple[str, str] | None:
+        """Entity and project, if these are all runs of a project on a server; else None."""
+        return None
+
+    def relist(self) -> Runs[_Run_co]:
+        """Returns the same collection as its source has it now; runs in files are not searched for again."""
+        return self
+
     def members(self) -> Iterator[Member]:
         """Yields the runs as they are read: files need not be opened for it."""
         return self.members_of(self)
@@ -428,6 +442,11 @@ class RunList(Runs[_Run_co]):
     def reading_threads(self) -> int:
         """As for the collection that the runs were chosen from."""
         return super().reading_threads if self._like is None else self._like.reading_threads
+
+    @property
+    def server(self) -> str:
+        """As for the collection that the runs were chosen from."""
+        return super().server if self._like is None else self._like.server
 
     @property
     def can_reread(self) -> bool:

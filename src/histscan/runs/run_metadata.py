@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 from histscan._version import __version__
 from histscan.runs.contracts import Run
 
-__all__ = ["run_metadata"]
+__all__ = ["describe_run", "run_metadata"]
 
 
 def run_metadata(run: Run) -> dict[str, str]:
@@ -21,7 +22,19 @@ def run_metadata(run: Run) -> dict[str, str]:
         sweep, notes and config of the run, its state, exit code, times and duration, the release of wandb, and the axes
         of its metrics. It has nothing about the machine that the run was recorded on, unless config or notes have it.
     """
-    described = {
+    return {"histscan.version": __version__, "histscan.run": json.dumps(describe_run(run))}
+
+
+def describe_run(run: Run) -> dict[str, Any]:
+    """Describes a run for files.
+
+    Args:
+        run: The run.
+
+    Returns:
+        The members of ``histscan.run`` in `run_metadata`.
+    """
+    return {
         "entity": run.entity,
         "project": run.project,
         "id": run.id,
@@ -40,4 +53,3 @@ def run_metadata(run: Run) -> dict[str, str]:
         "axes": run.axes,
         "config": run.config,
     }
-    return {"histscan.version": __version__, "histscan.run": json.dumps(described)}
