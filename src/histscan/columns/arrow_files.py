@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
+from functools import partial
+from itertools import chain
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal, Protocol
 
 from histscan.columns.options import ColumnOptions
 from histscan.columns.scan import Scan, Watcher
@@ -22,6 +24,7 @@ __all__ = [
     "open_parquet",
     "row_groups",
     "write_arrow",
+    "write_batches",
     "write_parquet",
 ]
 
@@ -83,12 +86,7 @@ def write_parquet(
         ValueError: `nested` or `compression` is unknown.
     """
     _check("compression", compression, PARQUET_COMPRESSIONS)
-
-    def open_writer(schema: pyarrow.Schema, is_sorted: bool) -> _TableWriter:
-        writer: _TableWriter = open_parquet(output, schema, compression=compression, is_sorted=is_sorted)
-        return writer
-
-    return _write(scan, nested, metadata, watch, open_writer)
+    return _write(scan, nested, metadata, watch, partial(_open_parquet, output, compression))
 
 
 def open_parquet(
@@ -113,12 +111,13 @@ def open_parquet(
         for field in schema
         if types.is_floating(field.type) or types.is_integer(field.type)
     }
+    texts = [field.name for field in schema if types.is_string(field.type) or types.is_dictionary(field.type)]
     sorting = [(STEP, "ascending")] if is_sorted and STEP in schema.names else None
     return pyarrow.parquet.ParquetWriter(
         output,
         schema,
         compression=compression,
-        use_dictionary=[field.name for field in schema if types.is_string(field.type)],
+        use_dictionary=texts,
         column_encoding=encodings,
         sorting_columns=sorting and pyarrow.parquet.SortingColumn.from_ordering(schema, sorting),
     )
@@ -153,15 +152,54 @@ def write_arrow(
         ValueError: `nested` or `compression` is unknown.
     """
     _check("compression", compression, ARROW_COMPRESSIONS)
+    return _write(scan, nested, metadata, watch, partial(_open_arrow, output, compression))
 
-    def open_writer(schema: pyarrow.Schema, _is_sorted: bool) -> _TableWriter:
-        import pyarrow
 
-        options = pyarrow.ipc.IpcWriteOptions(compression=None if compression == "none" else compression)
-        writer: _TableWriter = pyarrow.ipc.new_file(output, schema, options=options)
-        return writer
+def write_batches(
+    batches: Iterable[pyarrow.RecordBatch],
+    output: BinaryIO,
+    *,
+    file_format: Literal["parquet", "arrow"],
+    compression: str = "zstd",
+    metadata: Mapping[str, str] | None = None,
+) -> WrittenTable:
+    """Writes record batches of one schema to a Parquet or Arrow file.
 
-    return _write(scan, nested, metadata, watch, open_writer)
+    Args:
+        batches: The batches; at least one, which may have no rows.
+        output: The file to write to; it need not be seekable.
+        file_format: The format.
+        compression: One of `PARQUET_COMPRESSIONS` or `ARROW_COMPRESSIONS`.
+        metadata: Entries of the file's metadata.
+
+    Returns:
+        A description of what was written.
+
+    Raises:
+        HistoryError: What `batches` raises.
+        OSError: The file can't be written.
+        ValueError: `compression` is unknown.
+    """
+    is_parquet = file_format == "parquet"
+    _check("compression", compression, PARQUET_COMPRESSIONS if is_parquet else ARROW_COMPRESSIONS)
+    unread = iter(batches)
+    first = next(unread)
+    schema = first.schema.with_metadata(dict(metadata or {}) or None)
+    open_writer = _open_parquet if is_parquet else _open_arrow
+    return _write_groups(chain([first], unread), schema, partial(open_writer, output, compression), is_sorted=False)
+
+
+def _open_parquet(output: BinaryIO, compression: str, schema: pyarrow.Schema, is_sorted: bool) -> _TableWriter:
+    writer: _TableWriter = open_parquet(output, schema, compression=compression, is_sorted=is_sorted)
+    return writer
+
+
+def _open_arrow(output: BinaryIO, compression: str, schema: pyarrow.Schema, _is_sorted: bool) -> _TableWriter:
+    import pyarrow
+
+    options = pyarrow.ipc.IpcWriteOptions(compression=None if compression == "none" else compression)
+    writer: _TableWriter = pyarrow.ipc.new_file(output, schema, options=options)
+    return writer
 
 
 class _TableWriter(Protocol):
@@ -193,20 +231,31 @@ def _write(
 
     schema, is_sorted, batches = scan.read_columns(ColumnOptions.of(nested=nested), watch)
     schema = schema.with_metadata(dict(metadata or {}) or None)
-    steps = _StepRange()
     with closing(batches):
-        writer = open_writer(schema, is_sorted)
-        try:
-            for table in row_groups(batches, schema):
-                # The argument limits row groups in one writer, and record batches in the other.
-                writer.write_table(table, ROW_GROUP_ROWS)
-                steps.add(table)
-        except BaseException:
-            # A writer that is freed while open writes the end of its file then, at an unknown time.
-            with suppress(Exception):
-                writer.close()
-            raise
-        writer.close()
+        return _write_groups(batches, schema, open_writer, is_sorted=is_sorted)
+
+
+def _write_groups(
+    batches: Iterable[pyarrow.RecordBatch],
+    schema: pyarrow.Schema,
+    open_writer: Callable[[pyarrow.Schema, bool], _TableWriter],
+    *,
+    is_sorted: bool,
+) -> WrittenTable:
+    """Writes batches in groups of rows."""
+    steps = _StepRange()
+    writer = open_writer(schema, is_sorted)
+    try:
+        for table in row_groups(batches, schema):
+            # The argument limits row groups in one writer, and record batches in the other.
+            writer.write_table(table, ROW_GROUP_ROWS)
+            steps.add(table)
+    except BaseException:
+        # A writer that is freed while open writes the end of its file then, at an unknown time.
+        with suppress(Exception):
+            writer.close()
+        raise
+    writer.close()
     return WrittenTable(schema.names, steps.rows, steps.first, steps.last)
 
 
