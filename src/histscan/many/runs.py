@@ -232,7 +232,8 @@ class Runs(ABC, Generic[_Run_co]):
         Args:
             keys: The keys to make columns of, in this order; globs (``"val/*"``) and compiled regular expressions
                 choose several. None for all keys. All rows are there: where one lacks a key, its value is null.
-            **options: What else to read, and how; see `histscan.many.options.FrameArguments`.
+            **options: What else to read, and how; see `histscan.many.options.FrameArguments` and
+                `histscan.columns.reductions.ReduceArguments`.
 
         Returns:
             The table. The first columns are ``run_id`` and ``run_name``, both dictionary-encoded, and the entries of
@@ -246,7 +247,7 @@ class Runs(ABC, Generic[_Run_co]):
         from histscan.many.frames import read_table
 
         need_pyarrow()
-        table, self._failures = read_table(self, FrameOptions.of(keys, options))
+        table, self._failures = read_table(self, FrameOptions.of_frame(keys, options))
         return table
 
     def to_pandas(
@@ -346,7 +347,7 @@ class Runs(ABC, Generic[_Run_co]):
         if rows < 1:
             raise ValueError(f"rows must be at least 1, not {rows}")
         need_pyarrow()
-        stream = stream_runs(self, FrameOptions.of(keys, options))
+        stream = stream_runs(self, FrameOptions.of_frame(keys, options))
         with closing(stream.batches) as found:
             for batch in found:
                 for first in range(0, batch.num_rows or 1, rows):
@@ -391,7 +392,7 @@ class Runs(ABC, Generic[_Run_co]):
         from histscan.many.aggregation import aggregate_runs
 
         need_pyarrow()
-        chosen = FrameOptions.of(keys, options)
+        chosen = FrameOptions.of_frame(keys, options)
         table, found = aggregate_runs(
             self,
             replace(chosen, keeps_axis=True),
