@@ -66,7 +66,10 @@ class ServerMember(Member):
 
     def open_scan(self, options: FrameOptions) -> Scan:
         """See `Member.open_scan`."""
-        facts = None if self._run.fits_one_page() else self._batch.of(self._run.id)
+        facts = None
+        if not self._run.fits_one_page():
+            # For the end of a history, pages may be enough.
+            facts = self._batch.of(self._run.id, with_exports=options.min_step <= 0)
         return self._run.scan_known(facts, min_step=options.min_step, max_step=options.max_step)
 
 
