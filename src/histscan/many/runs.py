@@ -84,7 +84,7 @@ class Runs(ABC, Generic[_Run_co]):
     def __getitem__(self, place: int | slice) -> _Run_co | RunList[_Run_co]:
         if isinstance(place, slice):
             return RunList(
-                list(self)[place], f"{place.start or 0}:{'' if place.stop is None else place.stop} of {self}"
+                list(self)[place], f"{place.start or 0}:{'' if place.stop is None else place.stop} of {self}", self
             )
         return self._run_at(place)
 
@@ -471,6 +471,14 @@ class RunList(Runs[_Run_co]):
     def location(self) -> str:
         """What the runs are."""
         return self._location
+
+    def relist(self) -> RunList[_Run_co]:
+        """Returns the same runs as their source has them now; without those that it has no more."""
+        if self._like is None or not self.server:
+            return self
+        ids = [run.id for run in self._runs]
+        found = {run.id: run for run in self._like.relist().filter({"name": {"$in": ids}})}
+        return RunList([found[name] for name in ids if name in found], self._location, self._like)
 
     @property
     def reading_threads(self) -> int:
