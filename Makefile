@@ -63,6 +63,7 @@ lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/cython-lint _core
+	$(BIN)/clang-format --dry-run --Werror $(filter %.hpp,$(CORE))
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 
@@ -79,7 +80,7 @@ SANITIZERS ?= address,undefined
 SANITIZED  := .venvs/sanitize
 CORE_TESTS := $(filter-out %/test_memory.py,$(wildcard tests/core/test_*.py)) \
 	$(wildcard tests/columns/test_columns_*.py tests/columns/test_arrow_*.py) tests/columns/test_column_threads.py \
-	$(wildcard tests/runs/test_log_*.py)
+	$(wildcard tests/series/test_*.py tests/runs/test_log_*.py)
 sanitize:
 	test -x $(SANITIZED)/bin/python || $(PYTHON) -m venv $(SANITIZED)
 	HISTSCAN_SANITIZE=$(SANITIZERS) $(SANITIZED)/bin/python -m pip install --quiet '.[test]'

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import os
 import sys
+import sysconfig
 from pathlib import Path
 
 from Cython.Build import cythonize
@@ -88,9 +89,17 @@ def core_extensions() -> list[Extension]:
     ]
 
 
+def require_macos() -> None:
+    """Compiles for macOS 13.3 or later, the first to have `std::to_chars` for doubles."""
+    configured = sysconfig.get_config_var("MACOSX_DEPLOYMENT_TARGET")
+    if configured and tuple(map(int, str(configured).split("."))) < (13, 3):
+        os.environ.setdefault("MACOSX_DEPLOYMENT_TARGET", "13.3")
+
+
 def build() -> None:
     """Runs setuptools with the core's extensions."""
     debug = is_debug()
+    require_macos()
     directives = {
         "language_level": 3,
         "boundscheck": debug,

@@ -16,7 +16,9 @@ from benches.case import FULL, QUICK, Scale
 from benches.cases import CASES
 from benches.end_to_end import END_TO_END, end_to_end_as_json, format_end_to_end, measure_end_to_end
 from benches.memory import peak_memory
+from benches.mirrors import MIRRORS, format_mirrors, measure_mirror
 from benches.outcome import CaseOutcome, StreamOutcome, as_json
+from benches.projects import PROJECTS, format_projects, measure_project
 from benches.small_runs import SMALL_RUNS, format_small_runs, measure_small_runs
 from benches.streaming import STREAMS, watch_stream
 from benches.table import format_table
@@ -25,8 +27,10 @@ _ROOT = Path(__file__).resolve().parent.parent
 
 _ALL_END_TO_END = "end-to-end"
 _ALL_SMALL_RUNS = "small-runs"
+_ALL_PROJECTS = "projects"
 _ROUNDS_END_TO_END = 3
 _ROUNDS_SMALL_RUNS = 5
+_ROUNDS_PROJECTS = 3
 
 
 class _TimingError(Exception):
@@ -64,6 +68,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
             if name in chosen or _ALL_SMALL_RUNS in chosen
             for outcome in measure_small_runs(small, 1 if options.quick else _ROUNDS_SMALL_RUNS, _say)
         ]
+        projects = [
+            measure_project(name, 1 if options.quick else _ROUNDS_PROJECTS, _say)
+            for name in PROJECTS
+            if name in chosen or _ALL_PROJECTS in chosen
+        ]
+        mirrors = [measure_mirror(name, _say) for name in MIRRORS if name in chosen]
     except _TimingError:
         return 1
     if cases or streams:
@@ -72,17 +82,33 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(format_end_to_end(scans))
     if small_runs:
         print(format_small_runs(small_runs))
+    if projects:
+        print(format_projects(projects))
+    if mirrors:
+        print(format_mirrors(mirrors))
     if options.json is not None:
         numbers = as_json(cases, streams) | {
             "end_to_end": end_to_end_as_json(scans),
             "small_runs": [outcome.as_json() for outcome in small_runs],
+            "projects": [outcome.as_json() for outcome in projects],
+            "mirrors": [outcome.as_json() for outcome in mirrors],
         }
         options.json.write_text(json.dumps(numbers, indent=2) + "\n", encoding="utf-8")
     return 0
 
 
 def _known_name(name: str) -> str:
-    if name not in {*CASES, *STREAMS, *END_TO_END, _ALL_END_TO_END, *SMALL_RUNS, _ALL_SMALL_RUNS}:
+    if name not in {
+        *CASES,
+        *STREAMS,
+        *END_TO_END,
+        _ALL_END_TO_END,
+        *SMALL_RUNS,
+        _ALL_SMALL_RUNS,
+        *PROJECTS,
+        _ALL_PROJECTS,
+        *MIRRORS,
+    }:
         raise argparse.ArgumentTypeError(f"unknown case {name!r}: see --help for the names")
     return name
 
@@ -93,8 +119,9 @@ def _parser() -> argparse.ArgumentParser:
         description=__doc__,
         epilog=f"Cases: {', '.join([*CASES, *STREAMS])}. These take minutes and run only if "
         f"named: {', '.join(END_TO_END)}, or {_ALL_END_TO_END} for all of these; {', '.join(SMALL_RUNS)}, or "
-        f"{_ALL_SMALL_RUNS} for all of these. A ratio below its minimum is marked, and the exit code stays 0. The case "
-        "`log` records its log with the wandb client on first use, which takes about a minute.",
+        f"{_ALL_SMALL_RUNS} for all of these; {', '.join(PROJECTS)}, or {_ALL_PROJECTS} for all of these; "
+        f"{', '.join(MIRRORS)}. A ratio below its minimum is marked, and the exit code stays 0. The case `log` records "
+        "its log with the wandb client on first use, which takes about a minute.",
     )
     parser.add_argument(
         "case",

@@ -10,6 +10,7 @@ from benches.decoding import DECODING_CASES
 from benches.graphql import GRAPHQL_CASES
 from benches.logs import LOG_CASES
 from benches.parquet import PARQUET_CASES
+from benches.series import SERIES_CASES
 from benches.service import SERVICE_CASES
 
 __all__ = ["CASES"]
@@ -21,6 +22,7 @@ _ALL: tuple[Case[Any], ...] = (
     *LOG_CASES,
     *PARQUET_CASES,
     *COLUMN_CASES,
+    *SERIES_CASES,
 )
 
 CASES = {case.name: case for case in _ALL}

@@ -266,12 +266,14 @@ def train(wandb: Any, run: Any, plan: Plan) -> None:
     run.summary["best_validation_loss"] = best_loss
 
 
-def record(plan: Plan, output: Path) -> None:
+def record(plan: Plan, output: Path, run_id: str = RUN_ID, display_name: str = "lissajous regression") -> None:
     """Train offline with the wandb client and move the recorded log to `output`.
 
     Args:
         plan: The training; also the run's config.
         output: Where the log goes; a file there is replaced.
+        run_id: The run's id.
+        display_name: The run's display name.
     """
     with tempfile.TemporaryDirectory(prefix="record-run-") as workspace:
         # wandb reads its environment at import: first point all its folders at the temporary folder, and remove every
@@ -287,8 +289,8 @@ def record(plan: Plan, output: Path) -> None:
             dir=workspace,
             entity="histscan",
             project="examples",
-            id=RUN_ID,
-            name="lissajous regression",
+            id=run_id,
+            name=display_name,
             config=dict(vars(plan)),
             settings=wandb.Settings(
                 mode="offline",
@@ -307,7 +309,7 @@ def record(plan: Plan, output: Path) -> None:
             ),
         )
         train(wandb, run, plan)
-        log = Path(run.dir).parent / f"run-{RUN_ID}.wandb"
+        log = Path(run.dir).parent / f"run-{run_id}.wandb"
         run.finish()
         # `finish` can return before the service has flushed the last block of the log; the teardown waits for it.
         wandb.teardown()
@@ -324,6 +326,10 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--steps", type=int, default=5000, help="batches to train on; each is a row of the history")
     parser.add_argument("--output", type=Path, default=DEFAULT_OUTPUT, help="path of the recorded log")
     parser.add_argument("--seed", type=int, default=7, help="seed of the data, the first weights and the batches")
+    parser.add_argument(
+        "--learning-rate", type=float, default=Plan.peak_learning_rate, help="its highest learning rate"
+    )
+    parser.add_argument("--id", default=RUN_ID, help="the run's id")
     arguments = parser.parse_args()
     if arguments.steps < 1:
         parser.error("--steps must be at least 1")
@@ -333,7 +339,9 @@ def parse_arguments() -> argparse.Namespace:
 def main() -> None:
     """Record a run with the options of the command line."""
     arguments = parse_arguments()
-    record(Plan(steps=arguments.steps, seed=arguments.seed), arguments.output)
+    plan = Plan(steps=arguments.steps, seed=arguments.seed, peak_learning_rate=arguments.learning_rate)
+    name = "lissajous regression" if arguments.id == RUN_ID else arguments.id
+    record(plan, arguments.output, arguments.id, name)
     size = arguments.output.stat().st_size
     print(f"recorded {arguments.steps:,} steps in {arguments.output} ({size / 1e6:.1f} MB)")
 

@@ -66,6 +66,8 @@ namespace histscan {
 
 // The buffers of one array, of any type; those that the type does not use stay empty.
 struct ArrayBuffers {
+    explicit ArrayBuffers(BufferPool *pool = nullptr) : values(pool) {}
+
     std::vector<uint8_t> validity;  // a bit for each value, or nothing where none is null
     CellBits values;                // of fixed-width types
     std::vector<uint8_t> bits;      // of bools
@@ -73,7 +75,7 @@ struct ArrayBuffers {
     std::vector<uint8_t> text;
     int64_t length = 0;
     int64_t null_count = 0;
-    char format = 'n';              // the first character of Arrow's format string: n b l L g u +
+    char format = 'n';                    // the first character of Arrow's format string: n b l L g u +
     std::unique_ptr<ArrayBuffers> items;  // of a list, its items
 };
 
@@ -127,25 +129,25 @@ inline void export_array(ArrayBuffers &&buffers, ArrayOwner *owner, ArrowArray *
     int64_t buffer_count = 2;
     owner->pointers[0] = held.null_count ? held.validity.data() : nullptr;
     switch (held.format) {
-        case 'n':
-            buffer_count = 0;
-            break;
-        case 'b':
-            owner->pointers[1] = held.bits.empty() ? static_cast<const void *>(&nothing) : held.bits.data();
-            break;
-        case 'u':
-            buffer_count = 3;
-            owner->pointers[1] = held.offsets.data();
-            owner->pointers[2] = held.text.empty() ? static_cast<const void *>(&nothing) : held.text.data();
-            break;
-        case '+':
-            owner->pointers[1] = held.offsets.data();
-            owner->children.resize(1);
-            owner->child_pointers.reserve(1);
-            export_array(std::move(*items), new ArrayOwner(), &owner->children[0]);
-            break;
-        default:
-            owner->pointers[1] = held.values.empty() ? static_cast<const void *>(&nothing) : held.values.data();
+    case 'n':
+        buffer_count = 0;
+        break;
+    case 'b':
+        owner->pointers[1] = held.bits.empty() ? static_cast<const void *>(&nothing) : held.bits.data();
+        break;
+    case 'u':
+        buffer_count = 3;
+        owner->pointers[1] = held.offsets.data();
+        owner->pointers[2] = held.text.empty() ? static_cast<const void *>(&nothing) : held.text.data();
+        break;
+    case '+':
+        owner->pointers[1] = held.offsets.data();
+        owner->children.resize(1);
+        owner->child_pointers.reserve(1);
+        export_array(std::move(*items), new ArrayOwner(), &owner->children[0]);
+        break;
+    default:
+        owner->pointers[1] = held.values.empty() ? static_cast<const void *>(&nothing) : held.values.data();
     }
     point_to_owner(owner, buffer_count, out);
 }
@@ -196,8 +198,8 @@ inline std::string encode_metadata(const std::string &key, const std::string &va
     return encoded;
 }
 
-inline ArrowSchema make_schema(const std::string &format, const std::string &name, std::vector<ArrowSchema> children = {},
-                               bool is_nullable = true, const std::string &metadata = {}) {
+inline ArrowSchema make_schema(const std::string &format, const std::string &name,
+    std::vector<ArrowSchema> children = {}, bool is_nullable = true, const std::string &metadata = {}) {
     auto owner = std::make_unique<SchemaOwner>();
     owner->format = format;
     owner->name = name;
@@ -220,8 +222,8 @@ inline ArrowSchema make_schema(const std::string &format, const std::string &nam
 // (arrow.apache.org/docs/format/CanonicalExtensions.html#json).
 inline ArrowSchema make_column_schema(const std::string &format, const std::string &name, bool is_json) {
     if (format.size() > 2) return make_schema("+l", name, {make_schema(format.substr(2), "item")});
-    return make_schema(format, name, {}, true,
-                       is_json ? encode_metadata("ARROW:extension:name", "arrow.json") : std::string());
+    return make_schema(
+        format, name, {}, true, is_json ? encode_metadata("ARROW:extension:name", "arrow.json") : std::string());
 }
 
 }  // namespace histscan

@@ -5,6 +5,7 @@ from libcpp.memory cimport unique_ptr
 from libcpp.string cimport string
 from libcpp.vector cimport vector
 
+from histscan._core.memory.buffer_pool cimport BufferPool
 from histscan._core.memory.pooled_vectors cimport CellBits
 
 
@@ -40,7 +41,8 @@ cdef extern from "arrow/arrow_abi.hpp" nogil:
 cdef extern from "arrow/arrow_abi.hpp" namespace "histscan" nogil:
     # The buffers of one array; export moves them out.
     cdef cppclass ArrayBuffers:
-        ArrayBuffers() except +
+        ArrayBuffers()
+        ArrayBuffers(BufferPool*)
         vector[uint8_t] validity    # a bit for each value; filled in only where one is null
         CellBits values             # of int64, uint64 and float64
         vector[uint8_t] bits        # of bools

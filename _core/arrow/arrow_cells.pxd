@@ -33,7 +33,7 @@ cdef struct CellSource:
 
 
 cdef class ArrowCells:
-    cdef readonly bint needs_care       # rows of the batch take the slow path
+    cdef readonly bint needs_slow_path  # rows of the batch take the slow path
     cdef ArrowBatch batch
     cdef ColumnChunk chunk              # whose columns the values become
     cdef bint flatten                   # nested values become columns with dotted names, instead of JSON text

@@ -19,7 +19,6 @@ from histscan._core.arrow.arrow_layout cimport (
 )
 from histscan._core.arrow.arrow_rows cimport ArrowPage
 from histscan._core.arrow.arrow_values cimport bit_at
-from histscan._core.memory.buffer_pool cimport shared_pool, use_pool
 from histscan._core.columns.column_cells cimport (
     CELL_JSON, TYPE_JSON, Column, check_text, is_sound_text, list_type_flags, put_bool, put_document, put_double,
     put_int64, put_uint64, put_utf8, reach_row, text_bits,
@@ -30,8 +29,6 @@ from histscan._core.keys.item_selection cimport ItemSelection
 from histscan._core.json.json_skip cimport skip_value
 from histscan._core.json.json_text cimport skip_space
 from histscan._core.json.json_write cimport write_double, write_int64, write_literal, write_string, write_uint64
-
-use_pool(shared_pool())
 
 cdef extern from "arrow/iso_time.hpp" namespace "histscan" nogil:
     const size_t ISO_TEXT_SIZE
@@ -68,10 +65,10 @@ cdef class ArrowCells:
             )
         for place in range(batch.layout.targets.size()):
             target = &batch.layout.targets[place]
-            self.needs_care |= target.json_path != NULL
+            self.needs_slow_path |= target.json_path != NULL
             self.add_key(<object> target.key, target.node, selection)
         # Of values under one name the last one counts: the slow path handles that.
-        self.needs_care |= len(set(self.names)) < len(self.names)
+        self.needs_slow_path |= len(set(self.names)) < len(self.names)
 
     cdef int add_key(self, str key, int32_t node, ItemSelection selection) except -1:
         """Adds the sources of a key of the rows: of the whole value, or of the requested members."""
@@ -82,7 +79,7 @@ cdef class ArrowCells:
                 self.add_sources(wanted, node)
             elif wanted.startswith(f"{key}."):
                 members = self.members_named(node, wanted[len(key) + 1:])
-                self.needs_care |= len(members) > 1
+                self.needs_slow_path |= len(members) > 1
                 for member in members:
                     self.add_sources(wanted, member)
         return 0
@@ -92,7 +89,7 @@ cdef class ArrowCells:
         cdef int32_t child, first
         cdef list found = []
         if self.is_json(node) or self.nodes[node].dictionary >= 0:
-            self.needs_care = True
+            self.needs_slow_path = True
         elif self.nodes[node].kind == ARROW_STRUCT:
             first = self.nodes[node].first_child
             for child in range(first, first + self.nodes[node].child_count):
@@ -108,7 +105,7 @@ cdef class ArrowCells:
         cdef int32_t child
         if not self.is_writable(node) or (self.flatten and self.is_json(node)):
             # Only a value's text shows if it has members.
-            self.needs_care = True
+            self.needs_slow_path = True
         if not self.flatten or self.nodes[node].kind != ARROW_STRUCT:
             return self.add_source(name, node, False)
         for child in range(self.nodes[node].first_child, self.nodes[node].first_child + self.nodes[node].child_count):
@@ -400,7 +397,7 @@ cdef Py_ssize_t add_arrow_rows(
             cells = readers[batch]
             if cells is None:
                 cells = readers[batch] = ArrowCells(page.sources[batch], chunk, selection, flatten)
-            if cells.needs_care:
+            if cells.needs_slow_path:
                 break
             with nogil:
                 while index < end and page.spans[index].end == batch:

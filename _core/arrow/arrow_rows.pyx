@@ -6,7 +6,6 @@ from libcpp.vector cimport vector
 
 from histscan._core.arrow.arrow_batch cimport ArrowBatch
 from histscan._core.arrow.arrow_layout cimport ArrowTarget
-from histscan._core.memory.buffer_pool cimport shared_pool, use_pool
 from histscan._core.pages.page cimport Page, RowSpan
 
 from histscan.errors import HistoryDecodeError
@@ -18,8 +17,6 @@ cdef struct MergedRow:
     int64_t row
     Py_ssize_t batch
 
-
-use_pool(shared_pool())
 
 cdef extern from "arrow/arrow_values.hpp" namespace "histscan" nogil:
     void sort_by_step(vector[MergedRow]& rows) except +
@@ -50,14 +47,10 @@ cdef class ArrowPage(Page):
         last_step: The highest step of its rows, as `take_rows` found it; None without rows.
     """
 
-    def __cinit__(self, *args, **kwargs):
-        self.sources = []
-
-    def __init__(self, batches=()):
+    def __cinit__(self, batches=()):
         cdef Py_ssize_t index, row
         cdef ArrowBatch batch
         self.sources = list(batches)
-        self.spans.clear()
         for index, batch in enumerate(self.sources):
             for row in range(len(batch)):
                 self.add_row(index, row)

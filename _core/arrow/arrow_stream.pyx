@@ -15,13 +15,11 @@ from libcpp.vector cimport vector
 from histscan._core.arrow.arrow_abi cimport (
     ArrayBuffers, ArrowArray, ArrowArrayStream, ArrowSchema, export_batch, make_column_schema, make_schema,
 )
-from histscan._core.memory.buffer_pool cimport shared_pool, use_pool
+from histscan._core.memory.buffer_pool cimport shared_pool
 from histscan._core.columns.column_chunk cimport ColumnChunk
 from histscan._core.columns.column_export cimport fill_buffers, fill_nulls
 
 from histscan._core.columns.column_types import JSON_FORMAT
-
-use_pool(shared_pool())
 
 
 cdef str arrow_name(str name):
@@ -158,11 +156,12 @@ cdef class ArrowStream:
         chunk.use_up()
         for name in self.columns:
             places.push_back(<Py_ssize_t> chunk.index_of.get(name, -1))
-        arrays.resize(places.size())
+        arrays.reserve(places.size())
         with nogil:
             for index in range(places.size()):
                 place = places[index]
                 format = self.formats[index]
+                arrays.emplace_back(shared_pool())
                 if place >= 0 and format != c'n':
                     fill_buffers(
                         &chunk.columns[place], chunk.row_count, format, self.item_formats[index], &arrays[index]

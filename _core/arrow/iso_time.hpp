@@ -13,9 +13,7 @@ namespace histscan {
 constexpr size_t ISO_TEXT_SIZE = 64;
 
 // Rounds towards minus infinity, as times before 1970 need it.
-inline int64_t floor_divide(int64_t number, int64_t divisor) {
-    return number / divisor - (number % divisor < 0);
-}
+inline int64_t floor_divide(int64_t number, int64_t divisor) { return number / divisor - (number % divisor < 0); }
 
 // The remainder of such a division: never negative.
 inline int64_t floor_remainder(int64_t number, int64_t divisor) {
@@ -40,14 +38,13 @@ inline size_t write_date(int64_t days, char *out) {
     // Beyond four digits ISO 8601 requires a sign.
     const char *format = year >= 0 && year <= 9999 ? "%04lld-%02d-%02d" : "%+07lld-%02d-%02d";
     return static_cast<size_t>(std::snprintf(out, ISO_TEXT_SIZE, format, static_cast<long long>(year),
-                                             static_cast<int>(month), static_cast<int>(day_of_month)));
+        static_cast<int>(month), static_cast<int>(day_of_month)));
 }
 
 // A time of day; no digits of a second where they are zero, otherwise six, or nine if it takes them.
 inline size_t write_time(int64_t seconds, int64_t nanoseconds, char *out) {
-    size_t length = static_cast<size_t>(
-        std::snprintf(out, ISO_TEXT_SIZE, "%02d:%02d:%02d", static_cast<int>(seconds / 3600),
-                      static_cast<int>(seconds / 60 % 60), static_cast<int>(seconds % 60)));
+    size_t length = static_cast<size_t>(std::snprintf(out, ISO_TEXT_SIZE, "%02d:%02d:%02d",
+        static_cast<int>(seconds / 3600), static_cast<int>(seconds / 60 % 60), static_cast<int>(seconds % 60)));
     if (nanoseconds % 1000) {
         length += std::snprintf(out + length, 11, ".%09d", static_cast<int>(nanoseconds));
     } else if (nanoseconds) {
@@ -69,7 +66,8 @@ inline size_t write_timestamp(int64_t count, int64_t per_second, bool has_zone, 
     const int64_t days = floor_divide(seconds, 86400);
     size_t length = write_date(days, out);
     out[length++] = 'T';
-    length += write_time(floor_remainder(seconds, 86400), floor_remainder(count, per_second) * (1000000000 / per_second), out + length);
+    length += write_time(
+        floor_remainder(seconds, 86400), floor_remainder(count, per_second) * (1000000000 / per_second), out + length);
     if (has_zone) length += std::snprintf(out + length, 7, "+00:00");
     return length;
 }

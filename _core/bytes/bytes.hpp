@@ -10,9 +10,7 @@
 #include <cstring>
 
 #include "bytes/compiler.hpp"
-#if defined(__SSE2__)
-#include <emmintrin.h>
-#endif
+#include "bytes/vectors.hpp"
 
 namespace histscan {
 
@@ -22,23 +20,25 @@ inline uint64_t load_word(const uint8_t *pos) {
     return word;
 }
 
+// The mask of quotes and backslashes.
+HISTSCAN_INLINE Bytes16 quotes_and_backslashes(Bytes16 text) {
+    return either(equal(text, fill16('"')), equal(text, fill16('\\')));
+}
+
+// The mask of quotes, backslashes and control characters.
+HISTSCAN_INLINE Bytes16 string_ends(Bytes16 text) {
+    return either(quotes_and_backslashes(text), at_most(text, fill16(0x1F)));
+}
+
 // The first byte that ends or complicates a JSON string: a quote, a backslash, a control character or a byte
 // beyond ASCII. `end` if there is none.
 inline const uint8_t *find_string_special(const uint8_t *pos, const uint8_t *end) {
-#if defined(__SSE2__)
-    const __m128i quote = _mm_set1_epi8('"');
-    const __m128i backslash = _mm_set1_epi8('\\');
-    const __m128i space = _mm_set1_epi8(0x20);
-    while (end - pos >= 16) {
-        const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i *>(pos));
+    for (; end - pos >= 16; pos += 16) {
+        const Bytes16 text = load16(pos);
         // Compared as signed numbers, control characters and bytes from 0x80 on are both below a space.
-        const __m128i special = _mm_or_si128(_mm_or_si128(_mm_cmpeq_epi8(bytes, quote), _mm_cmpeq_epi8(bytes, backslash)),
-                                             _mm_cmplt_epi8(bytes, space));
-        const int mask = _mm_movemask_epi8(special);
-        if (mask) return pos + __builtin_ctz(mask);
-        pos += 16;
+        const Marks16 marks = marks_of(either(quotes_and_backslashes(text), below_signed(text, fill16(' '))));
+        if (marks) return pos + first_mark(marks);
     }
-#endif
     for (; pos < end; ++pos) {
         const uint8_t byte = *pos;
         if (byte == '"' || byte == '\\' || byte < 0x20 || byte >= 0x80) return pos;
@@ -48,19 +48,10 @@ inline const uint8_t *find_string_special(const uint8_t *pos, const uint8_t *end
 
 // The first quote, backslash or control character; bytes beyond ASCII are skipped.
 inline const uint8_t *find_string_end(const uint8_t *pos, const uint8_t *end) {
-#if defined(__SSE2__)
-    const __m128i quote = _mm_set1_epi8('"');
-    const __m128i backslash = _mm_set1_epi8('\\');
-    const __m128i highest_control = _mm_set1_epi8(0x1f);
-    while (end - pos >= 16) {
-        const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i *>(pos));
-        const __m128i control = _mm_cmpeq_epi8(_mm_min_epu8(bytes, highest_control), bytes);
-        const __m128i special = _mm_or_si128(_mm_or_si128(_mm_cmpeq_epi8(bytes, quote), _mm_cmpeq_epi8(bytes, backslash)), control);
-        const int mask = _mm_movemask_epi8(special);
-        if (mask) return pos + __builtin_ctz(mask);
-        pos += 16;
+    for (; end - pos >= 16; pos += 16) {
+        const Marks16 marks = marks_of(string_ends(load16(pos)));
+        if (marks) return pos + first_mark(marks);
     }
-#endif
     for (; pos < end; ++pos) {
         if (*pos == '"' || *pos == '\\' || *pos < 0x20) return pos;
     }
@@ -70,21 +61,12 @@ inline const uint8_t *find_string_end(const uint8_t *pos, const uint8_t *end) {
 // Copies [pos, end) to `out` up to the first quote, backslash or control character, and returns where that is.
 // `out` must have room for `end - pos + 15` bytes: whole vectors are stored.
 inline const uint8_t *copy_string_run(const uint8_t *pos, const uint8_t *end, uint8_t *out) {
-#if defined(__SSE2__)
-    const __m128i quote = _mm_set1_epi8('"');
-    const __m128i backslash = _mm_set1_epi8('\\');
-    const __m128i highest_control = _mm_set1_epi8(0x1f);
-    while (end - pos >= 16) {
-        const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i *>(pos));
-        _mm_storeu_si128(reinterpret_cast<__m128i *>(out), bytes);
-        const __m128i control = _mm_cmpeq_epi8(_mm_min_epu8(bytes, highest_control), bytes);
-        const __m128i special = _mm_or_si128(_mm_or_si128(_mm_cmpeq_epi8(bytes, quote), _mm_cmpeq_epi8(bytes, backslash)), control);
-        const int mask = _mm_movemask_epi8(special);
-        if (mask) return pos + __builtin_ctz(mask);
-        pos += 16;
-        out += 16;
+    for (; end - pos >= 16; pos += 16, out += 16) {
+        const Bytes16 text = load16(pos);
+        store16(out, text);
+        const Marks16 marks = marks_of(string_ends(text));
+        if (marks) return pos + first_mark(marks);
     }
-#endif
     for (; pos < end; ++pos, ++out) {
         if (*pos == '"' || *pos == '\\' || *pos < 0x20) return pos;
         *out = *pos;
@@ -128,7 +110,7 @@ inline bool same_bytes(const uint8_t *left, const uint8_t *right, size_t length)
 
 // The first bytes of a text that is compared often: one vector operation compares them all, whatever their count.
 struct Prefix32 {
-    alignas(32) uint8_t bytes[32];
+    uint8_t bytes[32];
     uint32_t ignored;  // a bit for each byte that is not compared: above all those after the text's end
 };
 
@@ -141,18 +123,9 @@ inline Prefix32 prefix_of(const uint8_t *text, size_t length) {
 
 // Returns true if the 32 bytes at `pos` match the prefix.
 inline bool has_prefix(const uint8_t *pos, const Prefix32 &prefix) {
-#if defined(__SSE2__)
-    const auto same = [pos, &prefix](int place) {
-        const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i *>(pos + place));
-        const __m128i wanted = _mm_loadu_si128(reinterpret_cast<const __m128i *>(prefix.bytes + place));
-        return static_cast<uint32_t>(_mm_movemask_epi8(_mm_cmpeq_epi8(bytes, wanted)));
-    };
-    return (same(0) | same(16) << 16 | prefix.ignored) == ~uint32_t{0};
-#else
-    uint32_t differences = 0;
-    for (int place = 0; place < 32; ++place) differences |= static_cast<uint32_t>(pos[place] != prefix.bytes[place]) << place;
-    return (differences & ~prefix.ignored) == 0;
-#endif
+    const Bytes16 lower = equal(load16(pos), load16(prefix.bytes));
+    const Bytes16 upper = equal(load16(pos + 16), load16(prefix.bytes + 16));
+    return (bits_of(lower, upper) | prefix.ignored) == ~uint32_t{0};
 }
 
 // The first byte of [pos, end) that is not part of well-formed UTF-8 (RFC 3629: no surrogates, no over-long

@@ -5,20 +5,21 @@
 //
 // D. Lemire, "Number Parsing at a Gigabyte per Second", Software: Practice and Experience 51 (8), 2021: the product of
 // the digits with a 128-bit approximation of a power of five nearly always settles the rounding. Where it may not,
-// and at the ends of the range, std::from_chars reads the number again.
+// and at the ends of the range, std::strtod reads the number again.
 
 #ifndef HISTSCAN_DECIMAL_HPP
 #define HISTSCAN_DECIMAL_HPP
 
-#include <charconv>
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <limits>
 
-#if defined(__SSE2__)
-#include <emmintrin.h>
-#endif
+#include "bytes/compiler.hpp"
+#include "bytes/vectors.hpp"
 
 namespace histscan {
 
@@ -72,7 +73,7 @@ struct PowersOfFive {
     static constexpr Power highest_bits(const uint64_t (&limbs)[limb_count]) {
         int top = limb_count - 1;
         while (limbs[top] == 0) --top;
-        const int shift = __builtin_clzll(limbs[top]);
+        const int shift = leading_zeros(limbs[top]);
         const uint64_t first = limbs[top], second = top > 0 ? limbs[top - 1] : 0, third = top > 1 ? limbs[top - 2] : 0;
         if (shift == 0) return {first, second};
         return {first << shift | second >> (64 - shift), second << shift | third >> (64 - shift)};
@@ -134,7 +135,7 @@ inline const uint8_t *skip_digits(const uint8_t *pos, const uint8_t *end) {
         uint64_t word;
         std::memcpy(&word, pos, 8);
         const uint64_t others = other_than_digits(word);
-        if (others) return pos + (__builtin_ctzll(others) >> 3);
+        if (others) return pos + (trailing_zeros(others) >> 3);
     }
     while (pos < end && *pos >= '0' && *pos <= '9') ++pos;
     return pos;
@@ -146,7 +147,7 @@ inline const uint8_t *take_digits(const uint8_t *pos, const uint8_t *end, const 
         const uint64_t word = word_at(pos, end, start);
         const uint64_t others = other_than_digits(word);
         if (others) {
-            const int count = __builtin_ctzll(others) >> 3;
+            const int count = trailing_zeros(others) >> 3;
             // In two steps: without digits it would be a shift by 64.
             *digits = *digits * powers_of_ten.power[count] + eight_digits(word << (56 - 8 * count) << 8);
             return pos + count;
@@ -157,33 +158,51 @@ inline const uint8_t *take_digits(const uint8_t *pos, const uint8_t *end, const 
 }
 
 // The double nearest the JSON number [pos, end), whose grammar the caller has checked.
-inline double read_double(const uint8_t *pos, const uint8_t *end) {
-    double number = 0.0;
-    const auto result = std::from_chars(reinterpret_cast<const char *>(pos), reinterpret_cast<const char *>(end), number);
-    if (result.ec == std::errc::result_out_of_range) {
-        // Too large or too small: the place of the first significant digit decides, together with the exponent. An
-        // exponent of many digits decides alone.
-        const bool negative = *pos == '-';
-        pos += negative;
-        long position = 0, exponent = 0;
-        bool behind_point = false, significant = false;
-        for (; pos < end && *pos != 'e' && *pos != 'E'; ++pos) {
-            behind_point |= *pos == '.';
-            significant |= *pos >= '1' && *pos <= '9';
-            if (!behind_point && significant) ++position;
-            if (behind_point && !significant && *pos == '0') --position;
+//
+// std::from_chars would read it in place, but libc++ has it for doubles only since LLVM 20. std::strtod needs a copy,
+// of bounded length and without a point, whose character depends on the locale.
+HISTSCAN_NOINLINE double read_double(const uint8_t *pos, const uint8_t *end) {
+    // A number half way between two doubles has at most 767 significant digits. Of those that follow, it only matters
+    // whether any is not 0.
+    constexpr int digit_limit = 768;
+    // Beyond this, nothing but the sign is left of so many digits.
+    constexpr long exponent_limit = 100000;
+    char text[digit_limit + 16];
+    char *out = text;
+    if (*pos == '-') *out++ = static_cast<char>(*pos++);
+    int count = 0;
+    long exponent = 0;  // of the last digit in `text`
+    bool is_behind_point = false, has_more = false;
+    for (; pos < end && *pos != 'e' && *pos != 'E'; ++pos) {
+        if (*pos == '.') {
+            is_behind_point = true;
+            continue;
         }
-        if (pos < end) {
-            const bool negative_exponent = pos[1] == '-';
-            for (pos += 1 + (pos[1] == '-' || pos[1] == '+'); pos < end; ++pos) {
-                if (exponent < 1000000000000) exponent = exponent * 10 + (*pos - '0');
-            }
-            if (negative_exponent) exponent = -exponent;
+        exponent -= is_behind_point;
+        if (count == digit_limit) {
+            has_more |= *pos != '0';
+            ++exponent;
+        } else if (count != 0 || *pos != '0') {
+            *out++ = static_cast<char>(*pos);
+            ++count;
         }
-        number = position + exponent > 0 ? infinity() : 0.0;
-        if (negative) number = -number;
     }
-    return number;
+    if (has_more || count == 0) {
+        *out++ = has_more ? '1' : '0';
+        --exponent;
+    }
+    if (pos < end) {
+        const bool is_negative = pos[1] == '-';
+        long written = 0;
+        for (pos += 1 + (pos[1] == '-' || pos[1] == '+'); pos < end; ++pos) {
+            // No text is long enough for its digits to make up for a larger exponent.
+            if (written < 1000000000000000) written = written * 10 + (*pos - '0');
+        }
+        exponent += is_negative ? -written : written;
+    }
+    exponent = std::max(-exponent_limit, std::min(exponent, exponent_limit));
+    std::snprintf(out, static_cast<size_t>(text + sizeof text - out), "e%ld", exponent);
+    return std::strtod(text, nullptr);
 }
 
 // The exponent of the highest bit of 10^`exponent`: floor(exponent * log2(10)), in fixed point.
@@ -191,17 +210,18 @@ constexpr long binary_exponent(long exponent) { return (217706 * exponent) >> 16
 
 // The double nearest `digits` * 10^`exponent`, with the sign of the JSON number [pos, end) that they were read from.
 // `digit_count` says how many digits were written: more than 19 significant ones don't fit in `digits`.
-__attribute__((always_inline)) inline double nearest_double(uint64_t digits, long exponent, ptrdiff_t digit_count, const uint8_t *pos, const uint8_t *end) {
+HISTSCAN_INLINE double nearest_double(
+    uint64_t digits, long exponent, ptrdiff_t digit_count, const uint8_t *pos, const uint8_t *end) {
     const bool negative = *pos == '-';
     if (digit_count > 19) {
         // Zeros before the first significant digit took no room.
         const uint8_t *zero = pos + negative;
-        for (; *zero == '0' || *zero == '.'; ++zero) digit_count -= *zero == '0';
+        for (; zero < end && (*zero == '0' || *zero == '.'); ++zero) digit_count -= *zero == '0';
         if (digit_count > 19) return read_double(pos, end);
     }
     if (digits == 0) return negative ? -0.0 : 0.0;
     if (exponent < smallest_power || exponent > largest_power) return read_double(pos, end);
-    const int shift = __builtin_clzll(digits);
+    const int shift = leading_zeros(digits);
     const uint64_t factor = digits << shift;
     const Power &power = powers_of_five.power[exponent - smallest_power];
     unsigned __int128 product = static_cast<unsigned __int128>(factor) * power.high;
@@ -249,21 +269,11 @@ inline constexpr FractionMasks fraction_masks{};
 
 // Reads two numbers of up to eight digits each, whose bytes are those that the masks leave of two little-endian words:
 // the last ones. The second number is in the upper half of `numbers`. Returns false if any byte is not a digit.
-inline bool read_two_numbers(uint64_t first, uint64_t first_mask, uint64_t second, uint64_t second_mask, uint64_t *numbers) {
-#if defined(__SSE2__)
-    const __m128i text = _mm_set_epi64x(static_cast<int64_t>(second), static_cast<int64_t>(first));
-    const __m128i mask = _mm_set_epi64x(static_cast<int64_t>(second_mask), static_cast<int64_t>(first_mask));
-    const __m128i digits = _mm_and_si128(_mm_sub_epi8(text, _mm_set1_epi8('0')), mask);
-    if (_mm_movemask_epi8(_mm_cmpeq_epi8(_mm_min_epu8(digits, _mm_set1_epi8(9)), digits)) != 0xFFFF) return false;
-    const __m128i tens = _mm_mullo_epi16(_mm_and_si128(digits, _mm_set1_epi16(0xFF)), _mm_set1_epi16(10));
-    const __m128i pairs = _mm_add_epi16(tens, _mm_srli_epi16(digits, 8));
-    const __m128i fours = _mm_madd_epi16(pairs, _mm_set1_epi32(1 << 16 | 100));
-    const __m128i eights = _mm_madd_epi16(_mm_packs_epi32(fours, fours), _mm_set1_epi32(1 << 16 | 10000));
-    *numbers = static_cast<uint64_t>(_mm_cvtsi128_si64(eights));
-#else
-    if ((other_than_digits(first) & first_mask) | (other_than_digits(second) & second_mask)) return false;
-    *numbers = eight_digits(first & first_mask) | eight_digits(second & second_mask) << 32;
-#endif
+inline bool read_two_numbers(
+    uint64_t first, uint64_t first_mask, uint64_t second, uint64_t second_mask, uint64_t *numbers) {
+    const Bytes16 digits = both(subtract(from_words(first, second), fill16('0')), from_words(first_mask, second_mask));
+    if (!is_all(at_most(digits, fill16(9)))) return false;
+    *numbers = join_digits(digits);
     return true;
 }
 
@@ -272,12 +282,13 @@ inline bool read_two_numbers(uint64_t first, uint64_t first_mask, uint64_t secon
 //
 // Where the end is known, the digits after the point are three words that end there, whatever their count: no branch
 // depends on it, and none of the words waits for another.
-__attribute__((always_inline)) inline bool read_decimal_words(uint64_t leading, int leading_count, const uint8_t *digits, ptrdiff_t length, long exponent, const uint8_t *pos, const uint8_t *end, double *number) {
+HISTSCAN_INLINE bool read_decimal_words(uint64_t leading, int leading_count, const uint8_t *digits, ptrdiff_t length,
+    long exponent, const uint8_t *pos, const uint8_t *end, double *number) {
     uint64_t whole, high, middle, low, high_mask, middle_mask, low_mask;
     std::memcpy(&whole, digits, 8);
     const uint64_t others = other_than_digits(whole);
     if (others == 0) return false;
-    const int count = __builtin_ctzll(others) >> 3;
+    const int count = trailing_zeros(others) >> 3;
     const ptrdiff_t fraction = length - count - 1;
     if (digits[count] != '.' || (leading_count == 0 && (count == 0 || (count > 1 && *digits == '0')))) return false;
     if (fraction < 1 || count + fraction > most_fraction_digits) return false;
@@ -295,15 +306,15 @@ __attribute__((always_inline)) inline bool read_decimal_words(uint64_t leading, 
     if (!read_two_numbers(middle, middle_mask, low, low_mask, &lower)) return false;
     constexpr uint64_t half = 0xFFFFFFFFu;
     const uint64_t value = leading * powers_of_ten.power[count + fraction] +
-                           (upper & half) * powers_of_ten.power[fraction] +
-                           (upper >> 32) * powers_of_ten.power[16] + (lower & half) * powers_of_ten.power[8] +
-                           (lower >> 32);
+                           (upper & half) * powers_of_ten.power[fraction] + (upper >> 32) * powers_of_ten.power[16] +
+                           (lower & half) * powers_of_ten.power[8] + (lower >> 32);
     *number = nearest_double(value, exponent - fraction, leading_count + count + fraction, pos, end);
     return true;
 }
 
 // As `read_whole_decimal`, for numbers whose first eight digits are before the point: seconds since 1970, most of all.
-__attribute__((noinline)) inline bool read_large_decimal(const uint8_t *digits, ptrdiff_t length, const uint8_t *pos, const uint8_t *end, double *number) {
+HISTSCAN_NOINLINE bool read_large_decimal(
+    const uint8_t *digits, ptrdiff_t length, const uint8_t *pos, const uint8_t *end, double *number) {
     uint64_t leading;
     std::memcpy(&leading, digits, 8);
     if (length < 16 || *digits == '0') return false;

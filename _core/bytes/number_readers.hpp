@@ -8,7 +8,7 @@
 
 #include "bytes/bytes.hpp"
 #include "bytes/plain_number.hpp"
-#include "bytes/wide_vectors.hpp"
+#include "bytes/vectors.hpp"
 
 namespace histscan {
 
@@ -17,6 +17,8 @@ struct NarrowVectors {
     bool begins_with(const uint8_t *pos, const Prefix32 &prefix) const { return has_prefix(pos, prefix); }
 
     // Reads the number that is all of [pos, end) if it is a plain one; `start` is where the readable bytes begin.
+    // `has_lookbehind`: `wide_number_lookbehind` bytes before the end are known to be readable.
+    template <bool has_lookbehind>
     PlainKind read_number(const uint8_t *pos, const uint8_t *end, const uint8_t *start, uint64_t *bits) const {
         const PlainNumber number = read_plain_number_narrow(pos, end, start);
         if (number.kind != NOT_PLAIN) *bits = number.bits;
@@ -40,12 +42,13 @@ public:
     WideVectors() : tables_(&opaque_tables()) {}
 
     HISTSCAN_WIDE bool begins_with(const uint8_t *pos, const Prefix32 &prefix) const {
-        return (bits_of(_mm256_cmpeq_epi8(load_wide(pos), load_wide(prefix.bytes))) | prefix.ignored) == ~uint32_t{0};
+        return (bits_of(equal(load32(pos), load32(prefix.bytes))) | prefix.ignored) == ~uint32_t{0};
     }
+    template <bool has_lookbehind>
     HISTSCAN_WIDE PlainKind read_number(
         const uint8_t *pos, const uint8_t *end, const uint8_t *start, uint64_t *bits) const {
-        if (HISTSCAN_UNLIKELY(end - start < wide_number_lookbehind)) {
-            return NarrowVectors().read_number(pos, end, start, bits);
+        if (!has_lookbehind && HISTSCAN_UNLIKELY(end - start < wide_number_lookbehind)) {
+            return NarrowVectors().read_number<false>(pos, end, start, bits);
         }
         return read_plain_number_wide(pos, end, *tables_, bits);
     }

@@ -7,8 +7,9 @@
 #include <cstdint>
 #include <cstring>
 
+#include "bytes/compiler.hpp"
 #include "bytes/decimal.hpp"
-#include "bytes/wide_vectors.hpp"
+#include "bytes/vectors.hpp"
 
 namespace histscan {
 
@@ -38,8 +39,6 @@ inline PlainNumber read_plain_number_narrow(const uint8_t *pos, const uint8_t *e
 
 #if HISTSCAN_HAS_WIDE_VECTORS
 
-constexpr ptrdiff_t wide_vector_size = 32;
-
 // 10^-n: as in `powers_of_five`, and the exponent of a double whose mantissa is a 64-bit integer with its highest bit
 // set, times that power, where the product of the two needs no shift: less one, as the mantissa's highest bit is added
 // to it.
@@ -58,32 +57,20 @@ struct NumberTables {
     // Of `other_bits`: what makes a zero the lowest number with a sign, and what becomes of a nine.
     alignas(32) uint8_t lowest[32];
     alignas(32) uint8_t nine[32];
-    // The factors that join pairs, fours, eights and sixteens of digits.
-    alignas(32) uint8_t tens[32];
-    alignas(32) uint16_t hundreds[16];
-    alignas(32) uint16_t ten_thousands[16];
-    alignas(32) uint64_t hundred_millions[4];
+    DigitFactors factors;
     // As many zero bytes as ones of four set bits: the 32 bytes from the n-th on leave of the last n of 32 ASCII digits
     // their values, and of all other bytes nothing.
     alignas(32) uint8_t digit_masks[2 * wide_vector_size];
     NegativePower powers[1 - lowest_normal_power];
 
-    constexpr NumberTables()
-        : comma{}, brace{}, lowest{}, nine{}, tens{}, hundreds{}, ten_thousands{}, hundred_millions{}, digit_masks{},
-          powers{} {
+    constexpr NumberTables() : comma{}, brace{}, lowest{}, nine{}, factors{}, digit_masks{}, powers{} {
         for (int place = 0; place < 32; ++place) {
             comma[place] = ',';
             brace[place] = '}';
             lowest[place] = 0x80 - '0';
             nine[place] = 0x80 + 9;
-            tens[place] = place % 2 ? 1 : 10;
             digit_masks[wide_vector_size + place] = 0x0F;
         }
-        for (int place = 0; place < 16; ++place) {
-            hundreds[place] = place % 2 ? 1 : 100;
-            ten_thousands[place] = place % 2 ? 1 : 10000;
-        }
-        for (uint64_t &one : hundred_millions) one = 100000000;
         for (int q = 0; q >= lowest_normal_power; --q) {
             const Power &five = powers_of_five.power[q - smallest_power];
             powers[-q] = {five.high, five.low, binary_exponent(q) + 63 + 1023 - 1, 0};
@@ -95,38 +82,15 @@ inline constexpr NumberTables number_tables{};
 
 // The address of the tables. If the compiler knew their contents, it would build the vectors again for each number, in
 // three steps each.
-inline const NumberTables &opaque_tables() {
-    const NumberTables *tables = &number_tables;
-    __asm__("" : "+r"(tables));
-    return *tables;
-}
-
-HISTSCAN_WIDE inline __m256i vector_of(const void *aligned) {
-    return _mm256_load_si256(static_cast<const __m256i *>(aligned));
-}
+inline const NumberTables &opaque_tables() { return *opaque(&number_tables); }
 
 // A bit for each of 32 bytes that is not an ASCII digit.
-HISTSCAN_WIDE inline uint32_t other_bits(__m256i text, const NumberTables &tables) {
-    return bits_of(_mm256_cmpgt_epi8(_mm256_add_epi8(text, vector_of(tables.lowest)), vector_of(tables.nine)));
+HISTSCAN_WIDE inline uint32_t other_bits(Bytes32 text, const NumberTables &tables) {
+    return bits_of(below_signed(load32_aligned(tables.nine), add(text, load32_aligned(tables.lowest))));
 }
 
-HISTSCAN_WIDE inline __m256i last_digits(ptrdiff_t count, const NumberTables &tables) {
-    return load_wide(tables.digit_masks + count);
-}
-
-// The values of the first and the last sixteen of 32 digits.
-struct Halves {
-    uint64_t upper, lower;
-};
-
-HISTSCAN_WIDE HISTSCAN_INLINE Halves join_digits(__m256i digits, const NumberTables &tables) {
-    const __m256i pairs = _mm256_maddubs_epi16(digits, vector_of(tables.tens));
-    const __m256i fours = _mm256_madd_epi16(pairs, vector_of(tables.hundreds));
-    const __m256i eights = _mm256_madd_epi16(_mm256_packus_epi32(fours, fours), vector_of(tables.ten_thousands));
-    const __m256i upper_eights = _mm256_mul_epu32(eights, vector_of(tables.hundred_millions));
-    const __m256i sixteens = _mm256_add_epi64(upper_eights, _mm256_srli_epi64(eights, 32));
-    return {static_cast<uint64_t>(_mm_cvtsi128_si64(_mm256_castsi256_si128(sixteens))),
-            static_cast<uint64_t>(_mm_cvtsi128_si64(_mm256_extracti128_si256(sixteens, 1)))};
+HISTSCAN_WIDE inline Bytes32 last_digits(ptrdiff_t count, const NumberTables &tables) {
+    return load32(tables.digit_masks + count);
 }
 
 // The bits of a double: `high` is the upper half of a product as in `nearest_double`, whose exponent is `exponent` if
@@ -146,12 +110,12 @@ HISTSCAN_WIDE HISTSCAN_NOINLINE PlainKind nearest_rare_double(
         return PLAIN_DOUBLE;
     }
     const NegativePower &power = number_tables.powers[decimals];
-    const uint64_t shift = _lzcnt_u64(digits);
-    unsigned long long high, below;
-    uint64_t low = _mulx_u64(digits << shift, power.high, &high);
-    static_cast<void>(_mulx_u64(digits << shift, power.low, &below));
-    low += below;
-    high += low < below;
+    const uint64_t shift = leading_zeros_wide(digits);
+    uint64_t high, carried;
+    uint64_t low = multiply(digits << shift, power.high, &high);
+    multiply(digits << shift, power.low, &carried);
+    low += carried;
+    high += low < carried;
     if (low + 1 <= 2) return NOT_PLAIN;
     *bits = rounded_bits(high, static_cast<uint64_t>(power.exponent) - shift, negative);
     return PLAIN_DOUBLE;
@@ -162,12 +126,12 @@ HISTSCAN_WIDE HISTSCAN_NOINLINE PlainKind nearest_rare_double(
 // are at most 130, so that the double is a normal one.
 HISTSCAN_WIDE HISTSCAN_INLINE PlainKind nearest_normal_double(
     uint64_t digits, ptrdiff_t decimals, uint64_t negative, const NumberTables &tables, uint64_t *bits) {
-    const uint64_t shift = _lzcnt_u64(digits);
+    const uint64_t shift = leading_zeros_wide(digits);
     const NegativePower &power = tables.powers[decimals];
-    unsigned long long high;
+    uint64_t high;
     // Of no digits, the product is 0 whatever the shift.
-    const uint64_t low = _mulx_u64(digits << (shift & 63), power.high, &high);
-    if (__builtin_expect(((high + 1) & 0x1FF) == 0 || low + 1 <= 2, false)) {
+    const uint64_t low = multiply(digits << (shift & 63), power.high, &high);
+    if (HISTSCAN_UNLIKELY(((high + 1) & 0x1FF) == 0 || low + 1 <= 2)) {
         return nearest_rare_double(digits, decimals, negative, bits);
     }
     *bits = rounded_bits(high, static_cast<uint64_t>(power.exponent) - shift, negative);
@@ -184,7 +148,7 @@ HISTSCAN_WIDE HISTSCAN_INLINE PlainKind read_digits(
     const ptrdiff_t length = end - pos;
     if (length < 1 || length >= wide_vector_size) return NOT_PLAIN;
     const uint8_t *last = end - wide_vector_size;
-    const __m256i text = load_wide(last);
+    const Bytes32 text = load32(last);
     const bool negative = *pos == '-';
     const uint8_t *digits = pos + negative;
     const ptrdiff_t count = length - negative;
@@ -193,12 +157,12 @@ HISTSCAN_WIDE HISTSCAN_INLINE PlainKind read_digits(
     const uint32_t others = other_bits(text, tables) >> (wide_vector_size - count);
     if (others == 0) {
         if (decimals != 0 || count > 15 || (count > 1 && *digits == '0')) return NOT_PLAIN;
-        const uint64_t value = join_digits(_mm256_and_si256(text, last_digits(count, tables)), tables).lower;
+        const uint64_t value = join_digits(both(text, last_digits(count, tables)), tables.factors).lower;
         *bits = negative ? -value : value;
         return PLAIN_INTEGER;
     }
     if (others & (others - 1)) return decimals ? NOT_PLAIN : read_scaled_number(pos, end, tables, bits);
-    const ptrdiff_t point = __builtin_ctz(others);
+    const ptrdiff_t point = trailing_zeros(others);
     const ptrdiff_t fraction = count - 1 - point;
     // Whether one digit is before the point, or several, can't be predicted.
     const int has_needless_zero = (point > 1) & (*digits == '0');
@@ -206,10 +170,10 @@ HISTSCAN_WIDE HISTSCAN_INLINE PlainKind read_digits(
     // Where the point would move beyond the last digit, a power above 10^0 is needed, and the table has none.
     if (decimals < 0 && decimals + fraction < 0) return NOT_PLAIN;
     // The digits before the point move up to where it is.
-    const __m256i behind_point = last_digits(fraction, tables);
-    const __m256i moved = _mm256_andnot_si256(behind_point, load_wide(last - 1));
-    const __m256i joined = _mm256_or_si256(_mm256_and_si256(behind_point, text), moved);
-    const Halves value = join_digits(_mm256_and_si256(joined, last_digits(count - 1, tables)), tables);
+    const Bytes32 behind_point = last_digits(fraction, tables);
+    const Bytes32 moved = without(load32(last - 1), behind_point);
+    const Bytes32 joined = either(both(behind_point, text), moved);
+    const Halves value = join_digits(both(joined, last_digits(count - 1, tables)), tables.factors);
     // More than three significant digits above the last sixteen may not fit in 64 bits.
     if (value.upper > 999) return NOT_PLAIN;
     const uint64_t all_digits = value.upper * 10000000000000000u + value.lower;
@@ -256,20 +220,13 @@ inline PlainNumber read_plain_number(const uint8_t *pos, const uint8_t *end, con
 // Finds the end of the number at `pos` within other JSON, if no white space follows it: the first comma or closing
 // brace. Returns `pos` itself where that is not within 32 bytes, or these are not all readable.
 inline const uint8_t *find_number_end(const uint8_t *pos, const uint8_t *end) {
-#if defined(__SSE2__)
     if (end - pos >= 32) {
-        const __m128i comma = _mm_set1_epi8(','), brace = _mm_set1_epi8('}');
-        uint32_t ends = 0;
-        for (int half = 0; half < 2; ++half) {
-            const __m128i text = _mm_loadu_si128(reinterpret_cast<const __m128i *>(pos + 16 * half));
-            const __m128i any = _mm_or_si128(_mm_cmpeq_epi8(text, comma), _mm_cmpeq_epi8(text, brace));
-            ends |= static_cast<uint32_t>(_mm_movemask_epi8(any)) << (16 * half);
-        }
-        if (ends) return pos + __builtin_ctz(ends);
+        const Bytes16 comma = fill16(','), brace = fill16('}');
+        const Bytes16 lower = load16(pos), upper = load16(pos + 16);
+        const uint32_t ends =
+            bits_of(either(equal(lower, comma), equal(lower, brace)), either(equal(upper, comma), equal(upper, brace)));
+        if (ends) return pos + trailing_zeros(ends);
     }
-#else
-    static_cast<void>(end);
-#endif
     return pos;
 }
 
@@ -288,7 +245,7 @@ inline bool is_plain_number(const uint8_t *pos, int length, uint32_t digits) {
         others &= (uint32_t{1} << last) - 1;
         if (others & (others - 1)) return false;
     }
-    const int point = others ? __builtin_ctz(others) : last;
+    const int point = others ? trailing_zeros(others) : last;
     const int has_needless_zero = (point > first + 1) & (pos[first] == '0');
     if (point == first || has_needless_zero) return false;
     return others == 0 || (pos[point] == '.' && point + 1 < last);
@@ -298,24 +255,14 @@ inline bool is_plain_number(const uint8_t *pos, int length, uint32_t digits) {
 //
 // Where the next member begins depends on the comma alone: what is before it is checked, but nothing waits for that.
 inline ptrdiff_t plain_number_length(const uint8_t *pos, const uint8_t *end) {
-#if defined(__SSE2__)
     if (end - pos < 32) return 0;
-    const __m128i comma = _mm_set1_epi8(','), zero = _mm_set1_epi8('0'), nine = _mm_set1_epi8(9);
-    uint32_t commas = 0, digits = 0;
-    for (int half = 0; half < 2; ++half) {
-        const __m128i text = _mm_loadu_si128(reinterpret_cast<const __m128i *>(pos + 16 * half));
-        const __m128i values = _mm_sub_epi8(text, zero);
-        commas |= static_cast<uint32_t>(_mm_movemask_epi8(_mm_cmpeq_epi8(text, comma))) << (16 * half);
-        const __m128i are_digits = _mm_cmpeq_epi8(_mm_min_epu8(values, nine), values);
-        digits |= static_cast<uint32_t>(_mm_movemask_epi8(are_digits)) << (16 * half);
-    }
+    const Bytes16 comma = fill16(','), zero = fill16('0'), nine = fill16(9);
+    const Bytes16 lower = load16(pos), upper = load16(pos + 16);
+    const uint32_t commas = bits_of(equal(lower, comma), equal(upper, comma));
+    const uint32_t digits = bits_of(at_most(subtract(lower, zero), nine), at_most(subtract(upper, zero), nine));
     if (commas == 0) return 0;
-    const int length = __builtin_ctz(commas);
+    const int length = trailing_zeros(commas);
     return is_plain_number(pos, length, digits) ? length : 0;
-#else
-    static_cast<void>(end);
-    return 0;
-#endif
 }
 
 #if HISTSCAN_HAS_WIDE_VECTORS
@@ -327,11 +274,11 @@ HISTSCAN_WIDE inline ptrdiff_t number_length(
     const ptrdiff_t left = end - pos;
     const bool is_near_end = left < wide_vector_size;
     if (is_near_end && (left < 1 || end - start < wide_vector_size)) return 0;
-    const __m256i text = load_wide(is_near_end ? end - wide_vector_size : pos);
-    const __m256i commas = _mm256_cmpeq_epi8(text, vector_of(tables.comma));
-    const __m256i braces = _mm256_cmpeq_epi8(text, vector_of(tables.brace));
-    const uint32_t ends = bits_of(_mm256_or_si256(commas, braces)) >> (is_near_end ? wide_vector_size - left : 0);
-    return ends ? __builtin_ctz(ends) : 0;
+    const Bytes32 text = load32(is_near_end ? end - wide_vector_size : pos);
+    const Bytes32 commas = equal(text, load32_aligned(tables.comma));
+    const Bytes32 braces = equal(text, load32_aligned(tables.brace));
+    const uint32_t ends = bits_of(either(commas, braces)) >> (is_near_end ? wide_vector_size - left : 0);
+    return ends ? trailing_zeros(ends) : 0;
 }
 
 // Numbers with an exponent are rare: their code is kept out of the loop.
@@ -343,19 +290,19 @@ HISTSCAN_NOINLINE bool is_plain_scaled_number(const uint8_t *pos, int length, ui
 HISTSCAN_WIDE inline ptrdiff_t plain_number_length_wide(
     const uint8_t *pos, const uint8_t *end, const NumberTables &tables) {
     if (end - pos < wide_vector_size) return 0;
-    const __m256i text = load_wide(pos);
-    const uint32_t commas = bits_of(_mm256_cmpeq_epi8(text, vector_of(tables.comma)));
+    const Bytes32 text = load32(pos);
+    const uint32_t commas = bits_of(equal(text, load32_aligned(tables.comma)));
     if (commas == 0) return 0;
-    const auto length = static_cast<unsigned>(__builtin_ctz(commas));
+    const auto length = static_cast<unsigned>(trailing_zeros(commas));
     const uint32_t all_others = other_bits(text, tables);
     const bool negative = *pos == '-';
     const uint8_t *first = pos + negative;
     const unsigned count = length - negative;
     // A bit for each byte after the sign that is not a digit.
-    const uint32_t others = _bzhi_u32(all_others, length) >> negative;
+    const uint32_t others = low_bits(all_others, length) >> negative;
     if (others & (others - 1)) return is_plain_scaled_number(pos, static_cast<int>(length), ~all_others) ? length : 0;
     // Where there is no point, the number's end is taken for one.
-    const auto point = static_cast<unsigned>(__builtin_ctz(others | uint32_t{1} << (count & 31)));
+    const auto point = static_cast<unsigned>(trailing_zeros(others | uint32_t{1} << (count & 31)));
     const int has_needless_zero = (point > 1) & (*first == '0');
     if (point == 0 || has_needless_zero) return 0;
     return others == 0 || (first[point] == '.' && point + 1 != count) ? length : 0;

@@ -19,7 +19,7 @@ namespace histscan {
 struct CellCalls {
     void *self;
     // Reads any value of a key. For JSON in a string, the cursor may read text that is not quoted from then on.
-    int (*put_value)(void *self, int32_t index, Cursor *value, bool *is_quoted);
+    int (*put_value)(void *self, const KeyTarget &target, Cursor *value, bool *is_quoted);
     // As in CalledSink; there must be an index.
     int (*learn_key)(void *self, Cursor *value, const uint8_t *begin, const uint8_t *end, int32_t *index);
 };
@@ -34,52 +34,43 @@ public:
 
     template <typename Format>
     HISTSCAN_INLINE bool put_plain(Format &format, const Key &key, const uint8_t *value) {
-        const KeyTarget &target = key.target;
-        if (target.kind == TARGET_COLUMN) {
-            Column &column = *target.column;
-            uint64_t *bits = column.bits.data() + row_;
-            const uint8_t *value_end = format.find_value_end();
-            const PlainKind kind = vectors_.read_number(value, value_end, format.start(), bits);
-            if (kind == NOT_PLAIN) return false;
-            note_plain_number(column.tags[row_], column.type_flags, kind, *bits);
-            format.take_value(value_end);
-            return true;
-        }
-        return target.kind == TARGET_UNREAD && format.skip_plain_value();
+        // One comparison, for the first two kinds.
+        if (key.target.kind < TARGET_COLUMN) return format.skip_plain_value();
+        if (key.target.kind > TARGET_COLUMN) return false;
+        Column &column = *key.target.column;
+        uint64_t *bits = column.bits.data() + row_;
+        const uint8_t *value_end = format.find_value_end();
+        const PlainKind kind =
+            vectors_.template read_number<Format::has_lookbehind>(value, value_end, format.start(), bits);
+        if (kind == NOT_PLAIN) return false;
+        note_plain_number(column.tags[row_], column.type_flags, kind, *bits);
+        format.take_value(value_end);
+        return true;
     }
     template <typename Format>
-    HISTSCAN_INLINE int put(Format &format, int32_t index) {
-        // The copy leaves the format's fields in registers.
-        Format copy = format;
-        const int outcome = put_any(calls_, copy, index);
-        format = copy;
+    HISTSCAN_INLINE int put(Format &format, const Key &key) {
+        bool is_quoted = format.is_quoted();
+        const int outcome = calls_.put_value(calls_.self, key.target, format.open_value(), &is_quoted);
+        format.close_value();
+        format.set_quoted(is_quoted);
         return outcome;
     }
     template <typename Format>
     HISTSCAN_INLINE int learn(Format &format, int32_t *index) {
-        int32_t learnt = unknown_key;
+        int32_t learned = unknown_key;
         const int outcome =
-            calls_.learn_key(calls_.self, format.open_value(), format.key_begin(), format.key_end(), &learnt);
+            calls_.learn_key(calls_.self, format.open_value(), format.key_begin(), format.key_end(), &learned);
         format.close_value();
-        *index = learnt;
-        return outcome == OUTCOME_DONE && learnt == unknown_key ? OUTCOME_SLOW : outcome;
+        *index = learned;
+        return outcome == OUTCOME_DONE && learned == unknown_key ? OUTCOME_SLOW : outcome;
     }
     template <typename Format>
-    int put_odd(Format &) {
+    int put_rare(Format &) {
         return OUTCOME_SLOW;
     }
     int leave_template(size_t) { return OUTCOME_DONE; }
 
 private:
-    template <typename Format>
-    static HISTSCAN_NOINLINE int put_any(const CellCalls &calls, Format &format, int32_t index) {
-        bool is_quoted = format.is_quoted();
-        const int outcome = calls.put_value(calls.self, index, format.open_value(), &is_quoted);
-        format.close_value();
-        format.set_quoted(is_quoted);
-        return outcome;
-    }
-
     Vectors vectors_;
     size_t row_;
     const CellCalls &calls_;
@@ -115,6 +106,13 @@ HISTSCAN_INLINE int read_json_cells(const Vectors &vectors, Cursor *cursor, bool
     }
 }
 
+HISTSCAN_NOINLINE int read_item_cells_narrow(Cursor *cursor, ItemSchema schema, const CellRow &row) {
+    return read_item_cells(NarrowVectors(), cursor, schema, row);
+}
+HISTSCAN_NOINLINE int read_json_cells_narrow(Cursor *cursor, bool is_quoted, const CellRow &row) {
+    return read_json_cells(NarrowVectors(), cursor, is_quoted, row);
+}
+
 #if HISTSCAN_HAS_WIDE_VECTORS
 
 HISTSCAN_WIDE inline int read_item_cells_wide(Cursor *cursor, ItemSchema schema, const CellRow &row) {
@@ -129,9 +127,10 @@ HISTSCAN_WIDE inline int read_json_cells_wide(Cursor *cursor, bool is_quoted, co
 // Makes cells of a row of items; the cursor may read just the row.
 inline int add_item_cells(Cursor *cursor, ItemSchema schema, const CellRow &row) {
 #if HISTSCAN_HAS_WIDE_VECTORS
-    if (wide_vectors) return read_item_cells_wide(cursor, schema, row);
+    const bool has_lookbehind = cursor->pos - cursor->start >= wide_number_lookbehind;
+    if (wide_vectors && has_lookbehind) return read_item_cells_wide(cursor, schema, row);
 #endif
-    return read_item_cells(NarrowVectors(), cursor, schema, row);
+    return read_item_cells_narrow(cursor, schema, row);
 }
 
 // Makes cells of a row that is a JSON object.
@@ -139,7 +138,7 @@ inline int add_json_cells(Cursor *cursor, bool is_quoted, const CellRow &row) {
 #if HISTSCAN_HAS_WIDE_VECTORS
     if (wide_vectors) return read_json_cells_wide(cursor, is_quoted, row);
 #endif
-    return read_json_cells(NarrowVectors(), cursor, is_quoted, row);
+    return read_json_cells_narrow(cursor, is_quoted, row);
 }
 
 }  // namespace histscan

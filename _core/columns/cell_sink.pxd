@@ -6,7 +6,7 @@ from libcpp cimport bool as cpp_bool
 
 from histscan._core.bytes.cursor cimport Cursor, byte_ptr
 from histscan._core.wire.item_format cimport ItemSchema
-from histscan._core.keys.key_table cimport KeyTable
+from histscan._core.keys.key_table cimport KeyTable, KeyTarget
 from histscan._core.keys.row_template cimport RowTemplate
 
 # The outcome of a row, or of a member; -1 is for exceptions alone.
@@ -18,7 +18,7 @@ cdef extern from "columns/cell_sink.hpp" namespace "histscan" nogil:
     cdef struct CellCalls:
         void* self
         # Reads any value of a key. For JSON in a string, the cursor may read text that is not quoted from then on.
-        int (*put_value)(void* self, int32_t index, Cursor* value, cpp_bool* is_quoted) except -1 nogil
+        int (*put_value)(void* self, const KeyTarget& target, Cursor* value, cpp_bool* is_quoted) except -1 nogil
         # Interns the key spelt in [begin, end), and sets `index`.
         int (*learn_key)(void* self, Cursor* value, byte_ptr begin, byte_ptr end, int32_t* index) except -1 nogil
 

@@ -42,6 +42,8 @@ enum TypeFlag {
 };
 
 struct Column {
+    explicit Column(BufferPool *pool) : tags(pool), bits(pool) {}
+
     PooledVector<uint8_t> tags;
     CellBits bits;
     std::vector<uint8_t> text;

@@ -11,7 +11,6 @@ from histscan._core.columns.column_keys cimport ColumnKeys, KnownKeys
 from histscan._core.bytes.cursor cimport Cursor
 from histscan._core.wire.item_format cimport ItemSchema
 from histscan._core.keys.item_selection cimport ItemSelection
-from histscan._core.keys.key_table cimport KeyTable
 from histscan._core.columns.nested_items cimport NestedItem
 from histscan._core.pages.page cimport Page, RowSpan
 
@@ -19,7 +18,6 @@ from histscan._core.pages.page cimport Page, RowSpan
 # A row while it is read. It points at what belongs to the builder, for reading without the GIL.
 cdef struct RowContext:
     PyObject* builder
-    KeyTable* table
     vector[NestedItem]* nested      # the row's nested items
     vector[uint8_t]* unquoted       # the row's text from the first value on that is a container
     size_t row
@@ -42,14 +40,8 @@ cdef class ColumnBuilder:
     cdef void open_items(self, RowContext* context, CellRow* cells, ItemSchema schema) noexcept nogil
     cdef void open_members(self, RowContext* context, CellRow* cells) noexcept nogil
     cdef void open_cells(self, RowContext* context, CellRow* cells, KnownKeys* keys) noexcept nogil
-    cdef int add_json_row(
-        self, Cursor* cursor, bint is_quoted, RowContext* context, CellRow* cells, size_t row, size_t row_limit
-    ) except -1 nogil
     cdef int add_item_rows(
         self, Page page, const RowSpan* spans, size_t count, ItemSchema schema, size_t* row, size_t row_limit
-    ) except -1 nogil
-    cdef int add_item_row(
-        self, Cursor* cursor, RowContext* context, CellRow* cells, size_t row, size_t row_limit
     ) except -1 nogil
     cdef Py_ssize_t add_plain_rows(self, Page page, Py_ssize_t first, Py_ssize_t end) except -1
     cdef tuple add_found_pages(self, tuple pages, size_t limit)

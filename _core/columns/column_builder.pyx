@@ -14,7 +14,6 @@ from libcpp.vector cimport vector
 
 from histscan._core.arrow.arrow_cells cimport add_arrow_rows
 from histscan._core.arrow.arrow_rows cimport ArrowPage
-from histscan._core.memory.buffer_pool cimport shared_pool, use_pool
 from histscan._core.columns.cell_sink cimport CELLS_DONE, CELLS_SLOW, CellRow, add_item_cells, add_json_cells
 from histscan._core.columns.column_cells cimport put_document, put_token
 from histscan._core.columns.column_chunk cimport ColumnChunk
@@ -36,17 +35,16 @@ from histscan._core.pages.protobuf_page cimport ProtobufPage, find_row
 
 from histscan.errors import HistoryError
 
-use_pool(shared_pool())
-
 cdef enum:
     # Room that columns get for more rows where their number is unknown.
     UNCOUNTED_ROWS = 256
 
 
-cdef int put_item_value(void* self, int32_t index, Cursor* value, cpp_bool* is_quoted) except -1 nogil:
+cdef int put_item_value(
+    void* self, const KeyTarget& target, Cursor* value, cpp_bool* is_quoted
+) except -1 nogil:
     """Reads any value of an item."""
     cdef RowContext* context = <RowContext*> self
-    cdef KeyTarget target = context.table.target(index)
     cdef NestedItem nested
     if target.kind == TARGET_PATH:
         # Decided at the row's end, when all items of one object have been read.
@@ -60,10 +58,11 @@ cdef int put_item_value(void* self, int32_t index, Cursor* value, cpp_bool* is_q
     return CELLS_DONE if target.column == NULL else put_document(target.column, context.row, value)
 
 
-cdef int put_member_value(void* self, int32_t index, Cursor* cursor, cpp_bool* is_quoted) except -1 nogil:
+cdef int put_member_value(
+    void* self, const KeyTarget& target, Cursor* cursor, cpp_bool* is_quoted
+) except -1 nogil:
     """Reads any value of a member of a JSON object."""
     cdef RowContext* context = <RowContext*> self
-    cdef KeyTarget target = context.table.target(index)
     cdef Token token
     cdef int byte = peek(cursor)
     if target.kind == TARGET_SHARED:
@@ -103,6 +102,38 @@ cdef int learn_member_key(
         return CELLS_SLOW
     with gil:
         index[0] = (<ColumnBuilder> context.builder).keys.learn_member_key(begin, end)
+    return CELLS_DONE
+
+
+cdef inline int add_json_row(
+    ColumnBuilder self, Cursor* cursor, bint is_quoted, RowContext* context, CellRow* cells, size_t row_limit
+) except -1 nogil:
+    """Adds a row that is JSON text, quoted or not; 0 where it takes the slow path."""
+    skip_space(cursor)
+    if peek(cursor) != c'{':
+        return CELLS_SLOW
+    if cells.row >= self.chunk.room:
+        self.chunk.make_room(cells.row, max(row_limit, self.expected_rows))
+    context.row = cells.row
+    if add_json_cells(cursor, is_quoted, cells[0]) != CELLS_DONE:
+        return CELLS_SLOW
+    skip_space(cursor)
+    return cursor.pos == cursor.end
+
+
+cdef inline int add_item_row(
+    ColumnBuilder self, Cursor* cursor, RowContext* context, CellRow* cells, size_t row_limit
+) except -1 nogil:
+    """Adds a row that is a message of items; 0 where it takes the slow path."""
+    if self.nested.size():
+        self.nested.clear()
+    if cells.row >= self.chunk.room:
+        self.chunk.make_room(cells.row, max(row_limit, self.expected_rows))
+    context.row = cells.row
+    if add_item_cells(cursor, context.schema, cells[0]) != CELLS_DONE:
+        return CELLS_SLOW
+    if self.nested.size():
+        return put_nested(self.chunk.columns, self.keys.paths, self.nested, cells.row)
     return CELLS_DONE
 
 
@@ -272,7 +303,7 @@ cdef class ColumnBuilder:
         cdef CellRow cells
         cdef Py_ssize_t index = first
         cdef size_t row = self.chunk.row_count
-        cdef size_t row_limit = max(row + (end - first), self.expected_rows)
+        cdef size_t row_limit = row + (end - first)
         cdef ItemSchema schema = RECORD_ITEM if isinstance(page, LogPage) else PARQUET_ITEM
         # Only what has changed is written to the builder and the chunk for each row: objects of two threads may share
         # a cache line, and each write of one would cost the other a cache miss.
@@ -282,9 +313,8 @@ cdef class ColumnBuilder:
                     self.open_members(&context, &cells)
                     while index < end and not page.spans[index].needs_slow_path:
                         page.open_row(index, &cursor)
-                        if not self.add_json_row(
-                            &cursor, page.spans[index].is_quoted, &context, &cells, row, row_limit
-                        ):
+                        cells.row = row
+                        if not add_json_row(self, &cursor, page.spans[index].is_quoted, &context, &cells, row_limit):
                             break
                         index += 1
                         row += 1
@@ -345,7 +375,6 @@ cdef class ColumnBuilder:
     cdef void open_cells(self, RowContext* context, CellRow* cells, KnownKeys* keys) noexcept nogil:
         """Points at what rows of either kind need."""
         context.builder = <PyObject*> self
-        context.table = &keys.table
         context.nested = &self.nested
         context.unquoted = &self.unquoted
         context.flatten = self.flatten
@@ -367,7 +396,8 @@ cdef class ColumnBuilder:
         # Each row is read as soon as it is found: then the beginning of the next one is in the cache.
         while row < stop and find_row(rest, &span):
             open_cursor_within(&cursor, rest.start, span.begin, span.end)
-            if not self.add_item_row(&cursor, &context, &cells, row, max(row + UNCOUNTED_ROWS, self.expected_rows)):
+            cells.row = row
+            if not add_item_row(self, &cursor, &context, &cells, row + UNCOUNTED_ROWS):
                 self.chunk.clear_row(row)
                 return False
             row += 1
@@ -385,34 +415,9 @@ cdef class ColumnBuilder:
         self.open_items(&context, &cells, schema)
         while index < count and not spans[index].needs_slow_path:
             page.open_span(spans[index], &cursor)
-            if not self.add_item_row(&cursor, &context, &cells, row[0], row_limit):
+            cells.row = row[0]
+            if not add_item_row(self, &cursor, &context, &cells, row_limit):
                 break
             index += 1
             row[0] += 1
         return 0
-
-    cdef int add_json_row(
-        self, Cursor* cursor, bint is_quoted, RowContext* context, CellRow* cells, size_t row, size_t row_limit
-    ) except -1 nogil:
-        """Adds a row that is JSON text, quoted or not; 0 where it takes the slow path."""
-        skip_space(cursor)
-        if peek(cursor) != c'{':
-            return CELLS_SLOW
-        self.chunk.make_room(row, row_limit)
-        context.row = cells.row = row
-        if add_json_cells(cursor, is_quoted, cells[0]) != CELLS_DONE:
-            return CELLS_SLOW
-        skip_space(cursor)
-        return cursor.pos == cursor.end
-
-    cdef int add_item_row(
-        self, Cursor* cursor, RowContext* context, CellRow* cells, size_t row, size_t row_limit
-    ) except -1 nogil:
-        """Adds a row that is a message of items; 0 where it takes the slow path."""
-        if self.nested.size():
-            self.nested.clear()
-        self.chunk.make_room(row, row_limit)
-        context.row = cells.row = row
-        if add_item_cells(cursor, context.schema, cells[0]) != CELLS_DONE:
-            return CELLS_SLOW
-        return put_nested(self.chunk.columns, self.keys.paths, self.nested, row) if self.nested.size() else CELLS_DONE

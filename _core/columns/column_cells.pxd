@@ -9,6 +9,7 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 from libcpp.vector cimport vector
 
+from histscan._core.memory.buffer_pool cimport BufferPool
 from histscan._core.memory.pooled_vectors cimport CellBits, PooledVector
 from histscan._core.bytes.cursor cimport (
     COLUMN_TEXT_TOO_LONG, Cursor, byte_ptr, find_invalid_utf8, has_text, open_cursor, peek,
@@ -62,7 +63,7 @@ cdef extern from "columns/column.hpp" namespace "histscan" nogil:
     cdef cppclass Columns:
         Column& operator[](size_t)
         size_t size()
-        void resize(size_t) except +
+        void emplace_back(BufferPool*) except +
 
     void grow_column(Column& column, size_t row_count) except +
     size_t fill_validity(const uint8_t* tags, size_t count, vector[uint8_t]& validity) except +

@@ -5,15 +5,13 @@ import json
 from libc.stddef cimport size_t
 from libc.stdint cimport int32_t
 
-from histscan._core.memory.buffer_pool cimport shared_pool, use_pool
+from histscan._core.memory.buffer_pool cimport shared_pool
 from histscan._core.columns.column_cells cimport (
     CELL_JSON, CELL_NULL, TYPE_JSON, Column, complete_column, grow_column, list_type_flags, put_bool, put_double,
     put_int64, put_text, put_uint64, put_utf8, reach_row,
 )
 from histscan._core.bytes.cursor cimport JSON_TOO_DEEP, byte_ptr
 from histscan._core.bytes.faults cimport raise_fault_at
-
-use_pool(shared_pool())
 
 
 cdef enum:
@@ -85,7 +83,7 @@ cdef class ColumnChunk:
         if known is not None:
             return known
         index = <int32_t> self.columns.size()
-        self.columns.resize(index + 1)
+        self.columns.emplace_back(shared_pool())
         grow_column(self.columns[index], self.room)
         self.names.append(name)
         self.index_of[name] = index

@@ -11,7 +11,7 @@ from libcpp.memory cimport unique_ptr
 from libcpp.vector cimport vector
 
 from histscan._core.arrow.arrow_abi cimport ArrayBuffers
-from histscan._core.memory.buffer_pool cimport shared_pool, use_pool
+from histscan._core.memory.buffer_pool cimport shared_pool
 from histscan._core.memory.pooled_vectors cimport PooledVector
 from histscan._core.columns.column_cells cimport (
     CELL_FALSE, CELL_FLOAT64, CELL_INT64, CELL_JSON, CELL_NULL, CELL_TEXT, CELL_TRUE, CELL_UINT64, TYPE_INT64,
@@ -22,8 +22,6 @@ from histscan._core.json.json_text cimport (
     TOKEN_FLOAT64, TOKEN_INT64, TOKEN_NULL, Token, infinity, not_a_number, read_token, skip_space,
 )
 from histscan._core.json.json_write cimport write_double, write_int64, write_literal, write_string, write_uint64
-
-use_pool(shared_pool())
 
 cdef extern from "<utility>" namespace "std" nogil:
     unique_ptr[ArrayBuffers] move(unique_ptr[ArrayBuffers])
@@ -159,9 +157,9 @@ cdef int fill_json(Column* column, size_t row_count, ArrayBuffers* out) except -
 
 cdef int fill_lists(Column* column, size_t row_count, char item_format, ArrayBuffers* out) except -1 nogil:
     """Reads the lists' text, which is well-formed and of numbers and nulls, into the buffers of their items."""
-    cdef unique_ptr[ArrayBuffers] owned = unique_ptr[ArrayBuffers](new ArrayBuffers())
+    cdef unique_ptr[ArrayBuffers] owned = unique_ptr[ArrayBuffers](new ArrayBuffers(shared_pool()))
     cdef ArrayBuffers* items = owned.get()
-    cdef PooledVector[uint8_t] tags
+    cdef PooledVector[uint8_t] tags = PooledVector[uint8_t](shared_pool())
     cdef Cursor text
     cdef Token token
     cdef uint64_t bits

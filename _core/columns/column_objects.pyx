@@ -2,13 +2,10 @@
 
 from libc.stddef cimport size_t
 
-from histscan._core.memory.buffer_pool cimport shared_pool, use_pool
 from histscan._core.columns.column_chunk cimport ColumnChunk
 from histscan._core.keys.item_selection cimport MISSING, ItemSelection, find_below
 
 from histscan.errors import ResponseShapeError
-
-use_pool(shared_pool())
 
 
 cdef int add_object_row(ColumnChunk chunk, ItemSelection selection, bint flatten, object row) except -1:

@@ -48,7 +48,7 @@ inline bool is_tree(const std::vector<NestedPath> &paths, std::vector<NestedItem
 // Writes the object that the items from `first` on make up, those of one column, and returns the index after them.
 // The items are sorted as is_tree leaves them.
 inline size_t write_object(const std::vector<NestedPath> &paths, const std::vector<NestedItem> &items, size_t first,
-                           std::vector<uint8_t> &out) {
+    std::vector<uint8_t> &out) {
     const int32_t column = paths[items[first].path].column;
     const std::vector<std::string> *before = nullptr;
     size_t index = first;

@@ -1,6 +1,5 @@
 """The str objects of JSON and protobuf strings."""
 
-from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from cpython.unicode cimport PyUnicode_DecodeUTF8
 from libc.stdint cimport uint8_t
 from libc.string cimport memcpy
@@ -10,6 +9,7 @@ from histscan._core.bytes.cursor cimport (
 )
 from histscan._core.bytes.faults cimport raise_fault
 from histscan._core.json.json_text cimport Token
+from histscan._core.memory.pooled_vectors cimport TextRoom
 
 cdef extern from "Python.h":
     object PyUnicode_New(Py_ssize_t size, Py_UCS4 maxchar)
@@ -74,7 +74,6 @@ cdef object string_object(Cursor* cursor, const Token* token, bint allow_surroga
     """The str of a string token; its closing quote is still within the cursor's bytes."""
     cdef Py_ssize_t length = token.end - token.begin
     cdef uint8_t[STACK_TEXT_LENGTH] short_text
-    cdef uint8_t* buffer
     if token.is_ascii:
         return ascii_object(token.begin, length)
     if not token.has_escapes:
@@ -82,10 +81,10 @@ cdef object string_object(Cursor* cursor, const Token* token, bint allow_surroga
     # The unescaper reads the closing quote too, and needs room for it.
     if length < STACK_TEXT_LENGTH:
         return unescaped_object(cursor, token, short_text, allow_surrogates)
-    buffer = <uint8_t*> PyMem_Malloc(length + 1)
-    if buffer == NULL:
-        raise MemoryError()
-    try:
-        return unescaped_object(cursor, token, buffer, allow_surrogates)
-    finally:
-        PyMem_Free(buffer)
+    return long_unescaped_object(cursor, token, allow_surrogates)
+
+
+cdef object long_unescaped_object(Cursor* cursor, const Token* token, bint allow_surrogates):
+    cdef TextRoom buffer
+    buffer.resize(token.end - token.begin + 1)
+    return unescaped_object(cursor, token, buffer.data(), allow_surrogates)

@@ -34,8 +34,8 @@ struct Token {
     double number;         // of TOKEN_FLOAT64
     const uint8_t *begin;  // text of TOKEN_STRING and TOKEN_BIG_INTEGER, and where any other token begins
     const uint8_t *end;
-    bool has_escapes;      // of TOKEN_STRING: a backslash is among the text
-    bool is_ascii;         // of TOKEN_STRING: no byte is above 0x7F
+    bool has_escapes;  // of TOKEN_STRING: a backslash is among the text
+    bool is_ascii;     // of TOKEN_STRING: no byte is above 0x7F
 };
 
 inline bool is_space(int byte) { return byte == ' ' || byte == '\n' || byte == '\t' || byte == '\r'; }
@@ -171,13 +171,9 @@ inline bool take_number(Cursor *cursor, const uint8_t *end, Token *token) {
     return true;
 }
 
-// Reads one scalar value, or stops at the bracket of a container. The cursor must be past any white space.
-inline bool read_token(Cursor *cursor, Token *token) {
-    const int byte = peek(cursor);
+// As `read_token`, where the value's first byte, which is `byte`, begins no number.
+inline bool read_other_token(Cursor *cursor, int byte, Token *token) {
     token->begin = cursor->pos;
-    if (begins_number(byte)) {
-        return take_number(cursor, find_number_end(cursor->pos, cursor->end), token) || read_number(cursor, token);
-    }
     switch (byte) {
     case '"':
         return read_string(cursor, token);
@@ -209,9 +205,18 @@ inline bool read_token(Cursor *cursor, Token *token) {
     }
 }
 
+// Reads one scalar value, or stops at the bracket of a container. The cursor must be past any white space.
+inline bool read_token(Cursor *cursor, Token *token) {
+    const int byte = peek(cursor);
+    if (!begins_number(byte)) return read_other_token(cursor, byte, token);
+    token->begin = cursor->pos;
+    return take_number(cursor, find_number_end(cursor->pos, cursor->end), token) || read_number(cursor, token);
+}
+
 // As `read_token`, where the value is likely to be all that is left: then most numbers are read faster.
 inline bool read_whole_token(Cursor *cursor, Token *token) {
-    if (!begins_number(peek(cursor))) return read_token(cursor, token);
+    const int byte = peek(cursor);
+    if (!begins_number(byte)) return read_other_token(cursor, byte, token);
     token->begin = cursor->pos;
     return take_number(cursor, cursor->end, token) || read_number(cursor, token);
 }

@@ -1,11 +1,10 @@
 """Python objects from JSON text: the values that are neither numbers nor plain strings, and all containers."""
 
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from cpython.dict cimport PyDict_SetItem
-from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_INCREF, Py_XDECREF
 from libc.stdint cimport int32_t
-from libc.string cimport memcpy
 
 from histscan._core.bytes.cursor cimport (
     JSON_COLON_EXPECTED, JSON_COMMA_EXPECTED, JSON_KEY_EXPECTED, JSON_TRAILING_DATA, Cursor, byte_ptr, peek,
@@ -52,18 +51,12 @@ cdef int expect_end(Cursor* cursor) except -1:
 
 cdef object big_integer(Cursor* cursor, const Token* token):
     """An int of any size, within Python's own limit on digits."""
-    cdef Py_ssize_t length = token.end - token.begin
-    cdef char* digits = <char*> PyMem_Malloc(length + 1)
-    if digits == NULL:
-        raise MemoryError()
+    # A copy, because the digits must end with a zero byte.
+    cdef bytes digits = PyBytes_FromStringAndSize(<const char*> token.begin, token.end - token.begin)
     try:
-        memcpy(digits, token.begin, length)
-        digits[length] = 0
-        return PyLong_FromString(digits, NULL, 10)
+        return PyLong_FromString(PyBytes_AS_STRING(digits), NULL, 10)
     except ValueError as error:
         raise HistoryDecodeError(str(error), byte=token.begin - cursor.start) from None
-    finally:
-        PyMem_Free(digits)
 
 
 cdef int read_key(Cursor* cursor, JsonContext context, PyObject** key) except -2:

@@ -31,7 +31,7 @@ cdef class SelectedRow:
         sink.self = <void*> self
         sink.put_value = put_item
         sink.learn_key = learn_key
-        sink.put_odd_member = put_odd_item
+        sink.put_rare_member = put_rare_item
         sink.leave = leave_template
         self.selection = selection
         self.missing = [True] * len(selection.keys)
@@ -74,7 +74,7 @@ cdef int learn_key(void* self, Cursor* value, byte_ptr begin, byte_ptr end, int3
     return ROW_DONE
 
 
-cdef int put_odd_item(void* self, Cursor* item, cpp_bool is_removal) except -1:
+cdef int put_rare_item(void* self, Cursor* item, cpp_bool is_removal) except -1:
     cdef SelectedRow row = <SelectedRow> self
     return row.put(row.selection.resolve(row.selection.decoder.item_key_anywhere(item)), item, True)
 
@@ -93,7 +93,7 @@ cdef class ItemSelection:
         keys: The requested keys; rows have only these, in this order.
     """
 
-    def __init__(self, keys):
+    def __cinit__(self, keys):
         self.keys = tuple(dict.fromkeys(keys))
         self.slots = {key: slot for slot, key in enumerate(self.keys)}
         self.decoder = MessageRowDecoder(RECORD_ITEM)

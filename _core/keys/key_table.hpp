@@ -7,8 +7,10 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
 #include <cstring>
 #include <memory>
+#include <new>
 #include <vector>
 
 #include "bytes/bytes.hpp"
@@ -32,20 +34,35 @@ enum TargetKind {
 };
 
 struct KeyTarget {
-    Column *column = nullptr;        // of TARGET_COLUMN
+    Column *column = nullptr;  // of TARGET_COLUMN
     TargetKind kind = TARGET_SHARED;
-    int32_t path = -1;               // of TARGET_PATH: its index among the paths
+    int32_t path = -1;  // of TARGET_PATH: its index among the paths
 };
 
-// A key of the table.
-struct Key {
-    Prefix32 prefix;      // what a member with this key begins with, as its encoding writes it
-    const uint8_t *text;  // the spelling: quotes and colon, or tag and length, included
-    ptrdiff_t length;     // of `text`
-    ptrdiff_t needed;     // how many bytes must be left for a member to be compared with the prefix and the text
-    uint64_t hash;        // of `text`
-    KeyTarget target;     // set by the owner of the table, where that makes columns
+// A key of the table. What an ordinary member is compared with is in one cache line.
+struct alignas(64) Key {
+    Prefix32 prefix{};              // what a member with this key begins with, as its encoding writes it
+    int32_t index = unknown_key;    // in the table
+    ptrdiff_t length = 0;           // of `text`
+    ptrdiff_t needed = 0;           // how many bytes must be left for the comparison with the prefix and the text
+    KeyTarget target;               // set by the owner of the table, where that makes columns
+    const uint8_t *text = nullptr;  // the spelling: quotes and colon, or tag and length, included
+    uint64_t hash = 0;              // of `text`
 };
+
+// What stands for a key that has no room in a table.
+inline const Key no_key;
+
+// Returns true if two keys of the same length, 8 bytes or more, are equal from the byte at `place` on. Does not call
+// std::memcmp: vectors would not stay in registers.
+HISTSCAN_INLINE bool has_same_rest(const uint8_t *left, const uint8_t *right, ptrdiff_t length, ptrdiff_t place) {
+    constexpr ptrdiff_t word_size = 8;
+    for (; place < length; place += word_size) {
+        const ptrdiff_t from = place < length - word_size ? place : length - word_size;
+        if (load_word(left + from) != load_word(right + from)) return false;
+    }
+    return true;
+}
 
 // A hash of the `length` bytes at `text`, in its highest bits. Eight bytes from `text` on must be readable, even if
 // the text is shorter.
@@ -72,55 +89,74 @@ public:
     static constexpr size_t key_limit = 8192;
     static constexpr ptrdiff_t length_limit = 4096;
 
-    KeyTable() : slots_(size_t{1} << first_size_bits, unknown_key) {}
+    const Key &operator[](int32_t index) const { return key_at(static_cast<size_t>(index)); }
+    size_t size() const { return size_; }
+    KeyTarget &target(int32_t index) { return key_at(static_cast<size_t>(index)).target; }
 
-    const Key &operator[](int32_t index) const { return keys_[static_cast<size_t>(index)]; }
-    size_t size() const { return keys_.size(); }
-    KeyTarget &target(int32_t index) { return keys_[static_cast<size_t>(index)].target; }
-
-    // The index of the key spelt as the `length` bytes at `text`, or `unknown_key`. `end` is where readable bytes end.
-    int32_t find(const uint8_t *text, ptrdiff_t length, const uint8_t *end) const {
+    // The key spelt as the `length` bytes at `text`, or null. `end` is where readable bytes end.
+    const Key *look_up(const uint8_t *text, ptrdiff_t length, const uint8_t *end) const {
         const uint64_t hash = hash_of(text, length, end);
         for (size_t probe = 0; probe < probe_limit; ++probe) {
-            const int32_t index = slots_[slot_of(hash, probe)];
-            if (index == unknown_key) break;
-            const Key &key = (*this)[index];
-            if (key.hash == hash && key.length == length && same_bytes(key.text, text, static_cast<size_t>(length))) {
-                return index;
-            }
+            const Key *key = slots_[slot_of(hash, probe)];
+            if (key == nullptr) break;
+            if (key->hash != hash || key->length != length) continue;
+            if (same_bytes(key->text, text, static_cast<size_t>(length))) return key;
         }
-        return unknown_key;
+        return nullptr;
     }
 
-    // The index of a key that may be spelt so, for the caller to compare; or `unknown_key`. Eight bytes from `text` on
-    // must be readable.
-    int32_t guess(const uint8_t *text, ptrdiff_t length) const { return slots_[slot_of(hash_key(text, length), 0)]; }
+    // As `look_up`: the key's index, or `unknown_key`.
+    int32_t find(const uint8_t *text, ptrdiff_t length, const uint8_t *end) const {
+        const Key *key = look_up(text, length, end);
+        return key == nullptr ? unknown_key : key->index;
+    }
+
+    // A key that may be spelt so, for the caller to compare; or null. Eight bytes from `text` on must be readable.
+    HISTSCAN_INLINE const Key *guess(const uint8_t *text, ptrdiff_t length) const {
+        return slots_[hash_key(text, length) >> unused_bits_];
+    }
 
     // Adds a key that `find` did not find, and copies its text; returns its index, or `unknown_key` if there is no
     // room. `around` is how many bytes of a member surround the key.
     int32_t add(const uint8_t *text, ptrdiff_t length, const Prefix32 &prefix, ptrdiff_t around = 0) {
-        if (keys_.size() >= key_limit || length > length_limit) return unknown_key;
-        if ((keys_.size() + 1) * slots_per_key > slots_.size()) grow();
+        if (size_ >= key_limit || length > length_limit) return unknown_key;
+        if ((size_ + 1) * slots_per_key > slot_count()) grow();
         const uint64_t hash = hash_of(text, length, text + length);
         size_t probe = 0;
-        while (probe < probe_limit && slots_[slot_of(hash, probe)] != unknown_key) ++probe;
+        while (probe < probe_limit && slots_[slot_of(hash, probe)] != nullptr) ++probe;
         // Too many keys share these slots, as crafted ones may: this one stays unknown, and costs no memory.
         if (probe == probe_limit) return unknown_key;
-        const uint8_t *copy = copy_text(text, static_cast<size_t>(length));
-        const auto index = static_cast<int32_t>(keys_.size());
-        const ptrdiff_t needed = length + around < prefix_size ? prefix_size : length + around;
-        keys_.push_back(Key{prefix, copy, length, needed, hash, KeyTarget{}});
-        slots_[slot_of(hash, probe)] = index;
-        return index;
+        if (size_ % key_block_size == 0) key_blocks_.emplace_back(new Key[key_block_size]);
+        Key &key = key_at(size_);
+        key.prefix = prefix;
+        key.length = length;
+        key.needed = length + around < prefix_size ? prefix_size : length + around;
+        key.index = static_cast<int32_t>(size_);
+        key.text = copy_text(text, static_cast<size_t>(length));
+        key.hash = hash;
+        own_slots_[slot_of(hash, probe)] = &key;
+        ++size_;
+        return key.index;
     }
 
 private:
     // With this many slots for each key, few share one: each probe that fails is a mispredicted branch.
-    static constexpr size_t slots_per_key = 16;
+    static constexpr size_t slots_per_key = 8;
     static constexpr int first_size_bits = 10;
     // A lookup probes at most this many neighbouring slots, so that crafted keys cost no more.
     static constexpr size_t probe_limit = 16;
     static constexpr size_t block_size = length_limit;
+    static constexpr size_t key_block_size = 32;
+
+    // The slots of an empty table.
+    static constexpr const Key *no_slots[2] = {};
+
+    struct FreeSlots {
+        void operator()(const Key **slots) const { std::free(slots); }
+    };
+
+    size_t slot_count() const { return size_t{1} << (64 - unused_bits_); }
+    Key &key_at(size_t index) const { return key_blocks_[index / key_block_size][index % key_block_size]; }
 
     static uint64_t hash_of(const uint8_t *text, ptrdiff_t length, const uint8_t *end) {
         if (end - text >= 8) return hash_key(text, length);
@@ -128,9 +164,7 @@ private:
         std::memcpy(padded, text, static_cast<size_t>(length));
         return hash_key(padded, length);
     }
-    size_t slot_of(uint64_t hash, size_t probe) const {
-        return ((hash >> (64 - size_bits_)) + probe) & (slots_.size() - 1);
-    }
+    size_t slot_of(uint64_t hash, size_t probe) const { return ((hash >> unused_bits_) + probe) & (slot_count() - 1); }
     const uint8_t *copy_text(const uint8_t *text, size_t length) {
         if (length > block_size - block_used_ || blocks_.empty()) {
             blocks_.emplace_back(new uint8_t[block_size]);
@@ -142,21 +176,29 @@ private:
         return copy;
     }
     void grow() {
-        std::vector<int32_t> slots(slots_.size() * 4, unknown_key);
-        slots_.swap(slots);
-        size_bits_ += 2;
-        for (size_t index = 0; index < keys_.size(); ++index) {
+        const int size_bits = own_slots_ ? 64 - unused_bits_ + 2 : first_size_bits;
+        // Large memory from `calloc` is zero already, and most of it stays untouched.
+        auto *slots = static_cast<const Key **>(std::calloc(size_t{1} << size_bits, sizeof(const Key *)));
+        if (slots == nullptr) throw std::bad_alloc();
+        own_slots_.reset(slots);
+        slots_ = slots;
+        unused_bits_ = 64 - size_bits;
+        for (size_t index = 0; index < size_; ++index) {
+            const Key &key = key_at(index);
             size_t probe = 0;
-            while (slots_[slot_of(keys_[index].hash, probe)] != unknown_key) ++probe;
-            slots_[slot_of(keys_[index].hash, probe)] = static_cast<int32_t>(index);
+            while (slots[slot_of(key.hash, probe)] != nullptr) ++probe;
+            slots[slot_of(key.hash, probe)] = &key;
         }
     }
 
-    std::vector<Key> keys_;
-    std::vector<int32_t> slots_;  // a hash table of indexes into `keys_`
+    // Keys stay where they are: templates and slots point at them.
+    std::vector<std::unique_ptr<Key[]>> key_blocks_;
+    size_t size_ = 0;  // how many keys there are
+    std::unique_ptr<const Key *[], FreeSlots> own_slots_;
+    const Key *const *slots_ = no_slots;              // a hash table; those it owns, once it has a key
     std::vector<std::unique_ptr<uint8_t[]>> blocks_;  // the keys' texts, one after the other
     size_t block_used_ = 0;                           // of the last block
-    int size_bits_ = first_size_bits;
+    int unused_bits_ = 63;                            // of a hash
 };
 
 }  // namespace histscan

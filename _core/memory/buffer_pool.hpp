@@ -39,7 +39,7 @@ constexpr size_t pool_class_size(int index) {
 // Thread-safe. No thread ever waits: one that finds the pool busy does not use it, and neither does a process that was
 // forked while another thread used it.
 class BufferPool {
-   public:
+public:
     // A buffer of the class, or null.
     void *take(int index) noexcept {
         if (in_use_.test_and_set(std::memory_order_acquire)) return nullptr;
@@ -71,7 +71,7 @@ class BufferPool {
     // How many bytes are kept.
     size_t size() const noexcept { return size_; }
 
-   private:
+private:
     struct Spare {
         Spare *next;
     };
@@ -91,23 +91,18 @@ class BufferPool {
     std::atomic<size_t> size_{0};
 };
 
-// Each extension module has its own pointer to the one pool, and allocates without a pool until it is set.
-static BufferPool *known_pool = nullptr;
-
-inline void use_pool(BufferPool *pool) { known_pool = pool; }
-
-// Allocates `size` bytes. The allocated size does not depend on a pool being set: any module may release them.
-inline void *take_buffer(size_t size) {
+// Allocates `size` bytes, from the pool unless that is null. The allocated size does not depend on the pool.
+inline void *take_buffer(BufferPool *pool, size_t size) {
     const int index = pool_class(size);
     if (index < 0) return ::operator new(size);
-    void *buffer = known_pool ? known_pool->take(index) : nullptr;
+    void *buffer = pool ? pool->take(index) : nullptr;
     return buffer ? buffer : ::operator new(pool_class_size(index));
 }
 
 // Releases a buffer that `take_buffer` returned for the same size.
-inline void give_buffer(void *buffer, size_t size) noexcept {
+inline void give_buffer(BufferPool *pool, void *buffer, size_t size) noexcept {
     const int index = pool_class(size);
-    if (index < 0 || !known_pool || !known_pool->give(buffer, index)) ::operator delete(buffer);
+    if (index < 0 || !pool || !pool->give(buffer, index)) ::operator delete(buffer);
 }
 
 }  // namespace histscan

@@ -7,8 +7,5 @@ cdef extern from "memory/buffer_pool.hpp" namespace "histscan" nogil:
         BufferPool() except +
         size_t size()
 
-    # Every module that makes or frees cells calls this with `shared_pool()` as it is imported.
-    void use_pool(BufferPool* pool)
 
-
-cdef BufferPool* shared_pool() noexcept
+cdef BufferPool* shared_pool() noexcept nogil

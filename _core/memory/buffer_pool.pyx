@@ -4,7 +4,7 @@
 cdef BufferPool* pool = new BufferPool()
 
 
-cdef BufferPool* shared_pool() noexcept:
+cdef BufferPool* shared_pool() noexcept nogil:
     """The pool that all modules share."""
     return pool
 

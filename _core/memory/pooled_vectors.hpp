@@ -1,4 +1,9 @@
 // Vectors whose memory comes from the pool: of rows' places in a page, and of a column's cells.
+//
+// Each vector has the pool's address, and hands it on when it is moved or swapped, so any module may grow or free it. A
+// global variable would not do: extension modules are loaded with RTLD_LOCAL, each would have its own, and one that is
+// inline is shared only where the compiler and the loader agree to (STB_GNU_UNIQUE, which is GCC's on Linux). The
+// modules that create vectors get the address from `buffer_pool.shared_pool`, through Python's import.
 
 #ifndef HISTSCAN_POOLED_VECTORS_HPP
 #define HISTSCAN_POOLED_VECTORS_HPP
@@ -6,6 +11,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <new>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -13,23 +19,28 @@
 
 namespace histscan {
 
-// Allocates memory from the pool.
+// Allocates memory from the pool, or without one if it has none.
 template <typename Element>
 struct PooledAllocator {
     using value_type = Element;
+    using propagate_on_container_move_assignment = std::true_type;
+    using propagate_on_container_swap = std::true_type;
+
+    BufferPool *pool = nullptr;
 
     PooledAllocator() noexcept = default;
+    PooledAllocator(BufferPool *from) noexcept : pool(from) {}
     template <typename Other>
-    PooledAllocator(const PooledAllocator<Other> &) noexcept {}
+    PooledAllocator(const PooledAllocator<Other> &other) noexcept : pool(other.pool) {}
 
     Element *allocate(size_t count) {
         if (count > static_cast<size_t>(-1) / 2 / sizeof(Element)) throw std::bad_array_new_length();
-        return static_cast<Element *>(take_buffer(count * sizeof(Element)));
+        return static_cast<Element *>(take_buffer(pool, count * sizeof(Element)));
     }
-    void deallocate(Element *elements, size_t count) noexcept { give_buffer(elements, count * sizeof(Element)); }
+    void deallocate(Element *elements, size_t count) noexcept { give_buffer(pool, elements, count * sizeof(Element)); }
 
-    friend bool operator==(const PooledAllocator &, const PooledAllocator &) noexcept { return true; }
-    friend bool operator!=(const PooledAllocator &, const PooledAllocator &) noexcept { return false; }
+    friend bool operator==(const PooledAllocator &a, const PooledAllocator &b) noexcept { return a.pool == b.pool; }
+    friend bool operator!=(const PooledAllocator &a, const PooledAllocator &b) noexcept { return a.pool != b.pool; }
 };
 
 // Does not initialise new elements. Room for cells is made for many rows at once; filling it with zeros would push it
@@ -41,9 +52,10 @@ struct UnfilledAllocator : PooledAllocator<Element> {
         using other = UnfilledAllocator<Other>;
     };
 
+    using PooledAllocator<Element>::PooledAllocator;
     UnfilledAllocator() noexcept = default;
     template <typename Other>
-    UnfilledAllocator(const UnfilledAllocator<Other> &) noexcept {}
+    UnfilledAllocator(const UnfilledAllocator<Other> &other) noexcept : PooledAllocator<Element>(other) {}
 
     template <typename Other>
     void construct(Other *place) noexcept {
@@ -60,6 +72,9 @@ using PooledVector = std::vector<Element, PooledAllocator<Element>>;
 
 // The bits of a column's cells. Every element must have a value before the vector is exported.
 using CellBits = std::vector<uint64_t, UnfilledAllocator<uint64_t>>;
+
+// Room for bytes that are written once, such as text with its escapes decoded; it is freed with its owner.
+using TextRoom = std::vector<uint8_t, UnfilledAllocator<uint8_t>>;
 
 }  // namespace histscan
 

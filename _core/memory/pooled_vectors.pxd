@@ -1,11 +1,15 @@
-"""Vectors whose memory comes from the pool."""
+"""Vectors whose memory comes from the pool that they are created with; see `pooled_vectors.hpp`."""
 
 from libc.stddef cimport size_t
-from libc.stdint cimport uint64_t
+from libc.stdint cimport uint8_t, uint64_t
+
+from histscan._core.memory.buffer_pool cimport BufferPool
 
 cdef extern from "memory/pooled_vectors.hpp" namespace "histscan" nogil:
     # As std::vector.
     cdef cppclass PooledVector[Element]:
+        PooledVector()
+        PooledVector(BufferPool*)
         Element& operator[](size_t)
         Element* data()
         size_t size()
@@ -25,3 +29,10 @@ cdef extern from "memory/pooled_vectors.hpp" namespace "histscan" nogil:
         void assign(size_t, uint64_t) except +
         void push_back(uint64_t) except +
         void swap(CellBits&)
+
+    # Room for bytes that are written once: `resize` does not initialise them.
+    cdef cppclass TextRoom:
+        uint8_t* data()
+        bint empty()
+        void clear()
+        void resize(size_t) except +

@@ -4,6 +4,7 @@ from libc.stdint cimport uint8_t
 from libcpp.vector cimport vector
 
 from histscan._core.bytes.cursor cimport Cursor, byte_ptr
+from histscan._core.memory.pooled_vectors cimport TextRoom
 from histscan._core.rows.json_rows cimport JsonRowDecoder
 from histscan._core.pages.page cimport Page, RowSpan
 
@@ -17,9 +18,12 @@ cdef class JsonPage(Page):
 
 
 cdef class HistoryPage(JsonPage):
-    cdef uint8_t* text      # the texts of rows that can't be read in place, one after the other; NULL if none
+    # The texts of rows that can't be read in place, one after the other. Spans that are not quoted are offsets into it,
+    # and open cursors point into it: it gets its room once, before the first of them, and is freed with the page.
+    cdef TextRoom text
 
     cdef int take_text(self, Cursor* cursor, uint8_t** out, RowSpan* span) except -1 nogil
+    cdef object decode_long_quoted(self, RowSpan span)
     cdef object decode_quoted(self, RowSpan span, uint8_t* text)
 
 

@@ -5,13 +5,10 @@ A body is `{"data": {"project": {"run": {FIELD: rows}}}}`; `history` gives rows 
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
-from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_DECREF
 from libc.stdint cimport uint8_t
-from libc.stdlib cimport free, malloc
 
-from histscan._core.memory.buffer_pool cimport shared_pool, use_pool
 from histscan._core.bytes.cursor cimport (
     JSON_COMMA_EXPECTED, JSON_UTF8_INVALID, Cursor, byte_ptr, find_invalid_utf8, find_plain_string_end, open_cursor,
     open_cursor_within, peek, stop,
@@ -22,14 +19,13 @@ from histscan._core.json.json_skip cimport skip_value
 from histscan._core.json.json_string cimport unescape_string
 from histscan._core.json.json_text cimport skip_space
 from histscan._core.json.json_value cimport JsonContext, decode_value, expect_end, read_key
+from histscan._core.memory.pooled_vectors cimport TextRoom
 from histscan._core.pages.page cimport Page, RowSpan
 
 from histscan._core.rows.locate import locate_value
 
 from histscan.errors import GraphQLResponseError, HistoryDecodeError, ResponseShapeError, RunNotFoundError
 
-
-use_pool(shared_pool())
 
 cdef enum:
     # Rows up to this many bytes are unescaped on the stack.
@@ -204,20 +200,16 @@ cdef class HistoryPage(JsonPage):
         HistoryDecodeError: The answer is not JSON. Once the rows have begun, this is raised after the last whole row.
     """
 
-    def __init__(self, bytes body not None):
+    def __cinit__(self, bytes body not None):
         self.read_body(body, "history")
-
-    def __dealloc__(self):
-        free(self.text)
 
     cdef int index_body_rows(self, Cursor* cursor) except -1:
         cdef uint8_t* out = NULL
         cdef byte_ptr row_begin
         cdef byte_ptr row_end
         cdef RowSpan span
-        # The member may occur more than once.
-        free(self.text)
-        self.text = NULL
+        # The member may occur more than once; then the room for the first one's texts is reused.
+        self.text.clear()
         cursor.pos += 1
         with nogil:
             skip_space(cursor)
@@ -257,12 +249,10 @@ cdef class HistoryPage(JsonPage):
         cdef byte_ptr begin = cursor.pos
         cdef byte_ptr invalid
         cdef uint8_t* text_end
-        if self.text == NULL:
+        if self.text.empty():
             # No row's text is longer than its encoded form, so this is enough for all rows that follow.
-            self.text = out[0] = <uint8_t*> malloc(cursor.end - cursor.pos)
-            if self.text == NULL:
-                with gil:
-                    raise MemoryError()
+            self.text.resize(cursor.end - cursor.pos)
+            out[0] = self.text.data()
         cursor.pos += 1
         span.needs_slow_path = False
         span.is_quoted = False
@@ -273,27 +263,25 @@ cdef class HistoryPage(JsonPage):
             invalid = find_invalid_utf8(begin, cursor.pos)
             if invalid != cursor.pos:
                 return stop(cursor, JSON_UTF8_INVALID, invalid)
-        span.begin = out[0] - self.text
-        span.end = text_end - self.text
+        span.begin = out[0] - self.text.data()
+        span.end = text_end - self.text.data()
         out[0] = text_end
         return 1
 
     cdef object decode_row(self, Py_ssize_t index):
         cdef RowSpan span = self.spans[index]
         cdef uint8_t[STACK_ROW_LENGTH] short_text
-        cdef uint8_t* text
         if not span.is_quoted:
-            return self.decode_span(self.text, span)
+            return self.decode_span(self.text.data(), span)
         # The string's closing quote is read with it, and needs room.
         if span.end - span.begin < STACK_ROW_LENGTH:
             return self.decode_quoted(span, short_text)
-        text = <uint8_t*> PyMem_Malloc(span.end - span.begin + 1)
-        if text == NULL:
-            raise MemoryError()
-        try:
-            return self.decode_quoted(span, text)
-        finally:
-            PyMem_Free(text)
+        return self.decode_long_quoted(span)
+
+    cdef object decode_long_quoted(self, RowSpan span):
+        cdef TextRoom text
+        text.resize(span.end - span.begin + 1)
+        return self.decode_quoted(span, text.data())
 
     cdef object decode_quoted(self, RowSpan span, uint8_t* text):
         """The row at `span` of the body; `text` has room for it and its closing quote."""
@@ -304,7 +292,9 @@ cdef class HistoryPage(JsonPage):
         return self.decode_span(text, span)
 
     cdef void open_span(self, RowSpan span, Cursor* cursor) noexcept nogil:
-        open_cursor_within(cursor, self.data if span.is_quoted else self.text, span.begin, span.end)
+        open_cursor_within(
+            cursor, self.data if span.is_quoted else <byte_ptr> self.text.data(), span.begin, span.end
+        )
 
 
 cdef class SampledPage(JsonPage):
@@ -320,7 +310,7 @@ cdef class SampledPage(JsonPage):
         HistoryDecodeError: The answer is not JSON. Once the rows have begun, this is raised after the last whole row.
     """
 
-    def __init__(self, bytes body not None):
+    def __cinit__(self, bytes body not None):
         self.read_body(body, "sampledHistory")
 
     cdef int index_body_rows(self, Cursor* cursor) except -1:
@@ -382,7 +372,7 @@ cdef class TextPage(JsonPage):
         ResponseShapeError: A row is not a str.
     """
 
-    def __init__(self, list rows not None):
+    def __cinit__(self, list rows not None):
         cdef RowSpan span
         cdef Py_ssize_t index
         cdef Py_ssize_t length

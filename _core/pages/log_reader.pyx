@@ -9,7 +9,6 @@ wandb's own are the 7-byte header, which counts as part of the first block, and 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from libc.stdint cimport INT64_MAX, int64_t, uint8_t, uint32_t, uint64_t
 
-from histscan._core.memory.buffer_pool cimport shared_pool, use_pool
 from histscan._core.bytes.cursor cimport (
     LOG_CHECKSUM_WRONG, LOG_CHUNK_ORDER_WRONG, LOG_CHUNK_TOO_LONG, LOG_CHUNK_TYPE_UNKNOWN, LOG_RECORD_INVALID,
     LOG_ZEROS, Cursor, Fault, byte_ptr, has_text, open_cursor,
@@ -24,8 +23,6 @@ from histscan._core.rows.row_steps cimport (
 from histscan._core.wire.wire cimport WIRE_BYTES, read_length, read_tag, skip_field
 
 from histscan.errors import LogFormatError
-
-use_pool(shared_pool())
 
 cdef extern from "bytes/crc32.hpp" namespace "histscan" nogil:
     uint32_t chunk_crc32(uint8_t type, const uint8_t* data, size_t length)
@@ -147,7 +144,7 @@ cdef class LogReader:
         odd_steps: How many rows have a ``_step`` that is not a whole number.
     """
 
-    def __init__(self, bint skip_corrupt=False, *, fields=None, int64_t last_step=-1):
+    def __cinit__(self, bint skip_corrupt=False, *, fields=None, int64_t last_step=-1):
         self.skip_corrupt = skip_corrupt
         for field in _DEFAULT_FIELDS if fields is None else fields:
             if not 0 < field < 64:

@@ -4,19 +4,23 @@ Some pages find their rows only when they are needed: code that needs to know wh
 `index` first, with the GIL.
 """
 
-from histscan._core.memory.buffer_pool cimport shared_pool, use_pool
+from histscan._core.memory.buffer_pool cimport shared_pool
+from histscan._core.memory.pooled_vectors cimport PooledVector
 from histscan._core.bytes.cursor cimport NO_FAULT, Cursor, open_cursor_within
 from histscan._core.bytes.faults cimport raise_fault_at
 
 from histscan.errors import HistoryDecodeError
 
-use_pool(shared_pool())
-
 
 cdef class Page:
-    """Raw bytes of a step window, and where each row is. Abstract: the subclasses know their encoding."""
+    """Raw bytes of a step window, and where each row is. Abstract: the subclasses know their encoding.
+
+    They set themselves up in `__cinit__`, which runs once: calling `__init__` again, as Python allows, must not replace
+    the bytes that spans and other threads' cursors point into.
+    """
 
     def __cinit__(self):
+        self.spans = PooledVector[RowSpan](shared_pool())
         self.fault = NO_FAULT
         self.is_indexed = True
 

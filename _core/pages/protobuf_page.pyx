@@ -2,7 +2,7 @@
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 
-from histscan._core.memory.buffer_pool cimport shared_pool, use_pool
+from histscan._core.memory.buffer_pool cimport shared_pool
 from histscan._core.bytes.cursor cimport Cursor, open_cursor, prefetch
 from histscan._core.bytes.faults cimport raise_too_deep
 from histscan._core.wire.item_format cimport PARQUET_ITEM
@@ -13,8 +13,6 @@ from histscan._core.memory.pooled_vectors cimport PooledVector
 from histscan._core.rows.locate import locate_item
 
 from histscan.errors import HistoryDecodeError
-
-use_pool(shared_pool())
 
 cdef enum:
     # How many rows ahead the index prefetches.
@@ -30,7 +28,7 @@ cdef class ProtobufPage(Page):
         data: The bytes of a ``RunHistoryResponse``.
     """
 
-    def __init__(self, bytes data not None):
+    def __cinit__(self, bytes data not None):
         self.owner = data
         self.data = <const unsigned char*> PyBytes_AS_STRING(data)
         # Columns are built of rows as they are found: most pages need no index.
@@ -60,7 +58,7 @@ cdef class ProtobufPage(Page):
         cdef Cursor cursor
         cdef RowSpan span
         cdef Py_ssize_t ahead
-        cdef PooledVector[RowSpan] spans
+        cdef PooledVector[RowSpan] spans = PooledVector[RowSpan](shared_pool())
         if self.is_indexed:
             return 0
         self.open_all(&cursor)

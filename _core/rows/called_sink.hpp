@@ -26,7 +26,7 @@ struct CalledSink {
     // one `put_value`.
     int (*learn_key)(void *self, Cursor *value, const uint8_t *begin, const uint8_t *end, int32_t *index);
     // Reads a member with a rare layout, by all the rules of its encoding.
-    int (*put_odd_member)(void *self, Cursor *member, bool is_removal);
+    int (*put_rare_member)(void *self, Cursor *member, bool is_removal);
     // Only the first `count` members of the row are the predicted ones.
     int (*leave)(void *self, size_t count);
 
@@ -35,24 +35,24 @@ struct CalledSink {
         return false;
     }
     template <typename Format>
-    HISTSCAN_INLINE int put(Format &format, int32_t index) const {
-        const int outcome = put_value(self, index, format.open_value());
+    HISTSCAN_INLINE int put(Format &format, const Key &key) const {
+        const int outcome = put_value(self, key.index, format.open_value());
         format.close_value();
         return outcome;
     }
     template <typename Format>
-    int learn(Format &format, int32_t *index) const {
+    HISTSCAN_INLINE int learn(Format &format, int32_t *index) const {
         const int outcome = learn_key(self, format.open_value(), format.key_begin(), format.key_end(), index);
         format.close_value();
         return outcome;
     }
     template <typename Format>
-    int put_odd(Format &format) const {
-        const int outcome = put_odd_member(self, format.open_value(), format.is_removal());
+    HISTSCAN_INLINE int put_rare(Format &format) const {
+        const int outcome = put_rare_member(self, format.open_value(), format.is_removal());
         format.close_value();
         return outcome;
     }
-    int leave_template(size_t count) const { return leave(self, count); }
+    HISTSCAN_INLINE int leave_template(size_t count) const { return leave(self, count); }
 };
 
 // Reads a row of items.
@@ -69,8 +69,7 @@ HISTSCAN_INLINE int read_item_row(
 }
 
 // Reads a row that is a JSON object.
-HISTSCAN_INLINE int read_json_row(
-    Cursor *cursor, KeyTable &table, RowTemplate &row_template, const CalledSink &sink) {
+HISTSCAN_INLINE int read_json_row(Cursor *cursor, KeyTable &table, RowTemplate &row_template, const CalledSink &sink) {
     const NarrowVectors vectors;
     JsonFormat<NarrowVectors> format(cursor, false, vectors);
     try {

@@ -23,7 +23,7 @@ cdef extern from "rows/called_sink.hpp" namespace "histscan" nogil:
         # for one `put_value`.
         int (*learn_key)(void* self, Cursor* value, byte_ptr begin, byte_ptr end, int32_t* index) except -1
         # Reads a member with a rare layout, by all the rules of its encoding.
-        int (*put_odd_member)(void* self, Cursor* member, cpp_bool is_removal) except -1
+        int (*put_rare_member)(void* self, Cursor* member, cpp_bool is_removal) except -1
         # Only the first `count` members of the row are the predicted ones.
         int (*leave)(void* self, size_t count) except -1
 

@@ -20,7 +20,7 @@ cdef class RowDecoder:
     cdef int start_row(self) except -1:
         """Begins a row with the predicted keys, or with none."""
         self.has_paths = False
-        self.row = {} if self.blank is None or self.row_template.keys.empty() else PyDict_Copy(self.blank)
+        self.row = {} if self.blank is None or not self.row_template.size() else PyDict_Copy(self.blank)
         return 0
 
     cdef int leave_template(self, size_t count) except -1:
@@ -45,7 +45,7 @@ cdef class RowDecoder:
         if self.row_template.is_new:
             self.row_template.is_new = False
             # A key given twice has one place in the dict, but two in the row; and items with paths share a dict.
-            is_flat = not self.has_paths and <size_t> len(row) == self.row_template.keys.size()
+            is_flat = not self.has_paths and <size_t> len(row) == self.row_template.size()
             self.blank = None
             if is_flat:
                 # Once a CPython dict has had a key that is not a str, its table is laid out for any keys: lookups in

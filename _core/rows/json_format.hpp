@@ -5,7 +5,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 
 #include "json/json_quoted.hpp"
 #include "keys/key_table.hpp"
@@ -17,6 +16,8 @@ namespace histscan {
 template <typename Vectors>
 class JsonFormat {
 public:
+    static constexpr bool has_lookbehind = false;
+
     // The cursor must be past the row's white space, and may read beyond the row.
     JsonFormat(Cursor *cursor, bool is_quoted, const Vectors &vectors)
         : vectors_(vectors), cursor_(cursor), start_(cursor->start), end_(cursor->end), pos_(cursor->pos),
@@ -31,54 +32,50 @@ public:
         return NEXT_END;
     }
 
-    // A key was interned with the white space after its colon, if there was any.
+    // A key was interned with the white space after its colon, if there was any. `enter_long` skips other white space.
     HISTSCAN_INLINE bool enter(const Key &key) {
         const ptrdiff_t left = end_ - pos_;
         if (HISTSCAN_UNLIKELY(left < key.needed)) {
             if (key.length > left || !same_bytes(pos_, key.text, static_cast<size_t>(key.length))) return false;
         } else {
             if (!vectors_.begins_with(pos_, key.prefix)) return false;
-            if (key.length > prefix_size) {
-                const size_t rest = static_cast<size_t>(key.length - prefix_size);
-                if (std::memcmp(pos_ + prefix_size, key.text + prefix_size, rest) != 0) return false;
-            }
+            if (key.length > prefix_size && !has_same_rest(pos_, key.text, key.length, prefix_size)) return false;
         }
         value_ = pos_ + key.length;
-        if (HISTSCAN_UNLIKELY(byte_at(value_, end_) <= ' ')) value_ = skip_space_from(value_);
         return true;
     }
 
-    HISTSCAN_INLINE bool enter_long(const Key &key) { return enter(key); }
+    HISTSCAN_INLINE bool enter_long(const Key &key, bool has_entered) {
+        if (!has_entered && !enter(key)) return false;
+        value_ = skip_space_from(value_);
+        return true;
+    }
 
-    HISTSCAN_INLINE int32_t look_up(const KeyTable &table) {
-        key_begin_ = cursor_->pos = pos_;
-        if (!(is_quoted_ ? skip_quoted_key(cursor_) : skip_key(cursor_))) return malformed_member;
-        key_end_ = value_ = cursor_->pos;
-        return table.find(key_begin_, key_end_ - key_begin_, end_);
+    HISTSCAN_INLINE FoundMember look_up(const KeyTable &table) {
+        cursor_->pos = pos_;
+        if (!(is_quoted_ ? skip_quoted_key(cursor_) : skip_key(cursor_))) return {nullptr, MALFORMED_MEMBER};
+        value_ = cursor_->pos;
+        return {table.look_up(pos_, value_ - pos_, end_), NEW_MEMBER};
     }
 
     HISTSCAN_INLINE NextMember end_member() {
-        int byte = byte_at(pos_, end_);
-        if (HISTSCAN_UNLIKELY(byte != ',')) {
-            pos_ = skip_space_from(pos_);
-            byte = byte_at(pos_, end_);
-            if (byte == '}') {
-                ++pos_;
-                return NEXT_END;
-            }
-            if (byte != ',') return fault(JSON_COMMA_EXPECTED);
+        if (HISTSCAN_LIKELY(end_ - pos_ > 1 && pos_[0] == ',' && pos_[1] > ' ')) {
+            ++pos_;
+            return NEXT_MEMBER;
         }
-        ++pos_;
-        if (HISTSCAN_UNLIKELY(byte_at(pos_, end_) <= ' ')) pos_ = skip_space_from(pos_);
-        return NEXT_MEMBER;
+        const uint8_t *pos = pos_;
+        const NextMember next = end_spaced_member(cursor_, &pos, end_);
+        pos_ = pos;
+        return next;
     }
     void end_row() { cursor_->pos = pos_; }
 
     const uint8_t *value() const { return value_; }
     HISTSCAN_INLINE const uint8_t *plain_value(const Key &) const { return value_; }
     const uint8_t *start() const { return start_; }
-    const uint8_t *key_begin() const { return key_begin_; }
-    const uint8_t *key_end() const { return key_end_; }
+    // Of a member that was looked up: its key, with the colon and white space.
+    const uint8_t *key_begin() const { return pos_; }
+    const uint8_t *key_end() const { return value_; }
     bool is_removal() const { return false; }
 
     // Points the cursor at the value; the reader of the value must move it to the end.
@@ -110,9 +107,24 @@ public:
     void set_quoted(bool is_quoted) { is_quoted_ = is_quoted; }
 
 private:
-    const uint8_t *skip_space_from(const uint8_t *pos) const {
-        while (is_space(byte_at(pos, end_))) ++pos;
+    const uint8_t *skip_space_from(const uint8_t *pos) const { return skip_space_until(pos, end_); }
+
+    static const uint8_t *skip_space_until(const uint8_t *pos, const uint8_t *end) {
+        while (is_space(byte_at(pos, end))) ++pos;
         return pos;
+    }
+    // As `end_member`, where white space or the row's end follows the value, or a fault.
+    static HISTSCAN_NOINLINE NextMember end_spaced_member(Cursor *cursor, const uint8_t **pos, const uint8_t *end) {
+        const uint8_t *comma = *pos = skip_space_until(*pos, end);
+        const int byte = byte_at(comma, end);
+        if (byte != ',' && byte != '}') {
+            stop(cursor, JSON_COMMA_EXPECTED, comma);
+            return NEXT_FAULT;
+        }
+        *pos = comma + 1;
+        if (byte == '}') return NEXT_END;
+        *pos = skip_space_until(*pos, end);
+        return NEXT_MEMBER;
     }
     NextMember fault(Fault fault) {
         stop(cursor_, fault, pos_);
@@ -124,7 +136,6 @@ private:
     const uint8_t *start_, *end_;
     const uint8_t *pos_;  // where the member begins, or what follows it
     const uint8_t *value_ = nullptr;
-    const uint8_t *key_begin_ = nullptr, *key_end_ = nullptr;
     bool is_quoted_;
 };
 

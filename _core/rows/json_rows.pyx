@@ -33,7 +33,7 @@ cdef int learn_key(void* self, Cursor* value, byte_ptr begin, byte_ptr end, int3
     return ROW_DONE
 
 
-cdef int put_odd_member(void* self, Cursor* member, cpp_bool is_removal) except -1:
+cdef int put_rare_member(void* self, Cursor* member, cpp_bool is_removal) except -1:
     """JSON has no members with a rare layout."""
     return ROW_SLOW
 
@@ -74,7 +74,7 @@ cdef class JsonRowDecoder(RowDecoder):
         sink.self = <void*> self
         sink.put_value = put_member
         sink.learn_key = learn_key
-        sink.put_odd_member = put_odd_member
+        sink.put_rare_member = put_rare_member
         sink.leave = leave_template
         self.start_row()
         if read_json_row(cursor, self.context.keys.table, self.row_template, sink) != ROW_DONE:

@@ -2,7 +2,7 @@
 
 `HistoryRow.history_items` and `HistoryRecord.item` are both field 1 of their message. An item is nearly always a few
 key fields followed by `value_json`, and is read as such; anything else that the format allows (fields in any order or
-more than once, unknown ones, typed values) goes through `put_odd_item`.
+more than once, unknown ones, typed values) goes through `put_rare_item`.
 """
 
 from cpython.float cimport PyFloat_FromDouble
@@ -76,7 +76,7 @@ cdef int learn_key(void* self, Cursor* value, byte_ptr begin, byte_ptr end, int3
     return ROW_DONE
 
 
-cdef int put_odd_item(void* self, Cursor* item, cpp_bool is_removal) except -1:
+cdef int put_rare_item(void* self, Cursor* item, cpp_bool is_removal) except -1:
     """Reads an item by all the rules of the wire format."""
     cdef MessageRowDecoder decoder = <MessageRowDecoder> self
     cdef object key = decoder.item_key_anywhere(item)
@@ -136,7 +136,7 @@ cdef class MessageRowDecoder(RowDecoder):
         sink.self = <void*> self
         sink.put_value = put_item
         sink.learn_key = learn_key
-        sink.put_odd_member = put_odd_item
+        sink.put_rare_member = put_rare_item
         sink.leave = leave_template
         self.start_row()
         if read_item_row(cursor, self.schema, self.items.table, self.row_template, sink) != ROW_DONE:

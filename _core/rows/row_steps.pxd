@@ -23,6 +23,10 @@ cdef enum:
     SHORT_DIGITS = 18                       # as many always fit an int64
     STEP_ITEM_ROOM = 64                     # bytes that an item made by `write_step_item` may take
 
+cdef extern from "rows/row_steps.hpp" namespace "histscan" nogil:
+    # Reads the step of a row as wandb's core writes nearly all; returns False if the row is another one.
+    bint read_usual_step(byte_ptr pos, byte_ptr end, int64_t* step)
+
 cdef extern from "<stdint.h>" nogil:
     const int64_t UNKNOWN_STEP "INT64_MIN"  # the row is malformed; no row has this as its step
 
@@ -37,7 +41,7 @@ cdef enum StepItemKind:
 cdef struct RowStep:
     StepItemKind kind   # of the last `_step` item
     int64_t item        # its value, if that is a whole number
-    bint has_message    # the row has a `step` message
+    bint has_message    # the row has a `step` message; not looked at if the item is a whole number
     int64_t message     # its number; 0 where the message is empty, as proto3 has it
 
 
@@ -230,6 +234,10 @@ cdef inline bint read_row_step(Cursor* cursor, RowStep* found) noexcept nogil:
     Returns False if the record is malformed. The fault is not kept: decoding the row will find it again.
     """
     cdef byte_ptr begin = cursor.pos
+    if read_usual_step(begin, cursor.end, &found.item):
+        found.kind = STEP_ITEM_WHOLE
+        found.has_message = False
+        return True
     found.kind = STEP_ITEM_MISSING
     found.has_message = False
     if not read_fields(cursor, False, found):

@@ -17,7 +17,7 @@ from histscan._core.rows.message_rows cimport MessageRowDecoder, put_member
 cdef class SummaryReducer:
     """Reduces ``SummaryRecord`` or ``ConfigRecord`` messages to the values they leave behind."""
 
-    def __init__(self):
+    def __cinit__(self):
         self.decoder = MessageRowDecoder(UPDATE_ITEM)
 
     def add(self, bytes message not None):

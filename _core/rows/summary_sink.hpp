@@ -45,8 +45,8 @@ public:
         return false;
     }
     template <typename Format>
-    int put(Format &format, int32_t index) {
-        item_for(index).note(++items_.count, false, format.item_begin(), format.value_end());
+    int put(Format &format, const Key &key) {
+        item_for(key.index).note(++items_.count, false, format.item_begin(), format.value_end());
         return OUTCOME_DONE;
     }
     template <typename Format>
@@ -56,7 +56,7 @@ public:
     }
     // A removal has no value, and an update may have other fields: both are found by the key fields they begin with.
     template <typename Format>
-    int put_odd(Format &format) {
+    int put_rare(Format &format) {
         Cursor *item = format.open_value();
         const uint8_t *begin = item->pos;
         if (!skip_keys(item, UPDATE_ITEM)) return OUTCOME_SLOW;

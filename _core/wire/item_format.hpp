@@ -20,6 +20,7 @@ constexpr uint8_t item_tag = 1 << 3 | WIRE_BYTES;
 constexpr uint8_t key_tag = 1 << 3 | WIRE_BYTES;
 constexpr uint8_t nested_key_tag = 2 << 3 | WIRE_BYTES;
 constexpr uint8_t removal_tag = 2 << 3 | WIRE_BYTES;
+constexpr uint8_t step_tag = 2 << 3 | WIRE_BYTES;
 constexpr uint32_t json_tag = 16 << 3 | WIRE_BYTES;
 constexpr uint8_t json_tag_bytes[] = {0x82, 0x01};
 constexpr uint32_t typed_none = 3, typed_number = 6, typed_text = 7, typed_json = 8;
@@ -128,21 +129,13 @@ inline int32_t add_item_key(KeyTable &table, const uint8_t *key, ptrdiff_t lengt
     return table.add(key, length, item_prefix(key, static_cast<size_t>(length)), bytes_before_key + bytes_before_value);
 }
 
-// Returns true if two keys of the same length, 8 bytes or more, are equal from the byte at `place` on. Does not call
-// std::memcmp: vectors would not stay in registers.
-HISTSCAN_INLINE bool has_same_rest(const uint8_t *left, const uint8_t *right, ptrdiff_t length, ptrdiff_t place) {
-    constexpr ptrdiff_t word_size = 8;
-    for (; place < length; place += word_size) {
-        const ptrdiff_t from = place < length - word_size ? place : length - word_size;
-        if (load_word(left + from) != load_word(right + from)) return false;
-    }
-    return true;
-}
-
 // The items of a row as a Format of `read_members`. `Vectors` compares prefixes.
 template <typename Vectors>
 class ItemFormat {
 public:
+    // Of wide vectors, `wide_number_lookbehind` bytes before the row must be readable.
+    static constexpr bool has_lookbehind = true;
+
     // The cursor may read the row, and nothing else.
     ItemFormat(Cursor *cursor, ItemSchema schema, const Vectors &vectors)
         : vectors_(vectors), cursor_(cursor), start_(cursor->start), pos_(cursor->pos), row_end_(cursor->end),
@@ -154,7 +147,11 @@ public:
     HISTSCAN_INLINE bool enter(const Key &key) {
         const ptrdiff_t left = row_end_ - pos_;
         const ptrdiff_t value_offset = key.length + (bytes_before_key + bytes_before_value);
-        if (left < key.needed || !vectors_.begins_with(pos_, key.prefix)) return false;
+        if (HISTSCAN_LIKELY(left >= key.needed)) {
+            if (!vectors_.begins_with(pos_, key.prefix)) return false;
+        } else if (!begins_short_item(pos_, left, key)) {
+            return false;
+        }
         // A longer length than one byte has begins with one from 0x80 on: with its sign, it is not the sum of others.
         const ptrdiff_t length = static_cast<int8_t>(pos_[1]);
         if (length != value_offset - bytes_before_key + pos_[value_offset - 1] || length > left - bytes_before_key) {
@@ -170,42 +167,42 @@ public:
         return true;
     }
 
-    // With lengths of any size, and near the row's end.
-    HISTSCAN_INLINE bool enter_long(const Key &key) {
-        if (enter(key)) {
+    // With lengths of any size.
+    HISTSCAN_INLINE bool enter_long(const Key &key, bool has_entered) {
+        if (HISTSCAN_LIKELY(has_entered || enter(key))) {
             value_ = plain_value(key);
             return true;
         }
-        // The copy leaves this one's fields in registers.
-        ItemFormat copy = *this;
-        const bool has_entered = copy.enter_any(key);
-        *this = copy;
-        return has_entered;
+        if (!enter_any(cursor_, pos_, row_end_, key)) return false;
+        take_found();
+        return true;
     }
 
-    HISTSCAN_INLINE int32_t look_up(const KeyTable &table) {
+    HISTSCAN_INLINE FoundMember look_up(const KeyTable &table) {
         const ptrdiff_t left = row_end_ - pos_;
         if (left >= prefix_size) {
             // The key's own tag and length are part of its fields.
             const ptrdiff_t key_length = 2 + pos_[bytes_before_key + 1];
             if (key_length <= left - bytes_before_key) {
-                const int32_t index = table.guess(pos_ + bytes_before_key, key_length);
-                if (index != unknown_key && enter(table[index])) {
-                    value_ = plain_value(table[index]);
-                    return index;
+                const Key *key = table.guess(pos_ + bytes_before_key, key_length);
+                if (key != nullptr && enter(*key)) {
+                    value_ = plain_value(*key);
+                    return {key, NEW_MEMBER};
                 }
             }
         }
-        if (left == 0) return no_member;
-        ItemFormat copy = *this;
-        const int32_t index = copy.look_up_any(table);
-        *this = copy;
-        return index;
+        if (left == 0 || is_last_field(left)) return {nullptr, NO_MEMBER};
+        const uint8_t *pos = pos_;
+        const FoundMember found = look_up_any(cursor_, &pos, row_end_, schema_, table);
+        pos_ = pos;
+        take_found();
+        return found;
     }
 
+    // The row's end is found when the next member is looked up.
     HISTSCAN_INLINE NextMember end_member() {
         pos_ = value_end_;
-        return pos_ == row_end_ ? NEXT_END : NEXT_MEMBER;
+        return NEXT_MEMBER;
     }
     void end_row() { cursor_->pos = cursor_->end = row_end_; }
 
@@ -221,11 +218,17 @@ public:
         while (*begin >= 0x80) ++begin;
         return begin + 1;
     }
-    bool is_removal() const { return is_removal_; }
+    bool is_removal() const { return schema_ == UPDATE_ITEM && *pos_ == removal_tag; }
     const uint8_t *start() const { return start_; }
     // Of a member that was looked up, but not found: the key fields.
-    const uint8_t *key_begin() const { return key_begin_; }
-    const uint8_t *key_end() const { return key_end_; }
+    const uint8_t *key_begin() const { return item_begin(); }
+    const uint8_t *key_end() const {
+        Cursor item = *cursor_;
+        item.pos = item_begin();
+        item.end = value_end_;
+        skip_keys(&item, schema_);
+        return item.pos;
+    }
 
     // Points the cursor at the value, or at an item with a rare layout.
     Cursor *open_value() {
@@ -242,50 +245,76 @@ public:
     void set_quoted(bool) {}
 
 private:
-    HISTSCAN_NOINLINE bool enter_any(const Key &key) {
-        Cursor item = *cursor_;
-        const uint8_t *item_end;
-        item.pos = pos_;
-        item.end = row_end_;
+    // Continues with the value, or the item with a rare layout, that the cursor may now read.
+    void take_found() {
+        value_ = cursor_->pos;
+        value_end_ = cursor_->end;
+    }
+
+    // Returns true if the `left` bytes of the row are the `step` of a HistoryRecord, which comes after its items.
+    bool is_last_field(ptrdiff_t left) const {
+        return schema_ == RECORD_ITEM && left >= 2 && left < 0x80 && pos_[0] == step_tag && pos_[1] == left - 2;
+    }
+
+    // The following are static, so that the row's loop keeps its state in registers.
+
+    // Compares the `left` bytes of a row's end, which are too few for a vector, with what an item begins with.
+    static HISTSCAN_NOINLINE bool begins_short_item(const uint8_t *pos, ptrdiff_t left, const Key &key) {
+        if (key.length > left - (bytes_before_key + bytes_before_value) || pos[0] != item_tag) return false;
+        const uint8_t *key_end = pos + bytes_before_key + key.length;
+        if (key_end[0] != json_tag_bytes[0] || key_end[1] != json_tag_bytes[1]) return false;
+        return same_bytes(pos + bytes_before_key, key.text, static_cast<size_t>(key.length));
+    }
+
+    // Has the cursor read the value of the item at `pos` if it has this key.
+    static HISTSCAN_NOINLINE bool enter_any(
+        Cursor *cursor, const uint8_t *pos, const uint8_t *row_end, const Key &key) {
+        Cursor item = *cursor;
+        const uint8_t *item_end, *value_end;
+        item.pos = pos;
+        item.end = row_end;
         if (peek(&item) != item_tag) return false;
         ++item.pos;
         if (!read_length(&item, &item_end)) return false;
         item.end = item_end;
         if (!has_text(&item, key.text, static_cast<size_t>(key.length))) return false;
         item.pos += key.length;
-        if (!take_json_tag(&item) || !read_length(&item, &value_end_) || value_end_ != item_end) return false;
-        value_ = item.pos;
+        if (!take_json_tag(&item) || !read_length(&item, &value_end) || value_end != item_end) return false;
+        cursor->pos = item.pos;
+        cursor->end = item_end;
         return true;
     }
 
-    // Moves to the next item's value, whatever its lengths, and skips fields that are not items.
-    HISTSCAN_NOINLINE int32_t look_up_any(const KeyTable &table) {
-        cursor_->pos = pos_;
-        cursor_->end = row_end_;
-        while (cursor_->pos < row_end_) {
+    // Has the cursor read the next item's value, whatever its lengths, or an item with a rare layout; skips fields that
+    // are not items.
+    static HISTSCAN_NOINLINE FoundMember look_up_any(
+        Cursor *cursor, const uint8_t **pos, const uint8_t *row_end, ItemSchema schema, const KeyTable &table) {
+        cursor->pos = *pos;
+        cursor->end = row_end;
+        while (cursor->pos < row_end) {
             uint32_t tag;
-            pos_ = cursor_->pos;
-            if (!read_tag(cursor_, &tag)) return malformed_member;
-            is_removal_ = schema_ == UPDATE_ITEM && tag == removal_tag;
-            if (tag != item_tag && !is_removal_) {
-                if (!skip_field(cursor_, tag)) return malformed_member;
+            const uint8_t *item_end, *json_end;
+            *pos = cursor->pos;
+            if (!read_tag(cursor, &tag)) return {nullptr, MALFORMED_MEMBER};
+            const bool is_removal = schema == UPDATE_ITEM && tag == removal_tag;
+            if (tag != item_tag && !is_removal) {
+                if (!skip_field(cursor, tag)) return {nullptr, MALFORMED_MEMBER};
                 continue;
             }
-            if (!read_length(cursor_, &value_end_)) return malformed_member;
-            value_ = key_begin_ = cursor_->pos;
-            if (is_removal_) return odd_member;
-            cursor_->end = value_end_;
-            if (!skip_keys(cursor_, schema_)) return malformed_member;
-            key_end_ = cursor_->pos;
-            const uint8_t *json_end;
-            if (take_json_tag(cursor_) && read_length(cursor_, &json_end) && json_end == value_end_) {
-                value_ = cursor_->pos;
-                return table.find(key_begin_, key_end_ - key_begin_, value_end_);
+            if (!read_length(cursor, &item_end)) return {nullptr, MALFORMED_MEMBER};
+            const uint8_t *begin = cursor->pos;
+            cursor->end = item_end;
+            if (is_removal) return {nullptr, ODD_MEMBER};
+            if (!skip_keys(cursor, schema)) return {nullptr, MALFORMED_MEMBER};
+            const uint8_t *key_end = cursor->pos;
+            if (take_json_tag(cursor) && read_length(cursor, &json_end) && json_end == item_end) {
+                return {table.look_up(begin, key_end - begin, item_end), NEW_MEMBER};
             }
-            cursor_->fault = NO_FAULT;
-            return odd_member;
+            cursor->fault = NO_FAULT;
+            cursor->pos = begin;
+            return {nullptr, ODD_MEMBER};
         }
-        return no_member;
+        return {nullptr, NO_MEMBER};
     }
 
     Vectors vectors_;
@@ -294,8 +323,6 @@ private:
     const uint8_t *pos_;  // the item's tag
     const uint8_t *row_end_;
     const uint8_t *value_ = nullptr, *value_end_ = nullptr;  // the item's end is its value's
-    const uint8_t *key_begin_ = nullptr, *key_end_ = nullptr;
-    bool is_removal_ = false;
     ItemSchema schema_;
 };
 

@@ -68,6 +68,18 @@ inline bool read_tag(Cursor *cursor, uint32_t *tag) { return read_tag_from(curso
 inline bool read_length(Cursor *cursor, const uint8_t **field_end) {
     const uint8_t *pos = cursor->pos;
     uint64_t length;
+    // Nearly all lengths have one byte or two.
+    if (cursor->end - pos >= 2 && (pos[0] < 0x80 || pos[1] < 0x80)) {
+        length = pos[0];
+        ++cursor->pos;
+        if (length >= 0x80) {
+            length = (length & 0x7F) | static_cast<uint64_t>(pos[1]) << 7;
+            ++cursor->pos;
+        }
+        if (length > static_cast<uint64_t>(cursor->end - cursor->pos)) return stop(cursor, WIRE_LENGTH_TOO_LONG, pos);
+        *field_end = cursor->pos + length;
+        return true;
+    }
     if (!read_varint(cursor, &length)) return false;
     if (cursor->pos - pos > 5 || length > 0x7FFFFFFF || length > static_cast<uint64_t>(cursor->end - cursor->pos)) {
         return stop(cursor, WIRE_LENGTH_TOO_LONG, pos);

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         LogOverlapWarning,
         LogStepWarning,
         LogTruncatedWarning,
+        MirrorWarning,
         ResponseShapeError,
         RunNotFoundError,
         RunSkippedWarning,
@@ -36,7 +37,9 @@ if TYPE_CHECKING:
     )
     from histscan.history import BetaHistoryScan, HistoryScan, SampledHistoryScan
     from histscan.installing.installation import install, installed, uninstall
+    from histscan.many.mirrors.update import MirrorResult
     from histscan.many.runs import Runs
+    from histscan.mirroring import mirror
     from histscan.opening import open_run as open  # noqa: A004 - reads well as histscan.open
     from histscan.opening import open_runs
     from histscan.runs.console import ConsoleLine
@@ -67,6 +70,8 @@ __all__ = [
     "LogScan",
     "LogStepWarning",
     "LogTruncatedWarning",
+    "MirrorResult",
+    "MirrorWarning",
     "ParquetRun",
     "ParquetScan",
     "ResponseShapeError",
@@ -81,6 +86,7 @@ __all__ = [
     "__version__",
     "install",
     "installed",
+    "mirror",
     "open",
     "open_runs",
     "uninstall",
@@ -108,6 +114,8 @@ _HOMES = {
     "LogRun": "histscan.runs.log_run",
     "LogScan": "histscan.runs.log_scan",
     "LogTruncatedWarning": "histscan.errors",
+    "MirrorResult": "histscan.many.mirrors.update",
+    "MirrorWarning": "histscan.errors",
     "ParquetRun": "histscan.runs.parquet_run",
     "ParquetScan": "histscan.runs.parquet_run",
     "ResponseShapeError": "histscan.errors",
@@ -121,6 +129,7 @@ _HOMES = {
     "WandbMissingError": "histscan.errors",
     "install": "histscan.installing.installation",
     "installed": "histscan.installing.installation",
+    "mirror": "histscan.mirroring",
     "open": "histscan.opening:open_run",
     "open_runs": "histscan.opening",
     "uninstall": "histscan.installing.installation",

@@ -20,6 +20,7 @@ __all__ = [
     "LogOverlapWarning",
     "LogStepWarning",
     "LogTruncatedWarning",
+    "MirrorWarning",
     "ResponseShapeError",
     "RunNotFoundError",
     "RunSkippedWarning",
@@ -134,6 +135,10 @@ class ExportWarning(UserWarning):
 
 class RunSkippedWarning(UserWarning):
     """A run of many can't be read, and was left out."""
+
+
+class MirrorWarning(UserWarning):
+    """A mirror is being written by another process, whose end is awaited."""
 
 
 class CredentialsWarning(UserWarning):

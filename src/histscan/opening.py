@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
+from histscan.errors import HistoryError
+from histscan.many.mirrors.state import is_mirror
 from histscan.runs.registry import source_of
 
 if TYPE_CHECKING:
@@ -59,8 +61,24 @@ def open_run(path: str | os.PathLike[str] | Iterable[str | os.PathLike[str]], *,
             return found
     if not isinstance(path, str | os.PathLike):
         path = list(path)
+    elif is_mirror(path):
+        return _open_only_run(path)
     source = source_of([Path(item) for item in (path if isinstance(path, list) else [path])])
     return source.run_class().open_files(path, on_corrupt=on_corrupt)
+
+
+def _open_only_run(mirror: str | os.PathLike[str]) -> FileRun:
+    """Opens the run of a mirror that has one."""
+    from histscan.many.local_runs import find_local_runs
+
+    runs = find_local_runs(mirror)
+    if len(runs) != 1:
+        name = repr(os.fspath(mirror))
+        raise HistoryError(
+            f"{name} is a mirror of {len(runs):,} runs: pass one of its history/*.parquet files, or read all of them "
+            f"with histscan.open_runs({name})"
+        )
+    return runs[0]
 
 
 def open_runs(

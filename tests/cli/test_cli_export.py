@@ -7,6 +7,7 @@ import errno
 import json
 import os
 import pty
+import shlex
 import signal
 import subprocess
 import sys
@@ -235,7 +236,7 @@ def test_invalid_command_line(arguments: list[str], words: list[str], tmp_path: 
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (["-k", "loss", "-k", "los"], ["loss, los", "histscan info"]),
+        (["-k", "loss", "-k", "note", "--max-step", "1"], ["loss, note", "histscan info"]),
         (["--min-step", "9000"], ["last step is 4999"]),
     ],
 )
@@ -329,7 +330,7 @@ def test_reader_that_closes_the_pipe_early(file_format: str) -> None:
 
 
 def test_help_and_version(capsys: pytest.CaptureFixture[str]) -> None:
-    for arguments in (["--help"], ["export", "--help"], ["head", "--help"], ["info", "--help"]):
+    for arguments in (["--help"], *([name, "--help"] for name in ("export", "head", "info", "keys", "runs", "tail"))):
         with pytest.raises(SystemExit) as stopped:
             main(arguments)
         assert stopped.value.code == 0
@@ -342,16 +343,20 @@ def test_help_and_version(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_examples_in_the_help_parse(capsys: pytest.CaptureFixture[str]) -> None:
     texts = []
-    for arguments in (["--help"], ["export", "--help"], ["head", "--help"], ["info", "--help"]):
+    for arguments in (["--help"], *([name, "--help"] for name in ("export", "head", "info", "keys", "runs", "tail"))):
         with pytest.raises(SystemExit):
             main(arguments)
         texts.append(capsys.readouterr().out)
     examples = [
-        line.split("|")[0].split()[1:] for text in texts for line in text.splitlines() if line.startswith("  histscan ")
+        shlex.split(line.split("|")[0])[1:]
+        for text in texts
+        for line in text.splitlines()
+        if line.startswith("  histscan ")
     ]
-    assert len(examples) >= 9
+    assert len(examples) >= 20
     for example in examples:
-        assert build_parser().parse_args(example).path
+        parsed = build_parser().parse_args(example)
+        assert parsed.path if example[0] in ("keys", "tail") else parsed.paths
 
 
 def read_terminal(descriptor: int) -> bytes:

@@ -222,7 +222,7 @@ from histscan.cli.main import main
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGTERM, signal.SIG_DFL)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
-grouped = arrow_files._row_groups
+grouped = arrow_files.row_groups
 arrow_files.ROW_GROUP_ROWS = 1000
 
 def stalling(batches, schema):
@@ -234,7 +234,7 @@ def stalling(batches, schema):
                 time.sleep(0.01)
         yield table
 
-arrow_files._row_groups = stalling
+arrow_files.row_groups = stalling
 sys.exit(main(sys.argv[1:]))
 """
 

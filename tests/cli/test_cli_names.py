@@ -150,10 +150,12 @@ def test_missing_run(capsys: pytest.CaptureFixture[str], server: ServerProcess) 
 
 
 def test_no_rows_of_a_key(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["export", LISSAJOUS, "-o", "none.jsonl", "-k", "nothing"]) == 0
+    assert main(["export", LISSAJOUS, "-o", "none.jsonl", "-k", "validation.loss", "--max-step", "9"]) == 0
     captured = capsys.readouterr()
-    assert "no row in this range of steps has all of the keys nothing" in captured.err
+    assert "no row in this range of steps has all of the keys validation.loss" in captured.err
     assert "0 rows" in captured.out
+    assert main(["export", LISSAJOUS, "-o", "none.jsonl", "-k", "validation.los"]) == MISUSED
+    assert "no row has 'validation.los'; did you mean validation.loss" in capsys.readouterr().err
 
 
 def test_wrong_api_key_is_not_printed(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

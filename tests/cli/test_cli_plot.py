@@ -284,9 +284,9 @@ def test_examples_in_the_help_parse(capsys: pytest.CaptureFixture[str]) -> None:
         main(["plot", "--help"])
     shown = capsys.readouterr().out
     examples = [line.split()[1:] for line in shown.splitlines() if line.startswith("  histscan ")]
-    assert len(examples) == 3
+    assert len(examples) == 5
     for example in examples:
-        assert build_parser().parse_args(example).path == "run-abc.wandb"
+        assert len(build_parser().parse_args(example).paths) == 1
 
 
 def test_plot_of_an_exported_file(tmp_path: Path) -> None:

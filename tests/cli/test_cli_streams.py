@@ -14,6 +14,7 @@ import pyarrow.parquet
 import pytest
 
 import histscan
+from histscan.cli.exit_codes import MISUSED
 from histscan.cli.main import main
 from tests.support import wire
 from tests.support.log_samples import step_rows, write_run
@@ -63,8 +64,8 @@ def test_keys_of_system_metrics(log: Path, tmp_path: Path, capsys: pytest.Captur
     first = json.loads(goal.read_text().splitlines()[0])
     assert first == {"system.cpu": 0, "_runtime": 5.0}
     capsys.readouterr()
-    assert main([*arguments, "-k", "cpu"]) == 0
-    assert "keys begin with 'system.'" in capsys.readouterr().err
+    assert main([*arguments, "-k", "cpu"]) == MISUSED
+    assert "no row has 'cpu'; did you mean system.cpu?" in capsys.readouterr().err
 
 
 def test_console_as_text_and_json(log: Path, tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> None:

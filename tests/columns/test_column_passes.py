@@ -20,11 +20,11 @@ import histscan
 from benches.large_log import LogWriter
 from histscan.columns import arrow_files
 from histscan.columns import passes as column_passes
-from histscan.columns.arrow_files import WrittenTable, run_metadata, write_arrow, write_parquet
+from histscan.columns.arrow_files import WrittenTable, write_arrow, write_parquet
 from histscan.columns.passes import ColumnPasses
 from histscan.errors import HistoryError, LogFormatError, LogTruncatedWarning
 from histscan.runs.log_scan import LogScan
-from histscan.sources import files as source_files
+from histscan.runs.run_metadata import run_metadata
 from tests.support import wire
 from tests.support.column_rows import FLOATS, JSON, Pairs, check_same_columns, rows_of, types_of
 from tests.support.column_scans import ROWS, TYPES, write_log
@@ -32,6 +32,7 @@ from tests.support.column_strategies import column_rows
 from tests.support.json_corpus import fingerprint
 from tests.support.log_samples import read_log, step_rows, write_run
 from tests.support.paths import EXAMPLE
+from tests.support.window_sizes import set_window_size
 
 
 def read_parquet(content: bytes) -> Any:
@@ -80,11 +81,7 @@ def test_file_reads_back_as_the_scan(kind: str, data: st.DataObject, tmp_path_fa
     blocks = data.draw(st.integers(1, 3))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(arrow_files, "ROW_GROUP_ROWS", group_rows)
-        patch.setattr(
-            source_files.read_windows,
-            "__kwdefaults__",
-            {**(source_files.read_windows.__kwdefaults__ or {}), "window_size": blocks * wire.BLOCK_SIZE},
-        )
+        set_window_size(patch, blocks * wire.BLOCK_SIZE)
         scan = histscan.open(path).scan_history()
         expected = scan.to_arrow(nested=nested, threads=1)
         if len(set(expected.column_names)) < expected.num_columns:
@@ -161,8 +158,7 @@ def test_file_does_not_claim_an_order_that_there_is_not(steps: list[list[str]], 
 
 
 def test_order_is_seen_across_chunks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    options = {**(source_files.read_windows.__kwdefaults__ or {}), "window_size": wire.BLOCK_SIZE}
-    monkeypatch.setattr(source_files.read_windows, "__kwdefaults__", options)
+    set_window_size(monkeypatch, wire.BLOCK_SIZE)
     rising = write_run(tmp_path / "run-a.wandb", step_rows(range(300), size=2000))
     falling = write_run(tmp_path / "run-b.wandb", step_rows([*range(150, 300), *range(150)], size=2000))
     orders = [ColumnPasses(LogScan(path)).survey().is_sorted for path in (rising, falling)]
@@ -187,8 +183,7 @@ def test_row_groups_have_no_more_rows_than_they_should(
 
 def test_large_rows_make_small_row_groups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(arrow_files, "_ROW_GROUP_BYTES", 100_000)
-    options = {**(source_files.read_windows.__kwdefaults__ or {}), "window_size": wire.BLOCK_SIZE}
-    monkeypatch.setattr(source_files.read_windows, "__kwdefaults__", options)
+    set_window_size(monkeypatch, wire.BLOCK_SIZE)
     output = io.BytesIO()
     path = write_run(tmp_path / "run-a.wandb", step_rows(range(300), size=10_000))
     write_parquet(histscan.open(path).scan_history(), output)

@@ -17,6 +17,7 @@ import histscan.columns.threads
 from histscan._core.columns.column_chunk import ColumnChunk
 from histscan._core.pages.formats import ProtobufPage, TextPage
 from histscan._core.pages.page import Page
+from histscan.columns.chunks import build_group
 from histscan.columns.threads import _GroupTask, build_chunks_in_threads
 from histscan.errors import HistoryDecodeError
 from tests.support import wire
@@ -59,10 +60,9 @@ class Builds:
         self.threads: set[int] = set()
         self.interrupted: int | None = None
         self._lock = threading.Lock()
-        self._build = histscan.columns.threads._build
-        monkeypatch.setattr(histscan.columns.threads, "_build", self._watched)
+        monkeypatch.setattr(histscan.columns.threads, "build_group", self._watched)
 
-    def _watched(self, *arguments: Any) -> list[ColumnChunk]:
+    def _watched(self, *arguments: Any, **options: Any) -> list[ColumnChunk]:
         if threading.get_ident() == self.interrupted:
             raise KeyboardInterrupt
         with self._lock:
@@ -71,7 +71,7 @@ class Builds:
             self.threads.add(threading.get_ident())
         try:
             time.sleep(0.0005)
-            return self._build(*arguments)
+            return build_group(*arguments, **options)
         finally:
             with self._lock:
                 self.at_work -= 1
@@ -212,7 +212,7 @@ def test_an_interrupt_just_before_the_caller_builds(monkeypatch: pytest.MonkeyPa
     def interrupted(task: _GroupTask) -> bool:
         if threading.current_thread() is caller:
             # As if it came when the other tasks were cancelled, before any has started.
-            task._begun.acquire(blocking=False)
+            task.cancel()
             raise KeyboardInterrupt
         return run(task)
 

@@ -9,7 +9,8 @@ import pytest
 from histscan._core.columns.column_builder import ColumnBuilder
 from histscan._core.pages.formats import ProtobufPage, TextPage
 from histscan._core.pages.page import Page
-from histscan.columns.threads import _build, build_chunks_in_threads
+from histscan.columns.chunks import build_group
+from histscan.columns.threads import build_chunks_in_threads
 from histscan.errors import HistoryDecodeError
 from tests.support import wire
 from tests.support.column_rows import Pairs, build_table, table_of
@@ -128,7 +129,7 @@ def test_whole_pages_in_one_go(lengths: list[int]) -> None:
 
 @pytest.mark.parametrize("odd", [0, 1, 5, 9])
 @pytest.mark.parametrize("place", [0, 1, 3])
-def test_whole_pages_up_to_a_row_that_needs_care(place: int, odd: int) -> None:
+def test_whole_pages_up_to_a_row_for_the_slow_path(place: int, odd: int) -> None:
     pages: list[Page] = [
         ProtobufPage(page_of(10 * index, 10, odd=odd if index == place else None)) for index in range(4)
     ]
@@ -177,12 +178,12 @@ def test_whole_pages_until_there_is_too_much_text() -> None:
     assert builder.add_whole_pages(pages[6:]) == (3, 0)
 
 
-def test_a_row_that_needs_care_behind_too_much_text() -> None:
+def test_a_row_for_the_slow_path_behind_too_much_text() -> None:
     text = '"' + "x" * (64 * 2**20) + '"'
     rows = [[("step", str(step)), ("text", text)] for step in range(9)]
     data = wire.page([*rows, [("step", "9"), ("text", '"\\ud800"')], [("step", "10")]])
     pages: list[Page | list[object]] = [ProtobufPage(data), ProtobufPage(page_of(11, 2))]
-    chunks = _build(pages, ["step", "text"], False)
+    chunks = build_group(pages, keys=["step", "text"], flatten=False)
     assert [len(chunk) for chunk in chunks] == [11, 2]
     assert table_of(chunks).column("step").to_pylist() == list(range(13))
 

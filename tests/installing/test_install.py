@@ -110,8 +110,8 @@ def test_installing_again_and_uninstalling_again_change_nothing() -> None:
 
 def test_default_prefetch() -> None:
     with installed():
-        assert graphql_scan()._options == GRAPHQL_DEFAULTS
-        assert service_scan()._options == SERVICE_DEFAULTS
+        assert graphql_scan().options == GRAPHQL_DEFAULTS
+        assert service_scan().options == SERVICE_DEFAULTS
 
 
 def test_options_apply_to_new_scans() -> None:
@@ -119,12 +119,12 @@ def test_options_apply_to_new_scans() -> None:
     early = graphql_scan()
     install(prefetch=0)
     late = graphql_scan()
-    assert early._options == PagingOptions(prefetch=3, window="fixed", deadline=60)
-    assert late._options == PagingOptions(prefetch=0, window="adaptive")
-    assert service_scan()._options == PagingOptions(prefetch=0, window="fixed")
-    assert graphql_scan(prefetch=2)._options.prefetch == 2
+    assert early.options == PagingOptions(prefetch=3, window="fixed", deadline=60)
+    assert late.options == PagingOptions(prefetch=0, window="adaptive")
+    assert service_scan().options == PagingOptions(prefetch=0, window="fixed")
+    assert graphql_scan(prefetch=2).options.prefetch == 2
     install(window="adaptive")
-    assert service_scan()._options == PagingOptions(prefetch=1, window="adaptive")
+    assert service_scan().options == PagingOptions(prefetch=1, window="adaptive")
 
 
 @pytest.mark.parametrize("option", [{"prefetch": -1}, {"window": "wide"}, {"deadline": 0}], ids=str)
@@ -150,25 +150,25 @@ def test_progress_is_reported() -> None:
 def test_blocks_may_be_nested() -> None:
     with installed(prefetch=5):
         with installed(prefetch=2):
-            assert graphql_scan()._options.prefetch == 2
+            assert graphql_scan().options.prefetch == 2
         assert is_installed()
-        assert graphql_scan()._options.prefetch == 5
+        assert graphql_scan().options.prefetch == 5
     assert not is_installed()
 
 
 def test_a_block_within_an_installation_restores_it() -> None:
     install(prefetch=5)
     with installed(prefetch=2):
-        assert graphql_scan()._options.prefetch == 2
+        assert graphql_scan().options.prefetch == 2
     assert is_installed()
-    assert graphql_scan()._options.prefetch == 5
+    assert graphql_scan().options.prefetch == 5
 
 
 def test_an_installation_within_a_block_stays() -> None:
     with installed(prefetch=2):
         install(prefetch=5)
     assert is_installed()
-    assert graphql_scan()._options.prefetch == 5
+    assert graphql_scan().options.prefetch == 5
 
 
 def test_uninstalling_within_a_block_takes_effect_after_it() -> None:

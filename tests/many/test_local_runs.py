@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 import histscan
-from histscan.columns.arrow_files import run_metadata, write_parquet
+from histscan.columns.arrow_files import write_parquet
 from histscan.many.filters import FilterError
+from histscan.runs.run_metadata import run_metadata
 from tests.support.many_runs import write_log
 from tests.support.paths import ROOT
 from tests.support.served_runs import same

@@ -367,13 +367,13 @@ def test_a_page_that_does_not_come_in_time(server: GraphQLServer, gate: Gate, pr
     scan = HistoryScan(Client(server.url), RUN, 0, 30, 10, prefetch=prefetch, deadline=PATIENCE)
     for _ in range(10):
         next(scan)
-    scan._options = PagingOptions(prefetch=prefetch, deadline=0.001)
+    scan.options = PagingOptions(prefetch=prefetch, deadline=0.001)
     with pytest.raises(HistoryDeadlineError, match=r"deadline of 0\.001 s.*run team/vision/a1b2c3d4, page \[10, 20\)"):
         next(scan)
     assert isinstance(HistoryDeadlineError("late"), TimeoutError)
     assert_threads_end()
     gate.is_open.set()
-    scan._options = PagingOptions(prefetch=prefetch, deadline=PATIENCE)
+    scan.options = PagingOptions(prefetch=prefetch, deadline=PATIENCE)
     assert next(scan)["_step"] == 10
     assert len(list(scan)) == 30
 

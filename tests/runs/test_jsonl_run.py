@@ -24,12 +24,12 @@ from histscan.columns.arrow_files import write_parquet
 from histscan.common.steps import step_after
 from histscan.errors import HistoryDecodeError, HistoryError, LogFormatError, LogTruncatedWarning
 from histscan.runs.jsonl_run import JsonlRun
-from histscan.sources.files import read_windows
 from tests.support import wire
 from tests.support.json_corpus import fingerprint, is_json, is_utf8
 from tests.support.json_strategies import object_texts
 from tests.support.log_samples import write_run
 from tests.support.paths import EXAMPLE
+from tests.support.window_sizes import set_window_size
 
 
 def zstd_compress(data: bytes) -> bytes:
@@ -57,10 +57,6 @@ def scan_of(path: Path, *arguments: Any, **options: Any) -> Any:
     return histscan.open(path).scan_history(*arguments, **options)
 
 
-def small_windows(patch: pytest.MonkeyPatch, size: int) -> None:
-    patch.setattr(read_windows, "__kwdefaults__", {**(read_windows.__kwdefaults__ or {}), "window_size": size})
-
-
 @settings(max_examples=40)
 @given(
     texts=lines,
@@ -79,7 +75,7 @@ def test_rows_are_those_of_json(
     expected = [json.loads(text) for text in texts]
     with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
         warnings.simplefilter("error")
-        small_windows(patch, size)
+        set_window_size(patch, size)
         scan = scan_of(path)
         assert fingerprint(list(scan)) == fingerprint(expected)
         assert fingerprint(list(scan)) == fingerprint(expected)
@@ -139,7 +135,7 @@ def test_windows_of_steps(
             expected.append(row)
     run = histscan.open(write_rows(tmp_path_factory.mktemp("steps"), rows))
     with pytest.MonkeyPatch.context() as patch:
-        small_windows(patch, size)
+        set_window_size(patch, size)
         scan = run.scan_history(min_step=first, max_step=stop)
         if first > 0:
             assert fingerprint(list(scan)) == fingerprint(expected)
@@ -185,7 +181,7 @@ def test_malformed_line(
 ) -> None:
     before = '{"é":0,"_step":0}\n\n{"a":1,"_step":1}\r\n'.encode()
     path = write(tmp_path, COMPRESS[packed](before + text + b'\n{"a":3}\n'), f"a.jsonl{packed}")
-    small_windows(monkeypatch, size)
+    set_window_size(monkeypatch, size)
     place = rf"line {line}: .*{words}.*\(run {path}, byte {len(before) + byte}\b"
     for options, good in (({}, 2), ({"min_step": 1}, 1), ({"keys": ["a"]}, 1)):
         scan = scan_of(path, **options)

@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 import histscan
 from histscan import LogStepWarning
 from histscan._core.pages.log_reader import LogReader
-from histscan.columns.arrow_files import run_metadata, write_parquet
+from histscan.columns.arrow_files import write_parquet
+from histscan.runs.run_metadata import run_metadata
 from tests.support import log_oracle, wire
 from tests.support.json_corpus import fingerprint
 from tests.support.log_samples import read_log, steps_of, write_run
@@ -106,6 +107,28 @@ def test_whole_numbers_however_they_are_written(text: str) -> None:
     # The lowest number of 64 bits marks malformed rows; no real step has it.
     assert page.step_range() == (max(step, 1 - 2**63),) * 2
     assert fingerprint(page.rows()) == fingerprint([{"_step": json.loads(text)}])
+
+
+@pytest.mark.parametrize("digits", [1, 2, 17, 18, 19])
+@pytest.mark.parametrize(
+    "message", [None, b"", wire.varint_field(1, 3), wire.varint_field(1, 2**63), b"\x08\x80", b"?"]
+)
+def test_whole_numbers_of_any_length(digits: int, message: bytes | None) -> None:
+    """Between other items, before any message; one that can't be read does not matter to the row."""
+    step = int("1234567890123456789"[:digits])
+    items = [("loss", "0.5"), ("_step", str(step)), ("_sted", "7"), ("_step/x", "8"), ("a", '"' + "b" * 200 + '"')]
+    rows = read_log(wire.write_log([history(b"".join(item(*pair) for pair in items), message)])).rows
+    assert rows == [{key: json.loads(text) for key, text in items}]
+
+
+@pytest.mark.parametrize("digits", [1, 2, 17, 18, 19])
+@pytest.mark.parametrize("message", [None, b"", wire.varint_field(1, 3), wire.varint_field(1, 2**63)])
+def test_steps_between_short_items(digits: int, message: bytes | None) -> None:
+    step = int("1234567890123456789"[:digits])
+    for names in (["a", "_step", "_sted", "_step/x"], ["_step"], ["_sted", "_step", "_step"]):
+        items = b"".join(item(name, str(step if name == "_step" else 0)) for name in names)
+        page = LogReader().read_window(wire.write_log([history(items, message)]), True)
+        assert (page.step_range(), page.rows()[0]["_step"]) == ((step, step), step)
 
 
 @pytest.mark.parametrize("text", ODD_TEXTS[:-1])

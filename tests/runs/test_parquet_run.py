@@ -20,8 +20,9 @@ from hypothesis import strategies as st
 import histscan
 from histscan import HistoryDecodeError, HistoryError, ParquetRun
 from histscan._core.arrow.arrow_batch import ArrowBatch
-from histscan.columns.arrow_files import run_metadata, write_parquet
+from histscan.columns.arrow_files import write_parquet
 from histscan.paging.parquet_pages import read_pages
+from histscan.runs.run_metadata import run_metadata
 from histscan.sources.parquet import ParquetSource
 from tests.support import parquet_files
 from tests.support.arrow_samples import expected_rows, same

@@ -138,7 +138,8 @@ def test_opening_reads_no_more_than_the_first_blocks(monkeypatch: pytest.MonkeyP
 
 def test_exported_files_keep_what_is_known(tmp_path: Path) -> None:
     pytest.importorskip("pyarrow")
-    from histscan.columns.arrow_files import run_metadata, write_parquet
+    from histscan.columns.arrow_files import write_parquet
+    from histscan.runs.run_metadata import run_metadata
 
     log = histscan.LogRun(EXAMPLE)
     goal = tmp_path / "history.parquet"

@@ -16,13 +16,12 @@ from histscan.errors import HistoryRequestError
 from histscan.sources import retry
 from histscan.sources.client import Client
 from histscan.sources.exported_requests import FileRequests
-from tests.support.graphql_server import Answer, GraphQLServer, data_answer, serving
+from tests.support.client_answers import OK, QUERY
+from tests.support.graphql_server import Answer, GraphQLServer, serving
 from tests.support.paths import DATA
 
 CERTIFICATES = DATA / "tls"
 VALID = CERTIFICATES / "valid.pem"
-QUERY = "query Viewer { viewer { id } }"
-OK = data_answer({"viewer": {"id": "me"}})
 BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR")
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
 

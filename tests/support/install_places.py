@@ -20,12 +20,14 @@ def found() -> Found:
 
 
 WANDBS = found()
+SCAN_HISTORY = public.Run.scan_history
 
 
 def is_installed() -> bool:
-    """Returns True if all classes are ours; fails if some are wandb's."""
+    """Returns True if all classes and `Run.scan_history` are ours; fails if some are wandb's."""
     ours = {scan_class.__module__.startswith("histscan.") for scan_class in found().values()}
     assert len(ours) == 1
     if ours == {False}:
         assert found() == WANDBS
+    assert (public.Run.scan_history is SCAN_HISTORY) == (ours == {False})
     return ours == {True}

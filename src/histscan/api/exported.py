@@ -52,7 +52,12 @@ class ExportedHistory(NamedTuple):
 
 
 def fetch_exported(
-    client: Client, name: RunName, keys: Sequence[str] | None = None, *, is_optional: bool = False
+    client: Client,
+    name: RunName,
+    keys: Sequence[str] | None = None,
+    *,
+    is_optional: bool = False,
+    answer: Mapping[str, Any] | None = None,
 ) -> ExportedHistory | None:
     """Fetches the files that a run's history was exported to.
 
@@ -61,6 +66,7 @@ def fetch_exported(
         name: The run.
         keys: As for `fetch_exported_by`.
         is_optional: As for `fetch_exported_by`.
+        answer: As for `fetch_exported_by`.
 
     Returns:
         The files; None if the server has none.
@@ -75,6 +81,7 @@ def fetch_exported(
         name,
         keys,
         is_optional=is_optional,
+        answer=answer,
         # A server that is used without https may have its files there, too.
         allow_http=client.base_url.startswith("http:"),
         timeout=client.timeout,
@@ -87,6 +94,7 @@ def fetch_exported_by(
     keys: Sequence[str] | None = None,
     *,
     is_optional: bool = False,
+    answer: Mapping[str, Any] | None = None,
     allow_http: bool,
     timeout: float = 30.0,
     reuse: bool = True,
@@ -98,6 +106,7 @@ def fetch_exported_by(
         name: The run.
         keys: The keys to read; None for all. For a few keys, only their columns of large files are fetched.
         is_optional: True to return None if the files can't be fetched, so that pages can be read instead.
+        answer: The ``parquetHistory`` of an answer that the server has just given; None requests it.
         allow_http: True if files may be fetched by plain http.
         timeout: Seconds to wait for a connection, and for each further part of a file.
         reuse: True if files may come from the cache.
@@ -116,7 +125,7 @@ def fetch_exported_by(
     """
     try:
         import_parquet()
-        urls, live = _request_files(execute, name)
+        urls, live = _request_files(execute, name) if answer is None else _read_answer(answer)
     except Exception:
         if not is_optional:
             raise
@@ -263,21 +272,22 @@ class ExportedScan(Scan):
         self._stream_of_pages = PageStream(self.read_pages(self.min_step))
 
     def read_pages(
-        self, first: int, keys: Sequence[str] | None = None
+        self, first: int, keys: Sequence[str] | None = None, *, for_columns: bool = False
     ) -> Generator[tuple[int, Page | list[Any]], None, None]:
         """Reads pages, independently of the iteration over rows.
 
         Args:
             first: The first step.
-            keys: The keys whose columns of the files are needed; None for all.
+            keys: Keys that are needed besides the scan's own keys; None for those of the rows.
+            for_columns: True for pages as `column_pages_of` yields them.
 
         Yields:
             The lowest step that rows after the page can have, and the page: each `ArrowPage` of the files, then the
             pages of the other rows.
         """
-        files = self._file_scan(keys, first)
+        files = self._file_scan(keys, first=first)
         if files is not None:
-            for page in files.pages() if keys is None else files.pages_of(keys):
+            for page in files.column_pages_of(keys) if for_columns else files.pages():
                 if isinstance(page, ArrowPage) and page.last_step is not None:
                     # Rows of the same step are never in two pages.
                     first = page.last_step + 1
@@ -285,7 +295,7 @@ class ExportedScan(Scan):
             first = max(first, files.max_step + 1)
         if first < self._stop_step:
             tail = self._make_tail(first, self._stop_step)
-            for page in tail.pages():
+            for page in tail.column_pages_of(keys) if for_columns else tail.pages():
                 yield tail.page_offset, page
 
     def _load_next(self) -> None:
@@ -301,12 +311,12 @@ class ExportedScan(Scan):
         """See `Scan.pages`."""
         return self._watched_pages()
 
-    def pages_of(self, keys: Sequence[str] | None) -> Pages:
-        """See `Scan.pages_of`."""
-        return self._watched_pages(keys)
+    def column_pages_of(self, keys: Sequence[str] | None) -> Pages:
+        """See `Scan.column_pages_of`: other columns of large files are not fetched."""
+        return self._watched_pages(keys, for_columns=True)
 
-    def _watched_pages(self, keys: Sequence[str] | None = None) -> Pages:
-        source = self.read_pages(self.min_step, keys)
+    def _watched_pages(self, keys: Sequence[str] | None = None, *, for_columns: bool = False) -> Pages:
+        source = self.read_pages(self.min_step, keys, for_columns=for_columns)
         if self._progress is not None:
             self._progress.start_over()
         try:

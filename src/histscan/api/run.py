@@ -15,6 +15,7 @@ from histscan.api.run_streams import axes_of, duration_of, read_console, read_ev
 from histscan.api.scan_start import (
     ScanStart,
     plan_first_page,
+    read_keys,
     request_key_kinds,
     request_keys,
     request_last_step,
@@ -37,6 +38,7 @@ from histscan.sources.source_option import SourceOption, check_source
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
+    from histscan.api.history_facts import HistoryFacts
     from histscan.paging.options import PagingArguments, PagingOptions
     from histscan.runs.console import ConsoleLine
     from histscan.sources.client import Client
@@ -93,9 +95,27 @@ class Run(contracts.Run):
             HistoryRequestError: The request failed.
             RunNotFoundError: The server has no such run, or the API key has no access to it.
         """
-        if force or "config" not in self._attributes:
-            self._attributes = dict(request_run(self.client, DESCRIBE_RUN, *self._name))
-            self._config = self._summary = self._metadata = None
+        if force or not self.is_loaded:
+            self.set_description(request_run(self.client, DESCRIBE_RUN, *self._name))
+
+    @property
+    def is_loaded(self) -> bool:
+        """True if the description of the run is known."""
+        return "config" in self._attributes
+
+    @property
+    def description(self) -> Mapping[str, Any]:
+        """What the server said of the run, as far as it was requested."""
+        return self._attributes
+
+    def set_description(self, answer: Mapping[str, Any]) -> None:
+        """Sets the description of the run.
+
+        Args:
+            answer: The run in an answer of the server.
+        """
+        self._attributes = dict(answer)
+        self._config = self._summary = self._metadata = None
 
     def refresh(self) -> None:
         """Requests the description of the run again.
@@ -105,6 +125,12 @@ class Run(contracts.Run):
             RunNotFoundError: The run does not exist any more.
         """
         self.load(force=True)
+
+    @property
+    def row_count(self) -> int | None:
+        """The number of rows of the history when the run was listed; None if unknown."""
+        count = self._attributes.get("historyLineCount")
+        return count if isinstance(count, int) else None
 
     def _attribute(self, name: str) -> Any:
         if name not in self._attributes:
@@ -165,6 +191,11 @@ class Run(contracts.Run):
     def job_type(self) -> str:
         """The run's job type; empty if it has none."""
         return str(self._attribute("jobType") or "")
+
+    @property
+    def sweep_id(self) -> str:
+        """The id of the sweep that started the run; empty without one."""
+        return str(self._attribute("sweepName") or "")
 
     @property
     def notes(self) -> str:
@@ -296,13 +327,54 @@ class Run(contracts.Run):
         Warns:
             ExportWarning: While iterating: exported files can't be fetched, so pages are read.
         """
+        return self.scan_known(
+            None,
+            keys,
+            page_size,
+            min_step,
+            max_step,
+            any_key=any_key,
+            source=source,
+            options=PIPELINED_GRAPHQL.replace(**paging),
+        )
+
+    def scan_known(
+        self,
+        facts: HistoryFacts | None,
+        keys: list[str] | None = None,
+        page_size: int = 1000,
+        min_step: int | None = 0,
+        max_step: int | None = None,
+        *,
+        any_key: bool = False,
+        source: SourceOption = "auto",
+        options: PagingOptions = PIPELINED_GRAPHQL,
+    ) -> Scan:
+        """Scans the history as `scan_history` does, without requesting what is known of it.
+
+        Args:
+            facts: What the server has just told; None requests it.
+            keys: As for `scan_history`.
+            page_size: As for `scan_history`.
+            min_step: As for `scan_history`.
+            max_step: As for `scan_history`.
+            any_key: As for `scan_history`.
+            source: As for `scan_history`.
+            options: The paging options.
+
+        Returns:
+            As `scan_history`.
+        """
         wanted = check_keys(keys) or None
         check_source(source)
         if any_key and not wanted:
             raise ValueError("any_key=True needs `keys`: pass the keys of which rows must have at least one")
-        options = PIPELINED_GRAPHQL.replace(**paging)
         first = 0 if min_step is None else min_step
-        start = self._start_scan(None if any_key else wanted, page_size, first, max_step, source, options)
+        start = (
+            self._start_scan(None if any_key else wanted, page_size, first, max_step, source, options)
+            if facts is None
+            else ScanStart(facts.last_step, None)
+        )
         stop_step = start.last_step + 1
         if max_step is not None:
             stop_step = min(stop_step, max_step)
@@ -314,7 +386,13 @@ class Run(contracts.Run):
         # ExportedScan shows the progress of files and pages together.
         of_rest = replace(options, progress=False)
         return ExportedScan(
-            partial(fetch_exported, self.client, self._name, is_optional=source == "auto"),
+            partial(
+                fetch_exported,
+                self.client,
+                self._name,
+                is_optional=source == "auto",
+                answer=None if facts is None else facts.exports,
+            ),
             partial(scan_pages_of, self, wanted, any_key, page_size, of_rest, start.first_page),
             self._name,
             keys=wanted,
@@ -322,6 +400,22 @@ class Run(contracts.Run):
             stop_step=stop_step,
             progress=options.progress,
         )
+
+    def listed_keys(self) -> list[tuple[str, str, int | None]]:
+        """Returns the keys that came with a listing: each with its type, and the number of its values if known.
+
+        Raises:
+            ResponseShapeError: The answer has another shape.
+        """
+        return read_keys(self._attributes)
+
+    def fits_one_page(self, page_size: int = 1000) -> bool:
+        """Returns True if the run had no more rows than a page when it was listed: one request reads all of it.
+
+        Args:
+            page_size: Steps of a page.
+        """
+        return self.row_count is not None and self.row_count <= page_size
 
     def _start_scan(
         self,

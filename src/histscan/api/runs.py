@@ -3,23 +3,36 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from histscan.api.history_facts import FactsBatch
 from histscan.api.names import RunName
 from histscan.api.run import Run
 from histscan.common.process_lock import ProcessLock
 from histscan.errors import ResponseShapeError
+from histscan.many.members import Member
+from histscan.many.run_keys import KeyTally, choose_keys
+from histscan.many.run_table import RunTable, describe_runs, need_pyarrow
 from histscan.many.runs import Runs
-from histscan.sources.run_queries import LIST_RUNS, request_project
+from histscan.sources.run_queries import DESCRIBE_RUNS, LIST_KEYS, LIST_RUNS, request_project
 
 if TYPE_CHECKING:
+    from histscan.columns.scan import Scan
+    from histscan.many.options import FrameOptions
+    from histscan.many.run_keys import KeyInfo, KeyPatterns
     from histscan.sources.client import Client
+    from histscan.sources.graphql import Operation
 
 __all__ = ["ProjectRuns"]
 
 # Requests of this many runs keep a server busy; more do not make it answer sooner.
 _READING_THREADS = 8
+# As many runs as a page of a listing has by default.
+_RUNS_PER_REQUEST = 50
+# Runs per request of a listing with config and summary: fewer requests, but no answers of many megabytes.
+_DESCRIBED_PER_PAGE = 250
 
 
 class _Listing(NamedTuple):
@@ -36,6 +49,25 @@ class _Listing(NamedTuple):
     cursor: str | None = None
     total: int | None = None
     is_complete: bool = False
+
+
+class ServerMember(Member):
+    """A run of a project that is to be read.
+
+    Args:
+        run: The run.
+        batch: Requests what is needed before reading it.
+    """
+
+    def __init__(self, run: Run, batch: FactsBatch) -> None:
+        super().__init__(lambda: run, run.location)
+        self._run = run
+        self._batch = batch
+
+    def open_scan(self, options: FrameOptions) -> Scan:
+        """See `Member.open_scan`."""
+        facts = None if self._run.fits_one_page() else self._batch.of(self._run.id)
+        return self._run.scan_known(facts, min_step=options.min_step, max_step=options.max_step)
 
 
 class ProjectRuns(Runs[Run]):
@@ -98,6 +130,55 @@ class ProjectRuns(Runs[Run]):
             return list(self)[place]
         return self._listing.runs[place]
 
+    def members_of(self, runs: Iterable[Run]) -> Iterator[Member]:
+        """See `Runs.members_of`. What is needed before reading larger histories is requested for many runs at once."""
+        source = iter(runs)
+        while together := list(islice(source, _RUNS_PER_REQUEST)):
+            large = [run.id for run in together if not run.fits_one_page()]
+            batch = FactsBatch(self.client, self.entity, self.project, large)
+            for run in together:
+                yield ServerMember(run, batch)
+
+    def load(self, runs: Sequence[Run]) -> None:
+        """See `Runs.load`."""
+        missing = {run.id: run for run in runs if not run.is_loaded}
+        names = list(missing)
+        for first in range(0, len(names), _DESCRIBED_PER_PAGE):
+            part = names[first : first + _DESCRIBED_PER_PAGE]
+            found = _DescribedRuns(
+                self.client, self.entity, self.project, {"name": {"$in": part}}, per_page=_DESCRIBED_PER_PAGE
+            )
+            for run in found:
+                missing[run.id].set_description(run.description)
+
+    def table(self) -> RunTable:
+        """Describes the runs in one table; see `Runs.table`. The runs are listed again, with config and summary."""
+        need_pyarrow()
+        return describe_runs(self._listed_as(_DescribedRuns))
+
+    def keys(self, pattern: KeyPatterns | None = None) -> list[KeyInfo]:
+        """Finds the keys of the histories; see `Runs.keys`. Reads no rows.
+
+        Args:
+            pattern: As for `Runs.keys`.
+
+        Returns:
+            As `Runs.keys`; `KeyInfo.count` is None if the server does not count values.
+        """
+        tally = KeyTally()
+        for place, run in enumerate(self._listed_as(_RunsWithKeys)):
+            for key, kind, count in run.listed_keys():
+                tally.add(key, kind, count, place)
+        return choose_keys(tally.result(), pattern)
+
+    def _listed_as(self, listing: type[ProjectRuns]) -> ProjectRuns:
+        """Returns the same runs, listed in larger pages."""
+        return listing(self.client, self.entity, self.project, self.filters, self.order, _DESCRIBED_PER_PAGE)
+
+    def _listing_operation(self) -> Operation:
+        """Returns the operation that lists the runs."""
+        return LIST_RUNS
+
     @property
     def reading_threads(self) -> int:
         """How many runs are read at the same time by default; fewer while a rate limit is exceeded."""
@@ -107,6 +188,20 @@ class ProjectRuns(Runs[Run]):
     def can_reread(self) -> bool:
         """False: reading twice would request everything twice."""
         return False
+
+    @property
+    def server(self) -> str:
+        """The address of the server."""
+        return self.client.base_url
+
+    @property
+    def whole_project(self) -> tuple[str, str] | None:
+        """Entity and project; None if there are filters."""
+        return None if self.filters else (self.entity, self.project)
+
+    def relist(self) -> ProjectRuns:
+        """Returns the same runs without what was fetched so far."""
+        return ProjectRuns(self.client, self.entity, self.project, self.filters, self.order, self.per_page)
 
     def filter(self, filters: Mapping[str, Any]) -> ProjectRuns:
         """Chooses some of the runs; the server does it.
@@ -148,7 +243,7 @@ class ProjectRuns(Runs[Run]):
         before = self._listing
         answer = request_project(
             self.client,
-            LIST_RUNS,
+            self._listing_operation(),
             self.entity,
             self.project,
             filters=json.dumps(self.filters),
@@ -169,3 +264,17 @@ class ProjectRuns(Runs[Run]):
         # Without these checks, a page without runs or without a new cursor would be requested for ever.
         is_complete = not has_next or not runs or cursor is None or cursor == before.cursor
         self._listing = _Listing((*before.runs, *runs), cursor, count, is_complete)
+
+
+class _DescribedRuns(ProjectRuns):
+    """Runs that are listed with config and summary."""
+
+    def _listing_operation(self) -> Operation:
+        return DESCRIBE_RUNS
+
+
+class _RunsWithKeys(ProjectRuns):
+    """Runs that are listed with the keys of their histories."""
+
+    def _listing_operation(self) -> Operation:
+        return LIST_KEYS

@@ -14,10 +14,12 @@ import orjson
 
 from histscan._core.pages.formats import HistoryPage, Page, SampledPage
 from histscan.api.names import RunName
+from histscan.common.steps import STEP
 from histscan.errors import GraphQLResponseError, HistoryDecodeError, ResponseShapeError
 from histscan.history import history_variables, sampled_variables
 from histscan.paging.windows import Window, widest
-from histscan.sources.graphql import Operation, request_page, run_of
+from histscan.sources.answers import one_line
+from histscan.sources.graphql import GraphQLClient, Operation, request_page, run_of
 from histscan.sources.run_queries import FIRST_PAGE, FIRST_PAGE_OF_KEYS, LAST_STEP, parse_object, request_run
 
 if TYPE_CHECKING:
@@ -28,11 +30,17 @@ __all__ = [
     "KeyKinds",
     "ScanStart",
     "plan_first_page",
+    "read_keys",
+    "read_last_step",
     "request_key_kinds",
     "request_keys",
     "request_last_step",
     "start_scan",
+    "start_with_page",
 ]
+
+# The types of values, in the words of servers.
+_KINDS = ("number", "string", "boolean", "list", "nil", "other")
 
 # Pages that are fetched at the same time, and the part of a history for which they are preferred to exported files.
 _FEW_PAGES = 8
@@ -112,7 +120,7 @@ def request_last_step(client: Client, name: RunName) -> int:
         HistoryRequestError: The request failed.
         RunNotFoundError: The run does not exist any more.
     """
-    return _read_last_step(request_run(client, LAST_STEP, *name))
+    return read_last_step(request_run(client, LAST_STEP, *name))
 
 
 def request_keys(client: Client, name: RunName) -> list[str]:
@@ -130,7 +138,35 @@ def request_keys(client: Client, name: RunName) -> list[str]:
         ResponseShapeError: The response has another shape.
         RunNotFoundError: The run does not exist any more.
     """
-    return list(request_key_kinds(client, name).kinds)
+    return [key for key, _, _ in read_keys(request_run(client, LAST_STEP, *name))]
+
+
+def read_keys(run: Mapping[str, Any]) -> list[tuple[str, str, int | None]]:
+    """Reads the keys of a run's history in an answer.
+
+    Args:
+        run: The run, with ``historyKeys``.
+
+    Returns:
+        For each key its name, its type (``"number"``, ``"string"``, …; ``"other"`` for several), and the number of its
+        values if the server counts them.
+
+    Raises:
+        ResponseShapeError: The answer has another shape.
+    """
+    keys = parse_object(run.get("historyKeys"), "historyKeys").get("keys") or {}
+    if not isinstance(keys, dict):
+        raise ResponseShapeError(f"`keys` in the server's answer is not an object but {type(keys).__name__}")
+    found = []
+    for key, told in keys.items():
+        counts = told.get("typeCounts") if isinstance(told, dict) else None
+        counted = [count for count in counts or [] if isinstance(count, dict)]
+        kinds = {str(count.get("type")) for count in counted} - {"nil"}
+        numbers = [count.get("count") for count in counted if count.get("type") != "nil"]
+        whole = [number for number in numbers if isinstance(number, int)]
+        kind = kinds.pop() if len(kinds) == 1 else "other" if kinds else "nil"
+        found.append((key, kind if kind in _KINDS else "other", sum(whole) if whole == numbers and counted else None))
+    return found
 
 
 class KeyKinds(NamedTuple):
@@ -164,7 +200,7 @@ def request_key_kinds(client: Client, name: RunName) -> KeyKinds:
     keys = parse_object(run.get("historyKeys"), "historyKeys").get("keys") or {}
     if not isinstance(keys, dict):
         raise ResponseShapeError(f"`keys` in the server's answer is not an object but {type(keys).__name__}")
-    return KeyKinds({str(key): _kinds(known) for key, known in keys.items()}, _read_last_step(run))
+    return KeyKinds({str(key): _kinds(known) for key, known in keys.items()}, read_last_step(run))
 
 
 def plan_first_page(
@@ -209,16 +245,31 @@ def start_scan(
     """
     if window is not None:
         try:
-            return _start_with_page(client, name, keys, window, page_size)
+            return start_with_page(client, name, keys, window, page_size)
         except (GraphQLResponseError, ResponseShapeError, HistoryDecodeError):
             # The separate requests for the last step and for the page raise the error.
             pass
     return ScanStart(request_last_step(client, name), None)
 
 
-def _start_with_page(
-    client: Client, name: RunName, keys: Sequence[str] | None, window: Window, page_size: int
+def start_with_page(
+    client: Client | GraphQLClient, name: RunName, keys: Sequence[str] | None, window: Window, page_size: int
 ) -> ScanStart:
+    """Requests the last step and a page with one request.
+
+    Args:
+        client: Sends the request to the server: ours, or wandb's.
+        name: The run.
+        keys: The keys that each row must have; None for whole rows.
+        window: The window of the page.
+        page_size: Steps of an ordinary window.
+
+    Returns:
+        The last step, and the page if it has all rows of its window up to that step, and no others.
+
+    Raises:
+        HistoryError: The request failed, or the answer has another shape; see `request_page` for wandb's client.
+    """
     operation: Operation
     page_class: Callable[[bytes], Page]
     if keys is None:
@@ -228,10 +279,10 @@ def _start_with_page(
 
     def read(body: bytes) -> ScanStart:
         page = page_class(body)
-        last_step = _read_last_step(run_of(_parse(body)))
+        last_step = read_last_step(run_of(_parse(body)))
         # As with any wide window: rows may have been added after they were counted, so the page may be sampled.
         is_dense = window.width > page_size and len(page) >= page_size
-        return ScanStart(last_step, None if is_dense else FirstPage(window, page))
+        return ScanStart(last_step, None if is_dense or _exceeds(page, last_step) else FirstPage(window, page))
 
     return request_page(
         client,
@@ -239,10 +290,23 @@ def _start_with_page(
         operation.document,
         {"entity": name.entity, "project": name.project, "run": name.id, **variables},
         from_body=read,
-        from_run=lambda _: ScanStart(-1, None),
+        from_run=_refuse_parsed,
         run="/".join(name),
         window=None,
     )
+
+
+def _refuse_parsed(run: Mapping[str, Any]) -> ScanStart:
+    raise ResponseShapeError(f"the server's answer has no last step with a page but {one_line(repr(run))}")
+
+
+def _exceeds(page: Page, last_step: int) -> bool:
+    """Returns True if a page ends after the last step: the server reads the one after the other."""
+    if not len(page):
+        return False
+    row = page.row(len(page) - 1)
+    step = row.get(STEP) if isinstance(row, dict) else None
+    return isinstance(step, int | float) and step > last_step
 
 
 def _kinds(known: Any) -> list[str]:
@@ -264,7 +328,18 @@ def _parse(body: bytes) -> Any:
     return answer.get("data") if isinstance(answer, dict) else None
 
 
-def _read_last_step(run: Mapping[str, Any]) -> int:
+def read_last_step(run: Mapping[str, Any]) -> int:
+    """Reads the last step of a run in an answer.
+
+    Args:
+        run: The run, with ``historyKeys``.
+
+    Returns:
+        The step; -1 without rows.
+
+    Raises:
+        ResponseShapeError: The answer has another shape.
+    """
     keys = parse_object(run.get("historyKeys"), "historyKeys")
     last_step = keys.get("lastStep", -1)
     if isinstance(last_step, bool) or not isinstance(last_step, int | float):

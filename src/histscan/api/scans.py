@@ -17,11 +17,11 @@ from histscan.sources.graphql import HISTORY_PAGE
 if TYPE_CHECKING:
     from histscan.api.run import Run
 
-__all__ = ["AnyKeyScan", "RunScan", "RunScanOfKeys", "scan_pages_of"]
+__all__ = ["AnyKeyScan", "RunScan", "RunScanOfKeys", "StartsWithPage", "scan_pages_of"]
 
 
-class _StartsWithPage(PagedScan):
-    """Uses the first page that was fetched with the last step, if there is one."""
+class StartsWithPage(PagedScan):
+    """A scan that uses the first page that was fetched with the last step, if there is one."""
 
     paging: ClassVar[PagingOptions] = PIPELINED_GRAPHQL
 
@@ -35,11 +35,15 @@ class _StartsWithPage(PagedScan):
         """
         self._first_page = first_page
 
+    def has_only_first_page(self) -> bool:
+        """Returns True if the page that the scan was given has all its rows."""
+        return self._first_page is not None and self._stop_step <= self._first_page.window.stop
+
     def _make_windows(self) -> Windows:
         if self._first_page is None:
             return super()._make_windows()
         width = self._first_page.window.width
-        return make_windows(self._options.window, self.page_size, probes=self.limits_rows, first_width=width)
+        return make_windows(self.options.window, self.page_size, probes=self.limits_rows, first_width=width)
 
     def _make_page_source(self) -> PageSource:
         return self._starting_with_page(super()._make_page_source())
@@ -56,11 +60,11 @@ class _StartsWithPage(PagedScan):
         return source._replace(fetch=fetch)
 
 
-class RunScan(_StartsWithPage, HistoryScan):
+class RunScan(StartsWithPage, HistoryScan):
     """All rows of a run; created by `histscan.Run.scan_history`."""
 
 
-class RunScanOfKeys(_StartsWithPage, SampledHistoryScan):
+class RunScanOfKeys(StartsWithPage, SampledHistoryScan):
     """The rows of a run that have all of some keys; created by `histscan.Run.scan_history`."""
 
     @property

@@ -116,7 +116,8 @@ class Api:
 
         Args:
             path: ``entity/project``. Without an entity, `default_entity` is used; None is the project of
-                ``WANDB_PROJECT`` or of a settings file. Or the address of the page of the project, or of a sweep, in a browser.
+                ``WANDB_PROJECT`` or of a settings file. Or the address of the page of the project, or of a sweep, in a
+                browser.
             filters: The conditions that runs must meet, in MongoDB's query language: ``{"state": "finished"}``,
                 ``{"config.batch_size": {"$gte": 32}}``, ``{"display_name": {"$regex": "^base"}}``. None for all runs.
             order: What to sort by: ``"created_at"``, ``"heartbeat_at"``, ``"config.….value"`` or

@@ -38,7 +38,12 @@ _PLAIN_TYPES = frozenset({int, float, bool, type(None)})
 
 
 def write_csv(
-    rows: Iterable[dict[str, Any]], output: BinaryIO, *, keys: Sequence[str] = (), folder: Path | None = None
+    rows: Iterable[dict[str, Any]],
+    output: BinaryIO,
+    *,
+    keys: Sequence[str] = (),
+    first: Sequence[str] = (),
+    folder: Path | None = None,
 ) -> int:
     """Writes rows as comma-separated values: UTF-8, a header, and a line for each row.
 
@@ -54,6 +59,7 @@ def write_csv(
         rows: The rows.
         output: The binary file to write to.
         keys: The order of columns; nested keys take the place of their parent.
+        first: Columns that come before the step, in this order.
         folder: The folder of the unnamed temporary file, which takes about as much space as the output. None for the
             system's temporary folder.
 
@@ -61,7 +67,7 @@ def write_csv(
         The number of columns.
     """
     with tempfile.SpooledTemporaryFile(SPOOL_IN_MEMORY, dir=None if folder is None else str(folder)) as waiting:
-        lines = _WaitingLines(waiting, keys)
+        lines = _WaitingLines(waiting, keys, first)
         flat_rows = map(flatten, rows)
         lines.add(list(islice(flat_rows, FIRST_ROWS)))
         while batch := list(islice(flat_rows, BATCH_ROWS)):
@@ -73,18 +79,20 @@ def write_csv(
 class _WaitingLines:
     """Lines in a temporary file, which wait until all columns are known."""
 
-    def __init__(self, waiting: IO[bytes], keys: Sequence[str]) -> None:
+    def __init__(self, waiting: IO[bytes], keys: Sequence[str], first: Sequence[str]) -> None:
         self.columns: dict[Column, None] = {}
         self._waiting = waiting
         self._bare_rows = 0  # rows before the first one that has a column
         self._keys = keys
+        self._first = first
         self._stretches: list[tuple[int, int]] = []  # end offset, and the number of columns in its lines
         self._json = JsonLineEncoder()
 
     def add(self, rows: list[dict[Column, Any]]) -> None:
         """Adds a line for each row, with a cell for every column found so far."""
         known = len(self.columns)
-        self.columns.update(dict.fromkeys(sort_columns(set().union(*rows).difference(self.columns), self._keys)))
+        added = set().union(*rows).difference(self.columns)
+        self.columns.update(dict.fromkeys(sort_columns(added, self._keys, self._first)))
         if not self.columns:
             self._bare_rows += len(rows)
             return

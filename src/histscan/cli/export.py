@@ -1,4 +1,4 @@
-"""``histscan export``: writes a run's history to a file."""
+"""``histscan export``: writes the history of one run or many to files."""
 
 from __future__ import annotations
 
@@ -7,41 +7,31 @@ import os
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
 
-from histscan.cli.csv_writer import write_csv
 from histscan.cli.exit_codes import SUCCEEDED, UsageError
-from histscan.cli.export_outcome import ExportOutcome
-from histscan.cli.json_lines import add_nonfinite, write_json_lines
+from histscan.cli.export_many import export_folder, export_runs
+from histscan.cli.export_run import describe_empty, export_run
+from histscan.cli.figures import plural
+from histscan.cli.json_lines import add_nonfinite
 from histscan.cli.messages import warn
-from histscan.cli.run_argument import add_keys, add_run, add_source, add_steps, open_run, scan
-from histscan.cli.scan_watch import ScanWatch, scan_bar
-from histscan.cli.stream_export import (
-    CONSOLE,
-    HISTORY,
-    SYSTEM,
-    TEXT_FORMATS,
-    add_stream,
-    check_stream,
-    why_empty,
-    write_console,
-)
-from histscan.cli.table_export import TABLE_FORMATS, add_table_options, check_table_options, write_table
-from histscan.common.atomic import atomic_output, is_replaceable
-from histscan.runs.contracts import FileRun
-
-if TYPE_CHECKING:
-    from histscan.runs.contracts import Run
+from histscan.cli.output_format import STDOUT, find_format
+from histscan.cli.run_argument import add_keys, add_source, add_steps
+from histscan.cli.runs_argument import add_choice, add_paths, add_skip_failed, open_one_or_many
+from histscan.cli.stream_export import CONSOLE, TEXT_FORMATS, add_stream, check_stream
+from histscan.cli.table_export import TABLE_FORMATS, add_table_options, check_table_options
+from histscan.many.runs import Runs
 
 __all__ = ["declare", "run"]
 
 JSON_FORMATS = {".jsonl": "jsonl", ".ndjson": "jsonl"}
 FORMATS = {**JSON_FORMATS, ".csv": "csv", **TABLE_FORMATS}
 CONSOLE_FORMATS = {**JSON_FORMATS, **TEXT_FORMATS}
-STDOUT = "-"
+# The names of files in a folder.
+SUFFIXES = {"jsonl": ".jsonl", "csv": ".csv", "parquet": ".parquet", "arrow": ".arrow", "text": ".txt"}
 
 DESCRIPTION = """\
-Write a run's history to a file, one row for each step that was logged.
+Write the history of a run to a file, one row for each step that was logged; or those of
+many runs to one file with a column run_id, or to a folder with a file for each run.
 
 JSON Lines (.jsonl, .ndjson) keeps every row as it was logged. CSV has a column for
 each key: nested keys have dotted columns (validation.loss), lists are JSON, and
@@ -49,6 +39,9 @@ missing values are empty. Parquet (.parquet) and Arrow (.arrow, .feather) have a
 typed column for each key, and need pyarrow. Rows are streamed: memory use does not
 grow with the length of the run. The file is written to a temporary file first, and
 replaces an existing file only when it is complete.
+
+Of many runs (a folder, a pattern, a project), the rows are in the order of the runs.
+If the output ends with a slash or is a folder, each run has a file, named by its id.
 
 --stream system writes the system metrics (system.cpu, …). --stream console writes
 the console output as a terminal shows it in the end: as text (.txt, .log), or as
@@ -63,6 +56,8 @@ examples:
   histscan export run-abc.wandb -o late.csv --min-step 90_000
   histscan export run-abc.wandb -o - --format jsonl | jq .loss
   histscan export my-team/my-project/1a2b3c4d -o history.parquet
+  histscan export my-team/my-project -k loss -k 'val/*' --config lr -o all.parquet
+  histscan export my-team/my-project --filter '{"state": "finished"}' -o histories/ --format csv
   histscan export run-abc.wandb --stream system -o system.csv
   histscan export run-abc.wandb --stream console -o - | grep -i error
 """
@@ -75,21 +70,29 @@ def declare(parser: argparse.ArgumentParser) -> None:
         parser: The command's parser.
     """
     parser.description, parser.epilog = DESCRIPTION, EXAMPLES
-    add_run(parser)
+    add_paths(parser)
     parser.add_argument(
         "-o",
         "--output",
         metavar="FILE",
         required=True,
-        help="file to write, replaced if it exists; - for standard output",
+        help="file to write, replaced if it exists; - for standard output; a folder (dir/) for a file for each run",
     )
     parser.add_argument(
         "--format",
         choices=sorted({*FORMATS.values(), *CONSOLE_FORMATS.values()}),
-        help="file format (default: from the file's suffix)",
+        help="file format (default: from the file's suffix; Parquet in a folder)",
     )
     add_stream(parser)
     add_keys(parser)
+    add_choice(parser)
+    parser.add_argument(
+        "--config",
+        metavar="ENTRY",
+        action="append",
+        help="entry of the runs' configs (optimizer.lr) that becomes a column beside run_id; repeat it for more",
+    )
+    add_skip_failed(parser)
     add_steps(parser)
     add_source(parser)
     add_nonfinite(parser)
@@ -107,108 +110,45 @@ def run(arguments: argparse.Namespace) -> int:
         The exit code.
 
     Raises:
-        UsageError: The format is unknown, or the output is an input file.
+        UsageError: The format is unknown, the output is an input file, or no row has one of the keys.
         HistoryError: The history cannot be read.
         OSError: A file cannot be read or written.
     """
-    file_format = _format(arguments.output, arguments.format, arguments.stream)
+    output: str = arguments.output
+    is_folder = output.endswith(("/", os.sep)) or os.path.isdir(output)
+    file_format = _format(arguments, is_folder)
     check_stream(arguments, file_format)
-    goal = None if arguments.output == STDOUT else Path(arguments.output)
+    goal = None if output == STDOUT else Path(output)
     check_table_options(arguments, file_format, goal)
-    # A progress bar would mix with rows that are printed to the terminal.
-    show_progress = not arguments.quiet and not (goal is None and sys.stdout.isatty())
-    opened = open_run(arguments)
-    rows = _rows(opened, arguments, show_progress)
+    opened = open_one_or_many(arguments)
     started = time.perf_counter()
-    if goal is None:
-        outcome = _write(opened, rows, sys.stdout.buffer, file_format, arguments, None, show_progress)
-        sys.stdout.buffer.flush()
+    if is_folder and goal is not None:
+        runs = opened if isinstance(opened, Runs) else [opened]
+        suffix = SUFFIXES[file_format]
+        files, rows = export_folder(runs, arguments, file_format, suffix, goal)
+        summary = (
+            f"{goal}{os.sep}: {plural(files, 'file')}, {plural(rows, 'row')}; {time.perf_counter() - started:.2f} s"
+        )
+    elif isinstance(opened, Runs):
+        outcome, number = export_runs(opened, arguments, file_format, goal)
+        summary = outcome.summary(goal, time.perf_counter() - started, runs=number)
     else:
-        _refuse_input(goal, opened)
-        with atomic_output(goal) as output:
-            outcome = _write(opened, rows, output, file_format, arguments, goal, show_progress)
-    if not outcome.rows:
-        warn(_why_empty(opened, arguments))
-    if not arguments.quiet:
+        if arguments.config:
+            raise UsageError("--config applies to many runs: leave it out")
+        outcome = export_run(opened, arguments, file_format, goal)
+        if not outcome.rows:
+            warn(describe_empty(opened, arguments))
         summary = outcome.summary(goal, time.perf_counter() - started)
+    if not arguments.quiet:
         print(summary, file=sys.stderr if goal is None else sys.stdout)
     return SUCCEEDED
 
 
-def _rows(opened: Run, arguments: argparse.Namespace, show_progress: bool) -> Any:
-    """Begins to read the stream that is asked for."""
-    if arguments.stream == CONSOLE:
-        return opened.console()
-    if arguments.stream == SYSTEM:
-        return opened.system_metrics(arguments.keys)
-    return scan(
-        opened,
-        arguments.keys,
-        arguments.min_step,
-        arguments.max_step,
-        source=arguments.source,
-        show_progress=show_progress,
-    )
-
-
-def _format(output: str, asked_for: str | None, stream: str) -> str:
-    if asked_for is not None:
-        return asked_for
-    if stream == CONSOLE and output == STDOUT:
+def _format(arguments: argparse.Namespace, is_folder: bool) -> str:
+    """Returns the format of the output."""
+    output, given, stream = arguments.output, arguments.format, arguments.stream
+    if given is None and is_folder:
+        return "text" if stream == CONSOLE else "parquet"
+    if given is None and stream == CONSOLE and output == STDOUT:
         return "text"
-    formats = CONSOLE_FORMATS if stream == CONSOLE else FORMATS
-    known = formats.get(Path(output).suffix.lower())
-    if known is None:
-        what = "standard output" if output == STDOUT else f"{output!r}"
-        raise UsageError(
-            f"the format of {what} is unknown: use a file name that ends in {', '.join(formats)}, "
-            f"or set --format ({', '.join(sorted(set(formats.values())))})"
-        )
-    return known
-
-
-def _refuse_input(goal: Path, opened: Run) -> None:
-    if not isinstance(opened, FileRun):
-        return
-    if goal.exists() and any(os.path.samefile(goal, file) for file in opened.files):
-        raise UsageError(f"{goal} is an input file: write to another file")
-
-
-def _write(
-    opened: Run,
-    rows: Any,
-    output: BinaryIO,
-    file_format: str,
-    arguments: argparse.Namespace,
-    goal: Path | None,
-    show_progress: bool,
-) -> ExportOutcome:
-    """Writes the rows, with a progress bar if `show_progress` is set."""
-    if arguments.stream == CONSOLE:
-        return write_console(rows, output, file_format, goal)
-    if file_format in TABLE_FORMATS.values():
-        return write_table(
-            opened, rows, output, file_format=file_format, arguments=arguments, show_progress=show_progress
-        )
-    columns: int | None = None
-    with scan_bar(rows, wanted=show_progress) as bar:
-        watch = ScanWatch(rows, bar)
-        if file_format == "csv":
-            folder = None if goal is None or not is_replaceable(goal) else goal.absolute().parent
-            columns = write_csv(watch, output, keys=arguments.keys or (), folder=folder)
-        else:
-            write_json_lines(watch, output, nonfinite=arguments.nan)
-    return ExportOutcome(watch.rows, len(watch.keys), columns, watch.first_step, watch.last_step)
-
-
-def _why_empty(opened: Run, arguments: argparse.Namespace) -> str:
-    if arguments.stream != HISTORY:
-        return why_empty(opened, arguments)
-    if opened.lastHistoryStep < 0:
-        return "no rows written: the run's history is empty"
-    if arguments.keys:
-        return (
-            f"no rows written: no row in this range of steps has all of the keys {', '.join(arguments.keys)}; "
-            "`histscan info` lists the keys of a run"
-        )
-    return f"no rows written: no row is in this range of steps; the run's last step is {opened.lastHistoryStep}"
+    return find_format(output, given, CONSOLE_FORMATS if stream == CONSOLE else FORMATS)

@@ -30,22 +30,24 @@ class ExportOutcome:
     last_step: float | None
     thing: str = "row"
 
-    def summary(self, goal: Path | None, seconds: float) -> str:
+    def summary(self, goal: Path | None, seconds: float, *, runs: int | None = None) -> str:
         """Describes the export in one line.
 
         Args:
             goal: The file; None for standard output.
             seconds: The time that writing took.
+            runs: The number of runs; None for one run.
 
         Returns:
             ``history.csv: 5,000 rows, 14 keys, 33 columns, steps 0 to 4999, 1.2 MB; 0.05 s, 98,000 rows/s``.
         """
-        facts = [plural(self.rows, self.thing)]
+        facts = [] if runs is None else [plural(runs, "run")]
+        facts.append(plural(self.rows, self.thing))
         if self.keys is not None:
             facts.append(plural(self.keys, "key"))
         if self.columns is not None:
             facts.append(plural(self.columns, "column"))
-        if self.first_step is not None and self.last_step is not None:
+        if runs is None and self.first_step is not None and self.last_step is not None:
             facts.append(f"steps {self.first_step} to {self.last_step}")
         if goal is not None and goal.is_file():
             facts.append(file_size(goal.stat().st_size))

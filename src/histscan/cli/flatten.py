@@ -51,22 +51,25 @@ def column_name(column: Column) -> str:
     return column if isinstance(column, str) else ".".join(column)
 
 
-def sort_columns(columns: Iterable[Column], keys: Sequence[str] = ()) -> list[Column]:
+def sort_columns(columns: Iterable[Column], keys: Sequence[str] = (), first: Sequence[str] = ()) -> list[Column]:
     """Sorts columns for people; the order of keys in a log is random.
 
     Args:
         columns: The columns.
         keys: Keys whose columns come before others, in this order.
+        first: Columns that come before the step, in this order.
 
     Returns:
-        The step, then the columns of `keys`, then the others by name.
+        Those of `first`, the step, then the columns of `keys`, then the others by name.
     """
     places = {key: place for place, key in enumerate(keys)}
+    firsts = {key: place - len(first) for place, key in enumerate(first)}
 
-    def order(column: Column) -> tuple[bool, int, str, tuple[str, ...]]:
+    def order(column: Column) -> tuple[int, bool, int, str, tuple[str, ...]]:
         name = column_name(column)
         top, below = (column, ()) if isinstance(column, str) else (column[0], column)
-        return name != STEP, places.get(top, len(places)), name, below
+        rank = firsts.get(column, 0) if isinstance(column, str) else 0
+        return rank, name != STEP, places.get(top, len(places)), name, below
 
     return sorted(columns, key=order)
 

@@ -1,4 +1,4 @@
-"""``histscan info``: describes a run and the keys of its history."""
+"""``histscan info``: describes one run or many, and the keys of their histories."""
 
 from __future__ import annotations
 
@@ -11,13 +11,16 @@ from histscan.cli.cells import cell
 from histscan.cli.exit_codes import SUCCEEDED
 from histscan.cli.figures import file_size, plural, short_number
 from histscan.cli.flatten import column_name, unique_names
+from histscan.cli.info_many import describe_many
 from histscan.cli.json_lines import JsonLineEncoder, add_nonfinite
 from histscan.cli.key_statistics import HistoryStatistics, KeyStatistics
-from histscan.cli.run_argument import add_run, add_source, open_run, scan
+from histscan.cli.run_argument import add_source, scan
 from histscan.cli.run_facts import describe_run, run_facts
+from histscan.cli.runs_argument import add_choice, add_paths, open_one_or_many
 from histscan.cli.scan_watch import scan_bar
 from histscan.cli.table import GAP, clip, render, table_width, terminal_width, text_width
 from histscan.common.printable import printable
+from histscan.many.runs import Runs
 from histscan.runs.contracts import FileRun
 
 if TYPE_CHECKING:
@@ -36,13 +39,15 @@ Describe a run: its names, state, config and summary, and each key of its histor
 For each key, show the type of its values, the number of rows that have it, their
 first and last step, the minimum, the maximum and the last value. NaN values have
 a count of their own, and do not affect minimum and maximum. Nested keys are dotted;
-a histogram, image or other typed dict is one value.
+a histogram, image or other typed dict is one value. Of many runs (a folder, a pattern,
+a project), show how many there are by state, when they ran, and the keys they have.
 """
 
 EXAMPLES = """\
 examples:
   histscan info wandb/offline-run-20260131_120000-abc
   histscan info run-abc.wandb --json | jq '.keys | keys'
+  histscan info my-team/my-project
 """
 
 
@@ -53,7 +58,8 @@ def declare(parser: argparse.ArgumentParser) -> None:
         parser: The command's parser.
     """
     parser.description, parser.epilog = DESCRIPTION, EXAMPLES
-    add_run(parser)
+    add_paths(parser)
+    add_choice(parser)
     add_source(parser)
     parser.add_argument(
         "--json", action="store_true", help="print one JSON object, with unrounded numbers, config and summary"
@@ -74,7 +80,9 @@ def run(arguments: argparse.Namespace) -> int:
         HistoryError: The history cannot be read.
         OSError: The file cannot be read.
     """
-    opened = open_run(arguments)
+    opened = open_one_or_many(arguments)
+    if isinstance(opened, Runs):
+        return describe_many(opened, arguments)
     statistics = gather(opened, arguments.source)
     if arguments.json:
         sys.stdout.buffer.write(JsonLineEncoder(arguments.nan).encode(as_json(opened, statistics)))

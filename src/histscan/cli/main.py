@@ -10,18 +10,22 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from histscan._version import __version__
-from histscan.cli import export, head, info, plot, run_script, serve
+from histscan.cli import export, head, info, list_keys, list_runs, mirror, plot, run_script, serve, tail
 from histscan.cli.exit_codes import UsageError, run_guarded
 
 __all__ = ["build_parser", "main"]
 
 COMMANDS = {
-    "export": (export, "write a run's history to a file: JSON Lines, CSV, Parquet or Arrow"),
-    "head": (head, "show the first rows of a run's history"),
-    "info": (info, "describe a run and the keys of its history"),
-    "plot": (plot, "plot keys of a run's history to a PNG, SVG or PDF file"),
+    "export": (export, "write histories to files: JSON Lines, CSV, Parquet or Arrow"),
+    "head": (head, "show the first rows of a history"),
+    "info": (info, "describe one run or many, and the keys of their histories"),
+    "keys": (list_keys, "list the keys of one run or many"),
+    "mirror": (mirror, "copy the histories of many runs to Parquet files, and keep them up to date"),
+    "plot": (plot, "plot keys of one run or many to a PNG, SVG or PDF file"),
     "run": (run_script, "run a script that uses wandb, with histscan reading the history"),
+    "runs": (list_runs, "show a table of many runs"),
     "serve": (serve, "serve local runs to the wandb client as a W&B server"),
+    "tail": (tail, "show the last rows of a run, and follow it while it runs"),
 }
 
 DESCRIPTION = """\
@@ -32,6 +36,9 @@ its history: these need no server and no account. A run can also be on a W&B ser
 give entity/project/run_id. The environment variables WANDB_BASE_URL and
 WANDB_API_KEY set the server and the API key; the defaults are https://api.wandb.ai
 and the key in ~/.netrc.
+
+Most commands take many runs, too: a folder of runs, a quoted pattern, several paths, or
+entity/project or a sweep on a server.
 """
 
 EPILOG = """\
@@ -41,6 +48,9 @@ examples:
   histscan export run-abc.wandb -o history.parquet
   histscan info my-team/my-project/1a2b3c4d
   histscan plot run-abc.wandb -k loss -k validation.loss --smooth -o loss.png
+  histscan runs my-team/my-project --filter '{"state": "finished"}'
+  histscan export my-team/my-project -k 'val/*' -o all.parquet
+  histscan tail wandb/latest-run
 
 `histscan COMMAND --help` describes a command. The exit code is 0 on success,
 1 on an error, 2 if the command line is invalid.

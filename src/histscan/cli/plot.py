@@ -1,4 +1,4 @@
-"""``histscan plot``: plots keys of a run's history to a file."""
+"""``histscan plot``: plots keys of the histories of one run or many to a file."""
 
 from __future__ import annotations
 
@@ -6,17 +6,16 @@ import argparse
 import re
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from histscan.cli.exit_codes import SUCCEEDED, UsageError
 from histscan.cli.figures import file_size, plural
-from histscan.cli.messages import warn
-from histscan.cli.run_argument import add_run, add_source, add_steps, open_run, scan
+from histscan.cli.plot_keys import check_log, choose_numeric
+from histscan.cli.run_argument import add_source, add_steps, count, scan
+from histscan.cli.runs_argument import add_choice, add_paths, add_skip_failed, open_one_or_many
 from histscan.common.atomic import atomic_output
+from histscan.common.printable import printable
 from histscan.common.steps import STEP
-
-if TYPE_CHECKING:
-    from histscan.plotting.curves import Curve
+from histscan.many.runs import RunList, Runs
 
 __all__ = ["declare", "run"]
 
@@ -29,6 +28,11 @@ Plot keys of a run's history: one line for each key, through the rows that have 
 NaN and infinities break the line and are marked at the edge of the plot. Every spike
 stays visible, however many rows there are. Needs matplotlib and pyarrow, but no
 display.
+
+Of many runs (a folder, a pattern, a project, or several paths), plot one line for each
+run, and a panel for each key. Up to 12 runs are named in a legend; more have the colours
+of a scale. --group-by colours the runs by a field, and --band draws the mean of each
+group instead of its runs, with a band around it.
 """
 
 EXAMPLES = """\
@@ -36,6 +40,8 @@ examples:
   histscan plot run-abc.wandb -k loss -o loss.png
   histscan plot run-abc.wandb -k loss -k validation.loss --smooth --log-y -o loss.svg
   histscan plot run-abc.wandb -k accuracy -x _runtime --min-step 1_000 -o late.pdf
+  histscan plot wandb/ -k loss -k 'val/*' -o runs.png
+  histscan plot my-team/my-project -k loss --group-by config.lr --band std -o seeds.pdf
 """
 
 
@@ -46,7 +52,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
         parser: The command's parser.
     """
     parser.description, parser.epilog = DESCRIPTION, EXAMPLES
-    add_run(parser)
+    add_paths(parser)
     parser.add_argument(
         "-k",
         "--key",
@@ -54,7 +60,8 @@ def declare(parser: argparse.ArgumentParser) -> None:
         metavar="KEY",
         action="append",
         required=True,
-        help="key to plot; repeat it for more keys. Nested keys are dotted (validation.loss)",
+        help="key to plot; repeat it for more keys. Nested keys are dotted (validation.loss). A quoted pattern such as "
+        "'val/*' chooses all numeric keys that match it",
     )
     parser.add_argument(
         "-o",
@@ -65,6 +72,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "-x",
+        "--x",
         metavar="KEY",
         default=STEP,
         help="key of the x axis: _step (the default), _runtime, _timestamp or any other key",
@@ -79,15 +87,40 @@ def declare(parser: argparse.ArgumentParser) -> None:
         f"(default: {USUAL_SMOOTHING})",
     )
     parser.add_argument("--log-y", action="store_true", help="use a logarithmic y axis")
+    parser.add_argument(
+        "--align",
+        choices=("outer", "ffill", "interpolate"),
+        help="how a row gets its x if it was logged without it: from another row of the same step (outer), the last "
+        "one before it (ffill), or interpolated between those before and after it (default: such rows are left out)",
+    )
+    parser.add_argument(
+        "--group-by",
+        metavar="FIELD",
+        help="give runs with the same value of this field the same colour: config.lr, group, job_type, state, …",
+    )
+    parser.add_argument(
+        "--band",
+        choices=("std", "minmax", "ci95"),
+        help="plot the mean of each group (without --group-by, of all runs), and around it the standard deviation of "
+        "its runs, their minimum and maximum, or the 95 %% confidence interval of the mean",
+    )
+    parser.add_argument(
+        "--buckets",
+        metavar="N",
+        type=_buckets,
+        default=200,
+        help="places along the x axis at which --band compares the runs (default: 200)",
+    )
+    add_choice(parser)
+    add_skip_failed(parser)
     add_steps(parser)
     add_source(parser)
-    parser.add_argument("--title", metavar="TEXT", help="title of the plot (default: the run's name)")
+    parser.add_argument("--title", metavar="TEXT", help="title of the plot (default: the name of the run or project)")
     parser.add_argument(
         "--size",
         metavar="WIDTHxHEIGHT",
         type=size,
-        default=(1500, 840),
-        help="size in pixels (default: 1500x840); SVG and PDF have 150 pixels per inch",
+        help="size in pixels (default: 1500x840, or larger for several panels); SVG and PDF have 150 pixels per inch",
     )
     parser.add_argument("-q", "--quiet", action="store_true", help="show no summary")
 
@@ -111,6 +144,13 @@ def smoothing(text: str) -> float:
     if not 0 <= weight < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a weight from 0 to below 1, such as {USUAL_SMOOTHING}")
     return weight
+
+
+def _buckets(text: str) -> int:
+    number = count(text)
+    if not 2 <= number <= LARGEST:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 2 to {LARGEST:,}")
+    return number
 
 
 def size(text: str) -> tuple[int, int]:
@@ -148,54 +188,46 @@ def run(arguments: argparse.Namespace) -> int:
     goal = Path(arguments.output)
     if goal.suffix.lower() not in FORMATS:
         raise UsageError(f"unknown picture format of {arguments.output!r}: end the name in {', '.join(FORMATS)}")
+    if arguments.max_step is not None and arguments.max_step <= arguments.min_step:
+        raise UsageError(
+            f"--max-step must be higher than --min-step, but they are {arguments.max_step} and {arguments.min_step}"
+        )
     try:
         import pyarrow  # noqa: F401
 
-        from histscan.plotting.curves import CurveError, read_curves
+        from histscan.cli.plot_many import plot_many
+        from histscan.plotting.curves import read_curves
         from histscan.plotting.drawing import Picture, draw, save
+        from histscan.plotting.number_columns import CurveError
     except ImportError as error:
         raise UsageError(f"`histscan plot` needs {error.name}: pip install 'histscan[plot]'") from error
-    opened = open_run(arguments)
-    rows = scan(opened, None, arguments.min_step, arguments.max_step, source=arguments.source)
+    opened = open_one_or_many(arguments)
     try:
-        curves = read_curves(rows, arguments.keys, arguments.x)
+        if isinstance(opened, Runs) or arguments.align is not None:
+            runs = opened if isinstance(opened, Runs) else RunList([opened], opened.name)
+            figure, summary = plot_many(runs, arguments)
+        else:
+            if arguments.group_by is not None or arguments.band is not None:
+                raise UsageError("--group-by and --band apply to many runs: leave them out, or pass a folder of runs")
+            rows = scan(opened, None, arguments.min_step, arguments.max_step, source=arguments.source)
+            curves = read_curves(rows, choose_numeric(RunList([opened]), arguments.keys), arguments.x)
+            check_log({curve.key: [curve] for curve in curves}, arguments)
+            width, height = arguments.size or (1500, 840)
+            picture = Picture(
+                arguments.title or opened.name,
+                x_key=arguments.x,
+                smoothing=arguments.smooth,
+                is_log=arguments.log_y,
+                width=width,
+                height=height,
+            )
+            figure = draw(curves, picture)
+            summary = ", ".join(f"{curve.key} ({plural(len(curve.x), 'point')})" for curve in curves)
     except CurveError as error:
         raise UsageError(str(error)) from error
-    if arguments.log_y:
-        _check_log(curves)
-    width, height = arguments.size
-    picture = Picture(
-        arguments.title or opened.name,
-        x_key=arguments.x,
-        smoothing=arguments.smooth,
-        is_log=arguments.log_y,
-        width=width,
-        height=height,
-    )
-    figure = draw(curves, picture)
     with atomic_output(goal) as output:
         save(figure, output, goal.suffix.lower()[1:])
     if not arguments.quiet:
-        print(_summary(curves, goal), file=sys.stdout)
+        size = f", {file_size(goal.stat().st_size)}" if goal.is_file() else ""
+        print(f"{goal}: {printable(summary)}{size}", file=sys.stdout)
     return SUCCEEDED
-
-
-def _check_log(curves: list[Curve]) -> None:
-    """Warns of values that a logarithmic axis can't show.
-
-    Raises:
-        UsageError: A curve has no other values.
-    """
-    for curve in curves:
-        missing = int((curve.y <= 0).sum())
-        if missing and not (curve.y > 0).any():
-            raise UsageError(f"--log-y can't show {curve.key!r}: it has no positive value")
-        if missing:
-            warn(f"--log-y leaves out {plural(missing, 'value')} of {curve.key!r} at or below 0")
-
-
-def _summary(curves: list[Curve], goal: Path) -> str:
-    facts = [f"{curve.key} ({plural(len(curve.x), 'point')})" for curve in curves]
-    if goal.is_file():
-        facts.append(file_size(goal.stat().st_size))
-    return f"{goal}: {', '.join(facts)}"

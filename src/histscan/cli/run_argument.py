@@ -1,4 +1,4 @@
-"""The command-line argument for a run, and the options that select a part of its history."""
+"""The options that select a part of a run's history."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from histscan.cli.exit_codes import UsageError
 from histscan.common.steps import STEP
-from histscan.errors import HistoryDecodeError
 from histscan.sources.source_option import SOURCES, SourceOption
 
 if TYPE_CHECKING:
@@ -16,15 +15,8 @@ if TYPE_CHECKING:
     from histscan.runs.contracts import Run
 
 
-def add_run(parser: argparse.ArgumentParser) -> None:
-    """Adds the argument for the run, and the option for corrupt logs."""
-    parser.add_argument(
-        "path",
-        metavar="PATH",
-        help="a .wandb file or a run's folder (wandb/offline-run-…); exported .parquet files: one file, a folder or a "
-        "quoted pattern; a .jsonl file, also with .gz or .zst; or a run on a W&B server: entity/project/run_id or the "
-        "URL of its page",
-    )
+def add_skip_corrupt(parser: argparse.ArgumentParser) -> None:
+    """Adds the option for corrupt logs."""
     parser.add_argument(
         "--skip-corrupt",
         action="store_true",
@@ -51,7 +43,8 @@ def add_keys(parser: argparse.ArgumentParser) -> None:
         metavar="KEY",
         action="append",
         help="only rows that have this key, and only this key and the step; repeat it for more keys: rows must have "
-        "all of them. Nested keys are dotted (validation.loss)",
+        "all of them. Nested keys are dotted (validation.loss). A quoted pattern such as 'val/*' chooses all keys that "
+        "match it; rows must have one of them",
     )
 
 
@@ -80,38 +73,6 @@ def count(text: str) -> int:
     if number < 0:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number, 0 or more")
     return number
-
-
-def open_run(arguments: argparse.Namespace) -> Run:
-    """Opens the run of the command line.
-
-    Args:
-        arguments: The parsed command line, with the arguments of `add_run`, and maybe those of `add_source`.
-
-    Returns:
-        The run.
-
-    Raises:
-        OSError: There is no such file.
-        HistoryError: The file is not a log; or the server has no such run, or does not answer.
-        UsageError: The files are Parquet, and pyarrow is not installed; or `--source` is used with a file; or a URL is
-            not that of a run.
-    """
-    from histscan.opening import open_run as open_path
-    from histscan.runs.contracts import FileRun
-
-    path: str = arguments.path
-    try:
-        opened = open_path(path, on_corrupt="skip" if arguments.skip_corrupt else "raise")
-        if getattr(arguments, "source", None) is not None and isinstance(opened, FileRun):
-            raise UsageError(f"--source applies to runs on a server, and {path!r} is a local file: leave it out")
-        return opened
-    except HistoryDecodeError as error:
-        error.add_location(run=path)
-        raise
-    except (ImportError, ValueError) as error:
-        # pyarrow is missing, or a URL is not that of a run.
-        raise UsageError(str(error)) from error
 
 
 def scan(

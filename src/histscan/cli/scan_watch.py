@@ -9,6 +9,7 @@ from histscan.cli.key_statistics import step_of
 from histscan.paging.progress_bar import ProgressBar
 
 if TYPE_CHECKING:
+    from histscan.cli.key_selection import ChosenRows
     from histscan.columns.scan import Scan
 
 __all__ = ["ScanWatch", "scan_bar"]
@@ -16,7 +17,7 @@ __all__ = ["ScanWatch", "scan_bar"]
 REPORT_ROWS = 256
 
 
-def scan_bar(scan: Scan, *, wanted: bool = True) -> ProgressBar:
+def scan_bar(scan: Scan | ChosenRows, *, wanted: bool = True) -> ProgressBar:
     """Makes the progress bar of a scan of files.
 
     Args:
@@ -43,7 +44,7 @@ class ScanWatch:
         last_step: The step of the last row; set at the end of the scan.
     """
 
-    def __init__(self, scan: Scan, bar: ProgressBar) -> None:
+    def __init__(self, scan: Scan | ChosenRows, bar: ProgressBar) -> None:
         self._scan = scan
         self._bar = bar
         self.rows = 0

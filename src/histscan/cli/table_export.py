@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from histscan.cli.exit_codes import UsageError
 from histscan.cli.export_outcome import ExportOutcome
+from histscan.cli.stream_export import SYSTEM
+from histscan.common.steps import STEP
 from histscan.paging.progress_bar import ProgressBar
 
 if TYPE_CHECKING:
+    import pyarrow
+
+    from histscan.cli.key_selection import KeySelection
     from histscan.columns.scan import Scan
     from histscan.runs.contracts import Run
 
-__all__ = ["TABLE_FORMATS", "add_table_options", "check_table_options", "write_table"]
+__all__ = ["TABLE_FORMATS", "add_table_options", "check_table_options", "write_batches", "write_chosen", "write_table"]
 
 TABLE_FORMATS = {".parquet": "parquet", ".arrow": "arrow", ".feather": "arrow"}
 NAMES = {"parquet": "Parquet", "arrow": "Arrow"}
@@ -102,7 +108,8 @@ def write_table(
         HistoryError: The history cannot be read.
         OSError: A file cannot be read or written.
     """
-    from histscan.columns.arrow_files import run_metadata, write_arrow, write_parquet
+    from histscan.columns.arrow_files import write_arrow, write_parquet
+    from histscan.runs.run_metadata import run_metadata
 
     nested = arguments.nested or "json"
     write = write_parquet if file_format == "parquet" else write_arrow
@@ -118,3 +125,75 @@ def write_table(
     count = len(written.columns) if written.rows else 0
     keys, columns = (count, None) if nested == "json" else (None, count)
     return ExportOutcome(written.rows, keys, columns, written.first_step, written.last_step)
+
+
+def write_chosen(
+    run: Run,
+    scan: Scan,
+    keys: Sequence[str],
+    selection: KeySelection,
+    output: BinaryIO,
+    *,
+    file_format: str,
+    arguments: argparse.Namespace,
+) -> ExportOutcome:
+    """Writes a Parquet or Arrow file of the rows that patterns of keys choose.
+
+    Args:
+        run: The run, which the file's metadata describes.
+        scan: The rows, with all keys.
+        keys: The keys that the patterns match.
+        selection: The keys and patterns.
+        output: The binary file to write to.
+        file_format: ``"parquet"`` or ``"arrow"``.
+        arguments: The parsed command line.
+
+    Returns:
+        What was written.
+
+    Raises:
+        HistoryError: The history cannot be read.
+        OSError: A file cannot be read or written.
+    """
+    from histscan.runs.run_metadata import run_metadata
+
+    axis = [] if arguments.stream == SYSTEM else [STEP]
+    batches = scan.batches([*axis, *keys], nested=arguments.nested or "json")
+    chosen = map(selection.choose_rows, batches)
+    return write_batches(chosen, output, file_format=file_format, arguments=arguments, metadata=run_metadata(run))
+
+
+def write_batches(
+    batches: Iterable[pyarrow.RecordBatch],
+    output: BinaryIO,
+    *,
+    file_format: str,
+    arguments: argparse.Namespace,
+    metadata: Mapping[str, str] | None = None,
+) -> ExportOutcome:
+    """Writes record batches to a Parquet or Arrow file.
+
+    Args:
+        batches: The batches.
+        output: The binary file to write to.
+        file_format: ``"parquet"`` or ``"arrow"``.
+        arguments: The parsed command line.
+        metadata: Entries of the file's metadata.
+
+    Returns:
+        What was written.
+
+    Raises:
+        HistoryError: A history cannot be read.
+        OSError: A file cannot be read or written.
+    """
+    from histscan.columns import arrow_files
+
+    written = arrow_files.write_batches(
+        batches,
+        output,
+        file_format="parquet" if file_format == "parquet" else "arrow",
+        compression=arguments.compression or "zstd",
+        metadata=metadata,
+    )
+    return ExportOutcome(written.rows, None, len(written.columns), written.first_step, written.last_step)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
+from functools import partial
+from itertools import chain
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal, Protocol
 
-from histscan._version import __version__
 from histscan.columns.options import ColumnOptions
 from histscan.columns.scan import Scan, Watcher
 from histscan.common.steps import STEP
@@ -16,15 +16,15 @@ from histscan.common.steps import STEP
 if TYPE_CHECKING:
     import pyarrow
 
-    from histscan.runs.contracts import Run
-
 __all__ = [
     "ARROW_COMPRESSIONS",
     "PARQUET_COMPRESSIONS",
     "ROW_GROUP_ROWS",
     "WrittenTable",
-    "run_metadata",
+    "open_parquet",
+    "row_groups",
     "write_arrow",
+    "write_batches",
     "write_parquet",
 ]
 
@@ -53,39 +53,6 @@ class WrittenTable:
     last_step: float | None
 
 
-def run_metadata(run: Run) -> dict[str, str]:
-    """Describes a run for the metadata of a file.
-
-    Args:
-        run: The run.
-
-    Returns:
-        ``histscan.version``; and ``histscan.run``, a JSON object with entity, project, id, name, group, job type, tags,
-        sweep, notes and config of the run, its state, exit code, times and duration, the release of wandb, and the axes
-        of its metrics. It has nothing about the machine that the run was recorded on, unless config or notes have it.
-    """
-    described = {
-        "entity": run.entity,
-        "project": run.project,
-        "id": run.id,
-        "name": run.name,
-        "group": run.group,
-        "job_type": run.job_type,
-        "tags": run.tags,
-        "sweep_id": run.sweep_id,
-        "notes": run.notes,
-        "state": run.state,
-        "exit_code": run.exit_code,
-        "created_at": run.created_at,
-        "heartbeat_at": run.heartbeat_at,
-        "duration": run.duration,
-        "wandb_version": run.wandb_version,
-        "axes": run.axes,
-        "config": run.config,
-    }
-    return {"histscan.version": __version__, "histscan.run": json.dumps(described)}
-
-
 def write_parquet(
     scan: Scan,
     output: BinaryIO,
@@ -106,7 +73,7 @@ def write_parquet(
         output: The file to write to; it need not be seekable.
         nested: ``"json"`` converts nested values to JSON text, ``"flatten"`` to columns with dotted names.
         compression: One of `PARQUET_COMPRESSIONS`.
-        metadata: Entries of the file's metadata, such as those of `run_metadata`.
+        metadata: Entries of the file's metadata, such as those of `runs.run_metadata`.
         watch: Called with the progress.
 
     Returns:
@@ -119,28 +86,41 @@ def write_parquet(
         ValueError: `nested` or `compression` is unknown.
     """
     _check("compression", compression, PARQUET_COMPRESSIONS)
+    return _write(scan, nested, metadata, watch, partial(_open_parquet, output, compression))
 
-    def open_writer(schema: pyarrow.Schema, is_sorted: bool) -> _TableWriter:
-        import pyarrow.parquet
-        import pyarrow.types as types
 
-        encodings = {
-            field.name: "BYTE_STREAM_SPLIT" if types.is_floating(field.type) else "DELTA_BINARY_PACKED"
-            for field in schema
-            if types.is_floating(field.type) or types.is_integer(field.type)
-        }
-        sorting = [(STEP, "ascending")] if is_sorted and STEP in schema.names else None
-        writer: _TableWriter = pyarrow.parquet.ParquetWriter(
-            output,
-            schema,
-            compression=compression,
-            use_dictionary=[field.name for field in schema if types.is_string(field.type)],
-            column_encoding=encodings,
-            sorting_columns=sorting and pyarrow.parquet.SortingColumn.from_ordering(schema, sorting),
-        )
-        return writer
+def open_parquet(
+    output: BinaryIO, schema: pyarrow.Schema, *, compression: str = "zstd", is_sorted: bool = False
+) -> Any:
+    """Opens a writer of a Parquet file, with the encodings that suit histories.
 
-    return _write(scan, nested, metadata, watch, open_writer)
+    Args:
+        output: The file to write to; it need not be seekable.
+        schema: The schema, with the metadata of the file.
+        compression: One of `PARQUET_COMPRESSIONS`.
+        is_sorted: True to mark the file as sorted by its steps.
+
+    Returns:
+        A ``pyarrow.parquet.ParquetWriter``, which the caller must close.
+    """
+    import pyarrow.parquet
+    import pyarrow.types as types
+
+    encodings = {
+        field.name: "BYTE_STREAM_SPLIT" if types.is_floating(field.type) else "DELTA_BINARY_PACKED"
+        for field in schema
+        if types.is_floating(field.type) or types.is_integer(field.type)
+    }
+    texts = [field.name for field in schema if types.is_string(field.type) or types.is_dictionary(field.type)]
+    sorting = [(STEP, "ascending")] if is_sorted and STEP in schema.names else None
+    return pyarrow.parquet.ParquetWriter(
+        output,
+        schema,
+        compression=compression,
+        use_dictionary=texts,
+        column_encoding=encodings,
+        sorting_columns=sorting and pyarrow.parquet.SortingColumn.from_ordering(schema, sorting),
+    )
 
 
 def write_arrow(
@@ -172,15 +152,54 @@ def write_arrow(
         ValueError: `nested` or `compression` is unknown.
     """
     _check("compression", compression, ARROW_COMPRESSIONS)
+    return _write(scan, nested, metadata, watch, partial(_open_arrow, output, compression))
 
-    def open_writer(schema: pyarrow.Schema, _is_sorted: bool) -> _TableWriter:
-        import pyarrow
 
-        options = pyarrow.ipc.IpcWriteOptions(compression=None if compression == "none" else compression)
-        writer: _TableWriter = pyarrow.ipc.new_file(output, schema, options=options)
-        return writer
+def write_batches(
+    batches: Iterable[pyarrow.RecordBatch],
+    output: BinaryIO,
+    *,
+    file_format: Literal["parquet", "arrow"],
+    compression: str = "zstd",
+    metadata: Mapping[str, str] | None = None,
+) -> WrittenTable:
+    """Writes record batches of one schema to a Parquet or Arrow file.
 
-    return _write(scan, nested, metadata, watch, open_writer)
+    Args:
+        batches: The batches; at least one, which may have no rows.
+        output: The file to write to; it need not be seekable.
+        file_format: The format.
+        compression: One of `PARQUET_COMPRESSIONS` or `ARROW_COMPRESSIONS`.
+        metadata: Entries of the file's metadata.
+
+    Returns:
+        A description of what was written.
+
+    Raises:
+        HistoryError: What `batches` raises.
+        OSError: The file can't be written.
+        ValueError: `compression` is unknown.
+    """
+    is_parquet = file_format == "parquet"
+    _check("compression", compression, PARQUET_COMPRESSIONS if is_parquet else ARROW_COMPRESSIONS)
+    unread = iter(batches)
+    first = next(unread)
+    schema = first.schema.with_metadata(dict(metadata or {}) or None)
+    open_writer = _open_parquet if is_parquet else _open_arrow
+    return _write_groups(chain([first], unread), schema, partial(open_writer, output, compression), is_sorted=False)
+
+
+def _open_parquet(output: BinaryIO, compression: str, schema: pyarrow.Schema, is_sorted: bool) -> _TableWriter:
+    writer: _TableWriter = open_parquet(output, schema, compression=compression, is_sorted=is_sorted)
+    return writer
+
+
+def _open_arrow(output: BinaryIO, compression: str, schema: pyarrow.Schema, _is_sorted: bool) -> _TableWriter:
+    import pyarrow
+
+    options = pyarrow.ipc.IpcWriteOptions(compression=None if compression == "none" else compression)
+    writer: _TableWriter = pyarrow.ipc.new_file(output, schema, options=options)
+    return writer
 
 
 class _TableWriter(Protocol):
@@ -212,20 +231,31 @@ def _write(
 
     schema, is_sorted, batches = scan.read_columns(ColumnOptions.of(nested=nested), watch)
     schema = schema.with_metadata(dict(metadata or {}) or None)
-    steps = _StepRange()
     with closing(batches):
-        writer = open_writer(schema, is_sorted)
-        try:
-            for table in _row_groups(batches, schema):
-                # The argument limits row groups in one writer, and record batches in the other.
-                writer.write_table(table, ROW_GROUP_ROWS)
-                steps.add(table)
-        except BaseException:
-            # A writer that is freed while open writes the end of its file then, at an unknown time.
-            with suppress(Exception):
-                writer.close()
-            raise
-        writer.close()
+        return _write_groups(batches, schema, open_writer, is_sorted=is_sorted)
+
+
+def _write_groups(
+    batches: Iterable[pyarrow.RecordBatch],
+    schema: pyarrow.Schema,
+    open_writer: Callable[[pyarrow.Schema, bool], _TableWriter],
+    *,
+    is_sorted: bool,
+) -> WrittenTable:
+    """Writes batches in groups of rows."""
+    steps = _StepRange()
+    writer = open_writer(schema, is_sorted)
+    try:
+        for table in row_groups(batches, schema):
+            # The argument limits row groups in one writer, and record batches in the other.
+            writer.write_table(table, ROW_GROUP_ROWS)
+            steps.add(table)
+    except BaseException:
+        # A writer that is freed while open writes the end of its file then, at an unknown time.
+        with suppress(Exception):
+            writer.close()
+        raise
+    writer.close()
     return WrittenTable(schema.names, steps.rows, steps.first, steps.last)
 
 
@@ -248,8 +278,16 @@ class _StepRange:
         self.rows += table.num_rows
 
 
-def _row_groups(batches: Iterable[pyarrow.RecordBatch], schema: pyarrow.Schema) -> Iterator[pyarrow.Table]:
-    """Joins batches until there are enough rows or bytes for a row group."""
+def row_groups(batches: Iterable[pyarrow.RecordBatch], schema: pyarrow.Schema) -> Iterator[pyarrow.Table]:
+    """Joins batches until there are enough rows or bytes for a row group.
+
+    Args:
+        batches: The batches.
+        schema: Their schema.
+
+    Yields:
+        A table for each row group.
+    """
     import pyarrow
 
     group: list[pyarrow.RecordBatch] = []

@@ -1,4 +1,4 @@
-"""Builds chunks of columns from a scan's pages, page by page."""
+"""Builds chunks of columns from a scan's pages: page by page, or from a group of pages in one go."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from histscan._core.columns.column_chunk import ColumnChunk
 from histscan._core.pages.page import Page
 from histscan.errors import HistoryError
 
-__all__ = ["ROWS_PER_CHUNK", "add_page", "build_chunks", "end_pages", "likely_rows"]
+__all__ = ["ROWS_PER_CHUNK", "build_chunks", "build_group", "end_pages", "likely_rows"]
 
 _PAGES_TO_MAKE_ROOM_FOR = 16
 """Initial room in a builder, in pages like the first one."""
@@ -52,7 +52,7 @@ def build_chunks(
                 builder = ColumnBuilder(keys, flatten=flatten, expected_rows=room)
             first, before = 0, builder.row_count
             while True:
-                first = add_page(builder, page, first, None if rows is None else rows - builder.row_count)
+                first = _add_page(builder, page, first, None if rows is None else rows - builder.row_count)
                 count = builder.row_count
                 # With whole pages, the chunk is done if another page of this size would be too large for it.
                 has_room = count < rows if rows is not None else 2 * count - before <= most
@@ -72,12 +72,46 @@ def build_chunks(
         yield builder.take_chunk()
 
 
+def build_group(group: Sequence[Page | list[Any]], *, keys: Sequence[str] | None, flatten: bool) -> list[ColumnChunk]:
+    """Builds the columns of a group of pages.
+
+    `build_chunks` would acquire the GIL after each page. Here, as many pages as possible are built in one go, so that
+    threads with a group each do not wait for each other.
+
+    Args:
+        group: The pages.
+        keys: The keys to make columns of; None for all.
+        flatten: Nested values become columns with dotted names.
+
+    Returns:
+        One chunk, or several if there is too much text for one.
+
+    Raises:
+        HistoryError: A page can't be read.
+    """
+    builder = ColumnBuilder(keys, flatten=flatten, expected_rows=min(ROWS_PER_CHUNK, sum(map(likely_rows, group))))
+    chunks = []
+    index = 0
+    while index < len(group):
+        whole, rows = builder.add_whole_pages(group[index:])
+        index += whole
+        # The rest of a page that was added in part is added even if the builder is full.
+        if index < len(group) and (rows or not builder.is_full):
+            _add_page(builder, group[index], rows, None)
+            index += 1
+        if builder.is_full:
+            chunks.append(builder.take_chunk())
+    if builder.row_count or not chunks:
+        chunks.append(builder.take_chunk())
+    return chunks
+
+
 def likely_rows(page: Page | list[Any]) -> int:
     """Returns how many rows to make room for; limited, because a damaged page may claim any number."""
     return min(page.guess_length() if isinstance(page, Page) else len(page), ROWS_PER_CHUNK)
 
 
-def add_page(builder: ColumnBuilder, page: Page | list[Any], first: int, limit: int | None) -> int:
+def _add_page(builder: ColumnBuilder, page: Page | list[Any], first: int, limit: int | None) -> int:
     """Adds rows of a page, and names the page in errors; returns the first row that was not added."""
     if not isinstance(page, Page):
         rows = page[first:] if limit is None else page[first : first + limit]

@@ -7,7 +7,7 @@ through the core's column builder, like the rows of all other sources.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from histscan._core.arrow.arrow_batch import ArrowBatch
@@ -16,6 +16,7 @@ from histscan._core.arrow.arrow_stream import ArrowStream
 from histscan._core.columns.column_chunk import ColumnChunk
 from histscan._core.columns.column_types import merge_columns
 from histscan.columns.chunks import ROWS_PER_CHUNK, build_chunks
+from histscan.columns.passes import ColumnSurvey
 from histscan.common.lazy import cached_property
 from histscan.common.steps import STEP
 from histscan.errors import HistoryError
@@ -66,7 +67,7 @@ class ColumnPlan:
 
         kinds: dict[Any, pyarrow.Field] = {}
         for source in self._sources:
-            if source.schema.names.count(key) > 1:
+            if source.schema.names.count(key) > 1 or key in source.json_of_plain:
                 return None
             place = source.schema.get_field_index(key)
             if place < 0:
@@ -103,7 +104,8 @@ class ColumnPlan:
         plain = pyarrow.concat_tables(pieces) if pieces else self._plain_schema.empty_table()
         if not self._others:
             return plain
-        return self._joined(plain, pyarrow.table(ArrowStream(self._formats(chunks), chunks)))
+        formats = self._with_all_keys(merge_columns(chunks))
+        return self._joined(plain, pyarrow.table(ArrowStream(formats, chunks)))
 
     def tables(self) -> Iterator[pyarrow.Table]:
         """Reads tables of one schema. If the types of columns are unknown, a pass before finds them.
@@ -121,6 +123,7 @@ class ColumnPlan:
             if not self._others:
                 yield plain
                 continue
+            # The types hold: each file is opened in the version that the first pass read.
             others = pyarrow.table(ArrowStream(self.other_formats, self._chunks(table)))
             yield self._joined(plain, others)
 
@@ -142,26 +145,15 @@ class ColumnPlan:
 
     @cached_property
     def other_formats(self) -> dict[str, str]:
-        """The formats of the columns that are not plain; if they are unknown, from a pass over their values."""
+        """The formats of the columns that are not plain; if they are unknown, from a first pass over their values."""
         if self._known_formats is not None:
             return {key: self._known_formats[key] for key in self._others}
+        survey = ColumnSurvey.of(chunk for table in self._tables(self._others) for chunk in self._chunks(table))
+        return self._with_all_keys(survey.columns)
 
-        def chunks() -> Iterator[ColumnChunk]:
-            try:
-                for table in self._tables(self._others):
-                    yield from self._chunks(table)
-            except HistoryError:
-                # The pass that makes the columns raises it, after the rows before it.
-                return
-
-        return self._formats(chunks())
-
-    def _formats(self, chunks: Iterable[ColumnChunk]) -> dict[str, str]:
-        formats = merge_columns(chunks)
-        if not self._flatten:
-            # A column without any value is a column, too.
-            formats = {key: formats.get(key, "n") for key in self._others}
-        return formats
+    def _with_all_keys(self, formats: dict[str, str]) -> dict[str, str]:
+        # A column without any value is a column, too.
+        return formats if self._flatten else {key: formats.get(key, "n") for key in self._others}
 
     def _tables(self, keys: Sequence[str] | None = None) -> Iterator[pyarrow.Table]:
         """Yields the rows of the scan, as tables with the columns of their file."""

@@ -67,6 +67,32 @@ class ColumnSurvey:
     rows: int
     is_sorted: bool
 
+    @classmethod
+    def of(cls, chunks: Iterable[ColumnChunk], order: _StepOrder | None = None) -> ColumnSurvey:
+        """Reads the chunks of a first pass. The second pass warns, and raises errors that are ignored here.
+
+        Args:
+            chunks: The chunks.
+            order: Checks the steps. Without it, the pass ends at a row that can't be read, and raises no error.
+
+        Returns:
+            What was found; without `order`, not sorted.
+
+        Raises:
+            HistoryError: A page or a row can't be read, and `order` is given.
+        """
+        type_flags: dict[str, int] = {}
+        rows = 0
+        with quiet(), suppress(*([HistoryError] if order is None else [])):
+            for chunk in chunks:
+                rows += len(chunk)
+                for name, flags in zip(chunk.names, chunk.type_flags(), strict=True):
+                    type_flags[name] = type_flags.get(name, 0) | flags
+                if order is not None:
+                    order.add(chunk)
+        columns = {name: column_format(flags) for name, flags in type_flags.items()}
+        return cls(columns, type_flags, rows, order is not None and order.is_sorted)
+
 
 class RepeatableScan(Protocol):
     """A scan that returns the same rows when it is read twice."""
@@ -126,7 +152,7 @@ class ColumnPasses:
             HistoryError: A page or a row can't be read.
             OSError: The file can't be read.
         """
-        return self._survey(_StepOrder())
+        return ColumnSurvey.of(self._chunks(0), _StepOrder())
 
     def read(self) -> ColumnBatches:
         """Makes the first pass, and prepares the second one for a file of columns.
@@ -154,7 +180,7 @@ class ColumnPasses:
         Returns:
             The stream. It raises errors after the rows before them.
         """
-        survey = self._survey(None)
+        survey = ColumnSurvey.of(self._chunks(0))
         return ArrowStream(survey.columns, self.chunks(survey))
 
     def chunks(self, survey: ColumnSurvey) -> Generator[ColumnChunk, None, None]:
@@ -183,21 +209,6 @@ class ColumnPasses:
             yield chunk
         if left:
             raise HistoryError(f"{self._scan.path} was replaced while it was being read: read it again")
-
-    def _survey(self, order: _StepOrder | None) -> ColumnSurvey:
-        """Makes the first pass. Without `order`, it stops at a row that can't be read, and raises no error."""
-        type_flags: dict[str, int] = {}
-        rows = 0
-        # The second pass warns, and raises the errors that are ignored here.
-        with quiet(), suppress(*([HistoryError] if order is None else [])):
-            for chunk in self._chunks(0):
-                rows += len(chunk)
-                for name, flags in zip(chunk.names, chunk.type_flags(), strict=True):
-                    type_flags[name] = type_flags.get(name, 0) | flags
-                if order is not None:
-                    order.add(chunk)
-        columns = {name: column_format(flags) for name, flags in type_flags.items()}
-        return ColumnSurvey(columns, type_flags, rows, order is not None and order.is_sorted)
 
     def _chunks(self, bytes_before: int) -> Iterator[ColumnChunk]:
         keys, flatten = self._options.keys, self._options.flatten

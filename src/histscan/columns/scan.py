@@ -63,8 +63,8 @@ class Scan(RowScan, Frames):
         """
         return self.pages()
 
-    def pages_of(self, keys: Sequence[str] | None) -> Pages:
-        """Yields pages as `column_pages` does. Sources that store columns may leave out other keys.
+    def column_pages_of(self, keys: Sequence[str] | None) -> Pages:
+        """Yields pages as `column_pages` does, of which only some keys are needed: sources may leave out the others.
 
         Args:
             keys: The keys that become columns; None for all.

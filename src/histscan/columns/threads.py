@@ -14,7 +14,7 @@ from typing import Any
 from histscan._core.columns.column_builder import ColumnBuilder
 from histscan._core.columns.column_chunk import ColumnChunk
 from histscan._core.pages.page import Page
-from histscan.columns.chunks import ROWS_PER_CHUNK, add_page, build_chunks, end_pages, likely_rows
+from histscan.columns.chunks import ROWS_PER_CHUNK, build_chunks, build_group, end_pages, likely_rows
 from histscan.errors import HistoryError
 
 __all__ = ["build_chunks_in_threads", "default_threads"]
@@ -184,7 +184,7 @@ class _GroupTask:
         if not self._begun.acquire(blocking=False):
             return False
         try:
-            self._chunks.set_result(_build(self._pages, self._keys, self._flatten))
+            self._chunks.set_result(build_group(self._pages, keys=self._keys, flatten=self._flatten))
         except BaseException as error:
             self._chunks.set_exception(error)
             if not isinstance(error, Exception):
@@ -218,25 +218,6 @@ class _GroupTask:
             HistoryError: A page can't be read.
         """
         return self._chunks.result()
-
-
-def _build(group: list[Page | list[Any]], keys: Sequence[str] | None, flatten: bool) -> list[ColumnChunk]:
-    """Builds the columns of a group: one chunk, or several if there is too much text for one."""
-    builder = ColumnBuilder(keys, flatten=flatten, expected_rows=min(ROWS_PER_CHUNK, sum(map(likely_rows, group))))
-    chunks = []
-    index = 0
-    while index < len(group):
-        whole, rows = builder.add_whole_pages(group[index:])
-        index += whole
-        # The rest of a page that was added in part is added even if the builder is full.
-        if index < len(group) and (rows or not builder.is_full):
-            add_page(builder, group[index], rows, None)
-            index += 1
-        if builder.is_full:
-            chunks.append(builder.take_chunk())
-    if builder.row_count or not chunks:
-        chunks.append(builder.take_chunk())
-    return chunks
 
 
 @cache

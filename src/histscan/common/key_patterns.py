@@ -7,9 +7,18 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fnmatch import translate
 
-__all__ = ["KeyChoice"]
+__all__ = ["KeyChoice", "is_pattern"]
 
 _MAGIC = re.compile(r"[*?\[]")
+
+
+def is_pattern(text: str) -> bool:
+    """Returns True if a text is a glob, unless there is a key of this name.
+
+    Args:
+        text: A key or a glob.
+    """
+    return _MAGIC.search(text) is not None
 
 
 @dataclass(frozen=True)
@@ -68,6 +77,7 @@ class KeyChoice:
             if isinstance(item, str) and (item in there or not _MAGIC.search(item)):
                 chosen[item] = None
                 continue
-            pattern = item if isinstance(item, re.Pattern) else re.compile(translate(item))
-            chosen.update(dict.fromkeys(name for name in known if pattern.search(name)))
+            # A glob describes the whole key, a regular expression a part of it.
+            matches = item.search if isinstance(item, re.Pattern) else re.compile(translate(item)).match
+            chosen.update(dict.fromkeys(name for name in known if matches(name)))
         return list(chosen)

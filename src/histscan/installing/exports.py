@@ -136,7 +136,7 @@ class ReadsExports(PagedScan):
         return self._exported
 
     def _tail_paging(self, client: object) -> PagingOptions:
-        options = self._options
+        options = self.options
         # A custom client may not be thread-safe.
         shares = isinstance(client, ServiceGraphQLClient) or is_unmodified(client)
         ahead = options.prefetch if shares else min(options.prefetch, 1)

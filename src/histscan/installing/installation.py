@@ -6,20 +6,21 @@ import contextlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import ModuleType
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from histscan.common.process_lock import ProcessLock
 from histscan.errors import InstallError
 from histscan.history import BetaHistoryScan
 from histscan.installing.exports import ReadsExports
 from histscan.installing.releases import (
-    Places,
     check_exports,
     describe,
     find_places,
+    find_run_class,
     find_stand_ins,
     load_wandb,
 )
+from histscan.installing.scan_history import find_scan_history, make_scan_history
 from histscan.paging.options import PIPELINED_GRAPHQL, PIPELINED_SERVICE, PagingOptions
 from histscan.sources.parquet import import_parquet
 from histscan.sources.source_option import SourceOption, check_source
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
     from histscan.paging.options import PagingArguments
 
 __all__ = ["install", "installed", "uninstall"]
+
+# A module or a class, and the name of its attribute.
+_Place = tuple[ModuleType | type, str]
 
 
 class _ClassOptions(NamedTuple):
@@ -50,20 +54,25 @@ class _ClassOptions(NamedTuple):
 
 @dataclass(frozen=True)
 class _Installation:
-    """The replaced classes and their replacements, while histscan's classes are in place.
+    """What was replaced, and by what, while histscan's classes are in place.
 
     Attributes:
-        wandbs: wandb's own classes.
-        ours: The classes that replace them.
+        wandbs: wandb's own classes, and its method of runs if that is replaced too.
+        ours: The classes and the method that replace them.
     """
 
-    wandbs: Places
-    ours: Mapping[tuple[ModuleType, str], type[ReadsExports]]
+    wandbs: Mapping[_Place, Any]
+    ours: Mapping[_Place, Any]
+
+    @property
+    def classes(self) -> set[type[ReadsExports]]:
+        """Our classes."""
+        return {ours for ours in self.ours.values() if isinstance(ours, type)}
 
     @property
     def options(self) -> Mapping[type[ReadsExports], _ClassOptions]:
         """The options of our classes."""
-        return {scan_class: _ClassOptions(scan_class.paging, scan_class.source) for scan_class in self.ours.values()}
+        return {scan_class: _ClassOptions(scan_class.paging, scan_class.source) for scan_class in self.classes}
 
 
 _lock = ProcessLock()
@@ -81,6 +90,8 @@ def install(
 
     Replaces ``HistoryScan``, ``SampledHistoryScan`` and ``BetaHistoryScan``, if the installed release has them, in
     ``wandb.apis.public`` and ``wandb.apis.public.history``. Constructors and attributes stay those of that release.
+    Before wandb 0.27.0, ``Run.scan_history`` is replaced too: it requests the last step and the first page together
+    if the run has no more rows than a page. So such a scan has its rows in memory from the start, until they are read.
     Existing scans are not changed. Imports wandb if it is not imported yet. Calling it again only changes the options
     of new scans.
 
@@ -181,7 +192,7 @@ class _Options:
 
     def set(self, installation: _Installation) -> None:
         """Sets the options of our classes."""
-        classes = set(installation.ours.values())
+        classes = installation.classes
         if self._source == "parquet":
             check_exports(classes)
         for scan_class in classes:
@@ -192,9 +203,16 @@ class _Options:
 def _put_in_place(options: _Options) -> None:
     global _installation
     if _installation is None:
-        wandbs = find_places()
-        stand_ins = find_stand_ins(wandbs)
-        found = _Installation(wandbs, {(module, name): stand_ins[name] for module, name in wandbs})
+        classes = find_places()
+        stand_ins = find_stand_ins(classes)
+        wandbs: dict[_Place, Any] = {(module, name): found for (module, name), found in classes.items()}
+        ours: dict[_Place, Any] = {(module, name): stand_ins[name] for module, name in classes}
+        run_class = find_run_class()
+        scan_history = find_scan_history(run_class)
+        if scan_history is not None:
+            place = run_class, "scan_history"
+            wandbs[place], ours[place] = scan_history, make_scan_history(run_class, scan_history)
+        found = _Installation(wandbs, ours)
         options.set(found)
         _set(found.ours)
         _installation = found
@@ -212,15 +230,16 @@ def _put_back() -> None:
 
 
 def _check_in_place(installation: _Installation) -> None:
-    for (module, name), ours in installation.ours.items():
-        found = getattr(module, name, None)
+    for (owner, name), ours in installation.ours.items():
+        found = getattr(owner, name, None)
         if found is not ours:
+            owner_name = owner.__name__ if isinstance(owner, ModuleType) else f"{owner.__module__}.{owner.__qualname__}"
             raise InstallError(
-                f"`{module.__name__}.{name}` was replaced after install() by {describe(found)}: undo that first. "
+                f"`{owner_name}.{name}` was replaced after install() by {describe(found)}: undo that first. "
                 "Nothing was changed"
             )
 
 
-def _set(places: Places) -> None:
-    for (module, name), scan_class in places.items():
-        setattr(module, name, scan_class)
+def _set(places: Mapping[_Place, Any]) -> None:
+    for (owner, name), value in places.items():
+        setattr(owner, name, value)

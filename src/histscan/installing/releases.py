@@ -20,7 +20,7 @@ from histscan.installing import scans
 from histscan.installing.exports import ReadsExports
 from histscan.installing.messages import find_difference
 
-__all__ = ["Places", "check_exports", "describe", "find_places", "find_stand_ins", "load_wandb"]
+__all__ = ["Places", "check_exports", "describe", "find_places", "find_run_class", "find_stand_ins", "load_wandb"]
 
 # Module and attribute name, and the class at that place.
 Places = Mapping[tuple[ModuleType, str], type]
@@ -131,6 +131,12 @@ def find_stand_ins(places: Places) -> Mapping[str, type[ReadsExports]]:
     except _DifferenceError as difference:
         raise _refusal(str(difference)) from None
     return family
+
+
+def find_run_class() -> type:
+    """Finds wandb's class of runs; `find_stand_ins` has checked that there is one."""
+    run_class: type = _wandb_module("wandb.apis.public").Run
+    return run_class
 
 
 def check_exports(stand_ins: Iterable[type[ReadsExports]]) -> None:

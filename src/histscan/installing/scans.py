@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
+from histscan.api.scans import StartsWithPage
 from histscan.common.steps import STEP
 from histscan.history import BetaHistoryScan, HistoryScan, SampledHistoryScan
 from histscan.installing.exports import ReadsExports
@@ -155,8 +156,12 @@ class _EndsAfterLastStep(ReadsExports):
             return self._stop_step
 
 
-class _FailsAsWandb(ReadsExports):
+class _FailsAsWandb(StartsWithPage, ReadsExports):
     """Raises errors of pages as wandb's classes do, whatever client fetches the page."""
+
+    def _reads_files(self) -> bool:
+        has_all_rows = self._source == "auto" and self.has_only_first_page()
+        return not has_all_rows and super()._reads_files()
 
     def _load_exported(self) -> bool:
         from wandb.apis.normalize import normalize_exceptions
@@ -222,7 +227,7 @@ class _OneByOne(BetaHistoryScan):
     """
 
     def _prepare(self) -> None:
-        self._options = replace(self._options, prefetch=0)
+        self.options = replace(self.options, prefetch=0)
         super()._prepare()
 
 

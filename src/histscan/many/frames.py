@@ -5,19 +5,22 @@ from __future__ import annotations
 from array import array
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
-from histscan._core.columns.column_types import merge_columns
+from histscan._core.columns.column_types import column_format, merge_columns
+from histscan.columns.threads import default_threads
 from histscan.common.quiet import quiet
 from histscan.many.members import Member
 from histscan.many.options import FrameOptions
 from histscan.many.progress import open_progress
+from histscan.many.reduction import RowReducer
 from histscan.many.run_chunks import Failures, RunChunks
 from histscan.many.run_columns import RunColumns
 from histscan.many.run_keys import KeyInfo, KeyTally
 from histscan.many.schemas import find_formats, key_schema, make_batches
+from histscan.many.spooled import spool_runs
 
 if TYPE_CHECKING:
     import pyarrow
@@ -44,17 +47,18 @@ class RunRows:
     runs: Sequence[Run]
     failures: Failures
 
-    def with_run_columns(self, entries: Sequence[str]) -> pyarrow.Table:
+    def with_run_columns(self, source: Runs[Any], entries: Sequence[str]) -> pyarrow.Table:
         """Puts the columns that name the run before the others.
 
         Args:
+            source: The collection of the runs.
             entries: The entries of the configs that become columns.
 
         Returns:
             The table.
         """
         counts = [(place, self.offsets[place + 1] - self.offsets[place]) for place in range(len(self.runs))]
-        return RunColumns.of(self.runs, entries).add_to_table(self.table, counts)
+        return _run_columns(source, self.runs, entries).add_to_table(self.table, counts)
 
 
 @dataclass(frozen=True)
@@ -86,7 +90,7 @@ def read_table(runs: Runs[Any], options: FrameOptions) -> tuple[pyarrow.Table, F
         HistoryError: A run can't be read, and `options` do not skip it.
     """
     found = read_rows(runs, options)
-    return found.with_run_columns(options.config), found.failures
+    return found.with_run_columns(runs, options.config), found.failures
 
 
 def read_rows(runs: Runs[Any], options: FrameOptions) -> RunRows:
@@ -105,6 +109,7 @@ def read_rows(runs: Runs[Any], options: FrameOptions) -> RunRows:
     import pyarrow
 
     members: list[Member] = []
+    reducer = RowReducer(options) if options.reduces else None
     with open_progress(options.progress, len(runs)) as watch:
         chunks = RunChunks(
             _noted(runs.members(), members),
@@ -115,6 +120,10 @@ def read_rows(runs: Runs[Any], options: FrameOptions) -> RunRows:
             total=len(runs),
             watch=watch,
         )
+        if reducer is not None:
+            for part in chunks:
+                reducer.add(part)
+            return _reduced_rows(reducer, members, chunks)
         parts = list(chunks)
     formats = merge_columns([part.chunk for part in parts])
     rows = [0] * len(members)
@@ -132,8 +141,19 @@ def read_rows(runs: Runs[Any], options: FrameOptions) -> RunRows:
     )
 
 
+def _reduced_rows(reducer: RowReducer, members: Sequence[Member], chunks: RunChunks) -> RunRows:
+    table, rows = reducer.result()
+    if chunks.failed:
+        table = _without_rows(table, sorted(rows.items()), chunks.failed)
+    kept = [place for place in range(len(members)) if place not in chunks.failed]
+    offsets = [0, *accumulate(rows.get(place, 0) for place in kept)]
+    return RunRows(table, offsets, [members[place].run for place in kept], chunks.failures)
+
+
 def stream_runs(runs: Runs[Any], options: FrameOptions) -> RunStream:
     """Streams all rows of all runs as batches of one schema. A pass over all rows finds the schema first.
+
+    Rows of a server are kept in temporary files until then.
 
     Args:
         runs: The runs.
@@ -145,10 +165,12 @@ def stream_runs(runs: Runs[Any], options: FrameOptions) -> RunStream:
     Raises:
         HistoryError: While streaming: a run can't be read, and `options` do not skip it.
     """
-    if not runs.can_reread:
+    if options.reduces:
         found = read_rows(runs, options)
-        table = found.with_run_columns(options.config)
+        table = found.with_run_columns(runs, options.config)
         return RunStream(table.schema, _batches_of(table), found.failures)
+    if not runs.can_reread:
+        return _stream_spooled(runs, options)
     members = list(runs.members())
     for member in members:
         member.keep_rows()
@@ -163,9 +185,26 @@ def stream_runs(runs: Runs[Any], options: FrameOptions) -> RunStream:
         # The second pass raises the error of the run at which the first one stopped.
         readable = members[: min(survey.failed, default=len(members)) + 1]
     # A run that can't even be opened has no rows.
-    columns = RunColumns.of([member.run for member in readable if member.can_be_opened()], options.config)
+    columns = _run_columns(runs, [member.run for member in readable if member.can_be_opened()], options.config)
     schema = columns.add_to_schema(key_schema(formats, options))
     return RunStream(schema, _stream(members, formats, columns, options, threads), survey.failures)
+
+
+def _stream_spooled(runs: Runs[Any], options: FrameOptions) -> RunStream:
+    spooled = spool_runs(runs, options)
+    formats = {name: column_format(flags) for name, flags in spooled.type_flags.items()}
+    columns = _run_columns(runs, [member.run for member in spooled.members], options.config)
+    schema = columns.add_to_schema(key_schema(formats, options))
+    # Nested values have been flattened. The progress was shown while the runs were fetched.
+    remaining = replace(options, nested="json", progress=False)
+
+    def batches() -> Generator[pyarrow.RecordBatch, None, None]:
+        try:
+            yield from _stream(spooled.members, formats, columns, remaining, default_threads())
+        finally:
+            spooled.folder.remove()
+
+    return RunStream(schema, batches(), spooled.failures)
 
 
 def _stream(
@@ -203,6 +242,12 @@ def count_keys(runs: Runs[Any]) -> list[KeyInfo]:
     return tally.result()
 
 
+def _run_columns(source: Runs[Any], runs: Sequence[Run], entries: Sequence[str]) -> RunColumns:
+    if entries:
+        source.load(runs)
+    return RunColumns.of(runs, entries)
+
+
 def _noted(members: Iterable[Member], noted: list[Member]) -> Iterator[Member]:
     for member in members:
         noted.append(member)
@@ -211,15 +256,18 @@ def _noted(members: Iterable[Member], noted: list[Member]) -> Iterator[Member]:
 
 def _without(batch: pyarrow.RecordBatch, counts: Sequence[tuple[int, int]], failed: set[int]) -> pyarrow.RecordBatch:
     """Drops the rows of runs that failed."""
-    if not any(place in failed for place, _ in counts):
-        return batch
+    return _without_rows(batch, counts, failed) if any(place in failed for place, _ in counts) else batch
+
+
+def _without_rows(rows: Any, counts: Sequence[tuple[int, int]], failed: set[int]) -> Any:
+    """Drops the rows of runs that failed from a table or a batch."""
     import pyarrow
 
     keeps = array("b")
     for place, count in counts:
         keeps.extend(array("b", [place not in failed]) * count)
     kept = pyarrow.Array.from_buffers(pyarrow.int8(), len(keeps), [None, pyarrow.py_buffer(keeps)])
-    return batch.filter(kept.cast(pyarrow.bool_()))
+    return rows.filter(kept.cast(pyarrow.bool_()))
 
 
 def _batches_of(table: pyarrow.Table) -> Generator[pyarrow.RecordBatch, None, None]:

@@ -14,6 +14,8 @@ from pathlib import Path
 
 from histscan.errors import HistoryError, RunSkippedWarning
 from histscan.many.members import Member
+from histscan.many.mirrors.mirrored_runs import MirroredFiles
+from histscan.many.mirrors.state import is_mirror
 from histscan.many.runs import Runs
 from histscan.runs.contracts import FileRun
 from histscan.runs.log_heads import LogHead, read_head
@@ -27,6 +29,8 @@ __all__ = ["LocalRuns", "RunPaths", "find_local_runs"]
 RunPaths = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
 """A folder, a file or a pattern; or several of them."""
 
+_PARQUET = source_of([Path(f"any{PARQUET_SUFFIX}")])
+
 # The names that wandb gives to logs.
 _LOG_NAME = re.compile(r"run-(?P<id>.+)\.wandb(\.gz|\.zst)?")
 
@@ -38,10 +42,12 @@ class RunFiles:
     Attributes:
         source: What kind of files they are.
         files: The files; several logs are the segments of a resumed run.
+        run: The run, if it can be made without reading the files.
     """
 
     source: RunSource
     files: tuple[Path, ...]
+    run: FileRun | None = None
 
     def size(self) -> int:
         """Returns the number of bytes in the files that can be read."""
@@ -79,7 +85,7 @@ class LocalRuns(Runs[FileRun]):
             place += len(self._found)
         if not 0 <= place < len(self._found):
             raise IndexError(f"there is no run {place}: there are {len(self._found)}")
-        run = self._opened.get(place)
+        run = self._opened.get(place) or self._found[place].run
         if run is None:
             found = self._found[place]
             path = found.files[0] if len(found.files) == 1 else list(found.files)
@@ -121,6 +127,11 @@ def find_local_runs(where: RunPaths, *, on_corrupt: str = "raise") -> LocalRuns:
     given = [where] if isinstance(where, str | os.PathLike) else list(where)
     if not given:
         raise FileNotFoundError("there are no files to open: the list of paths is empty")
+    mirrors = MirroredFiles()
+    if len(given) == 1 and is_mirror(given[0]):
+        # In the order in which they were mirrored.
+        mirrored = [RunFiles(_PARQUET, (run.file,), run) for run in mirrors.runs_of(Path(given[0]))]
+        return LocalRuns(mirrored, repr(os.fspath(given[0])), on_corrupt)
     places: dict[Path, int] = {}
     logs: list[Path] = []
     runs: list[RunFiles] = []
@@ -133,7 +144,7 @@ def find_local_runs(where: RunPaths, *, on_corrupt: str = "raise") -> LocalRuns:
             if not is_new:
                 continue
             if isinstance(found, FoundParquet):
-                runs.extend(_parquet_runs(found))
+                runs.extend(_parquet_runs(found, mirrors))
             elif is_log_name(found.path.name):
                 logs.append(found.path)
             else:
@@ -158,8 +169,12 @@ def _matches(path: Path) -> list[Path]:
     return [match for match in found if (match.is_dir() and not match.is_symlink()) or match.is_file()]
 
 
-def _parquet_runs(found: FoundParquet) -> Iterator[RunFiles]:
+def _parquet_runs(found: FoundParquet, mirrors: MirroredFiles) -> Iterator[RunFiles]:
     """Yields the runs of Parquet files in one folder."""
+    if mirrors.folder_of(found.paths[0]) is not None:
+        runs = filter(None, map(mirrors.run_of, found.paths))
+        yield from (RunFiles(_PARQUET, (run.file,), run) for run in runs)
+        return
     named = [file for file in found.paths if file.name.startswith(f"{found.name}_")]
     if named and len(named) == len(found.paths):
         yield RunFiles(source_of(found.paths), found.paths)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from histscan.columns.scan import Pages, Scan
 from histscan.errors import HistoryError
@@ -57,6 +58,17 @@ class Member:
         """Makes `open_pages` ignore rows that are added after the first time."""
         self._keeps_rows = True
 
+    def open_scan(self, options: FrameOptions) -> Scan:
+        """Opens a new scan of the run; called in the thread that reads it.
+
+        Args:
+            options: What to read.
+
+        Returns:
+            The scan.
+        """
+        return self.run.scan_history(min_step=options.min_step, max_step=options.max_step)
+
     def open_pages(self, options: FrameOptions) -> Pages:
         """Opens the pages of the run; called in the thread that reads them.
 
@@ -72,13 +84,13 @@ class Member:
         run, max_step = self.run, options.max_step
         if self._keeps_rows and run.seen_stop_step is not None:
             max_step = run.seen_stop_step if max_step is None else min(max_step, run.seen_stop_step)
-        scan = run.scan_history(min_step=options.min_step, max_step=max_step)
+        scan = self.open_scan(replace(options, max_step=max_step))
         if self._keeps_rows and isinstance(scan, FileScan):
             if self._limits is None:
                 self._limits = scan.snapshot().limits
             scan.limits = self._limits
         self._last_scan = scan
-        yield from scan.pages_of(options.names)
+        yield from scan.column_pages_of(options.names)
 
     def add_location(self, error: HistoryError) -> None:
         """Adds to an error what is known about its location: at least the run.

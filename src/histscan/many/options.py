@@ -44,12 +44,12 @@ class FrameArguments(TypedDict, total=False):
         x: The key of the x-axis, for `samples` and `align`.
         min_step: First step, inclusive.
         max_step: Step to stop at, exclusive; None for the end.
-        samples: The largest number of rows of each run; None for all rows. The rows are chosen so that the curves keep
-            their shape; see `sampling`.
+        samples: The largest number of rows of each run, at least 2; None for all rows. The rows are chosen so that the
+            curves keep their shape; see `sampling`.
         sampling: ``"minmax"`` keeps the lowest and the highest value of each key in equal ranges of rows; ``"lttb"``
             chooses the rows that form the largest triangles (Steinarsson 2013). Both keep the first and the last row,
             and choose the same rows on every call.
-        tail: Only this many last rows of each run. A server sends, and Parquet files are read for, no more than needed.
+        tail: Only this many last rows of each run, before they are aligned and sampled.
         align: How keys that were logged at different steps share rows. None keeps the rows as they were logged.
             ``"outer"`` makes one row of all rows of a run with the same `x`; ``"ffill"`` also repeats the last value
             of each key until the next one; ``"interpolate"`` also fills gaps between numbers linearly.
@@ -98,6 +98,7 @@ class FrameOptions:
 
     Attributes:
         keys: The chosen keys; None for all.
+        keeps_axis: The x-axis is a column in any case.
     """
 
     keys: KeyChoice | None = None
@@ -113,6 +114,7 @@ class FrameOptions:
     threads: int | None = None
     on_error: Literal["raise", "skip"] = "raise"
     progress: bool | Callable[[RunsProgress], object] = False
+    keeps_axis: bool = False
 
     @classmethod
     def of(cls, keys: Iterable[str | re.Pattern[str]] | None, arguments: FrameArguments) -> FrameOptions:
@@ -130,15 +132,15 @@ class FrameOptions:
             ValueError: An argument is out of its range.
         """
         given: dict[str, Any] = dict(arguments)
-        unknown = set(given) - ({field.name for field in fields(cls)} - {"keys"})
+        unknown = set(given) - ({field.name for field in fields(cls)} - {"keys", "keeps_axis"})
         if unknown:
             raise TypeError(f"there is no argument {', '.join(sorted(unknown))}")
         for name, choices in _STYLES.items():
             if given.get(name, choices[0]) not in choices:
                 raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}, not {given[name]!r}")
-        for name in ("samples", "tail", "threads"):
-            if given.get(name) is not None and given[name] < 1:
-                raise ValueError(f"{name} must be at least 1, not {given[name]}")
+        for name, least in (("samples", 2), ("tail", 1), ("threads", 1)):
+            if given.get(name) is not None and given[name] < least:
+                raise ValueError(f"{name} must be at least {least}, not {given[name]}")
         wanted = given.get("config", ())
         if isinstance(wanted, str):
             raise ValueError(f"config must be a list of entries, not {wanted!r}")
@@ -171,6 +173,11 @@ class FrameOptions:
         return self.nested == "flatten"
 
     @property
+    def reduces(self) -> bool:
+        """True if not all rows are wanted as they were logged."""
+        return self.samples is not None or self.tail is not None or self.align is not None
+
+    @property
     def names(self) -> list[str] | None:
         """The keys to make columns of, with the x-axis if rows are reduced; None if they are unknown before reading."""
         names = None if self.keys is None else self.keys.names
@@ -191,5 +198,5 @@ class FrameOptions:
         return first + [name for name in known if name not in set(first)]
 
     def _with_axis(self, names: list[str]) -> list[str]:
-        needs_axis = self.samples is not None or self.align is not None
+        needs_axis = self.keeps_axis or self.samples is not None or self.align is not None
         return [self.x, *names] if needs_axis and self.x not in names else names

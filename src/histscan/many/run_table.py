@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from histscan.runs.contracts import Run
 
-__all__ = ["RunTable", "describe_runs", "parse_time", "plain_columns", "to_polars"]
+__all__ = ["RunTable", "describe_runs", "need_pyarrow", "parse_time", "plain_columns", "to_polars"]
 
 _TEXTS = ("id", "name", "state", "group", "job_type", "sweep", "entity", "project", "notes")
 _TIMES = ("created_at", "heartbeat_at")
@@ -124,7 +124,16 @@ def _plain_texts(table: pyarrow.Table) -> pyarrow.Table:
     return pyarrow.Table.from_arrays(columns, schema=pyarrow.schema(fields))
 
 
-def describe_runs(runs: Iterable[Run], threads: int) -> RunTable:
+def need_pyarrow() -> Any:
+    """Imports pyarrow, or raises an error that says what to install."""
+    try:
+        import pyarrow
+    except ImportError as error:
+        raise ImportError("frames of many runs need pyarrow: pip install 'histscan[arrow]'") from error
+    return pyarrow
+
+
+def describe_runs(runs: Iterable[Run], threads: int = 1) -> RunTable:
     """Makes the table of runs.
 
     Args:

@@ -6,15 +6,16 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
+from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, overload
 
 from histscan.columns.options import DEFAULT_BATCH_ROWS
 from histscan.columns.threads import default_threads
 from histscan.many.filters import RunFields
 from histscan.many.members import Member
 from histscan.many.options import FrameOptions
-from histscan.many.run_table import RunTable, describe_runs, parse_time
+from histscan.many.run_table import RunTable, describe_runs, need_pyarrow, parse_time
 from histscan.runs.contracts import Run
 
 if TYPE_CHECKING:
@@ -27,7 +28,10 @@ if TYPE_CHECKING:
     from histscan.many.run_chunks import Failures
     from histscan.many.run_keys import KeyInfo, KeyPatterns
 
-__all__ = ["RUN_FIELDS", "RunList", "Runs"]
+__all__ = ["RUN_FIELDS", "RunList", "Runs", "Statistic"]
+
+Statistic = Literal["mean", "std", "min", "max", "count", "ci95"]
+"""A statistic of `Runs.aggregate`."""
 
 _Run_co = TypeVar("_Run_co", bound=Run, covariant=True)
 
@@ -107,10 +111,42 @@ class Runs(ABC, Generic[_Run_co]):
         """True for runs in files: reading twice takes little longer than once, so that batches need no memory."""
         return True
 
+    @property
+    def server(self) -> str:
+        """The address of the server that has the runs; empty for files."""
+        return ""
+
+    @property
+    def whole_project(self) -> tuple[str, str] | None:
+        """Entity and project, if these are all runs of a project on a server; else None."""
+        return None
+
+    def relist(self) -> Runs[_Run_co]:
+        """Returns the same collection as its source has it now; runs in files are not searched for again."""
+        return self
+
     def members(self) -> Iterator[Member]:
         """Yields the runs as they are read: files need not be opened for it."""
-        for run in self:
+        return self.members_of(self)
+
+    def members_of(self, runs: Iterable[Any]) -> Iterator[Member]:
+        """Yields some of the runs as they are read.
+
+        Args:
+            runs: The runs.
+        """
+        for run in runs:
             yield Member(partial(_identity, run), run.location)
+
+    def load(self, runs: Sequence[Any]) -> None:
+        """Loads the descriptions of runs together, if each of them would be a request. Files do not need it.
+
+        Args:
+            runs: Some of the runs.
+
+        Raises:
+            HistoryRequestError: A request failed.
+        """
 
     # Choosing
 
@@ -161,8 +197,10 @@ class Runs(ABC, Generic[_Run_co]):
             HistoryError: A run can't be read.
             ImportError: pyarrow is not installed (``pip install 'histscan[arrow]'``).
         """
-        _need_pyarrow()
-        return describe_runs(self, self.reading_threads)
+        need_pyarrow()
+        runs = list(self)
+        self.load(runs)
+        return describe_runs(runs, self.reading_threads)
 
     def keys(self, pattern: KeyPatterns | None = None) -> list[KeyInfo]:
         """Finds the keys of the histories of all runs.
@@ -181,7 +219,7 @@ class Runs(ABC, Generic[_Run_co]):
         from histscan.many.frames import count_keys
         from histscan.many.run_keys import choose_keys
 
-        _need_pyarrow()
+        need_pyarrow()
         return choose_keys(count_keys(self), pattern)
 
     # Frames
@@ -207,7 +245,7 @@ class Runs(ABC, Generic[_Run_co]):
         """
         from histscan.many.frames import read_table
 
-        _need_pyarrow()
+        need_pyarrow()
         table, self._failures = read_table(self, FrameOptions.of(keys, options))
         return table
 
@@ -279,7 +317,7 @@ class Runs(ABC, Generic[_Run_co]):
         from histscan.columns.typed_columns import formats_of_types
         from histscan.many.lazy import scan_runs
 
-        _need_pyarrow()
+        need_pyarrow()
         return scan_runs(self, FrameOptions.of_lazy(keys, options), formats_of_types(types))
 
     def batches(
@@ -307,13 +345,64 @@ class Runs(ABC, Generic[_Run_co]):
 
         if rows < 1:
             raise ValueError(f"rows must be at least 1, not {rows}")
-        _need_pyarrow()
+        need_pyarrow()
         stream = stream_runs(self, FrameOptions.of(keys, options))
         with closing(stream.batches) as found:
             for batch in found:
                 for first in range(0, batch.num_rows or 1, rows):
                     yield batch.slice(first, rows)
         self._failures = stream.failures
+
+    def aggregate(
+        self,
+        keys: Iterable[str | re.Pattern[str]],
+        *,
+        by: str | Sequence[str] | None = None,
+        over: str | None = None,
+        statistics: Sequence[Statistic] = ("mean", "std", "min", "max", "count"),
+        method: Literal["bucket", "interpolate"] = "bucket",
+        buckets: int | None = None,
+        **options: Unpack[FrameArguments],
+    ) -> pyarrow.Table:
+        """Computes statistics of keys over groups of runs, on an x-axis that they share: mean and spread over seeds.
+
+        Args:
+            keys: The keys, globs and regular expressions; numbers or bools.
+            by: The entries of the config that make groups: ``"config.lr"``. None for one group of all runs; or with
+                `over`, for groups of runs that agree in all other entries of their configs.
+            over: The entry of the config that differs within a group: ``"seed"``. Runs of a group with the same value
+                count once together. None for each run by itself.
+            statistics: Any of ``"mean"``, ``"std"`` (of a sample, divided by count - 1), ``"min"``, ``"max"``,
+                ``"count"`` (of runs) and ``"ci95"`` (half the width of the 95 % confidence interval of the mean).
+            method: ``"bucket"``: each run counts by the mean of its values in a bucket of the x-axis.
+                ``"interpolate"``: by its value at each place, interpolated linearly between its own.
+            buckets: Equal parts that the range of x is split into, or places at equal distances; None for each x that
+                was logged.
+            **options: What else to read, and how; see `histscan.many.options.FrameArguments`. `x` is the x-axis.
+
+        Returns:
+            A table with a row for each group and x: the entries that make groups, the number of ``runs`` of the group,
+            `x`, and a column ``key.statistic`` for each of these.
+
+        Raises:
+            HistoryError: A run can't be read, unless `on_error` is ``"skip"``.
+            ValueError: An argument is out of its range, a key is not numeric, or no run has it.
+        """
+        from histscan.many.aggregation import aggregate_runs
+
+        need_pyarrow()
+        chosen = FrameOptions.of(keys, options)
+        table, found = aggregate_runs(
+            self,
+            replace(chosen, keeps_axis=True),
+            by=[by] if isinstance(by, str) else by,
+            over=over,
+            statistics=statistics,
+            method=method,
+            buckets=buckets,
+        )
+        self._failures = found.failures
+        return table
 
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
         """Returns the histories of all runs as a stream of record batches, for consumers of Arrow's PyCapsules.
@@ -329,7 +418,7 @@ class Runs(ABC, Generic[_Run_co]):
         """
         from histscan.many.frames import stream_runs
 
-        pyarrow = _need_pyarrow()
+        pyarrow = need_pyarrow()
         stream = stream_runs(self, FrameOptions())
         reader = pyarrow.RecordBatchReader.from_batches(stream.schema, stream.batches)
         return reader.__arrow_c_stream__(requested_schema)
@@ -364,6 +453,19 @@ class RunList(Runs[_Run_co]):
     def _run_at(self, place: int) -> _Run_co:
         return self._runs[place]
 
+    def members(self) -> Iterator[Member]:
+        """See `Runs.members`."""
+        return super().members() if self._like is None else self._like.members_of(self._runs)
+
+    def members_of(self, runs: Iterable[Any]) -> Iterator[Member]:
+        """See `Runs.members_of`."""
+        return super().members_of(runs) if self._like is None else self._like.members_of(runs)
+
+    def load(self, runs: Sequence[Any]) -> None:
+        """See `Runs.load`."""
+        if self._like is not None:
+            self._like.load(runs)
+
     @property
     def location(self) -> str:
         """What the runs are."""
@@ -375,6 +477,11 @@ class RunList(Runs[_Run_co]):
         return super().reading_threads if self._like is None else self._like.reading_threads
 
     @property
+    def server(self) -> str:
+        """As for the collection that the runs were chosen from."""
+        return super().server if self._like is None else self._like.server
+
+    @property
     def can_reread(self) -> bool:
         """As for the collection that the runs were chosen from."""
         return super().can_reread if self._like is None else self._like.can_reread
@@ -382,11 +489,3 @@ class RunList(Runs[_Run_co]):
 
 def _identity(run: Run) -> Run:
     return run
-
-
-def _need_pyarrow() -> Any:
-    try:
-        import pyarrow
-    except ImportError as error:
-        raise ImportError("frames of many runs need pyarrow: pip install 'histscan[arrow]'") from error
-    return pyarrow

@@ -50,6 +50,15 @@ class PageStream:
             )
             raise
 
+    def fail(self, error: Exception) -> None:
+        """Ends the stream with an error, which the next read raises: the rows before it can be returned first.
+
+        Args:
+            error: The error.
+        """
+        self._failure = error
+        self.close()
+
     def close(self) -> None:
         """Ends the stream, and closes the files that it has open."""
         close = getattr(self._pages, "close", None)

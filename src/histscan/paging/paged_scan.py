@@ -43,14 +43,15 @@ class PagedScan(Scan):
         options: The paging options; None for those of the class.
 
     Attributes:
+        options: The paging options; set others for the pages to come.
         paging: The default options of this class. Subclasses may override it.
         limits_rows: True if the source returns at most `Window.width` rows, and samples if there are more.
     """
 
     paging: ClassVar[PagingOptions] = PagingOptions()
     limits_rows: ClassVar[bool] = False
+    options: PagingOptions = paging
 
-    _options = paging
     _window = ""
     _windows: Windows | None = None
     _fetcher: PageFetcher | None = None
@@ -64,9 +65,9 @@ class PagedScan(Scan):
         super().__init__(min_step, max_step)
         self.run = run
         self.page_size = page_size
-        self._options = self.paging if options is None else options
-        if self._options.progress is not False:
-            self._progress = ProgressReporter(self._options.progress)
+        self.options = self.paging if options is None else options
+        if self.options.progress is not False:
+            self._progress = ProgressReporter(self.options.progress)
 
     def __reduce__(self) -> tuple[Any, ...]:
         reduced = super().__reduce__()
@@ -128,7 +129,7 @@ class PagedScan(Scan):
                     source = fetcher = self._fetcher_here(windows)
                     window = fetcher.window
                     self._window = window.label
-                    page = fetcher.take(self._options.deadline)
+                    page = fetcher.take(self.options.deadline)
                 else:
                     self._window = window.label
                     source = page_source = self._make_page_source()
@@ -139,7 +140,7 @@ class PagedScan(Scan):
             except PageTimeoutError:
                 self._stop_fetching()
                 raise HistoryDeadlineError(
-                    f"the page did not arrive within the deadline of {self._options.deadline:g} s: pass a longer "
+                    f"the page did not arrive within the deadline of {self.options.deadline:g} s: pass a longer "
                     "`deadline`, or a smaller `page_size`",
                     run=self._run_path(),
                     page=self._window,
@@ -153,21 +154,21 @@ class PagedScan(Scan):
                 continue
             if windows.accepts(window, page):
                 if fetcher is not None:
-                    self._fetch_ahead(fetcher, windows, self._options.prefetch)
+                    self._fetch_ahead(fetcher, windows, self.options.prefetch)
                 return window, page
             del page
             self._stop_fetching()
 
     def _make_windows(self) -> Windows:
         """Makes the windows of one pass."""
-        return make_windows(self._options.window, self.page_size, probes=self.limits_rows)
+        return make_windows(self.options.window, self.page_size, probes=self.limits_rows)
 
     def _needs_threads(self, window: Window) -> bool:
         """Returns False if the waiting thread can fetch the page itself, because no other page is fetched with it."""
-        if self._options.deadline is not None:
+        if self.options.deadline is not None:
             return True
         is_only_page = self._fetcher is None and window.next_first >= self._stop_step
-        return bool(self._options.prefetch) and not is_only_page
+        return bool(self.options.prefetch) and not is_only_page
 
     def _fetcher_here(self, windows: Windows) -> PageFetcher:
         """Returns a fetcher from which the page at `page_offset` was requested."""
@@ -185,7 +186,7 @@ class PagedScan(Scan):
             # The user has moved the scan, or the process was forked.
             self._stop_fetching()
         source = self._make_page_source()
-        ahead = self._options.prefetch
+        ahead = self.options.prefetch
         threads = max(1, min(ahead, source.threads))
         fetcher = PageFetcher(source, threads, self.page_offset, self._stop_step, self.page_size)
         self._fetcher = fetcher

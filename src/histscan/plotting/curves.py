@@ -6,37 +6,28 @@ break the line.
 
 from __future__ import annotations
 
-import difflib
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from histscan.common.steps import STEP
+from histscan.plotting.number_columns import CurveError, Floats, read_numbers
 
 if TYPE_CHECKING:
-    import pyarrow
-
     from histscan.columns.frames import Frames
 
-__all__ = ["Curve", "CurveError", "Floats", "lone_points", "read_curves", "smooth", "thin_out", "thin_out_marks"]
-
-Floats = NDArray[np.float64]
+__all__ = ["Curve", "CurveError", "lone_points", "read_curves", "smooth", "sorted_curve", "thin_out", "thin_out_marks"]
 
 # The width of a curve in units of smoothing, as for W&B: smoothing then looks the same for runs of any length.
 _SMOOTHING_UNITS = 1_000.0
 _HIGHEST_WEIGHT = 0.999
 # First, last, lowest, highest, and a break of the line on each side.
 _POINTS_PER_COLUMN = 6
-_KEYS_SHOWN = 12
 _BLOCK = 65_536
-
-
-class CurveError(ValueError):
-    """A key can't be plotted. The message says why, and names keys that can."""
 
 
 @dataclass(frozen=True)
@@ -71,93 +62,40 @@ def read_curves(scan: Frames, keys: Sequence[str], x_key: str = STEP) -> list[Cu
     """
     wanted = list(dict.fromkeys([x_key, *keys]))
     table = scan.to_arrow(wanted)
-    x, has_x = _numbers(scan, table, x_key)
+    find_known = partial(_known_keys, scan)
+    x, has_x = read_numbers(table, x_key, find_known)
     has_x &= np.isfinite(x)
     curves = []
     for key in dict.fromkeys(keys):
-        y, has_y = _numbers(scan, table, key)
+        y, has_y = read_numbers(table, key, find_known)
         here = has_x & has_y
         if not here.any():
             raise CurveError(f"{key!r} can't be plotted over {x_key!r}: no row with {key!r} has a finite {x_key!r}")
-        places, values = x[here], y[here]
-        if np.any(places[1:] < places[:-1]):
-            order = np.argsort(places, kind="stable")
-            places, values = places[order], values[order]
-        curves.append(Curve(key, places, values))
+        curves.append(sorted_curve(key, x[here], y[here]))
     return curves
 
 
-def _numbers(scan: Frames, table: pyarrow.Table, key: str) -> tuple[Floats, NDArray[np.bool_]]:
-    """A column as floats, and which rows have one."""
-    import pyarrow.types as types
+def sorted_curve(key: str, x: Floats, y: Floats) -> Curve:
+    """Makes a curve of points in any order.
 
-    place = table.schema.names.index(key)
-    field, column = table.schema.field(place), table.column(place)
-    if column.null_count == len(column):
-        raise CurveError(_why_nothing(scan, key, len(column)))
-    kind = field.type
-    if isinstance(kind, types.lib.BaseExtensionType) or (field.metadata or {}).get(b"ARROW:extension:name"):
-        column = _json_numbers(scan, key, column)
-    elif types.is_string(kind) or types.is_list(kind):
-        raise CurveError(f"{key!r} is not numeric: its values are {'text' if types.is_string(kind) else 'lists'}")
-    elif types.is_boolean(kind):
-        column = column.cast("uint8")
-    present = np.asarray(column.is_valid().to_numpy(), dtype=np.bool_)
-    floats = column.cast("float64", safe=False).fill_null(float("nan"))
-    return np.asarray(floats.to_numpy(), dtype=np.float64), present
+    Args:
+        key: The key.
+        x: The x values, finite.
+        y: The y values.
 
-
-def _json_numbers(scan: Frames, key: str, column: pyarrow.ChunkedArray) -> pyarrow.ChunkedArray:
-    """Makes floats of a column of JSON text, which mixed numbers become that no type holds exactly."""
-    import pyarrow
-
-    numbers: list[float | None] = []
-    for text in column.to_pylist():
-        value = None if text is None else json.loads(text)
-        if value in ("NaN", "Infinity", "-Infinity"):
-            value = float(value)
-        if isinstance(value, dict):
-            below = [name for name in _known_keys(scan) if name.startswith(f"{key}.")]
-            hint = f"; plot {_listed(below)}" if below else ""
-            raise CurveError(f"{key!r} is not numeric: its values are nested{hint}")
-        if value is not None and not isinstance(value, int | float):
-            raise CurveError(
-                f"{key!r} is not numeric: some of its values are {'lists' if type(value) is list else 'text'}"
-            )
-        numbers.append(None if value is None else _as_float(value))
-    return pyarrow.chunked_array([pyarrow.array(numbers, pyarrow.float64())])
-
-
-def _as_float(number: float) -> float:
-    try:
-        return float(number)
-    except OverflowError:
-        return float("inf") if number > 0 else float("-inf")
-
-
-def _why_nothing(scan: Frames, key: str, rows: int) -> str:
-    """Tells why a key has no value anywhere."""
-    if not rows:
-        return "there are no rows to plot"
-    known = _known_keys(scan)
-    if key in known:
-        return f"{key!r} is null in every row"
-    below = [name for name in known if name.startswith(f"{key}.")]
-    near = below or difflib.get_close_matches(key, known, n=3, cutoff=0.6)
-    if near:
-        return f"no row has {key!r}; did you mean {_listed(near)}?"
-    return f"no row has {key!r}; the keys are {_listed(known)}"
+    Returns:
+        The curve, from left to right; points with the same x stay in their order.
+    """
+    if np.any(x[1:] < x[:-1]):
+        order = np.argsort(x, kind="stable")
+        x, y = x[order], y[order]
+    return Curve(key, x, y)
 
 
 def _known_keys(scan: Frames) -> list[str]:
     """All keys of the rows, nested ones dotted."""
     batch = next(scan.batches(nested="flatten"), None)
     return [] if batch is None else sorted(batch.schema.names)
-
-
-def _listed(keys: Sequence[str]) -> str:
-    rest = len(keys) - _KEYS_SHOWN
-    return ", ".join(keys[:_KEYS_SHOWN]) + (f" and {rest} more" if rest > 0 else "")
 
 
 def smooth(curve: Curve, weight: float) -> Curve:

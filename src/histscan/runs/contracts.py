@@ -155,7 +155,17 @@ class Run(Frames, ABC):
     def summary(self) -> dict[str, Any]:
         """The run's summary."""
 
+    @property
+    def is_loaded(self) -> bool:
+        """True if `config` and `summary` need no request."""
+        return True
+
     # History
+
+    @property
+    def row_count(self) -> int | None:
+        """The number of rows of the history when the run was listed; None if unknown."""
+        return None
 
     @property
     @abstractmethod

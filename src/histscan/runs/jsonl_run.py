@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-import glob
 import os
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from histscan._core.pages.formats import TextPage
 from histscan._core.pages.page import Page
 from histscan.columns.scan import Pages
 from histscan.common.keys import ABSENT, check_keys, find_value
-from histscan.common.quiet import warn_of_file
 from histscan.common.steps import STEP, UNBOUNDED, step_after
-from histscan.errors import HistoryDecodeError, HistoryError, LogTruncatedWarning
+from histscan.errors import HistoryDecodeError, HistoryError
 from histscan.runs.contracts import Paths
-from histscan.runs.file_scan import FileScan, ReadProgress
+from histscan.runs.file_scan import FileScan
 from histscan.runs.history_files import HistoryFileRun
-from histscan.sources.files import read_windows
+from histscan.sources.file_paths import find_files
+from histscan.sources.json_lines import Lines, line_start, read_lines
 
 __all__ = ["JsonlRun", "JsonlScan"]
-
-_BLANK = b" \t\r"
 
 
 class JsonlRun(HistoryFileRun):
@@ -43,7 +40,7 @@ class JsonlRun(HistoryFileRun):
 
     def __init__(self, path: Paths) -> None:
         given = [path] if isinstance(path, str | os.PathLike) else list(path)
-        self.files = [file for item in given for file in _find_files(Path(item))]
+        self.files = [file for item in given for file in find_files(item)]
         if len(self.files) != 1:
             raise HistoryError(f"{given!r} matches {len(self.files)} JSON Lines files: pass the path of one of them")
         self.file = self.files[0]
@@ -62,13 +59,6 @@ class JsonlRun(HistoryFileRun):
         return JsonlScan(self.file, keys=check_keys(keys), min_step=min_step, stop_step=stop_step)
 
 
-class _Lines(NamedTuple):
-    """Consecutive lines: the number of the first, from 1, and their texts."""
-
-    number: int
-    texts: list[str]
-
-
 class JsonlScan(FileScan):
     """Iterates over the rows of a JSON Lines file; made by `JsonlRun.scan_history`.
 
@@ -82,7 +72,6 @@ class JsonlScan(FileScan):
     _keeps_rows_whole = False
     _step = -1
     _label = ""
-    _failure: HistoryDecodeError | None = None
 
     def __init__(
         self, path: Path, *, keys: Iterable[str] | None = None, min_step: int = 0, stop_step: int = UNBOUNDED
@@ -97,11 +86,12 @@ class JsonlScan(FileScan):
 
     def open_pages(self) -> Iterator[Any]:
         """See `RereadScan.open_pages`; yields lines, of which `select` makes pages."""
-        return _read_lines(self.path, None if self.limits is None else self.limits[0], self._progress)
+        limit = None if self.limits is None else self.limits[0]
+        return read_lines(self.path, is_row=_is_row, limit=limit, watch=partial(setattr, self._progress, "bytes_read"))
 
     def select(self, page: Any) -> Page | list[Any]:
         """See `RereadScan.select`."""
-        lines: _Lines = page
+        lines: Lines = page
         self._label = str(lines.number)
         whole = TextPage(lines.texts)
         if not self.keys and self.min_step <= 0 and self._stop_step == UNBOUNDED:
@@ -111,10 +101,8 @@ class JsonlScan(FileScan):
             try:
                 row = whole.row(index)
             except HistoryDecodeError as error:
-                # Raised after the rows before it have been returned.
                 error.add_location(row=index)
-                self.add_location(error)
-                self._failure = error
+                self._page_stream.fail(error)
                 break
             self._step = step_after(row.get(STEP), self._step)
             if not self.min_step <= self._step < self._stop_step:
@@ -131,7 +119,7 @@ class JsonlScan(FileScan):
         if error.row is not None and first.isdigit():
             line = int(first) + error.row
             error.reason = f"line {line}: {error.reason}"
-            error.byte = _start_of(self.path, line) + (error.byte or 0)
+            error.byte = line_start(self.path, line) + (error.byte or 0)
             error.page = error.row = None
         super().add_location(error)
 
@@ -139,95 +127,14 @@ class JsonlScan(FileScan):
         super()._start_over()
         self._step = -1
         self._label = ""
-        self._failure = None
-
-    def _load_next(self) -> None:
-        if self._failure is not None:
-            raise self._failure.with_traceback(None)
-        super()._load_next()
 
     def _page_label(self) -> str:
         return self._label
 
 
-def _find_files(path: Path) -> list[Path]:
-    found = [path] if path.exists() else sorted(map(Path, glob.glob(str(path), recursive=True)))
-    if not found:
-        raise FileNotFoundError(f"there is no file {str(path)!r}")
-    return found
-
-
-def _read_lines(path: Path, limit: int | None, progress: ReadProgress) -> Iterator[_Lines]:
-    """Reads the lines of a file that are not blank.
-
-    Raises:
-        HistoryDecodeError: A line is not a JSON object; the lines before it have been yielded.
-    """
-    number = 1
-    begun: list[bytes] = []  # the beginning of a line, until its end is read
-    for window, _ in read_windows(path, limit=limit, watch=partial(setattr, progress, "bytes_read")):
-        block, end, rest = window.rpartition(b"\n")
-        if end:
-            block = b"".join([*begun, block])
-            begun.clear()
-            yield from _split(block, number)
-            number += block.count(b"\n") + 1
-        begun.append(rest)
-    last = b"".join(begun)
-    if last.strip(_BLANK):
-        try:
-            # A last line without a line break is complete if it is a valid row.
-            TextPage([_decode(last, number) or "{}"]).row(0)
-        except ValueError:
-            warn_of_file(
-                f"{path} ends within line {number}: it is still being written, or its writer was stopped. Every "
-                "complete row was read",
-                LogTruncatedWarning,
-                stacklevel=2,
-            )
-        else:
-            yield from _split(last, number)
-
-
-def _split(block: bytes, number: int) -> Iterator[_Lines]:
-    """Splits a block of lines at blank lines."""
+def _is_row(text: str) -> bool:
     try:
-        texts = _decode(block, number).split("\n")
-        fault = None
-    except UnicodeDecodeError as error:
-        line = block.count(b"\n", 0, error.start)
-        texts = b"\n".join(block.split(b"\n")[:line]).decode().split("\n") if line else []
-        fault = HistoryDecodeError(f"the text is not UTF-8 ({error.reason})", page=str(number + line), row=0)
-    first = 0
-    for place, text in enumerate(texts):
-        if text.startswith("{") or (stripped := text.strip(_BLANK.decode())).startswith("{"):
-            continue
-        if first < place:
-            yield _Lines(number + first, texts[first:place])
-        if stripped:
-            raise HistoryDecodeError("a row must be a JSON object", page=str(number + place), row=0)
-        first = place + 1
-    if first < len(texts):
-        yield _Lines(number + first, texts[first:])
-    if fault is not None:
-        raise fault
-
-
-def _decode(data: bytes, number: int) -> str:
-    # Some programs write a byte order mark at the start of a file.
-    return data.decode("utf-8-sig" if number == 1 else "utf-8")
-
-
-def _start_of(path: Path, line: int) -> int:
-    """Returns the offset of a line in the file."""
-    place = 0
-    for window, _ in read_windows(path):
-        if window.count(b"\n") < line - 1:
-            line -= window.count(b"\n")
-            place += len(window)
-            continue
-        start = 0
-        for _ in range(line - 1):
-            start = window.index(b"\n", start) + 1
-        return place + start
-    return place
+        TextPage([text]).row(0)
+    except ValueError:
+        return False
+    return True

@@ -74,11 +74,14 @@ class ParquetRun(HistoryFileRun):
         self.file = self.files[0] if len(self.files) == 1 else common_folder(self.files)
         if isinstance(path, str | os.PathLike):
             _refuse_several({named["run"] for file in self.files if (named := _EXPORT_NAME.fullmatch(file.name))}, path)
-        self._sources = [ParquetSource.of_file(file) for file in self.files]
         described = [json.loads(text) for source in self._sources if (text := source.metadata.get(RUN_METADATA))]
         _refuse_several({str(one.get("id")) for one in described}, self.file)
         self.file_id = self.file.resolve().name.removesuffix(PARQUET_SUFFIX)
         self.described: dict[str, Any] = described[0] if described else self._names()
+
+    @cached_property
+    def _sources(self) -> list[ParquetSource]:
+        return [ParquetSource.of_file(file) for file in self.files]
 
     def _names(self) -> dict[str, Any]:
         """Returns entity, project and id from the names that W&B's client gives to downloaded files."""
@@ -92,11 +95,15 @@ class ParquetRun(HistoryFileRun):
 
     @cached_property
     def summary(self) -> dict[str, Any]:
-        """The last value of each key. This reads all files, once.
+        """The summary, if the files have it, as those of a mirror do; else the last value of each key.
+
+        For that, all files are read, once.
 
         Raises:
             HistoryDecodeError: A file is damaged.
         """
+        if "summary" in self.described:
+            return dict(self.described["summary"])
         values: dict[str, Any] = {}
         for page in read_pages(self._sources, keys=None, min_step=-UNBOUNDED, stop_step=UNBOUNDED):
             values.update(page.last_values())
@@ -272,8 +279,8 @@ class ParquetScan(FileScan):
         )
         return all(last < first for (_, last), (first, _) in pairwise(ranges))
 
-    def pages_of(self, keys: Sequence[str] | None) -> Pages:
-        """See `Scan.pages_of`."""
+    def column_pages_of(self, keys: Sequence[str] | None) -> Pages:
+        """See `Scan.column_pages_of`."""
         if keys is None or self.keys or not self.can_read_less:
             return self.column_pages()
         return self._read_pages(keys=None, columns=keys)

@@ -74,6 +74,7 @@ class ServedLog(ServedRun):
                     job_type=log.job_type,
                     notes=log.notes,
                     host=record.host,
+                    sweep=log.sweep_id,
                 )
             return self._described
 

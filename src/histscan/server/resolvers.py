@@ -292,7 +292,7 @@ RESOLVERS: Mapping[str, Mapping[str, Resolver]] = {
         "jobType": _described("job_type"),
         "commit": lambda run, _: commit_of(run.details().metadata),
         "runInfo": lambda run, _: run_info(run.details().metadata),
-        "sweepName": always(None),
+        "sweepName": _described("sweep"),
         "readOnly": always(True),
         "createdAt": lambda run, _: time_text(run.description().created_at),
         "heartbeatAt": lambda run, _: time_text(run.details().heartbeat_at),

@@ -18,6 +18,7 @@ SERVED_FIELDS: RunFields[ServedRun] = RunFields(
         "group": lambda run: run.description().group or None,
         "job_type": lambda run: run.description().job_type or None,
         "notes": lambda run: run.description().notes or None,
+        "sweep": lambda run: run.description().sweep or None,
         "host": lambda run: run.description().host or None,
         "state": lambda run: run.details().state,
         "config": lambda run: run.details().config,

@@ -90,6 +90,7 @@ class RunDescription:
         job_type: The job type; may be empty.
         notes: The notes; may be empty.
         host: The machine that the run ran on; empty if unknown.
+        sweep: The id of the sweep that started the run; may be empty.
     """
 
     name: str
@@ -99,6 +100,7 @@ class RunDescription:
     job_type: str = ""
     notes: str = ""
     host: str = ""
+    sweep: str = ""
 
 
 @dataclass(frozen=True)

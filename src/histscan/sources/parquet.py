@@ -17,10 +17,15 @@ from histscan.errors import HistoryDecodeError, HistoryError
 if TYPE_CHECKING:
     import pyarrow
 
-__all__ = ["RUN_METADATA", "ParquetSource", "RowGroup", "import_parquet", "is_json"]
+__all__ = ["MIRROR_METADATA", "RUN_METADATA", "ParquetSource", "RowGroup", "import_parquet", "is_json"]
 
 RUN_METADATA = b"histscan.run"
 """The key of the file metadata in which our own exports describe their run."""
+
+MIRROR_METADATA = b"histscan.mirror"
+"""The key of the file metadata for files of a mirror: a JSON object whose ``columns`` has the column of each key that
+the run logged, and whose ``formats`` has Arrow's format of the run's own values if the column has a wider type because
+of other runs. Other columns name the run, or are there because other runs of the mirror logged their keys."""
 
 
 def import_parquet() -> Any:
@@ -90,6 +95,9 @@ class _LocalFile:
 class ParquetSource:
     """One Parquet file of a history. Creating it reads only the footer.
 
+    Attributes:
+        json_of_plain: Keys whose values are JSON text only because those of other runs in a mirror need it.
+
     Args:
         name: The file's name in error messages.
         opener: Opens the file, as a path or a seekable object that pyarrow can read. It is called for each row group
@@ -114,11 +122,35 @@ class ParquetSource:
         with self._open() as file:
             self._metadata = file.metadata
             self.schema = file.schema_arrow
+        # The stored name of each column that belongs to the history; None if all do.
+        self._stored: dict[str, str] | None = None
+        self._own_types: dict[str, Any] = {}
+        self.json_of_plain: frozenset[str] = frozenset()
+        if MIRROR_METADATA in self.metadata:
+            self._read_layout(json.loads(self.metadata[MIRROR_METADATA]))
         if STEP not in self.schema.names:
             raise HistoryError(f"not an exported history: the file has no column {STEP}", run=name)
         kind = self.schema.field(STEP).type
         if not (self.is_own_export or pyarrow.types.is_integer(kind) or pyarrow.types.is_floating(kind)):
             raise HistoryError(f"not an exported history: the column {STEP} is of type {kind}, not numbers", run=name)
+
+    def _read_layout(self, layout: dict[str, Any]) -> None:
+        """Finds out which columns the run logged, and their types."""
+        import pyarrow
+
+        casts = {"l": pyarrow.int64(), "+ll": pyarrow.list_(pyarrow.int64()), "n": pyarrow.null()}
+        self._stored = layout["columns"]
+        formats = layout["formats"]
+        self._own_types = {key: casts[kind] for key, kind in formats.items() if kind in casts}
+        fields = []
+        for key, column in layout["columns"].items():
+            field = self.schema.field(column).with_name(key)
+            if is_json(field) and formats.get(key) != "n":
+                self._own_types.pop(key, None)
+            own_type = self._own_types.get(key)
+            fields.append(field if own_type is None else pyarrow.field(key, own_type))
+        self.json_of_plain = frozenset(formats) - frozenset(self._own_types)
+        self.schema = pyarrow.schema(fields)
 
     @classmethod
     def of_file(cls, path: Path) -> ParquetSource:
@@ -213,6 +245,11 @@ class ParquetSource:
                 groups.append(RowGroup(index, group.num_rows, first, last))
         return groups
 
+    def all_groups(self) -> list[RowGroup]:
+        """Returns all row groups, for reading all rows; their steps are not looked at."""
+        groups = map(self._metadata.row_group, range(self._metadata.num_row_groups))
+        return [RowGroup(index, group.num_rows, 0, 0) for index, group in enumerate(groups)]
+
     def _bounds(self, index: int) -> tuple[Any, Any] | None:
         """Computes the lowest and the highest step of a row group from its rows, for files without statistics."""
         import pyarrow.compute as compute
@@ -273,9 +310,30 @@ class ParquetSource:
         Raises:
             HistoryDecodeError: It is corrupt.
         """
-        with self._open() as file:
-            batches: list[pyarrow.RecordBatch] = file.read_row_group(group.index, columns).to_batches()
+        if self._stored is None:
+            with self._open() as file:
+                table = file.read_row_group(group.index, columns)
+        else:
+            # Columns of a mirror have no members: a path is the name of a column.
+            wanted = {self._stored[key]: key for key in (self._stored if columns is None else columns)}
+            with self._open() as file:
+                # pyarrow also reads `loss.train` when it is asked for `loss`.
+                table = file.read_row_group(group.index, list(wanted)).select(list(wanted))
+            table = table.rename_columns(list(wanted.values()))
+            for place, key in enumerate(wanted.values()):
+                own_type = self._own_types.get(key)
+                if own_type is not None:
+                    table = _with_type(table, place, own_type)
+        batches: list[pyarrow.RecordBatch] = table.to_batches()
         return batches
+
+
+def _with_type(table: Any, place: int, kind: Any) -> Any:
+    """Changes the type of a column back to that of the run's own values, which it fits."""
+    import pyarrow
+
+    column = pyarrow.nulls(len(table)) if pyarrow.types.is_null(kind) else table.column(place).cast(kind)
+    return table.set_column(place, pyarrow.field(table.schema.names[place], kind), column)
 
 
 class _OpenFile:

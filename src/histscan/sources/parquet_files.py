@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import glob
 import os
-import re
 from pathlib import Path
+
+from histscan.sources.file_paths import find_files
 
 __all__ = ["PARQUET_SUFFIX", "find_parquet"]
 
 PARQUET_SUFFIX = ".parquet"
-_DIGITS = re.compile(r"(\d+)")
 
 
 def find_parquet(path: str | os.PathLike[str]) -> list[Path]:
@@ -25,21 +24,4 @@ def find_parquet(path: str | os.PathLike[str]) -> list[Path]:
     Raises:
         FileNotFoundError: There are none.
     """
-    given = Path(path)
-    if given.is_dir():
-        found = [file for file in given.glob(f"*{PARQUET_SUFFIX}") if file.is_file()]
-        missing = f"the folder {str(given)!r} contains no {PARQUET_SUFFIX} file"
-    elif not given.exists() and glob.has_magic(str(given)):
-        found = [file for file in map(Path, glob.glob(str(given), recursive=True)) if file.is_file()]
-        missing = f"no file matches the pattern {str(given)!r}"
-    else:
-        found = [given] if given.exists() else []
-        missing = f"there is no file or folder {str(given)!r}"
-    if not found:
-        raise FileNotFoundError(missing)
-    return sorted(found, key=_natural_order)
-
-
-def _natural_order(path: Path) -> list[tuple[str, int]]:
-    parts = _DIGITS.split(str(path))
-    return [(text, int(number)) for text, number in zip(parts[::2], [*parts[1::2], "-1"], strict=True)]
+    return find_files(path, PARQUET_SUFFIX)

@@ -14,10 +14,14 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DESCRIBE_RUN",
+    "DESCRIBE_RUNS",
     "EXPORTED_FILES",
     "FIRST_PAGE",
     "FIRST_PAGE_OF_KEYS",
+    "HISTORIES",
+    "HISTORY_KEYS",
     "LAST_STEP",
+    "LIST_KEYS",
     "LIST_RUNS",
     "RUN_FILE",
     "SAMPLED_EVENTS",
@@ -37,6 +41,7 @@ _OUTLINE = """
     tags
     group
     jobType
+    sweepName
     notes
     createdAt
     heartbeatAt
@@ -53,23 +58,26 @@ DESCRIBE_RUN = Operation(
     """
 )
 
-LIST_RUNS = Operation(
-    f"""
-    query ListRuns(
-        $entity: String!, $project: String!, $filters: JSONString, $order: String, $first: Int, $after: String
-    ) {{
-        project(entityName: $entity, name: $project) {{
-            runCount(filters: $filters)
-            runs(filters: $filters, order: $order, first: $first, after: $after) {{
-                edges {{
-                    node {{ {_OUTLINE} }}
-                    cursor
+LIST_RUNS, DESCRIBE_RUNS, LIST_KEYS = (
+    Operation(
+        f"""
+        query ListRuns(
+            $entity: String!, $project: String!, $filters: JSONString, $order: String, $first: Int, $after: String
+        ) {{
+            project(entityName: $entity, name: $project) {{
+                runCount(filters: $filters)
+                runs(filters: $filters, order: $order, first: $first, after: $after) {{
+                    edges {{
+                        node {{ {fields} }}
+                        cursor
+                    }}
+                    pageInfo {{ endCursor hasNextPage }}
                 }}
-                pageInfo {{ endCursor hasNextPage }}
             }}
         }}
-    }}
-    """
+        """
+    )
+    for fields in (_OUTLINE, f"{_OUTLINE} config summaryMetrics", "name historyKeys")
 )
 
 LAST_STEP = Operation(
@@ -166,6 +174,22 @@ EXPORTED_FILES = Operation(
         }
     }
     """
+)
+
+# What is needed before reading the histories of some runs.
+HISTORIES, HISTORY_KEYS = (
+    Operation(
+        f"""
+        query Histories($entity: String!, $project: String!, $filters: JSONString, $first: Int) {{
+            project(entityName: $entity, name: $project) {{
+                runs(filters: $filters, first: $first) {{
+                    edges {{ node {{ name historyKeys {exports} }} }}
+                }}
+            }}
+        }}
+        """
+    )
+    for exports in ('parquetHistory(liveKeys: ["_step"]) { parquetUrls liveData }', "")
 )
 
 VIEWER = Operation("query Viewer { viewer { entity } }")

@@ -1,0 +1,16 @@
+from collections.abc import Iterable
+
+from typing_extensions import Self
+
+from histscan._core.series.number_column import NumberColumn, Segments
+
+MOST_BUCKETS: int
+
+class GroupAxis:
+    def __new__(
+        cls, segments: Segments, groups: Iterable[int], x: NumberColumn, *, buckets: int, interpolates: bool
+    ) -> Self: ...
+    def __len__(self) -> int: ...
+    def cell_groups(self) -> bytes: ...
+    def cell_positions(self) -> bytes: ...
+    def statistics(self, column: NumberColumn) -> dict[str, bytes]: ...

@@ -1,0 +1,9 @@
+from collections.abc import Iterable
+
+from histscan._core.series.number_column import NumberColumn, Segments
+
+def select_extremes(segments: Segments, columns: Iterable[NumberColumn], samples: int) -> tuple[bytes, list[int]]: ...
+def select_triangles(
+    segments: Segments, x: NumberColumn, columns: Iterable[NumberColumn], samples: int
+) -> tuple[bytes, list[int]]: ...
+def select_tail(segments: Segments, count: int) -> tuple[bytes, list[int]]: ...

@@ -1,0 +1,53 @@
+"""Messages about keys that a history does not have."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+
+from histscan.common.printable import printable
+
+__all__ = ["describe_missing", "list_names"]
+
+_NAMES_SHOWN = 12
+
+
+def describe_missing(key: str, known: Sequence[str], owner: str = "row") -> str:
+    """Describes a key or a pattern that matches nothing, and names keys that the user may have meant.
+
+    Args:
+        key: The key or pattern.
+        known: The keys that there are.
+        owner: What could have the key: ``"row"`` or ``"run"``.
+
+    Returns:
+        The message.
+    """
+    below = [name for name in known if name.startswith(f"{key}.")]
+    near = below or difflib.get_close_matches(key, known, n=3, cutoff=0.6) or _with_part(key, known)
+    if near:
+        return f"no {owner} has {key!r}; did you mean {list_names(near)}?"
+    if not known:
+        return f"no {owner} has {key!r}: there are no keys"
+    return f"no {owner} has {key!r}; the keys are {list_names(known)}"
+
+
+def list_names(names: Sequence[str]) -> str:
+    """Lists the first names of many.
+
+    Args:
+        names: The names.
+
+    Returns:
+        ``a, b, c and 12 more``.
+    """
+    rest = len(names) - _NAMES_SHOWN
+    return ", ".join(map(printable, names[:_NAMES_SHOWN])) + (f" and {rest:,} more" if rest > 0 else "")
+
+
+def _with_part(key: str, known: Sequence[str]) -> list[str]:
+    """Finds keys that end in the given name, or in its last part: ``loss`` for ``train/loss``."""
+    last = key.replace(".", "/").rsplit("/", 1)[-1].lower()
+    if not last.isidentifier():
+        return []
+    return [name for name in known if name.replace(".", "/").rsplit("/", 1)[-1].lower() == last]

@@ -1,0 +1,128 @@
+"""Reads the lines of JSON Lines files, in windows of bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from histscan.common.quiet import warn_of_file
+from histscan.errors import HistoryDecodeError, LogTruncatedWarning
+from histscan.sources.files import read_windows
+
+__all__ = ["Lines", "line_start", "read_lines"]
+
+_BLANK = b" \t\r"
+
+
+class Lines(NamedTuple):
+    """Consecutive lines.
+
+    Attributes:
+        number: The number of the first line, from 1.
+        texts: The lines.
+    """
+
+    number: int
+    texts: list[str]
+
+
+def read_lines(
+    path: Path, *, is_row: Callable[[str], bool], limit: int | None = None, watch: Callable[[int], object] | None = None
+) -> Iterator[Lines]:
+    """Reads the lines of a file that are not blank.
+
+    Args:
+        path: The file; plain, or compressed with gzip or zstd.
+        is_row: Returns True if a text is a valid row: a last line without a line break is complete if it is one.
+        limit: Bytes to read; None for all.
+        watch: Called with the number of bytes read, before each window.
+
+    Yields:
+        Lines that start with a brace.
+
+    Raises:
+        HistoryDecodeError: A line is not a JSON object; the lines before it have been yielded.
+        OSError: The file can't be read.
+
+    Warns:
+        LogTruncatedWarning: The file ends within a row.
+    """
+    number = 1
+    begun: list[bytes] = []  # the beginning of a line, until its end is read
+    for window, _ in read_windows(path, limit=limit, watch=watch):
+        block, end, rest = window.rpartition(b"\n")
+        if end:
+            block = b"".join([*begun, block])
+            begun.clear()
+            yield from _split(block, number)
+            number += block.count(b"\n") + 1
+        begun.append(rest)
+    last = b"".join(begun)
+    if not last.strip(_BLANK):
+        return
+    try:
+        is_complete = is_row(_decode(last, number) or "{}")
+    except UnicodeDecodeError:
+        is_complete = False
+    if is_complete:
+        yield from _split(last, number)
+    else:
+        warn_of_file(
+            f"{path} ends within line {number}: it is still being written, or its writer was stopped. Every complete "
+            "row was read",
+            LogTruncatedWarning,
+            stacklevel=2,
+        )
+
+
+def line_start(path: Path, number: int) -> int:
+    """Finds a line in a file.
+
+    Args:
+        path: The file.
+        number: The number of the line, from 1.
+
+    Returns:
+        The offset of the line; in compressed files, within the decompressed data.
+    """
+    place = 0
+    for window, _ in read_windows(path):
+        if window.count(b"\n") < number - 1:
+            number -= window.count(b"\n")
+            place += len(window)
+            continue
+        start = 0
+        for _ in range(number - 1):
+            start = window.index(b"\n", start) + 1
+        return place + start
+    return place
+
+
+def _split(block: bytes, number: int) -> Iterator[Lines]:
+    """Splits a block of lines at blank lines."""
+    try:
+        texts = _decode(block, number).split("\n")
+        fault = None
+    except UnicodeDecodeError as error:
+        line = block.count(b"\n", 0, error.start)
+        texts = b"\n".join(block.split(b"\n")[:line]).decode().split("\n") if line else []
+        fault = HistoryDecodeError(f"the text is not UTF-8 ({error.reason})", page=str(number + line), row=0)
+    first = 0
+    for place, text in enumerate(texts):
+        if text.startswith("{") or (stripped := text.strip(_BLANK.decode())).startswith("{"):
+            continue
+        if first < place:
+            yield Lines(number + first, texts[first:place])
+        if stripped:
+            raise HistoryDecodeError("a row must be a JSON object", page=str(number + place), row=0)
+        first = place + 1
+    if first < len(texts):
+        yield Lines(number + first, texts[first:])
+    if fault is not None:
+        raise fault
+
+
+def _decode(data: bytes, number: int) -> str:
+    # Some programs write a byte order mark at the start of a file.
+    return data.decode("utf-8-sig" if number == 1 else "utf-8")
