@@ -15,6 +15,7 @@ from histscan.api.run_streams import axes_of, duration_of, read_console, read_ev
 from histscan.api.scan_start import (
     ScanStart,
     plan_first_page,
+    read_key_kinds,
     read_keys,
     request_key_kinds,
     request_keys,
@@ -83,6 +84,7 @@ class Run(contracts.Run):
         self._summary: Summary | None = None
         self._metadata: dict[str, Any] | None = None
         self._seen_stop: int | None = None
+        self._listed_keys: Mapping[str, Any] | None = None
         self._key_count = 0
 
     def load(self, force: bool = False) -> None:
@@ -494,7 +496,8 @@ class Run(contracts.Run):
             HistoryRequestError: The request failed.
             RunNotFoundError: The run does not exist any more.
         """
-        found = request_key_kinds(self.client, self._name)
+        listed, self._listed_keys = self._listed_keys, None
+        found = request_key_kinds(self.client, self._name) if listed is None else read_key_kinds(listed)
         # Histories only grow.
         self._seen_stop = max(self._seen_stop or 0, found.last_step + 1)
         self._key_count = len(found.kinds)
@@ -502,6 +505,26 @@ class Run(contracts.Run):
         if not all(kinds.values()):
             return None
         return {key: flags_of_kind(kinds[key]) for key in in_order(set(kinds))}
+
+    def set_listed_keys(self, answer: Mapping[str, Any]) -> None:
+        """Sets what the next call of `key_type_flags` need not request.
+
+        Args:
+            answer: The run in an answer of the server, with ``historyKeys``.
+        """
+        self._listed_keys = answer
+
+    def needs_few_pages(self, first: int, max_step: int | None, page_size: int = 1000) -> bool:
+        """Returns True if it is known without a request that pages are the cheapest source of some steps.
+
+        Args:
+            first: The first step.
+            max_step: The step to stop at, exclusive; None for the end of the history.
+            page_size: Steps of a page.
+        """
+        if max_step is None or self._seen_stop is None or max_step > self._seen_stop:
+            return False
+        return ScanStart(self._seen_stop - 1, None).fits_few_pages(first, max_step, page_size)
 
     @property
     def seen_stop_step(self) -> int | None:

@@ -68,8 +68,8 @@ class ServerMember(Member):
         """See `Member.open_scan`."""
         facts = None
         if not self._run.fits_one_page():
-            # For the end of a history, pages may be enough.
-            facts = self._batch.of(self._run.id, with_exports=options.min_step <= 0)
+            needs_files = not self._run.needs_few_pages(options.min_step, options.max_step)
+            facts = self._batch.of(self._run.id, with_exports=needs_files)
         return self._run.scan_known(facts, min_step=options.min_step, max_step=options.max_step)
 
 
@@ -153,6 +153,18 @@ class ProjectRuns(Runs[Run]):
             )
             for run in found:
                 missing[run.id].set_description(run.description)
+
+    def load_keys(self, runs: Sequence[Run]) -> None:
+        """See `Runs.load_keys`."""
+        missing = {run.id: run for run in runs if run.seen_stop_step is None}
+        names = list(missing)
+        for first in range(0, len(names), _RUNS_PER_REQUEST):
+            part = names[first : first + _RUNS_PER_REQUEST]
+            found = _RunsWithKeys(
+                self.client, self.entity, self.project, {"name": {"$in": part}}, per_page=_RUNS_PER_REQUEST
+            )
+            for run in found:
+                missing[run.id].set_listed_keys(run.description)
 
     def table(self) -> RunTable:
         """Describes the runs in one table; see `Runs.table`. The runs are listed again, with config and summary."""

@@ -30,6 +30,7 @@ __all__ = [
     "KeyKinds",
     "ScanStart",
     "plan_first_page",
+    "read_key_kinds",
     "read_keys",
     "read_last_step",
     "request_key_kinds",
@@ -196,7 +197,21 @@ def request_key_kinds(client: Client, name: RunName) -> KeyKinds:
         ResponseShapeError: The response has another shape.
         RunNotFoundError: The run does not exist any more.
     """
-    run = request_run(client, LAST_STEP, *name)
+    return read_key_kinds(request_run(client, LAST_STEP, *name))
+
+
+def read_key_kinds(run: Mapping[str, Any]) -> KeyKinds:
+    """Reads the keys of a history, and the types of their values, in an answer.
+
+    Args:
+        run: The run, with ``historyKeys``.
+
+    Returns:
+        The keys, in the server's order.
+
+    Raises:
+        ResponseShapeError: The answer has another shape.
+    """
     keys = parse_object(run.get("historyKeys"), "historyKeys").get("keys") or {}
     if not isinstance(keys, dict):
         raise ResponseShapeError(f"`keys` in the server's answer is not an object but {type(keys).__name__}")

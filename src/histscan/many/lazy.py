@@ -62,6 +62,7 @@ class _RunsSource:
         names = options.names
         flags: KeyFlags = {}
         if names is None or not set(names) <= set(self._declared):
+            runs.load_keys([member.run for member in members])
             flags = _SURVEYS.find(members, options, threads, in_groups=runs.can_reread)
         formats = key_formats(flags, options, self._declared)
         return TypedRuns(members, options, formats, threads, in_groups=runs.can_reread)

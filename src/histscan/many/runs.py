@@ -148,6 +148,16 @@ class Runs(ABC, Generic[_Run_co]):
             HistoryRequestError: A request failed.
         """
 
+    def load_keys(self, runs: Sequence[Any]) -> None:
+        """Loads the keys of the histories of runs together, if those of each would be a request.
+
+        Args:
+            runs: Some of the runs.
+
+        Raises:
+            HistoryRequestError: A request failed.
+        """
+
     # Choosing
 
     def filter(self, filters: Mapping[str, Any]) -> Runs[_Run_co]:
@@ -466,6 +476,11 @@ class RunList(Runs[_Run_co]):
         """See `Runs.load`."""
         if self._like is not None:
             self._like.load(runs)
+
+    def load_keys(self, runs: Sequence[Any]) -> None:
+        """See `Runs.load_keys`."""
+        if self._like is not None:
+            self._like.load_keys(runs)
 
     @property
     def location(self) -> str:

@@ -168,6 +168,7 @@ class TaskPlan:
         names = options.names
         flags: KeyFlags = {}
         needs_types = names is None or not set(names) <= set(declared)
+        runs.load_keys(self._runs)
         known = known_key_flags(members, threads) if needs_types or not self._in_groups else [{}] * len(members)
         self._sizes = [member.size or member.run.history_bytes for member in members]
         if needs_types:
