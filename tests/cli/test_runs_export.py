@@ -244,6 +244,14 @@ def test_keys_named_as_the_column_of_runs(tmp_path: Path, capsys: pytest.Capture
         {"run_id": "a", "_step": 0, "run_id#2": 7},
         {"run_id": "b", "_step": 0, "x": 1},
     ]
+    goal = tmp_path / "all.parquet"
+    output(capsys, "export", tmp_path / "runs", "-o", goal, "-q")
+    assert pyarrow.parquet.read_table(goal, columns=["run_id", "run_id#2", "x"]).to_pylist() == [
+        {"run_id": "a", "run_id#2": 7, "x": None},
+        {"run_id": "b", "run_id#2": None, "x": 1},
+    ]
+    output(capsys, "export", tmp_path / "runs", "-o", goal, "-q", "-k", "run_id")
+    assert pyarrow.parquet.read_table(goal, columns=["run_id#2"]).to_pylist() == [{"run_id#2": 7}]
 
 
 def test_nonfinite_and_nested_values_are_as_logged(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

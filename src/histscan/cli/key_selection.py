@@ -106,11 +106,12 @@ class KeySelection:
         """
         from pyarrow import compute
 
-        names = list(dict.fromkeys(batch.schema.names))
+        # Of columns with the same name, the last one is that of the key: before it are those that name the run.
+        places = {name: place for place, name in enumerate(batch.schema.names)}
         for choice in self._choices:
             present = None
-            for name in choice.select(names):
-                valid = batch.column(batch.schema.names.index(name)).is_valid()
+            for name in filter(places.__contains__, choice.select(list(places))):
+                valid = batch.column(places[name]).is_valid()
                 present = valid if present is None else compute.or_(present, valid)
             batch = batch.slice(0, 0) if present is None else batch.filter(present)
         return batch
