@@ -1,7 +1,9 @@
 from collections.abc import Iterable
 
+from typing_extensions import Self
+
 class ItemSelection:
-    def __init__(self, keys: Iterable[str]) -> None: ...
+    def __new__(cls, keys: Iterable[str]) -> Self: ...
     @property
     def keys(self) -> tuple[str, ...]: ...
 

@@ -1,6 +1,8 @@
 from collections.abc import Iterable
 from typing import Final
 
+from typing_extensions import Self
+
 from histscan._core.pages.log_page import LogPage
 
 BLOCK_SIZE: Final[int]
@@ -8,9 +10,9 @@ BLOCK_SIZE: Final[int]
 def checksum(chunk_type: int, data: bytes) -> int: ...
 
 class LogReader:
-    def __init__(
-        self, skip_corrupt: bool = False, *, fields: Iterable[int] | None = None, last_step: int = -1
-    ) -> None: ...
+    def __new__(
+        cls, skip_corrupt: bool = False, *, fields: Iterable[int] | None = None, last_step: int = -1
+    ) -> Self: ...
     @property
     def offset(self) -> int: ...
     @property

@@ -1,4 +1,6 @@
+from typing_extensions import Self
+
 from histscan._core.pages.page import Page
 
 class ProtobufPage(Page):
-    def __init__(self, data: bytes) -> None: ...
+    def __new__(cls, data: bytes) -> Self: ...

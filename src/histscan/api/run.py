@@ -4,25 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from histscan._core.pages.formats import HistoryPage, SampledPage
 from histscan._core.pages.page import Page
+from histscan.api.listed_run import ListedRun
 from histscan.api.names import RunName
+from histscan.api.run_scans import scan_run
 from histscan.api.run_streams import axes_of, duration_of, read_console, read_events, read_metadata
-from histscan.api.scan_start import (
-    ScanStart,
-    plan_first_page,
-    read_key_kinds,
-    read_keys,
-    request_key_kinds,
-    request_keys,
-    request_last_step,
-    start_scan,
-)
-from histscan.api.scans import scan_pages_of
+from histscan.api.scan_start import read_key_kinds, request_key_kinds, request_keys, request_last_step
 from histscan.columns.scan import Scan
 from histscan.columns.typed_columns import flags_of_kind
 from histscan.common.keys import check_keys, in_order
@@ -34,13 +25,12 @@ from histscan.runs.system_metrics import SystemMetricsScan
 from histscan.sources.graphql import Operation, request_page
 from histscan.sources.run_queries import DESCRIBE_RUN, SAMPLED_KEYS, SAMPLED_ROWS, parse_object, request_run
 from histscan.sources.servers import run_url
-from histscan.sources.source_option import SourceOption, check_source
+from histscan.sources.source_option import SourceOption
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-    from histscan.api.history_facts import HistoryFacts
-    from histscan.paging.options import PagingArguments, PagingOptions
+    from histscan.paging.options import PagingArguments
     from histscan.runs.console import ConsoleLine
     from histscan.sources.client import Client
 
@@ -48,10 +38,6 @@ __all__ = ["Run", "SourceOption", "Summary"]
 
 # wandb's own entries in a config.
 _INTERNAL_KEYS = frozenset({"_wandb", "wandb_version"})
-
-# For estimates of sizes: a value and its key as JSON text.
-_BYTES_PER_VALUE = 20
-_LIKELY_KEYS = 10
 
 
 class Summary(dict[str, Any]):
@@ -79,13 +65,11 @@ class Run(contracts.Run):
     def __init__(self, client: Client, name: RunName, attributes: Mapping[str, Any] | None = None) -> None:
         self.client = client
         self._name = name
-        self._attributes: dict[str, Any] = dict(attributes or {})
-        self._config: dict[str, Any] | None = None
-        self._summary: Summary | None = None
+        self.listed = ListedRun(attributes or {})
+        # Each with the answer that it was read from.
+        self._config: tuple[object, dict[str, Any]] | None = None
+        self._summary: tuple[object, Summary] | None = None
         self._metadata: dict[str, Any] | None = None
-        self._seen_stop: int | None = None
-        self._listed_keys: Mapping[str, Any] | None = None
-        self._key_count = 0
 
     def load(self, force: bool = False) -> None:
         """Requests the description of the run, unless it is known.
@@ -98,26 +82,13 @@ class Run(contracts.Run):
             RunNotFoundError: The server has no such run, or the API key has no access to it.
         """
         if force or not self.is_loaded:
-            self.set_description(request_run(self.client, DESCRIBE_RUN, *self._name))
+            self.listed.describe(request_run(self.client, DESCRIBE_RUN, *self._name))
+            self._metadata = None
 
     @property
     def is_loaded(self) -> bool:
         """True if the description of the run is known."""
-        return "config" in self._attributes
-
-    @property
-    def description(self) -> Mapping[str, Any]:
-        """What the server said of the run, as far as it was requested."""
-        return self._attributes
-
-    def set_description(self, answer: Mapping[str, Any]) -> None:
-        """Sets the description of the run.
-
-        Args:
-            answer: The run in an answer of the server.
-        """
-        self._attributes = dict(answer)
-        self._config = self._summary = self._metadata = None
+        return self.listed.is_described
 
     def refresh(self) -> None:
         """Requests the description of the run again.
@@ -131,13 +102,12 @@ class Run(contracts.Run):
     @property
     def row_count(self) -> int | None:
         """The number of rows of the history when the run was listed; None if unknown."""
-        count = self._attributes.get("historyLineCount")
-        return count if isinstance(count, int) else None
+        return self.listed.row_count
 
     def _attribute(self, name: str) -> Any:
-        if name not in self._attributes:
+        if name not in self.listed.answer:
             self.load()
-        return self._attributes.get(name)
+        return self.listed.answer.get(name)
 
     @property
     def entity(self) -> str:
@@ -211,18 +181,17 @@ class Run(contracts.Run):
         Raises:
             ResponseShapeError: The response has another shape.
         """
-        config = self._config
-        if config is None:
-            entries = self._config_entries()
+        cached = self._config
+        entries = self._attribute("config")
+        if cached is None or cached[0] is not entries:
             # Each value is stored with a description.
             config = {
                 key: entry["value"] if isinstance(entry, dict) and "value" in entry else entry
-                for key, entry in entries.items()
+                for key, entry in parse_object(entries, "config").items()
                 if key not in _INTERNAL_KEYS
             }
-            # Another thread may reset the attribute at any time.
-            self._config = config
-        return config
+            cached = self._config = (entries, config)
+        return cached[1]
 
     def _config_entries(self) -> dict[str, Any]:
         return parse_object(self._attribute("config"), "config")
@@ -273,10 +242,11 @@ class Run(contracts.Run):
         Raises:
             ResponseShapeError: The response has another shape.
         """
-        summary = self._summary
-        if summary is None:
-            summary = self._summary = Summary(parse_object(self._attribute("summaryMetrics"), "summaryMetrics"))
-        return summary
+        cached = self._summary
+        values = self._attribute("summaryMetrics")
+        if cached is None or cached[0] is not values:
+            cached = self._summary = (values, Summary(parse_object(values, "summaryMetrics")))
+        return cached[1]
 
     @property
     def lastHistoryStep(self) -> int:  # noqa: N802 - wandb's name
@@ -329,115 +299,10 @@ class Run(contracts.Run):
         Warns:
             ExportWarning: While iterating: exported files can't be fetched, so pages are read.
         """
-        return self.scan_known(
-            None,
-            keys,
-            page_size,
-            min_step,
-            max_step,
-            any_key=any_key,
-            source=source,
-            options=PIPELINED_GRAPHQL.replace(**paging),
+        options = PIPELINED_GRAPHQL.replace(**paging)
+        return scan_run(
+            self, None, keys, page_size, min_step, max_step, any_key=any_key, source=source, options=options
         )
-
-    def scan_known(
-        self,
-        facts: HistoryFacts | None,
-        keys: list[str] | None = None,
-        page_size: int = 1000,
-        min_step: int | None = 0,
-        max_step: int | None = None,
-        *,
-        any_key: bool = False,
-        source: SourceOption = "auto",
-        options: PagingOptions = PIPELINED_GRAPHQL,
-    ) -> Scan:
-        """Scans the history as `scan_history` does, without requesting what is known of it.
-
-        Args:
-            facts: What the server has just told; None requests it.
-            keys: As for `scan_history`.
-            page_size: As for `scan_history`.
-            min_step: As for `scan_history`.
-            max_step: As for `scan_history`.
-            any_key: As for `scan_history`.
-            source: As for `scan_history`.
-            options: The paging options.
-
-        Returns:
-            As `scan_history`.
-        """
-        wanted = check_keys(keys) or None
-        check_source(source)
-        if any_key and not wanted:
-            raise ValueError("any_key=True needs `keys`: pass the keys of which rows must have at least one")
-        first = 0 if min_step is None else min_step
-        start = (
-            self._start_scan(None if any_key else wanted, page_size, first, max_step, source, options)
-            if facts is None
-            else ScanStart(facts.last_step, None)
-        )
-        stop_step = start.last_step + 1
-        if max_step is not None:
-            stop_step = min(stop_step, max_step)
-        fits_few_pages = source == "auto" and start.fits_few_pages(first, stop_step, page_size)
-        if source == "pages" or any_key or fits_few_pages:
-            return scan_pages_of(self, wanted, any_key, page_size, options, start.first_page, first, stop_step)
-        from histscan.api.exported import ExportedScan, fetch_exported
-
-        # ExportedScan shows the progress of files and pages together.
-        of_rest = replace(options, progress=False)
-        return ExportedScan(
-            partial(
-                fetch_exported,
-                self.client,
-                self._name,
-                is_optional=source == "auto",
-                answer=None if facts is None else facts.exports,
-            ),
-            partial(scan_pages_of, self, wanted, any_key, page_size, of_rest, start.first_page),
-            self._name,
-            keys=wanted,
-            min_step=first,
-            stop_step=stop_step,
-            progress=options.progress,
-        )
-
-    def listed_keys(self) -> list[tuple[str, str, int | None]]:
-        """Returns the keys that came with a listing: each with its type, and the number of its values if known.
-
-        Raises:
-            ResponseShapeError: The answer has another shape.
-        """
-        return read_keys(self._attributes)
-
-    def fits_one_page(self, page_size: int = 1000) -> bool:
-        """Returns True if the run had no more rows than a page when it was listed: one request reads all of it.
-
-        Args:
-            page_size: Steps of a page.
-        """
-        return self.row_count is not None and self.row_count <= page_size
-
-    def _start_scan(
-        self,
-        keys: list[str] | None,
-        page_size: int,
-        first: int,
-        max_step: int | None,
-        source: SourceOption,
-        options: PagingOptions,
-    ) -> ScanStart:
-        """Requests the last step, and with it the first page if that may be the whole history."""
-        if max_step is not None and self._seen_stop is not None and max_step <= self._seen_stop:
-            return ScanStart(self._seen_stop - 1, None)
-        row_count = self._attributes.get("historyLineCount")
-        if source == "parquet" or options.deadline is not None or not isinstance(row_count, int):
-            row_count = None
-        # The row count of a running run may be outdated.
-        may_widen = options.window != "fixed" and self._attributes.get("state") != "running"
-        first_page = plan_first_page(first, max_step, page_size, row_count, may_widen=may_widen)
-        return start_scan(self.client, self._name, keys, first_page, page_size)
 
     def system_metrics(self, keys: list[str] | None = None, *, samples: int = 100_000) -> SystemMetricsScan:
         """Scans the metrics of the machine, which wandb records every few seconds.
@@ -496,47 +361,24 @@ class Run(contracts.Run):
             HistoryRequestError: The request failed.
             RunNotFoundError: The run does not exist any more.
         """
-        listed, self._listed_keys = self._listed_keys, None
-        found = request_key_kinds(self.client, self._name) if listed is None else read_key_kinds(listed)
-        # Histories only grow.
-        self._seen_stop = max(self._seen_stop or 0, found.last_step + 1)
-        self._key_count = len(found.kinds)
+        answer = self.listed.take_keys()
+        found = request_key_kinds(self.client, self._name) if answer is None else read_key_kinds(answer)
+        self.listed.see_step(found.last_step)
+        self.listed.key_count = len(found.kinds)
         kinds = {**found.kinds, STEP: ["integer"]}
         if not all(kinds.values()):
             return None
         return {key: flags_of_kind(kinds[key]) for key in in_order(set(kinds))}
 
-    def set_listed_keys(self, answer: Mapping[str, Any]) -> None:
-        """Sets what the next call of `key_type_flags` need not request.
-
-        Args:
-            answer: The run in an answer of the server, with ``historyKeys``.
-        """
-        self._listed_keys = answer
-
-    def needs_few_pages(self, first: int, max_step: int | None, page_size: int = 1000) -> bool:
-        """Returns True if it is known without a request that pages are the cheapest source of some steps.
-
-        Args:
-            first: The first step.
-            max_step: The step to stop at, exclusive; None for the end of the history.
-            page_size: Steps of a page.
-        """
-        if max_step is None or self._seen_stop is None or max_step > self._seen_stop:
-            return False
-        return ScanStart(self._seen_stop - 1, None).fits_few_pages(first, max_step, page_size)
-
     @property
     def seen_stop_step(self) -> int | None:
         """See `histscan.runs.contracts.Run.seen_stop_step`."""
-        return self._seen_stop
+        return self.listed.seen_stop
 
     @property
     def history_bytes(self) -> int:
         """An estimate of the bytes of the server's answers, if the number of rows is known; sends no request."""
-        rows = self._attributes.get("historyLineCount")
-        rows = rows if isinstance(rows, int) else self._seen_stop or 0
-        return rows * (self._key_count or _LIKELY_KEYS) * _BYTES_PER_VALUE
+        return self.listed.history_bytes
 
     def sample_history(self, samples: int, keys: list[str] | None) -> list[dict[str, Any]]:
         """Requests rows that are spread evenly over the history, as chosen by the server.

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from histscan.api.history_facts import FactsBatch
 from histscan.api.names import RunName
 from histscan.api.run import Run
+from histscan.api.run_scans import scan_run
 from histscan.common.process_lock import ProcessLock
 from histscan.errors import ResponseShapeError
 from histscan.many.members import Member
@@ -67,10 +68,10 @@ class ServerMember(Member):
     def open_scan(self, options: FrameOptions) -> Scan:
         """See `Member.open_scan`."""
         facts = None
-        if not self._run.fits_one_page():
-            needs_files = not self._run.needs_few_pages(options.min_step, options.max_step)
+        if not self._run.listed.fits_one_page():
+            needs_files = not self._run.listed.needs_few_pages(options.min_step, options.max_step)
             facts = self._batch.of(self._run.id, with_exports=needs_files)
-        return self._run.scan_known(facts, min_step=options.min_step, max_step=options.max_step)
+        return scan_run(self._run, facts, min_step=options.min_step, max_step=options.max_step)
 
 
 class ProjectRuns(Runs[Run]):
@@ -137,7 +138,7 @@ class ProjectRuns(Runs[Run]):
         """See `Runs.members_of`. What is needed before reading larger histories is requested for many runs at once."""
         source = iter(runs)
         while together := list(islice(source, _RUNS_PER_REQUEST)):
-            large = [run.id for run in together if not run.fits_one_page()]
+            large = [run.id for run in together if not run.listed.fits_one_page()]
             batch = FactsBatch(self.client, self.entity, self.project, large)
             for run in together:
                 yield ServerMember(run, batch)
@@ -152,7 +153,7 @@ class ProjectRuns(Runs[Run]):
                 self.client, self.entity, self.project, {"name": {"$in": part}}, per_page=_DESCRIBED_PER_PAGE
             )
             for run in found:
-                missing[run.id].set_description(run.description)
+                missing[run.id].listed.describe(run.listed.answer)
 
     def load_keys(self, runs: Sequence[Run]) -> None:
         """See `Runs.load_keys`."""
@@ -164,7 +165,7 @@ class ProjectRuns(Runs[Run]):
                 self.client, self.entity, self.project, {"name": {"$in": part}}, per_page=_RUNS_PER_REQUEST
             )
             for run in found:
-                missing[run.id].set_listed_keys(run.description)
+                missing[run.id].listed.set_keys(run.listed.answer)
 
     def table(self) -> RunTable:
         """Describes the runs in one table; see `Runs.table`. The runs are listed again, with config and summary."""
@@ -182,7 +183,7 @@ class ProjectRuns(Runs[Run]):
         """
         tally = KeyTally()
         for place, run in enumerate(self._listed_as(_RunsWithKeys)):
-            for key, kind, count in run.listed_keys():
+            for key, kind, count in run.listed.listed_keys():
                 tally.add(key, kind, count, place)
         return choose_keys(tally.result(), pattern)
 
