@@ -241,17 +241,17 @@ def test_keys_named_as_the_column_of_runs(tmp_path: Path, capsys: pytest.Capture
     write_run(tmp_path / "runs", "b", [{"x": 1}])
     rows = output(capsys, "export", tmp_path / "runs", "-o", "-", "--format", "jsonl", "-q")
     assert [json.loads(line) for line in rows.splitlines()] == [
-        {"run_id": "a", "_step": 0, "run_id#2": 7},
+        {"run_id": "a", "_step": 0, "history.run_id": 7},
         {"run_id": "b", "_step": 0, "x": 1},
     ]
     goal = tmp_path / "all.parquet"
     output(capsys, "export", tmp_path / "runs", "-o", goal, "-q")
-    assert pyarrow.parquet.read_table(goal, columns=["run_id", "run_id#2", "x"]).to_pylist() == [
-        {"run_id": "a", "run_id#2": 7, "x": None},
-        {"run_id": "b", "run_id#2": None, "x": 1},
+    assert pyarrow.parquet.read_table(goal, columns=["run_id", "history.run_id", "x"]).to_pylist() == [
+        {"run_id": "a", "history.run_id": 7, "x": None},
+        {"run_id": "b", "history.run_id": None, "x": 1},
     ]
     output(capsys, "export", tmp_path / "runs", "-o", goal, "-q", "-k", "run_id")
-    assert pyarrow.parquet.read_table(goal, columns=["run_id#2"]).to_pylist() == [{"run_id#2": 7}]
+    assert pyarrow.parquet.read_table(goal, columns=["history.run_id"]).to_pylist() == [{"history.run_id": 7}]
 
 
 def test_nonfinite_and_nested_values_are_as_logged(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -245,3 +245,13 @@ def test_very_many_runs_of_one_row(tmp_path: Path) -> None:
     assert table["run_id"].to_pylist() == [run.id for run in runs]
     assert table["x"].to_pylist() == [int(run.id) for run in runs]
     assert table["x"].num_chunks < 100
+
+
+def test_keys_named_as_the_columns_of_runs(tmp_path: Path) -> None:
+    write_log(tmp_path, "a", [{"_step": 0, "run_id": 7, "run_name": "x", "config.lr": 1}], config={"lr": 0.5})
+    runs = histscan.open_runs(tmp_path)
+    wanted = {"run_id": "a", "run_name": "a", "config.lr": 0.5, "_step": 0}
+    logged = {"history.run_id": 7, "history.run_name": "x", "history.config.lr": 1}
+    assert rows_of(runs.to_arrow(config=["lr"])) == [wanted | logged]
+    assert rows_of(pa.Table.from_batches(list(runs.batches(config=["lr"])))) == [wanted | logged]
+    assert runs.to_arrow(["run_id"]).column_names == ["run_id", "run_name", "history.run_id"]

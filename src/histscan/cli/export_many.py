@@ -14,7 +14,6 @@ from histscan.cli.csv_writer import write_csv
 from histscan.cli.exit_codes import UsageError
 from histscan.cli.export_outcome import ExportOutcome
 from histscan.cli.export_run import export_run, refuse_input
-from histscan.cli.flatten import unique_names
 from histscan.cli.json_lines import write_json_lines
 from histscan.cli.key_selection import KeySelection
 from histscan.cli.many_rows import ManyRows
@@ -109,7 +108,6 @@ def _write(
         batches: Iterable[pyarrow.RecordBatch] = runs.batches(keys, rows=1 << 16, **options)
         if selection.items:
             batches = map(selection.choose_rows, batches)
-        batches = map(_with_unique_names, batches)
         outcome = write_batches(batches, output, file_format=file_format, arguments=arguments)
     else:
         steps = FrameOptions(min_step=arguments.min_step, max_step=arguments.max_step)
@@ -126,17 +124,6 @@ def _write(
         # Before the file replaces another one.
         selection.check(known, "run")
     return outcome
-
-
-def _with_unique_names(batch: pyarrow.RecordBatch) -> pyarrow.RecordBatch:
-    """Renames keys that have the name of a column of the run, as in CSV files: no reader takes a name twice."""
-    names = unique_names(batch.schema.names)
-    if names == batch.schema.names:
-        return batch
-    import pyarrow
-
-    fields = [field.with_name(name) for field, name in zip(batch.schema, names, strict=True)]
-    return pyarrow.RecordBatch.from_arrays(batch.columns, schema=pyarrow.schema(fields))
 
 
 def export_folder(

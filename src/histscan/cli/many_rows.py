@@ -14,7 +14,7 @@ from histscan.errors import HistoryError
 from histscan.many.options import FrameOptions, RunsProgress
 from histscan.many.progress import Watch
 from histscan.many.reading import read_ahead
-from histscan.many.run_columns import RUN_ID, run_ids
+from histscan.many.run_columns import RUN_ID, key_column, run_ids
 
 if TYPE_CHECKING:
     from histscan.many.members import Member
@@ -117,7 +117,7 @@ class ManyRows:
 
 
 def _joined(first: dict[str, Any], row: dict[str, Any]) -> dict[str, Any]:
-    """Puts the members that name the run before those of a row; keys of the same names get a number."""
+    """Puts the members that name the run before those of a row; keys of the same names get other ones."""
     if first.keys().isdisjoint(row):
         return {**first, **row} if STEP not in row else {**first, STEP: row[STEP], **row}
-    return {**first, **{f"{key}#2" if key in first else key: value for key, value in row.items()}}
+    return {**first, **{key_column(key, first): value for key, value in row.items()}}

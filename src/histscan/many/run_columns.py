@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from histscan.common.keys import ABSENT, find_value
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from histscan.runs.contracts import Run
 
-__all__ = ["RUN_ID", "RUN_NAME", "RunColumns", "run_ids"]
+__all__ = ["RUN_ID", "RUN_NAME", "RunColumns", "key_column", "run_ids"]
 
 RUN_ID = "run_id"
 RUN_NAME = "run_name"
@@ -114,7 +114,7 @@ class RunColumns:
         """
         import pyarrow
 
-        return pyarrow.schema([*self._make([])[0], *schema])
+        return pyarrow.schema(_joined(self._make([])[0], schema))
 
     def add_to_batch(self, batch: pyarrow.RecordBatch, counts: Iterable[tuple[int, int]]) -> pyarrow.RecordBatch:
         """Puts the columns before those of the keys.
@@ -129,7 +129,7 @@ class RunColumns:
         import pyarrow
 
         fields, arrays = self._make(counts)
-        schema = pyarrow.schema([*fields, *batch.schema])
+        schema = pyarrow.schema(_joined(fields, batch.schema))
         return pyarrow.RecordBatch.from_arrays([*arrays, *batch.columns], schema=schema)
 
     def add_to_table(self, table: pyarrow.Table, counts: Iterable[tuple[int, int]]) -> pyarrow.Table:
@@ -145,8 +145,23 @@ class RunColumns:
         import pyarrow
 
         fields, arrays = self._make(counts)
-        schema = pyarrow.schema([*fields, *table.schema])
+        schema = pyarrow.schema(_joined(fields, table.schema))
         return pyarrow.Table.from_arrays([*arrays, *table.columns], schema=schema)
+
+
+def key_column(key: str, own: Collection[str]) -> str:
+    """Returns the name of the column of a logged key: another one if it is the name of a column that names the run.
+
+    Args:
+        key: The key.
+        own: The names of the columns that name the run.
+    """
+    return f"history.{key}" if key in own else key
+
+
+def _joined(fields: list[pyarrow.Field], keys: pyarrow.Schema) -> list[pyarrow.Field]:
+    own = {field.name for field in fields}
+    return [*fields, *(field.with_name(key_column(field.name, own)) for field in keys)]
 
 
 def run_ids(runs: Iterable[Run]) -> list[str]:
