@@ -88,5 +88,5 @@ def mirror(
         runs = runs.filter(filters) if filters else runs
     else:
         runs = open_runs(where, filters=filters)
-    options = MirrorOptions(FrameOptions.of(keys, {}), system, on_error, threads, progress)
+    options = MirrorOptions(FrameOptions.of_frame(keys, {}), system, on_error, threads, progress)
     return update_mirror(runs, Path(folder), options)

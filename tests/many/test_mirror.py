@@ -169,6 +169,19 @@ class TestIncremental:
             write_run(tmp_path / "logs", "first", rows_of(1, range(9)))
             assert histscan.mirror(runs, tmp_path / "mirror").extended == 1
 
+    def test_a_slice_of_a_project(self, tmp_path: Path) -> None:
+        logs, goal = write_runs(tmp_path / "logs", 5), tmp_path / "mirror"
+        with serving(logs) as server:
+            runs = runs_of(server)[1:4]
+            assert histscan.mirror(runs, goal).new == 3
+            server.forget_traffic()
+            assert histscan.mirror(runs, goal).unchanged == 3
+            assert server.traffic()["requests"] == 1
+            write_run(logs, "run002", rows_of(2, range(25)))
+            result = histscan.mirror(runs, goal)
+            assert (result.extended, result.unchanged, result.rows) == (1, 2, 5)
+            assert [run.id for run in histscan.open_runs(goal)] == ["run001", "run002", "run003"]
+
     def test_growing_run(self, tmp_path: Path) -> None:
         logs, goal = tmp_path / "logs", tmp_path / "mirror"
         write_run(logs, "grows", rows_of(1, range(1_500)), is_finished=False)

@@ -180,3 +180,27 @@ def test_wrong_arguments_of_aggregate(folder: Path) -> None:
         runs.aggregate(["loss"], statistics=["mode"])  # type: ignore[list-item]
     with pytest.raises(ValueError, match="nothing"):
         runs.aggregate(["nothing"])
+
+
+def test_frames_of_one_run(folder: Path) -> None:
+    """A run alone is reduced as it is among others."""
+    runs = histscan.open_runs(folder)
+    run = runs[0]
+    cases: list[dict[str, Any]] = [
+        {"tail": 3},
+        {"samples": 9},
+        {"samples": 9, "sampling": "lttb", "x": "loss"},
+        {"align": "outer"},
+        {"align": "ffill"},
+        {"align": "interpolate", "samples": 5},
+    ]
+    for options in cases:
+        alone = run.to_arrow(["loss", "val"], **options)
+        among = runs[:1].to_arrow(["loss", "val"], **options).drop_columns(["run_id", "run_name"])
+        assert alone.equals(among), options
+        assert run.scan_history().to_pandas(["loss", "val"], **options).equals(alone.to_pandas()), options
+        assert run.to_polars(["loss", "val"], **options).rows() == [tuple(row.values()) for row in alone.to_pylist()]
+    with pytest.raises(ValueError, match="samples must be at least 2"):
+        run.to_arrow(samples=1)
+    with pytest.raises(TypeError, match="there is no argument samplez"):
+        run.to_pandas(samplez=3)

@@ -184,7 +184,7 @@ def test_the_progress(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "options", [{"samples": 0}, {"on_error": "ignore"}, {"nested": "x"}, {"align": "left"}, {"threads": 0}]
+    "options", [{"samples": 1}, {"on_error": "ignore"}, {"nested": "x"}, {"align": "left"}, {"threads": 0}]
 )
 def test_wrong_arguments(folder: Path, options: Any) -> None:
     with pytest.raises(ValueError, match=next(iter(options))):
@@ -219,3 +219,29 @@ def test_keys_with_types_and_counts(folder: Path) -> None:
     assert [key.name for key in runs.keys("val/*")] == ["val/acc"]
     assert [key.name for key in runs.keys(re.compile("s"))] == ["_step", "loss"]
     assert math.isclose(sum(key.count or 0 for key in keys), 146)
+
+
+def test_a_run_of_very_many_keys(tmp_path: Path) -> None:
+    write_log(tmp_path, "a", [{"_step": 0, "x": 1.5}])
+    write_log(tmp_path, "wide", [{"_step": 0, **{f"layer/{place}": place for place in range(50_000)}}], start=1)
+    write_log(tmp_path, "z", [{"_step": 0, "x": 2.5}], start=2)
+    runs = histscan.open_runs(tmp_path)
+    table = runs.to_arrow()
+    assert (table.num_rows, table.num_columns) == (3, 50_004)
+    assert table["layer/49999"].to_pylist() == [None, 49_999, None]
+    assert runs.to_arrow(["layer/49999", "x"])["x"].to_pylist() == [1.5, None, 2.5]
+    assert len(runs.keys("layer/*")) == 50_000
+
+
+def test_very_many_runs_of_one_row(tmp_path: Path) -> None:
+    count = 10_000
+    for place in range(count):
+        (tmp_path / f"run-{place}.wandb").write_bytes(
+            wire.write_log([wire.run_record(f"{place}"), wire.history_record([(["x"], str(place))], 0)])
+        )
+    runs = histscan.open_runs(tmp_path)
+    assert len(runs) == count
+    table = runs.to_arrow()
+    assert table["run_id"].to_pylist() == [run.id for run in runs]
+    assert table["x"].to_pylist() == [int(run.id) for run in runs]
+    assert table["x"].num_chunks < 100

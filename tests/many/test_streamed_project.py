@@ -103,6 +103,13 @@ def test_failing_run(tmp_path: Path, on_error: Any) -> None:
         assert ids == {run.id for run in runs} - {failed.split("/")[-1]}
 
 
+def test_a_slice_is_requested_once(server: ServerProcess, runs: Any) -> None:
+    some = runs[:3]
+    server.forget_traffic()
+    assert sum(len(batch) for batch in some.batches()) == 60
+    assert server.traffic()["requests"] == 3
+
+
 def test_each_page_is_requested_once(server: ServerProcess, runs: Any) -> None:
     server.forget_traffic()
     runs.to_arrow()

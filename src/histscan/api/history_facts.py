@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -49,28 +50,32 @@ class FactsBatch:
         self._runs = runs
         # Guards `_found`: threads that need it at the same time wait for one request.
         self._lock = threading.Lock()
-        self._found: dict[str, HistoryFacts] | None = None
+        self._found: dict[bool, dict[str, HistoryFacts]] = {}
 
-    def of(self, run: str) -> HistoryFacts | None:
+    def of(self, run: str, *, with_exports: bool) -> HistoryFacts | None:
         """Returns the facts of a run.
 
         Args:
             run: The run's id.
+            with_exports: True to request `HistoryFacts.exports`, too: it lists all steps that are in no file.
 
         Returns:
             The facts; None if the server does not answer such a request: then each run must be asked for by itself.
         """
         with self._lock:
-            if self._found is None:
+            if with_exports not in self._found:
                 try:
-                    self._found = request_facts(self._client, *self._names, self._runs)
+                    found = request_facts(self._client, *self._names, self._runs, with_exports=with_exports)
                 except HistoryError:
                     # The request for a single run raises an error that names it.
-                    self._found = {}
-            return self._found.get(run)
+                    found = {}
+                self._found[with_exports] = found
+            return self._found[with_exports].get(run)
 
 
-def request_facts(client: Client, entity: str, project: str, runs: Sequence[str]) -> dict[str, HistoryFacts]:
+def request_facts(
+    client: Client, entity: str, project: str, runs: Sequence[str], *, with_exports: bool
+) -> dict[str, HistoryFacts]:
     """Requests the facts of the histories of runs.
 
     Args:
@@ -78,6 +83,7 @@ def request_facts(client: Client, entity: str, project: str, runs: Sequence[str]
         entity: The project's entity.
         project: The project's name.
         runs: The ids of the runs.
+        with_exports: As for `FactsBatch.of`.
 
     Returns:
         The facts by id. Runs that do not exist any more are missing.
@@ -86,11 +92,10 @@ def request_facts(client: Client, entity: str, project: str, runs: Sequence[str]
         HistoryRequestError: There is no answer.
         ResponseShapeError: The answer has another shape.
     """
-    try:
-        return _request(client, HISTORIES, entity, project, runs)
-    except GraphQLResponseError:
-        # Servers without exports reject the query.
-        return _request(client, HISTORY_KEYS, entity, project, runs)
+    # Servers without exports reject the first query.
+    with suppress(*([GraphQLResponseError] if with_exports else [])):
+        return _request(client, HISTORIES if with_exports else HISTORY_KEYS, entity, project, runs)
+    return _request(client, HISTORY_KEYS, entity, project, runs)
 
 
 def _request(

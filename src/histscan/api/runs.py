@@ -67,8 +67,10 @@ class ServerMember(Member):
     def open_scan(self, options: FrameOptions) -> Scan:
         """See `Member.open_scan`."""
         first, stop = options.min_step, options.max_step
-        is_cheap = self._run.fits_one_page() or self._run.needs_few_pages(first, stop)
-        facts = None if is_cheap else self._batch.of(self._run.id)
+        facts = None
+        if not self._run.fits_one_page() and not self._run.needs_few_pages(first, stop):
+            # For the end of a history, pages may be enough.
+            facts = self._batch.of(self._run.id, with_exports=first <= 0)
         return self._run.scan_known(facts, min_step=options.min_step, max_step=options.max_step)
 
 

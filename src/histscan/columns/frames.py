@@ -7,11 +7,15 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from histscan.columns.options import DEFAULT_BATCH_ROWS, ColumnOptions
+from histscan.columns.reductions import Reduction
 
 if TYPE_CHECKING:
     import pandas
     import polars
     import pyarrow
+    from typing_extensions import Unpack
+
+    from histscan.columns.reductions import ReduceArguments
 
 __all__ = ["Frames", "stream_batches"]
 
@@ -62,7 +66,12 @@ class Frames:
         return self.column_stream(ColumnOptions()).__arrow_c_stream__(requested_schema)
 
     def to_arrow(
-        self, keys: Sequence[str] | None = None, *, nested: str = "json", threads: int | None = None
+        self,
+        keys: Sequence[str] | None = None,
+        *,
+        nested: str = "json",
+        threads: int | None = None,
+        **reduction: Unpack[ReduceArguments],
     ) -> pyarrow.Table:
         """Scans everything into an Arrow table.
 
@@ -75,6 +84,8 @@ class Frames:
                 has a dot of its own and a nested one of the same dotted name share a column; where a row has both,
                 the later one counts.)
             threads: The number of threads that build columns; None for one per core, at most four.
+            **reduction: Fewer rows than were logged: the last ones, samples, or rows on a common axis; see
+                `histscan.columns.reductions.ReduceArguments`.
 
         Returns:
             A ``pyarrow.Table``. Types are valid for all rows; ``histscan._core.columns.column_types`` has the rules.
@@ -84,11 +95,20 @@ class Frames:
             ImportError: pyarrow is not installed (``pip install 'histscan[arrow]'``).
         """
         pyarrow = _import_pyarrow()
+        reduced = Reduction.of(reduction)
+        if keys is not None and reduced.needs_axis and reduced.x not in keys:
+            keys = [reduced.x, *keys]
         stream = self.column_stream(ColumnOptions.of(keys, nested, threads=threads))
-        return pyarrow.RecordBatchReader.from_stream(stream).read_all()
+        table = pyarrow.RecordBatchReader.from_stream(stream).read_all()
+        return reduced.apply(table, [0, len(table)])[0] if reduced.reduces else table
 
     def to_pandas(
-        self, keys: Sequence[str] | None = None, *, nested: str = "json", threads: int | None = None
+        self,
+        keys: Sequence[str] | None = None,
+        *,
+        nested: str = "json",
+        threads: int | None = None,
+        **reduction: Unpack[ReduceArguments],
     ) -> pandas.DataFrame:
         """Scans everything into a pandas frame. Needs pandas and pyarrow.
 
@@ -96,6 +116,7 @@ class Frames:
             keys: As for `to_arrow`.
             nested: As for `to_arrow`.
             threads: As for `to_arrow`.
+            **reduction: As for `to_arrow`.
 
         Returns:
             A ``pandas.DataFrame``, with the types of ``pyarrow.Table.to_pandas``.
@@ -104,17 +125,23 @@ class Frames:
             HistoryError: A page or a row can't be read.
             ImportError: pandas or pyarrow is not installed.
         """
-        return self.to_arrow(keys, nested=nested, threads=threads).to_pandas(ignore_metadata=True)
+        return self.to_arrow(keys, nested=nested, threads=threads, **reduction).to_pandas(ignore_metadata=True)
 
     def to_polars(
-        self, keys: Sequence[str] | None = None, *, nested: str = "json", threads: int | None = None
+        self,
+        keys: Sequence[str] | None = None,
+        *,
+        nested: str = "json",
+        threads: int | None = None,
+        **reduction: Unpack[ReduceArguments],
     ) -> polars.DataFrame:
-        """Scans everything into a polars frame; needs polars, but not pyarrow.
+        """Scans everything into a polars frame; needs polars, and pyarrow only for fewer rows than were logged.
 
         Args:
             keys: As for `to_arrow`.
             nested: As for `to_arrow`.
             threads: As for `to_arrow`.
+            **reduction: As for `to_arrow`.
 
         Returns:
             A ``polars.DataFrame``.
@@ -127,6 +154,8 @@ class Frames:
             import polars
         except ImportError as error:
             raise ImportError("to_polars() needs polars: pip install 'histscan[polars]'") from error
+        if Reduction.of(reduction).reduces:
+            return polars.DataFrame(self.to_arrow(keys, nested=nested, threads=threads, **reduction))
         return polars.DataFrame(self.column_stream(ColumnOptions.of(keys, nested, threads=threads)))
 
     def batches(

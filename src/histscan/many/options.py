@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields
 from typing import Any, Literal, TypedDict, cast
 
+from histscan.columns.reductions import ReduceArguments, Reduction, check_reduction
 from histscan.common.key_patterns import KeyChoice
 from histscan.common.steps import STEP
 
@@ -15,8 +16,6 @@ __all__ = ["FrameArguments", "FrameOptions", "LazyArguments", "RunsProgress"]
 _STYLES: dict[str, tuple[Any, ...]] = {
     "nested": ("json", "flatten"),
     "on_error": ("raise", "skip"),
-    "sampling": ("minmax", "lttb"),
-    "align": (None, "outer", "ffill", "interpolate"),
 }
 
 
@@ -35,24 +34,14 @@ class RunsProgress:
     rows: int
 
 
-class FrameArguments(TypedDict, total=False):
-    """The keyword arguments of the frames of many runs.
+class FrameArguments(ReduceArguments, total=False):
+    """The keyword arguments of the frames of many runs, beside those of `histscan.columns.reductions.ReduceArguments`.
 
     Attributes:
         config: Entries of the runs' configs (``"optimizer.lr"``) that become columns beside the run's id, named
             ``config.optimizer.lr``.
-        x: The key of the x-axis, for `samples` and `align`.
         min_step: First step, inclusive.
         max_step: Step to stop at, exclusive; None for the end.
-        samples: The largest number of rows of each run, at least 2; None for all rows. The rows are chosen so that the
-            curves keep their shape; see `sampling`.
-        sampling: ``"minmax"`` keeps the lowest and the highest value of each key in equal ranges of rows; ``"lttb"``
-            chooses the rows that form the largest triangles (Steinarsson 2013). Both keep the first and the last row,
-            and choose the same rows on every call.
-        tail: Only this many last rows of each run, before they are aligned and sampled.
-        align: How keys that were logged at different steps share rows. None keeps the rows as they were logged.
-            ``"outer"`` makes one row of all rows of a run with the same `x`; ``"ffill"`` also repeats the last value
-            of each key until the next one; ``"interpolate"`` also fills gaps between numbers linearly.
         nested: ``"json"`` makes JSON text of nested values, ``"flatten"`` makes columns with dotted names.
         threads: How many runs are read at the same time; None for a number that suits where they are stored.
         on_error: What to do about a run that can't be read: ``"raise"`` raises its error; ``"skip"`` leaves the run
@@ -61,13 +50,8 @@ class FrameArguments(TypedDict, total=False):
     """
 
     config: Iterable[str]
-    x: str
     min_step: int
     max_step: int | None
-    samples: int | None
-    sampling: Literal["minmax", "lttb"]
-    tail: int | None
-    align: Literal["outer", "ffill", "interpolate"] | None
     nested: Literal["json", "flatten"]
     threads: int | None
     on_error: Literal["raise", "skip"]
@@ -93,7 +77,7 @@ class LazyArguments(TypedDict, total=False):
 
 
 @dataclass(frozen=True)
-class FrameOptions:
+class FrameOptions(Reduction):
     """What to read of many runs, and how; `FrameArguments` describes the attributes.
 
     Attributes:
@@ -103,13 +87,8 @@ class FrameOptions:
 
     keys: KeyChoice | None = None
     config: tuple[str, ...] = ()
-    x: str = STEP
     min_step: int = 0
     max_step: int | None = None
-    samples: int | None = None
-    sampling: str = "minmax"
-    tail: int | None = None
-    align: str | None = None
     nested: str = "json"
     threads: int | None = None
     on_error: Literal["raise", "skip"] = "raise"
@@ -117,7 +96,7 @@ class FrameOptions:
     keeps_axis: bool = False
 
     @classmethod
-    def of(cls, keys: Iterable[str | re.Pattern[str]] | None, arguments: FrameArguments) -> FrameOptions:
+    def of_frame(cls, keys: Iterable[str | re.Pattern[str]] | None, arguments: FrameArguments) -> FrameOptions:
         """Checks the arguments of a frame method.
 
         Args:
@@ -138,14 +117,14 @@ class FrameOptions:
         for name, choices in _STYLES.items():
             if given.get(name, choices[0]) not in choices:
                 raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}, not {given[name]!r}")
-        for name, least in (("samples", 2), ("tail", 1), ("threads", 1)):
-            if given.get(name) is not None and given[name] < least:
-                raise ValueError(f"{name} must be at least {least}, not {given[name]}")
+        check_reduction(given)
+        if given.get("threads") is not None and given["threads"] < 1:
+            raise ValueError(f"threads must be at least 1, not {given['threads']}")
         wanted = given.get("config", ())
         if isinstance(wanted, str):
             raise ValueError(f"config must be a list of entries, not {wanted!r}")
         given["config"] = tuple(name.removeprefix("config.") for name in wanted)
-        return cls(KeyChoice.of(keys), **given)
+        return cls(keys=KeyChoice.of(keys), **given)
 
     @classmethod
     def of_lazy(cls, keys: Iterable[str | re.Pattern[str]] | None, arguments: LazyArguments) -> FrameOptions:
@@ -165,17 +144,12 @@ class FrameOptions:
         unknown = set(arguments) - set(LazyArguments.__annotations__)
         if unknown:
             raise TypeError(f"there is no argument {', '.join(sorted(unknown))} here")
-        return cls.of(keys, cast("FrameArguments", arguments))
+        return cls.of_frame(keys, cast("FrameArguments", arguments))
 
     @property
     def flatten(self) -> bool:
         """True if nested values become columns with dotted names."""
         return self.nested == "flatten"
-
-    @property
-    def reduces(self) -> bool:
-        """True if not all rows are wanted as they were logged."""
-        return self.samples is not None or self.tail is not None or self.align is not None
 
     @property
     def names(self) -> list[str] | None:
@@ -198,5 +172,5 @@ class FrameOptions:
         return first + [name for name in known if name not in set(first)]
 
     def _with_axis(self, names: list[str]) -> list[str]:
-        needs_axis = self.keeps_axis or self.samples is not None or self.align is not None
+        needs_axis = self.keeps_axis or self.needs_axis
         return [self.x, *names] if needs_axis and self.x not in names else names

@@ -13,8 +13,6 @@ from histscan._core.columns.column_types import JSON_FORMAT, column_format
 from histscan.many.options import FrameOptions
 from histscan.many.run_chunks import RunChunk
 from histscan.many.schemas import key_schema, make_batches
-from histscan.series.alignment import align_rows
-from histscan.series.sampling import sample_rows, tail_rows
 
 if TYPE_CHECKING:
     import pyarrow
@@ -101,23 +99,11 @@ class RowReducer:
                 counts[place] = counts.get(place, 0) + count
         table = pyarrow.Table.from_batches(batches, key_schema(formats, self._options))
         places = list(counts)
-        table, offsets = _reduced(table, [0, *accumulate(counts.values())], self._options)
+        table, offsets = self._options.apply(table, [0, *accumulate(counts.values())])
         for index, place in enumerate(places):
             self._rows[place] = offsets[index + 1] - offsets[index]
         # What is not kept would stay in memory if it shared buffers with what is.
         self._reduced.append((table.combine_chunks(), formats))
-
-
-def _reduced(table: pyarrow.Table, offsets: list[int], options: FrameOptions) -> tuple[pyarrow.Table, list[int]]:
-    if options.tail is not None:
-        table, offsets = tail_rows(table, offsets, options.tail)
-    if not len(table):
-        return table, offsets
-    if options.align is not None:
-        table, offsets = align_rows(table, offsets, x=options.x, how=options.align)
-    if options.samples is not None:
-        table, offsets = sample_rows(table, offsets, options.samples, x=options.x, method=options.sampling)
-    return table, offsets
 
 
 def _as_format(

@@ -84,7 +84,7 @@ class Runs(ABC, Generic[_Run_co]):
     def __getitem__(self, place: int | slice) -> _Run_co | RunList[_Run_co]:
         if isinstance(place, slice):
             return RunList(
-                list(self)[place], f"{place.start or 0}:{'' if place.stop is None else place.stop} of {self}"
+                list(self)[place], f"{place.start or 0}:{'' if place.stop is None else place.stop} of {self}", self
             )
         return self._run_at(place)
 
@@ -242,7 +242,8 @@ class Runs(ABC, Generic[_Run_co]):
         Args:
             keys: The keys to make columns of, in this order; globs (``"val/*"``) and compiled regular expressions
                 choose several. None for all keys. All rows are there: where one lacks a key, its value is null.
-            **options: What else to read, and how; see `histscan.many.options.FrameArguments`.
+            **options: What else to read, and how; see `histscan.many.options.FrameArguments` and
+                `histscan.columns.reductions.ReduceArguments`.
 
         Returns:
             The table. The first columns are ``run_id`` and ``run_name``, both dictionary-encoded, and the entries of
@@ -256,7 +257,7 @@ class Runs(ABC, Generic[_Run_co]):
         from histscan.many.frames import read_table
 
         need_pyarrow()
-        table, self._failures = read_table(self, FrameOptions.of(keys, options))
+        table, self._failures = read_table(self, FrameOptions.of_frame(keys, options))
         return table
 
     def to_pandas(
@@ -356,7 +357,7 @@ class Runs(ABC, Generic[_Run_co]):
         if rows < 1:
             raise ValueError(f"rows must be at least 1, not {rows}")
         need_pyarrow()
-        stream = stream_runs(self, FrameOptions.of(keys, options))
+        stream = stream_runs(self, FrameOptions.of_frame(keys, options))
         with closing(stream.batches) as found:
             for batch in found:
                 for first in range(0, batch.num_rows or 1, rows):
@@ -401,7 +402,7 @@ class Runs(ABC, Generic[_Run_co]):
         from histscan.many.aggregation import aggregate_runs
 
         need_pyarrow()
-        chosen = FrameOptions.of(keys, options)
+        chosen = FrameOptions.of_frame(keys, options)
         table, found = aggregate_runs(
             self,
             replace(chosen, keeps_axis=True),
@@ -485,6 +486,14 @@ class RunList(Runs[_Run_co]):
     def location(self) -> str:
         """What the runs are."""
         return self._location
+
+    def relist(self) -> RunList[_Run_co]:
+        """Returns the same runs as their source has them now; without those that it has no more."""
+        if self._like is None or not self.server:
+            return self
+        ids = [run.id for run in self._runs]
+        found = {run.id: run for run in self._like.relist().filter({"name": {"$in": ids}})}
+        return RunList([found[name] for name in ids if name in found], self._location, self._like)
 
     @property
     def reading_threads(self) -> int:

@@ -222,8 +222,8 @@ class TypedRuns:
 
 def _of_keys(options: FrameOptions, keys: Sequence[str]) -> FrameOptions:
     return FrameOptions(
-        KeyChoice(tuple(keys)),
-        options.config,
+        keys=KeyChoice(tuple(keys)),
+        config=options.config,
         min_step=options.min_step,
         max_step=options.max_step,
         nested=options.nested,

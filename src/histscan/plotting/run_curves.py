@@ -95,7 +95,7 @@ def read_run_curves(
     wanted = list(dict.fromkeys([*([STEP] if align else []), x_key, *keys]))
     found = read_rows(
         runs,
-        FrameOptions.of(
+        FrameOptions.of_frame(
             wanted,
             {
                 "min_step": min_step,

@@ -329,7 +329,8 @@ def _refuse_several(names: set[str], where: object) -> None:
     if len(names) > 1:
         shown = ", ".join(sorted(names)[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
         raise HistoryError(
-            f"the Parquet files of {str(where)!r} belong to {len(names)} runs ({shown}): pass those of one run"
+            f"the Parquet files of {str(where)!r} belong to {len(names)} runs ({shown}): pass those of one run, "
+            "or open all of them with histscan.open_runs()"
         )
 
 
