@@ -67,11 +67,13 @@ class ServerMember(Member):
 
     def open_scan(self, options: FrameOptions) -> Scan:
         """See `Member.open_scan`."""
+        first, stop = options.min_step, options.max_step
+        listed = self._run.listed
         facts = None
-        if not self._run.listed.fits_one_page():
-            needs_files = not self._run.listed.needs_few_pages(options.min_step, options.max_step)
-            facts = self._batch.of(self._run.id, with_exports=needs_files)
-        return scan_run(self._run, facts, min_step=options.min_step, max_step=options.max_step)
+        if not listed.fits_one_page() and not listed.needs_few_pages(first, stop):
+            # For the end of a history, pages may be enough.
+            facts = self._batch.of(self._run.id, with_exports=first <= 0)
+        return scan_run(self._run, facts, min_step=first, max_step=stop)
 
 
 class ProjectRuns(Runs[Run]):

@@ -106,8 +106,12 @@ class KeySelection:
         """
         from pyarrow import compute
 
-        # Of columns with the same name, the last one is that of the key: before it are those that name the run.
-        places = {name: place for place, name in enumerate(batch.schema.names)}
+        # A key with the name of a column that names the run is the column `history.…`, behind it.
+        names = set(batch.schema.names)
+        places: dict[str, int] = {}
+        for place, name in enumerate(batch.schema.names):
+            key = name.removeprefix("history.")
+            places[key if key in names else name] = place
         for choice in self._choices:
             present = None
             for name in filter(places.__contains__, choice.select(list(places))):

@@ -135,6 +135,9 @@ class PagedScan(Scan):
                     source = page_source = self._make_page_source()
                     page = page_source.fetch(window)
             except RequestCancelledError:
+                if fetcher is None:
+                    # This thread's own request was cancelled: another one would be, too.
+                    raise
                 # Another thread restarted the scan.
                 continue
             except PageTimeoutError:
