@@ -222,3 +222,44 @@ class TestOtherServers:
         server.respond = respond
         table = histscan.Api(server.url, KEY, retries=8).runs("e/p").to_arrow()
         assert table["who"].to_pylist() == ["a"] * 4 + ["b"] * 4
+
+
+def test_last_rows_without_the_others(
+    api: histscan.Api, folder: Path, requests: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    local = histscan.open_runs(folder)
+    for count in (1, 3, 900, 5_000):
+        for window in ({}, {"max_step": 1_234}, {"min_step": 2_499}):
+            options: Any = {"tail": count, **window}
+            assert rows_of(api.runs("e/p").to_arrow(**options)) == rows_of(local.to_arrow(**options)), options
+    sent: list[int] = []
+    post = Transport.post
+
+    def weigh(self: Transport, query: Any) -> Any:
+        response = post(self, query)
+        sent.append(len(response.content))
+        return response
+
+    monkeypatch.setattr(Transport, "post", weigh)
+    large = api.runs("e/p", {"name": "run05"})
+    assert len(large.to_arrow(tail=1)) == 1
+    assert len(sent) == 3  # the listing, the last step, and a page
+    assert sum(sent) < 3_000
+    # Of Parquet files, row groups before are not read.
+    from histscan.columns.arrow_files import write_parquet
+
+    monkeypatch.setattr("histscan.columns.arrow_files.ROW_GROUP_ROWS", 100)
+    with (tmp_path / "run05.parquet").open("wb") as output:
+        write_parquet(local.filter({"name": "run05"})[0].scan_history(), output)
+    read: list[object] = []
+    from histscan.sources.parquet import ParquetSource
+
+    of_group = ParquetSource.read
+
+    def count_groups(self: ParquetSource, group: Any, *rest: Any) -> Any:
+        read.append(group)
+        return of_group(self, group, *rest)
+
+    monkeypatch.setattr(ParquetSource, "read", count_groups)
+    assert histscan.open_runs(tmp_path).to_arrow(tail=2)["_step"].to_pylist() == [LARGE - 2, LARGE - 1]
+    assert len(read) == 1

@@ -249,6 +249,11 @@ class Run(contracts.Run):
         return cached[1]
 
     @property
+    def has_step_index(self) -> bool:
+        """True: the server is asked for ranges of steps."""
+        return True
+
+    @property
     def lastHistoryStep(self) -> int:  # noqa: N802 - wandb's name
         """The highest step of the history so far; -1 without rows. Each access sends a request.
 

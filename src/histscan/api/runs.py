@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -20,7 +21,7 @@ from histscan.many.runs import Runs
 from histscan.sources.run_queries import DESCRIBE_RUNS, LIST_KEYS, LIST_RUNS, request_project
 
 if TYPE_CHECKING:
-    from histscan.columns.scan import Scan
+    from histscan.columns.scan import Pages, Scan
     from histscan.many.options import FrameOptions
     from histscan.many.run_keys import KeyInfo, KeyPatterns
     from histscan.sources.client import Client
@@ -64,6 +65,20 @@ class ServerMember(Member):
         super().__init__(lambda: run, run.location)
         self._run = run
         self._batch = batch
+
+    def last_step(self) -> int:
+        """See `Member.last_step`."""
+        facts = self._batch.of(self._run.id, with_exports=False)
+        if facts is None:
+            return self._run.lastHistoryStep
+        self._run.listed.see_step(facts.last_step)
+        return facts.last_step
+
+    def open_pages(self, options: FrameOptions) -> Pages:
+        """See `Member.open_pages`."""
+        # One request has all rows of a small run.
+        is_small = self._run.listed.fits_one_page()
+        yield from super().open_pages(replace(options, tail=None) if is_small else options)
 
     def open_scan(self, options: FrameOptions) -> Scan:
         """See `Member.open_scan`."""

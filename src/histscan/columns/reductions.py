@@ -31,7 +31,8 @@ class ReduceArguments(TypedDict, total=False):
         sampling: ``"minmax"`` keeps the lowest and the highest value of each key in equal ranges of rows; ``"lttb"``
             chooses the rows that form the largest triangles (Steinarsson 2013). Both keep the first and the last row,
             and choose the same rows on every call.
-        tail: Only this many last rows of each run, before they are aligned and sampled.
+        tail: Only this many last rows of each run, before they are aligned and sampled. Frames of many runs request
+            and read no more than needed of servers and of Parquet files.
         align: How keys that were logged at different steps share rows. None keeps the rows as they were logged.
             ``"outer"`` makes one row of all rows of a run with the same `x`; ``"ffill"`` also repeats the last value
             of each key until the next one; ``"interpolate"`` also fills gaps between numbers linearly.

@@ -82,6 +82,9 @@ class Member:
             HistoryError: The run can't be read.
         """
         run, max_step = self.run, options.max_step
+        if options.tail is not None and run.has_step_index:
+            yield from self._last_pages(options, options.tail)
+            return
         if self._keeps_rows and run.seen_stop_step is not None:
             max_step = run.seen_stop_step if max_step is None else min(max_step, run.seen_stop_step)
         scan = self.open_scan(replace(options, max_step=max_step))
@@ -91,6 +94,26 @@ class Member:
             scan.limits = self._limits
         self._last_scan = scan
         yield from scan.column_pages_of(options.names)
+
+    def last_step(self) -> int:
+        """Returns the highest step of the history; -1 without rows."""
+        return self.run.lastHistoryStep
+
+    def _last_pages(self, options: FrameOptions, count: int) -> Pages:
+        """Yields pages that have at least the last `count` rows, and few others."""
+        last_step = self.last_step()
+        stop = last_step + 1 if options.max_step is None else min(last_step + 1, options.max_step)
+        rows = self.run.row_count
+        # As if the rows were spread evenly, with room for some that are not.
+        width = 2 * count * max(1, -(-(last_step + 1) // rows)) if rows else 4 * count
+        while True:
+            first = max(options.min_step, stop - width)
+            scan = self._last_scan = self.open_scan(replace(options, min_step=first, max_step=stop))
+            pages = list(scan.column_pages_of(options.names))
+            if first <= options.min_step or sum(map(len, pages)) >= count:
+                yield from pages
+                return
+            width *= 8
 
     def add_location(self, error: HistoryError) -> None:
         """Adds to an error what is known about its location: at least the run.

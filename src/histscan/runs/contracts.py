@@ -168,6 +168,11 @@ class Run(Frames, ABC):
         return None
 
     @property
+    def has_step_index(self) -> bool:
+        """True if rows are stored by their steps, so that the last ones can be read without the others."""
+        return False
+
+    @property
     @abstractmethod
     def lastHistoryStep(self) -> int:  # noqa: N802 - wandb's name
         """The highest step of the history so far; -1 without rows."""

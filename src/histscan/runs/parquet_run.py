@@ -126,6 +126,11 @@ class ParquetRun(HistoryFileRun):
         return [source.schema for source in self._sources]
 
     @property
+    def has_step_index(self) -> bool:
+        """True: row groups without steps in a range are not read."""
+        return True
+
+    @property
     def lastHistoryStep(self) -> int:  # noqa: N802 - wandb's name
         """The highest step of the history; -1 without rows."""
         return max((group.last_step for source in self._sources for group in source.groups), default=-1)
