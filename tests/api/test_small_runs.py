@@ -114,7 +114,7 @@ def test_a_small_run_of_a_list_costs_one_request(
     threads = threading.active_count()
     scan = run.scan_history(**arguments)
     assert next(scan)
-    assert threading.active_count() == threads
+    assert threading.active_count() <= threads  # those of earlier scans may end
     assert 1 + len(rest_of(scan)) == len(RUNS[run_id])
     assert sum(operations(server).values()) == 1
     # After starting over, it is requested again.
