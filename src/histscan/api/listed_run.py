@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from histscan.api.scan_start import ScanStart, read_keys
+from histscan.api.history_keys import read_keys
+from histscan.api.scan_start import ScanStart
 
 __all__ = ["ListedRun"]
 

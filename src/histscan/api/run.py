@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from histscan._core.pages.formats import HistoryPage, SampledPage
 from histscan._core.pages.page import Page
+from histscan.api.history_keys import read_key_kinds, request_key_kinds, request_keys
 from histscan.api.listed_run import ListedRun
 from histscan.api.names import RunName
 from histscan.api.run_scans import scan_run
 from histscan.api.run_streams import axes_of, duration_of, read_console, read_events, read_metadata
-from histscan.api.scan_start import read_key_kinds, request_key_kinds, request_keys, request_last_step
+from histscan.api.scan_start import request_last_step
 from histscan.columns.scan import Scan
 from histscan.columns.typed_columns import flags_of_kind
 from histscan.common.keys import check_keys, in_order

@@ -27,21 +27,13 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FirstPage",
-    "KeyKinds",
     "ScanStart",
     "plan_first_page",
-    "read_key_kinds",
-    "read_keys",
     "read_last_step",
-    "request_key_kinds",
-    "request_keys",
     "request_last_step",
     "start_scan",
     "start_with_page",
 ]
-
-# The types of values, in the words of servers.
-_KINDS = ("number", "string", "boolean", "list", "nil", "other")
 
 # Pages that are fetched at the same time, and the part of a history for which they are preferred to exported files.
 _FEW_PAGES = 8
@@ -122,100 +114,6 @@ def request_last_step(client: Client, name: RunName) -> int:
         RunNotFoundError: The run does not exist any more.
     """
     return read_last_step(request_run(client, LAST_STEP, *name))
-
-
-def request_keys(client: Client, name: RunName) -> list[str]:
-    """Requests the keys of a history.
-
-    Args:
-        client: Sends the request to the server.
-        name: The run.
-
-    Returns:
-        The keys, in the server's order.
-
-    Raises:
-        HistoryRequestError: The request failed.
-        ResponseShapeError: The response has another shape.
-        RunNotFoundError: The run does not exist any more.
-    """
-    return [key for key, _, _ in read_keys(request_run(client, LAST_STEP, *name))]
-
-
-def read_keys(run: Mapping[str, Any]) -> list[tuple[str, str, int | None]]:
-    """Reads the keys of a run's history in an answer.
-
-    Args:
-        run: The run, with ``historyKeys``.
-
-    Returns:
-        For each key its name, its type (``"number"``, ``"string"``, …; ``"other"`` for several), and the number of its
-        values if the server counts them.
-
-    Raises:
-        ResponseShapeError: The answer has another shape.
-    """
-    keys = parse_object(run.get("historyKeys"), "historyKeys").get("keys") or {}
-    if not isinstance(keys, dict):
-        raise ResponseShapeError(f"`keys` in the server's answer is not an object but {type(keys).__name__}")
-    found = []
-    for key, told in keys.items():
-        counts = told.get("typeCounts") if isinstance(told, dict) else None
-        counted = [count for count in counts or [] if isinstance(count, dict)]
-        kinds = {str(count.get("type")) for count in counted} - {"nil"}
-        numbers = [count.get("count") for count in counted if count.get("type") != "nil"]
-        whole = [number for number in numbers if isinstance(number, int)]
-        kind = kinds.pop() if len(kinds) == 1 else "other" if kinds else "nil"
-        found.append((key, kind if kind in _KINDS else "other", sum(whole) if whole == numbers and counted else None))
-    return found
-
-
-class KeyKinds(NamedTuple):
-    """What a server knows about the history of a run without its rows.
-
-    Attributes:
-        kinds: The types of each key in the server's words, such as ``"number"``; empty if it does not report them.
-        last_step: The highest step; -1 without rows.
-    """
-
-    kinds: dict[str, list[str]]
-    last_step: int
-
-
-def request_key_kinds(client: Client, name: RunName) -> KeyKinds:
-    """Requests the keys of a history and the types of their values.
-
-    Args:
-        client: Sends the request to the server.
-        name: The run.
-
-    Returns:
-        The keys, in the server's order.
-
-    Raises:
-        HistoryRequestError: The request failed.
-        ResponseShapeError: The response has another shape.
-        RunNotFoundError: The run does not exist any more.
-    """
-    return read_key_kinds(request_run(client, LAST_STEP, *name))
-
-
-def read_key_kinds(run: Mapping[str, Any]) -> KeyKinds:
-    """Reads the keys of a history, and the types of their values, in an answer.
-
-    Args:
-        run: The run, with ``historyKeys``.
-
-    Returns:
-        The keys, in the server's order.
-
-    Raises:
-        ResponseShapeError: The answer has another shape.
-    """
-    keys = parse_object(run.get("historyKeys"), "historyKeys").get("keys") or {}
-    if not isinstance(keys, dict):
-        raise ResponseShapeError(f"`keys` in the server's answer is not an object but {type(keys).__name__}")
-    return KeyKinds({str(key): _kinds(known) for key, known in keys.items()}, read_last_step(run))
 
 
 def plan_first_page(
@@ -322,13 +220,6 @@ def _exceeds(page: Page, last_step: int) -> bool:
     row = page.row(len(page) - 1)
     step = row.get(STEP) if isinstance(row, dict) else None
     return isinstance(step, int | float) and step > last_step
-
-
-def _kinds(known: Any) -> list[str]:
-    counts = known.get("typeCounts") if isinstance(known, Mapping) else None
-    if not isinstance(counts, list):
-        return []
-    return [str(count.get("type")) for count in counts if isinstance(count, Mapping)]
 
 
 def _parse(body: bytes) -> Any:
