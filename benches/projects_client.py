@@ -30,7 +30,8 @@ def stock_table(api: Any, project: str) -> Any:
     import pandas
 
     rows = []
-    for run in api.runs(project):
+    # Without the argument, each run's config is a request of its own.
+    for run in api.runs(project, lazy=False):
         config = {f"config.{key}": value for key, value in run.config.items()}
         summary = {f"summary.{key}": value for key, value in run.summary._json_dict.items()}
         rows.append({"id": run.id, "state": run.state} | config | summary)
@@ -70,6 +71,7 @@ def reader(what: str, way: str, where: str) -> Callable[[], Any]:
         histscan.open(next(Path(where).glob("*/*.wandb"))).to_arrow(_LOG_KEYS)
         if way == "peer":
             return lambda: looped_logs(where)
+        histscan.open_runs(next(Path(where).glob("*/*.wandb"))).to_arrow(_LOG_KEYS)
         return lambda: histscan.open_runs(where).to_arrow(_LOG_KEYS)
     if way == "peer":
         import pandas  # noqa: F401

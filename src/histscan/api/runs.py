@@ -34,7 +34,7 @@ _READING_THREADS = 8
 # As many runs as a page of a listing has by default.
 _RUNS_PER_REQUEST = 50
 # Runs per request of a listing with config and summary: fewer requests, but no answers of many megabytes.
-_DESCRIBED_PER_PAGE = 250
+_DESCRIBED_PER_PAGE = 1_000
 
 
 class _Listing(NamedTuple):
