@@ -30,7 +30,7 @@ _BACK_OFF = 1.5
 DESCRIPTION = """\
 Show the last rows of a run's history, and follow it: print the rows that are added while
 the run goes on. The run can be a log that is being written, or on a server, which is
-asked again after 1 to 15 seconds. Ends when the run does, or with Ctrl-C.
+requested again after 1 to 15 seconds. Ends when the run does, or with Ctrl-C.
 """
 
 EXAMPLES = """\

@@ -275,7 +275,7 @@ class MirrorFolder:
     def _write_later(self, task: MirrorTask, entry: MirroredRunEntry, described: Mapping[str, Any]) -> _History | None:
         """Adds the rows after the last step to a history file. Returns None if earlier rows have changed, too.
 
-        The rows of the last step are read again: they differ if the run was rewound, or started anew.
+        The rows of the last step are read again: they differ if the run was rewound, or started again.
         """
         source = ParquetSource.of_file(self._path(entry.file))
         known = read_pages([source], keys=None, min_step=entry.last_step, stop_step=UNBOUNDED)

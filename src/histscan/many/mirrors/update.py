@@ -67,7 +67,7 @@ class MirrorResult:
     Attributes:
         folder: The mirror.
         runs: The number of runs in the mirror.
-        new: Runs that were read for the first time, or anew because their rows had changed.
+        new: Runs that were read for the first time, or again because their rows had changed.
         extended: Runs of which only later rows were read.
         unchanged: Runs that were not read.
         deleted: Runs in the mirror that the server does not have any more.
