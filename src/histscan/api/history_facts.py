@@ -27,7 +27,7 @@ class HistoryFacts:
     Attributes:
         last_step: The highest step; -1 without rows.
         exports: The ``parquetHistory`` of the answer: the addresses of the exported files, and the steps that are not
-            in them; None if it was not requested, because the server has no exports.
+            in them; None if it was not requested, or if the server has no exports.
     """
 
     last_step: int
@@ -92,9 +92,10 @@ def request_facts(
         HistoryRequestError: There is no answer.
         ResponseShapeError: The answer has another shape.
     """
-    # Servers without exports reject the first query.
-    with suppress(*([GraphQLResponseError] if with_exports else [])):
-        return _request(client, HISTORIES if with_exports else HISTORY_KEYS, entity, project, runs)
+    if with_exports:
+        # Servers without exports reject the query.
+        with suppress(GraphQLResponseError):
+            return _request(client, HISTORIES, entity, project, runs)
     return _request(client, HISTORY_KEYS, entity, project, runs)
 
 

@@ -331,7 +331,7 @@ class _Update:
 
     def _unify(self) -> None:
         """Rewrites the files that were written before all columns of the mirror were known."""
-        # Anew, because runs that were read again may lack columns that they had.
+        # Found again, because runs that were read again may lack columns that they had.
         self._folder.type_flags = {}
         for columns in {id(entry.columns): entry.columns for entry in self._state.entries.values()}.values():
             self._folder.add_columns(columns)
