@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from histscan.common.keys import check_keys
+from histscan.common.keys import check_keys, lead_columns
 
 __all__ = ["DEFAULT_BATCH_ROWS", "ColumnOptions"]
 
@@ -65,3 +65,14 @@ class ColumnOptions:
             keys: The keys.
         """
         return self if self.keys is not None or keys is None else replace(self, keys=keys)
+
+    def in_order(self, formats: Mapping[str, str]) -> dict[str, str]:
+        """Orders the columns that were found.
+
+        Args:
+            formats: The format of each column, in the order in which the columns first appeared.
+
+        Returns:
+            The same; for all keys, with the columns first that wandb adds to each row.
+        """
+        return {name: formats[name] for name in lead_columns(formats)} if self.keys is None else dict(formats)

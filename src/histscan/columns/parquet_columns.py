@@ -17,10 +17,12 @@ from histscan._core.columns.column_chunk import ColumnChunk
 from histscan._core.columns.column_types import merge_columns
 from histscan.columns.chunks import ROWS_PER_CHUNK, build_chunks
 from histscan.columns.passes import ColumnSurvey
+from histscan.common.json_fields import is_json, plain_json, plain_json_field
+from histscan.common.keys import lead_columns
 from histscan.common.lazy import cached_property
 from histscan.common.steps import STEP
 from histscan.errors import HistoryError
-from histscan.sources.parquet import ParquetSource, is_json
+from histscan.sources.parquet import ParquetSource
 
 if TYPE_CHECKING:
     import pyarrow
@@ -55,8 +57,8 @@ class ColumnPlan:
         self._read_pages = read_pages
         self._flatten = flatten
         self._all = keys is None
-        names = dict.fromkeys(name for source in sources for name in source.schema.names)
-        self.keys = list(names) if keys is None else list(dict.fromkeys(keys))
+        names = lead_columns(name for source in sources for name in source.schema.names)
+        self.keys = names if keys is None else list(dict.fromkeys(keys))
         fields = {key: self._field(key) for key in self.keys}
         self._plain = {key: field for key, field in fields.items() if field is not None}
         self._others = [key for key in self.keys if key not in self._plain]
@@ -79,7 +81,9 @@ class ColumnPlan:
             if kind is None or (self._flatten and is_json(field)):
                 return None
             if not pyarrow.types.is_null(kind):
-                kinds[kind] = pyarrow.field(key, kind, metadata=field.metadata if is_json(field) else None)
+                # Text and JSON text of one key in different files are columns of different types.
+                found = plain_json_field(field) if is_json(field) else pyarrow.field(key, kind)
+                kinds[found.metadata is not None, kind] = found.with_name(key)
         if not kinds:
             return pyarrow.field(key, pyarrow.null())
         return next(iter(kinds.values())) if len(kinds) == 1 else None
@@ -188,7 +192,7 @@ class ColumnPlan:
             if place < 0:
                 columns.append(pyarrow.nulls(len(table), field.type))
                 continue
-            column = table.column(place)
+            (column,) = plain_json([table.column(place)])
             if field.name == STEP and pyarrow.types.is_floating(column.type):
                 column = column.cast(pyarrow.float64())
             columns.append(column if column.type == field.type else column.cast(field.type))
@@ -297,7 +301,7 @@ def _plain_type(field: pyarrow.Field) -> pyarrow.DataType | None:
     types = pyarrow.types
     kind = field.type
     if is_json(field):
-        return kind
+        return pyarrow.string()
     if types.is_dictionary(kind):
         kind = kind.value_type
         return pyarrow.string() if types.is_string(kind) or types.is_large_string(kind) else None

@@ -23,7 +23,6 @@ from histscan.columns.frames import stream_batches
 from histscan.columns.options import ColumnOptions
 from histscan.columns.scan import Pages, Scan, Watcher
 from histscan.columns.threads import build_chunks_in_threads
-from histscan.common.keys import in_order
 from histscan.common.quiet import quiet
 from histscan.common.steps import STEP
 from histscan.errors import HistoryError
@@ -168,9 +167,7 @@ class ColumnPasses:
 
         survey = self.survey()
         # Most readers of Parquet reject files without columns.
-        found = survey.columns or {STEP: _INT64}
-        names = list(found) if self._options.keys else in_order(found)
-        columns = {name: found[name] for name in names}
+        columns = self._options.in_order(survey.columns) or {STEP: _INT64}
         schema = pyarrow.schema(ArrowStream(columns, ()))
         return ColumnBatches(schema, survey.is_sorted, (_as_batch(chunk, columns) for chunk in self.chunks(survey)))
 
@@ -181,7 +178,7 @@ class ColumnPasses:
             The stream. It raises errors after the rows before them.
         """
         survey = ColumnSurvey.of(self._chunks(0))
-        return ArrowStream(survey.columns, self.chunks(survey))
+        return ArrowStream(self._options.in_order(survey.columns), self.chunks(survey))
 
     def chunks(self, survey: ColumnSurvey) -> Generator[ColumnChunk, None, None]:
         """Makes the second pass.
@@ -254,11 +251,6 @@ def read_once(scan: Scan, options: ColumnOptions, watch: Watcher | None) -> Colu
     first = next(batches, None)
     schema = pyarrow.schema([(STEP, pyarrow.int64())]) if first is None else first.schema
     found: Iterator[pyarrow.RecordBatch] = chain([] if first is None else [first], batches)
-    if not options.keys:
-        # The same order as for logs; a server's order differs.
-        names = in_order(schema.names)
-        schema = pyarrow.schema([schema.field(name) for name in names])
-        found = (batch.select(names) for batch in found)
     return ColumnBatches(schema, False, watched(found, watch))
 
 

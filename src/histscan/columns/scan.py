@@ -122,7 +122,7 @@ class Scan(RowScan, Frames):
         except HistoryError as error:
             self.add_location(error)
             raise
-        return ArrowStream(merge_columns(chunks), chunks)
+        return ArrowStream(options.in_order(merge_columns(chunks)), chunks)
 
     def batch_stream(self, options: ColumnOptions) -> Any:
         """See `Frames.batch_stream`."""
@@ -143,7 +143,7 @@ class Scan(RowScan, Frames):
             if failure is not None:
                 raise failure
 
-        return ArrowStream(merge_columns(chunks), rows_before_failure())
+        return ArrowStream(options.in_order(merge_columns(chunks)), rows_before_failure())
 
     def read_columns(self, options: ColumnOptions, watch: Watcher | None = None) -> ColumnBatches:
         """Reads everything as record batches of one schema, for a file of columns; needs pyarrow.
@@ -153,8 +153,8 @@ class Scan(RowScan, Frames):
             watch: Called with the progress.
 
         Returns:
-            The schema and the batches: the step first, then the other columns by name, unless keys are given. A schema
-            has at least one column.
+            The schema and the batches, with the columns in the order of `Frames.to_arrow`. A schema has at least one
+            column.
 
         Raises:
             HistoryError: A page or a row can't be read; also while reading the batches.

@@ -9,7 +9,7 @@ from typing import Any, Literal, TypedDict, cast
 
 from histscan.columns.reductions import ReduceArguments, Reduction, check_reduction
 from histscan.common.key_patterns import KeyChoice
-from histscan.common.steps import STEP
+from histscan.common.keys import lead_columns
 
 __all__ = ["FrameArguments", "FrameOptions", "LazyArguments", "RunsProgress"]
 
@@ -164,12 +164,11 @@ class FrameOptions(Reduction):
             known: The columns that there are, in the order in which they appeared.
 
         Returns:
-            The columns in their order: as the caller ordered the keys; for all keys, the step first.
+            The columns in their order: as the caller ordered the keys; for all keys, see `lead_columns`.
         """
         if self.keys is not None:
             return self._with_axis(self.keys.select(known))
-        first = [name for name in (STEP, "_runtime", "_timestamp") if name in known]
-        return first + [name for name in known if name not in set(first)]
+        return lead_columns(known)
 
     def _with_axis(self, names: list[str]) -> list[str]:
         needs_axis = self.keeps_axis or self.needs_axis

@@ -74,7 +74,9 @@ class SurveyedHistory:
         if flags is not None:
             return {name: column_format(seen) for name, seen in flags.items()}
         with quiet():  # the pass that makes the columns warns
-            return merge_columns(self._chunks(self._open_scan(0, UNBOUNDED), self._options.keys))
+            return self._options.in_order(
+                merge_columns(self._chunks(self._open_scan(0, UNBOUNDED), self._options.keys))
+            )
 
     def read(self, columns: Sequence[str], min_step: int, stop_step: int) -> Iterator[ArrowStream]:
         """See `TypedHistory.read`."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from histscan.common.json_fields import is_json
 from histscan.common.lazy import cached_property
 from histscan.common.steps import STEP, step_after
 from histscan.errors import HistoryDecodeError, HistoryError
@@ -17,7 +18,7 @@ from histscan.errors import HistoryDecodeError, HistoryError
 if TYPE_CHECKING:
     import pyarrow
 
-__all__ = ["MIRROR_METADATA", "RUN_METADATA", "ParquetSource", "RowGroup", "import_parquet", "is_json"]
+__all__ = ["MIRROR_METADATA", "RUN_METADATA", "ParquetSource", "RowGroup", "import_parquet"]
 
 RUN_METADATA = b"histscan.run"
 """The key of the file metadata in which our own exports describe their run."""
@@ -414,18 +415,3 @@ def _find_below(fields: Any, names: list[str]) -> list[str] | None:
             if below is not None:
                 return [name, *below]
     return None
-
-
-def is_json(field: Any) -> bool:
-    """Returns True if a field of a schema is JSON text.
-
-    Args:
-        field: The ``pyarrow.Field``.
-
-    Returns:
-        True for Arrow's extension type ``arrow.json``, even if this pyarrow does not support it.
-    """
-    return (
-        getattr(field.type, "extension_name", None) == "arrow.json"
-        or (field.metadata or {}).get(b"ARROW:extension:name") == b"arrow.json"
-    )
