@@ -76,7 +76,7 @@ def test_file_reads_back_as_the_scan(kind: str, data: st.DataObject, tmp_path_fa
     if padding:
         rows = [[*row, ("padding", json.dumps("x" * padding))] for row in rows]
     path = write_pairs(tmp_path_factory.mktemp("log") / "run-a.wandb", rows)
-    nested = data.draw(st.sampled_from(["json", "flatten"]))
+    nested: Any = data.draw(st.sampled_from(["json", "flatten"]))
     group_rows = data.draw(st.integers(1, 20))
     blocks = data.draw(st.integers(1, 3))
     with pytest.MonkeyPatch.context() as patch:

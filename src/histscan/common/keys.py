@@ -32,7 +32,7 @@ def check_keys(keys: Sequence[str] | None) -> list[str] | None:
         return None
     if isinstance(keys, str) or not all(isinstance(key, str) for key in keys):
         raise ValueError(f"keys must be a list of strings, not {keys!r}")
-    return list(keys)
+    return list(map(str, keys))
 
 
 def in_order(keys: Iterable[str]) -> list[str]:

@@ -274,6 +274,26 @@ class ParquetSource:
         found = _find_below(self.schema, key.split("."))
         return None if found is None else ".".join(found)
 
+    def value_counts(self) -> dict[str, int | None]:
+        """Counts the values of columns without reading them.
+
+        Returns:
+            The number of values of each column, or member of a struct, by its dotted name; None if the file has no
+            statistics for it. Lists and other columns of several values in a row have none.
+        """
+        names = {column: key for key, column in (self._stored or {}).items()}
+        counts: dict[str, int | None] = {}
+        for index in range(self._metadata.num_row_groups):
+            group = self._metadata.row_group(index)
+            for leaf in map(group.column, range(group.num_columns)):
+                path = leaf.path_in_schema
+                name = path if self._stored is None else names.get(path, "")
+                found = leaf.statistics
+                count = None if found is None or not found.has_null_count else leaf.num_values - found.null_count
+                before = counts.get(name, 0)
+                counts[name] = None if count is None or before is None else before + count
+        return counts
+
     def byte_ranges(self, columns: Container[str]) -> list[list[tuple[int, int]]]:
         """Returns the positions of columns in the file.
 
