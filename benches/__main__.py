@@ -19,6 +19,8 @@ from benches.memory import peak_memory
 from benches.mirrors import MIRRORS, format_mirrors, measure_mirror
 from benches.outcome import CaseOutcome, StreamOutcome, as_json
 from benches.projects import PROJECTS, format_projects, measure_project
+from benches.report import REPORT
+from benches.report import main as write_report
 from benches.shapes.encodings import ENCODINGS
 from benches.shapes.matrix import MATRIX, ShapeOutcome, format_matrix, measure_shapes
 from benches.shapes.rows import SHAPES
@@ -49,6 +51,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit code: 0, even if a ratio is below its floor; 1 if a benchmark failed or rows differed.
     """
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if arguments and arguments[0] == REPORT:
+        return write_report(arguments[1:], lambda numbers: main(["--json", str(numbers)]))
     options = _parser().parse_args(arguments)
     scale = QUICK if options.quick else FULL
     chosen = options.case or [*CASES, *STREAMS, MATRIX]
@@ -130,8 +135,9 @@ def _parser() -> argparse.ArgumentParser:
         epilog=f"Cases: {', '.join([*CASES, *STREAMS, MATRIX])}. These take minutes and run only if "
         f"named: {', '.join(END_TO_END)}, or {_ALL_END_TO_END} for all of these; {', '.join(SMALL_RUNS)}, or "
         f"{_ALL_SMALL_RUNS} for all of these; {', '.join(PROJECTS)}, or {_ALL_PROJECTS} for all of these; "
-        f"{', '.join(MIRRORS)}. A ratio below its minimum is marked, and the exit code stays 0. The case `log` records "
-        "its log with the wandb client on first use, which takes about a minute.",
+        f"{', '.join(MIRRORS)}. `{REPORT}` writes an HTML page with charts: see `{REPORT} --help`. A ratio below its "
+        "minimum is marked, and the exit code stays 0. The case `log` records its log with the wandb client on first "
+        "use, which takes about a minute.",
     )
     parser.add_argument(
         "case",
