@@ -106,7 +106,7 @@ class RunChunks:
     def _read_groups(self, members: Iterator[tuple[int, Member]]) -> Iterator[RunChunk]:
         process = os.getpid()
         groups = _groups(members)
-        waiting: deque[tuple[_Group, Future[list[RunChunk]] | None]] = deque()
+        waiting: deque[tuple[_Group, Future[list[RunChunk | _Failure]] | None]] = deque()
         pool = ThreadPoolExecutor(self.threads, thread_name_prefix="histscan-runs")
         try:
             while not self._has_stopped:
@@ -119,25 +119,35 @@ class RunChunks:
                         "the process was forked while runs were read: read them again in the child process"
                     )
                 group, built = waiting.popleft()
-                try:
-                    parts = None if built is None else built.result()
-                except (HistoryError, OSError):
-                    # Which run failed, and what comes before it, is found by reading the group again, run by run.
-                    parts = None
-                if parts is None:
+                if built is None:
                     yield from self._read_runs(iter(group.members))
-                else:
-                    yield from parts
-                    self._report(group.members[-1][0] + 1, sum(len(part.chunk) for part in parts))
+                    continue
+                rows = 0
+                for part in built.result():
+                    if isinstance(part, _Failure):
+                        self._note_failure(part.error, part.run)
+                    else:
+                        rows += len(part.chunk)
+                        yield part
+                self._report(group.members[-1][0] + 1, rows)
         finally:
             if os.getpid() == process:
                 pool.shutdown(wait=False, cancel_futures=True)
 
-    def _build_group(self, group: _Group) -> list[RunChunk]:
+    def _build_group(self, group: _Group) -> list[RunChunk | _Failure]:
         """Reads the runs of a group and builds their columns, in another thread."""
+        built: list[RunChunk | _Failure] = []
+        runs = (RunPages(place, member, member.open_pages(self.options)) for place, member in group.members)
         with quiet() if self._is_quiet else nullcontext():
-            runs = (RunPages(place, member, member.open_pages(self.options)) for place, member in group.members)
-            return list(ChunkMaker(self.options).make(runs))
+            while True:
+                maker = ChunkMaker(self.options)
+                try:
+                    built.extend(maker.make(runs))
+                    return built
+                except (HistoryError, OSError) as error:
+                    built.append(_Failure(maker.current, error))
+                    if self.on_error != "skip":
+                        return built
 
     def _read_runs(self, members: Iterator[tuple[int, Member]]) -> Iterator[RunChunk]:
         with closing(read_ahead(members, self._open_pages, self.threads)) as runs:
@@ -239,6 +249,18 @@ class ChunkMaker:
             else:
                 counts.append((place, taken))
         return counts
+
+
+class _Failure(NamedTuple):
+    """The error of a run, behind the rows that were read before.
+
+    Attributes:
+        run: The run; None if it is unknown.
+        error: The error.
+    """
+
+    run: RunPages[Member, Any] | None
+    error: HistoryError | OSError
 
 
 class _Group(NamedTuple):
