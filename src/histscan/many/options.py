@@ -9,6 +9,7 @@ from typing import Any, Literal, TypedDict, cast
 
 from histscan.columns.reductions import ReduceArguments, Reduction, check_reduction
 from histscan.common.key_patterns import KeyChoice
+from histscan.common.lazy import cached_property
 from histscan.common.steps import STEP
 
 __all__ = ["FrameArguments", "FrameOptions", "LazyArguments", "RunsProgress"]
@@ -151,7 +152,7 @@ class FrameOptions(Reduction):
         """True if nested values become columns with dotted names."""
         return self.nested == "flatten"
 
-    @property
+    @cached_property
     def names(self) -> list[str] | None:
         """The keys to make columns of, with the x-axis if rows are reduced; None if they are unknown before reading."""
         names = None if self.keys is None else self.keys.names
