@@ -28,11 +28,13 @@ class RunsProgress:
         runs: Runs that were read.
         total: The number of all runs.
         rows: Rows that were read.
+        bytes: Bytes of these runs' files; for runs on a server, all that the process received from servers meanwhile.
     """
 
     runs: int
     total: int
     rows: int
+    bytes: int = 0
 
 
 class FrameArguments(ReduceArguments, total=False):

@@ -86,6 +86,7 @@ class RunChunks:
         self._is_quiet = False
         self._has_stopped = False
         self._rows = 0
+        self._bytes = 0
 
     def __iter__(self) -> Generator[RunChunk, None, None]:
         """Yields the chunks; at least one, which may have no rows.
@@ -129,7 +130,7 @@ class RunChunks:
                     else:
                         rows += len(part.chunk)
                         yield part
-                self._report(group.members[-1][0] + 1, rows)
+                self._report(group.members[-1][0] + 1, rows, sum(member.size for _, member in group.members))
         finally:
             if os.getpid() == process:
                 pool.shutdown(wait=False, cancel_futures=True)
@@ -163,10 +164,11 @@ class RunChunks:
         with quiet() if self._is_quiet else nullcontext():
             yield from member.open_pages(self.options)
 
-    def _report(self, runs: int, rows: int) -> None:
+    def _report(self, runs: int, rows: int, size: int) -> None:
         self._rows += rows
+        self._bytes += size
         if self.watch is not None:
-            self.watch(RunsProgress(runs, self.total, self._rows))
+            self.watch(RunsProgress(runs, self.total, self._rows, self._bytes))
 
     def _note_failure(self, error: HistoryError | OSError, failed: RunPages[Member, Any] | None) -> None:
         """Notes that a run can't be read, or raises the error."""
@@ -191,7 +193,7 @@ class ChunkMaker:
 
     Args:
         options: What to read.
-        report: Called after each run with the number of runs up to it, and of its rows.
+        report: Called after each run with the number of runs up to it, of its rows, and of the bytes of its files.
         rows: As for `RunChunks`.
 
     Attributes:
@@ -199,7 +201,7 @@ class ChunkMaker:
     """
 
     def __init__(
-        self, options: FrameOptions, report: Callable[[int, int], object] | None = None, rows: int | None = None
+        self, options: FrameOptions, report: Callable[[int, int, int], object] | None = None, rows: int | None = None
     ) -> None:
         self._options = options
         self._rows = rows
@@ -233,7 +235,7 @@ class ChunkMaker:
                 rows += len(page)
                 yield page
             if self._report is not None:
-                self._report(run.place + 1, rows)
+                self._report(run.place + 1, rows, run.run.size)
 
     def _take_counts(self, rows: int) -> list[tuple[int, int]]:
         """Returns the runs of the next rows that were added to the builder."""
