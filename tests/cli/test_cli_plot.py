@@ -20,6 +20,7 @@ from histscan.cli.main import build_parser, main
 from histscan.plotting.curves import Curve, read_curves
 from histscan.plotting.drawing import Picture, draw, save
 from tests.support import wire
+from tests.support.extras import install_command
 from tests.support.log_samples import write_run
 from tests.support.paths import EXAMPLE
 
@@ -274,9 +275,7 @@ def test_missing_package(
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, missing, None)
     assert plot(EXAMPLE, "-k", "loss", "-o", tmp_path / "x.png") == MISUSED
-    assert capsys.readouterr().err == (
-        f"histscan: error: `histscan plot` needs {missing}: pip install 'histscan[plot]'\n"
-    )
+    assert capsys.readouterr().err == (f"histscan: error: `histscan plot` needs {missing}: {install_command('plot')}\n")
 
 
 def test_examples_in_the_help_parse(capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,6 +13,7 @@ from histscan.cli.plot_keys import check_log, choose_numeric
 from histscan.cli.run_argument import add_source, add_steps, count, scan
 from histscan.cli.runs_argument import add_choice, add_paths, add_skip_failed, open_one_or_many
 from histscan.common.atomic import atomic_output
+from histscan.common.install_hint import install_hint
 from histscan.common.printable import printable
 from histscan.common.steps import STEP
 from histscan.many.runs import RunList, Runs
@@ -200,7 +201,7 @@ def run(arguments: argparse.Namespace) -> int:
         from histscan.plotting.drawing import Picture, draw, save
         from histscan.plotting.number_columns import CurveError
     except ImportError as error:
-        raise UsageError(f"`histscan plot` needs {error.name}: pip install 'histscan[plot]'") from error
+        raise UsageError(f"`histscan plot` needs {error.name}: {install_hint('plot')}") from error
     opened = open_one_or_many(arguments)
     try:
         if isinstance(opened, Runs) or arguments.align is not None:

@@ -19,6 +19,7 @@ from histscan.columns.frames import Frames
 from histscan.columns.options import ColumnOptions
 from histscan.columns.scan import Scan
 from histscan.columns.threads import build_chunks_in_threads
+from histscan.common.install_hint import install_hint
 from histscan.common.keys import check_keys, in_order
 from histscan.common.quiet import quiet
 from histscan.common.steps import STEP
@@ -518,7 +519,7 @@ def _frame_maker() -> Any:
         import pandas
     except ImportError as error:
         raise ImportError(
-            "history() needs pandas: pip install 'histscan[pandas]', or pass pandas=False for a list of rows"
+            f"history() needs pandas: {install_hint('pandas')}, or pass pandas=False for a list of rows"
         ) from error
     return pandas.DataFrame.from_records
 
