@@ -310,6 +310,10 @@ class Run(contracts.Run):
             self, None, keys, page_size, min_step, max_step, any_key=any_key, source=source, options=options
         )
 
+    def scan_steps(self, min_step: int, max_step: int | None, source: SourceOption | None) -> Scan:
+        """See `histscan.runs.plots.Plots.scan_steps`."""
+        return self.scan_history(min_step=min_step, max_step=max_step, source=source or "auto")
+
     def system_metrics(self, keys: list[str] | None = None, *, samples: int = 100_000) -> SystemMetricsScan:
         """Scans the metrics of the machine, which wandb records every few seconds.
 

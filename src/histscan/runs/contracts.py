@@ -15,7 +15,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from histscan.columns.frames import Frames
 from histscan.columns.options import ColumnOptions
 from histscan.columns.scan import Scan
 from histscan.columns.threads import build_chunks_in_threads
@@ -24,6 +23,7 @@ from histscan.common.keys import check_keys, in_order
 from histscan.common.quiet import quiet
 from histscan.common.steps import STEP
 from histscan.errors import HistoryError
+from histscan.runs.plots import Plots
 from histscan.runs.sampling import sample_rows
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from histscan.columns.typed_columns import TypedHistory
     from histscan.runs.console import ConsoleLine
     from histscan.runs.file_scan import FileScan
+    from histscan.sources.source_option import SourceOption
 
 __all__ = ["STREAMS", "FileRun", "Paths", "Run"]
 
@@ -41,7 +42,7 @@ STREAMS = ("default", "system", "events")
 """Values of ``history(stream=…)``: the logged metrics, or the machine's metrics under either of two names."""
 
 
-class Run(Frames, ABC):
+class Run(Plots, ABC):
     """A run, read-only, with the names of ``wandb.Api().run()``.
 
     The frame methods (`to_arrow` and so on) read the whole history.
@@ -201,6 +202,12 @@ class Run(Frames, ABC):
         Raises:
             HistoryError: A page or a row can't be read. While iterating, every row before it has been returned.
         """
+
+    def scan_steps(self, min_step: int, max_step: int | None, source: SourceOption | None) -> Scan:
+        """See `Plots.scan_steps`."""
+        if source is not None:
+            raise ValueError(f"source applies to runs on a server, and this run is {self.location}: leave it out")
+        return self.scan_history(min_step=min_step, max_step=max_step)
 
     def keys(self) -> list[str]:
         """Finds the keys of the history; nested ones are dotted.
