@@ -20,96 +20,105 @@ if TYPE_CHECKING:
     from histscan.plotting.run_curves import RunCurves
     from histscan.runs.plots import PlottedKeys
 
-__all__ = ["BandKind", "choose_numeric", "plot_runs", "title_of"]
+__all__ = ["BandKind", "RunsPlots", "choose_numeric", "title_of"]
 
 BandKind = Literal["std", "minmax", "ci95"]
 """What a band around a mean shows: the standard deviation, minimum and maximum, or the 95 % confidence interval."""
 
 
-def plot_runs(
-    runs: Runs[Any],
-    keys: PlottedKeys,
-    *,
-    x: str,
-    smooth: float | None,
-    log_y: bool,
-    align: Alignment | None,
-    group_by: str | None,
-    band: BandKind | None,
-    buckets: int,
-    min_step: int,
-    max_step: int | None,
-    on_error: Literal["raise", "skip"],
-    progress: bool,
-    title: str | None,
-    size: tuple[int, int] | None,
-) -> Figure:
-    """Plots keys of many runs.
+class RunsPlots:
+    """What collections of runs can plot. Needs matplotlib and pyarrow, but no display; pyplot is not used."""
 
-    Args:
-        runs: The runs.
-        keys: As for `histscan.many.runs.Runs.plot`, as all other arguments.
-        x: See there.
-        smooth: See there.
-        log_y: See there.
-        align: See there.
-        group_by: See there.
-        band: See there.
-        buckets: See there.
-        min_step: See there.
-        max_step: See there.
-        on_error: See there.
-        progress: See there.
-        title: See there.
-        size: See there.
+    def plot(
+        self,
+        keys: PlottedKeys,
+        *,
+        x: str = STEP,
+        smooth: float | None = None,
+        log_y: bool = False,
+        align: Alignment | None = None,
+        group_by: str | None = None,
+        band: BandKind | None = None,
+        buckets: int = 200,
+        min_step: int = 0,
+        max_step: int | None = None,
+        on_error: Literal["raise", "skip"] = "raise",
+        progress: bool = False,
+        title: str | None = None,
+        size: tuple[int, int] | None = None,
+    ) -> Figure:
+        """Plots keys of the runs: a line for each run, and a panel for each key.
 
-    Returns:
-        The figure.
+        Up to 12 runs or groups are named in a legend, more have the colours of a scale.
 
-    Raises:
-        HistoryError: A run can't be read.
-        ImportError: matplotlib or pyarrow is not installed.
-        ValueError: A key can't be plotted, there are no runs, or an argument is out of its range.
-    """
-    require_plotting()
-    from histscan.many.run_curves import read_run_curves
-    from histscan.plotting.bands import BANDS
-    from histscan.plotting.options import LARGEST_SIZE, check_choice, check_options, find_nonpositive
-    from histscan.plotting.panels import PanelPicture, draw_panels, panel_size
+        Args:
+            keys: As for `histscan.runs.plots.Plots.plot`.
+            x: As there.
+            smooth: As there.
+            log_y: As there.
+            align: As there.
+            group_by: Give runs with the same value of this field the same colour: ``"config.lr"``, ``"group"``, ….
+            band: Plot the mean of each group (without `group_by`, of all runs), and around it the standard deviation of
+                its runs (``"std"``), their minimum and maximum (``"minmax"``), or the 95 % confidence interval of the
+                mean (``"ci95"``).
+            buckets: Places along the x axis at which `band` compares the runs.
+            min_step: First step, inclusive.
+            max_step: Step to stop at, exclusive; None for the end.
+            on_error: ``"skip"`` leaves out runs that can't be read, with a warning; ``"raise"`` raises their error.
+            progress: True for a progress bar, on a terminal or in a notebook.
+            title: The title; None for the name of the project and the number of runs.
+            size: Width and height in pixels; there are 150 to an inch. None for what the panels need.
 
-    weight, (width, height) = check_options(smooth=smooth, align=align, panels="each", size=size)
-    check_choice("band", band, BANDS)
-    check_choice("on_error", on_error, ("raise", "skip"))
-    if not 2 <= buckets <= LARGEST_SIZE:
-        raise ValueError(f"buckets must be from 2 to {LARGEST_SIZE:,}, not {buckets}")
-    found = read_run_curves(
-        runs,
-        choose_numeric(runs, [keys] if isinstance(keys, str | re.Pattern) else keys),
-        x,
-        align=align,
-        group_by=group_by,
-        min_step=min_step,
-        max_step=max_step,
-        skip_failed=on_error == "skip",
-        progress=progress,
-    )
-    if log_y:
-        for message in find_nonpositive({key: [run.curve for run in curves] for key, curves in found.by_key.items()}):
-            warnings.warn(message, stacklevel=3)
-    usual = panel_size(len(found.by_key))
-    picture = PanelPicture(
-        title_of(found) if title is None else title,
-        x_key=x,
-        smoothing=weight,
-        is_log=log_y,
-        group_by=group_by,
-        band=band,
-        buckets=buckets,
-        width=width or usual[0],
-        height=height or usual[1],
-    )
-    figure: Figure = draw_panels(found.by_key, picture)
-    return figure
+        Returns:
+            A ``matplotlib.figure.Figure``, which belongs to no window.
+
+        Raises:
+            HistoryError: A run can't be read.
+            ImportError: matplotlib or pyarrow is not installed.
+            ValueError: A key can't be plotted, there are no runs, or an argument is out of its range.
+        """
+        require_plotting()
+        runs: Any = self
+        from histscan.many.run_curves import read_run_curves
+        from histscan.plotting.bands import BANDS
+        from histscan.plotting.options import LARGEST_SIZE, check_choice, check_options, find_nonpositive
+        from histscan.plotting.panels import PanelPicture, draw_panels, panel_size
+
+        weight, (width, height) = check_options(smooth=smooth, align=align, panels="each", size=size)
+        check_choice("band", band, BANDS)
+        check_choice("on_error", on_error, ("raise", "skip"))
+        if not 2 <= buckets <= LARGEST_SIZE:
+            raise ValueError(f"buckets must be from 2 to {LARGEST_SIZE:,}, not {buckets}")
+        found = read_run_curves(
+            runs,
+            choose_numeric(runs, [keys] if isinstance(keys, str | re.Pattern) else keys),
+            x,
+            align=align,
+            group_by=group_by,
+            min_step=min_step,
+            max_step=max_step,
+            skip_failed=on_error == "skip",
+            progress=progress,
+        )
+        if log_y:
+            for message in find_nonpositive(
+                {key: [run.curve for run in curves] for key, curves in found.by_key.items()}
+            ):
+                warnings.warn(message, stacklevel=2)
+        usual = panel_size(len(found.by_key))
+        picture = PanelPicture(
+            title_of(found) if title is None else title,
+            x_key=x,
+            smoothing=weight,
+            is_log=log_y,
+            group_by=group_by,
+            band=band,
+            buckets=buckets,
+            width=width or usual[0],
+            height=height or usual[1],
+        )
+        figure: Figure = draw_panels(found.by_key, picture)
+        return figure
 
 
 def choose_numeric(runs: Runs[Any], items: Sequence[str | re.Pattern[str]]) -> list[str]:

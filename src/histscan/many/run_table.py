@@ -73,6 +73,11 @@ class RunTable:
         """Returns the table as a stream of record batches, for consumers of Arrow's PyCapsules."""
         return self._table.__arrow_c_stream__(requested_schema)
 
+    def _repr_html_(self) -> str:
+        from histscan.many.runs_html import table_html
+
+        return table_html(self)
+
     def __repr__(self) -> str:
         shown = self.columns[:_COLUMNS_SHOWN]
         rows = self._table.select(shown).slice(0, _ROWS_SHOWN).to_pylist()

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, overload
 
 from histscan.columns.options import DEFAULT_BATCH_ROWS
 from histscan.columns.threads import default_threads
-from histscan.common.steps import STEP
 from histscan.many.filters import RunFields
 from histscan.many.members import Member
 from histscan.many.options import FrameOptions
+from histscan.many.plots import RunsPlots
 from histscan.many.run_table import RunTable, describe_runs, need_pyarrow, parse_time
 from histscan.runs.contracts import Run
 
@@ -23,15 +23,11 @@ if TYPE_CHECKING:
     import pandas
     import polars
     import pyarrow
-    from matplotlib.figure import Figure
     from typing_extensions import Unpack
 
     from histscan.many.options import FrameArguments, LazyArguments
-    from histscan.many.plots import BandKind
     from histscan.many.run_chunks import Failures
     from histscan.many.run_keys import KeyInfo, KeyPatterns
-    from histscan.plotting.axis_values import Alignment
-    from histscan.runs.plots import PlottedKeys
 
 __all__ = ["RUN_FIELDS", "RunList", "Runs", "Statistic"]
 
@@ -63,7 +59,7 @@ RUN_FIELDS: RunFields[Run] = RunFields(
 """Reads the fields of runs for filters and orders."""
 
 
-class Runs(ABC, Generic[_Run_co]):
+class Runs(RunsPlots, ABC, Generic[_Run_co]):
     """A collection of runs, which are found and read when they are needed.
 
     A source of runs defines iteration, ``len()`` and the choice of one run; everything else follows from these. The
@@ -420,76 +416,6 @@ class Runs(ABC, Generic[_Run_co]):
         self._failures = found.failures
         return table
 
-    # Plots
-
-    def plot(
-        self,
-        keys: PlottedKeys,
-        *,
-        x: str = STEP,
-        smooth: float | None = None,
-        log_y: bool = False,
-        align: Alignment | None = None,
-        group_by: str | None = None,
-        band: BandKind | None = None,
-        buckets: int = 200,
-        min_step: int = 0,
-        max_step: int | None = None,
-        on_error: Literal["raise", "skip"] = "raise",
-        progress: bool = False,
-        title: str | None = None,
-        size: tuple[int, int] | None = None,
-    ) -> Figure:
-        """Plots keys of the runs: a line for each run, and a panel for each key.
-
-        Up to 12 runs or groups are named in a legend, more have the colours of a scale.
-
-        Args:
-            keys: As for `histscan.runs.plots.Plots.plot`.
-            x: As there.
-            smooth: As there.
-            log_y: As there.
-            align: As there.
-            group_by: Give runs with the same value of this field the same colour: ``"config.lr"``, ``"group"``, ….
-            band: Plot the mean of each group (without `group_by`, of all runs), and around it the standard deviation of
-                its runs (``"std"``), their minimum and maximum (``"minmax"``), or the 95 % confidence interval of the
-                mean (``"ci95"``).
-            buckets: Places along the x axis at which `band` compares the runs.
-            min_step: First step, inclusive.
-            max_step: Step to stop at, exclusive; None for the end.
-            on_error: ``"skip"`` leaves out runs that can't be read, with a warning; ``"raise"`` raises their error.
-            progress: True for a progress bar, on a terminal or in a notebook.
-            title: The title; None for the name of the project and the number of runs.
-            size: Width and height in pixels; there are 150 to an inch. None for what the panels need.
-
-        Returns:
-            A ``matplotlib.figure.Figure``, which belongs to no window.
-
-        Raises:
-            HistoryError: A run can't be read.
-            ImportError: matplotlib or pyarrow is not installed.
-            ValueError: A key can't be plotted, there are no runs, or an argument is out of its range.
-        """
-        from histscan.many.plots import plot_runs
-
-        return plot_runs(
-            self,
-            keys,
-            x=x,
-            smooth=smooth,
-            log_y=log_y,
-            align=align,
-            group_by=group_by,
-            band=band,
-            buckets=buckets,
-            min_step=min_step,
-            max_step=max_step,
-            on_error=on_error,
-            progress=progress,
-            title=title,
-            size=size,
-        )
-
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
         """Returns the histories of all runs as a stream of record batches, for consumers of Arrow's PyCapsules.
 
@@ -508,6 +434,11 @@ class Runs(ABC, Generic[_Run_co]):
         stream = stream_runs(self, FrameOptions())
         reader = pyarrow.RecordBatchReader.from_batches(stream.schema, stream.batches)
         return reader.__arrow_c_stream__(requested_schema)
+
+    def _repr_html_(self) -> str:
+        from histscan.many.runs_html import runs_html
+
+        return runs_html(self)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of {self.location}>"

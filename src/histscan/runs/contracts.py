@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from histscan.columns.typed_columns import TypedHistory
     from histscan.runs.console import ConsoleLine
     from histscan.runs.file_scan import FileScan
+    from histscan.runs.run_html import Preview
     from histscan.sources.source_option import SourceOption
 
 __all__ = ["STREAMS", "FileRun", "Paths", "Run"]
@@ -283,6 +284,21 @@ class Run(Plots, ABC):
         """
         return _sample(self.scan_history(keys), samples)
 
+    def preview(self) -> Preview:
+        """Returns rows that take little time to read, for `_repr_html_`.
+
+        Raises:
+            HistoryError: They can't be read; also while iterating over them.
+        """
+        from histscan.runs.run_html import Preview
+
+        return Preview(self.scan_history(), "all of the history")
+
+    @property
+    def preview_bytes(self) -> int:
+        """The bytes of files that `preview` reads; 0 for a request."""
+        return self.history_bytes
+
     # System metrics and console output
 
     @abstractmethod
@@ -436,6 +452,11 @@ class Run(Plots, ABC):
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {'/'.join(part for part in self.path if part)} {self.location}>"
+
+    def _repr_html_(self) -> str:
+        from histscan.runs.run_html import run_html
+
+        return run_html(self)
 
     def __getstate__(self) -> dict[str, Any]:
         # A pickle may be loaded in another folder.
