@@ -75,8 +75,8 @@ class TestTypes:
         assert same(table.drop_columns("nothing").to_pydict(), by_rows(run, table.drop_columns("nothing").schema.names))
 
     def test_keys(self, run: Any) -> None:
-        table = run.to_arrow(["late", "nested.x", "missing", "word"], with_step=False)
-        assert table.schema.names == ["late", "nested.x", "missing", "word"]
+        table = run.to_arrow(["late", "nested.x", "nothing", "word"], with_step=False)
+        assert table.schema.names == ["late", "nested.x", "nothing", "word"]
         assert table.schema.types == [pyarrow.bool_(), INT, pyarrow.null(), TEXT]
         assert table.num_rows == 6
         assert same(table.to_pydict(), by_rows(run, table.schema.names))

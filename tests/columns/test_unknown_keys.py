@@ -82,7 +82,7 @@ def test_patterns(run: Any) -> None:
     assert run.to_arrow(["val/*"]).column_names == ["_step", "val/acc", "val/loss"]
     assert run.to_arrow([re.compile("acc$"), "loss"]).column_names == ["_step", "val/acc", "loss"]
     assert run.to_arrow(["loss", "_*"]).column_names == ["loss", "_step", "_timestamp"]
-    with pytest.raises(ValueError, match="list of keys"):
+    with pytest.raises(ValueError, match="list of strings or patterns"):
         run.to_arrow("val/*")
 
 

@@ -14,6 +14,7 @@ from histscan.columns.pandas_frames import DtypeBackend, make_pandas
 from histscan.columns.reductions import Reduction
 from histscan.columns.timestamps import Timestamps, check_timestamps, convert_timestamps
 from histscan.common.atomic import atomic_output
+from histscan.common.install_hint import install_hint
 
 if TYPE_CHECKING:
     import pandas
@@ -331,7 +332,7 @@ def import_polars() -> Any:
     try:
         import polars
     except ImportError as error:
-        raise ImportError("to_polars() needs polars: pip install 'histscan[polars]'") from error
+        raise ImportError(f"to_polars() needs polars: {install_hint('polars')}") from error
     release = tuple(map(int, re.findall(r"\d+", polars.__version__)[:2]))
     if release < OLDEST_POLARS:
         oldest = ".".join(map(str, OLDEST_POLARS))
@@ -344,5 +345,5 @@ def _import_pyarrow() -> Any:
     try:
         import pyarrow
     except ImportError as error:
-        raise ImportError("Arrow tables need pyarrow: pip install 'histscan[arrow]'") from error
+        raise ImportError(f"Arrow tables need pyarrow: {install_hint('arrow')}") from error
     return pyarrow

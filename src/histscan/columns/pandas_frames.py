@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
+from histscan.common.install_hint import install_hint
+
 if TYPE_CHECKING:
     import pandas
     import pyarrow
@@ -33,7 +35,7 @@ def make_pandas(table: pyarrow.Table, dtype_backend: DtypeBackend | None = None)
     try:
         import pandas
     except ImportError as error:
-        raise ImportError("to_pandas() needs pandas: pip install 'histscan[pandas]'") from error
+        raise ImportError(f"to_pandas() needs pandas: {install_hint('pandas')}") from error
     import pyarrow
 
     frame: pandas.DataFrame

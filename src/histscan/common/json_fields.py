@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import pyarrow
 
-__all__ = ["JSON_METADATA", "is_json", "plain_json", "plain_json_field"]
+__all__ = ["JSON_METADATA", "is_json", "plain_json"]
 
 JSON_METADATA: Mapping[bytes, bytes] = {b"histscan.type": b"json"}
 """The metadata of a field whose text is JSON; the core writes the same."""
@@ -36,17 +36,6 @@ def is_json(field: Any) -> bool:
         or metadata.get(_EXTENSION) == b"arrow.json"
         or getattr(field.type, "extension_name", None) == "arrow.json"
     )
-
-
-def plain_json_field(field: pyarrow.Field) -> pyarrow.Field:
-    """Returns a field of JSON text as frames have it: plain text with our metadata.
-
-    Args:
-        field: The field; others than JSON text are returned unchanged.
-    """
-    import pyarrow
-
-    return pyarrow.field(field.name, pyarrow.string(), metadata=dict(JSON_METADATA)) if is_json(field) else field
 
 
 def plain_json(columns: Iterable[pyarrow.ChunkedArray]) -> list[pyarrow.ChunkedArray]:

@@ -17,15 +17,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args, overload
 
-from histscan.columns.frames import FileSource, Frames
+from histscan.columns.frames import FileSource
 from histscan.columns.options import ColumnOptions, Keys, Nested
 from histscan.columns.scan import Scan
+from histscan.common.install_hint import install_hint
 from histscan.common.key_info import KeyInfo, KeyPatterns, choose_keys
 from histscan.common.key_patterns import KeyChoice
 from histscan.common.near_keys import check_known
 from histscan.common.quiet import quiet
 from histscan.common.steps import STEP
 from histscan.errors import HistoryError
+from histscan.runs.plots import Plots
 from histscan.runs.sampling import sample_rows
 
 if TYPE_CHECKING:
@@ -36,6 +38,8 @@ if TYPE_CHECKING:
     from histscan.columns.typed_columns import TypedHistory
     from histscan.runs.console import ConsoleLine
     from histscan.runs.file_scan import FileScan
+    from histscan.runs.run_html import Preview
+    from histscan.sources.source_option import SourceOption
 
 __all__ = ["STREAMS", "FileRun", "Paths", "Run", "StreamName"]
 
@@ -44,7 +48,7 @@ STREAMS: tuple[str, ...] = get_args(StreamName)
 """Values of ``history(stream=…)``: the logged metrics, or the machine's metrics under either of two names."""
 
 
-class Run(Frames, ABC):
+class Run(Plots, ABC):
     """A run, read-only, with the names of ``wandb.Api().run()``.
 
     The frame methods (`to_arrow` and so on) read the whole history.
@@ -205,6 +209,12 @@ class Run(Frames, ABC):
             HistoryError: A page or a row can't be read. While iterating, every row before it has been returned.
         """
 
+    def scan_steps(self, min_step: int, max_step: int | None, source: SourceOption | None) -> Scan:
+        """See `Plots.scan_steps`."""
+        if source is not None:
+            raise ValueError(f"source applies to runs on a server, and this run is {self.location}: leave it out")
+        return self.scan_history(min_step=min_step, max_step=max_step)
+
     def keys(self, pattern: KeyPatterns | None = None) -> list[KeyInfo]:
         """Finds the keys of the history; nested ones are dotted.
 
@@ -334,6 +344,21 @@ class Run(Frames, ABC):
             HistoryError: A page or a row can't be read.
         """
         return _sample(self.scan_history(keys), samples)
+
+    def preview(self) -> Preview:
+        """Returns rows that take little time to read, for `_repr_html_`.
+
+        Raises:
+            HistoryError: They can't be read; also while iterating over them.
+        """
+        from histscan.runs.run_html import Preview
+
+        return Preview(self.scan_history(), "all of the history")
+
+    @property
+    def preview_bytes(self) -> int:
+        """The bytes of files that `preview` reads; 0 for a request."""
+        return self.history_bytes
 
     # System metrics and console output
 
@@ -492,6 +517,9 @@ class Run(Frames, ABC):
         history = self.typed_history(options, formats_of_types(types))
         return make_lazy_frame(RunFrames(history), "/".join(filter(None, self.path)))
 
+    def expect_config(self) -> None:
+        """Announces that `config` is read after the history, so that one pass over the files can find both."""
+
     @property
     @abstractmethod
     def location(self) -> str:
@@ -499,6 +527,11 @@ class Run(Frames, ABC):
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {'/'.join(part for part in self.path if part)} {self.location}>"
+
+    def _repr_html_(self) -> str:
+        from histscan.runs.run_html import run_html
+
+        return run_html(self)
 
     def __getstate__(self) -> dict[str, Any]:
         # A pickle may be loaded in another folder.
@@ -539,6 +572,19 @@ class FileRun(Run):
         """
         del on_corrupt
         return cls(path)
+
+    @classmethod
+    def open_found(cls, files: Sequence[Path], *, on_corrupt: str) -> Self:
+        """Opens a run for `histscan.open_runs`, which may open many: one that need not be read yet is not.
+
+        Args:
+            files: The files of the run; at least one.
+            on_corrupt: As for `open_files`.
+
+        Returns:
+            The run.
+        """
+        return cls.open_files(files[0] if len(files) == 1 else list(files), on_corrupt=on_corrupt)
 
     @abstractmethod
     def scan_history(
@@ -589,7 +635,7 @@ def _frame_maker() -> Any:
         import pandas
     except ImportError as error:
         raise ImportError(
-            "history() needs pandas: pip install 'histscan[pandas]', or pass pandas=False for a list of rows"
+            f"history() needs pandas: {install_hint('pandas')}, or pass pandas=False for a list of rows"
         ) from error
     return pandas.DataFrame.from_records
 
