@@ -50,16 +50,6 @@ class KeyInfo(str):
         """Returns the attributes by their names."""
         return {"name": self.name, "type": self.type, "count": self.count, "runs": self.runs}
 
-    def __eq__(self, other: object) -> bool:
-        if isinstance(other, KeyInfo):
-            return self.__getnewargs__() == other.__getnewargs__()
-        return str.__eq__(self, other)
-
-    def __ne__(self, other: object) -> bool:
-        return not self == other
-
-    __hash__ = str.__hash__
-
     def __repr__(self) -> str:
         return f"KeyInfo({self.name!r}, {self.type!r}, count={self.count}, runs={self.runs})"
 
