@@ -149,6 +149,13 @@ class Runs(ABC, Generic[_Run_co]):
             HistoryRequestError: A request failed.
         """
 
+    def list_with_keys(self) -> None:
+        """Lists the runs that are not listed yet, with the keys of their histories if a request can have both.
+
+        Raises:
+            HistoryRequestError: The request failed.
+        """
+
     def load_keys(self, runs: Sequence[Any]) -> None:
         """Loads the keys of the histories of runs together, if those of each would be a request.
 
