@@ -41,6 +41,11 @@ class Scan(RowScan, Frames):
     Subclasses define `_load_next`, which the core calls to load the next page, and `add_location`.
     """
 
+    def _repr_html_(self) -> str:
+        from histscan.columns.scan_html import scan_html
+
+        return scan_html(self)
+
     def pages(self) -> Pages:
         """Yields the pages from the first step on, without decoding rows.
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from histscan.common.install_hint import install_hint
 from histscan.common.quiet import warn_of_file
 from histscan.errors import LogFormatError, LogTruncatedWarning
 
@@ -183,5 +184,5 @@ def _import_zstd() -> Any:
         try:
             from backports import zstd  # type: ignore[import-not-found,unused-ignore,no-redef]
         except ImportError as error:
-            raise ImportError("files compressed with zstd need a reader: pip install 'histscan[zstd]'") from error
+            raise ImportError(f"files compressed with zstd need a reader: {install_hint('zstd')}") from error
     return zstd
