@@ -144,9 +144,13 @@ def test_a_run_that_cannot_be_read(folder: Path) -> None:
     with pytest.raises(histscan.LogFormatError):
         before.extend(batch for batch in batches)
     assert sum(batch.num_rows for batch in before) == 50 + 20 + 3
+    stream = runs.batches(on_error="skip")
+    assert stream.failures == {}
     with pytest.warns(histscan.RunSkippedWarning):
-        kept = pa.Table.from_batches(list(runs.batches(on_error="skip")))
-    assert rows_of(kept) == rows_of(whole)
+        first = next(stream)
+    assert list(stream.failures) == ["e/p/bb"]
+    assert rows_of(pa.Table.from_batches([first, *stream])) == rows_of(whole)
+    assert list(runs.failures) == ["e/p/bb"]
     bad.write_bytes(b"")
     with pytest.raises(histscan.LogFormatError, match="empty"):
         runs.to_arrow()
