@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import pickle
 import re
@@ -263,3 +264,20 @@ def test_keys_named_as_the_columns_of_runs(tmp_path: Path) -> None:
     assert rows_of(runs.to_arrow(config=["lr"])) == [wanted | logged]
     assert rows_of(pa.Table.from_batches(list(runs.batches(config=["lr"])))) == [wanted | logged]
     assert runs.to_arrow(["run_id"]).column_names == ["run_id", "run_name", "history.run_id"]
+
+
+def test_columns_of_other_runs_share_their_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("histscan.many.run_chunks._GROUP_RUNS", 1)
+    write_log(tmp_path, "a", [{"_step": step, "x": 1.5} for step in range(2_000)])
+    wide = {f"layer/{place}": place if place % 2 else str(place) for place in range(3_000)}
+    write_log(tmp_path, "wide", [{"_step": 0, **wide, "deep": {"y": 1}, "list": [1, 2]}], start=1)
+    first, last = histscan.open_runs(tmp_path).batches(["layer/*", "deep", "list", "_step"])
+    assert first.schema.equals(last.schema)
+    assert (len(first), first.schema.names[-3:]) == (2_000, ["deep", "list", "_step"])
+    columns = first.columns[2:-1]
+    assert all(column.null_count == 2_000 for column in columns)
+    addresses = {buffer.address for column in columns for buffer in column.buffers() if buffer is not None}
+    assert len(addresses) < 20  # of 3,002 columns
+    (row,) = rows_of(pa.Table.from_batches([last]))
+    assert {key: row[key] for key in wide} == wide
+    assert (json.loads(row["deep"]), row["list"]) == ({"y": 1}, [1, 2])
