@@ -71,6 +71,8 @@ class Scan(RowScan, Frames):
     def column_pages_of(self, keys: Sequence[str] | None) -> Pages:
         """Yields pages as `column_pages` does, of which only some keys are needed: sources may leave out the others.
 
+        The caller must not use the scan for anything else.
+
         Args:
             keys: The keys that become columns; None for all.
 

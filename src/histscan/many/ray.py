@@ -116,7 +116,8 @@ class HistoryDatasource(Datasource):  # type: ignore[misc]
         """
         del data_context
         wanted = max(self._plan.size // max(parallelism, 1), _SMALLEST_TASK)
-        columns = None if self._projection_map is None else list(self._projection_map)
+        # A table without columns has no rows, and Ray selects none to count them.
+        columns = None if self._projection_map is None else list(self._projection_map) or ["run_id"]
         predicate = self.get_current_predicate()
         reads = []
         for task in _choose_runs(self._plan.tasks(min(self._target, wanted)), predicate):

@@ -17,7 +17,7 @@ from histscan.many.members import Member
 from histscan.many.options import FrameOptions
 from histscan.many.plots import RunsPlots
 from histscan.many.run_table import RunTable, describe_runs, need_pyarrow, parse_time
-from histscan.runs.contracts import Run
+from histscan.runs.contracts import FileRun, Run
 
 if TYPE_CHECKING:
     import pandas
@@ -137,7 +137,8 @@ class Runs(RunsPlots, ABC, Generic[_Run_co]):
             runs: The runs.
         """
         for run in runs:
-            yield Member(partial(_identity, run), run.location)
+            size = run.history_bytes if isinstance(run, FileRun) else 0
+            yield Member(partial(_identity, run), run.location, size)
 
     def load(self, runs: Sequence[Any]) -> None:
         """Loads the descriptions of runs together, if each of them would be a request. Files do not need it.

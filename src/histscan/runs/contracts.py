@@ -445,6 +445,9 @@ class Run(Plots, ABC):
         history = self.typed_history(ColumnOptions.of(keys, nested), formats_of_types(types))
         return make_lazy_frame(RunFrames(history), "/".join(filter(None, self.path)))
 
+    def expect_config(self) -> None:
+        """Announces that `config` is read after the history, so that one pass over the files can find both."""
+
     @property
     @abstractmethod
     def location(self) -> str:
@@ -497,6 +500,19 @@ class FileRun(Run):
         """
         del on_corrupt
         return cls(path)
+
+    @classmethod
+    def open_found(cls, files: Sequence[Path], *, on_corrupt: str) -> Self:
+        """Opens a run for `histscan.open_runs`, which may open many: one that need not be read yet is not.
+
+        Args:
+            files: The files of the run; at least one.
+            on_corrupt: As for `open_files`.
+
+        Returns:
+            The run.
+        """
+        return cls.open_files(files[0] if len(files) == 1 else list(files), on_corrupt=on_corrupt)
 
     @abstractmethod
     def scan_history(

@@ -10,6 +10,7 @@ from itertools import chain, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from histscan._core.arrow.arrow_rows import ArrowPage
 from histscan.columns.frames import stream_batches
 from histscan.columns.options import ColumnOptions
 from histscan.columns.parquet_columns import ColumnPlan, TableStream
@@ -269,7 +270,14 @@ class ParquetScan(FileScan):
             The plan.
         """
         options = options.with_default_keys(self.column_keys)
-        return ColumnPlan(self._sources, self._read_pages, keys=options.keys, flatten=options.flatten, formats=formats)
+        return ColumnPlan(
+            self._sources, self._read_segments, keys=options.keys, flatten=options.flatten, formats=formats
+        )
+
+    def _read_segments(self, columns: Sequence[str] | None) -> Iterator[ArrowPage]:
+        """Yields pages for their segments: their rows can be decoded only if that is needed to find repeated rows."""
+        steps_only = not self.keys and self.can_read_less
+        return self._read_pages(keys=None, columns=columns, steps_only=steps_only)
 
     @property
     def can_read_less(self) -> bool:

@@ -19,6 +19,7 @@ from histscan.sources.connection_errors import describe_setup
 from histscan.sources.inherited import keep_in_forks
 from histscan.sources.request_log import log_retry
 from histscan.sources.retry import RetryPolicy, pause
+from histscan.sources.traffic import RECEIVED
 
 if TYPE_CHECKING:
     import requests
@@ -141,6 +142,7 @@ class FileRequests:
         """
         for part in response.iter_content(_PART_SIZE):
             check_cancelled()
+            RECEIVED.add(len(part))
             yield part
 
     def _session(self) -> requests.Session:
