@@ -5,10 +5,9 @@ from __future__ import annotations
 import argparse
 import os
 import re
-from contextlib import suppress
 from pathlib import Path
 
-from histscan.cli.exit_codes import SUCCEEDED, StoppedBySignal, UsageError
+from histscan.cli.exit_codes import INTERRUPTED, SUCCEEDED, StoppedBySignal, UsageError
 from histscan.cli.run_argument import count
 from histscan.common.install_hint import install_hint
 
@@ -162,9 +161,13 @@ def run(arguments: argparse.Namespace) -> int:
         faults=faults,
         verbose=arguments.verbose,
     )
-    # Ctrl-C and SIGTERM are the normal ways to stop a server.
-    with suppress(KeyboardInterrupt, StoppedBySignal):
+    # Ctrl-C and SIGTERM are the normal ways to stop a server, so that neither is reported as an error.
+    try:
         serve(settings, lambda line: print(line, flush=True))
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except StoppedBySignal:
+        pass
     return SUCCEEDED
 
 
