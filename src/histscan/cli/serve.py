@@ -10,6 +10,7 @@ from pathlib import Path
 
 from histscan.cli.exit_codes import SUCCEEDED, StoppedBySignal, UsageError
 from histscan.cli.run_argument import count
+from histscan.server.limits import DEFAULT_LIMITS, limits_of
 
 __all__ = ["declare", "run"]
 
@@ -109,6 +110,14 @@ def declare(parser: argparse.ArgumentParser) -> None:
         default=[],
         help="KIND[@OPERATION][:every=N|first=N|at=N,N|rate=P]; KIND is an HTTP status, truncate or errors",
     )
+    parser.add_argument(
+        "--limit",
+        dest="limits",
+        metavar="NAME=N",
+        action="append",
+        default=[],
+        help=f"limit of what a client may request; repeatable (defaults: {DEFAULT_LIMITS})",
+    )
     parser.add_argument("-v", "--verbose", action="store_true", help="print each request")
 
 
@@ -142,6 +151,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise UsageError("--port must be 65535 or less")
     try:
         faults = tuple(parse_fault(text) for text in arguments.faults)
+        limits = limits_of(arguments.limits)
     except ValueError as error:
         raise UsageError(str(error)) from error
     settings = ServerSettings(
@@ -160,6 +170,7 @@ def run(arguments: argparse.Namespace) -> int:
         rate_limit=arguments.rate_limit,
         faults=faults,
         verbose=arguments.verbose,
+        limits=limits,
     )
     # Ctrl-C and SIGTERM are the normal ways to stop a server.
     with suppress(KeyboardInterrupt, StoppedBySignal):

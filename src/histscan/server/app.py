@@ -17,7 +17,7 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
 from histscan.server.catalogue import Catalogue
-from histscan.server.execution import Query, error_body, read_query, run_query
+from histscan.server.execution import Executor, Query, error_body
 from histscan.server.file_links import PREFIX, FileLinks, LinkError
 from histscan.server.file_responses import file_response
 from histscan.server.guard import Guard
@@ -33,7 +33,6 @@ __all__ = ["HistoryApp"]
 GRAPHQL_PATH = "/graphql"
 TRAFFIC_PATH = "/traffic"
 FILES_OPERATION = "files"
-LARGEST_BODY = 16 << 20
 SIMULATED = "simulated fault (--fault)"
 
 _log = logging.getLogger("histscan.server")
@@ -65,6 +64,7 @@ class HistoryApp(Starlette):
         self._settings = settings
         self._catalogue = catalogue
         self._links = FileLinks()
+        self._executor = Executor(settings.limits)
         self._limiter = None if settings.rate_limit is None else RateLimiter(settings.rate_limit)
         self._faults = FaultPlan(settings.faults)
 
@@ -83,13 +83,13 @@ class HistoryApp(Starlette):
         return json_response(self.traffic.report())
 
     async def _answer_graphql(self, request: Request) -> Response | ObservedResponse:
-        body = await _read_body(request)
+        body = await _read_body(request, self._settings.limits.body)
         if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
             # Browsers let any web page send other content types across origins without a CORS preflight.
             raise HTTPException(415, "a GraphQL request must have Content-Type: application/json")
         try:
-            query = read_query(body)
-        except (ValueError, RecursionError) as error:
+            query = self._executor.read(body)
+        except ValueError as error:
             raise HTTPException(400, str(error)) from None
 
         async def answer() -> Response:
@@ -100,7 +100,7 @@ class HistoryApp(Starlette):
     def _run_query(self, request: Request, query: Query) -> Response:
         context = QueryContext(self._catalogue, self._links, _base_url(request))
         try:
-            answer = run_query(query, context)
+            answer = self._executor.run(query, context)
         except Exception:
             _log.exception("%s failed", query.name)
             return problem(500, "internal server error: see the traceback on the server's standard error")
@@ -150,13 +150,13 @@ def _base_url(request: Request) -> str:
     return f"http://{request.headers.get('host', '')}"
 
 
-async def _read_body(request: Request) -> bytes:
+async def _read_body(request: Request, limit: int) -> bytes:
     parts: list[bytes] = []
     size = 0
     async for part in request.stream():
         size += len(part)
-        if size > LARGEST_BODY:
-            raise HTTPException(413, f"the request is larger than {LARGEST_BODY >> 20} MiB")
+        if size > limit:
+            raise HTTPException(413, f"the request is larger than {limit:,} bytes")
         parts.append(part)
     return b"".join(parts)
 

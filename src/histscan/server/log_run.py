@@ -17,13 +17,24 @@ from histscan.server.log_outline import outline_log
 from histscan.server.parquet_export import Exporter
 from histscan.server.row_texts import json_literal, strict_json
 from histscan.server.run_files import RunFile, find_files
-from histscan.server.served_run import ExportedFiles, FileVersion, RunDescription, RunDetails, RunKey, ServedRun
+from histscan.server.served_run import (
+    ExportedFiles,
+    FileVersion,
+    HistorySize,
+    RunDescription,
+    RunDetails,
+    RunKey,
+    ServedRun,
+)
 
 __all__ = ["ServedLog"]
 
 # Takes the place of the keys in the cache key of system metrics.
 _SYSTEM = "system"
 _SYSTEM_PREFIX = "system."
+
+ROW_BYTES = 64
+"""The estimated size of a row while their number is unknown."""
 
 
 class ServedLog(ServedRun):
@@ -106,6 +117,18 @@ class ServedLog(ServedRun):
             exit_code=log.exit_code,
             metadata=log.metadata or {},
         )
+
+    def history_size(self) -> HistorySize:
+        """Estimates the size of the history; see `ServedRun.history_size`."""
+        try:
+            size = self._version().size
+        except OSError:
+            return HistorySize(0, 0)
+        surveyed = self._surveyed
+        if surveyed is None:
+            return HistorySize(size // ROW_BYTES, size)
+        is_exported = self._exporter.exports(has_ended=surveyed[1].exit_code is not None)
+        return HistorySize(surveyed[1].row_count, size, is_exported)
 
     def rows(self, keys: tuple[str, ...] | None, stop_step: int | None) -> HistoryRows:
         """The run's history; see `ServedRun.rows`. As the log grows, cached rows before `stop_step` are reused."""

@@ -46,6 +46,14 @@ class Exporter:
         self._locks: dict[tuple[Path, ...], threading.Lock] = {}
         self._lock = threading.Lock()
 
+    def exports(self, *, has_ended: bool) -> bool:
+        """Returns True if the history of a run is exported, but for its last rows.
+
+        Args:
+            has_ended: True if the run will get no more rows.
+        """
+        return self._which == "all" or (self._which == "finished" and has_ended)
+
     def export_run(self, run: LogRun, version: FileVersion, *, has_ended: bool) -> ExportedFiles:
         """Exports a run's history, unless this version is already exported.
 
@@ -61,7 +69,7 @@ class Exporter:
             HistoryError: The history can't be read.
             OSError: A file can't be written.
         """
-        if self._which == "none" or (self._which == "finished" and not has_ended):
+        if not self.exports(has_ended=has_ended):
             return ExportedFiles((), live_from=0)
         files = tuple(run.files)
         with self._lock:

@@ -95,9 +95,9 @@ def _server_info(*_: object) -> dict[str, Any]:
 
 
 def _find_entity(_: object, info: Info, name: str | None = None) -> dict[str, Any] | None:
-    catalogue = context_of(info).catalogue
-    wanted = catalogue.default_entity if name is None else name
-    is_known = wanted == catalogue.default_entity or bool(catalogue.runs(wanted))
+    default = context_of(info).catalogue.default_entity
+    wanted = default if name is None else name
+    is_known = wanted == default or bool(context_of(info).runs(wanted, None))
     return _entity(wanted) if is_known else None
 
 
@@ -115,13 +115,13 @@ def _find_project(parent: Any, info: Info, **names: Any) -> _Project | None:
 
 def _list_projects(parent: Any, info: Info, **arguments: Any) -> dict[str, Any]:
     entity = _entity_name(parent) or arguments.get("entityName")
-    projects = sorted({run.key[:2] for run in context_of(info).catalogue.runs(entity)})
+    projects = sorted({run.key[:2] for run in context_of(info).runs(entity, None)})
     edges = [{"node": _Project(*names), "cursor": global_id("Project", *names)} for names in projects]
     return page_of(edges, arguments.get("after"), arguments.get("first"))
 
 
 def _project_created_at(project: _Project, info: Info) -> str:
-    runs = context_of(info).catalogue.runs(project.entity, project.name)
+    runs = context_of(info).runs(project.entity, project.name)
     return time_text(
         min((run.description().created_at for run in runs), default=datetime.fromtimestamp(0, timezone.utc))
     )
@@ -138,7 +138,7 @@ def _test(filters: Any) -> RunTest[ServedRun]:
 
 
 def _matching(project: _Project, info: Info, filters: Any) -> list[ServedRun]:
-    runs = context_of(info).catalogue.runs(project.entity, project.name)
+    runs = context_of(info).runs(project.entity, project.name)
     return matching_runs(runs, _test(filters)) if filters else list(runs)
 
 

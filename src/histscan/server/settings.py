@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from histscan.server.limits import ServerLimits
 from histscan.server.simulation import Fault
 
 __all__ = ["ANY_KEY", "DEFAULT_PORT", "LOOPBACK_HOSTS", "ServerSettings"]
@@ -37,6 +38,7 @@ class ServerSettings:
         rate_limit: The number of requests allowed per second; None for no limit.
         faults: The faults to simulate.
         verbose: Print each request.
+        limits: The limits of requests and answers.
     """
 
     paths: Sequence[Path]
@@ -54,3 +56,4 @@ class ServerSettings:
     rate_limit: float | None = None
     faults: Sequence[Fault] = ()
     verbose: bool = False
+    limits: ServerLimits = field(default_factory=ServerLimits)
