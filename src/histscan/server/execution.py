@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Sequence
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property
 from typing import Any
 
 import orjson
@@ -26,6 +28,7 @@ from graphql import (
 from graphql.validation import ASTValidationContext
 
 from histscan.errors import HistoryError
+from histscan.server.answer_parts import AnswerTooLarge
 from histscan.server.limits import ServerLimits
 from histscan.server.query_context import QueryContext
 from histscan.server.query_cost import check_cost
@@ -54,7 +57,7 @@ class Document:
     node: DocumentNode | None
     errors: tuple[GraphQLError, ...]
 
-    @property
+    @cached_property
     def name(self) -> str:
         """The name of its first operation that has one."""
         for definition in self.node.definitions if self.node is not None else ():
@@ -62,7 +65,7 @@ class Document:
                 return definition.name.value
         return UNNAMED
 
-    @property
+    @cached_property
     def fragments(self) -> dict[str, FragmentDefinitionNode]:
         """Its fragments by name."""
         nodes = self.node.definitions if self.node is not None else ()
@@ -92,13 +95,40 @@ class Answer:
 
     Attributes:
         status: The HTTP status: 200 if the query was executed, 400 if it is invalid or over a limit.
-        body: The response as JSON.
+        parts: The response as JSON, in parts.
         errors: The messages of the errors.
     """
 
     status: int
-    body: bytes
+    parts: Sequence[bytes | memoryview]
     errors: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Request:
+    """The members of a request's body."""
+
+    text: str
+    variables: dict[str, Any]
+    operation_name: str | None
+
+    def of(self, document: Document) -> Query:
+        """Makes the query, whose text is parsed."""
+        return Query(document, self.variables, self.operation_name, self.operation_name or document.name)
+
+
+def _read_request(body: bytes) -> _Request:
+    try:
+        request = json.loads(body)
+    except RecursionError:
+        raise ValueError("the request is nested too deeply") from None
+    if not isinstance(request, dict) or not isinstance(request.get("query"), str):
+        raise ValueError("a GraphQL request must be a JSON object with a string `query`")
+    # wandb-core sends an empty operationName instead of none.
+    variables, operation_name = request.get("variables") or {}, request.get("operationName") or None
+    if not isinstance(variables, dict) or not isinstance(operation_name, str | None):
+        raise ValueError("`variables` must be an object, and `operationName` a string")
+    return _Request(request["query"], variables, operation_name)
 
 
 class Executor:
@@ -111,7 +141,30 @@ class Executor:
     def __init__(self, limits: ServerLimits) -> None:
         self._limits = limits
         self._limits_rule = limits_rule(limits)
-        self._cached: Callable[[str], Document] = lru_cache(maxsize=MOST_CACHED)(self._parse)
+        self._documents: OrderedDict[str, Document] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def recall(self, body: bytes) -> Query | None:
+        """Parses the body of a short request whose query is known. Takes little time.
+
+        Args:
+            body: As for `read`.
+
+        Returns:
+            The query; None if `read` must parse it.
+
+        Raises:
+            ValueError: As `read`.
+        """
+        if len(body) > LONGEST_CACHED:
+            return None
+        request = _read_request(body)
+        with self._lock:
+            document = self._documents.get(request.text)
+            if document is None:
+                return None
+            self._documents.move_to_end(request.text)
+        return request.of(document)
 
     def read(self, body: bytes) -> Query:
         """Parses the body of a request.
@@ -125,19 +178,16 @@ class Executor:
         Raises:
             ValueError: The body is not a GraphQL request.
         """
-        try:
-            request = json.loads(body)
-        except RecursionError:
-            raise ValueError("the request is nested too deeply") from None
-        if not isinstance(request, dict) or not isinstance(request.get("query"), str):
-            raise ValueError("a GraphQL request must be a JSON object with a string `query`")
-        # wandb-core sends an empty operationName instead of none.
-        variables, operation_name = request.get("variables") or {}, request.get("operationName") or None
-        if not isinstance(variables, dict) or not isinstance(operation_name, str | None):
-            raise ValueError("`variables` must be an object, and `operationName` a string")
-        text = request["query"]
-        document = self._cached(text) if len(text) <= LONGEST_CACHED else self._parse(text)
-        return Query(document, variables, operation_name, operation_name or document.name)
+        request = _read_request(body)
+        document = self._documents.get(request.text)
+        if document is None:
+            document = self._parse(request.text)
+            if len(request.text) <= LONGEST_CACHED:
+                with self._lock:
+                    self._documents[request.text] = document
+                    if len(self._documents) > MOST_CACHED:
+                        self._documents.popitem(last=False)
+        return request.of(document)
 
     def _parse(self, text: str) -> Document:
         try:
@@ -174,9 +224,15 @@ class Executor:
                 check_cost(operation, document.fragments, query.variables, context, self._limits)
             except GraphQLError as refusal:
                 return _refusal([refusal])
+        try:
+            return self._execute(query, document.node, context)
+        except AnswerTooLarge as excess:
+            return _refusal([excess.error])
+
+    def _execute(self, query: Query, node: DocumentNode, context: QueryContext) -> Answer:
         result = execute_sync(
             make_schema(),
-            document.node,
+            node,
             context_value=context,
             variable_values=query.variables,
             operation_name=query.operation_name,
@@ -188,11 +244,11 @@ class Executor:
             ):
                 _log.error("%s failed", query.name, exc_info=error.original_error)
         if result.data is None:
-            return Answer(200 if errors and errors[0].path else 400, error_body(errors), _messages(errors))
+            return Answer(200 if errors and errors[0].path else 400, [error_body(errors)], _messages(errors))
         body = b'{"data":' + orjson.dumps(result.data)
         if errors:
             body += b',"errors":' + _write_errors(errors)
-        return Answer(200, body + b"}", _messages(errors))
+        return Answer(200, context.parts.join(body + b"}"), _messages(errors))
 
 
 def _mutated_fields(query: Query) -> list[str]:
@@ -209,7 +265,7 @@ def _read_only(changed: Sequence[str]) -> str:
 
 
 def _refusal(errors: Sequence[GraphQLError]) -> Answer:
-    return Answer(400, error_body(errors), _messages(errors))
+    return Answer(400, [error_body(errors)], _messages(errors))
 
 
 def error_body(errors: Sequence[GraphQLError]) -> bytes:

@@ -12,7 +12,7 @@ from histscan.runs.log_facts import moment
 from histscan.runs.log_heads import read_head
 from histscan.runs.log_run import LogRun
 from histscan.runs.run_state import run_state
-from histscan.server.history_rows import HistoryRows, RowCache
+from histscan.server.history_rows import CHECK_ROWS, HistoryRows, RowCache
 from histscan.server.log_outline import outline_log
 from histscan.server.parquet_export import Exporter
 from histscan.server.row_texts import json_literal, strict_json
@@ -26,6 +26,7 @@ from histscan.server.served_run import (
     RunKey,
     ServedRun,
 )
+from histscan.server.work import cancellable, check_cancelled
 
 __all__ = ["ServedLog"]
 
@@ -74,6 +75,7 @@ class ServedLog(ServedRun):
     def description(self) -> RunDescription:
         """Describes the run; see `ServedRun.description`."""
         with self._lock:
+            check_cancelled()
             if self._described is None:
                 record = read_head(self._files[0], skip_corrupt=True).record
                 log = self._log
@@ -93,6 +95,7 @@ class ServedLog(ServedRun):
         """Describes the run's state; see `ServedRun.details`."""
         version = self._version()
         with self._lock:
+            check_cancelled()
             if self._surveyed is None or self._surveyed[0] != version:
                 self._surveyed = (version, self._survey(version))
             details = self._surveyed[1]
@@ -179,7 +182,7 @@ class ServedLog(ServedRun):
         with self._lock:
             if self._system_summary is None or self._system_summary[0] != version:
                 last: dict[str, Any] = {}
-                for row in self._log.system_metrics():
+                for row in cancellable(self._log.system_metrics(), CHECK_ROWS):
                     last.update(row)
                 metrics = {name: value for name, value in last.items() if name.startswith(_SYSTEM_PREFIX)}
                 self._system_summary = (version, metrics)

@@ -18,6 +18,7 @@ from histscan.common.atomic import atomic_output
 from histscan.common.steps import STEP, step_after
 from histscan.runs.log_run import LogRun
 from histscan.server.served_run import ExportedFiles, FileVersion
+from histscan.server.work import cancellable, check_cancelled
 
 if TYPE_CHECKING:
     import pyarrow
@@ -75,6 +76,7 @@ class Exporter:
         with self._lock:
             lock = self._locks.setdefault(files, threading.Lock())
         with lock:
+            check_cancelled()
             made = self._made.get((files, version))
             if made is None:
                 made = self._made[files, version] = self._write(run, version)
@@ -94,7 +96,7 @@ class Exporter:
             "\0".join([*map(str, run.files), str(version)]).encode(errors="surrogateescape")
         ).hexdigest()[:32]
         files: list[Path] = []
-        for first in range(0, len(table), self._rows_per_file):
+        for first in cancellable(range(0, len(table), self._rows_per_file)):
             path = self._folder / f"{name}_{len(files)}.runhistory.parquet"
             with atomic_output(path) as output:
                 pyarrow.parquet.write_table(

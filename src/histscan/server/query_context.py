@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from histscan.server.answer_parts import AnswerParts
 from histscan.server.catalogue import Catalogue
 from histscan.server.file_links import FileLinks, LinkedFile
 from histscan.server.served_run import ServedRun
@@ -25,11 +26,13 @@ class QueryContext:
         catalogue: The runs.
         links: Makes the URLs of files.
         base_url: The server's URL as the client wrote it.
+        parts: The texts of the answer.
     """
 
     catalogue: Catalogue
     links: FileLinks
     base_url: str
+    parts: AnswerParts
     _listed: dict[tuple[str | None, str | None], Sequence[ServedRun]] = field(default_factory=dict, repr=False)
 
     def runs(self, entity: str | None, project: str | None) -> Sequence[ServedRun]:
