@@ -66,6 +66,11 @@ def declare(parser: argparse.ArgumentParser) -> None:
         metavar="KEY",
         help=f"API key that clients must send; the environment variable {KEY_VARIABLE} hides it from other users",
     )
+    parser.add_argument("--tls-cert", metavar="FILE", type=Path, help="certificate for https, in PEM format")
+    parser.add_argument("--tls-key", metavar="FILE", type=Path, help="its private key, if it is in another file")
+    parser.add_argument(
+        "--allow-http", action="store_true", help="accept the API key over http from other machines, as behind a proxy"
+    )
     parser.add_argument("--entity", metavar="NAME", help="entity of runs recorded without one (default: local)")
     parser.add_argument(
         "--project",
@@ -132,11 +137,13 @@ def run(arguments: argparse.Namespace) -> int:
 
     Raises:
         UsageError: An argument is invalid, or a required package is not installed.
-        HistoryError: A file can't be served, or other machines could reach the server without an API key.
+        HistoryError: A file can't be served, the certificate can't be used, or other machines could reach the server
+            without an API key, or without TLS.
         OSError: A path does not exist, or the server can't listen on the address.
     """
     try:
         import graphql  # noqa: F401
+        import httptools  # noqa: F401
         import starlette  # noqa: F401
         import uvicorn  # noqa: F401
     except ImportError as error:
@@ -159,6 +166,9 @@ def run(arguments: argparse.Namespace) -> int:
         host=arguments.host,
         port=arguments.port,
         api_key=arguments.api_key or os.environ.get(KEY_VARIABLE) or None,
+        tls_cert=arguments.tls_cert,
+        tls_key=arguments.tls_key,
+        allow_http=arguments.allow_http,
         entity=arguments.entity,
         project=arguments.project,
         skip_corrupt=arguments.skip_corrupt,
