@@ -60,7 +60,7 @@ $(CLUSTERS): pyproject.toml setup.py | $(TESTS)
 
 # The site of the documentation, which needs no network: open out/site/index.html. Its links and anchors are checked.
 docs: $(DOCS)
-	$(BIN)/mkdocs build --strict --quiet --site-dir $(SITE)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet --site-dir $(SITE)
 	HISTSCAN_SITE=$(SITE) $(BIN)/python -m pytest --quiet tests/docs/test_site.py
 
 $(DOCS): pyproject.toml setup.py | $(TESTS)

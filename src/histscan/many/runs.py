@@ -16,7 +16,7 @@ from histscan.columns.frames import Compression
 from histscan.columns.options import DEFAULT_BATCH_ROWS
 from histscan.columns.pandas_frames import DtypeBackend, make_pandas
 from histscan.columns.threads import default_threads
-from histscan.columns.timestamps import convert_timestamps
+from histscan.columns.timestamps import convert_schema, convert_timestamps
 from histscan.common.atomic import atomic_output
 from histscan.many.filters import RunFields
 from histscan.many.members import Member
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     import pyarrow
     from typing_extensions import Unpack
 
+    from histscan.many.frames import RunBatches, RunStream
     from histscan.many.options import FrameArguments, LazyArguments
     from histscan.many.run_chunks import Failures
     from histscan.many.run_keys import KeyInfo, KeyPatterns
@@ -154,6 +155,13 @@ class Runs(RunsPlots, ABC, Generic[_Run_co]):
 
         Raises:
             HistoryRequestError: A request failed.
+        """
+
+    def list_with_keys(self) -> None:
+        """Lists the runs that are not listed yet, with the keys of their histories if a request can have both.
+
+        Raises:
+            HistoryRequestError: The request failed.
         """
 
     def load_keys(self, runs: Sequence[Any]) -> None:
@@ -351,7 +359,7 @@ class Runs(RunsPlots, ABC, Generic[_Run_co]):
         *,
         rows: int = DEFAULT_BATCH_ROWS,
         **options: Unpack[FrameArguments],
-    ) -> Iterator[pyarrow.RecordBatch]:
+    ) -> RunBatches:
         """Reads the histories of all runs as record batches of one schema, in memory that does not grow with the runs.
 
         Args:
@@ -359,25 +367,30 @@ class Runs(RunsPlots, ABC, Generic[_Run_co]):
             rows: The largest number of rows in a batch.
             **options: As for `to_arrow`.
 
-        Yields:
-            ``pyarrow.RecordBatch`` objects; at least one, which may have no rows.
+        Returns:
+            An iterator over ``pyarrow.RecordBatch`` objects; at least one, which may have no rows. Its `failures` are
+            the runs that it leaves out. While iterating, it raises a `HistoryError` at a run that can't be read, unless
+            `on_error` is ``"skip"``.
 
         Raises:
-            HistoryError: A run can't be read, unless `on_error` is ``"skip"``.
             ImportError: pyarrow is not installed.
+            ValueError: An argument is out of its range.
         """
-        from histscan.many.frames import stream_runs
+        from histscan.many.frames import RunBatches, stream_runs
 
         if rows < 1:
             raise ValueError(f"rows must be at least 1, not {rows}")
         need_pyarrow()
         chosen = FrameOptions.of_frame(keys, {"with_step": True, **options})
-        stream = stream_runs(self, chosen)
-        with closing(stream.batches) as found:
-            for batch in map(convert_timestamps, found) if chosen.timestamps == "datetime" else found:
-                for first in range(0, batch.num_rows or 1, rows):
-                    yield batch.slice(first, rows)
-        self._failures = stream.failures
+
+        def open_stream() -> RunStream:
+            stream = stream_runs(self, chosen)
+            self._failures = stream.failures
+            if chosen.timestamps != "datetime":
+                return stream
+            return replace(stream, schema=convert_schema(stream.schema), batches=_with_times(stream.batches))
+
+        return RunBatches(open_stream, rows)
 
     def to_parquet(
         self,
@@ -406,13 +419,8 @@ class Runs(RunsPlots, ABC, Generic[_Run_co]):
         """
         from histscan.columns.arrow_files import write_batches
 
-        with atomic_output(Path(path)) as output, closing(self._all_batches(keys, options)) as batches:
-            write_batches(batches, output, file_format="parquet", compression=compression)
-
-    def _all_batches(
-        self, keys: Iterable[str | re.Pattern[str]] | None, options: FrameArguments
-    ) -> Generator[pyarrow.RecordBatch, None, None]:
-        yield from self.batches(keys, **options)
+        with atomic_output(Path(path)) as output:
+            write_batches(self.batches(keys, **options), output, file_format="parquet", compression=compression)
 
     def aggregate(
         self,
@@ -568,3 +576,9 @@ class RunList(Runs[_Run_co]):
 
 def _identity(run: Run) -> Run:
     return run
+
+
+def _with_times(batches: Generator[pyarrow.RecordBatch, None, None]) -> Generator[pyarrow.RecordBatch, None, None]:
+    """Yields batches in which times are dates and times."""
+    with closing(batches):
+        yield from map(convert_timestamps, batches)
