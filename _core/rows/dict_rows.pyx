@@ -30,6 +30,7 @@ cdef class RowDecoder:
         row.new_key = NULL
         row.self = <void*> self
         row.leave = leave_template
+        row.unquoted = NULL
         return 0
 
     cdef int leave_template(self, size_t count) except -1:

@@ -9,8 +9,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <new>
+#include <vector>
 
 #include "bytes/number_readers.hpp"
+#include "json/json_quoted.hpp"
 #include "json/value_objects.hpp"
 #include "rows/json_format.hpp"
 #include "wire/item_format.hpp"
@@ -33,37 +35,63 @@ struct DictRow {
     int (*put_rare_member)(void *self, Cursor *member, bool is_removal);
     // Only the first `count` members of the row are the predicted ones: sets `members` to a dict of these.
     int (*leave)(void *self, size_t count, PyObject **members);
+    // Of rows within a JSON string: room for their text without the quotes' backslashes.
+    std::vector<uint8_t> *unquoted;
 };
+
+// The str of a string in a row that is within a JSON string, which has no escapes of its own. Returns null with an
+// exception, or with a fault in the cursor.
+inline PyObject *quoted_text(Cursor *cursor, const Token &token) {
+    if (HISTSCAN_LIKELY(token.is_ascii)) return ascii_text(token.begin, token.end - token.begin);
+    PyObject *text =
+        PyUnicode_DecodeUTF8(reinterpret_cast<const char *>(token.begin), token.end - token.begin, nullptr);
+    if (text == nullptr && PyErr_ExceptionMatches(PyExc_UnicodeDecodeError)) {
+        PyErr_Clear();
+        stop(cursor, JSON_UTF8_INVALID, find_invalid_utf8(token.begin, token.end));
+    }
+    return text;
+}
+
+// Points the cursor at the text that it may read, without the backslashes of quotes.
+HISTSCAN_NOINLINE void unquote_row(Cursor *cursor, std::vector<uint8_t> &text) {
+    const size_t room = static_cast<size_t>(cursor->end - cursor->pos) + 16;
+    if (text.size() < room) text.resize(room);
+    open_cursor(
+        cursor, text.data(), static_cast<size_t>(unquote_text(cursor->pos, cursor->end, text.data()) - text.data()));
+}
 
 // `is_document`: a value is all that the cursor may read, white space included.
 template <bool is_document>
 class DictSink {
 public:
-    static constexpr bool has_plain = false;
+    static constexpr bool has_plain = true;
 
     explicit DictSink(DictRow &row) : row_(row) {}
 
     template <typename Format>
-    bool put_plain(Format &, const Key &, const uint8_t *) const {
-        return false;
+    HISTSCAN_INLINE bool put_plain(Format &format, const Key &key, const uint8_t *begin) {
+        PlainNumber number;
+        if (!format.take_plain_number(begin, &number)) return false;
+        // Where it fails, `put` is called next.
+        put_object(key, plain_number_object(number));
+        return outcome_ == OUTCOME_DONE;
     }
     template <typename Format>
-    HISTSCAN_INLINE int put(Format &format, const Key &key) const {
+    HISTSCAN_INLINE int put(Format &format, const Key &key) {
+        if (HISTSCAN_UNLIKELY(outcome_ != OUTCOME_DONE)) return outcome_;
         Cursor *cursor = format.open_value();
-        PyObject *value =
-            is_document ? read_document_object(cursor, *row_.context) : read_value_object(cursor, *row_.context);
+        PyObject *value;
+        if (is_document) {
+            value = read_document_object(cursor, *row_.context);
+        } else if (format.is_quoted()) {
+            value = read_quoted_object(format, cursor);
+        } else {
+            value = read_value_object(cursor, *row_.context, key.index == unknown_key ? nullptr : &key);
+        }
         if (HISTSCAN_UNLIKELY(value == nullptr)) return PyErr_Occurred() ? OUTCOME_RAISED : OUTCOME_SLOW;
         format.close_value();
-        // Borrowed: whoever reads the row holds the keys, and the dict.
-        PyObject *name = key.index == unknown_key ? row_.new_key : PyList_GET_ITEM(row_.keys, key.index);
-        int outcome = OUTCOME_DONE;
-        if (HISTSCAN_UNLIKELY(PyTuple_CheckExact(name))) {
-            outcome = row_.put_path(row_.self, name, value);
-        } else if (HISTSCAN_UNLIKELY(PyDict_SetItem(row_.members, name, value) < 0)) {
-            outcome = OUTCOME_RAISED;
-        }
-        Py_DECREF(value);
-        return outcome;
+        put_object(key, value);
+        return outcome_;
     }
     template <typename Format>
     HISTSCAN_INLINE int learn(Format &format, int32_t *index) const {
@@ -83,7 +111,38 @@ public:
     HISTSCAN_INLINE int leave_template(size_t count) const { return row_.leave(row_.self, count, &row_.members); }
 
 private:
+    // Puts the value under its key; takes ownership of it.
+    HISTSCAN_INLINE void put_object(const Key &key, PyObject *value) {
+        if (HISTSCAN_UNLIKELY(value == nullptr)) {
+            outcome_ = OUTCOME_RAISED;
+            return;
+        }
+        // Borrowed: whoever reads the row holds the keys, and the dict.
+        PyObject *name = key.index == unknown_key ? row_.new_key : PyList_GET_ITEM(row_.keys, key.index);
+        if (HISTSCAN_UNLIKELY(PyTuple_CheckExact(name))) {
+            outcome_ = row_.put_path(row_.self, name, value);
+        } else if (HISTSCAN_UNLIKELY(PyDict_SetItem(row_.members, name, value) < 0)) {
+            outcome_ = OUTCOME_RAISED;
+        }
+        Py_DECREF(value);
+    }
+    // Reads a value in a row that is within a JSON string. The first container has all that is left of the row unquoted.
+    template <typename Format>
+    HISTSCAN_INLINE PyObject *read_quoted_object(Format &format, Cursor *cursor) {
+        const int byte = peek(cursor);
+        if (byte == '\\') {
+            Token token;
+            return read_quoted_string(cursor, &token) ? quoted_text(cursor, token) : nullptr;
+        }
+        if (byte == '{' || byte == '[') {
+            unquote_row(cursor, *row_.unquoted);
+            format.set_quoted(false);
+        }
+        return read_value_object(cursor, *row_.context);
+    }
+
     DictRow &row_;
+    int outcome_ = OUTCOME_DONE;  // of the values so far
 };
 
 // Reads a row of items.
@@ -100,10 +159,11 @@ HISTSCAN_INLINE int read_item_dict(
     }
 }
 
-// Reads a row that is a JSON object.
-HISTSCAN_INLINE int read_json_dict(Cursor *cursor, KeyTable &table, RowTemplate &row_template, DictRow &row) {
+// Reads a row that is a JSON object; `is_quoted`: within a JSON string, as json_quoted.hpp has it.
+HISTSCAN_INLINE int read_json_dict(
+    Cursor *cursor, bool is_quoted, KeyTable &table, RowTemplate &row_template, DictRow &row) {
     const NarrowVectors vectors;
-    JsonFormat<NarrowVectors> format(cursor, false, vectors);
+    JsonFormat<NarrowVectors> format(cursor, is_quoted, vectors);
     DictSink<false> sink(row);
     try {
         return read_members(format, table, row_template, sink);

@@ -2,8 +2,9 @@
 
 from cpython.object cimport PyObject
 from libc.stddef cimport size_t
-from libc.stdint cimport int32_t
+from libc.stdint cimport int32_t, uint8_t
 from libcpp cimport bool as cpp_bool
+from libcpp.vector cimport vector
 
 from histscan._core.bytes.cursor cimport Cursor, byte_ptr
 from histscan._core.json.json_value cimport ValueContext
@@ -29,9 +30,14 @@ cdef extern from "rows/dict_sink.hpp" namespace "histscan":
         int (*put_rare_member)(void* self, Cursor* member, cpp_bool is_removal) except -1
         # Only the first `count` members of the row are the predicted ones: sets `members` to a dict of these.
         int (*leave)(void* self, size_t count, PyObject** members) except -1
+        # Of rows within a JSON string: room for their text without the quotes' backslashes.
+        vector[uint8_t]* unquoted
 
     # These read a whole row; the caller must hold the GIL.
     int read_item_dict(
         Cursor* cursor, ItemSchema schema, KeyTable& table, RowTemplate& row_template, DictRow& row
     ) except -1
-    int read_json_dict(Cursor* cursor, KeyTable& table, RowTemplate& row_template, DictRow& row) except -1
+    # `is_quoted`: the row is within a JSON string, as json_quoted.pxd has it.
+    int read_json_dict(
+        Cursor* cursor, bint is_quoted, KeyTable& table, RowTemplate& row_template, DictRow& row
+    ) except -1

@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <cstring>
 
+#include "json/json_text.hpp"
 #include "keys/key_table.hpp"
 #include "rows/members.hpp"
 #include "wire/wire.hpp"
@@ -241,6 +242,12 @@ public:
     HISTSCAN_INLINE const uint8_t *find_value_end() const { return value_end_; }
     HISTSCAN_INLINE void take_value(const uint8_t *) {}
     HISTSCAN_INLINE bool skip_plain_value() { return true; }
+    // Reads the value, which begins at `value`, if it is a plain number.
+    HISTSCAN_INLINE bool take_plain_number(const uint8_t *value, PlainNumber *number) const {
+        if (!begins_number(byte_at(value, value_end_))) return false;
+        *number = read_plain_number(value, value_end_, start_);
+        return number->kind != NOT_PLAIN;
+    }
     bool is_quoted() const { return false; }
     void set_quoted(bool) {}
 

@@ -113,6 +113,27 @@ def test_types_are_those_of_all_rows(folder: Path) -> None:
     assert any(isinstance(json.loads(text) if isinstance(text, str) else text, list) for text in texts)
 
 
+@pytest.mark.parametrize("at_once", [1, 1 << 20])
+@pytest.mark.parametrize("options", [{"samples": 8}, {"samples": 8, "sampling": "lttb"}, {"align": "interpolate"}])
+def test_rows_of_a_run_do_not_depend_on_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at_once: int, options: Any
+) -> None:
+    """Text in one run makes JSON text of a column of numbers in another, which is reduced as numbers all the same."""
+    monkeypatch.setattr("histscan.many.reduction._ROWS_AT_ONCE", at_once)
+    monkeypatch.setattr("histscan.many.run_chunks._GROUP_RUNS", 1 if at_once == 1 else 256)
+    rows: list[dict[str, Any]] = [
+        {"_step": step, **({"mixed": (step * 37) % 101 / 4} if step % 3 else {})} for step in range(100)
+    ]
+    write_log(tmp_path, "numbers", rows)
+    write_log(tmp_path, "texts", [{"_step": 0, "mixed": "text"}, {"_step": 1, "mixed": {"deep": 1}}], start=1)
+    runs = histscan.open_runs(tmp_path)
+    alone = rows_of(runs[:1].to_arrow(**options))
+    together = rows_of(runs.to_arrow(**options))
+    assert len(alone) >= 8
+    of_numbers = [row for row in together if row["run_id"] == "numbers"]
+    assert [{**row, **({"mixed": json.loads(row["mixed"])} if "mixed" in row else {})} for row in of_numbers] == alone
+
+
 def test_streams_of_reduced_rows(folder: Path) -> None:
     runs = histscan.open_runs(folder)
     assert pa.Table.from_batches(list(runs.batches(tail=2))).equals(runs.to_arrow(tail=2))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import pickle
 import re
@@ -144,9 +145,13 @@ def test_a_run_that_cannot_be_read(folder: Path) -> None:
     with pytest.raises(histscan.LogFormatError):
         before.extend(batch for batch in batches)
     assert sum(batch.num_rows for batch in before) == 50 + 20 + 3
+    stream = runs.batches(on_error="skip")
+    assert stream.failures == {}
     with pytest.warns(histscan.RunSkippedWarning):
-        kept = pa.Table.from_batches(list(runs.batches(on_error="skip")))
-    assert rows_of(kept) == rows_of(whole)
+        first = next(stream)
+    assert list(stream.failures) == ["e/p/bb"]
+    assert rows_of(pa.Table.from_batches([first, *stream])) == rows_of(whole)
+    assert list(runs.failures) == ["e/p/bb"]
     bad.write_bytes(b"")
     with pytest.raises(histscan.LogFormatError, match="empty"):
         runs.to_arrow()
@@ -259,3 +264,20 @@ def test_keys_named_as_the_columns_of_runs(tmp_path: Path) -> None:
     assert rows_of(runs.to_arrow(config=["lr"])) == [wanted | logged]
     assert rows_of(pa.Table.from_batches(list(runs.batches(config=["lr"])))) == [wanted | logged]
     assert runs.to_arrow(["run_id"]).column_names == ["run_id", "run_name", "history.run_id"]
+
+
+def test_columns_of_other_runs_share_their_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("histscan.many.run_chunks._GROUP_RUNS", 1)
+    write_log(tmp_path, "a", [{"_step": step, "x": 1.5} for step in range(2_000)])
+    wide = {f"layer/{place}": place if place % 2 else str(place) for place in range(3_000)}
+    write_log(tmp_path, "wide", [{"_step": 0, **wide, "deep": {"y": 1}, "list": [1, 2]}], start=1)
+    first, last = histscan.open_runs(tmp_path).batches(["layer/*", "deep", "list", "_step"])
+    assert first.schema.equals(last.schema)
+    assert (len(first), first.schema.names[-3:]) == (2_000, ["deep", "list", "_step"])
+    columns = first.columns[2:-1]
+    assert all(column.null_count == 2_000 for column in columns)
+    addresses = {buffer.address for column in columns for buffer in column.buffers() if buffer is not None}
+    assert len(addresses) < 20  # of 3,002 columns
+    (row,) = rows_of(pa.Table.from_batches([last]))
+    assert {key: row[key] for key in wide} == wide
+    assert (json.loads(row["deep"]), row["list"]) == ({"y": 1}, [1, 2])

@@ -53,6 +53,10 @@ class Summary(dict[str, Any]):
         return self
 
 
+_FINAL_STATES = ("finished", "failed", "killed")
+"""States of runs whose histories do not grow any more."""
+
+
 class Run(contracts.Run):
     """A run on a W&B server, read-only, with the names of ``wandb.Api().run()``.
 
@@ -87,7 +91,11 @@ class Run(contracts.Run):
             RunNotFoundError: The server has no such run, or the API key has no access to it.
         """
         if force or not self.is_loaded:
-            self.listed.describe(request_run(self.client, DESCRIBE_RUN, *self._name))
+            answer = dict(request_run(self.client, DESCRIBE_RUN, *self._name))
+            keys = answer.pop("historyKeys", None)
+            self.listed.describe(answer)
+            if keys is not None and self.state in _FINAL_STATES:
+                self.listed.set_keys({"historyKeys": keys})
             self._metadata = None
 
     @property

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from itertools import accumulate
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from histscan.many.runs import Runs
     from histscan.runs.contracts import Run
 
-__all__ = ["RunRows", "RunStream", "count_keys", "read_rows", "read_table", "stream_runs"]
+__all__ = ["RunBatches", "RunRows", "RunStream", "count_keys", "read_rows", "read_table", "stream_runs"]
 
 
 @dataclass(frozen=True)
@@ -74,6 +74,38 @@ class RunStream:
     schema: pyarrow.Schema
     batches: Generator[pyarrow.RecordBatch, None, None]
     failures: Failures
+
+
+class RunBatches(Iterator["pyarrow.RecordBatch"]):
+    """Iterates over the rows of many runs as record batches. Reading begins with the first batch.
+
+    Args:
+        open_stream: Returns the stream.
+        rows: The largest number of rows in a batch.
+    """
+
+    def __init__(self, open_stream: Callable[[], RunStream], rows: int) -> None:
+        self._stream: RunStream | None = None
+        self._batches = self._read(open_stream, rows)
+
+    @property
+    def failures(self) -> Failures:
+        """The runs that are left out (``on_error="skip"``), and why, by their paths; known with the first batch."""
+        return dict(self._stream.failures) if self._stream is not None else {}
+
+    def __next__(self) -> pyarrow.RecordBatch:
+        return next(self._batches)
+
+    def close(self) -> None:
+        """Stops reading."""
+        self._batches.close()
+
+    def _read(self, open_stream: Callable[[], RunStream], rows: int) -> Generator[pyarrow.RecordBatch, None, None]:
+        self._stream = open_stream()
+        with closing(self._stream.batches) as found:
+            for batch in found:
+                for first in range(0, batch.num_rows or 1, rows):
+                    yield batch.slice(first, rows)
 
 
 def read_table(runs: Runs[Any], options: FrameOptions) -> tuple[pyarrow.Table, Failures]:

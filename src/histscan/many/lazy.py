@@ -54,14 +54,17 @@ class _RunsSource:
     @cached_property
     def _typed(self) -> TypedRuns:
         runs, options = self._runs, self._options
+        names = options.names
+        needs_types = names is None or not set(names) <= set(self._declared)
+        if needs_types:
+            runs.list_with_keys()
         members = list(runs.members())
         for member in members:
             # Types stay valid even if the files grow.
             member.keep_rows()
         threads = options.threads or runs.reading_threads
-        names = options.names
         flags: KeyFlags = {}
-        if names is None or not set(names) <= set(self._declared):
+        if needs_types:
             runs.load_keys([member.run for member in members])
             flags = _SURVEYS.find(members, options, threads, in_groups=runs.can_reread)
         formats = key_formats(flags, options, self._declared)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import closing
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, overload
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     import pyarrow
     from typing_extensions import Unpack
 
+    from histscan.many.frames import RunBatches, RunStream
     from histscan.many.options import FrameArguments, LazyArguments
     from histscan.many.run_chunks import Failures
     from histscan.many.run_keys import KeyInfo, KeyPatterns
@@ -148,6 +148,13 @@ class Runs(RunsPlots, ABC, Generic[_Run_co]):
 
         Raises:
             HistoryRequestError: A request failed.
+        """
+
+    def list_with_keys(self) -> None:
+        """Lists the runs that are not listed yet, with the keys of their histories if a request can have both.
+
+        Raises:
+            HistoryRequestError: The request failed.
         """
 
     def load_keys(self, runs: Sequence[Any]) -> None:
@@ -339,7 +346,7 @@ class Runs(RunsPlots, ABC, Generic[_Run_co]):
         *,
         rows: int = DEFAULT_BATCH_ROWS,
         **options: Unpack[FrameArguments],
-    ) -> Iterator[pyarrow.RecordBatch]:
+    ) -> RunBatches:
         """Reads the histories of all runs as record batches of one schema, in memory that does not grow with the runs.
 
         Args:
@@ -347,24 +354,28 @@ class Runs(RunsPlots, ABC, Generic[_Run_co]):
             rows: The largest number of rows in a batch.
             **options: As for `to_arrow`.
 
-        Yields:
-            ``pyarrow.RecordBatch`` objects; at least one, which may have no rows.
+        Returns:
+            An iterator over ``pyarrow.RecordBatch`` objects; at least one, which may have no rows. Its `failures` are
+            the runs that it leaves out. While iterating, it raises a `HistoryError` at a run that can't be read, unless
+            `on_error` is ``"skip"``.
 
         Raises:
-            HistoryError: A run can't be read, unless `on_error` is ``"skip"``.
             ImportError: pyarrow is not installed.
+            ValueError: An argument is out of its range.
         """
-        from histscan.many.frames import stream_runs
+        from histscan.many.frames import RunBatches, stream_runs
 
         if rows < 1:
             raise ValueError(f"rows must be at least 1, not {rows}")
         need_pyarrow()
-        stream = stream_runs(self, FrameOptions.of_frame(keys, options))
-        with closing(stream.batches) as found:
-            for batch in found:
-                for first in range(0, batch.num_rows or 1, rows):
-                    yield batch.slice(first, rows)
-        self._failures = stream.failures
+        chosen = FrameOptions.of_frame(keys, options)
+
+        def open_stream() -> RunStream:
+            stream = stream_runs(self, chosen)
+            self._failures = stream.failures
+            return stream
+
+        return RunBatches(open_stream, rows)
 
     def aggregate(
         self,

@@ -155,6 +155,7 @@ class TaskPlan:
         declared: Mapping[str, str],
         map_tasks: MapTasks = map,
     ) -> None:
+        runs.list_with_keys()
         members = list(runs.members())
         self._in_groups = runs.can_reread
         threads = runs.reading_threads

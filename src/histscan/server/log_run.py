@@ -12,18 +12,30 @@ from histscan.runs.log_facts import moment
 from histscan.runs.log_heads import read_head
 from histscan.runs.log_run import LogRun
 from histscan.runs.run_state import run_state
-from histscan.server.history_rows import HistoryRows, RowCache
+from histscan.server.history_rows import CHECK_ROWS, HistoryRows, RowCache
 from histscan.server.log_outline import outline_log
 from histscan.server.parquet_export import Exporter
 from histscan.server.row_texts import json_literal, strict_json
 from histscan.server.run_files import RunFile, find_files
-from histscan.server.served_run import ExportedFiles, FileVersion, RunDescription, RunDetails, RunKey, ServedRun
+from histscan.server.served_run import (
+    ExportedFiles,
+    FileVersion,
+    HistorySize,
+    RunDescription,
+    RunDetails,
+    RunKey,
+    ServedRun,
+)
+from histscan.server.work import cancellable, check_cancelled
 
 __all__ = ["ServedLog"]
 
 # Takes the place of the keys in the cache key of system metrics.
 _SYSTEM = "system"
 _SYSTEM_PREFIX = "system."
+
+ROW_BYTES = 64
+"""The estimated size of a row while their number is unknown."""
 
 
 class ServedLog(ServedRun):
@@ -63,6 +75,7 @@ class ServedLog(ServedRun):
     def description(self) -> RunDescription:
         """Describes the run; see `ServedRun.description`."""
         with self._lock:
+            check_cancelled()
             if self._described is None:
                 record = read_head(self._files[0], skip_corrupt=True).record
                 log = self._log
@@ -82,6 +95,7 @@ class ServedLog(ServedRun):
         """Describes the run's state; see `ServedRun.details`."""
         version = self._version()
         with self._lock:
+            check_cancelled()
             if self._surveyed is None or self._surveyed[0] != version:
                 self._surveyed = (version, self._survey(version))
             details = self._surveyed[1]
@@ -106,6 +120,18 @@ class ServedLog(ServedRun):
             exit_code=log.exit_code,
             metadata=log.metadata or {},
         )
+
+    def history_size(self) -> HistorySize:
+        """Estimates the size of the history; see `ServedRun.history_size`."""
+        try:
+            size = self._version().size
+        except OSError:
+            return HistorySize(0, 0)
+        surveyed = self._surveyed
+        if surveyed is None:
+            return HistorySize(size // ROW_BYTES, size)
+        is_exported = self._exporter.exports(has_ended=surveyed[1].exit_code is not None)
+        return HistorySize(surveyed[1].row_count, size, is_exported)
 
     def rows(self, keys: tuple[str, ...] | None, stop_step: int | None) -> HistoryRows:
         """The run's history; see `ServedRun.rows`. As the log grows, cached rows before `stop_step` are reused."""
@@ -156,7 +182,7 @@ class ServedLog(ServedRun):
         with self._lock:
             if self._system_summary is None or self._system_summary[0] != version:
                 last: dict[str, Any] = {}
-                for row in self._log.system_metrics():
+                for row in cancellable(self._log.system_metrics(), CHECK_ROWS):
                     last.update(row)
                 metrics = {name: value for name, value in last.items() if name.startswith(_SYSTEM_PREFIX)}
                 self._system_summary = (version, metrics)

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from histscan.common.printable import UNPRINTABLE
 from histscan.server.served_run import FileVersion
+from histscan.server.work import check_cancelled
 
 __all__ = ["FILES_FOLDER", "RunFile", "choose_files", "find_files"]
 
@@ -81,6 +82,7 @@ def _walk(root: Path) -> Iterator[RunFile]:
     # No recursion: folders may be nested deeper than Python's stack.
     folders = [root]
     while folders:
+        check_cancelled()
         try:
             with os.scandir(folders.pop()) as scan:
                 entries = list(scan)
@@ -125,6 +127,7 @@ def _md5(path: Path, version: FileVersion) -> str | None:  # noqa: ARG001 - part
     try:
         with path.open("rb") as file:
             while part := file.read(1 << 20):
+                check_cancelled()
                 digest.update(part)
     except OSError:
         return None

@@ -14,7 +14,7 @@ from histscan.server.history_rows import HistoryRows
 if TYPE_CHECKING:
     from histscan.server.run_files import RunFile
 
-__all__ = ["ExportedFiles", "FileVersion", "RunDescription", "RunDetails", "RunKey", "ServedRun"]
+__all__ = ["ExportedFiles", "FileVersion", "HistorySize", "RunDescription", "RunDetails", "RunKey", "ServedRun"]
 
 
 class RunKey(NamedTuple):
@@ -76,6 +76,20 @@ class FileVersion(NamedTuple):
             other: An earlier version.
         """
         return self.inodes == other.inodes and self.size >= other.size
+
+
+class HistorySize(NamedTuple):
+    """The estimated size of a history, known without reading it.
+
+    Attributes:
+        rows: The number of rows.
+        bytes: The size of all rows as JSON.
+        is_exported: True if exported files have all rows.
+    """
+
+    rows: int
+    bytes: int
+    is_exported: bool = False
 
 
 @dataclass(frozen=True)
@@ -177,6 +191,10 @@ class ServedRun(ABC):
             HistoryError: The run can't be read.
             OSError: Its file can't be read.
         """
+
+    @abstractmethod
+    def history_size(self) -> HistorySize:
+        """Estimates the size of the history without reading it. A file that can't be read has no rows."""
 
     @abstractmethod
     def rows(self, keys: tuple[str, ...] | None, stop_step: int | None) -> HistoryRows:
