@@ -52,7 +52,7 @@ test: lint
 # Dask and Ray are large, so that only this target installs them. Without them, `make test` skips these tests, and the
 # pages of the documentation that use them.
 test-clusters: $(CLUSTERS)
-	$(BIN)/python -m pytest tests/clusters tests/docs/test_pages.py
+	$(BIN)/python -m pytest tests/clusters tests/docs
 
 $(CLUSTERS): pyproject.toml setup.py | $(TESTS)
 	$(PIP) --no-build-isolation --editable '.[clusters]'
