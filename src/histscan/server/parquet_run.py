@@ -7,14 +7,26 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from histscan.common.install_hint import install_hint
 from histscan.common.steps import STEP
 from histscan.errors import HistoryError
 from histscan.runs.parquet_run import ParquetRun
 from histscan.server.history_rows import HistoryRows, RowCache
 from histscan.server.row_texts import json_literal, strict_json
-from histscan.server.served_run import ExportedFiles, FileVersion, RunDescription, RunDetails, RunKey, ServedRun
+from histscan.server.served_run import (
+    ExportedFiles,
+    FileVersion,
+    HistorySize,
+    RunDescription,
+    RunDetails,
+    RunKey,
+    ServedRun,
+)
 
 __all__ = ["ServedParquet"]
+
+NUMBER_BYTES = 22
+"""The estimated size of a value in a row, without its key."""
 
 
 class ServedParquet(ServedRun):
@@ -38,7 +50,7 @@ class ServedParquet(ServedRun):
         try:
             run = ParquetRun(paths)
         except ImportError as error:
-            raise HistoryError("Parquet files need pyarrow: pip install 'histscan[arrow]'") from error
+            raise HistoryError(f"Parquet files need pyarrow: {install_hint('arrow')}") from error
         self._paths = run.files_by_step
         self._types = {field.name: _type_name(field.type) for schema in run.schemas for field in schema}
         self._row_count = run.rows
@@ -65,6 +77,11 @@ class ServedParquet(ServedRun):
             row_count=self._row_count,
             key_types=self._types,
         )
+
+    def history_size(self) -> HistorySize:
+        """Estimates the size of the history; see `ServedRun.history_size`."""
+        row_bytes = sum(len(name) + NUMBER_BYTES for name in self._types)
+        return HistorySize(self._row_count, self._row_count * row_bytes, is_exported=True)
 
     def rows(self, keys: tuple[str, ...] | None, stop_step: int | None) -> HistoryRows:  # noqa: ARG002
         """The run's history; see `ServedRun.rows`."""
