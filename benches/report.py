@@ -19,6 +19,7 @@ from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullLocator
 
 __all__ = ["REPORT", "main", "write_report"]
 
@@ -187,7 +188,9 @@ def _draw_bars(bars: Sequence[tuple[str, float, bool]], label: str) -> Figure:
     axes.set_yticks(places, [name for name, *_ in bars], fontsize=8, color=_INK)
     axes.invert_yaxis()
     axes.set_xlabel(label, color=_INK)
+    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}x")
+    axes.xaxis.set_minor_locator(NullLocator())
     axes.tick_params(colors=_INK)
     for place, ratio in zip(places, ratios, strict=True):
         axes.annotate(

@@ -9,6 +9,7 @@
 //   lowest(a, b)  subtract(a, b)                 byte by byte
 //   is_any(mask)  is_all(mask)                   true if any byte of a mask is set, or all are
 //   marks_of(mask)  first_mark(marks)            marks are true if any byte of the mask is set; which is the first?
+//   marks_from(marks, place)                     those of bytes from a place on, which may be 16
 //   bits_of(lower, upper)                        a bit for each byte of two masks, the lowest for the first
 //   join_digits(digits)                          the numbers that two times eight digits spell, from 0 to 9 each
 //
@@ -33,5 +34,17 @@
 #if HISTSCAN_HAS_WIDE_VECTORS
 #include "bytes/vectors_avx2.hpp"
 #endif
+
+namespace histscan {
+
+// Names the instructions that this process uses, for people.
+inline const char *vectors_in_use() {
+#if HISTSCAN_HAS_WIDE_VECTORS
+    if (wide_vectors) return wide_vector_name;
+#endif
+    return vector_name;
+}
+
+}  // namespace histscan
 
 #endif

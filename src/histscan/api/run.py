@@ -17,11 +17,13 @@ from histscan.api.run_streams import axes_of, duration_of, read_console, read_ev
 from histscan.api.scan_start import request_last_step
 from histscan.columns.scan import Scan
 from histscan.columns.typed_columns import flags_of_kind
+from histscan.common.key_info import KeyInfo
 from histscan.common.keys import check_keys, in_order
 from histscan.common.steps import STEP
 from histscan.paging.options import PIPELINED_GRAPHQL
 from histscan.runs import contracts
 from histscan.runs.console import terminal_lines
+from histscan.runs.run_html import Preview
 from histscan.runs.system_metrics import SystemMetricsScan
 from histscan.sources.graphql import Operation, request_page
 from histscan.sources.run_queries import DESCRIBE_RUN, SAMPLED_KEYS, SAMPLED_ROWS, parse_object, request_run
@@ -37,6 +39,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Run", "SourceOption", "Summary"]
 
+PREVIEW_SAMPLES = 100
+"""The rows that a notebook requests of a run."""
+
 # wandb's own entries in a config.
 _INTERNAL_KEYS = frozenset({"_wandb", "wandb_version"})
 
@@ -47,6 +52,10 @@ class Summary(dict[str, Any]):
     @property
     def _json_dict(self) -> dict[str, Any]:
         return self
+
+
+_FINAL_STATES = ("finished", "failed", "killed")
+"""States of runs whose histories do not grow any more."""
 
 
 class Run(contracts.Run):
@@ -83,7 +92,11 @@ class Run(contracts.Run):
             RunNotFoundError: The server has no such run, or the API key has no access to it.
         """
         if force or not self.is_loaded:
-            self.listed.describe(request_run(self.client, DESCRIBE_RUN, *self._name))
+            answer = dict(request_run(self.client, DESCRIBE_RUN, *self._name))
+            keys = answer.pop("historyKeys", None)
+            self.listed.describe(answer)
+            if keys is not None and self.state in _FINAL_STATES:
+                self.listed.set_keys({"historyKeys": keys})
             self._metadata = None
 
     @property
@@ -310,6 +323,10 @@ class Run(contracts.Run):
             self, None, keys, page_size, min_step, max_step, any_key=any_key, source=source, options=options
         )
 
+    def scan_steps(self, min_step: int, max_step: int | None, source: SourceOption | None) -> Scan:
+        """See `histscan.runs.plots.Plots.scan_steps`."""
+        return self.scan_history(min_step=min_step, max_step=max_step, source=source or "auto")
+
     def system_metrics(self, keys: list[str] | None = None, *, samples: int = 100_000) -> SystemMetricsScan:
         """Scans the metrics of the machine, which wandb records every few seconds.
 
@@ -344,17 +361,10 @@ class Run(contracts.Run):
         lines = read_console(self.client, self._name)
         return lines if raw else terminal_lines(lines)
 
-    def keys(self) -> list[str]:
-        """Requests the keys of the history; nested keys are dotted. Reads no rows.
-
-        Returns:
-            The step first, then the other keys by name.
-
-        Raises:
-            HistoryRequestError: The request failed.
-            RunNotFoundError: The run does not exist any more.
-        """
-        return in_order(set(request_keys(self.client, self._name)))
+    def _find_keys(self) -> list[KeyInfo]:
+        """Requests the keys; reads no rows. A count is None if the server does not count the values."""
+        found = {key: (kind, count) for key, kind, count in request_keys(self.client, self._name)}
+        return [KeyInfo(key, *found[key]) for key in in_order(found)]
 
     def key_type_flags(self) -> dict[str, int] | None:
         """Requests the types of the keys. Reads no rows; see `histscan.runs.contracts.Run.key_type_flags`.
@@ -404,6 +414,17 @@ class Run(contracts.Run):
         if keys:
             return self._request_rows(SAMPLED_KEYS, SampledPage, spec=json.dumps({"keys": keys, "samples": samples}))
         return self._request_rows(SAMPLED_ROWS, HistoryPage, samples=samples)
+
+    def preview(self) -> Preview:
+        """See `histscan.runs.contracts.Run.preview`: one request for sampled rows."""
+        return Preview(
+            self.sample_history(PREVIEW_SAMPLES, None), "sampled by the server, in one request", is_sample=True
+        )
+
+    @property
+    def preview_bytes(self) -> int:
+        """See `histscan.runs.contracts.Run.preview_bytes`."""
+        return 0
 
     def sample_system_metrics(self, samples: int) -> list[dict[str, Any]]:
         """Requests rows of the system metrics.

@@ -9,13 +9,28 @@ import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-from histscan._version import __version__
-from histscan.cli import export, head, info, list_keys, list_runs, mirror, plot, run_script, serve, tail
+from histscan.cli import (
+    cache,
+    completion,
+    export,
+    head,
+    info,
+    list_keys,
+    list_runs,
+    mirror,
+    plot,
+    run_script,
+    serve,
+    tail,
+)
 from histscan.cli.exit_codes import UsageError, run_guarded
+from histscan.cli.hints import add_hint
 
 __all__ = ["build_parser", "main"]
 
 COMMANDS = {
+    "cache": (cache, "show, clear or limit the cache of exported histories"),
+    "completion": (completion, "print a script that completes commands and options in a shell"),
     "export": (export, "write histories to files: JSON Lines, CSV, Parquet or Arrow"),
     "head": (head, "show the first rows of a history"),
     "info": (info, "describe one run or many, and the keys of their histories"),
@@ -53,7 +68,8 @@ examples:
   histscan tail wandb/latest-run
 
 `histscan COMMAND --help` describes a command. The exit code is 0 on success,
-1 on an error, 2 if the command line is invalid.
+1 on an error, 2 if the command line is invalid, 130 after Ctrl-C, and 128 + n after
+signal n.
 """
 
 
@@ -67,6 +83,20 @@ class _Parser(argparse.ArgumentParser):
         raise UsageError(f"{message} (see `{self.prog} --help`)")
 
 
+class _ShowVersions(argparse.Action):
+    """Prints the releases, and ends the command."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str, **options: Any) -> None:
+        super().__init__(option_strings, dest, nargs=0, default=argparse.SUPPRESS, **options)
+
+    def __call__(self, parser: argparse.ArgumentParser, *_arguments: Any) -> None:
+        """Prints them on standard output."""
+        from histscan.versions import describe_versions
+
+        print(describe_versions())
+        parser.exit()
+
+
 def build_parser() -> argparse.ArgumentParser:
     """Builds the parser of the whole command line.
 
@@ -78,7 +108,7 @@ def build_parser() -> argparse.ArgumentParser:
     debug.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help="show the traceback of an error")
     parser = _Parser(prog="histscan", description=DESCRIPTION, epilog=EPILOG, parents=[debug], allow_abbrev=False)
     parser.add_argument(
-        "--version", action="version", version=f"histscan {__version__}", help="show the version and exit"
+        "--version", action=_ShowVersions, help="show the versions of histscan and of what it uses, and exit"
     )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for name, (module, purpose) in COMMANDS.items():
@@ -104,8 +134,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _prepare_output()
 
     def run_command() -> int:
-        parsed = build_parser().parse_args(typed)
-        code: int = parsed.run(parsed)
+        try:
+            parsed = build_parser().parse_args(typed)
+            code: int = parsed.run(parsed)
+        except (UsageError, FileNotFoundError) as error:
+            add_hint(error, typed)
+            raise
         return code
 
     return run_guarded(run_command, debug="--debug" in typed)

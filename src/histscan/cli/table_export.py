@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from histscan.cli.exit_codes import UsageError
 from histscan.cli.export_outcome import ExportOutcome
 from histscan.cli.stream_export import SYSTEM
+from histscan.common.install_hint import install_hint
 from histscan.common.steps import STEP
 from histscan.paging.progress_bar import ProgressBar
 
@@ -79,7 +80,7 @@ def check_table_options(arguments: argparse.Namespace, file_format: str, goal: P
     try:
         import pyarrow.parquet  # noqa: F401
     except ImportError as error:
-        raise UsageError("Parquet and Arrow files need pyarrow: pip install 'histscan[arrow]'") from error
+        raise UsageError(f"Parquet and Arrow files need pyarrow: {install_hint('arrow')}") from error
 
 
 def write_table(
@@ -158,7 +159,7 @@ def write_chosen(
     from histscan.runs.run_metadata import run_metadata
 
     axis = [] if arguments.stream == SYSTEM else [STEP]
-    batches = scan.batches([*axis, *keys], nested=arguments.nested or "json")
+    batches = scan.batches([*axis, *keys], nested=arguments.nested or "json", with_step=False)
     chosen = map(selection.choose_rows, batches)
     return write_batches(chosen, output, file_format=file_format, arguments=arguments, metadata=run_metadata(run))
 

@@ -8,7 +8,8 @@ through the core's column builder, like the rows of all other sources.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from functools import cache
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from histscan._core.arrow.arrow_batch import ArrowBatch
 from histscan._core.arrow.arrow_rows import ArrowPage
@@ -17,17 +18,22 @@ from histscan._core.columns.column_chunk import ColumnChunk
 from histscan._core.columns.column_types import merge_columns
 from histscan.columns.chunks import ROWS_PER_CHUNK, build_chunks
 from histscan.columns.passes import ColumnSurvey
+from histscan.common.json_fields import JSON_METADATA, is_json, plain_json
+from histscan.common.keys import lead_columns
 from histscan.common.lazy import cached_property
 from histscan.common.steps import STEP
-from histscan.errors import HistoryError
-from histscan.sources.parquet import ParquetSource, is_json
+from histscan.errors import HistoryDecodeError, HistoryError
+from histscan.sources.parquet import ParquetSource
 
 if TYPE_CHECKING:
     import pyarrow
 
 __all__ = ["ColumnPlan", "TableStream"]
 
-PageReader = Callable[..., Iterator[ArrowPage]]
+PageReader = Callable[[Sequence[str] | None], Iterator[ArrowPage]]
+
+_PlainKind = tuple[Any, Any]
+"""The Arrow type of a plain column, and the metadata of its field."""
 
 
 class ColumnPlan:
@@ -35,7 +41,8 @@ class ColumnPlan:
 
     Args:
         sources: The files.
-        read_pages: Reads the rows of the scan: ``paging.parquet_pages.read_pages``, called with `keys` and `columns`.
+        read_pages: Reads the rows of the scan, as pages whose segments and sources count, not their rows. It is called
+            with the keys whose columns are needed; None for all.
         keys: The keys to make columns of, in this order; None for all columns.
         flatten: Nested values become columns with dotted names.
         formats: The formats of columns that are not plain, if they are known; None to find them.
@@ -51,38 +58,14 @@ class ColumnPlan:
         formats: Mapping[str, str] | None = None,
     ) -> None:
         self._known_formats = formats
-        self._sources = sources
         self._read_pages = read_pages
         self._flatten = flatten
         self._all = keys is None
-        names = dict.fromkeys(name for source in sources for name in source.schema.names)
-        self.keys = list(names) if keys is None else list(dict.fromkeys(keys))
-        fields = {key: self._field(key) for key in self.keys}
-        self._plain = {key: field for key, field in fields.items() if field is not None}
+        names = lead_columns(name for source in sources for name in source.names.names)
+        self.keys = names if keys is None else list(dict.fromkeys(keys))
+        self._plain = _plain_fields(sources, self.keys, flatten=flatten)
         self._others = [key for key in self.keys if key not in self._plain]
-
-    def _field(self, key: str) -> pyarrow.Field | None:
-        """Returns the field of a plain column; None if the column needs the builder."""
-        import pyarrow
-
-        kinds: dict[Any, pyarrow.Field] = {}
-        for source in self._sources:
-            if source.schema.names.count(key) > 1 or key in source.json_of_plain:
-                return None
-            place = source.schema.get_field_index(key)
-            if place < 0:
-                if source.column_of(key) is not None:
-                    return None
-                continue
-            field = source.schema.field(place)
-            kind = pyarrow.int64() if key == STEP and source.row_steps is None else _plain_type(field)
-            if kind is None or (self._flatten and is_json(field)):
-                return None
-            if not pyarrow.types.is_null(kind):
-                kinds[kind] = pyarrow.field(key, kind, metadata=field.metadata if is_json(field) else None)
-        if not kinds:
-            return pyarrow.field(key, pyarrow.null())
-        return next(iter(kinds.values())) if len(kinds) == 1 else None
+        self._other_sources = {name for key in self._others for name in _leading_names(key)}
 
     def table(self) -> pyarrow.Table:
         """Reads all rows.
@@ -96,11 +79,19 @@ class ColumnPlan:
         import pyarrow
 
         pieces: list[pyarrow.Table] = []
+        alike: list[pyarrow.Table] = []
         chunks: list[ColumnChunk] = []
-        for table in self._tables():
-            pieces.append(self._plain_columns(table))
+        for piece in self._pieces():
             if self._others:
-                chunks.extend(self._chunks(table))
+                chunks.extend(self._chunks(piece))
+            # Tables of one schema are converted together.
+            table = self._plain_part(piece.table)
+            if alike and not table.schema.equals(alike[0].schema):
+                pieces.append(self._plain_columns(alike))
+                alike = []
+            alike.append(table)
+        if alike:
+            pieces.append(self._plain_columns(alike))
         plain = pyarrow.concat_tables(pieces) if pieces else self._plain_schema.empty_table()
         if not self._others:
             return plain
@@ -118,13 +109,13 @@ class ColumnPlan:
         """
         import pyarrow
 
-        for table in self._tables():
-            plain = self._plain_columns(table)
+        for piece in self._pieces():
+            plain = self._plain_columns([self._plain_part(piece.table)])
             if not self._others:
                 yield plain
                 continue
             # The types hold: each file is opened in the version that the first pass read.
-            others = pyarrow.table(ArrowStream(self.other_formats, self._chunks(table)))
+            others = pyarrow.table(ArrowStream(self.other_formats, self._chunks(piece)))
             yield self._joined(plain, others)
 
     @cached_property
@@ -148,47 +139,60 @@ class ColumnPlan:
         """The formats of the columns that are not plain; if they are unknown, from a first pass over their values."""
         if self._known_formats is not None:
             return {key: self._known_formats[key] for key in self._others}
-        survey = ColumnSurvey.of(chunk for table in self._tables(self._others) for chunk in self._chunks(table))
+        survey = ColumnSurvey.of(chunk for piece in self._pieces(self._others) for chunk in self._chunks(piece))
         return self._with_all_keys(survey.columns)
 
     def _with_all_keys(self, formats: dict[str, str]) -> dict[str, str]:
         # A column without any value is a column, too.
         return formats if self._flatten else {key: formats.get(key, "n") for key in self._others}
 
-    def _tables(self, keys: Sequence[str] | None = None) -> Iterator[pyarrow.Table]:
+    def _pieces(self, keys: Sequence[str] | None = None) -> Iterator[_Piece]:
         """Yields the rows of the scan, as tables with the columns of their file."""
         import pyarrow
 
-        wanted = keys if keys is not None else None if self._all else self.keys
-        for page in self._read_pages(keys=None, columns=wanted):
+        for page in self._read_pages(keys if keys is not None else None if self._all else self.keys):
             segments = page.segments()
-            batches = [batch.source for batch in page.batches]
+            batches = page.batches
             first = 0
             while first < len(segments):
                 last = first + 1
                 while last < len(segments) and segments[last][0] == segments[first][0]:
                     last += 1
                 batch = batches[segments[first][0]]
+                source = batch.source
                 runs = [(begin, count) for _, begin, count in segments[first:last]]
-                if len(runs) == 1:
-                    piece = batch.slice(*runs[0])
-                else:
+                if len(runs) > 1:
                     rows = [row for begin, count in runs for row in range(begin, begin + count)]
-                    piece = batch.take(pyarrow.array(rows, pyarrow.int64()))
-                yield pyarrow.Table.from_batches([piece])
+                    source = source.take(pyarrow.array(rows, pyarrow.int64()))
+                elif runs[0] != (0, source.num_rows):
+                    source = source.slice(*runs[0])
+                yield _Piece(pyarrow.Table.from_batches([source]), batch.run, batch.page)
                 first = last
 
-    def _plain_columns(self, table: pyarrow.Table) -> pyarrow.Table:
-        """Returns the plain columns, with nulls for those that the table lacks."""
+    def _plain_part(self, table: pyarrow.Table) -> pyarrow.Table:
+        """Returns the plain columns that a table has."""
+        names = table.schema.names
+        places = [place for place, name in enumerate(names) if name in self._plain]
+        return table if len(places) == len(names) else table.select(places)
+
+    def _plain_columns(self, tables: Sequence[pyarrow.Table]) -> pyarrow.Table:
+        """Returns tables of one schema as one that has all plain columns, with nulls for those that are missing."""
         import pyarrow
 
+        # The schema may have metadata of other programs.
+        table = pyarrow.concat_tables(tables).replace_schema_metadata(None)
+        if table.schema.equals(self._plain_schema, check_metadata=True):
+            return table
         columns = []
+        # A table without columns would not know its rows.
+        rows = sum(map(len, tables))
+        places = {name: place for place, name in enumerate(table.schema.names)}
         for field in self._plain.values():
-            place = table.schema.get_field_index(field.name)
-            if place < 0:
-                columns.append(pyarrow.nulls(len(table), field.type))
+            place = places.get(field.name)
+            if place is None:
+                columns.append(pyarrow.nulls(rows, field.type))
                 continue
-            column = table.column(place)
+            (column,) = plain_json([table.column(place)])
             if field.name == STEP and pyarrow.types.is_floating(column.type):
                 column = column.cast(pyarrow.float64())
             columns.append(column if column.type == field.type else column.cast(field.type))
@@ -196,35 +200,55 @@ class ColumnPlan:
             return table.select([])
         return pyarrow.Table.from_arrays(columns, schema=self._plain_schema)
 
-    def _chunks(self, table: pyarrow.Table) -> Iterator[ColumnChunk]:
+    def _chunks(self, piece: _Piece) -> Iterator[ColumnChunk]:
         """Builds the columns that are not plain."""
-        wanted = {key.split(".")[0] for key in self._others} | set(self._others)
-        names = [
-            name for name in table.schema.names if name in wanted or any(key.startswith(f"{name}.") for key in wanted)
-        ]
-        batches = table.select(names).to_batches()
-        pages: list[Any] = [ArrowPage([ArrowBatch(batch, plain_steps=True)]) for batch in batches]
-        # A table without columns has no batches.
-        pages.append([{}] * (len(table) - sum(map(len, pages))))
-        keys = None if self._flatten and self._all else self._others
-        return build_chunks(pages, keys=keys, flatten=self._flatten, rows=ROWS_PER_CHUNK)
+        names = piece.table.schema.names
+        places = [place for place, name in enumerate(names) if name in self._other_sources]
+        try:
+            batches = piece.table.select(places).to_batches()
+            pages: list[Any] = [ArrowPage([ArrowBatch(batch, plain_steps=True)]) for batch in batches]
+            # A table without columns has no batches.
+            pages.append([{}] * (len(piece.table) - sum(map(len, pages))))
+            keys = None if self._flatten and self._all else self._others
+            yield from build_chunks(pages, keys=keys, flatten=self._flatten, rows=ROWS_PER_CHUNK)
+        except HistoryDecodeError as error:
+            error.add_location(run=piece.file, page=piece.page)
+            raise
 
     def _joined(self, plain: pyarrow.Table, others: pyarrow.Table) -> pyarrow.Table:
         """Joins the columns of both tables, in the order of the keys."""
         import pyarrow
 
-        names = list(self.keys) if not self._flatten else []
-        for key in self.keys if self._flatten else ():
-            dotted = [name for name in others.schema.names if name == key or name.startswith(f"{key}.")]
-            names.extend([key] if key in self._plain else dotted)
-        names = list(dict.fromkeys(names))
+        names = list(self.keys)
+        if self._flatten:
+            # The columns that each key has become.
+            dotted: dict[str, list[str]] = {}
+            for name in others.schema.names:
+                for key in _leading_names(name):
+                    dotted.setdefault(key, []).append(name)
+            names = [name for key in self.keys for name in ([key] if key in self._plain else dotted.get(key, ()))]
+        places = {name: place for place, name in enumerate(others.schema.names)}
+        plain_places = {name: place for place, name in enumerate(self._plain)}
         columns, fields = [], []
-        for name in names:
-            source = plain if name in self._plain else others
-            place = source.schema.get_field_index(name)
+        for name in dict.fromkeys(names):
+            source, place = (plain, plain_places[name]) if name in plain_places else (others, places[name])
             columns.append(source.column(place))
             fields.append(source.schema.field(place))
         return pyarrow.Table.from_arrays(columns, schema=pyarrow.schema(fields))
+
+
+class _Piece(NamedTuple):
+    """Consecutive rows of the scan, with the columns of their file.
+
+    Attributes:
+        table: The rows.
+        file: The name of the file in errors.
+        page: The row group in errors.
+    """
+
+    table: pyarrow.Table
+    file: str | None
+    page: str | None
 
 
 class TableStream:
@@ -290,14 +314,110 @@ def _one_batch(table: pyarrow.Table) -> pyarrow.RecordBatch:
     return table.combine_chunks().to_batches()[0]
 
 
+def _leading_names(key: str) -> Iterator[str]:
+    """Yields what a dotted key may begin with, when it leads into another column; at last the key itself."""
+    place = key.find(".")
+    while place >= 0:
+        yield key[:place]
+        place = key.find(".", place + 1)
+    yield key
+
+
+def _plain_fields(sources: Sequence[ParquetSource], keys: Sequence[str], *, flatten: bool) -> dict[str, pyarrow.Field]:
+    """Finds the plain columns.
+
+    Args:
+        sources: The files.
+        keys: The keys of the columns.
+        flatten: Nested values become columns of their own.
+
+    Returns:
+        The fields of those keys whose columns are plain in all files, and of one type; of the type null where no file
+        has values.
+    """
+    import pyarrow
+
+    null = pyarrow.null()
+    # None for a key whose column is not plain.
+    kinds: dict[str, _PlainKind | None] = dict.fromkeys(keys, (null, None))
+    for source in _of_different_schemas(sources):
+        found = _plain_kinds(source, flatten=flatten)
+        for key, known in kinds.items():
+            if known is None:
+                continue
+            own = found[key] if key in found else None if source.column_of(key) is not None else (null, None)
+            if own is None or (own[0] is not null and known[0] is not null and own != known):
+                kinds[key] = None
+            elif own[0] is not null:
+                kinds[key] = own
+    return {key: pyarrow.field(key, kind[0], metadata=kind[1]) for key, kind in kinds.items() if kind is not None}
+
+
+def _of_different_schemas(sources: Sequence[ParquetSource]) -> Iterator[ParquetSource]:
+    """Yields sources, without those whose columns are those of the source before."""
+    before = None
+    for source in sources:
+        if (
+            before is None
+            or (source.row_steps is None) != (before.row_steps is None)
+            or source.json_of_plain != before.json_of_plain
+            or not source.schema.equals(before.schema, check_metadata=True)
+        ):
+            yield source
+        before = source
+
+
+def _plain_kinds(source: ParquetSource, *, flatten: bool) -> dict[str, _PlainKind | None]:
+    """Finds the type of each column of a file, once it is plain, and its metadata; None for those that are not."""
+    import pyarrow
+
+    null = pyarrow.null()
+    usual = _usual_types()
+    kinds: dict[str, _PlainKind | None] = {}
+    for place, (name, kind) in enumerate(zip(source.names.names, source.schema.types, strict=True)):
+        plain = usual.get(kind.id)
+        if plain is not None:
+            kinds[name] = (plain, None)
+            continue
+        field = source.schema.field(place)
+        plain = _plain_type(field)
+        if plain is None or (flatten and is_json(field)):
+            kinds[name] = None
+        else:
+            # Types are compared by identity with the null type.
+            kinds[name] = (null if plain == null else plain, dict(JSON_METADATA) if is_json(field) else None)
+    if source.row_steps is None:
+        kinds[STEP] = (pyarrow.int64(), None)
+    kinds.update(dict.fromkeys([*source.names.repeated, *source.json_of_plain]))
+    return kinds
+
+
+@cache
+def _usual_types() -> dict[int, Any]:
+    """Returns the plain types of numbers and bools, by the ids of their types.
+
+    Thousands of columns take less time so than by questions about each type.
+    """
+    import pyarrow
+
+    integers = [pyarrow.int8(), pyarrow.int16(), pyarrow.int32(), pyarrow.int64()]
+    integers += [pyarrow.uint8(), pyarrow.uint16(), pyarrow.uint32()]
+    floats = [pyarrow.float16(), pyarrow.float32(), pyarrow.float64()]
+    return {
+        **{kind.id: pyarrow.int64() for kind in integers},
+        **{kind.id: pyarrow.float64() for kind in floats},
+        pyarrow.bool_().id: pyarrow.bool_(),
+    }
+
+
 def _plain_type(field: pyarrow.Field) -> pyarrow.DataType | None:
-    """Returns the type of a plain column; None if the column needs the builder."""
+    """Returns the type of a plain column that is not of `_usual_types`; None if the column needs the builder."""
     import pyarrow
 
     types = pyarrow.types
     kind = field.type
     if is_json(field):
-        return kind
+        return pyarrow.string()
     if types.is_dictionary(kind):
         kind = kind.value_type
         return pyarrow.string() if types.is_string(kind) or types.is_large_string(kind) else None
@@ -307,12 +427,8 @@ def _plain_type(field: pyarrow.Field) -> pyarrow.DataType | None:
             return pyarrow.list_(pyarrow.float64())
         is_number = types.is_integer(item) and not types.is_uint64(item)
         return pyarrow.list_(pyarrow.int64()) if is_number else None
-    if types.is_integer(kind):
-        return kind if types.is_uint64(kind) else pyarrow.int64()
-    if types.is_floating(kind):
-        return pyarrow.float64()
     if types.is_string(kind) or types.is_large_string(kind):
         return pyarrow.string()
-    if types.is_boolean(kind) or types.is_null(kind) or types.is_date(kind) or types.is_time(kind):
+    if types.is_uint64(kind) or types.is_null(kind) or types.is_date(kind) or types.is_time(kind):
         return kind
     return kind if types.is_timestamp(kind) else None

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
+from histscan.common.install_hint import install_hint
 from histscan.common.printable import printable
 from histscan.many.schemas import flat_table
 
@@ -72,6 +73,11 @@ class RunTable:
         """Returns the table as a stream of record batches, for consumers of Arrow's PyCapsules."""
         return self._table.__arrow_c_stream__(requested_schema)
 
+    def _repr_html_(self) -> str:
+        from histscan.many.runs_html import table_html
+
+        return table_html(self)
+
     def __repr__(self) -> str:
         shown = self.columns[:_COLUMNS_SHOWN]
         rows = self._table.select(shown).slice(0, _ROWS_SHOWN).to_pylist()
@@ -83,7 +89,7 @@ class RunTable:
 
 
 def to_polars(table: pyarrow.Table) -> polars.DataFrame:
-    """Converts a table to a polars frame, in which JSON text is text.
+    """Converts a table to a polars frame.
 
     Args:
         table: The table.
@@ -97,31 +103,10 @@ def to_polars(table: pyarrow.Table) -> polars.DataFrame:
     try:
         import polars
     except ImportError as error:
-        raise ImportError("to_polars() needs polars: pip install 'histscan[polars]'") from error
-    frame = polars.from_arrow(_plain_texts(table))
+        raise ImportError(f"to_polars() needs polars: {install_hint('polars')}") from error
+    frame = polars.from_arrow(table)
     assert isinstance(frame, polars.DataFrame)
     return frame
-
-
-def _plain_texts(table: pyarrow.Table) -> pyarrow.Table:
-    """Removes Arrow's extension type from columns of JSON text.
-
-    Args:
-        table: The table.
-
-    Returns:
-        The table, in which these columns are text.
-    """
-    import pyarrow
-
-    fields, columns = [], []
-    for field, column in zip(table.schema, table.columns, strict=True):
-        if isinstance(field.type, pyarrow.BaseExtensionType):
-            pieces = [piece.storage for piece in column.chunks]
-            column = pyarrow.chunked_array(pieces, field.type.storage_type)
-        fields.append(pyarrow.field(field.name, column.type))
-        columns.append(column)
-    return pyarrow.Table.from_arrays(columns, schema=pyarrow.schema(fields))
 
 
 def need_pyarrow() -> Any:
@@ -129,7 +114,7 @@ def need_pyarrow() -> Any:
     try:
         import pyarrow
     except ImportError as error:
-        raise ImportError("frames of many runs need pyarrow: pip install 'histscan[arrow]'") from error
+        raise ImportError(f"frames of many runs need pyarrow: {install_hint('arrow')}") from error
     return pyarrow
 
 
@@ -242,13 +227,12 @@ def plain_columns(table: pyarrow.Table) -> pyarrow.Table:
         table: The table.
 
     Returns:
-        The table, in which JSON text and the columns that name the run are text.
+        The table, in which the columns that name the run are text.
     """
     import pyarrow
 
-    table = _plain_texts(table)
     kinds = [
-        pyarrow.field(field.name, field.type.value_type if pyarrow.types.is_dictionary(field.type) else field.type)
+        field.with_type(field.type.value_type) if pyarrow.types.is_dictionary(field.type) else field
         for field in table.schema
     ]
     return table.cast(pyarrow.schema(kinds))

@@ -22,6 +22,7 @@ def read_pages(
     min_step: int,
     stop_step: int,
     watch: Callable[[ParquetSource, RowGroup], object] | None = None,
+    steps_only: bool = False,
 ) -> Iterator[ArrowPage]:
     """Reads rows in the order of their steps. The files may be in any order, and may overlap.
 
@@ -38,6 +39,8 @@ def read_pages(
         min_step: First step, inclusive.
         stop_step: The end, exclusive.
         watch: Called after each row group is read.
+        steps_only: The pages are only read for their `ArrowPage.segments`, and no row can be in two files: then their
+            batches have only the steps, beside the batch that was read, their `ArrowBatch.source`.
 
     Yields:
         Pages that have rows.
@@ -67,7 +70,9 @@ def read_pages(
         ):
             _, origin, index, group = groups[position]
             position += 1
-            for batch in _read_group(sources[origin], group, keys=keys, required=required, columns=paths[origin]):
+            for batch in _read_group(
+                sources[origin], group, keys=keys, required=required, columns=paths[origin], steps_only=steps_only
+            ):
                 batch.origin = origin
                 batch.order_by_step(min_step, stop_step)
                 waiting.append((origin, index, batch.first_row, batch))
@@ -87,8 +92,9 @@ def _read_group(
     keys: Sequence[str] | None,
     required: Sequence[str],
     columns: Sequence[str] | None,
+    steps_only: bool,
 ) -> list[ArrowBatch]:
-    """Reads a row group as batches that can decode rows.
+    """Reads a row group as batches that can decode rows; with `steps_only`, only their steps.
 
     Raises:
         HistoryDecodeError: It is corrupt, or has columns of a type that rows can't have.
@@ -99,8 +105,12 @@ def _read_group(
     try:
         steps = None if source.row_steps is None else source.row_steps[group.index]
         for source_batch in source.read(group, columns):
+            read_batch = source_batch
+            if steps_only:
+                # Of several columns of steps, the last one counts.
+                read_batch = source_batch.select(source_batch.schema.get_all_field_indices(STEP)[-1:])
             batch = ArrowBatch(
-                source_batch,
+                read_batch,
                 keys=keys,
                 required=required,
                 steps=None if steps is None else steps[rows : rows + source_batch.num_rows],

@@ -9,20 +9,25 @@ that of collections of runs `histscan.many.runs.Runs`.
 from __future__ import annotations
 
 import os
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, get_args, overload
 
-from histscan.columns.frames import Frames
-from histscan.columns.options import ColumnOptions
+from histscan.columns.frames import FileSource
+from histscan.columns.options import ColumnOptions, Keys, Nested
 from histscan.columns.scan import Scan
-from histscan.columns.threads import build_chunks_in_threads
-from histscan.common.keys import check_keys, in_order
+from histscan.common.install_hint import install_hint
+from histscan.common.key_info import KeyInfo, KeyPatterns, choose_keys
+from histscan.common.key_patterns import KeyChoice
+from histscan.common.near_keys import check_known
 from histscan.common.quiet import quiet
 from histscan.common.steps import STEP
 from histscan.errors import HistoryError
+from histscan.runs.plots import Plots
 from histscan.runs.sampling import sample_rows
 
 if TYPE_CHECKING:
@@ -33,14 +38,17 @@ if TYPE_CHECKING:
     from histscan.columns.typed_columns import TypedHistory
     from histscan.runs.console import ConsoleLine
     from histscan.runs.file_scan import FileScan
+    from histscan.runs.run_html import Preview
+    from histscan.sources.source_option import SourceOption
 
-__all__ = ["STREAMS", "FileRun", "Paths", "Run"]
+__all__ = ["STREAMS", "FileRun", "Paths", "Run", "StreamName"]
 
-STREAMS = ("default", "system", "events")
+StreamName = Literal["default", "system", "events"]
+STREAMS: tuple[str, ...] = get_args(StreamName)
 """Values of ``history(stream=…)``: the logged metrics, or the machine's metrics under either of two names."""
 
 
-class Run(Frames, ABC):
+class Run(Plots, ABC):
     """A run, read-only, with the names of ``wandb.Api().run()``.
 
     The frame methods (`to_arrow` and so on) read the whole history.
@@ -201,39 +209,90 @@ class Run(Frames, ABC):
             HistoryError: A page or a row can't be read. While iterating, every row before it has been returned.
         """
 
-    def keys(self) -> list[str]:
+    def scan_steps(self, min_step: int, max_step: int | None, source: SourceOption | None) -> Scan:
+        """See `Plots.scan_steps`."""
+        if source is not None:
+            raise ValueError(f"source applies to runs on a server, and this run is {self.location}: leave it out")
+        return self.scan_history(min_step=min_step, max_step=max_step)
+
+    def keys(self, pattern: KeyPatterns | None = None) -> list[KeyInfo]:
         """Finds the keys of the history; nested ones are dotted.
 
+        Args:
+            pattern: Only these keys: a glob (``"val/*"``), a compiled regular expression, or several; None for all.
+
         Returns:
-            The step first, then the other keys by name.
+            The step first, then the other keys by name. Each is a text, the key, with the attributes ``type`` and
+            ``count`` (of its values), as in ``histscan.open_runs(…).keys()``.
 
         Raises:
             HistoryError: A page or a row can't be read.
         """
-        scan = self.scan_history()
-        found: set[str] = set()
-        try:
-            with quiet():
-                for chunk in build_chunks_in_threads(scan.pages(), keys=None, flatten=True):
-                    found.update(chunk.names)
-        except HistoryError as error:
-            scan.add_location(error)
-            raise
-        return in_order(found)
+        return choose_keys(self._find_keys(), pattern)
+
+    def _find_keys(self) -> list[KeyInfo]:
+        """Finds all keys, in order."""
+        return self.scan_history().count_keys()
+
+    def _choose(self, options: ColumnOptions) -> ColumnOptions:
+        """Lets the options of a frame find keys by those of the run."""
+        return replace(options, find_known=self.keys)
+
+    @overload
+    def history(
+        self,
+        samples: int = 500,
+        keys: Sequence[str | re.Pattern[str]] | None = None,
+        x_axis: str = STEP,
+        pandas: Literal[True] = True,
+        stream: StreamName = "default",
+    ) -> pandas_module.DataFrame: ...
+
+    @overload
+    def history(
+        self,
+        samples: int = 500,
+        keys: Sequence[str | re.Pattern[str]] | None = None,
+        x_axis: str = STEP,
+        *,
+        pandas: Literal[False],
+        stream: StreamName = "default",
+    ) -> list[dict[str, Any]]: ...
+
+    @overload
+    def history(
+        self,
+        samples: int,
+        keys: Sequence[str | re.Pattern[str]] | None,
+        x_axis: str,
+        pandas: Literal[False],
+        stream: StreamName = "default",
+    ) -> list[dict[str, Any]]: ...
+
+    @overload
+    def history(
+        self,
+        samples: int = 500,
+        keys: Sequence[str | re.Pattern[str]] | None = None,
+        x_axis: str = STEP,
+        pandas: bool = True,
+        stream: StreamName = "default",
+    ) -> pandas_module.DataFrame | list[dict[str, Any]]: ...
 
     def history(
         self,
         samples: int = 500,
-        keys: list[str] | None = None,
+        keys: Sequence[str | re.Pattern[str]] | None = None,
         x_axis: str = STEP,
         pandas: bool = True,
-        stream: str = "default",
+        stream: StreamName = "default",
     ) -> pandas_module.DataFrame | list[dict[str, Any]]:
         """Reads rows that are spread evenly over the history.
 
         Args:
             samples: The largest number of rows.
-            keys: Only rows that have all of these keys, and only these keys and `x_axis`; None for all.
+            keys: Only rows that have all of these keys, and only these keys and `x_axis`; None for all. Globs
+                (``"val/*"``) and compiled regular expressions choose several keys.
             x_axis: A key that rows must also have if `keys` are given.
             pandas: True for a frame, False for a list.
             stream: ``"default"`` for the logged metrics, ``"system"`` or ``"events"`` for those of the machine.
@@ -244,21 +303,32 @@ class Run(Frames, ABC):
         Raises:
             HistoryError: A page or a row can't be read.
             ImportError: `pandas` is True, and pandas is not installed.
+            UnknownKeyError: The run has no such key.
             ValueError: An argument is out of its range, or `keys` are given for the machine's metrics.
         """
-        wanted = check_keys(keys)
+        choice = KeyChoice.of(keys)
         if samples < 1:
             raise ValueError(f"samples must be at least 1, not {samples}")
         if stream not in STREAMS:
             raise ValueError(f"stream must be one of {', '.join(map(repr, STREAMS))}, not {stream!r}")
-        if stream != "default" and wanted:
+        if stream != "default" and choice is not None and choice.items:
             raise ValueError(
                 "history() takes keys of the default stream only: for system metrics, use system_metrics(keys)"
             )
         make_frame = _frame_maker() if pandas else list
         if stream != "default":
             return make_frame(self.sample_system_metrics(samples))
-        return make_frame(self.sample_history(samples, list(dict.fromkeys([x_axis, *wanted])) if wanted else None))
+        if choice is None or not choice.items:
+            return make_frame(self.sample_history(samples, None))
+        wanted = choice.names
+        if wanted is None:
+            known = self.keys()
+            check_known(choice.items, known)
+            wanted = choice.select(known)
+        rows = self.sample_history(samples, list(dict.fromkeys([x_axis, *wanted])))
+        if not rows:
+            check_known(wanted, self.keys())
+        return make_frame(rows)
 
     def sample_history(self, samples: int, keys: list[str] | None) -> list[dict[str, Any]]:
         """Reads rows that are spread evenly over the history, including the first and the last.
@@ -274,6 +344,21 @@ class Run(Frames, ABC):
             HistoryError: A page or a row can't be read.
         """
         return _sample(self.scan_history(keys), samples)
+
+    def preview(self) -> Preview:
+        """Returns rows that take little time to read, for `_repr_html_`.
+
+        Raises:
+            HistoryError: They can't be read; also while iterating over them.
+        """
+        from histscan.runs.run_html import Preview
+
+        return Preview(self.scan_history(), "all of the history")
+
+    @property
+    def preview_bytes(self) -> int:
+        """The bytes of files that `preview` reads; 0 for a request."""
+        return self.history_bytes
 
     # System metrics and console output
 
@@ -327,11 +412,17 @@ class Run(Frames, ABC):
 
     def column_stream(self, options: ColumnOptions) -> Any:
         """See `Frames.column_stream`."""
-        return self.scan_history().column_stream(options)
+        return self.scan_history().column_stream(self._choose(options))
 
     def batch_stream(self, options: ColumnOptions) -> Any:
         """See `Frames.batch_stream`."""
-        return self.scan_history().batch_stream(options)
+        return self.scan_history().batch_stream(self._choose(options))
+
+    def file_source(self, options: ColumnOptions) -> FileSource:
+        """See `Frames.file_source`. The file describes the run."""
+        from histscan.runs.run_metadata import run_metadata
+
+        return FileSource(self.scan_history(), self._choose(options), run_metadata(self))
 
     def key_type_flags(self) -> dict[str, int] | None:
         """Finds the types of the keys' columns without reading rows.
@@ -385,10 +476,11 @@ class Run(Frames, ABC):
 
     def scan_polars(
         self,
-        keys: Sequence[str] | None = None,
+        keys: Keys | None = None,
         *,
-        nested: str = "json",
+        nested: Nested = "json",
         types: Mapping[str, str] | None = None,
+        with_step: bool = True,
     ) -> polars.LazyFrame:
         """Makes a lazy frame, which reads what a query needs when it is collected.
 
@@ -404,6 +496,7 @@ class Run(Frames, ABC):
         Args:
             keys: As for `to_arrow`.
             nested: As for `to_arrow`.
+            with_step: As for `to_arrow`.
             types: The types of keys that the caller knows: ``"bool"``, ``"int64"``, ``"uint64"``, ``"float64"``,
                 ``"string"`` or ``"json"``. If all `keys` have one, no pass over the rows is needed.
 
@@ -418,8 +511,14 @@ class Run(Frames, ABC):
         from histscan.columns.lazy_frames import RunFrames, make_lazy_frame
         from histscan.columns.typed_columns import formats_of_types
 
-        history = self.typed_history(ColumnOptions.of(keys, nested), formats_of_types(types))
+        options = self._choose(ColumnOptions.of(keys, nested, with_step=with_step))
+        if options.choice is not None:
+            options = options.choose()
+        history = self.typed_history(options, formats_of_types(types))
         return make_lazy_frame(RunFrames(history), "/".join(filter(None, self.path)))
+
+    def expect_config(self) -> None:
+        """Announces that `config` is read after the history, so that one pass over the files can find both."""
 
     @property
     @abstractmethod
@@ -428,6 +527,11 @@ class Run(Frames, ABC):
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {'/'.join(part for part in self.path if part)} {self.location}>"
+
+    def _repr_html_(self) -> str:
+        from histscan.runs.run_html import run_html
+
+        return run_html(self)
 
     def __getstate__(self) -> dict[str, Any]:
         # A pickle may be loaded in another folder.
@@ -468,6 +572,19 @@ class FileRun(Run):
         """
         del on_corrupt
         return cls(path)
+
+    @classmethod
+    def open_found(cls, files: Sequence[Path], *, on_corrupt: str) -> Self:
+        """Opens a run for `histscan.open_runs`, which may open many: one that need not be read yet is not.
+
+        Args:
+            files: The files of the run; at least one.
+            on_corrupt: As for `open_files`.
+
+        Returns:
+            The run.
+        """
+        return cls.open_files(files[0] if len(files) == 1 else list(files), on_corrupt=on_corrupt)
 
     @abstractmethod
     def scan_history(
@@ -518,7 +635,7 @@ def _frame_maker() -> Any:
         import pandas
     except ImportError as error:
         raise ImportError(
-            "history() needs pandas: pip install 'histscan[pandas]', or pass pandas=False for a list of rows"
+            f"history() needs pandas: {install_hint('pandas')}, or pass pandas=False for a list of rows"
         ) from error
     return pandas.DataFrame.from_records
 

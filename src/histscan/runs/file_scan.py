@@ -73,6 +73,12 @@ class RereadScan(Scan):
         selected: Page | list[Any] = page
         return selected
 
+    def known_keys(self) -> Sequence[str] | None:
+        """See `Scan.known_keys`. Takes a pass over the rows; None if the scan has not all rows."""
+        if self.keys or self.min_step > 0 or self._stop_step != UNBOUNDED:
+            return None
+        return self.count_keys()
+
     @property
     def column_keys(self) -> Sequence[str] | None:
         """The scan's own keys."""
@@ -92,6 +98,11 @@ class RereadScan(Scan):
             Each page, or a list of rows.
         """
         return self.clone().read_through(watch)
+
+    def column_pages_of(self, keys: Sequence[str] | None) -> Pages:
+        """See `Scan.column_pages_of`."""
+        del keys
+        return self.read_through()
 
     def read_through(self, watch: Callable[[int], object] | None = None) -> Pages:
         """Yields the pages of this scan, not of a clone: the caller must not use the scan until it is done.

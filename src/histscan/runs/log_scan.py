@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from histscan._core.keys.item_selection import ItemSelection
 from histscan._core.pages.page import Page
+from histscan.columns.chunks import end_pages
 from histscan.columns.scan import Pages
+from histscan.common.quiet import quiet
 from histscan.common.steps import UNBOUNDED
+from histscan.errors import HistoryError
 from histscan.runs.file_scan import FileScan
 from histscan.runs.log_segments import LogSegments
 
@@ -42,22 +46,26 @@ class LogScan(FileScan):
         skip_corrupt: bool = False,
     ) -> None:
         self._logs = LogSegments([logs], logs, skip_corrupt=skip_corrupt) if isinstance(logs, Path) else logs
-        try:
-            self._size = sum(self._logs.sizes())
-        except OSError:
-            # Reading raises the error. One raised while unpickling would end a worker of a pool, which then hangs.
-            self._size = 0
         super().__init__(self._logs.path, keys, min_step, stop_step)
         self._selection = ItemSelection(self.keys) if self.keys else None
-
-    @property
-    def size(self) -> int:
-        """Bytes of the files when the scan was made; 0 if they could not be found."""
-        return self._size
 
     def sizes(self) -> tuple[int, ...]:
         """Returns the present size of each file, in bytes."""
         return self._logs.sizes()
+
+    @property
+    def has_logged_order(self) -> bool:
+        """See `Scan.has_logged_order`; as of the first rows."""
+        pages = self.clone().read_through()
+        try:
+            with quiet():
+                first: list[Any] = list(islice(pages, 1))
+            return all(page.has_logged_order(0) for page in first if len(page))
+        except HistoryError:
+            # Reading the rows raises it.
+            return True
+        finally:
+            end_pages(pages)
 
     def _start_over(self) -> None:
         super()._start_over()

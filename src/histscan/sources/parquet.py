@@ -10,14 +10,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from histscan.common.install_hint import install_hint
+from histscan.common.json_fields import is_json
 from histscan.common.lazy import cached_property
 from histscan.common.steps import STEP, step_after
 from histscan.errors import HistoryDecodeError, HistoryError
+from histscan.sources.parquet_names import ColumnNames
 
 if TYPE_CHECKING:
     import pyarrow
 
-__all__ = ["MIRROR_METADATA", "RUN_METADATA", "ParquetSource", "RowGroup", "import_parquet", "is_json"]
+__all__ = ["MIRROR_METADATA", "RUN_METADATA", "ParquetSource", "RowGroup", "import_parquet"]
 
 RUN_METADATA = b"histscan.run"
 """The key of the file metadata in which our own exports describe their run."""
@@ -26,6 +29,10 @@ MIRROR_METADATA = b"histscan.mirror"
 """The key of the file metadata for files of a mirror: a JSON object whose ``columns`` has the column of each key that
 the run logged, and whose ``formats`` has Arrow's format of the run's own values if the column has a wider type because
 of other runs. Other columns name the run, or are there because other runs of the mirror logged their keys."""
+
+
+_BYTES_FOR_THREADS = 1 << 20
+"""Smaller row groups are read by one thread: starting others takes longer."""
 
 
 def import_parquet() -> Any:
@@ -40,7 +47,7 @@ def import_parquet() -> Any:
     try:
         import pyarrow.parquet as parquet
     except ImportError as error:
-        raise ImportError("Parquet files need pyarrow: pip install 'histscan[arrow]'") from error
+        raise ImportError(f"Parquet files need pyarrow: {install_hint('arrow')}") from error
     return parquet
 
 
@@ -261,6 +268,11 @@ class ParquetSource:
         bounds = compute.min_max(steps).as_py()
         return None if bounds["min"] is None else (bounds["min"], bounds["max"])
 
+    @cached_property
+    def names(self) -> ColumnNames:
+        """The columns by name."""
+        return ColumnNames(self.schema)
+
     def column_of(self, key: str) -> str | None:
         """Finds the column, or the member of a struct, for a key.
 
@@ -270,8 +282,27 @@ class ParquetSource:
         Returns:
             The column's path in the file; None if there is none.
         """
-        found = _find_below(self.schema, key.split("."))
-        return None if found is None else ".".join(found)
+        return self.names.find(key)
+
+    def value_counts(self) -> dict[str, int | None]:
+        """Counts the values of columns without reading them.
+
+        Returns:
+            The number of values of each column, or member of a struct, by its dotted name; None if the file has no
+            statistics for it. Lists and other columns of several values in a row have none.
+        """
+        names = {column: key for key, column in (self._stored or {}).items()}
+        counts: dict[str, int | None] = {}
+        for index in range(self._metadata.num_row_groups):
+            group = self._metadata.row_group(index)
+            for leaf in map(group.column, range(group.num_columns)):
+                path = leaf.path_in_schema
+                name = path if self._stored is None else names.get(path, "")
+                found = leaf.statistics
+                count = None if found is None or not found.has_null_count else leaf.num_values - found.null_count
+                before = counts.get(name, 0)
+                counts[name] = None if count is None or before is None else before + count
+        return counts
 
     def byte_ranges(self, columns: Container[str]) -> list[list[tuple[int, int]]]:
         """Returns the positions of columns in the file.
@@ -319,21 +350,27 @@ class ParquetSource:
             with self._open() as file:
                 # pyarrow also reads `loss.train` when it is asked for `loss`.
                 table = file.read_row_group(group.index, list(wanted)).select(list(wanted))
-            table = table.rename_columns(list(wanted.values()))
-            for place, key in enumerate(wanted.values()):
-                own_type = self._own_types.get(key)
-                if own_type is not None:
-                    table = _with_type(table, place, own_type)
+            table = self._with_own_types(table.rename_columns(list(wanted.values())))
         batches: list[pyarrow.RecordBatch] = table.to_batches()
         return batches
 
+    def _with_own_types(self, table: Any) -> Any:
+        """Changes the types of columns back to those of the run's own values, which fit them."""
+        import pyarrow
 
-def _with_type(table: Any, place: int, kind: Any) -> Any:
-    """Changes the type of a column back to that of the run's own values, which it fits."""
-    import pyarrow
-
-    column = pyarrow.nulls(len(table)) if pyarrow.types.is_null(kind) else table.column(place).cast(kind)
-    return table.set_column(place, pyarrow.field(table.schema.names[place], kind), column)
+        if not self._own_types:
+            return table
+        columns, fields = [], []
+        for column, field in zip(table.columns, table.schema, strict=True):
+            own_type = self._own_types.get(field.name)
+            if own_type is None:
+                columns.append(column)
+                fields.append(field)
+            else:
+                is_null = pyarrow.types.is_null(own_type)
+                columns.append(pyarrow.nulls(len(table)) if is_null else column.cast(own_type))
+                fields.append(pyarrow.field(field.name, own_type))
+        return pyarrow.Table.from_arrays(columns, schema=pyarrow.schema(fields))
 
 
 class _OpenFile:
@@ -361,7 +398,11 @@ class _OpenFile:
 
     def read_row_group(self, index: int, columns: Sequence[str] | None) -> Any:
         with _PyarrowErrors(self._name, "it is corrupt", page=f"row group {index}"):
-            return self._file.read_row_group(index, columns=None if columns is None else list(columns))
+            return self._file.read_row_group(
+                index,
+                columns=None if columns is None else list(columns),
+                use_threads=self.metadata.row_group(index).total_byte_size >= _BYTES_FOR_THREADS,
+            )
 
     def __enter__(self) -> _OpenFile:
         return self
@@ -394,38 +435,3 @@ class _PyarrowErrors:
         if isinstance(error, pyarrow.ArrowException) or (isinstance(error, OSError) and error.errno is None):
             text = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise HistoryDecodeError(f"{self._reason}: {text}", run=self._name, page=self._page) from error
-
-
-def _find_below(fields: Any, names: list[str]) -> list[str] | None:
-    """Resolves dotted names to a path of fields. Tries the longest names first, as the decoder of rows does."""
-    import pyarrow
-
-    for length in range(len(names), 0, -1):
-        name = ".".join(names[:length])
-        places = [place for place, field in enumerate(fields) if field.name == name]
-        if not places:
-            continue
-        rest = names[length:]
-        field = fields[places[-1]] if isinstance(fields, list) else fields.field(places[-1])
-        if not rest or is_json(field):
-            return [name]
-        if pyarrow.types.is_struct(field.type):
-            below = _find_below([field.type.field(place) for place in range(field.type.num_fields)], rest)
-            if below is not None:
-                return [name, *below]
-    return None
-
-
-def is_json(field: Any) -> bool:
-    """Returns True if a field of a schema is JSON text.
-
-    Args:
-        field: The ``pyarrow.Field``.
-
-    Returns:
-        True for Arrow's extension type ``arrow.json``, even if this pyarrow does not support it.
-    """
-    return (
-        getattr(field.type, "extension_name", None) == "arrow.json"
-        or (field.metadata or {}).get(b"ARROW:extension:name") == b"arrow.json"
-    )
