@@ -136,6 +136,7 @@ def fetch_file(file_requests: FileRequests, folder: Path, *, reuse: bool = True)
     def keep(response: requests.Response) -> Path:
         length = response.headers.get("Content-Length", "")
         size = int(length) if length.isdecimal() else None
+        file_requests.check_size(size or 0)
         version = RemoteVersion(file_requests.parts, response.headers, size)
         found = version.find_in(folder) if reuse else None
         if found is not None:
