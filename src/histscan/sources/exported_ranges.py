@@ -19,6 +19,7 @@ from histscan.common.steps import STEP
 from histscan.errors import HistoryError
 from histscan.sources.exported_files import RemoteVersion
 from histscan.sources.exported_requests import CutShortError, FileRequests
+from histscan.sources.file_cache import check_cache
 from histscan.sources.parquet import ParquetSource
 from histscan.sources.parquet_sizes import check_part
 
@@ -57,9 +58,11 @@ def open_by_ranges(file_requests: FileRequests, folder: Path, *, keys: Sequence[
 
     Raises:
         HistoryDecodeError: It is not a Parquet file.
+        HistoryError: Others can write to the cache.
         HistoryRequestError: The end of the file can't be fetched.
         ImportError: pyarrow is not installed.
     """
+    check_cache(folder)
     tail = _fetch_tail(file_requests)
     if tail is None:
         return None
