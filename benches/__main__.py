@@ -21,6 +21,8 @@ from benches.outcome import CaseOutcome, StreamOutcome, as_json
 from benches.projects import PROJECTS, format_projects, measure_project
 from benches.report import REPORT
 from benches.report import main as write_report
+from benches.serve import SERVE
+from benches.serve import main as measure_serve
 from benches.shapes.encodings import ENCODINGS
 from benches.shapes.matrix import MATRIX, ShapeOutcome, format_matrix, measure_shapes
 from benches.shapes.rows import SHAPES
@@ -54,6 +56,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arguments = sys.argv[1:] if arguments is None else arguments
     if arguments and arguments[0] == REPORT:
         return write_report(arguments[1:], lambda numbers: main(["--json", str(numbers)]))
+    if arguments and arguments[0] == SERVE:
+        return measure_serve(arguments[1:])
     options = _parser().parse_args(arguments)
     scale = QUICK if options.quick else FULL
     chosen = options.case or [*CASES, *STREAMS, MATRIX]

@@ -319,8 +319,11 @@ HISTSCAN_WIDE inline ptrdiff_t plain_number_length_wide(
 HISTSCAN_WIDE HISTSCAN_NOINLINE const uint8_t *read_ended_number_wide(
     const uint8_t *pos, const uint8_t *end, const uint8_t *start, const NumberTables &tables, PlainNumber *number) {
     const uint8_t *number_end = pos + number_length(pos, end, start, tables);
-    if (number_end - start < wide_number_lookbehind) return nullptr;
-    number->kind = read_digits(pos, number_end, 0, tables, &number->bits);
+    if (HISTSCAN_LIKELY(number_end - start >= wide_number_lookbehind)) {
+        number->kind = read_digits(pos, number_end, 0, tables, &number->bits);
+    } else {
+        *number = read_plain_number_narrow(pos, number_end, start);
+    }
     return number->kind == NOT_PLAIN ? nullptr : number_end;
 }
 
@@ -328,7 +331,7 @@ HISTSCAN_WIDE HISTSCAN_NOINLINE const uint8_t *read_ended_number_wide(
 
 // Reads the number at `pos` if it is a plain one, and a comma or a closing bracket follows it; returns its end, or null
 // where that is unknown.
-inline const uint8_t *read_ended_number(
+HISTSCAN_INLINE const uint8_t *read_ended_number(
     const uint8_t *pos, const uint8_t *end, const uint8_t *start, PlainNumber *number) {
 #if HISTSCAN_HAS_WIDE_VECTORS
     if (wide_vectors) return read_ended_number_wide(pos, end, start, number_tables, number);

@@ -39,6 +39,7 @@ cdef class ColumnKeys:
         if selection is not None and not flatten:
             for key in selection.keys:
                 chunk.column_named(key)
+            chunk.requested = len(chunk.names)
 
     cdef int32_t learn_member_key(self, byte_ptr begin, byte_ptr end) except -2:
         """Interns a key of a JSON row that is written in [begin, end); -1 if it can't be interned."""

@@ -25,7 +25,7 @@ struct ValueContext {
     PyObject *key_objects;  // a list: the str of each
     // True if surrogates written as UTF-8 are accepted: only where an enclosing string's escapes have been resolved.
     bool allow_surrogates;
-    // Interns a key; returns its index in `keys`, or `unknown_key`; -2 with an exception.
+    // Adds a key to `keys` and `key_objects`; returns its index, or `unknown_key`; -2 with an exception.
     int32_t (*intern_key)(void *owner, const uint8_t *text, size_t length, PyObject *key);
     void *owner;
     // The int of TOKEN_BIG_INTEGER.
@@ -129,7 +129,9 @@ inline PyObject *look_up_key_object(Cursor *cursor, const ValueContext &context,
     if (text == nullptr) return nullptr;
     // Keys that are valid only where surrogates are allowed must not be interned for other text.
     if (is_plain || !context.allow_surrogates) {
-        const int32_t index = context.intern_key(context.owner, begin, static_cast<size_t>(length), text);
+        const int32_t index = context.keys->is_recurring(begin, length)
+                                  ? context.intern_key(context.owner, begin, static_cast<size_t>(length), text)
+                                  : unknown_key;
         if (index < unknown_key) {
             Py_DECREF(text);
             return nullptr;

@@ -27,7 +27,6 @@ cdef class RowDecoder:
         row.members = <PyObject*> self.row
         row.context = &self.context.values
         row.keys = <PyObject*> keys.objects
-        row.new_key = NULL
         row.self = <void*> self
         row.leave = leave_template
         row.unquoted = NULL

@@ -24,11 +24,11 @@ struct DictRow {
     PyObject *members;            // the dict
     const ValueContext *context;  // for values
     PyObject *keys;               // a list: the object of each key of the table
-    PyObject *new_key;            // the latest key without an index
     void *self;
-    // Interns the key spelt in [begin, end), and sets `index`, and `new_key` if that is unknown_key.
-    int (*learn_key)(
-        void *self, Cursor *value, const uint8_t *begin, const uint8_t *end, int32_t *index, PyObject **new_key);
+    // Returns the key spelt in [begin, end).
+    PyObject *(*make_key)(void *self, Cursor *value, const uint8_t *begin, const uint8_t *end);
+    // Adds a key to the table and to `keys`; returns its index, or `unknown_key`; -2 with an exception.
+    int32_t (*add_key)(void *self, const uint8_t *begin, size_t length, PyObject *key);
     // Puts a value under a path: a tuple of names.
     int (*put_path)(void *self, PyObject *path, PyObject *value);
     // Reads a member with a rare layout, by all the rules of its encoding.
@@ -66,7 +66,10 @@ class DictSink {
 public:
     static constexpr bool has_plain = true;
 
-    explicit DictSink(DictRow &row) : row_(row) {}
+    DictSink(DictRow &row, KeyTable &table) : row_(row), table_(table) {}
+    DictSink(const DictSink &) = delete;
+    DictSink &operator=(const DictSink &) = delete;
+    ~DictSink() { Py_XDECREF(new_key_); }
 
     template <typename Format>
     HISTSCAN_INLINE bool put_plain(Format &format, const Key &key, const uint8_t *begin) {
@@ -94,13 +97,17 @@ public:
         return outcome_;
     }
     template <typename Format>
-    HISTSCAN_INLINE int learn(Format &format, int32_t *index) const {
-        int32_t learned = unknown_key;
-        const int outcome = row_.learn_key(
-            row_.self, format.open_value(), format.key_begin(), format.key_end(), &learned, &row_.new_key);
-        format.close_value();
-        *index = learned;
-        return outcome;
+    int learn(Format &format, int32_t *index) {
+        const uint8_t *begin = format.key_begin(), *end = format.key_end();
+        PyObject *key = plain_key(begin, end);
+        if (key == nullptr && !PyErr_Occurred()) key = row_.make_key(row_.self, format.open_value(), begin, end);
+        if (key == nullptr) return OUTCOME_RAISED;
+        Py_XSETREF(new_key_, key);
+        *index = unknown_key;
+        if (table_.is_recurring(begin, end - begin)) {
+            *index = row_.add_key(row_.self, begin, static_cast<size_t>(end - begin), key);
+        }
+        return *index < unknown_key ? OUTCOME_RAISED : OUTCOME_DONE;
     }
     template <typename Format>
     HISTSCAN_INLINE int put_rare(Format &format) const {
@@ -111,6 +118,24 @@ public:
     HISTSCAN_INLINE int leave_template(size_t count) const { return row_.leave(row_.self, count, &row_.members); }
 
 private:
+    // The str of a key that is plain ASCII and alone in [begin, end), as most are; null for others, or with an exception.
+    static PyObject *plain_key(const uint8_t *begin, const uint8_t *end) {
+        const uint8_t *text = begin + 2;
+        if (is_document) {
+            if (end - begin < 2 || begin[0] != key_tag || begin[1] >= 0x80 || end - text != begin[1]) return nullptr;
+            return is_ascii(text, end) ? ascii_text(text, end - text) : nullptr;
+        }
+        // Within a JSON string, a backslash is before each quote.
+        if (*begin == '"') --text;
+        const uint8_t *text_end = find_special(begin, text, end);
+        if (text_end == end || *text_end != text[-1 - (*begin == '\\')]) return nullptr;
+        return ascii_text(text, text_end - text);
+    }
+    static bool is_ascii(const uint8_t *pos, const uint8_t *end) {
+        uint8_t bits = 0;
+        for (; pos < end; ++pos) bits |= *pos;
+        return bits < 0x80;
+    }
     // Puts the value under its key; takes ownership of it.
     HISTSCAN_INLINE void put_object(const Key &key, PyObject *value) {
         if (HISTSCAN_UNLIKELY(value == nullptr)) {
@@ -118,7 +143,7 @@ private:
             return;
         }
         // Borrowed: whoever reads the row holds the keys, and the dict.
-        PyObject *name = key.index == unknown_key ? row_.new_key : PyList_GET_ITEM(row_.keys, key.index);
+        PyObject *name = key.index == unknown_key ? new_key_ : PyList_GET_ITEM(row_.keys, key.index);
         if (HISTSCAN_UNLIKELY(PyTuple_CheckExact(name))) {
             outcome_ = row_.put_path(row_.self, name, value);
         } else if (HISTSCAN_UNLIKELY(PyDict_SetItem(row_.members, name, value) < 0)) {
@@ -142,15 +167,16 @@ private:
     }
 
     DictRow &row_;
-    int outcome_ = OUTCOME_DONE;  // of the values so far
+    KeyTable &table_;
+    PyObject *new_key_ = nullptr;  // the latest key that was looked up in vain
+    int outcome_ = OUTCOME_DONE;   // of the values so far
 };
 
-// Reads a row of items.
-HISTSCAN_INLINE int read_item_dict(
-    Cursor *cursor, ItemSchema schema, KeyTable &table, RowTemplate &row_template, DictRow &row) {
-    const NarrowVectors vectors;
-    ItemFormat<NarrowVectors> format(cursor, schema, vectors);
-    DictSink<true> sink(row);
+template <typename Vectors>
+HISTSCAN_INLINE int read_item_dict_by(const Vectors &vectors, Cursor *cursor, ItemSchema schema, KeyTable &table,
+    RowTemplate &row_template, DictRow &row) {
+    ItemFormat<Vectors> format(cursor, schema, vectors);
+    DictSink<true> sink(row, table);
     try {
         return read_members(format, table, row_template, sink);
     } catch (const std::bad_alloc &) {
@@ -159,12 +185,29 @@ HISTSCAN_INLINE int read_item_dict(
     }
 }
 
+#if HISTSCAN_HAS_WIDE_VECTORS
+
+HISTSCAN_WIDE HISTSCAN_NOINLINE int read_item_dict_wide(
+    Cursor *cursor, ItemSchema schema, KeyTable &table, RowTemplate &row_template, DictRow &row) {
+    return read_item_dict_by(WideVectors(), cursor, schema, table, row_template, row);
+}
+
+#endif
+
+// Reads a row of items; the cursor may read just the row.
+inline int read_item_dict(Cursor *cursor, ItemSchema schema, KeyTable &table, RowTemplate &row_template, DictRow &row) {
+#if HISTSCAN_HAS_WIDE_VECTORS
+    const bool has_lookbehind = cursor->pos - cursor->start >= wide_number_lookbehind;
+    if (wide_vectors && has_lookbehind) return read_item_dict_wide(cursor, schema, table, row_template, row);
+#endif
+    return read_item_dict_by(NarrowVectors(), cursor, schema, table, row_template, row);
+}
+
 // Reads a row that is a JSON object; `is_quoted`: within a JSON string, as json_quoted.hpp has it.
-HISTSCAN_INLINE int read_json_dict(
-    Cursor *cursor, bool is_quoted, KeyTable &table, RowTemplate &row_template, DictRow &row) {
+inline int read_json_dict(Cursor *cursor, bool is_quoted, KeyTable &table, RowTemplate &row_template, DictRow &row) {
     const NarrowVectors vectors;
     JsonFormat<NarrowVectors> format(cursor, is_quoted, vectors);
-    DictSink<false> sink(row);
+    DictSink<false> sink(row, table);
     try {
         return read_members(format, table, row_template, sink);
     } catch (const std::bad_alloc &) {

@@ -18,12 +18,11 @@ cdef extern from "rows/dict_sink.hpp" namespace "histscan":
         PyObject* members               # the dict
         const ValueContext* context     # for values
         PyObject* keys                  # a list: the object of each key of the table
-        PyObject* new_key               # the latest key without an index
         void* self
-        # Interns the key spelt in [begin, end), and sets `index`, and `new_key` if that is UNKNOWN_KEY.
-        int (*learn_key)(
-            void* self, Cursor* value, byte_ptr begin, byte_ptr end, int32_t* index, PyObject** new_key
-        ) except -1
+        # Returns the key spelt in [begin, end).
+        object (*make_key)(void* self, Cursor* value, byte_ptr begin, byte_ptr end)
+        # Adds a key to the table and to `keys`; returns its index, or UNKNOWN_KEY.
+        int32_t (*add_key)(void* self, byte_ptr begin, size_t length, object key) except -2
         # Puts a value under a path: a tuple of names.
         int (*put_path)(void* self, PyObject* path, PyObject* value) except -1
         # Reads a member with a rare layout, by all the rules of its encoding.

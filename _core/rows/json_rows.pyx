@@ -12,39 +12,25 @@ from histscan._core.bytes.faults cimport raise_fault
 from histscan._core.json.json_quoted cimport read_quoted_token
 from histscan._core.json.json_string cimport utf8_object
 from histscan._core.json.json_text cimport Token, skip_space
-from histscan._core.json.json_value cimport JsonContext, decode_value, expect_end, read_key
+from histscan._core.json.json_value cimport JsonContext, decode_value, expect_end
 
 from histscan.errors import HistoryDecodeError
 
 
-cdef int learn_key(
-    void* self, Cursor* value, byte_ptr begin, byte_ptr end, int32_t* index, PyObject** new_key
-) except -1:
-    """Interns a key; nested objects may have the same ones."""
-    cdef JsonRowDecoder decoder = <JsonRowDecoder> self
-    value.pos = begin
-    decoder.new_key = read_key(value, decoder.context, index)
-    new_key[0] = <PyObject*> decoder.new_key
-    return ROW_DONE
-
-
-cdef int learn_quoted_key(
-    void* self, Cursor* value, byte_ptr begin, byte_ptr end, int32_t* index, PyObject** new_key
-) except -1:
-    """Interns a key of a row within a string."""
-    cdef JsonRowDecoder decoder = <JsonRowDecoder> self
+cdef object make_key(void* self, Cursor* value, byte_ptr begin, byte_ptr end):
+    """A key, with its colon: nested objects may have the same ones."""
     cdef Token token
-    if begin[0] != c'\\':
-        # A container before it had the rest of the row unquoted.
-        return learn_key(self, value, begin, end, index, new_key)
     value.pos = begin
+    if begin[0] != c'\\':
+        return decode_value(value, (<JsonRowDecoder> self).context)
+    # Within a string, up to the first container, each quote has a backslash.
     if not read_quoted_token(value, &token):
         raise_fault(value)
-    value.pos = end
-    decoder.new_key = utf8_object(value, token.begin, token.end)
-    index[0] = decoder.context.keys.add(begin, end - begin, decoder.new_key)
-    new_key[0] = <PyObject*> decoder.new_key
-    return ROW_DONE
+    return utf8_object(value, token.begin, token.end)
+
+
+cdef int32_t add_key(void* self, byte_ptr begin, size_t length, object key) except -2:
+    return (<JsonRowDecoder> self).context.keys.add(begin, length, key)
 
 
 cdef int put_path(void* self, PyObject* path, PyObject* value) except -1:
@@ -84,7 +70,7 @@ cdef class JsonRowDecoder(RowDecoder):
         try:
             return self.decode_members(cursor, False)
         finally:
-            self.new_key = self.row = None
+            self.row = None
             self.busy = False
 
     cdef dict decode_quoted(self, Cursor* cursor):
@@ -104,14 +90,15 @@ cdef class JsonRowDecoder(RowDecoder):
         except (HistoryDecodeError, RecursionError):
             return None
         finally:
-            self.new_key = self.row = None
+            self.row = None
             self.busy = False
 
     cdef dict decode_members(self, Cursor* cursor, bint is_quoted):
         """Decodes an object."""
         cdef DictRow row
         self.start_row(self.context.keys, &row)
-        row.learn_key = learn_quoted_key if is_quoted else learn_key
+        row.make_key = make_key
+        row.add_key = add_key
         row.put_path = put_path
         row.put_rare_member = put_rare_member
         row.unquoted = &self.unquoted

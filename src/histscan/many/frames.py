@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from histscan._core.columns.column_types import column_format, merge_columns
 from histscan.columns.threads import default_threads
 from histscan.common.quiet import quiet
+from histscan.many.known_keys import check_chosen
 from histscan.many.members import Member
 from histscan.many.options import FrameOptions
 from histscan.many.progress import open_progress
@@ -122,6 +123,7 @@ def read_table(runs: Runs[Any], options: FrameOptions) -> tuple[pyarrow.Table, F
         HistoryError: A run can't be read, and `options` do not skip it.
     """
     found = read_rows(runs, options)
+    check_chosen(runs, options, _formats_of(found.table))
     return found.with_run_columns(runs, options.config), found.failures
 
 
@@ -199,6 +201,7 @@ def stream_runs(runs: Runs[Any], options: FrameOptions) -> RunStream:
     """
     if options.reduces:
         found = read_rows(runs, options)
+        check_chosen(runs, options, _formats_of(found.table))
         table = found.with_run_columns(runs, options.config)
         return RunStream(table.schema, _batches_of(table), found.failures)
     if not runs.can_reread:
@@ -210,6 +213,7 @@ def stream_runs(runs: Runs[Any], options: FrameOptions) -> RunStream:
     survey = RunChunks(members, options, threads, True, "skip" if options.on_error == "skip" else "stop")
     with quiet():  # the second pass warns
         formats = find_formats(survey)
+        check_chosen(runs, options, formats)
     if options.on_error == "skip":
         members = [member for place, member in enumerate(members) if place not in survey.failed]
         readable = members
@@ -225,6 +229,7 @@ def stream_runs(runs: Runs[Any], options: FrameOptions) -> RunStream:
 def _stream_spooled(runs: Runs[Any], options: FrameOptions) -> RunStream:
     spooled = spool_runs(runs, options)
     formats = {name: column_format(flags) for name, flags in spooled.type_flags.items()}
+    check_chosen(runs, options, formats)
     columns = _run_columns(runs, [member.run for member in spooled.members], options.config)
     schema = columns.add_to_schema(key_schema(formats, options))
     # Nested values have been flattened. The progress was shown while the runs were fetched.
@@ -272,6 +277,13 @@ def count_keys(runs: Runs[Any]) -> list[KeyInfo]:
                 tally.add_batch(batch, counts)
     tally.add_flags(flags)
     return tally.result()
+
+
+def _formats_of(table: pyarrow.Table) -> dict[str, str]:
+    """Returns which columns of a table have values: a null column has the format that it has in histories."""
+    from pyarrow import types
+
+    return {field.name: "n" if types.is_null(field.type) else "" for field in table.schema}
 
 
 def _run_columns(source: Runs[Any], runs: Sequence[Run], entries: Sequence[str]) -> RunColumns:

@@ -171,7 +171,8 @@ def _as_format(
         return pyarrow.nulls(len(table), data_type)
     column = table.column(place)
     wanted = formats.get(name, "n")
-    if column.type == data_type:
+    becomes_json = wanted == JSON_FORMAT and known[name] != JSON_FORMAT
+    if column.type == data_type and not becomes_json:
         return column
     if wanted != JSON_FORMAT:
         # Integers that a double holds exactly, or an aligned column.

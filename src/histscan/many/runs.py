@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, overload
 
+from histscan.columns.frames import Compression
 from histscan.columns.options import DEFAULT_BATCH_ROWS
+from histscan.columns.pandas_frames import DtypeBackend, make_pandas
 from histscan.columns.threads import default_threads
+from histscan.columns.timestamps import convert_schema, convert_timestamps
+from histscan.common.atomic import atomic_output
 from histscan.many.filters import RunFields
 from histscan.many.members import Member
 from histscan.many.options import FrameOptions
@@ -266,16 +273,22 @@ class Runs(RunsPlots, ABC, Generic[_Run_co]):
         from histscan.many.frames import read_table
 
         need_pyarrow()
-        table, self._failures = read_table(self, FrameOptions.of_frame(keys, options))
-        return table
+        chosen = FrameOptions.of_frame(keys, {"with_step": True, **options})
+        table, self._failures = read_table(self, chosen)
+        return convert_timestamps(table) if chosen.timestamps == "datetime" else table
 
     def to_pandas(
-        self, keys: Iterable[str | re.Pattern[str]] | None = None, **options: Unpack[FrameArguments]
+        self,
+        keys: Iterable[str | re.Pattern[str]] | None = None,
+        *,
+        dtype_backend: DtypeBackend | None = None,
+        **options: Unpack[FrameArguments],
     ) -> pandas.DataFrame:
         """Reads the histories of all runs into one pandas frame.
 
         Args:
             keys: As for `to_arrow`.
+            dtype_backend: As for `histscan.columns.frames.Frames.to_pandas`.
             **options: As for `to_arrow`.
 
         Returns:
@@ -285,7 +298,7 @@ class Runs(RunsPlots, ABC, Generic[_Run_co]):
             HistoryError: A run can't be read, unless `on_error` is ``"skip"``.
             ImportError: pandas or pyarrow is not installed.
         """
-        return self.to_arrow(keys, **options).to_pandas(ignore_metadata=True)
+        return make_pandas(self.to_arrow(keys, **options), dtype_backend)
 
     def to_polars(
         self, keys: Iterable[str | re.Pattern[str]] | None = None, **options: Unpack[FrameArguments]
@@ -368,14 +381,46 @@ class Runs(RunsPlots, ABC, Generic[_Run_co]):
         if rows < 1:
             raise ValueError(f"rows must be at least 1, not {rows}")
         need_pyarrow()
-        chosen = FrameOptions.of_frame(keys, options)
+        chosen = FrameOptions.of_frame(keys, {"with_step": True, **options})
 
         def open_stream() -> RunStream:
             stream = stream_runs(self, chosen)
             self._failures = stream.failures
-            return stream
+            if chosen.timestamps != "datetime":
+                return stream
+            return replace(stream, schema=convert_schema(stream.schema), batches=_with_times(stream.batches))
 
         return RunBatches(open_stream, rows)
+
+    def to_parquet(
+        self,
+        path: str | os.PathLike[str],
+        keys: Iterable[str | re.Pattern[str]] | None = None,
+        *,
+        compression: Compression = "zstd",
+        **options: Unpack[FrameArguments],
+    ) -> None:
+        """Reads the histories of all runs into one Parquet file, in memory that does not grow with the runs.
+
+        The file is renamed to its name once it is complete: an interrupted call leaves no file, and an existing one as
+        it was.
+
+        Args:
+            path: The file; an existing one is replaced.
+            keys: As for `to_arrow`.
+            compression: ``"zstd"``, ``"snappy"``, ``"gzip"``, ``"lz4"`` or ``"none"``.
+            **options: As for `to_arrow`.
+
+        Raises:
+            HistoryError: A run can't be read, unless `on_error` is ``"skip"``.
+            ImportError: pyarrow is not installed.
+            OSError: The file can't be written.
+            ValueError: An argument is out of its range.
+        """
+        from histscan.columns.arrow_files import write_batches
+
+        with atomic_output(Path(path)) as output:
+            write_batches(self.batches(keys, **options), output, file_format="parquet", compression=compression)
 
     def aggregate(
         self,
@@ -531,3 +576,9 @@ class RunList(Runs[_Run_co]):
 
 def _identity(run: Run) -> Run:
     return run
+
+
+def _with_times(batches: Generator[pyarrow.RecordBatch, None, None]) -> Generator[pyarrow.RecordBatch, None, None]:
+    """Yields batches in which times are dates and times."""
+    with closing(batches):
+        yield from map(convert_timestamps, batches)

@@ -137,11 +137,11 @@ class HistoryApp(Starlette):
         async def answer() -> Response:
             try:
                 file = self._links.find(request.scope["path"], request.scope["query_string"].decode("latin-1"))
-                return file_response(file.locate(), request, file.headers())
+                return file_response(file.open(), request, file.headers())
             except LinkError as error:
                 return problem(error.status, str(error))
             except OSError:
-                return problem(404, "the file no longer exists")
+                return problem(404, "the file no longer exists, or was replaced: request the run's files again")
 
         return await self._simulate(FILES_OPERATION, answer)
 

@@ -54,6 +54,7 @@ class ServedLog(ServedRun):
     ) -> None:
         super().__init__(key)
         self._files = tuple(log.files)
+        self._inodes = FileVersion.of(*self._files).inodes
         # The log of a run that has just started may not contain its names yet.
         self.is_named = bool(log.id)
         self._cache = cache
@@ -104,8 +105,20 @@ class ServedLog(ServedRun):
         # A running run becomes crashed by time alone, without a change of its log.
         return replace(details, state=run_state(details.exit_code, version.modified / 1e9))
 
+    def is_current(self) -> bool:
+        """See `ServedRun.is_current`."""
+        try:
+            self._version()
+        except OSError:
+            return False
+        return True
+
     def _version(self) -> FileVersion:
-        return FileVersion.of(*self._files)
+        """Returns the version of the logs, which must be those that were found."""
+        version = FileVersion.of(*self._files)
+        if version.inodes != self._inodes:
+            raise FileNotFoundError(f"the logs of {'/'.join(self.key)} were replaced: request the run again")
+        return version
 
     def _survey(self, version: FileVersion) -> RunDetails:
         log, outline = self._log, outline_log(self._log)
@@ -143,9 +156,15 @@ class ServedLog(ServedRun):
                 version = known[0]
             else:
                 self._cache.discard((self._files, keys, known[0]))
-        rows = self._cache.get((self._files, keys, version), lambda: HistoryRows(self._texts(keys)))
+        rows = self._cache.get((self._files, keys, version), lambda: self._read(self._texts(keys)))
         with self._lock:
             self._indexed[keys] = (version, rows.steps[-1] if rows.steps else -1)
+        return rows
+
+    def _read(self, texts: Iterator[tuple[int, bytes]]) -> HistoryRows:
+        rows = HistoryRows(texts)
+        # Raises if the logs that were read are not those that were found.
+        self._version()
         return rows
 
     def _texts(self, keys: tuple[str, ...] | None) -> Iterator[tuple[int, bytes]]:
@@ -170,7 +189,7 @@ class ServedLog(ServedRun):
             known, self._system_version = self._system_version, version
         if known not in (None, version):
             self._cache.discard((self._files, _SYSTEM, known))
-        return self._cache.get((self._files, _SYSTEM, version), lambda: HistoryRows(self._system_texts()))
+        return self._cache.get((self._files, _SYSTEM, version), lambda: self._read(self._system_texts()))
 
     def _system_texts(self) -> Iterator[tuple[int, bytes]]:
         for number, row in enumerate(self._history.system_metrics()):

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from histscan.common.atomic import atomic_output
+from histscan.common.json_fields import is_json
 from histscan.common.steps import STEP, step_after
 from histscan.runs.log_run import LogRun
 from histscan.server.served_run import ExportedFiles, FileVersion
@@ -126,7 +127,7 @@ def history_table(run: LogRun) -> pyarrow.Table:
     holds_odd_steps = STEP in table.column_names and not pyarrow.types.is_integer(table.schema.field(STEP).type)
     columns: dict[str, Any] = {}
     for field, column in zip(table.schema, table.columns, strict=True):
-        if _is_json(field):
+        if is_json(field):
             columns[field.name] = _typed(column)
         elif pyarrow.types.is_null(field.type):
             columns[field.name] = column.cast(pyarrow.float64())
@@ -153,20 +154,11 @@ def _whole_steps(run: LogRun) -> Any:
     return pyarrow.array(steps, pyarrow.int64())
 
 
-def _is_json(field: pyarrow.Field) -> bool:
-    name = (
-        getattr(field.type, "extension_name", None) or (field.metadata or {}).get(b"ARROW:extension:name", b"").decode()
-    )
-    return bool(name == "arrow.json")
-
-
 def _typed(column: pyarrow.ChunkedArray) -> pyarrow.ChunkedArray:
     """Converts a column of JSON text to structs, lists, or text if its values have no common type."""
     import pyarrow
 
-    texts = [
-        text for chunk in column.chunks for text in (chunk.storage if hasattr(chunk, "storage") else chunk).to_pylist()
-    ]
+    texts = column.to_pylist()
     values = [None if text is None else json.loads(text) for text in texts]
     try:
         array = pyarrow.array(values)

@@ -233,7 +233,7 @@ def _parquet_history(run: ServedRun, info: Info, **arguments: Any) -> dict[str, 
         rows = run.rows(tuple(dict.fromkeys(arguments["liveKeys"])), None)
         live_data = _many(info, rows, rows.window(exported.live_from, None), None)
     return {
-        "parquetUrls": [context.url(LinkedFile(path)) for path in exported.files],
+        "parquetUrls": [context.url(LinkedFile.exported(path)) for path in exported.files],
         "liveData": live_data,
     }
 

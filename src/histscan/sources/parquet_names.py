@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+from histscan.common.json_fields import is_json
 from histscan.common.lazy import cached_property
 
-__all__ = ["ColumnNames", "is_json"]
+__all__ = ["ColumnNames"]
 
 
 class ColumnNames:
@@ -81,18 +82,3 @@ class ColumnNames:
         if found is None:
             found = self._members[path] = {field.name: place for place, field in enumerate(struct)}
         return found
-
-
-def is_json(field: Any) -> bool:
-    """Returns True if a field of a schema is JSON text.
-
-    Args:
-        field: The ``pyarrow.Field``.
-
-    Returns:
-        True for Arrow's extension type ``arrow.json``, even if this pyarrow does not support it.
-    """
-    return (
-        getattr(field.type, "extension_name", None) == "arrow.json"
-        or (field.metadata or {}).get(b"ARROW:extension:name") == b"arrow.json"
-    )
