@@ -15,11 +15,13 @@ PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 RUNS   := $(VENV)/.installed-run
 TESTS  := $(VENV)/.installed-dev
 CLUSTERS := $(VENV)/.installed-clusters
+DOCS   := $(VENV)/.installed-docs
+SITE   := out/site
 
 # Tools of the environment that call each other find each other.
 export PATH := $(abspath $(BIN)):$(PATH)
 
-.PHONY: run test test-clusters test-matrix lint format bench sanitize setup dist clean
+.PHONY: run docs test test-clusters test-matrix lint format bench sanitize setup dist clean
 
 setup: $(TESTS)
 
@@ -47,12 +49,22 @@ run: $(RUNS)
 test: lint
 	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
-# Dask and Ray are large, so that only this target installs them. Without them, `make test` skips these tests.
+# Dask and Ray are large, so that only this target installs them. Without them, `make test` skips these tests, and the
+# pages of the documentation that use them.
 test-clusters: $(CLUSTERS)
-	$(BIN)/python -m pytest tests/clusters
+	$(BIN)/python -m pytest tests/clusters tests/docs/test_pages.py
 
 $(CLUSTERS): pyproject.toml setup.py | $(TESTS)
 	$(PIP) --no-build-isolation --editable '.[clusters]'
+	touch $@
+
+# The site of the documentation, which needs no network: open out/site/index.html. Its links and anchors are checked.
+docs: $(DOCS)
+	$(BIN)/mkdocs build --strict --quiet --site-dir $(SITE)
+	HISTSCAN_SITE=$(SITE) $(BIN)/python -m pytest --quiet tests/docs/test_site.py
+
+$(DOCS): pyproject.toml setup.py | $(TESTS)
+	$(PIP) --no-build-isolation --editable '.[docs]'
 	touch $@
 
 # install() with every release of wandb that it knows, each in a virtual environment of its own.

@@ -7,7 +7,8 @@ Two environment variables change what is built:
 ``HISTSCAN_SANITIZE=address,undefined``
     The named sanitizers of the C++ compiler (``make sanitize`` runs the core's tests under them).
 
-A failed compile fails the installation: there is no slower twin to fall back to.
+A failed compile fails the installation: there is no slower twin to fall back to. Without a compiler, the error says
+what to install, before anything is translated.
 """
 
 from __future__ import annotations
@@ -15,13 +16,34 @@ from __future__ import annotations
 import os
 import sys
 import sysconfig
+import tempfile
 from pathlib import Path
+from typing import Any
 
 from Cython.Build import cythonize
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
+from setuptools.errors import CCompilerError, PlatformError
 
 CORE = Path("src/histscan/_core")
+
+# What the core needs of a compiler and its library: doubles in std::to_chars are the newest part.
+CXX_SAMPLE = """\
+#include <charconv>
+#include <optional>
+char *sample(char *begin, char *end, std::optional<double> value) {
+    if constexpr (sizeof(void *) >= 4) return std::to_chars(begin, end, value.value_or(0.0)).ptr;
+}
+"""
+PYTHON_SAMPLE = "#include <Python.h>\n"
+NO_COMPILER = (
+    "histscan's core needs a C++17 compiler: GCC 11, clang 14 or newer, e.g. apt install g++ (Debian, Ubuntu), "
+    "dnf install gcc-c++ (Fedora), xcode-select --install (macOS)"
+)
+NO_HEADERS = (
+    "histscan's core needs the headers of Python, e.g. apt install python3-dev (Debian, Ubuntu), "
+    "dnf install python3-devel (Fedora)"
+)
 
 
 class BuildCore(build_ext):  # type: ignore[misc]
@@ -40,6 +62,20 @@ class BuildCore(build_ext):  # type: ignore[misc]
         else:
             # What is in build/ may be of another kind, such as with sanitizers, and would be packed as it is.
             self.force = True
+
+    def build_extensions(self) -> None:
+        """Translates and compiles the core, once it is known that the compiler can.
+
+        Raises:
+            PlatformError: There is no compiler that can compile the core.
+        """
+        require_compiler(self.compiler)
+        translated = {extension.name: extension.sources for extension in translate(self.extensions)}
+        for extension in self.extensions:
+            extension.sources = translated[extension.name]
+            if not self.inplace:
+                extension.extra_link_args += strip_args()
+        super().build_extensions()
 
 
 def is_debug() -> bool:
@@ -89,6 +125,60 @@ def core_extensions() -> list[Extension]:
     ]
 
 
+def strip_args() -> list[str]:
+    """Returns the linker's arguments that leave out symbols: profilers need them in a checkout, a wheel does not."""
+    if is_debug() or sanitizers():
+        return []
+    return ["-Wl,-x"] if sys.platform == "darwin" else ["-Wl,-s"]
+
+
+def translate(extensions: list[Extension]) -> list[Extension]:
+    """Translates the core to C++.
+
+    Args:
+        extensions: The extensions, with Cython's sources.
+
+    Returns:
+        The extensions, with C++ sources.
+    """
+    debug = is_debug()
+    translated: list[Extension] = cythonize(
+        extensions,
+        compiler_directives={
+            "language_level": 3,
+            "boundscheck": debug,
+            "wraparound": False,
+            "initializedcheck": debug,
+            "cdivision": True,
+            "embedsignature": True,
+            "linetrace": debug,
+        },
+        annotate=debug,
+        build_dir=str(build_folder()),
+        nthreads=os.cpu_count() or 1,
+    )
+    return translated
+
+
+def require_compiler(compiler: Any) -> None:
+    """Checks that the core can be compiled, because the errors of a compiler do not say what is missing.
+
+    Args:
+        compiler: The compiler of setuptools.
+
+    Raises:
+        PlatformError: It cannot; the message says what to install.
+    """
+    for sample, message in ((CXX_SAMPLE, NO_COMPILER), (PYTHON_SAMPLE, NO_HEADERS)):
+        with tempfile.TemporaryDirectory() as folder:
+            source = Path(folder, "sample.cpp")
+            source.write_text(sample)
+            try:
+                compiler.compile([str(source)], output_dir=folder, extra_postargs=["-std=c++17"])
+            except CCompilerError as error:
+                raise PlatformError(f"{message} ({error})") from None
+
+
 def require_macos() -> None:
     """Compiles for macOS 13.3 or later, the first to have `std::to_chars` for doubles."""
     configured = sysconfig.get_config_var("MACOSX_DEPLOYMENT_TARGET")
@@ -98,25 +188,9 @@ def require_macos() -> None:
 
 def build() -> None:
     """Runs setuptools with the core's extensions."""
-    debug = is_debug()
     require_macos()
-    directives = {
-        "language_level": 3,
-        "boundscheck": debug,
-        "wraparound": False,
-        "initializedcheck": debug,
-        "cdivision": True,
-        "embedsignature": True,
-        "linetrace": debug,
-    }
     setup(
-        ext_modules=cythonize(
-            core_extensions(),
-            compiler_directives=directives,
-            annotate=debug,
-            build_dir=str(build_folder()),
-            nthreads=os.cpu_count() or 1,
-        ),
+        ext_modules=core_extensions(),
         cmdclass={"build_ext": BuildCore},
         options={"build_ext": {"parallel": os.cpu_count() or 1}},
     )

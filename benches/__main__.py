@@ -19,6 +19,11 @@ from benches.memory import peak_memory
 from benches.mirrors import MIRRORS, format_mirrors, measure_mirror
 from benches.outcome import CaseOutcome, StreamOutcome, as_json
 from benches.projects import PROJECTS, format_projects, measure_project
+from benches.report import REPORT
+from benches.report import main as write_report
+from benches.shapes.encodings import ENCODINGS
+from benches.shapes.matrix import MATRIX, ShapeOutcome, format_matrix, measure_shapes
+from benches.shapes.rows import SHAPES
 from benches.small_runs import SMALL_RUNS, format_small_runs, measure_small_runs
 from benches.streaming import STREAMS, watch_stream
 from benches.table import format_table
@@ -46,9 +51,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit code: 0, even if a ratio is below its floor; 1 if a benchmark failed or rows differed.
     """
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if arguments and arguments[0] == REPORT:
+        return write_report(arguments[1:], lambda numbers: main(["--json", str(numbers)]))
     options = _parser().parse_args(arguments)
     scale = QUICK if options.quick else FULL
-    chosen = options.case or [*CASES, *STREAMS]
+    chosen = options.case or [*CASES, *STREAMS, MATRIX]
     rounds = 1 if options.quick else _ROUNDS_END_TO_END
     with_memory = not options.no_memory
     if with_memory and not can_measure_memory():
@@ -56,6 +64,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with_memory = False
     try:
         cases = _measure_cases([name for name in CASES if name in chosen], scale, with_memory=with_memory)
+        shapes: list[ShapeOutcome] = []
+        if MATRIX in chosen:
+            shapes += measure_shapes(options.shape or list(SHAPES), options.encoding or list(ENCODINGS), scale, _say)
         streams = [_measure_stream(name, scale) for name in STREAMS if name in chosen and with_memory]
         scans = [
             measure_end_to_end(scan, rounds, _say)
@@ -78,6 +89,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     if cases or streams:
         print(format_table(cases, streams, scale))
+    if shapes:
+        print(format_matrix(shapes))
     if scans:
         print(format_end_to_end(scans))
     if small_runs:
@@ -88,6 +101,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(format_mirrors(mirrors))
     if options.json is not None:
         numbers = as_json(cases, streams) | {
+            "shapes": [outcome.as_json() for outcome in shapes],
             "end_to_end": end_to_end_as_json(scans),
             "small_runs": [outcome.as_json() for outcome in small_runs],
             "projects": [outcome.as_json() for outcome in projects],
@@ -101,6 +115,7 @@ def _known_name(name: str) -> str:
     if name not in {
         *CASES,
         *STREAMS,
+        MATRIX,
         *END_TO_END,
         _ALL_END_TO_END,
         *SMALL_RUNS,
@@ -117,11 +132,12 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m benches",
         description=__doc__,
-        epilog=f"Cases: {', '.join([*CASES, *STREAMS])}. These take minutes and run only if "
+        epilog=f"Cases: {', '.join([*CASES, *STREAMS, MATRIX])}. These take minutes and run only if "
         f"named: {', '.join(END_TO_END)}, or {_ALL_END_TO_END} for all of these; {', '.join(SMALL_RUNS)}, or "
         f"{_ALL_SMALL_RUNS} for all of these; {', '.join(PROJECTS)}, or {_ALL_PROJECTS} for all of these; "
-        f"{', '.join(MIRRORS)}. A ratio below its minimum is marked, and the exit code stays 0. The case `log` records "
-        "its log with the wandb client on first use, which takes about a minute.",
+        f"{', '.join(MIRRORS)}. `{REPORT}` writes an HTML page with charts: see `{REPORT} --help`. A ratio below its "
+        "minimum is marked, and the exit code stays 0. The case `log` records its log with the wandb client on first "
+        "use, which takes about a minute.",
     )
     parser.add_argument(
         "case",
@@ -130,6 +146,8 @@ def _parser() -> argparse.ArgumentParser:
         metavar="case",
         help="what to run; see below",
     )
+    parser.add_argument("--shape", action="append", choices=SHAPES, help=f"a shape of {MATRIX}; repeatable")
+    parser.add_argument("--encoding", action="append", choices=ENCODINGS, help=f"an encoding of {MATRIX}; repeatable")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write all numbers to a file")
     parser.add_argument("--quick", action="store_true", help="small inputs and few rounds, for a rough check")
     parser.add_argument("--no-memory", action="store_true", help="measure only times")

@@ -138,7 +138,7 @@ def _both_forms(scale: Scale) -> Pages:
 
 def _scan_by_wandb(inputs: Pages) -> Iterator[Row]:
     assert inputs.others is not None
-    return WANDB_SCAN(Pages(inputs.others, inputs.page_rows))
+    return iter(WANDB_SCAN(Pages(inputs.others, inputs.page_rows)))
 
 
 def _log_to_arrow(log: RecordedLog) -> Iterator[pyarrow.Table]:

@@ -17,7 +17,7 @@ from benches.case import Case, Contestant, Scale
 from benches.clock import CLOCK
 from benches.data import RUN, Pages, encoded, history_body, plain_rows, sampled_body
 
-__all__ = ["GRAPHQL_CASES"]
+__all__ = ["GRAPHQL_CASES", "BodyClient", "scan_history", "scan_parsed"]
 
 
 class _ParsingClient:
@@ -33,7 +33,7 @@ class _ParsingClient:
             return json.loads(body)["data"]
 
 
-class _BodyClient(histscan.Client):
+class BodyClient(histscan.Client):
     """histscan's client with response bodies from memory: no network is measured."""
 
     def __init__(self, bodies: Pages) -> None:
@@ -47,18 +47,20 @@ class _BodyClient(histscan.Client):
         return next(self._bodies)
 
 
-def _scan_parsed(scan_class: Any, bodies: Pages) -> Iterator[Any]:
+def scan_parsed(scan_class: Any, bodies: Pages) -> Any:
+    """Returns a scan of one of the classes through wandb's client."""
     client = RetryingClient(_ParsingClient(bodies))
-    return iter(scan_class(client, RUN, 0, bodies.row_count, page_size=bodies.page_rows))
+    return scan_class(client, RUN, 0, bodies.row_count, page_size=bodies.page_rows)
 
 
-def _scan_history(bodies: Pages) -> Iterator[Any]:
-    return iter(histscan.HistoryScan(_BodyClient(bodies), RUN, 0, bodies.row_count, page_size=bodies.page_rows))
+def scan_history(bodies: Pages) -> histscan.HistoryScan:
+    """Returns a scan through histscan's client."""
+    return histscan.HistoryScan(BodyClient(bodies), RUN, 0, bodies.row_count, page_size=bodies.page_rows)
 
 
 def _scan_sampled(bodies: Pages) -> Iterator[Any]:
     keys = list(next(iter(plain_rows([0]))))
-    scan = histscan.SampledHistoryScan(_BodyClient(bodies), RUN, keys, 0, bodies.row_count, page_size=bodies.page_rows)
+    scan = histscan.SampledHistoryScan(BodyClient(bodies), RUN, keys, 0, bodies.row_count, page_size=bodies.page_rows)
     return iter(scan)
 
 
@@ -84,8 +86,8 @@ GRAPHQL_CASES: tuple[Case[Pages], ...] = (
         "client-parsed",
         "HistoryScan, wandb's client",
         _history,
-        Contestant(f"wandb {wandb.__version__}", partial(_scan_parsed, WandbHistoryScan)),
-        Contestant("histscan", partial(_scan_parsed, histscan.HistoryScan)),
+        Contestant(f"wandb {wandb.__version__}", partial(scan_parsed, WandbHistoryScan)),
+        Contestant("histscan", partial(scan_parsed, histscan.HistoryScan)),
         floor=4.5,
         rounds=15,
     ),
@@ -94,7 +96,7 @@ GRAPHQL_CASES: tuple[Case[Pages], ...] = (
         "HistoryScan, histscan.Client",
         _history,
         Contestant("json.loads: body, rows", _load_history),
-        Contestant("histscan", _scan_history),
+        Contestant("histscan", scan_history),
         floor=5.0,
         rounds=15,
     ),

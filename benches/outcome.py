@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
 from statistics import median
 from typing import Any
 
 from benches.case import Case
+from benches.machine import describe_machine
 from benches.streaming import Stream, StreamMemory
 
 __all__ = ["CaseOutcome", "StreamOutcome", "as_json"]
-
-_COMPARED = ("histscan", "wandb", "orjson", "protobuf")
 
 
 @dataclass(frozen=True)
@@ -77,10 +74,9 @@ class StreamOutcome:
 
 
 def as_json(cases: Sequence[CaseOutcome], streams: Sequence[StreamOutcome]) -> dict[str, Any]:
-    """Returns all outcomes as a JSON object, with the versions of the compared packages."""
+    """Returns all outcomes as a JSON object, with the machine and the versions of the compared packages."""
     return {
-        "python": platform.python_version(),
-        "versions": {package: version(package) for package in _COMPARED},
+        "machine": describe_machine(),
         "cases": [
             {
                 "name": outcome.case.name,

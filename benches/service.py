@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from functools import partial
 from typing import Any
 
@@ -16,7 +16,7 @@ from benches.case import Case, Contestant, Scale
 from benches.clock import CLOCK
 from benches.data import RUN, Pages, Row, encoded, mixed_rows, plain_rows, service_page, shuffled
 
-__all__ = ["SERVICE_CASES", "WANDB_SCAN", "plain_answers"]
+__all__ = ["SERVICE_CASES", "WANDB_SCAN", "plain_answers", "scan_service", "service_answer"]
 
 
 class _MemoryService(ServiceApi):  # type: ignore[misc]
@@ -42,7 +42,7 @@ _SCAN_STARTED = wandb_api_pb2.ApiResponse(
 )
 
 
-def _answer(rows: Iterable[Row]) -> bytes:
+def service_answer(rows: Iterable[Row]) -> bytes:
     """Encodes a page in the service's envelope."""
     page = wandb_api_pb2.RunHistoryResponse.FromString(service_page(rows))
     history = wandb_api_pb2.ReadRunHistoryResponse(run_history=page)
@@ -50,28 +50,29 @@ def _answer(rows: Iterable[Row]) -> bytes:
     return answer
 
 
-def _scan(scan_class: Any, answers: Pages) -> Iterator[Any]:
-    return iter(scan_class(_MemoryService(answers), RUN, 0, answers.row_count, page_size=answers.page_rows))
+def scan_service(scan_class: Any, answers: Pages) -> Any:
+    """Returns a scan of one of the classes through the service."""
+    return scan_class(_MemoryService(answers), RUN, 0, answers.row_count, page_size=answers.page_rows)
 
 
 def plain_answers(scale: Scale) -> Pages:
     """Makes the responses of a service with plain rows."""
-    return encoded(scale, plain_rows, _answer)
+    return encoded(scale, plain_rows, service_answer)
 
 
 def _plain_shuffled(scale: Scale) -> Pages:
-    return encoded(scale, lambda steps: shuffled(plain_rows(steps)), _answer)
+    return encoded(scale, lambda steps: shuffled(plain_rows(steps)), service_answer)
 
 
 def _mixed(scale: Scale) -> Pages:
-    return encoded(scale, mixed_rows, _answer)
+    return encoded(scale, mixed_rows, service_answer)
 
 
-WANDB_SCAN = partial(_scan, WandbBetaHistoryScan)
+WANDB_SCAN = partial(scan_service, WandbBetaHistoryScan)
 """Scans such responses with wandb's own class."""
 
 _PEER = Contestant(f"wandb {wandb.__version__}", WANDB_SCAN)
-_OURS = Contestant("histscan", partial(_scan, histscan.BetaHistoryScan))
+_OURS = Contestant("histscan", partial(scan_service, histscan.BetaHistoryScan))
 
 SERVICE_CASES: tuple[Case[Pages], ...] = (
     Case("service", "BetaHistoryScan, keys in one order", plain_answers, _PEER, _OURS, floor=20.0, rounds=9),

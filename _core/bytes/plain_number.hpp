@@ -54,6 +54,7 @@ constexpr int lowest_normal_power = -130;
 struct NumberTables {
     alignas(32) uint8_t comma[32];
     alignas(32) uint8_t brace[32];
+    alignas(32) uint8_t bracket_bit[32];
     // Of `other_bits`: what makes a zero the lowest number with a sign, and what becomes of a nine.
     alignas(32) uint8_t lowest[32];
     alignas(32) uint8_t nine[32];
@@ -63,10 +64,11 @@ struct NumberTables {
     alignas(32) uint8_t digit_masks[2 * wide_vector_size];
     NegativePower powers[1 - lowest_normal_power];
 
-    constexpr NumberTables() : comma{}, brace{}, lowest{}, nine{}, factors{}, digit_masks{}, powers{} {
+    constexpr NumberTables() : comma{}, brace{}, bracket_bit{}, lowest{}, nine{}, factors{}, digit_masks{}, powers{} {
         for (int place = 0; place < 32; ++place) {
             comma[place] = ',';
             brace[place] = '}';
+            bracket_bit[place] = 0x20;
             lowest[place] = 0x80 - '0';
             nine[place] = 0x80 + 9;
             digit_masks[wide_vector_size + place] = 0x0F;
@@ -218,11 +220,12 @@ inline PlainNumber read_plain_number(const uint8_t *pos, const uint8_t *end, con
 }
 
 // Finds the end of the number at `pos` within other JSON, if no white space follows it: the first comma or closing
-// brace. Returns `pos` itself where that is not within 32 bytes, or these are not all readable.
+// bracket. Returns `pos` itself where that is not within 32 bytes, or these are not all readable.
 inline const uint8_t *find_number_end(const uint8_t *pos, const uint8_t *end) {
     if (end - pos >= 32) {
-        const Bytes16 comma = fill16(','), brace = fill16('}');
-        const Bytes16 lower = load16(pos), upper = load16(pos + 16);
+        // With this bit, a square bracket is a brace, and nothing in a number becomes one or a comma.
+        const Bytes16 comma = fill16(','), brace = fill16('}'), bit = fill16(0x20);
+        const Bytes16 lower = either(load16(pos), bit), upper = either(load16(pos + 16), bit);
         const uint32_t ends =
             bits_of(either(equal(lower, comma), equal(lower, brace)), either(equal(upper, comma), equal(upper, brace)));
         if (ends) return pos + trailing_zeros(ends);
@@ -267,14 +270,14 @@ inline ptrdiff_t plain_number_length(const uint8_t *pos, const uint8_t *end) {
 
 #if HISTSCAN_HAS_WIDE_VECTORS
 
-// The number of bytes from `pos` to the first comma or closing brace; 0 where `find_number_end` would find none. Also
+// The number of bytes from `pos` to the first comma or closing bracket; 0 where `find_number_end` would find none. Also
 // works near the end of the readable bytes, if there are 32 of them.
 HISTSCAN_WIDE inline ptrdiff_t number_length(
     const uint8_t *pos, const uint8_t *end, const uint8_t *start, const NumberTables &tables) {
     const ptrdiff_t left = end - pos;
     const bool is_near_end = left < wide_vector_size;
     if (is_near_end && (left < 1 || end - start < wide_vector_size)) return 0;
-    const Bytes32 text = load32(is_near_end ? end - wide_vector_size : pos);
+    const Bytes32 text = either(load32(is_near_end ? end - wide_vector_size : pos), load32_aligned(tables.bracket_bit));
     const Bytes32 commas = equal(text, load32_aligned(tables.comma));
     const Bytes32 braces = equal(text, load32_aligned(tables.brace));
     const uint32_t ends = bits_of(either(commas, braces)) >> (is_near_end ? wide_vector_size - left : 0);

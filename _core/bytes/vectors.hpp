@@ -34,4 +34,16 @@
 #include "bytes/vectors_avx2.hpp"
 #endif
 
+namespace histscan {
+
+// Names the instructions that this process uses, for people.
+inline const char *vectors_in_use() {
+#if HISTSCAN_HAS_WIDE_VECTORS
+    if (wide_vectors) return wide_vector_name;
+#endif
+    return vector_name;
+}
+
+}  // namespace histscan
+
 #endif

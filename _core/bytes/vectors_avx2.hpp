@@ -33,6 +33,8 @@ inline bool has_wide_vectors() {
 
 static const bool wide_vectors = has_wide_vectors();
 
+constexpr const char *wide_vector_name = "AVX2";
+
 using Bytes32 = __m256i;
 
 constexpr ptrdiff_t wide_vector_size = sizeof(Bytes32);

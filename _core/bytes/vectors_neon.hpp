@@ -11,6 +11,9 @@
 
 namespace histscan {
 
+// Names the instructions of `Bytes16`, for people.
+constexpr const char *vector_name = "NEON";
+
 using Bytes16 = uint8x16_t;
 // Four bits for each byte: NEON has no instruction that gathers one bit of each.
 using Marks16 = uint64_t;

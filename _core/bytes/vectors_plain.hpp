@@ -10,6 +10,9 @@
 
 namespace histscan {
 
+// Names the instructions of `Bytes16`, for people.
+constexpr const char *vector_name = "none";
+
 struct Bytes16 {
     uint8_t bytes[16];
 };

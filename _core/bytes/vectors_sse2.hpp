@@ -11,6 +11,9 @@
 
 namespace histscan {
 
+// Names the instructions of `Bytes16`, for people.
+constexpr const char *vector_name = "SSE2";
+
 using Bytes16 = __m128i;
 using Marks16 = uint32_t;
 

@@ -1,4 +1,4 @@
-"""JSON strings: escapes to UTF-8 without the GIL, and the str objects made of them."""
+"""JSON strings: escapes to UTF-8 without the GIL; and the str objects of protobuf strings."""
 
 from libc.stdint cimport uint8_t, uint32_t
 
@@ -6,7 +6,6 @@ from histscan._core.bytes.cursor cimport (
     JSON_CONTROL_CHARACTER, JSON_ESCAPE_INVALID, JSON_STRING_UNTERMINATED, Cursor, byte_at, byte_ptr, copy_string_run,
     stop,
 )
-from histscan._core.json.json_text cimport Token
 
 
 cdef inline int hex_value(int byte) noexcept nogil:
@@ -116,6 +115,4 @@ cdef inline uint8_t* unescape_string(Cursor* cursor, uint8_t* out, bint* has_sur
         pos += 2
 
 
-cdef object ascii_object(byte_ptr begin, Py_ssize_t length)
-cdef object utf8_object(Cursor* cursor, byte_ptr begin, byte_ptr end, bint allow_surrogates)
-cdef object string_object(Cursor* cursor, const Token* token, bint allow_surrogates)
+cdef object utf8_object(Cursor* cursor, byte_ptr begin, byte_ptr end)

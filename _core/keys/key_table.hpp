@@ -140,7 +140,26 @@ public:
         return key.index;
     }
 
+    // Returns true if a key that `find` did not find should be added: while there are few keys, at once; then when it
+    // comes for the second time. So keys that never come again cost no memory, and don't slow down the lookup of others.
+    bool is_recurring(const uint8_t *text, ptrdiff_t length) {
+        if (size_ < unconditional_keys) return true;
+        if (size_ >= key_limit || length > length_limit) return false;
+        const uint64_t hash = hash_of(text, length, text + length);
+        if (!seen_) seen_.reset(new uint32_t[seen_count]());
+        // Another key may take the place: then a key is added when it comes for the third time.
+        uint32_t &seen = seen_[hash >> (64 - seen_bits)];
+        const uint32_t mark = static_cast<uint32_t>(hash >> (32 - seen_bits)) | 1;
+        const bool is_recurring = seen == mark;
+        seen = mark;
+        return is_recurring;
+    }
+
 private:
+    static constexpr size_t unconditional_keys = 128;
+    static constexpr int seen_bits = 12;
+    static constexpr size_t seen_count = size_t{1} << seen_bits;
+
     // With this many slots for each key, few share one: each probe that fails is a mispredicted branch.
     static constexpr size_t slots_per_key = 8;
     static constexpr int first_size_bits = 10;
@@ -200,6 +219,7 @@ private:
     std::vector<std::unique_ptr<uint8_t[]>> blocks_;  // the keys' texts, one after the other
     size_t block_used_ = 0;                           // of the last block
     int unused_bits_ = 63;                            // of a hash
+    std::unique_ptr<uint32_t[]> seen_;                // parts of the hashes of keys that came once
 };
 
 }  // namespace histscan

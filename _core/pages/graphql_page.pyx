@@ -5,9 +5,7 @@ A body is `{"data": {"project": {"run": {FIELD: rows}}}}`; `history` gives rows 
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
-from cpython.object cimport PyObject
-from cpython.ref cimport Py_DECREF
-from libc.stdint cimport uint8_t
+from libc.stdint cimport int32_t, uint8_t
 
 from histscan._core.bytes.cursor cimport (
     JSON_COMMA_EXPECTED, JSON_UTF8_INVALID, Cursor, byte_ptr, find_invalid_utf8, find_plain_string_end, open_cursor,
@@ -66,16 +64,14 @@ cdef class BodyReader:
     cdef int read_members(self, Py_ssize_t depth) except -1:
         """Reads the members of the object that the cursor is at; `depth` names of the path lead to it."""
         cdef Cursor* cursor = &self.cursor
-        cdef PyObject* key_reference
+        cdef int32_t key_index = 0
         cdef object key
         cdef bint found = False
         cursor.pos += 1
         skip_space(cursor)
         if peek(cursor) != c'}':
             while True:
-                read_key(cursor, self.context, &key_reference)
-                key = <object> key_reference
-                Py_DECREF(key)
+                key = read_key(cursor, self.context, &key_index)
                 if key == self.path[depth]:
                     found = True
                     self.read_step(depth)

@@ -10,7 +10,6 @@
 #include <new>
 
 #include "wire/item_format.hpp"
-#include "rows/json_format.hpp"
 #include "bytes/number_readers.hpp"
 
 namespace histscan {
@@ -60,18 +59,6 @@ HISTSCAN_INLINE int read_item_row(
     Cursor *cursor, ItemSchema schema, KeyTable &table, RowTemplate &row_template, const CalledSink &sink) {
     const NarrowVectors vectors;
     ItemFormat<NarrowVectors> format(cursor, schema, vectors);
-    try {
-        return read_members(format, table, row_template, sink);
-    } catch (const std::bad_alloc &) {
-        PyErr_NoMemory();
-        return OUTCOME_RAISED;
-    }
-}
-
-// Reads a row that is a JSON object.
-HISTSCAN_INLINE int read_json_row(Cursor *cursor, KeyTable &table, RowTemplate &row_template, const CalledSink &sink) {
-    const NarrowVectors vectors;
-    JsonFormat<NarrowVectors> format(cursor, false, vectors);
     try {
         return read_members(format, table, row_template, sink);
     } catch (const std::bad_alloc &) {

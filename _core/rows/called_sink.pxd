@@ -28,10 +28,7 @@ cdef extern from "rows/called_sink.hpp" namespace "histscan" nogil:
         int (*leave)(void* self, size_t count) except -1
 
 cdef extern from "rows/called_sink.hpp" namespace "histscan":
-    # These read a whole row; the caller must hold the GIL.
+    # Reads a whole row; the caller must hold the GIL.
     int read_item_row(
         Cursor* cursor, ItemSchema schema, KeyTable& table, RowTemplate& row_template, const CalledSink& sink
-    ) except -1
-    int read_json_row(
-        Cursor* cursor, KeyTable& table, RowTemplate& row_template, const CalledSink& sink
     ) except -1

@@ -4,23 +4,32 @@ Its hash table is laid out already, so that members only set values.
 """
 
 from cpython.dict cimport PyDict_Copy
+from cpython.object cimport PyObject
 from libc.stddef cimport size_t
 
 from histscan._core.rows.called_sink cimport ROW_DONE
 
 
-cdef int leave_template(void* decoder, size_t count) except -1:
-    """The part of a `CalledSink`."""
-    return (<RowDecoder> decoder).leave_template(count)
+cdef int leave_template(void* decoder, size_t count, PyObject** members) except -1:
+    """The part of a `DictRow`."""
+    (<RowDecoder> decoder).leave_template(count)
+    members[0] = <PyObject*> (<RowDecoder> decoder).row
+    return ROW_DONE
 
 
 cdef class RowDecoder:
     """Decodes the rows of one scan, predicting the keys of each from the rows before. Abstract."""
 
-    cdef int start_row(self) except -1:
-        """Begins a row with the predicted keys, or with none."""
+    cdef int start_row(self, KeyObjects keys, DictRow* row) except -1:
+        """Begins a row with the predicted keys, or with none; `keys` are those of its table."""
         self.has_paths = False
         self.row = {} if self.blank is None or not self.row_template.size() else PyDict_Copy(self.blank)
+        row.members = <PyObject*> self.row
+        row.context = &self.context.values
+        row.keys = <PyObject*> keys.objects
+        row.new_key = NULL
+        row.self = <void*> self
+        row.leave = leave_template
         return 0
 
     cdef int leave_template(self, size_t count) except -1:
@@ -35,7 +44,7 @@ cdef class RowDecoder:
                 kept[key] = value
                 position += 1
             self.row = kept
-        return ROW_DONE
+        return 0
 
     cdef dict finish_row(self):
         """The row, now complete."""

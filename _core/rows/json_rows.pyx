@@ -1,36 +1,32 @@
 """Rows that are JSON objects, as dicts."""
 
 from cpython.object cimport PyObject
-from cpython.ref cimport Py_DECREF
 from libc.stdint cimport int32_t
 from libcpp cimport bool as cpp_bool
 
-from histscan._core.rows.called_sink cimport ROW_DONE, ROW_SLOW, CalledSink, read_json_row
+from histscan._core.rows.called_sink cimport ROW_DONE, ROW_SLOW
+from histscan._core.rows.dict_sink cimport DictRow, read_json_dict
 from histscan._core.bytes.cursor cimport Cursor, byte_ptr, peek
-from histscan._core.rows.dict_rows cimport PyDict_SetItem, RowDecoder, key_of, leave_template
+from histscan._core.rows.dict_rows cimport RowDecoder
 from histscan._core.bytes.faults cimport raise_fault
 from histscan._core.json.json_text cimport skip_space
 from histscan._core.json.json_value cimport JsonContext, decode_value, expect_end, read_key
 
 
-cdef int put_member(void* self, int32_t index, Cursor* value) except -1:
-    """Puts a value under its key."""
-    # References are borrowed: the decoder holds the row, and the keys.
-    cdef PyObject* key = key_of(<JsonRowDecoder> self, (<JsonRowDecoder> self).context.keys, index)
-    cdef object member_value = decode_value(value, (<JsonRowDecoder> self).context)
-    PyDict_SetItem(<PyObject*> (<JsonRowDecoder> self).row, key, <PyObject*> member_value)
-    return ROW_DONE
-
-
-cdef int learn_key(void* self, Cursor* value, byte_ptr begin, byte_ptr end, int32_t* index) except -1:
+cdef int learn_key(
+    void* self, Cursor* value, byte_ptr begin, byte_ptr end, int32_t* index, PyObject** new_key
+) except -1:
     """Interns a key; nested objects may have the same ones."""
     cdef JsonRowDecoder decoder = <JsonRowDecoder> self
-    cdef PyObject* key_reference = NULL
     value.pos = begin
-    index[0] = read_key(value, decoder.context, &key_reference)
-    decoder.new_key = <object> key_reference
-    Py_DECREF(decoder.new_key)
+    decoder.new_key = read_key(value, decoder.context, index)
+    new_key[0] = <PyObject*> decoder.new_key
     return ROW_DONE
+
+
+cdef int put_path(void* self, PyObject* path, PyObject* value) except -1:
+    """JSON has no keys that are paths."""
+    return ROW_SLOW
 
 
 cdef int put_rare_member(void* self, Cursor* member, cpp_bool is_removal) except -1:
@@ -70,13 +66,11 @@ cdef class JsonRowDecoder(RowDecoder):
 
     cdef dict decode_members(self, Cursor* cursor):
         """Decodes an object."""
-        cdef CalledSink sink
-        sink.self = <void*> self
-        sink.put_value = put_member
-        sink.learn_key = learn_key
-        sink.put_rare_member = put_rare_member
-        sink.leave = leave_template
-        self.start_row()
-        if read_json_row(cursor, self.context.keys.table, self.row_template, sink) != ROW_DONE:
+        cdef DictRow row
+        self.start_row(self.context.keys, &row)
+        row.learn_key = learn_key
+        row.put_path = put_path
+        row.put_rare_member = put_rare_member
+        if read_json_dict(cursor, self.context.keys.table, self.row_template, row) != ROW_DONE:
             raise_fault(cursor)
         return self.finish_row()

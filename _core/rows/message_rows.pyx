@@ -11,11 +11,12 @@ from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 from libcpp cimport bool as cpp_bool
 
-from histscan._core.rows.called_sink cimport ROW_DONE, CalledSink, read_item_row
+from histscan._core.rows.called_sink cimport ROW_DONE
+from histscan._core.rows.dict_sink cimport DictRow, read_item_dict
 from histscan._core.bytes.cursor cimport (
     JSON_EMPTY, WIRE_TRUNCATED, WIRE_UTF8_INVALID, Cursor, byte_ptr, find_invalid_utf8, open_cursor, stop,
 )
-from histscan._core.rows.dict_rows cimport PyDict_SetItem, RowDecoder, key_of, leave_template
+from histscan._core.rows.dict_rows cimport RowDecoder
 from histscan._core.bytes.faults cimport raise_fault
 from histscan._core.wire.item_format cimport (
     KEY_TAG, NESTED_KEY_TAG, PARQUET_ITEM, TYPED_BOOLEAN, TYPED_JSON, TYPED_NONE, TYPED_NUMBER, TYPED_TEXT, ItemFields,
@@ -28,7 +29,7 @@ from histscan._core.wire.wire cimport read_length, read_tag, read_varint, skip_f
 
 cdef extern from "Python.h":
     object PyLong_FromLongLong(long long value)
-    int PyTuple_CheckExact(PyObject* value)
+    int PyDict_SetItem(PyObject* members, PyObject* key, PyObject* value) except -1
 
 cdef int put_nested(dict row, tuple path, object value) except -1:
     """Stores `value` at `path`, creating dicts on the way."""
@@ -54,25 +55,22 @@ cdef int put_member(dict row, object key, object value) except -1:
     return PyDict_SetItem(<PyObject*> row, <PyObject*> key, <PyObject*> value)
 
 
-cdef int put_item(void* self, int32_t index, Cursor* value) except -1:
-    """Puts a value under the key of its item."""
-    # References are borrowed: the decoder holds the row, and the keys.
-    cdef PyObject* key = key_of(<MessageRowDecoder> self, (<MessageRowDecoder> self).items, index)
-    cdef object item_value = decode_document(value, (<MessageRowDecoder> self).context)
-    if PyTuple_CheckExact(key):
-        # Several items share the dict of their first name, which no template has.
-        (<MessageRowDecoder> self).has_paths = True
-        put_nested((<MessageRowDecoder> self).row, <tuple> key, item_value)
-    else:
-        PyDict_SetItem(<PyObject*> (<MessageRowDecoder> self).row, key, <PyObject*> item_value)
+cdef int put_path(void* self, PyObject* path, PyObject* value) except -1:
+    """Puts a value under a path of keys."""
+    # Several items share the dict of their first name, which no template has.
+    (<MessageRowDecoder> self).has_paths = True
+    put_nested((<MessageRowDecoder> self).row, <tuple> path, <object> value)
     return ROW_DONE
 
 
-cdef int learn_key(void* self, Cursor* value, byte_ptr begin, byte_ptr end, int32_t* index) except -1:
+cdef int learn_key(
+    void* self, Cursor* value, byte_ptr begin, byte_ptr end, int32_t* index, PyObject** new_key
+) except -1:
     """Interns the key that some key fields spell."""
     cdef MessageRowDecoder decoder = <MessageRowDecoder> self
     decoder.new_key = decoder.item_key(value, begin, end)
     index[0] = decoder.items.add(begin, end - begin, decoder.new_key)
+    new_key[0] = <PyObject*> decoder.new_key
     return ROW_DONE
 
 
@@ -99,7 +97,11 @@ cdef class MessageRowDecoder(RowDecoder):
         cdef byte_ptr field_end = NULL
         cdef byte_ptr key_begin = NULL
         cdef byte_ptr key_end = NULL
-        cdef list nested = []
+        cdef list nested
+        if end - begin >= 2 and begin[0] == KEY_TAG and begin[1] < 0x80 and begin + 2 + begin[1] == end:
+            # One short key, as most items have.
+            return utf8_object(cursor, begin + 2, end)
+        nested = []
         open_cursor(&region, begin, end - begin)
         while region.pos < region.end:
             if not (read_tag(&region, &tag) and read_length(&region, &field_end)):
@@ -112,10 +114,10 @@ cdef class MessageRowDecoder(RowDecoder):
                 key_begin = region.pos
                 key_end = field_end
             else:
-                nested.append(utf8_object(cursor, region.pos, field_end, False))
+                nested.append(utf8_object(cursor, region.pos, field_end))
             region.pos = field_end
         if key_begin != key_end or not nested:
-            return utf8_object(cursor, key_begin, key_end, False)
+            return utf8_object(cursor, key_begin, key_end)
         return nested[0] if len(nested) == 1 else tuple(nested)
 
     cdef dict decode_row(self, Cursor* cursor):
@@ -132,14 +134,12 @@ cdef class MessageRowDecoder(RowDecoder):
 
     cdef dict decode_items(self, Cursor* cursor):
         """The row that is all of the cursor's message, where no other row is being decoded."""
-        cdef CalledSink sink
-        sink.self = <void*> self
-        sink.put_value = put_item
-        sink.learn_key = learn_key
-        sink.put_rare_member = put_rare_item
-        sink.leave = leave_template
-        self.start_row()
-        if read_item_row(cursor, self.schema, self.items.table, self.row_template, sink) != ROW_DONE:
+        cdef DictRow row
+        self.start_row(self.items, &row)
+        row.learn_key = learn_key
+        row.put_path = put_path
+        row.put_rare_member = put_rare_item
+        if read_item_dict(cursor, self.schema, self.items.table, self.row_template, row) != ROW_DONE:
             raise_fault(cursor)
         return self.finish_row()
 
@@ -176,12 +176,12 @@ cdef class MessageRowDecoder(RowDecoder):
             item.pos = cursor.pos
             while item.pos < item.end and read_tag(&item, &tag):
                 if tag == NESTED_KEY_TAG and read_length(&item, &field_end):
-                    nested.append(utf8_object(cursor, item.pos, field_end, False))
+                    nested.append(utf8_object(cursor, item.pos, field_end))
                     item.pos = field_end
                 elif not skip_field(&item, tag):
                     break
         if not nested:
-            return utf8_object(cursor, fields.key_begin, fields.key_end, False)
+            return utf8_object(cursor, fields.key_begin, fields.key_end)
         return nested[0] if len(nested) == 1 else tuple(nested)
 
     cdef object typed_value(self, Cursor* cursor, const ItemFields* fields):
@@ -192,7 +192,7 @@ cdef class MessageRowDecoder(RowDecoder):
         if fields.typed_field == TYPED_NONE:
             return None
         if fields.typed_field == TYPED_TEXT:
-            return utf8_object(cursor, fields.typed_begin, fields.typed_end, False)
+            return utf8_object(cursor, fields.typed_begin, fields.typed_end)
         if fields.typed_field == TYPED_JSON:
             cursor.pos = fields.typed_begin
             cursor.end = fields.typed_end

@@ -329,16 +329,12 @@ def test_reader_that_closes_the_pipe_early(file_format: str) -> None:
     assert process.returncode == BROKEN_PIPE
 
 
-def test_help_and_version(capsys: pytest.CaptureFixture[str]) -> None:
+def test_help(capsys: pytest.CaptureFixture[str]) -> None:
     for arguments in (["--help"], *([name, "--help"] for name in ("export", "head", "info", "keys", "runs", "tail"))):
         with pytest.raises(SystemExit) as stopped:
             main(arguments)
         assert stopped.value.code == 0
         assert "examples:" in capsys.readouterr().out
-    with pytest.raises(SystemExit) as stopped:
-        main(["--version"])
-    assert stopped.value.code == 0
-    assert capsys.readouterr().out == f"histscan {histscan.__version__}\n"
 
 
 def test_examples_in_the_help_parse(capsys: pytest.CaptureFixture[str]) -> None:

@@ -22,6 +22,7 @@ from histscan.columns import arrow_files
 from tests.support import wire
 from tests.support.column_rows import check_same_columns
 from tests.support.command_line import COMMAND, check_refused, run
+from tests.support.extras import install_command
 from tests.support.log_samples import write_run
 from tests.support.paths import EXAMPLE
 
@@ -200,7 +201,7 @@ def test_missing_pyarrow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
         monkeypatch.setitem(sys.modules, name, None)
     assert main(["export", str(EXAMPLE), "-o", str(tmp_path / "history.parquet")]) == MISUSED
     told = capsys.readouterr().err
-    assert told == "histscan: error: Parquet and Arrow files need pyarrow: pip install 'histscan[arrow]'\n"
+    assert told == f"histscan: error: Parquet and Arrow files need pyarrow: {install_command('arrow')}\n"
     assert os.listdir(tmp_path) == []
     assert main(["export", str(EXAMPLE), "-o", str(tmp_path / "history.csv"), "-q"]) == exit_codes.SUCCEEDED
 

@@ -16,6 +16,7 @@ import pytest
 import histscan
 from histscan.cli.exit_codes import FAILED, MISUSED
 from histscan.cli.main import main
+from tests.support.extras import install_command
 from tests.support.paths import EXAMPLE
 from tests.support.served_runs import LISSAJOUS
 from tests.support.server_process import ServerProcess, serving
@@ -96,7 +97,7 @@ def test_missing_pyarrow(
     assert main([command[0], LISSAJOUS, *command[1:]]) == 0
     capsys.readouterr()
     assert main([command[0], LISSAJOUS, *command[1:], "--source", "parquet"]) == MISUSED
-    assert capsys.readouterr().err == "histscan: error: Parquet files need pyarrow: pip install 'histscan[arrow]'\n"
+    assert capsys.readouterr().err == f"histscan: error: Parquet files need pyarrow: {install_command('arrow')}\n"
 
 
 def in_order(value: Any) -> Any:

@@ -20,6 +20,7 @@ from histscan.cli.main import build_parser, main
 from histscan.plotting.curves import Curve, read_curves
 from histscan.plotting.drawing import Picture, draw, save
 from tests.support import wire
+from tests.support.extras import install_command
 from tests.support.log_samples import write_run
 from tests.support.paths import EXAMPLE
 
@@ -132,7 +133,7 @@ def test_sparse_keys_are_lines_with_markers() -> None:
 
 
 def test_smoothed_curve_covers_the_faint_raw_curve() -> None:
-    figure = draw([curve_of("a", [0, 1] * 100)], Picture("run", smoothing=0.9))
+    figure: Any = draw([curve_of("a", [0, 1] * 100)], Picture("run", smoothing=0.9))
     (axes,) = figure.axes
     raw, smoothed = axes.lines
     assert (raw.get_alpha(), smoothed.get_alpha()) == (0.28, None)
@@ -152,7 +153,7 @@ def test_many_points_are_thinned_out() -> None:
 
 
 def test_marks_do_not_overlap_curves() -> None:
-    figure = draw([curve_of("a", [0, 1, NAN]), curve_of("b", [0, NAN, 5, INF])], Picture("run"))
+    figure: Any = draw([curve_of("a", [0, 1, NAN]), curve_of("b", [0, NAN, 5, INF])], Picture("run"))
     (axes,) = figure.axes
     low, high = axes.get_ylim()
     heights = [low + line.get_ydata()[0] * (high - low) for line in axes.lines if line.get_marker() in "|^"]
@@ -161,7 +162,7 @@ def test_marks_do_not_overlap_curves() -> None:
 
 
 def test_colors_and_dashes_differ() -> None:
-    figure = draw([curve_of(f"k{index}", [index, 1]) for index in range(20)], Picture("run"))
+    figure = draw([curve_of(f"k{index}", [index, 1]) for index in range(20)], Picture("run", panels="one"))
     (axes,) = figure.axes
     assert len({(line.get_color(), line.get_linestyle()) for line in axes.lines}) == 20
 
@@ -274,9 +275,7 @@ def test_missing_package(
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, missing, None)
     assert plot(EXAMPLE, "-k", "loss", "-o", tmp_path / "x.png") == MISUSED
-    assert capsys.readouterr().err == (
-        f"histscan: error: `histscan plot` needs {missing}: pip install 'histscan[plot]'\n"
-    )
+    assert capsys.readouterr().err == (f"histscan: error: `histscan plot` needs {missing}: {install_command('plot')}\n")
 
 
 def test_examples_in_the_help_parse(capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,6 +13,8 @@ from textwrap import dedent
 
 import pytest
 
+from tests.support.extras import install_command
+
 COMMANDS = {
     "command": [str(Path(sys.executable).with_name("histscan")), "run"],
     "module": [sys.executable, "-m", "histscan", "run"],
@@ -302,7 +304,7 @@ def test_error_without_pyarrow_says_what_to_install(tmp_path: Path) -> None:
     found = outcome(
         [sys.executable, "-c", program, "run", "--source=parquet", str(script)], folder=tmp_path, with_wandb=True
     )
-    assert found == (2, "", "histscan: error: Parquet files need pyarrow: pip install 'histscan[arrow]'\n")
+    assert found == (2, "", f"histscan: error: Parquet files need pyarrow: {install_command('arrow')}\n")
 
 
 def test_error_without_wandb_says_what_to_install(tmp_path: Path) -> None:

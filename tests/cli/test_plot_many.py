@@ -14,11 +14,12 @@ import pytest
 import histscan
 from histscan.cli.exit_codes import MISUSED
 from histscan.cli.main import main
+from histscan.many.run_curves import read_run_curves
 from histscan.plotting.curves import Curve
 from histscan.plotting.drawing import save
 from histscan.plotting.panels import PanelPicture, draw_panels, panel_size
 from histscan.plotting.run_colors import choose_colors, shorten
-from histscan.plotting.run_curves import RunCurve, read_run_curves
+from histscan.plotting.run_curves import RunCurve
 from tests.support.paths import EXAMPLE
 from tests.support.sweep_runs import write_run, write_sweep
 

@@ -20,6 +20,7 @@ from histscan.cli.exit_codes import FAILED, MISUSED
 from histscan.cli.export_many import safe_names
 from histscan.cli.main import main
 from histscan.runs.contracts import FileRun
+from tests.support.extras import install_command
 from tests.support.log_samples import write_run as write_log
 from tests.support.paths import EXAMPLE
 from tests.support.server_process import ServerProcess, serving
@@ -343,4 +344,4 @@ def test_without_pyarrow(
         assert "no run has 'los'; did you mean loss" in error(capsys, MISUSED, *command, "-k", "los")
     commands = [["runs", sweep], ["keys", sweep], ["info", sweep], ["export", sweep, "-o", table]]
     for command in commands:
-        assert "pip install 'histscan[arrow]'" in error(capsys, MISUSED, *command)
+        assert install_command("arrow") in error(capsys, MISUSED, *command)

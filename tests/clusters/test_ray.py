@@ -56,6 +56,14 @@ def test_rows_of_all_runs(runs: Any) -> None:
     assert plain_rows(table) == plain_rows(runs.to_arrow(nested="flatten"))
 
 
+def test_counts_rows_of_all_columns(runs: Any) -> None:
+    count = len(runs.to_arrow(["_step"]))
+    assert read(runs).count() == count
+    assert read(runs, ["_step", "loss"]).filter(expr=col("_step") >= 20).count() == len(
+        runs.to_arrow(["_step"], min_step=20)
+    )
+
+
 def test_filters_and_projection(logs: Path) -> None:
     runs = histscan.open_runs(logs)
     dataset = read(runs, target_bytes=50_000).filter(expr=(col("_step") > 9_000) & (col("run_id") == "large"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import re
 import sys
 import weakref
 from collections.abc import Iterator
@@ -23,6 +24,7 @@ from histscan.installing.installation import install, installed, uninstall
 from histscan.installing.scans import KeywordServiceScan
 from histscan.sources import exported_requests
 from tests.support.export_backend import Backend, parquet
+from tests.support.extras import install_command
 from tests.support.fake_service import FakeService
 from tests.support.graphql_server import Answer, json_answer, serving
 from tests.support.install_places import is_installed
@@ -123,7 +125,7 @@ class TestOption:
 
     def test_missing_pyarrow(self, monkeypatch: pytest.MonkeyPatch, made: Scans) -> None:
         monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
-        with pytest.raises(ImportError, match=r"pip install 'histscan\[arrow\]'"):
+        with pytest.raises(ImportError, match=re.escape(install_command("arrow"))):
             install(source="parquet")
         assert not is_installed()
         install(source="auto")

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 import histscan
+from histscan.many.options import RunsProgress
 from histscan.sources.transport import Transport
 from tests.support.graphql_server import Answer, GraphQLServer, Received, data_answer
 from tests.support.many_runs import rows_of, write_log
@@ -107,6 +108,28 @@ def test_few_keys_and_steps(api: histscan.Api, folder: Path) -> None:
     for options in windows:
         table = api.runs("e/p").to_arrow(["note", "_step"], **options)
         assert rows_of(table) == rows_of(histscan.open_runs(folder).to_arrow(["note", "_step"], **options))
+
+
+@pytest.mark.parametrize("way", ["to_arrow", "batches"])
+def test_the_progress_counts_what_is_received(api: histscan.Api, monkeypatch: pytest.MonkeyPatch, way: str) -> None:
+    sizes: list[int] = []
+    post = Transport.post
+
+    def measure(self: Transport, query: Any) -> Any:
+        response = post(self, query)
+        sizes.append(len(response.content))
+        return response
+
+    monkeypatch.setattr(Transport, "post", measure)
+    told: list[RunsProgress] = []
+    runs = api.runs("e/p", order="+name")
+    assert len(runs) == RUNS
+    sizes.clear()
+    read = runs.to_arrow(progress=told.append) if way == "to_arrow" else list(runs.batches(progress=told.append))
+    assert len(read)
+    assert (told[-1].runs, told[-1].total) == (RUNS, RUNS)
+    assert [step.bytes for step in told] == sorted(step.bytes for step in told)
+    assert told[-1].bytes >= sum(sizes) > 0
 
 
 def test_the_table_in_one_request(api: histscan.Api, folder: Path, requests: list[str]) -> None:

@@ -176,11 +176,15 @@ def test_logs_that_grow_between_the_passes(folder: Path) -> None:
 
 def test_the_progress(folder: Path) -> None:
     seen: list[RunsProgress] = []
-    histscan.open_runs(folder).to_arrow(progress=seen.append)
-    assert seen[-1] == RunsProgress(5, 5, 73)
+    runs = histscan.open_runs(folder)
+    size = sum(run.history_bytes for run in runs)
+    runs.to_arrow(progress=seen.append)
+    assert seen[-1] == RunsProgress(5, 5, 73, size)
     assert [step.runs for step in seen] == sorted(step.runs for step in seen)
-    list(histscan.open_runs(folder).batches(progress=seen.append))
-    assert seen[-1] == RunsProgress(5, 5, 73)
+    list(runs.batches(progress=seen.append))
+    assert seen[-1] == RunsProgress(5, 5, 73, size)
+    runs[1:3].to_arrow(progress=seen.append)
+    assert seen[-1] == RunsProgress(2, 2, 20, runs[1].history_bytes + runs[2].history_bytes)
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,7 @@ LEFT_OUT = shutil.ignore_patterns(
 
 # Which files are packed is what is tested here; that they compile, every installation shows.
 COMPILER = """#!/bin/sh
+echo "$@" >> "$COMMANDS"
 while [ $# -gt 1 ]; do
     [ "$1" = -o ] && : > "$2"
     shift
@@ -32,25 +33,54 @@ done
 """
 
 
+# Bytes of all modules, installed and in the wheel. With their symbols, they are half as large again.
+INSTALLED_SIZE = 9_000_000
+PACKED_SIZE = 4_000_000
+
+
 @pytest.fixture(scope="module")
-def packages(tmp_path_factory: pytest.TempPathFactory) -> tuple[set[str], set[str]]:
-    """The names of the files in the sdist and in the wheel that is built from it."""
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the sources."""
     pytest.importorskip("build")
     folder = tmp_path_factory.mktemp("packages")
-    source = folder / "source"
-    shutil.copytree(ROOT, source, symlinks=True, ignore=LEFT_OUT)
-    compiler = folder / "compiler"
-    compiler.write_text(COMPILER)
-    compiler.chmod(0o755)
-    finished = subprocess.run(
-        [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(folder / "dist"), str(source)],
-        env=os.environ | {"CC": str(compiler), "CXX": str(compiler), "HISTSCAN_DEBUG": "", "HISTSCAN_SANITIZE": ""},
+    shutil.copytree(ROOT, folder / "source", symlinks=True, ignore=LEFT_OUT)
+    return folder / "source"
+
+
+def build(source: Path, compiler: str, *options: str) -> subprocess.CompletedProcess[str]:
+    """Builds packages of a copy of the sources with a shell script in place of the compiler.
+
+    The script finds a path for its notes in ``$COMMANDS``.
+    """
+    script = source.parent / "compiler"
+    script.write_text(compiler)
+    script.chmod(0o755)
+    settings = {"CC": str(script), "CXX": str(script), "COMMANDS": str(source.parent / "commands")}
+    return subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "build",
+            "--no-isolation",
+            "--outdir",
+            str(source.parent / "dist"),
+            *options,
+            str(source),
+        ],
+        env=os.environ | settings | {"HISTSCAN_DEBUG": "", "HISTSCAN_SANITIZE": ""},
         capture_output=True,
         text=True,
         timeout=900,
         check=False,
     )
+
+
+@pytest.fixture(scope="module")
+def packages(checkout: Path) -> tuple[set[str], set[str]]:
+    """The names of the files in the sdist and in the wheel that is built from it."""
+    finished = build(checkout, COMPILER)
     assert finished.returncode == 0, finished.stdout[-4000:] + finished.stderr[-4000:]
+    folder = checkout.parent
     (sdist,) = (folder / "dist").glob("*.tar.gz")
     (wheel,) = (folder / "dist").glob("*.whl")
     with tarfile.open(sdist) as archive:
@@ -87,12 +117,11 @@ def test_tests_and_what_they_read_are_in_the_sdist(packages: tuple[set[str], set
         assert files <= sdist
 
 
-def test_the_wheel_has_modules_stubs_and_declarations(packages: tuple[set[str], set[str]]) -> None:
+def test_the_wheel_has_modules_and_stubs(packages: tuple[set[str], set[str]]) -> None:
     _, wheel = packages
     for module in modules_of_core():
         assert any(re.fullmatch(rf"histscan/_core/{module}\.[\w.-]*\.(so|pyd)", name) for name in wheel), module
         assert f"histscan/_core/{module}.pyi" in wheel
-    assert {f"histscan/_core/{path.relative_to(CORE)}" for path in CORE.rglob("*.pxd")} <= wheel
     sources = ROOT / "src"
     assert {str(path.relative_to(sources)) for path in sources.rglob("*.py")} <= wheel
     assert "histscan/py.typed" in wheel
@@ -108,8 +137,64 @@ def test_nothing_else_is_packed(packages: tuple[set[str], set[str]]) -> None:
         assert not name.endswith((".cpp", ".c", ".so", ".o", ".html", ".pyc", ".lock")), name
         assert not name.startswith(("build/", ".venv", ".git/", "dist/", "out/")), name
     for name in wheel:
-        assert not name.endswith((".cpp", ".c", ".o", ".pyx", ".html", ".pyc")), name
+        assert not name.endswith((".cpp", ".c", ".o", ".pyx", ".pxd", ".hpp", ".html", ".pyc")), name
         assert "test" not in name, name
+
+
+def test_modules_of_the_wheel_are_stripped(packages: tuple[set[str], set[str]], checkout: Path) -> None:
+    """Nothing is compiled here, so that the linker's arguments must show it."""
+    commands = (checkout.parent / "commands").read_text().splitlines()
+    links = [command for command in commands if ".so" in command.split(" -o ")[-1]]
+    assert len(links) == len(modules_of_core())
+    assert all(command.split()[-1] == ("-Wl,-x" if sys.platform == "darwin" else "-Wl,-s") for command in links)
+
+
+def test_the_size_of_the_wheel(tmp_path: Path) -> None:
+    """The modules of this checkout, stripped and packed as a wheel packs them."""
+    strip = shutil.which("strip")
+    if strip is None:
+        pytest.skip("there is no strip")
+    modules = [
+        path for path in CORE.rglob("*.so") if f".cpython-{sys.version_info[0]}{sys.version_info[1]}-" in path.name
+    ]
+    assert len(modules) == len(modules_of_core())
+    with zipfile.ZipFile(tmp_path / "modules.zip", "w", zipfile.ZIP_DEFLATED) as packed:
+        for place, module in enumerate(modules):
+            stripped = tmp_path / str(place)
+            subprocess.run([strip, "-o", str(stripped), str(module)], check=True)
+            packed.write(stripped)
+    assert sum(path.stat().st_size for path in tmp_path.glob("[0-9]*")) < INSTALLED_SIZE
+    assert (tmp_path / "modules.zip").stat().st_size < PACKED_SIZE
+
+
+NOT_A_COMPILER = """#!/bin/sh
+echo "unrecognized command-line option -std=c++17" >&2
+exit 1
+"""
+NO_HEADERS = """#!/bin/sh
+for word in "$@"; do
+    case "$word" in *.cpp) ! grep -q Python.h "$word" || exit 1 ;; esac
+done
+"""
+
+
+@pytest.mark.parametrize(
+    ("compiler", "advice"),
+    [
+        (None, "histscan's core needs a C++17 compiler: GCC 11, clang 14 or newer, e.g. apt install g++ "),
+        (NOT_A_COMPILER, "histscan's core needs a C++17 compiler: GCC 11, clang 14 or newer, e.g. apt install g++ "),
+        (NO_HEADERS, "histscan's core needs the headers of Python, e.g. apt install python3-dev "),
+    ],
+    ids=["none", "too old", "no headers"],
+)
+def test_one_line_says_what_is_missing_to_compile(compiler: str | None, advice: str, checkout: Path) -> None:
+    """Before anything is translated, which takes a minute."""
+    finished = build(checkout, "#!/no/such/interpreter\n" if compiler is None else compiler, "--wheel")
+    assert finished.returncode != 0
+    printed = finished.stdout + finished.stderr
+    assert [line.startswith(f"error: {advice}") for line in printed.splitlines() if "error: histscan" in line] == [True]
+    assert "Cythonizing" not in printed
+    assert "Traceback" not in printed
 
 
 def test_every_module_of_the_core_has_a_stub() -> None:

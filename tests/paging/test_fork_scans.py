@@ -88,7 +88,7 @@ def hold_in(monkeypatch: pytest.MonkeyPatch, name: str, hold: Hold) -> None:
 def log_scan(tmp_path: Path, hold: Hold, monkeypatch: pytest.MonkeyPatch, server: GraphQLServer) -> Any:
     path = write_run(tmp_path / "run.wandb", step_rows(STEPS, size=30_000))
     scan = histscan.LogRun(path).scan_history()
-    hold_in(monkeypatch, "histscan.runs.log_segments.read_windows", hold)
+    hold_in(monkeypatch, "histscan.runs.log_pages.read_windows", hold)
     iter(scan)
     return scan
 

@@ -32,6 +32,13 @@ def test_shows_share_rows_rate_and_time_left(unit: Literal["steps", "bytes"], co
     assert "\n" not in terminal.getvalue()
 
 
+def test_shows_bytes_beside_runs(terminal: Terminal) -> None:
+    with ProgressBar(4, "runs", terminal) as bar:
+        bar.update(1, 5_000, 2_500_000)
+        line = terminal.lines()[-1]
+        assert re.search(r"\| 1/4 runs \[\d\d:\d\d<\d\d:\d\d, 5,000 rows, 2\.50MB, [\d,]+ rows/s\]", line)
+
+
 def test_the_rate_is_that_of_the_rows(terminal: Terminal) -> None:
     with ProgressBar(10, "steps", terminal) as bar:
         bar.update(1, 0)

@@ -130,7 +130,7 @@ def test_opening_reads_no_more_than_the_first_blocks(monkeypatch: pytest.MonkeyP
             windows.append(len(window[0]))
             yield window
 
-    monkeypatch.setattr("histscan.runs.log_segments.read_windows", count)
+    monkeypatch.setattr("histscan.runs.log_pages.read_windows", count)
     run = histscan.LogRun(EXAMPLE)
     assert (run.id, run.created_at[:2]) == ("lissajous", "20")
     assert windows == [32_768] * 2  # its run record is long

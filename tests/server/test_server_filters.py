@@ -147,6 +147,10 @@ def test_filters_that_do_not_match(filters: dict[str, Any]) -> None:
         ({"$and": [1]}, "a filter must be an object"),
         ({"state": {"$regex": "("}}, "is not a valid pattern"),
         ({"state": {"$regex": 1}}, "is not a valid pattern"),
+        ({"state": {"$regex": "(" * 500 + ")" * 500}}, "is not a valid pattern"),
+        ({"state": {"$regex": "(?:a{1000}){1000}"}}, "repeats multiply"),
+        ({"state": {"$regex": "a" * 2000}}, "more than 1,000 characters"),
+        ({"config." + "a." * 1000: 1}, "more than 1,000 characters"),
         ({"nothing": 1}, "runs have no field 'nothing'"),
         ({"created_at": {"$gt": "yesterday"}}, "is not a time"),
     ],
@@ -154,6 +158,43 @@ def test_filters_that_do_not_match(filters: dict[str, Any]) -> None:
 def test_invalid_filters(filters: Any, message: str) -> None:
     with pytest.raises(FilterError, match=message):
         passes(filters)
+
+
+@pytest.mark.parametrize("levels", [40, 300, 5_000, 200_000])
+@pytest.mark.parametrize(
+    ("opening", "closing"),
+    [
+        ('{"$not":', "}"),
+        ('{"$and":[', "]}"),
+        ('{"$or":[{},', "]}"),
+    ],
+)
+def test_filters_that_are_nested_too_deeply(opening: str, closing: str, levels: int) -> None:
+    with pytest.raises(FilterError, match="nested too deeply"):
+        SERVED_FIELDS.compile_text(opening * levels + "{}" + closing * levels)
+    assert SERVED_FIELDS.compile_text(opening * 10 + "{}" + closing * 10) is not None
+
+
+def test_deep_conditions() -> None:
+    condition: Any = {"$gt": 1}
+    for _ in range(500):
+        condition = {"$not": condition}
+    with pytest.raises(FilterError, match="nested too deeply"):
+        SERVED_FIELDS.compile({"config.lr": condition})
+
+
+def test_expressions_that_backtrack_forever_are_stopped() -> None:
+    run = FakeRun("a" * 60 + "!")
+    assert not SERVED_FIELDS.compile({"name": {"$regex": "^(a+)+$"}})(run)
+    test = SERVED_FIELDS.compile({"name": {"$regex": "^(a|aa)+$"}})
+    for _ in range(2):
+        with pytest.raises(FilterError, match="takes longer than 1 s"):
+            test(run)
+
+
+def test_orders_by_many_fields() -> None:
+    with pytest.raises(FilterError, match="at most 16 fields"):
+        list_runs([FakeRun("a")], "name," * 100 + "name", None, None)
 
 
 def test_text_that_is_not_json() -> None:

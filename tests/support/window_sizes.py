@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from histscan.runs.log_segments import read_pages
+from histscan.runs.log_pages import read_pages
 from histscan.sources.files import read_windows
 
 

@@ -22,6 +22,7 @@ from histscan.common.steps import STEP
 from histscan.paging.options import PIPELINED_GRAPHQL
 from histscan.runs import contracts
 from histscan.runs.console import terminal_lines
+from histscan.runs.run_html import Preview
 from histscan.runs.system_metrics import SystemMetricsScan
 from histscan.sources.graphql import Operation, request_page
 from histscan.sources.run_queries import DESCRIBE_RUN, SAMPLED_KEYS, SAMPLED_ROWS, parse_object, request_run
@@ -36,6 +37,9 @@ if TYPE_CHECKING:
     from histscan.sources.client import Client
 
 __all__ = ["Run", "SourceOption", "Summary"]
+
+PREVIEW_SAMPLES = 100
+"""The rows that a notebook requests of a run."""
 
 # wandb's own entries in a config.
 _INTERNAL_KEYS = frozenset({"_wandb", "wandb_version"})
@@ -310,6 +314,10 @@ class Run(contracts.Run):
             self, None, keys, page_size, min_step, max_step, any_key=any_key, source=source, options=options
         )
 
+    def scan_steps(self, min_step: int, max_step: int | None, source: SourceOption | None) -> Scan:
+        """See `histscan.runs.plots.Plots.scan_steps`."""
+        return self.scan_history(min_step=min_step, max_step=max_step, source=source or "auto")
+
     def system_metrics(self, keys: list[str] | None = None, *, samples: int = 100_000) -> SystemMetricsScan:
         """Scans the metrics of the machine, which wandb records every few seconds.
 
@@ -404,6 +412,17 @@ class Run(contracts.Run):
         if keys:
             return self._request_rows(SAMPLED_KEYS, SampledPage, spec=json.dumps({"keys": keys, "samples": samples}))
         return self._request_rows(SAMPLED_ROWS, HistoryPage, samples=samples)
+
+    def preview(self) -> Preview:
+        """See `histscan.runs.contracts.Run.preview`: one request for sampled rows."""
+        return Preview(
+            self.sample_history(PREVIEW_SAMPLES, None), "sampled by the server, in one request", is_sample=True
+        )
+
+    @property
+    def preview_bytes(self) -> int:
+        """See `histscan.runs.contracts.Run.preview_bytes`."""
+        return 0
 
     def sample_system_metrics(self, samples: int) -> list[dict[str, Any]]:
         """Requests rows of the system metrics.

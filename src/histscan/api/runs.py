@@ -80,15 +80,14 @@ class ServerMember(Member):
         is_small = self._run.listed.fits_one_page()
         yield from super().open_pages(replace(options, tail=None) if is_small else options)
 
-    def open_scan(self, options: FrameOptions) -> Scan:
+    def open_scan(self, min_step: int, max_step: int | None) -> Scan:
         """See `Member.open_scan`."""
-        first, stop = options.min_step, options.max_step
         listed = self._run.listed
         facts = None
-        if not listed.fits_one_page() and not listed.needs_few_pages(first, stop):
+        if not listed.fits_one_page() and not listed.needs_few_pages(min_step, max_step):
             # For the end of a history, pages may be enough.
-            facts = self._batch.of(self._run.id, with_exports=first <= 0)
-        return scan_run(self._run, facts, min_step=first, max_step=stop)
+            facts = self._batch.of(self._run.id, with_exports=min_step <= 0)
+        return scan_run(self._run, facts, min_step=min_step, max_step=max_step)
 
 
 class ProjectRuns(Runs[Run]):

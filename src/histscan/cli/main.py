@@ -9,7 +9,6 @@ import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-from histscan._version import __version__
 from histscan.cli import export, head, info, list_keys, list_runs, mirror, plot, run_script, serve, tail
 from histscan.cli.exit_codes import UsageError, run_guarded
 
@@ -67,6 +66,20 @@ class _Parser(argparse.ArgumentParser):
         raise UsageError(f"{message} (see `{self.prog} --help`)")
 
 
+class _ShowVersions(argparse.Action):
+    """Prints the releases, and ends the command."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str, **options: Any) -> None:
+        super().__init__(option_strings, dest, nargs=0, default=argparse.SUPPRESS, **options)
+
+    def __call__(self, parser: argparse.ArgumentParser, *_arguments: Any) -> None:
+        """Prints them on standard output."""
+        from histscan.versions import describe_versions
+
+        print(describe_versions())
+        parser.exit()
+
+
 def build_parser() -> argparse.ArgumentParser:
     """Builds the parser of the whole command line.
 
@@ -78,7 +91,7 @@ def build_parser() -> argparse.ArgumentParser:
     debug.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help="show the traceback of an error")
     parser = _Parser(prog="histscan", description=DESCRIPTION, epilog=EPILOG, parents=[debug], allow_abbrev=False)
     parser.add_argument(
-        "--version", action="version", version=f"histscan {__version__}", help="show the version and exit"
+        "--version", action=_ShowVersions, help="show the versions of histscan and of what it uses, and exit"
     )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for name, (module, purpose) in COMMANDS.items():

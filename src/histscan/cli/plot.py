@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import re
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from histscan.cli.exit_codes import SUCCEEDED, UsageError
 from histscan.cli.figures import file_size, plural
-from histscan.cli.plot_keys import check_log, choose_numeric
+from histscan.cli.plot_messages import as_options, warn_of_log
 from histscan.cli.run_argument import add_source, add_steps, count, scan
 from histscan.cli.runs_argument import add_choice, add_paths, add_skip_failed, open_one_or_many
 from histscan.common.atomic import atomic_output
+from histscan.common.install_hint import install_hint
 from histscan.common.printable import printable
 from histscan.common.steps import STEP
-from histscan.many.runs import RunList, Runs
+from histscan.many.runs import Runs
+from histscan.runs.plots import read_plotted, require_plotting
+
+if TYPE_CHECKING:
+    from histscan.runs.contracts import Run
 
 __all__ = ["declare", "run"]
 
@@ -24,7 +31,8 @@ USUAL_SMOOTHING = 0.6
 SMALLEST, LARGEST = 200, 10_000
 
 DESCRIPTION = """\
-Plot keys of a run's history: one line for each key, through the rows that have it.
+Plot keys of a run's history: one line for each key, through the rows that have it. Keys
+of very different scale have panels of their own.
 NaN and infinities break the line and are marked at the edge of the plot. Every spike
 stays visible, however many rows there are. Needs matplotlib and pyarrow, but no
 display.
@@ -87,6 +95,13 @@ def declare(parser: argparse.ArgumentParser) -> None:
         f"(default: {USUAL_SMOOTHING})",
     )
     parser.add_argument("--log-y", action="store_true", help="use a logarithmic y axis")
+    parser.add_argument(
+        "--panels",
+        choices=("auto", "one", "each"),
+        default="auto",
+        help="of one run: give keys of very different scale panels of their own (auto, the default), have all keys in "
+        "one panel (one), or a panel for each key (each); many runs have a panel for each key",
+    )
     parser.add_argument(
         "--align",
         choices=("outer", "ffill", "interpolate"),
@@ -193,41 +208,49 @@ def run(arguments: argparse.Namespace) -> int:
             f"--max-step must be higher than --min-step, but they are {arguments.max_step} and {arguments.min_step}"
         )
     try:
-        import pyarrow  # noqa: F401
-
-        from histscan.cli.plot_many import plot_many
-        from histscan.plotting.curves import read_curves
-        from histscan.plotting.drawing import Picture, draw, save
-        from histscan.plotting.number_columns import CurveError
+        require_plotting()
     except ImportError as error:
-        raise UsageError(f"`histscan plot` needs {error.name}: pip install 'histscan[plot]'") from error
+        raise UsageError(f"`histscan plot` needs {error.name}: {install_hint('plot')}") from error
+    # matplotlib logs missing fonts and folders, which does not matter here.
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)
+    from histscan.plotting.drawing import save
+    from histscan.plotting.number_columns import CurveError
+
     opened = open_one_or_many(arguments)
     try:
-        if isinstance(opened, Runs) or arguments.align is not None:
-            runs = opened if isinstance(opened, Runs) else RunList([opened], opened.name)
-            figure, summary = plot_many(runs, arguments)
+        if isinstance(opened, Runs):
+            from histscan.cli.plot_many import plot_many
+
+            figure, summary = plot_many(opened, arguments)
         else:
-            if arguments.group_by is not None or arguments.band is not None:
-                raise UsageError("--group-by and --band apply to many runs: leave them out, or pass a folder of runs")
-            rows = scan(opened, None, arguments.min_step, arguments.max_step, source=arguments.source)
-            curves = read_curves(rows, choose_numeric(RunList([opened]), arguments.keys), arguments.x)
-            check_log({curve.key: [curve] for curve in curves}, arguments)
-            width, height = arguments.size or (1500, 840)
-            picture = Picture(
-                arguments.title or opened.name,
-                x_key=arguments.x,
-                smoothing=arguments.smooth,
-                is_log=arguments.log_y,
-                width=width,
-                height=height,
-            )
-            figure = draw(curves, picture)
-            summary = ", ".join(f"{curve.key} ({plural(len(curve.x), 'point')})" for curve in curves)
+            figure, summary = _plot_one(opened, arguments)
     except CurveError as error:
-        raise UsageError(str(error)) from error
+        raise UsageError(as_options(str(error))) from error
     with atomic_output(goal) as output:
         save(figure, output, goal.suffix.lower()[1:])
     if not arguments.quiet:
         size = f", {file_size(goal.stat().st_size)}" if goal.is_file() else ""
         print(f"{goal}: {printable(summary)}{size}", file=sys.stdout)
     return SUCCEEDED
+
+
+def _plot_one(opened: Run, arguments: argparse.Namespace) -> tuple[Any, str]:
+    """Draws the curves of one run; returns the figure, and a summary of what it shows."""
+    from histscan.plotting.drawing import Picture, draw
+
+    if arguments.group_by is not None or arguments.band is not None:
+        raise UsageError("--group-by and --band apply to many runs: leave them out, or pass a folder of runs")
+    rows = scan(opened, None, arguments.min_step, arguments.max_step, source=arguments.source)
+    curves = read_plotted(opened, rows, arguments.keys, arguments.x, arguments.align)
+    warn_of_log(arguments.log_y, {curve.key: [curve] for curve in curves})
+    width, height = arguments.size or (None, None)
+    picture = Picture(
+        arguments.title or opened.name,
+        x_key=arguments.x,
+        smoothing=arguments.smooth,
+        is_log=arguments.log_y,
+        panels=arguments.panels,
+        width=width,
+        height=height,
+    )
+    return draw(curves, picture), ", ".join(f"{curve.key} ({plural(len(curve.x), 'point')})" for curve in curves)

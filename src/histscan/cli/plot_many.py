@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from histscan.cli.exit_codes import UsageError
 from histscan.cli.figures import plural
-from histscan.cli.plot_keys import check_log, choose_numeric
-from histscan.plotting.panels import MOST_PANELS, PanelPicture, draw_panels, panel_size
-from histscan.plotting.run_curves import RunCurves, read_run_curves
+from histscan.cli.plot_messages import warn_of_log
+from histscan.many.plots import choose_numeric, title_of
+from histscan.many.run_curves import read_run_curves
+from histscan.plotting.panels import PanelPicture, draw_panels, panel_size
+from histscan.plotting.run_curves import RunCurves
 
 if TYPE_CHECKING:
     from histscan.many.runs import Runs
@@ -30,18 +31,12 @@ def plot_many(runs: Runs[Any], arguments: argparse.Namespace) -> tuple[Any, str]
         The figure, and a summary of what it shows.
 
     Raises:
-        CurveError: No run has a key, or it is not numeric.
+        CurveError: No run has a key, it is not numeric, there are no runs, or too many keys for one picture.
         HistoryError: A run can't be read.
-        UsageError: There are no runs, or too many keys for one picture.
     """
-    if not len(runs):
-        raise UsageError("there are no runs to plot")
-    keys = choose_numeric(runs, arguments.keys)
-    if len(keys) > MOST_PANELS:
-        raise UsageError(f"{len(keys)} keys are too many for one picture: choose at most {MOST_PANELS}")
     found = read_run_curves(
         runs,
-        keys,
+        choose_numeric(runs, arguments.keys),
         arguments.x,
         align=arguments.align,
         group_by=arguments.group_by,
@@ -50,10 +45,10 @@ def plot_many(runs: Runs[Any], arguments: argparse.Namespace) -> tuple[Any, str]
         skip_failed=arguments.skip_failed,
         progress=not arguments.quiet,
     )
-    check_log({key: [run.curve for run in curves] for key, curves in found.by_key.items()}, arguments)
+    warn_of_log(arguments.log_y, {key: [run.curve for run in curves] for key, curves in found.by_key.items()})
     width, height = arguments.size or panel_size(len(found.by_key))
     picture = PanelPicture(
-        arguments.title or _title(found),
+        arguments.title or title_of(found),
         x_key=arguments.x,
         smoothing=arguments.smooth,
         is_log=arguments.log_y,
@@ -64,12 +59,6 @@ def plot_many(runs: Runs[Any], arguments: argparse.Namespace) -> tuple[Any, str]
         height=height,
     )
     return draw_panels(found.by_key, picture), _summary(found)
-
-
-def _title(found: RunCurves) -> str:
-    """Names the project of the runs, if they are of one."""
-    count = plural(found.runs, "run")
-    return f"{found.projects[0]}: {count}" if len(found.projects) == 1 else count
 
 
 def _summary(found: RunCurves) -> str:

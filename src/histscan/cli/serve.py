@@ -10,6 +10,7 @@ from pathlib import Path
 
 from histscan.cli.exit_codes import SUCCEEDED, StoppedBySignal, UsageError
 from histscan.cli.run_argument import count
+from histscan.common.install_hint import install_hint
 
 __all__ = ["declare", "run"]
 
@@ -19,8 +20,8 @@ KEY_VARIABLE = "HISTSCAN_API_KEY"
 DESCRIPTION = """\
 Serve local runs to the wandb client: scripts that use wandb.Api() list, open and
 scan them as on a W&B server. Set the two environment variables that are printed at
-the start in the shell of the script; a browser lists the runs at /. Needs
-`pip install 'histscan[serve]'`; Parquet files also need 'histscan[arrow]'.
+the start in the shell of the script; a browser lists the runs at /. Needs graphql-core,
+starlette and uvicorn; Parquet files also need pyarrow.
 """
 
 EXAMPLES = """\
@@ -131,7 +132,7 @@ def run(arguments: argparse.Namespace) -> int:
         import starlette  # noqa: F401
         import uvicorn  # noqa: F401
     except ImportError as error:
-        raise UsageError(f"`histscan serve` needs {error.name}: pip install 'histscan[serve]'") from error
+        raise UsageError(f"`histscan serve` needs {error.name}: {install_hint('serve')}") from error
     from histscan.server.settings import ServerSettings
     from histscan.server.simulation import parse_fault
     from histscan.server.startup import serve

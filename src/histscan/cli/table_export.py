@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from histscan.cli.exit_codes import UsageError
 from histscan.cli.export_outcome import ExportOutcome
 from histscan.cli.stream_export import SYSTEM
+from histscan.common.install_hint import install_hint
 from histscan.common.steps import STEP
 from histscan.paging.progress_bar import ProgressBar
 
@@ -79,7 +80,7 @@ def check_table_options(arguments: argparse.Namespace, file_format: str, goal: P
     try:
         import pyarrow.parquet  # noqa: F401
     except ImportError as error:
-        raise UsageError("Parquet and Arrow files need pyarrow: pip install 'histscan[arrow]'") from error
+        raise UsageError(f"Parquet and Arrow files need pyarrow: {install_hint('arrow')}") from error
 
 
 def write_table(

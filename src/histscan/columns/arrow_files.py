@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Literal, Protocol
 
 from histscan.columns.options import ColumnOptions
 from histscan.columns.scan import Scan, Watcher
+from histscan.common.install_hint import install_hint
 from histscan.common.steps import STEP
 
 if TYPE_CHECKING:
@@ -227,7 +228,7 @@ def _write(
     try:
         import pyarrow  # noqa: F401
     except ImportError as error:
-        raise ImportError("Parquet and Arrow files need pyarrow: pip install 'histscan[arrow]'") from error
+        raise ImportError(f"Parquet and Arrow files need pyarrow: {install_hint('arrow')}") from error
 
     schema, is_sorted, batches = scan.read_columns(ColumnOptions.of(nested=nested), watch)
     schema = schema.with_metadata(dict(metadata or {}) or None)

@@ -39,6 +39,7 @@ def build_chunks(
 
     Raises:
         HistoryError: A page can't be read; the rows before have been yielded.
+        OSError: A file can't be read; likewise.
     """
     most = rows or max(ROWS_PER_CHUNK, _CELLS_PER_CHUNK // len(keys) if keys else 0)
     builder = ColumnBuilder(keys, flatten=flatten)
@@ -62,7 +63,7 @@ def build_chunks(
                 is_first = False
                 if first == len(page):
                     break
-    except HistoryError:
+    except (HistoryError, OSError):
         if builder.row_count:
             yield builder.take_chunk()
         raise

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from histscan.columns.options import DEFAULT_BATCH_ROWS, ColumnOptions
 from histscan.columns.reductions import Reduction
+from histscan.common.install_hint import install_hint
 
 if TYPE_CHECKING:
     import pandas
@@ -153,7 +154,7 @@ class Frames:
         try:
             import polars
         except ImportError as error:
-            raise ImportError("to_polars() needs polars: pip install 'histscan[polars]'") from error
+            raise ImportError(f"to_polars() needs polars: {install_hint('polars')}") from error
         if Reduction.of(reduction).reduces:
             return polars.DataFrame(self.to_arrow(keys, nested=nested, threads=threads, **reduction))
         return polars.DataFrame(self.column_stream(ColumnOptions.of(keys, nested, threads=threads)))
@@ -210,5 +211,5 @@ def _import_pyarrow() -> Any:
     try:
         import pyarrow
     except ImportError as error:
-        raise ImportError("Arrow tables need pyarrow: pip install 'histscan[arrow]'") from error
+        raise ImportError(f"Arrow tables need pyarrow: {install_hint('arrow')}") from error
     return pyarrow

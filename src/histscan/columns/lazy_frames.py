@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from histscan.columns.predicates import ALL_STEPS, StepRange, conjuncts, step_range
 from histscan.columns.typed_columns import TypedHistory
+from histscan.common.install_hint import install_hint
 from histscan.common.lazy import cached_property
 from histscan.common.steps import STEP
 
@@ -97,7 +98,7 @@ def make_lazy_frame(source: LazySource, name: str) -> polars.LazyFrame:
     try:
         from polars.io.plugins import register_io_source
     except ImportError as error:
-        raise ImportError("scan_polars() needs polars 1.25 or newer: pip install 'histscan[polars]'") from error
+        raise ImportError(f"scan_polars() needs polars 1.25 or newer: {install_hint('polars')}") from error
     reader = _Reader(source, name)
     return register_io_source(reader.read, schema=reader.schema)
 

@@ -41,6 +41,11 @@ class Scan(RowScan, Frames):
     Subclasses define `_load_next`, which the core calls to load the next page, and `add_location`.
     """
 
+    def _repr_html_(self) -> str:
+        from histscan.columns.scan_html import scan_html
+
+        return scan_html(self)
+
     def pages(self) -> Pages:
         """Yields the pages from the first step on, without decoding rows.
 
@@ -65,6 +70,8 @@ class Scan(RowScan, Frames):
 
     def column_pages_of(self, keys: Sequence[str] | None) -> Pages:
         """Yields pages as `column_pages` does, of which only some keys are needed: sources may leave out the others.
+
+        The caller must not use the scan for anything else.
 
         Args:
             keys: The keys that become columns; None for all.

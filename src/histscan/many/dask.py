@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from histscan.columns.typed_columns import formats_of_types
+from histscan.common.install_hint import install_hint
 from histscan.many.options import FrameOptions
 from histscan.many.run_table import plain_columns
 from histscan.many.tasks import DEFAULT_TARGET_BYTES, HistoryTask, TaskPlan
@@ -57,7 +58,7 @@ def read_histories(
     try:
         import dask.dataframe
     except ImportError as error:
-        raise ImportError("read_histories() needs Dask: pip install 'histscan[dask]'") from error
+        raise ImportError(f"read_histories() needs Dask: {install_hint('dask')}") from error
     if target_bytes < 1:
         raise ValueError(f"target_bytes must be at least 1, not {target_bytes}")
     plan = TaskPlan(runs, FrameOptions.of_lazy(keys, options), formats_of_types(types), _map_tasks)

@@ -9,12 +9,20 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timezone
 from typing import Any, Generic, TypeVar
 
+from histscan.common.patterns import PatternError, TimedPattern
+
 __all__ = ["ABSENT", "DEFAULT_ORDER", "FilterError", "RunFields", "RunTest"]
 
 ABSENT: Any = object()
 """The value of a field that a run does not have."""
 
 DEFAULT_ORDER = "+created_at"
+
+DEEPEST_FILTER = 32
+"""How deep operators may be nested in a filter."""
+
+LONGEST_PATH = 1000
+MOST_ORDERS = 16
 
 _Subject = TypeVar("_Subject")
 
@@ -60,6 +68,8 @@ class RunFields(Generic[_Subject]):
         Raises:
             FilterError: No run has such a field.
         """
+        if len(path) > LONGEST_PATH:
+            raise FilterError(f"the name of a field has more than {LONGEST_PATH:,} characters")
         name, _, inner = path.partition(".")
         name = re.sub(r"(?<=[a-z])([A-Z])", r"_\1", name).lower()
         name = _OTHER_NAMES.get(name, name)
@@ -90,6 +100,8 @@ class RunFields(Generic[_Subject]):
             conditions = json.loads(text) if text else {}
         except ValueError as error:
             raise FilterError(f"the filter is not JSON: {error}") from None
+        except RecursionError:
+            raise _too_deep() from None
         return self.compile(conditions)
 
     def compile(self, conditions: Any) -> RunTest[_Subject]:
@@ -104,9 +116,15 @@ class RunFields(Generic[_Subject]):
         Raises:
             FilterError: The filter is invalid.
         """
+        return self._compile(conditions, DEEPEST_FILTER)
+
+    def _compile(self, conditions: Any, depth: int) -> RunTest[_Subject]:
+        """Compiles a filter that may nest operators to a depth."""
         if not isinstance(conditions, Mapping):
             raise FilterError(f"a filter must be an object, not {_shown(conditions)}")
-        tests = [self._test_of(name, condition) for name, condition in conditions.items()]
+        if depth == 0:
+            raise _too_deep()
+        tests = [self._test_of(name, condition, depth - 1) for name, condition in conditions.items()]
         return lambda run: all(test(run) for test in tests)
 
     def sort(self, runs: Iterable[_Subject], order: str | None) -> list[_Subject]:
@@ -124,7 +142,10 @@ class RunFields(Generic[_Subject]):
             FilterError: The order is invalid.
         """
         ordered = list(runs)
-        for part in reversed((order or DEFAULT_ORDER).split(",")):
+        parts = (order or DEFAULT_ORDER).split(",")
+        if len(parts) > MOST_ORDERS:
+            raise FilterError(f"an order may have at most {MOST_ORDERS} fields")
+        for part in reversed(parts):
             name = part.strip().lstrip("+-")
             is_descending = part.strip().startswith("-")
             ranked = [(_rank(self.value(name, run)), run) for run in ordered]
@@ -133,21 +154,21 @@ class RunFields(Generic[_Subject]):
             ordered = [run for _, run in ranked]
         return ordered
 
-    def _test_of(self, name: str, condition: Any) -> RunTest[_Subject]:
+    def _test_of(self, name: str, condition: Any, depth: int) -> RunTest[_Subject]:
         if name in ("$and", "$or", "$nor"):
             if not isinstance(condition, list):
                 raise FilterError(f"{name} must have a list of filters, not {_shown(condition)}")
-            tests = [self.compile(part) for part in condition]
+            tests = [self._compile(part, depth) for part in condition]
             if name == "$and":
                 return lambda run: all(test(run) for test in tests)
             wanted = name == "$or"
             return lambda run: any(test(run) for test in tests) is wanted
         if name == "$not":
-            test = self.compile(condition)
+            test = self._compile(condition, depth)
             return lambda run: not test(run)
         if name.startswith("$"):
             raise FilterError(f"there is no operator {name}")
-        matches = _matcher(condition)
+        matches = _matcher(condition, depth)
         return lambda run: matches(self.value(name, run))
 
 
@@ -165,15 +186,19 @@ def _descend(value: Any, path: str) -> Any:
     return ABSENT
 
 
-def _matcher(condition: Any) -> Callable[[Any], bool]:
+def _matcher(condition: Any, depth: int) -> Callable[[Any], bool]:
     """Compiles the condition of one field to a test of its value."""
     if not isinstance(condition, dict) or not any(name.startswith("$") for name in condition):
-        return _operator("$eq", condition, {})
-    tests = [_operator(name, operand, condition) for name, operand in condition.items() if name != "$options"]
+        return _operator("$eq", condition, {}, depth)
+    if depth == 0:
+        raise _too_deep()
+    tests = [
+        _operator(name, operand, condition, depth - 1) for name, operand in condition.items() if name != "$options"
+    ]
     return lambda value: all(test(value) for test in tests)
 
 
-def _operator(name: str, operand: Any, condition: Mapping[str, Any]) -> Callable[[Any], bool]:
+def _operator(name: str, operand: Any, condition: Mapping[str, Any], depth: int) -> Callable[[Any], bool]:
     match name:
         case "$eq":
             return lambda value: _equals(value, operand)
@@ -195,7 +220,7 @@ def _operator(name: str, operand: Any, condition: Mapping[str, Any]) -> Callable
         case "$exists":
             return lambda value: (value is not ABSENT) is bool(operand)
         case "$not":
-            matches = _matcher(operand)
+            matches = _matcher(operand, depth)
             return lambda value: not matches(value)
         case "$regex":
             return _pattern(operand, str(condition.get("$options", "")))
@@ -205,13 +230,16 @@ def _operator(name: str, operand: Any, condition: Mapping[str, Any]) -> Callable
 
 def _pattern(pattern: Any, options: str) -> Callable[[Any], bool]:
     try:
-        compiled = re.compile(pattern, re.IGNORECASE if "i" in options else 0)
-    except (re.error, TypeError) as error:
+        compiled = TimedPattern(pattern, ignore_case="i" in options)
+    except PatternError as error:
         raise FilterError(f"$regex {_shown(pattern)} is not a valid pattern: {error}") from None
 
     def matches(value: Any) -> bool:
         values = value if isinstance(value, list) else [value]
-        return any(isinstance(item, str) and compiled.search(item) is not None for item in values)
+        try:
+            return any(isinstance(item, str) and compiled.search(item) for item in values)
+        except PatternError as error:
+            raise FilterError(f"$regex {_shown(pattern)}: {error}") from None
 
     return matches
 
@@ -265,6 +293,14 @@ def _rank(value: Any) -> tuple[int, Any]:
     return (3, str(value))
 
 
+def _too_deep() -> FilterError:
+    return FilterError(f"the filter is nested too deeply: use at most {DEEPEST_FILTER} levels")
+
+
 def _shown(value: Any) -> str:
     """Shows an invalid part of a filter."""
-    return json.dumps(value, default=repr)
+    try:
+        shown = json.dumps(value, default=repr)
+    except RecursionError:
+        return "a deeply nested value"
+    return shown if len(shown) <= 200 else f"{shown[:200]}…"

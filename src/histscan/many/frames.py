@@ -58,7 +58,7 @@ class RunRows:
             The table.
         """
         counts = [(place, self.offsets[place + 1] - self.offsets[place]) for place in range(len(self.runs))]
-        return _run_columns(source, self.runs, entries).add_to_table(self.table, counts)
+        return _run_columns(source, self.runs, entries).add_to(self.table, counts)
 
 
 @dataclass(frozen=True)
@@ -214,7 +214,7 @@ def _stream(
         chunks = RunChunks(members, options, threads, True, total=len(members), watch=watch)
         with closing(iter(chunks)) as parts:
             for batch, counts in make_batches(parts, formats, options):
-                yield columns.add_to_batch(batch, counts)
+                yield columns.add_to(batch, counts)
 
 
 def count_keys(runs: Runs[Any]) -> list[KeyInfo]:

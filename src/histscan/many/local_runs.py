@@ -22,14 +22,14 @@ from histscan.runs.log_heads import LogHead, read_head
 from histscan.runs.registry import RunSource, source_of
 from histscan.sources.discovery import FoundLog, FoundParquet, find_runs
 from histscan.sources.parquet_files import PARQUET_SUFFIX
-from histscan.sources.wandb_log import is_log_name
+from histscan.sources.wandb_log import LOG_SUFFIXES, is_log_name
 
 __all__ = ["LocalRuns", "RunPaths", "find_local_runs"]
 
 RunPaths = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
 """A folder, a file or a pattern; or several of them."""
 
-_PARQUET = source_of([Path(f"any{PARQUET_SUFFIX}")])
+_LOGS, _PARQUET = (source_of([Path(f"any{suffix}")]) for suffix in (LOG_SUFFIXES[0], PARQUET_SUFFIX))
 
 # The names that wandb gives to logs.
 _LOG_NAME = re.compile(r"run-(?P<id>.+)\.wandb(\.gz|\.zst)?")
@@ -88,9 +88,8 @@ class LocalRuns(Runs[FileRun]):
         run = self._opened.get(place) or self._found[place].run
         if run is None:
             found = self._found[place]
-            path = found.files[0] if len(found.files) == 1 else list(found.files)
             # Threads that open the same run at once get the same object.
-            run = found.source.run_class().open_files(path, on_corrupt=self._on_corrupt)
+            run = found.source.run_class().open_found(found.files, on_corrupt=self._on_corrupt)
             run = self._opened.setdefault(place, run)
         return run
 
@@ -190,7 +189,7 @@ def _join_segments(logs: Sequence[Path]) -> Iterator[RunFiles]:
         by_id.setdefault(_id_of(log), []).append(log)
     for files in by_id.values():
         if len(files) == 1:
-            yield RunFiles(source_of(files), tuple(files))
+            yield RunFiles(_LOGS, tuple(files))
             continue
         groups: list[list[LogHead]] = []
         for head in map(read_head, files):
@@ -201,7 +200,7 @@ def _join_segments(logs: Sequence[Path]) -> Iterator[RunFiles]:
                 group.append(head)
         for group in groups:
             segments = tuple(head.file for head in group)
-            yield RunFiles(source_of(segments), segments)
+            yield RunFiles(_LOGS, segments)
 
 
 def _id_of(log: Path) -> str:

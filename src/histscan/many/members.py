@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 from histscan.columns.scan import Pages, Scan
 from histscan.errors import HistoryError
@@ -44,7 +43,8 @@ class Member:
     def can_be_opened(self) -> bool:
         """Returns True if the run can be opened, whether or not its history can be read."""
         try:
-            self._open_run()
+            # A log that is opened need not have been read yet.
+            self._open_run().path  # noqa: B018
         except (HistoryError, OSError):
             return False
         return True
@@ -58,16 +58,17 @@ class Member:
         """Makes `open_pages` ignore rows that are added after the first time."""
         self._keeps_rows = True
 
-    def open_scan(self, options: FrameOptions) -> Scan:
+    def open_scan(self, min_step: int, max_step: int | None) -> Scan:
         """Opens a new scan of the run; called in the thread that reads it.
 
         Args:
-            options: What to read.
+            min_step: First step, inclusive.
+            max_step: Step to stop at, exclusive; None for the end.
 
         Returns:
             The scan.
         """
-        return self.run.scan_history(min_step=options.min_step, max_step=options.max_step)
+        return self.run.scan_history(min_step=min_step, max_step=max_step)
 
     def open_pages(self, options: FrameOptions) -> Pages:
         """Opens the pages of the run; called in the thread that reads them.
@@ -85,12 +86,14 @@ class Member:
         if options.tail is not None and run.has_step_index:
             yield from self._last_pages(options, options.tail)
             return
+        if options.config:
+            run.expect_config()
         if self._keeps_rows and run.seen_stop_step is not None:
             max_step = run.seen_stop_step if max_step is None else min(max_step, run.seen_stop_step)
-        scan = self.open_scan(replace(options, max_step=max_step))
+        scan = self.open_scan(options.min_step, max_step)
         if self._keeps_rows and isinstance(scan, FileScan):
             if self._limits is None:
-                self._limits = scan.snapshot().limits
+                self._limits = scan.sizes()
             scan.limits = self._limits
         self._last_scan = scan
         yield from scan.column_pages_of(options.names)
@@ -108,7 +111,7 @@ class Member:
         width = 2 * count * max(1, -(-(last_step + 1) // rows)) if rows else 4 * count
         while True:
             first = max(options.min_step, stop - width)
-            scan = self._last_scan = self.open_scan(replace(options, min_step=first, max_step=stop))
+            scan = self._last_scan = self.open_scan(first, stop)
             pages = list(scan.column_pages_of(options.names))
             if first <= options.min_step or sum(map(len, pages)) >= count:
                 yield from pages

@@ -9,6 +9,7 @@ from typing import Any, Literal, TypedDict, cast
 
 from histscan.columns.reductions import ReduceArguments, Reduction, check_reduction
 from histscan.common.key_patterns import KeyChoice
+from histscan.common.lazy import cached_property
 from histscan.common.steps import STEP
 
 __all__ = ["FrameArguments", "FrameOptions", "LazyArguments", "RunsProgress"]
@@ -27,11 +28,13 @@ class RunsProgress:
         runs: Runs that were read.
         total: The number of all runs.
         rows: Rows that were read.
+        bytes: Bytes of these runs' files; for runs on a server, all that the process received from servers meanwhile.
     """
 
     runs: int
     total: int
     rows: int
+    bytes: int = 0
 
 
 class FrameArguments(ReduceArguments, total=False):
@@ -151,7 +154,7 @@ class FrameOptions(Reduction):
         """True if nested values become columns with dotted names."""
         return self.nested == "flatten"
 
-    @property
+    @cached_property
     def names(self) -> list[str] | None:
         """The keys to make columns of, with the x-axis if rows are reduced; None if they are unknown before reading."""
         names = None if self.keys is None else self.keys.names

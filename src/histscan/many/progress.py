@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 from histscan.many.options import RunsProgress
 from histscan.paging.progress_bar import ProgressBar
+from histscan.sources.traffic import RECEIVED
 
 __all__ = ["Watch", "open_progress"]
 
@@ -24,11 +26,21 @@ def open_progress(progress: bool | Watch, total: int) -> Iterator[Watch | None]:
     Yields:
         The function to call after each run; None for no progress.
     """
-    if not isinstance(progress, bool):
-        yield progress
-        return
-    if not progress:
+    if progress is False:
         yield None
         return
+    before = RECEIVED.total
+
+    def with_received(found: RunsProgress) -> RunsProgress:
+        return replace(found, bytes=found.bytes or RECEIVED.total - before)
+
+    if progress is not True:
+        watch = progress
+        yield lambda found: watch(with_received(found))
+        return
     with ProgressBar(total, "runs") as bar:
-        yield lambda found: bar.update(found.runs, found.rows)
+
+        def show(found: RunsProgress) -> None:
+            bar.update(found.runs, found.rows, with_received(found).bytes)
+
+        yield show

@@ -1,6 +1,7 @@
 """Histories of many runs as a Ray dataset; needs ``pip install 'histscan[ray]'``.
 
 import ray.data
+from histscan.common.install_hint import install_hint
 from histscan.many.ray import HistoryDatasource
 
 dataset = ray.data.read_datasource(HistoryDatasource(histscan.open_runs("entity/project"), ["loss"]))
@@ -27,7 +28,9 @@ try:
     from ray.data.block import BlockMetadata
     from ray.data.expressions import BinaryExpr, ColumnExpr, LiteralExpr, Operation, UnaryExpr
 except ImportError as error:
-    raise ImportError("HistoryDatasource needs Ray: pip install 'histscan[ray]'") from error
+    from histscan.common.install_hint import install_hint
+
+    raise ImportError(f"HistoryDatasource needs Ray: {install_hint('ray')}") from error
 
 if TYPE_CHECKING:
     import pyarrow
@@ -113,7 +116,8 @@ class HistoryDatasource(Datasource):  # type: ignore[misc]
         """
         del data_context
         wanted = max(self._plan.size // max(parallelism, 1), _SMALLEST_TASK)
-        columns = None if self._projection_map is None else list(self._projection_map)
+        # A table without columns has no rows, and Ray selects none to count them.
+        columns = None if self._projection_map is None else list(self._projection_map) or ["run_id"]
         predicate = self.get_current_predicate()
         reads = []
         for task in _choose_runs(self._plan.tasks(min(self._target, wanted)), predicate):

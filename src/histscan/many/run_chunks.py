@@ -86,6 +86,7 @@ class RunChunks:
         self._is_quiet = False
         self._has_stopped = False
         self._rows = 0
+        self._bytes = 0
 
     def __iter__(self) -> Generator[RunChunk, None, None]:
         """Yields the chunks; at least one, which may have no rows.
@@ -106,7 +107,7 @@ class RunChunks:
     def _read_groups(self, members: Iterator[tuple[int, Member]]) -> Iterator[RunChunk]:
         process = os.getpid()
         groups = _groups(members)
-        waiting: deque[tuple[_Group, Future[list[RunChunk]] | None]] = deque()
+        waiting: deque[tuple[_Group, Future[list[RunChunk | _Failure]] | None]] = deque()
         pool = ThreadPoolExecutor(self.threads, thread_name_prefix="histscan-runs")
         try:
             while not self._has_stopped:
@@ -119,25 +120,35 @@ class RunChunks:
                         "the process was forked while runs were read: read them again in the child process"
                     )
                 group, built = waiting.popleft()
-                try:
-                    parts = None if built is None else built.result()
-                except (HistoryError, OSError):
-                    # Which run failed, and what comes before it, is found by reading the group again, run by run.
-                    parts = None
-                if parts is None:
+                if built is None:
                     yield from self._read_runs(iter(group.members))
-                else:
-                    yield from parts
-                    self._report(group.members[-1][0] + 1, sum(len(part.chunk) for part in parts))
+                    continue
+                rows = 0
+                for part in built.result():
+                    if isinstance(part, _Failure):
+                        self._note_failure(part.error, part.run)
+                    else:
+                        rows += len(part.chunk)
+                        yield part
+                self._report(group.members[-1][0] + 1, rows, sum(member.size for _, member in group.members))
         finally:
             if os.getpid() == process:
                 pool.shutdown(wait=False, cancel_futures=True)
 
-    def _build_group(self, group: _Group) -> list[RunChunk]:
+    def _build_group(self, group: _Group) -> list[RunChunk | _Failure]:
         """Reads the runs of a group and builds their columns, in another thread."""
+        built: list[RunChunk | _Failure] = []
+        runs = (RunPages(place, member, member.open_pages(self.options)) for place, member in group.members)
         with quiet() if self._is_quiet else nullcontext():
-            runs = (RunPages(place, member, member.open_pages(self.options)) for place, member in group.members)
-            return list(ChunkMaker(self.options).make(runs))
+            while True:
+                maker = ChunkMaker(self.options)
+                try:
+                    built.extend(maker.make(runs))
+                    return built
+                except (HistoryError, OSError) as error:
+                    built.append(_Failure(maker.current, error))
+                    if self.on_error != "skip":
+                        return built
 
     def _read_runs(self, members: Iterator[tuple[int, Member]]) -> Iterator[RunChunk]:
         with closing(read_ahead(members, self._open_pages, self.threads)) as runs:
@@ -153,10 +164,11 @@ class RunChunks:
         with quiet() if self._is_quiet else nullcontext():
             yield from member.open_pages(self.options)
 
-    def _report(self, runs: int, rows: int) -> None:
+    def _report(self, runs: int, rows: int, size: int) -> None:
         self._rows += rows
+        self._bytes += size
         if self.watch is not None:
-            self.watch(RunsProgress(runs, self.total, self._rows))
+            self.watch(RunsProgress(runs, self.total, self._rows, self._bytes))
 
     def _note_failure(self, error: HistoryError | OSError, failed: RunPages[Member, Any] | None) -> None:
         """Notes that a run can't be read, or raises the error."""
@@ -181,7 +193,7 @@ class ChunkMaker:
 
     Args:
         options: What to read.
-        report: Called after each run with the number of runs up to it, and of its rows.
+        report: Called after each run with the number of runs up to it, of its rows, and of the bytes of its files.
         rows: As for `RunChunks`.
 
     Attributes:
@@ -189,7 +201,7 @@ class ChunkMaker:
     """
 
     def __init__(
-        self, options: FrameOptions, report: Callable[[int, int], object] | None = None, rows: int | None = None
+        self, options: FrameOptions, report: Callable[[int, int, int], object] | None = None, rows: int | None = None
     ) -> None:
         self._options = options
         self._rows = rows
@@ -223,7 +235,7 @@ class ChunkMaker:
                 rows += len(page)
                 yield page
             if self._report is not None:
-                self._report(run.place + 1, rows)
+                self._report(run.place + 1, rows, run.run.size)
 
     def _take_counts(self, rows: int) -> list[tuple[int, int]]:
         """Returns the runs of the next rows that were added to the builder."""
@@ -239,6 +251,18 @@ class ChunkMaker:
             else:
                 counts.append((place, taken))
         return counts
+
+
+class _Failure(NamedTuple):
+    """The error of a run, behind the rows that were read before.
+
+    Attributes:
+        run: The run; None if it is unknown.
+        error: The error.
+    """
+
+    run: RunPages[Member, Any] | None
+    error: HistoryError | OSError
 
 
 class _Group(NamedTuple):

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
+from histscan.common.install_hint import install_hint
 from histscan.common.printable import printable
 from histscan.many.schemas import flat_table
 
@@ -72,6 +73,11 @@ class RunTable:
         """Returns the table as a stream of record batches, for consumers of Arrow's PyCapsules."""
         return self._table.__arrow_c_stream__(requested_schema)
 
+    def _repr_html_(self) -> str:
+        from histscan.many.runs_html import table_html
+
+        return table_html(self)
+
     def __repr__(self) -> str:
         shown = self.columns[:_COLUMNS_SHOWN]
         rows = self._table.select(shown).slice(0, _ROWS_SHOWN).to_pylist()
@@ -97,7 +103,7 @@ def to_polars(table: pyarrow.Table) -> polars.DataFrame:
     try:
         import polars
     except ImportError as error:
-        raise ImportError("to_polars() needs polars: pip install 'histscan[polars]'") from error
+        raise ImportError(f"to_polars() needs polars: {install_hint('polars')}") from error
     frame = polars.from_arrow(_plain_texts(table))
     assert isinstance(frame, polars.DataFrame)
     return frame
@@ -129,7 +135,7 @@ def need_pyarrow() -> Any:
     try:
         import pyarrow
     except ImportError as error:
-        raise ImportError("frames of many runs need pyarrow: pip install 'histscan[arrow]'") from error
+        raise ImportError(f"frames of many runs need pyarrow: {install_hint('arrow')}") from error
     return pyarrow
 
 

@@ -15,8 +15,9 @@ from histscan.columns.threads import default_threads
 from histscan.many.filters import RunFields
 from histscan.many.members import Member
 from histscan.many.options import FrameOptions
+from histscan.many.plots import RunsPlots
 from histscan.many.run_table import RunTable, describe_runs, need_pyarrow, parse_time
-from histscan.runs.contracts import Run
+from histscan.runs.contracts import FileRun, Run
 
 if TYPE_CHECKING:
     import pandas
@@ -58,7 +59,7 @@ RUN_FIELDS: RunFields[Run] = RunFields(
 """Reads the fields of runs for filters and orders."""
 
 
-class Runs(ABC, Generic[_Run_co]):
+class Runs(RunsPlots, ABC, Generic[_Run_co]):
     """A collection of runs, which are found and read when they are needed.
 
     A source of runs defines iteration, ``len()`` and the choice of one run; everything else follows from these. The
@@ -136,7 +137,8 @@ class Runs(ABC, Generic[_Run_co]):
             runs: The runs.
         """
         for run in runs:
-            yield Member(partial(_identity, run), run.location)
+            size = run.history_bytes if isinstance(run, FileRun) else 0
+            yield Member(partial(_identity, run), run.location, size)
 
     def load(self, runs: Sequence[Any]) -> None:
         """Loads the descriptions of runs together, if each of them would be a request. Files do not need it.
@@ -433,6 +435,11 @@ class Runs(ABC, Generic[_Run_co]):
         stream = stream_runs(self, FrameOptions())
         reader = pyarrow.RecordBatchReader.from_batches(stream.schema, stream.batches)
         return reader.__arrow_c_stream__(requested_schema)
+
+    def _repr_html_(self) -> str:
+        from histscan.many.runs_html import runs_html
+
+        return runs_html(self)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of {self.location}>"

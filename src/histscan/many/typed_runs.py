@@ -179,7 +179,7 @@ class TypedRuns:
         """Returns the columns that name the run, with one row for each run."""
         import pyarrow
 
-        return self._columns.add_to_table(pyarrow.table({}), [(place, 1) for place in range(len(self._members))])
+        return self._columns.add_to(pyarrow.table({}), [(place, 1) for place in range(len(self._members))])
 
     def read(
         self,
@@ -217,7 +217,7 @@ class TypedRuns:
         with closing(_checked(chunks, formats)) as parts:
             for batch, counts in make_batches(parts, formats, options):
                 counted = [(chosen[place], count) for place, count in counts]
-                yield self._columns.add_to_batch(batch, counted).select(names)
+                yield self._columns.add_to(batch, counted).select(names)
 
 
 def _of_keys(options: FrameOptions, keys: Sequence[str]) -> FrameOptions:

@@ -41,16 +41,17 @@ class ProgressBar:
 
             self._bar = RowBar.make(total, unit, stream)
 
-    def update(self, done: int, rows: int) -> None:
+    def update(self, done: int, rows: int, read: int = 0) -> None:
         """Shows the progress, at most ten times a second.
 
         Args:
             done: How much of the total is done.
             rows: Rows so far.
+            read: Bytes so far, if they are not the unit of the total; 0 shows none.
         """
         if self._bar is not None:
             try:
-                self._bar.show(done, rows)
+                self._bar.show(done, rows, read)
             except OSError:
                 # The terminal was closed, which must not end the scan.
                 self.close()

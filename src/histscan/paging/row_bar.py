@@ -17,7 +17,7 @@ __all__ = ["RowBar"]
 SHOWN_AFTER = 0.5
 SHOWN_EVERY = 0.1
 
-_WITH_TOTAL = "{l_bar}{bar}| {n_fmt}/{total_fmt}{unit} [{elapsed}<{remaining}, {rows} rows, {row_rate} rows/s]"
+_WITH_TOTAL = "{l_bar}{bar}| {n_fmt}/{total_fmt}{unit} [{elapsed}<{remaining}, {rows} rows{read}, {row_rate} rows/s]"
 _WITHOUT_TOTAL = "{rows} rows [{elapsed}, {row_rate} rows/s]"
 
 
@@ -28,6 +28,7 @@ class RowBar(tqdm):  # type: ignore[type-arg]
     monitor_interval = 0
 
     _rows = 0
+    _read = 0
     _process = 0
 
     @classmethod
@@ -60,25 +61,28 @@ class RowBar(tqdm):  # type: ignore[type-arg]
         bar._process = os.getpid()
         return bar
 
-    def show(self, done: int, rows: int) -> None:
+    def show(self, done: int, rows: int, read: int = 0) -> None:
         """Moves the bar.
 
         Args:
             done: How much of the total is done. A file that is still being written may have grown beyond it.
             rows: Rows so far.
+            read: Bytes so far, beside the total; 0 shows none.
         """
         if self._process != os.getpid():
             return
         self._rows = rows
+        self._read = read
         self.update((min(done, self.total) if self.total else done) - self.n)
 
     @property
     def format_dict(self) -> dict[str, Any]:
-        """The values of tqdm for ``bar_format``, with `rows` and `row_rate`."""
+        """The values of tqdm for ``bar_format``, with `rows`, `row_rate` and `read`."""
         values = super().format_dict
         seconds = values["elapsed"]
         rate = self._rows / seconds if seconds else 0
-        return {**values, "rows": f"{self._rows:,}", "row_rate": f"{rate:,.0f}"}
+        read = f", {tqdm.format_sizeof(self._read, 'B')}" if self._read else ""
+        return {**values, "read": read, "rows": f"{self._rows:,}", "row_rate": f"{rate:,.0f}"}
 
     def close(self) -> None:
         """Removes the bar."""

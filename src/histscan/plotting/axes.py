@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import io
 import logging
 import warnings
 from collections.abc import Iterator, Sequence
@@ -15,22 +16,27 @@ from histscan.common.printable import UNPRINTABLE
 from histscan.common.steps import STEP
 from histscan.plotting.curves import Curve, lone_points
 
+_matplotlib_log = logging.getLogger("matplotlib")
+_level = _matplotlib_log.level
 with warnings.catch_warnings():
     # Importing matplotlib may warn of its folders and fonts, which does not matter here.
     warnings.simplefilter("ignore")
-    logging.getLogger("matplotlib").setLevel(logging.ERROR)
+    _matplotlib_log.setLevel(logging.ERROR)
     import matplotlib
     import matplotlib.dates
     import matplotlib.figure
     import matplotlib.layout_engine
     import matplotlib.ticker
     from matplotlib.lines import Line2D
+_matplotlib_log.setLevel(_level)
 
 __all__ = [
     "DPI",
     "MARK_ROW",
     "PALE_INK",
+    "Figure",
     "Line2D",
+    "NumberFormatter",
     "clipped",
     "draw_line",
     "format_axes",
@@ -82,7 +88,24 @@ def style() -> Iterator[None]:
         yield
 
 
-def new_figure(width: int, height: int) -> Any:
+class Figure(matplotlib.figure.Figure):
+    """A figure in our style, whatever the user's matplotlib settings are, which a notebook shows as a picture.
+
+    It belongs to no window and not to pyplot.
+    """
+
+    def draw(self, renderer: Any) -> None:
+        """Draws the figure. Ticks are made while drawing, so that the style must be set."""
+        with style():
+            super().draw(renderer)
+
+    def _repr_png_(self) -> bytes:
+        output = io.BytesIO()
+        self.savefig(output, format="png", dpi=DPI)
+        return output.getvalue()
+
+
+def new_figure(width: int, height: int) -> Figure:
     """Makes a figure without a window, whose layout leaves room for labels and legends.
 
     Args:
@@ -90,10 +113,10 @@ def new_figure(width: int, height: int) -> Any:
         height: The height in pixels.
 
     Returns:
-        The ``matplotlib.figure.Figure``.
+        The figure.
     """
     layout = matplotlib.layout_engine.ConstrainedLayoutEngine(w_pad=0.13, h_pad=0.13)
-    return matplotlib.figure.Figure(figsize=(width / DPI, height / DPI), dpi=DPI, layout=layout)
+    return Figure(figsize=(width / DPI, height / DPI), dpi=DPI, layout=layout)
 
 
 def draw_line(axes: Any, curve: Curve, **look: Any) -> None:
@@ -141,24 +164,41 @@ def format_axes(axes: Any, x_key: str, *, is_log: bool) -> None:
         axes.xaxis.set_major_locator(locator)
         axes.xaxis.set_major_formatter(matplotlib.dates.ConciseDateFormatter(locator, tz=datetime.timezone.utc))
     else:
-        axes.xaxis.set_major_formatter(matplotlib.ticker.FuncFormatter(number_text))
+        axes.xaxis.set_major_formatter(NumberFormatter())
     if not is_log:
-        axes.yaxis.set_major_formatter(matplotlib.ticker.FuncFormatter(number_text))
+        axes.yaxis.set_major_formatter(NumberFormatter())
 
 
-def number_text(value: float, _place: int | None = None) -> str:
-    """Formats a tick label: ``2,500``, ``0.05``, ``1.5e+06``.
+class NumberFormatter(matplotlib.ticker.Formatter):
+    """Formats the labels of an axis, with as many digits as it takes to tell them apart."""
+
+    def __call__(self, value: float, pos: int | None = None) -> str:  # noqa: ARG002 - the name is matplotlib's
+        """Formats a label by itself."""
+        return number_text(value)
+
+    def format_ticks(self, values: Sequence[float]) -> list[str]:
+        """Formats the labels of all ticks."""
+        for digits in range(6, 17):
+            texts = [number_text(value, digits) for value in values]
+            if len(set(texts)) == len(set(values)):
+                break
+        return texts
+
+
+def number_text(value: float, digits: int = 6) -> str:
+    """Formats a number: ``2,500``, ``0.05``, ``1.5e+06``.
 
     Args:
         value: The number.
+        digits: Significant digits.
     """
     size = abs(value)
     if size >= 1_000 and size < 1e7 and value == int(value):
         text = f"{value:,.0f}"
     elif size >= 1e7 and value == int(value) and size < 1e15:
-        text = f"{value / 1e6:,g}M" if size < 1e9 else f"{value / 1e9:,g}G"
+        text = f"{value / 1e6:,.{digits}g}M" if size < 1e9 else f"{value / 1e9:,.{digits}g}G"
     else:
-        text = f"{value:.6g}"
+        text = f"{value:.{digits}g}"
     return text.replace("-", "\N{MINUS SIGN}")
 
 

@@ -6,7 +6,7 @@ break the line.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -15,12 +15,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from histscan.common.steps import STEP
+from histscan.plotting.axis_values import fill_axis
 from histscan.plotting.number_columns import CurveError, Floats, read_numbers
 
 if TYPE_CHECKING:
     from histscan.columns.frames import Frames
 
-__all__ = ["Curve", "CurveError", "lone_points", "read_curves", "smooth", "sorted_curve", "thin_out", "thin_out_marks"]
+__all__ = [
+    "Curve",
+    "CurveError",
+    "lone_points",
+    "no_point",
+    "read_curves",
+    "smooth",
+    "sorted_curve",
+    "thin_out",
+    "thin_out_marks",
+]
 
 # The width of a curve in units of smoothing, as for W&B: smoothing then looks the same for runs of any length.
 _SMOOTHING_UNITS = 1_000.0
@@ -45,13 +56,22 @@ class Curve:
     y: Floats
 
 
-def read_curves(scan: Frames, keys: Sequence[str], x_key: str = STEP) -> list[Curve]:
+def read_curves(
+    scan: Frames,
+    keys: Sequence[str],
+    x_key: str = STEP,
+    *,
+    align: str | None = None,
+    optional: Collection[str] = (),
+) -> list[Curve]:
     """Reads curves from a history; nothing but the keys that are asked for is decoded.
 
     Args:
         scan: A scan of all keys.
         keys: The keys, one for each curve. Bools count as 0 and 1.
         x_key: The key of the x axis. Points are sorted by it.
+        align: How a row gets its x if it lacks `x_key`, see `axis_values.Alignment`; None skips such rows.
+        optional: Those of the keys that are left out if they are not numeric.
 
     Returns:
         The curves, in the order of the keys. Rows without a finite `x_key` are skipped.
@@ -60,19 +80,40 @@ def read_curves(scan: Frames, keys: Sequence[str], x_key: str = STEP) -> list[Cu
         CurveError: A key is not in the history, or is not numeric.
         HistoryError: A page or a row can't be read.
     """
-    wanted = list(dict.fromkeys([x_key, *keys]))
+    wanted = list(dict.fromkeys([*([STEP] if align else []), x_key, *keys]))
     table = scan.to_arrow(wanted)
     find_known = partial(_known_keys, scan)
     x, has_x = read_numbers(table, x_key, find_known)
-    has_x &= np.isfinite(x)
+    # Arrow's memory can't be written to.
+    x, has_x = x.copy(), has_x & np.isfinite(x)
+    if align is not None:
+        steps, has_step = read_numbers(table, STEP, find_known)
+        fill_axis(x, has_x, np.where(has_step, steps, np.nan), align)
     curves = []
     for key in dict.fromkeys(keys):
-        y, has_y = read_numbers(table, key, find_known)
+        try:
+            y, has_y = read_numbers(table, key, find_known)
+        except CurveError:
+            if key not in optional:
+                raise
+            continue
         here = has_x & has_y
         if not here.any():
-            raise CurveError(f"{key!r} can't be plotted over {x_key!r}: no row with {key!r} has a finite {x_key!r}")
+            raise CurveError(no_point(key, x_key, align))
         curves.append(sorted_curve(key, x[here], y[here]))
     return curves
+
+
+def no_point(key: str, x_key: str, align: str | None) -> str:
+    """Describes a key without a point.
+
+    Args:
+        key: The key.
+        x_key: The key of the x axis.
+        align: How a row gets its x if it lacks `x_key`; None for not at all.
+    """
+    hint = "" if align else "; align='ffill' takes the last value before each point"
+    return f"{key!r} can't be plotted over {x_key!r}: no row with {key!r} has a finite {x_key!r}{hint}"
 
 
 def sorted_curve(key: str, x: Floats, y: Floats) -> Curve:

@@ -14,12 +14,12 @@ from histscan.plotting.axes import (
     DPI,
     PALE_INK,
     Line2D,
+    NumberFormatter,
     clipped,
     draw_line,
     format_axes,
     make_room,
     new_figure,
-    number_text,
     smoothing_note,
     style,
     x_unit,
@@ -271,7 +271,7 @@ def _add_scale(figure: Any, panels: Sequence[Any], scale: ColorScale) -> None:
     """Adds a colour bar."""
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import LinearSegmentedColormap, LogNorm, Normalize
-    from matplotlib.ticker import FuncFormatter, MaxNLocator
+    from matplotlib.ticker import MaxNLocator
 
     shades = scale_colors([place / 63 for place in range(64)])
     norm = (LogNorm if scale.is_log else Normalize)(scale.low, scale.high)
@@ -283,5 +283,5 @@ def _add_scale(figure: Any, panels: Sequence[Any], scale: ColorScale) -> None:
     if scale.is_whole and not scale.is_log:
         bar.locator = MaxNLocator(6, integer=True)
     if not scale.is_log:
-        bar.formatter = FuncFormatter(number_text)
+        bar.formatter = NumberFormatter()
     bar.update_ticks()

@@ -93,6 +93,11 @@ class RereadScan(Scan):
         """
         return self.clone().read_through(watch)
 
+    def column_pages_of(self, keys: Sequence[str] | None) -> Pages:
+        """See `Scan.column_pages_of`."""
+        del keys
+        return self.read_through()
+
     def read_through(self, watch: Callable[[int], object] | None = None) -> Pages:
         """Yields the pages of this scan, not of a clone: the caller must not use the scan until it is done.
 

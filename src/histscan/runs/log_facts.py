@@ -15,7 +15,7 @@ from histscan._core.pages.log_page import LogPage
 from histscan._core.pages.log_reader import LogReader
 from histscan.common.quiet import quiet
 from histscan.errors import HistoryDecodeError
-from histscan.runs.log_segments import read_pages
+from histscan.runs.log_pages import read_pages
 
 if TYPE_CHECKING:
     from histscan import proto

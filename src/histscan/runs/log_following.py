@@ -12,7 +12,7 @@ from histscan._core.pages.log_page import LogPage
 from histscan._core.pages.log_reader import LogReader
 from histscan.common.quiet import quiet
 from histscan.errors import HistoryError, LogFormatError
-from histscan.runs.log_segments import read_pages
+from histscan.runs.log_pages import read_pages
 
 __all__ = ["GrowingLog"]
 

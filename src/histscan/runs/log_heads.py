@@ -12,7 +12,7 @@ from typing import Any
 from histscan._core.pages.log_reader import BLOCK_SIZE, LogReader
 from histscan.common.quiet import quiet
 from histscan.errors import HistoryError
-from histscan.runs.log_segments import read_pages
+from histscan.runs.log_pages import read_pages
 
 __all__ = ["RUN_FIELD", "LogHead", "order_segments", "read_head", "read_run_record"]
 

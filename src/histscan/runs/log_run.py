@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from histscan._core.rows.summary_reducer import SummaryReducer
 from histscan.common.keys import check_keys
-from histscan.common.quiet import quiet
 from histscan.common.steps import UNBOUNDED
-from histscan.runs.log_heads import LogHead, order_segments, read_head
+from histscan.runs.log_heads import order_segments, read_head
 from histscan.runs.log_members import LogMembers
 from histscan.runs.log_scan import LogScan
 from histscan.runs.log_segments import LogSegments
-from histscan.runs.run_folder import read_config_file, read_summary_file
+from histscan.runs.log_survey import LogSurvey
 from histscan.sources.wandb_log import common_folder, find_logs
 
 if TYPE_CHECKING:
@@ -24,22 +21,6 @@ if TYPE_CHECKING:
     from histscan.runs.contracts import Paths
 
 __all__ = ["LogRun"]
-
-# The numbers of fields in wandb's `Record`.
-_SUMMARY_FIELD = 3
-_CONFIG_FIELD = 5
-
-
-@dataclass
-class _Survey:
-    """What one pass over a run's logs finds."""
-
-    version: object
-    last_step: int = -1
-    config: dict[str, Any] = field(default_factory=dict)
-    summary: dict[str, Any] = field(default_factory=dict)
-    config_file: Path | None = None
-    summary_file: Path | None = None
 
 
 class LogRun(LogMembers):
@@ -68,63 +49,51 @@ class LogRun(LogMembers):
     """
 
     def __init__(self, path: Paths, *, on_corrupt: str = "raise") -> None:
-        if on_corrupt not in ("raise", "skip"):
-            raise ValueError(f"on_corrupt must be 'raise' or 'skip', not {on_corrupt!r}")
-        self._skip_corrupt = on_corrupt == "skip"
+        skip_corrupt = _is_skip(on_corrupt)
         # Read now, so that other files are rejected here and not at the first row.
-        heads = [read_head(log, skip_corrupt=self._skip_corrupt) for log in find_logs(path)]
-        heads = order_segments(heads, path)
-        self._set_logs(heads)
-        self._surveyed: _Survey | None = None
+        heads = order_segments([read_head(log, skip_corrupt=skip_corrupt) for log in find_logs(path)], path)
+        files = [head.file for head in heads]
+        folder = files[0] if len(files) == 1 else common_folder(files)
+        records = [head.record for head in heads]
+        self._set_logs(LogSegments(files, folder, skip_corrupt=skip_corrupt, records=records))
 
     @classmethod
     def open_files(cls, path: Paths, *, on_corrupt: str) -> Self:
         """See `FileRun.open_files`."""
         return cls(path, on_corrupt=on_corrupt)
 
-    def _set_logs(self, heads: Sequence[LogHead]) -> None:
-        self.files = [head.file for head in heads]
-        self.file = self.files[0] if len(heads) == 1 else common_folder(self.files)
-        # Names and tags may change when a run is resumed: the last record is valid.
-        self._records = [head.record for head in heads]
-        self._record, self._first_record = self._records[-1], self._records[0]
-        self._segments = LogSegments(self.files, self.file, skip_corrupt=self._skip_corrupt)
+    @classmethod
+    def open_found(cls, files: Sequence[Path], *, on_corrupt: str) -> Self:
+        """See `FileRun.open_found`: a single log is not read yet."""
+        if len(files) > 1:
+            return cls(list(files), on_corrupt=on_corrupt)
+        run = cls.__new__(cls)
+        run._set_logs(LogSegments(files, files[0], skip_corrupt=_is_skip(on_corrupt)))
+        return run
+
+    def _set_logs(self, segments: LogSegments) -> None:
+        self.file = segments.path
+        self.files = list(segments.files)
+        self._skip_corrupt = segments.skip_corrupt
+        self._segments = segments
 
     @property
-    def _survey(self) -> _Survey:
+    def _record(self) -> Any:
+        # Names and tags may change when a run is resumed: the last record is valid.
+        return self._segments.record(-1)
+
+    @property
+    def _first_record(self) -> Any:
+        return self._segments.record(0)
+
+    @property
+    def _survey(self) -> LogSurvey:
         """The result of a pass over all logs; repeated after they have changed."""
-        version = self._segments.version()
-        survey = self._surveyed
-        if survey is None or survey.version != version:
-            survey = self._surveyed = self._make_survey(version)
-        return survey
+        return self._segments.survey()
 
-    def _make_survey(self, version: object) -> _Survey:
-        survey = _Survey(version)
-        config, summary = SummaryReducer(), SummaryReducer()
-
-        def begin_log(place: int) -> None:
-            # What the log was started with. Later run records repeat it, and must not undo changes.
-            config.add(self._records[place].config)
-            summary.add(self._records[place].summary)
-
-        with quiet():  # the scan warns
-            for page in self._segments.read_pages(begin_log=begin_log):
-                config.add_page(page, _CONFIG_FIELD)
-                summary.add_page(page, _SUMMARY_FIELD)
-                steps = page.step_range()
-                if steps is not None:
-                    survey.last_step = max(survey.last_step, steps[1])
-        survey.config = config.values()
-        survey.config.pop("_wandb", None)
-        survey.summary = summary.values()
-        # The last segment has the latest files; it may have none if it was killed at once.
-        for log in reversed(self.files):
-            if not survey.config:
-                survey.config, survey.config_file = read_config_file(log)
-            if not survey.summary:
-                survey.summary, survey.summary_file = read_summary_file(log)
-        return survey
+    def expect_config(self) -> None:
+        """See `Run.expect_config`."""
+        self._segments.wants_survey = True
 
     @property
     def entity(self) -> str:
@@ -227,3 +196,9 @@ class LogRun(LogMembers):
         """
         stop_step = UNBOUNDED if max_step is None else max_step
         return LogScan(self._segments, keys=check_keys(keys), min_step=min_step, stop_step=stop_step)
+
+
+def _is_skip(on_corrupt: str) -> bool:
+    if on_corrupt not in ("raise", "skip"):
+        raise ValueError(f"on_corrupt must be 'raise' or 'skip', not {on_corrupt!r}")
+    return on_corrupt == "skip"

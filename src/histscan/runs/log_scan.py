@@ -42,18 +42,8 @@ class LogScan(FileScan):
         skip_corrupt: bool = False,
     ) -> None:
         self._logs = LogSegments([logs], logs, skip_corrupt=skip_corrupt) if isinstance(logs, Path) else logs
-        try:
-            self._size = sum(self._logs.sizes())
-        except OSError:
-            # Reading raises the error. One raised while unpickling would end a worker of a pool, which then hangs.
-            self._size = 0
         super().__init__(self._logs.path, keys, min_step, stop_step)
         self._selection = ItemSelection(self.keys) if self.keys else None
-
-    @property
-    def size(self) -> int:
-        """Bytes of the files when the scan was made; 0 if they could not be found."""
-        return self._size
 
     def sizes(self) -> tuple[int, ...]:
         """Returns the present size of each file, in bytes."""

@@ -15,7 +15,7 @@ from histscan._core.pages.page import Page
 from histscan.errors import HistoryDecodeError, HistoryError
 from histscan.runs.console import ConsoleLine
 from histscan.runs.log_facts import moment
-from histscan.runs.log_segments import read_pages
+from histscan.runs.log_pages import read_pages
 
 if TYPE_CHECKING:
     from histscan import proto

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from histscan.common.install_hint import install_hint
 from histscan.common.steps import STEP
 from histscan.errors import HistoryError
 from histscan.runs.parquet_run import ParquetRun
@@ -38,7 +39,7 @@ class ServedParquet(ServedRun):
         try:
             run = ParquetRun(paths)
         except ImportError as error:
-            raise HistoryError("Parquet files need pyarrow: pip install 'histscan[arrow]'") from error
+            raise HistoryError(f"Parquet files need pyarrow: {install_hint('arrow')}") from error
         self._paths = run.files_by_step
         self._types = {field.name: _type_name(field.type) for schema in run.schemas for field in schema}
         self._row_count = run.rows

@@ -21,6 +21,7 @@ from histscan.sources.answers import AnswerReader, describe_answer, is_json, par
 from histscan.sources.connection_errors import describe_failure, is_transient
 from histscan.sources.credentials import ApiKey, find_base_url
 from histscan.sources.login import Login
+from histscan.sources.request_log import log_retry
 from histscan.sources.retry import RetryPolicy, pause, requested_wait
 from histscan.sources.throttle import Throttle
 
@@ -183,24 +184,27 @@ class Client:
             except (requests.RequestException, OSError, ValueError) as error:
                 # requests raises the last two for certificates and proxies that it can't use.
                 wait = self._retry.wait_after_failure(attempt) if is_transient(error) else None
+                failure = describe_failure(error, self.timeout)
                 if wait is None:
-                    failure = describe_failure(error, self.timeout)
                     raise HistoryRequestError(f"{self.base_url} {failure}{_tries(attempt)}") from error
             else:
                 if status == requests.codes.ok:
                     wait = None if is_whole(response.content) else self._retry.wait_after_failure(attempt)
                     if wait is None:
                         return response.content
+                    failure = "sent an incomplete answer"
                 else:
                     wait = self._retry.wait_after_status(attempt, status, response.headers)
                     if wait is None:
                         raise self._status_error(response, attempt)
+                    failure = f"answered HTTP {status}"
                     if requested_wait(response.headers) is not None:
                         waited_until = throttle.back_off(wait)
             finally:
                 throttle.leave(ticket, status)
-            pause(wait)
             attempt += 1
+            log_retry(self.base_url, self.conceal_key(failure), attempt, wait)
+            pause(wait)
 
     def conceal_key(self, text: str) -> str:
         """Removes the API key from a text, because a server may repeat what it was sent.

@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
 
 from histscan.sources.wandb_log import LOG_SUFFIXES
@@ -61,28 +62,44 @@ def find_runs(given: Path, warn: Callable[[str], None]) -> Iterator[FoundLog | F
         else:
             yield FoundLog(root)
         return
-    for folder, subfolders, names in os.walk(root):
-        subfolders.sort()
+    folders = [os.fspath(root)]
+    while folders:
+        folder = folders.pop()
+        files, subfolders = _list_folder(folder)
+        folders.extend(sorted(subfolders, reverse=True))
         parquet_files: dict[str, list[Path]] = {}
-        for name in sorted(names):
-            if not name.endswith((*LOG_SUFFIXES, PARQUET_SUFFIX)):
-                continue
-            path = Path(folder, name)
-            file = path
+        for entry in sorted(files, key=attrgetter("name")):
+            file = Path(entry.path)
             # The folders are no links, so that a file that is none has its real path.
-            if path.is_symlink():
-                file = path.resolve()
+            if entry.is_symlink():
+                link, file = file, file.resolve()
                 if not file.is_relative_to(root):
-                    warn(f"{path} is skipped: it is a link to {file}, which is not in {root}")
+                    warn(f"{link} is skipped: it is a link to {file}, which is not in {root}")
                     continue
-            if not file.is_file():
+            if not entry.is_file():
                 continue
-            if name.endswith(LOG_SUFFIXES):
+            if entry.name.endswith(LOG_SUFFIXES):
                 yield FoundLog(file)
             else:
-                parquet_files.setdefault(_run_name(name, Path(folder).name), []).append(file)
-        for name, files in parquet_files.items():
-            yield FoundParquet(name, tuple(files))
+                parquet_files.setdefault(_run_name(entry.name, os.path.basename(folder)), []).append(file)
+        for name, paths in parquet_files.items():
+            yield FoundParquet(name, tuple(paths))
+
+
+def _list_folder(folder: str) -> tuple[list[os.DirEntry[str]], list[str]]:
+    """Returns the entries of a folder that are named as histories, and the paths of its subfolders."""
+    files, subfolders = [], []
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    subfolders.append(entry.path)
+                elif entry.name.endswith((*LOG_SUFFIXES, PARQUET_SUFFIX)):
+                    files.append(entry)
+    except OSError:
+        # Folders that may not be read are skipped.
+        pass
+    return files, subfolders
 
 
 def _run_name(file_name: str, default: str) -> str:

@@ -17,7 +17,9 @@ from histscan.sources.cancellation import check_cancelled
 from histscan.sources.certificates import certificates_of_environment
 from histscan.sources.connection_errors import describe_setup
 from histscan.sources.inherited import keep_in_forks
+from histscan.sources.request_log import log_retry
 from histscan.sources.retry import RetryPolicy, pause
+from histscan.sources.traffic import RECEIVED
 
 if TYPE_CHECKING:
     import requests
@@ -122,8 +124,9 @@ class FileRequests:
                 failure = setup or f"could not be read from ({type(error).__name__.lstrip('_')})"
             if wait is None:
                 raise HistoryRequestError(f"{self.host}, which has {self._what}, {failure}")
-            pause(wait)
             attempt += 1
+            log_retry(f"{self.host}, which has {self._what},", failure, attempt, wait)
+            pause(wait)
 
     def read(self, response: requests.Response) -> Iterator[bytes]:
         """Reads the body of an answer.
@@ -139,6 +142,7 @@ class FileRequests:
         """
         for part in response.iter_content(_PART_SIZE):
             check_cancelled()
+            RECEIVED.add(len(part))
             yield part
 
     def _session(self) -> requests.Session:

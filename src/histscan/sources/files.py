@@ -10,6 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from histscan.common.install_hint import install_hint
 from histscan.common.quiet import warn_of_file
 from histscan.errors import LogFormatError, LogTruncatedWarning
 
@@ -55,19 +56,23 @@ def read_windows(
         LogTruncatedWarning: The compressed data end early.
     """
     with _PositionedFile(path, limit) as file:
-        magic = file.peek(4)
-        if magic.startswith(_GZIP_MAGIC) or magic == _ZSTD_MAGIC:
-            read = _Decompressor(path, file, "gzip" if magic.startswith(_GZIP_MAGIC) else "zstd").read
-        else:
+        window = file.read_fully(window_size)
+        begin = window if len(window) >= len(_ZSTD_MAGIC) else file.peek_begin(len(_ZSTD_MAGIC))
+        if not begin.startswith((_GZIP_MAGIC, _ZSTD_MAGIC)):
             read = file.read_fully
-        while True:
+        else:
+            kind = "gzip" if begin.startswith(_GZIP_MAGIC) else "zstd"
+            file.position = 0
+            read = _Decompressor(path, file, kind).read
             window = read(window_size)
+        while True:
             if watch is not None:
                 watch(file.position)
             is_last = len(window) < window_size
             yield window, is_last
             if is_last:
                 break
+            window = read(window_size)
         # What is wrong with compressed data is said behind all that could be read of them.
         read(1)
 
@@ -81,9 +86,9 @@ class _PositionedFile(io.RawIOBase):
         self.position = 0
         self._file = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
 
-    def peek(self, size: int) -> bytes:
-        """Returns the next bytes, without moving on."""
-        return os.pread(self._file, size, self.position)
+    def peek_begin(self, size: int) -> bytes:
+        """Returns the first bytes of the file, without moving."""
+        return os.pread(self._file, size, 0)
 
     def read_fully(self, size: int) -> bytes:
         """Reads so many bytes, fewer only at the end."""
@@ -92,13 +97,16 @@ class _PositionedFile(io.RawIOBase):
             size = min(size, self._end - self.position)
         while size > 0:
             # A buffer of a whole window for a small file takes longer than reading the file.
-            left = os.fstat(self._file).st_size - self.position
-            piece = os.pread(self._file, min(size, max(left, _LEAST_READ)), self.position)
+            file_size = os.fstat(self._file).st_size
+            piece = os.pread(self._file, min(size, max(file_size - self.position, _LEAST_READ)), self.position)
             if not piece:
                 break
             pieces.append(piece)
             self.position += len(piece)
             size -= len(piece)
+            if self.position == file_size:
+                # Nothing to ask for behind the end. (Systems that do not know the size of a file call it 0.)
+                break
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     def readable(self) -> bool:
@@ -176,5 +184,5 @@ def _import_zstd() -> Any:
         try:
             from backports import zstd  # type: ignore[import-not-found,unused-ignore,no-redef]
         except ImportError as error:
-            raise ImportError("files compressed with zstd need a reader: pip install 'histscan[zstd]'") from error
+            raise ImportError(f"files compressed with zstd need a reader: {install_hint('zstd')}") from error
     return zstd

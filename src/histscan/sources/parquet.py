@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from histscan.common.install_hint import install_hint
 from histscan.common.lazy import cached_property
 from histscan.common.steps import STEP, step_after
 from histscan.errors import HistoryDecodeError, HistoryError
@@ -45,7 +46,7 @@ def import_parquet() -> Any:
     try:
         import pyarrow.parquet as parquet
     except ImportError as error:
-        raise ImportError("Parquet files need pyarrow: pip install 'histscan[arrow]'") from error
+        raise ImportError(f"Parquet files need pyarrow: {install_hint('arrow')}") from error
     return parquet
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 from time import monotonic
 
+from histscan.sources.request_log import log_throttle
 from histscan.sources.retry import pause
 
 __all__ = ["Throttle"]
@@ -64,6 +65,7 @@ class Throttle:
             status: The HTTP status; None if there is no answer.
         """
         with self._changed:
+            before = self._limit
             if status == 429:
                 # Requests that were sent together fail together, which counts once.
                 if ticket == self._lowered:
@@ -77,6 +79,9 @@ class Throttle:
                     self._limit = None if self._limit + 1 >= _NO_LIMIT else self._limit + 1
             self._in_flight -= 1
             self._changed.notify_all()
+            after = self._limit
+        if after != before:
+            log_throttle(after)
 
     def back_off(self, seconds: float) -> float:
         """Delays all further requests.

@@ -23,6 +23,7 @@ from histscan.sources.cancellation import check_cancelled, current_cancellation
 from histscan.sources.certificates import certificates_of_environment
 from histscan.sources.credentials import is_this_machine
 from histscan.sources.inherited import keep_in_forks
+from histscan.sources.traffic import RECEIVED
 
 __all__ = ["Transport"]
 
@@ -158,6 +159,7 @@ class Transport:
                 allow_redirects=False,
             )
             load_body(response)
+            RECEIVED.add(len(response.content))
             return response
         finally:
             cancellation = current_cancellation()

@@ -268,7 +268,7 @@ void check_number_ends() {
     const uint8_t *begin = memory.put(text), *end = memory.end();
     ptrdiff_t length = 0;
     if (end - begin >= 32) {
-        while (length < 32 && begin[length] != ',' && begin[length] != '}') ++length;
+        while (length < 32 && begin[length] != ',' && begin[length] != '}' && begin[length] != ']') ++length;
         length %= 32;
     }
     expect(find_number_end(begin, end) - begin == length, "find_number_end", text);

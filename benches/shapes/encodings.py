@@ -1,0 +1,221 @@
+"""The encodings of the matrix: what histscan and its peers do with the rows of a shape.
+
+Each side is called as its users call it: histscan by its public classes and functions, a library by one call on text
+that is in memory, or on a file where it reads only files.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Final
+
+import duckdb
+import msgspec
+import orjson
+import polars
+import pyarrow
+import pyarrow.json
+import pyarrow.parquet
+
+import histscan
+from benches.graphql import scan_history, scan_parsed
+from benches.service import scan_service
+from benches.shapes.inputs import ShapeInputs
+
+__all__ = ["ENCODINGS", "Encoding", "Work"]
+
+Work = Callable[[ShapeInputs], Any]
+"""Reads all rows of a shape, to a list of rows or to a table."""
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """A way from bytes to results.
+
+    Attributes:
+        name: The name of its column.
+        subject: What is measured.
+        ours: What histscan does.
+        peers: What is compared with it, by name; the fastest of those that give the same counts.
+        floor: The minimum ratio of the fastest peer's time to ours.
+        numeric_floor: That of numeric shapes; None for the same.
+        struct_floor: That of shapes with columns of structs; None for the same.
+        gives_rows: True for a list of dict rows, False for a ``pyarrow.Table``.
+    """
+
+    name: str
+    subject: str
+    ours: Work
+    peers: Mapping[str, Work]
+    floor: float
+    numeric_floor: float | None = None
+    struct_floor: float | None = None
+    gives_rows: bool = False
+
+
+def _load_joined(loads: Callable[[bytes], Any], inputs: ShapeInputs) -> list[Any]:
+    rows: list[Any] = []
+    for page in inputs.joined:
+        rows += loads(page)
+    return rows
+
+
+def _load_each(loads: Callable[[bytes], Any], inputs: ShapeInputs) -> list[Any]:
+    return [loads(text) for page in inputs.texts for text in page]
+
+
+def _load_bodies(loads: Callable[[Any], Any], inputs: ShapeInputs) -> list[Any]:
+    rows: list[Any] = []
+    for body in inputs.bodies.pages:
+        rows += map(loads, loads(body)["data"]["project"]["run"]["history"])
+    return rows
+
+
+_LOADERS: Final[dict[str, Callable[[Any], Any]]] = {
+    "orjson": orjson.loads,
+    "msgspec": msgspec.json.decode,
+    "json": json.loads,
+}
+
+
+def _read_ndjson(infer_schema_length: int | None, inputs: ShapeInputs) -> polars.DataFrame:
+    return polars.read_ndjson(io.BytesIO(inputs.lines), infer_schema_length=infer_schema_length)
+
+
+def _read_json(inputs: ShapeInputs) -> pyarrow.Table:
+    options = pyarrow.json.ReadOptions(use_threads=False, block_size=len(inputs.lines) + 1)
+    return pyarrow.json.read_json(io.BytesIO(inputs.lines), read_options=options)
+
+
+def _read_by_duckdb(inputs: ShapeInputs) -> pyarrow.Table:
+    # Without these options, DuckDB turns many keys into one column of maps, and reads large objects not at all.
+    return (
+        _DUCKDB.read_json(
+            str(inputs.lines_file),
+            format="newline_delimited",
+            records="true",
+            map_inference_threshold=-1,
+            maximum_object_size=1 << 26,
+        )
+        .arrow()
+        .read_all()
+    )
+
+
+_DUCKDB = duckdb.connect(config={"threads": 1})
+
+_POLARS: Final[dict[str, Work]] = {
+    "polars": partial(_read_ndjson, 100),
+    # polars drops keys that the first 100 rows do not have, unless it infers the schema from all rows.
+    "polars, all rows inferred": partial(_read_ndjson, None),
+}
+_READERS: Final[dict[str, Work]] = {**_POLARS, "pyarrow": _read_json, "duckdb": _read_by_duckdb}
+
+
+def _service(inputs: ShapeInputs) -> Any:
+    return scan_service(histscan.BetaHistoryScan, inputs.answers)
+
+
+def _to_arrow(scan: Callable[[ShapeInputs], Any], inputs: ShapeInputs) -> pyarrow.Table:
+    return scan(inputs).to_arrow(threads=1)
+
+
+def _to_rows(scan: Callable[[ShapeInputs], Any], inputs: ShapeInputs) -> list[Any]:
+    return list(scan(inputs))
+
+
+def _parsed(inputs: ShapeInputs) -> Any:
+    return scan_parsed(histscan.HistoryScan, inputs.bodies)
+
+
+def _body(inputs: ShapeInputs) -> Any:
+    return scan_history(inputs.bodies)
+
+
+def _log(inputs: ShapeInputs) -> Any:
+    return histscan.open(inputs.log).scan_history()
+
+
+def _parquet(inputs: ShapeInputs) -> Any:
+    assert inputs.parquet is not None
+    return histscan.open(inputs.parquet).scan_history()
+
+
+def _read_parquet(inputs: ShapeInputs) -> pyarrow.Table:
+    """Reads the file with one thread, and converts structs to JSON text, as histscan does."""
+    table = pyarrow.parquet.read_table(inputs.parquet, use_threads=False)
+    for place, column in enumerate(table.schema):
+        if pyarrow.types.is_struct(column.type):
+            texts = [None if cell is None else json.dumps(cell) for cell in table.column(place).to_pylist()]
+            table = table.set_column(place, column.name, pyarrow.array(texts, pyarrow.string()))
+    return table
+
+
+ENCODINGS = {
+    encoding.name: encoding
+    for encoding in (
+        Encoding(
+            "protobuf rows",
+            "wandb's service → BetaHistoryScan → dict rows",
+            partial(_to_rows, _service),
+            {
+                **{f"{name}, joined": partial(_load_joined, loads) for name, loads in _LOADERS.items()},
+                **{f"{name}, each row": partial(_load_each, loads) for name, loads in _LOADERS.items()},
+            },
+            floor=1.1,
+            numeric_floor=2.0,
+            gives_rows=True,
+        ),
+        Encoding(
+            "graphql rows",
+            "body → HistoryScan, histscan.Client → dict rows",
+            partial(_to_rows, _body),
+            {name: partial(_load_bodies, loads) for name, loads in _LOADERS.items()},
+            floor=1.3,
+            gives_rows=True,
+        ),
+        Encoding(
+            "wandb client rows",
+            "rows of wandb's client → HistoryScan → dict rows",
+            partial(_to_rows, _parsed),
+            {name: partial(_load_each, loads) for name, loads in _LOADERS.items()},
+            floor=1.0,
+            numeric_floor=1.3,
+            gives_rows=True,
+        ),
+        Encoding(
+            "protobuf columns",
+            "wandb's service → BetaHistoryScan.to_arrow(threads=1)",
+            partial(_to_arrow, _service),
+            _READERS,
+            floor=3.0,
+        ),
+        Encoding(
+            "graphql columns",
+            "body → HistoryScan.to_arrow(threads=1), histscan.Client",
+            partial(_to_arrow, _body),
+            _READERS,
+            floor=3.0,
+        ),
+        Encoding(
+            "log columns",
+            ".wandb log → to_arrow(threads=1)",
+            partial(_to_arrow, _log),
+            _POLARS,
+            floor=3.0,
+        ),
+        Encoding(
+            "parquet columns",
+            "Parquet → to_arrow(threads=1)",
+            partial(_to_arrow, _parquet),
+            {"pyarrow": _read_parquet},
+            floor=1 / 1.2,
+            struct_floor=5.0,
+        ),
+    )
+}
+"""All encodings by their names, in the order of the columns."""

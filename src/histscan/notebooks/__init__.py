@@ -1,0 +1,1 @@
+"""HTML for notebooks: tables, values and small curves. Knows nothing of runs."""

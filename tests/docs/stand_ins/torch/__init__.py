@@ -1,0 +1,1 @@
+"""Stands in for PyTorch, which is too large to install for one recipe."""
