@@ -17,9 +17,10 @@ from histscan._core.bytes.faults cimport raise_fault_at
 cdef enum:
     # A chunk is ended when the text of one of its columns has grown to this: Arrow's offsets are 32 bits wide.
     TEXT_LIMIT = 1 << 29
-    # And when it has so many cells, which take 9 bytes each, and 24 in sparse columns.
+    # With so many columns, it is also ended when it has so many cells, of 9 bytes each, and 24 in sparse columns, or
+    # when Arrow's arrays, which are never sparse, would have so many values of 8 bytes.
+    MANY_COLUMNS = 4_096
     CELL_LIMIT = 1 << 25
-    # And when Arrow's arrays, which have no sparse columns, would have so many values of 8 bytes.
     ARRAY_LIMIT = 1 << 27
 
 
@@ -43,10 +44,13 @@ cdef class ColumnChunk:
 
     cdef bint is_full(self) noexcept nogil:
         """Returns True if there are so many cells, or a column has so much text, that the chunk should end."""
+        cdef size_t count = self.cells.columns.size()
         cdef size_t index
-        if self.cells.cell_count() >= CELL_LIMIT or <size_t> self.row_count * self.cells.columns.size() >= ARRAY_LIMIT:
+        if count >= MANY_COLUMNS and (
+            self.cells.cell_count() >= CELL_LIMIT or <size_t> self.row_count * count >= ARRAY_LIMIT
+        ):
             return True
-        for index in range(self.cells.columns.size()):
+        for index in range(count):
             if self.cells.columns[index].text.size() >= TEXT_LIMIT:
                 return True
         return False
