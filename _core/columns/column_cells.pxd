@@ -6,7 +6,7 @@ was seen in a column is kept in its type flags, which decide the type: the order
 
 from libc.stddef cimport size_t
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
-from libc.string cimport memcpy
+from libc.string cimport memchr, memcpy
 from libcpp.vector cimport vector
 
 from histscan._core.memory.buffer_pool cimport BufferPool
@@ -158,10 +158,10 @@ cdef inline bint is_sound_text(byte_ptr begin, byte_ptr end) noexcept nogil:
     cdef int unit
     if find_invalid_utf8(begin, end) != end:
         return False
-    while pos < end:
-        if pos[0] != c'\\':
-            pos += 1
-            continue
+    while True:
+        pos = <byte_ptr> memchr(pos, c'\\', end - pos)
+        if pos == NULL:
+            return True
         if end - pos < 2:
             return False
         if pos[1] == c'u':
@@ -176,7 +176,6 @@ cdef inline bint is_sound_text(byte_ptr begin, byte_ptr end) noexcept nogil:
             pos += 2
         else:
             return False
-    return True
 
 
 cdef inline bint is_sound_value(Cursor* value) noexcept nogil:
