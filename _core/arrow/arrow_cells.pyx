@@ -74,14 +74,13 @@ cdef class ArrowCells:
         """Adds the sources of a key of the rows: of the whole value, or of the requested members."""
         if selection is None:
             return self.add_sources(key, node)
-        for wanted in selection.keys:
-            if wanted == key:
-                self.add_sources(wanted, node)
-            elif wanted.startswith(f"{key}."):
-                members = self.members_named(node, wanted[len(key) + 1:])
-                self.needs_slow_path |= len(members) > 1
-                for member in members:
-                    self.add_sources(wanted, member)
+        if key in selection.slots:
+            self.add_sources(key, node)
+        for wanted in selection.keys_below.get(key, ()):
+            members = self.members_named(node, wanted[len(key) + 1:])
+            self.needs_slow_path |= len(members) > 1
+            for member in members:
+                self.add_sources(wanted, member)
         return 0
 
     cdef list members_named(self, int32_t node, str dotted):

@@ -139,12 +139,7 @@ cdef class ColumnKeys:
 
     cdef bint leads_to_wanted(self, tuple path) except -1:
         """Returns True if an object under this path may hold a key that was requested by its dotted name."""
-        cdef str prefix = ".".join(path) + "."
-        cdef str wanted
-        for wanted in self.selection.keys:
-            if wanted.startswith(prefix):
-                return True
-        return False
+        return ".".join(path) in self.selection.keys_below
 
     cdef bint has_overlap(self, tuple path) except -1:
         """Returns True if a path of names extends another one that was seen, or another extends it.
