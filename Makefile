@@ -21,7 +21,7 @@ SITE   := out/site
 # Tools of the environment that call each other find each other.
 export PATH := $(abspath $(BIN)):$(PATH)
 
-.PHONY: run docs test test-clusters test-matrix lint format bench sanitize setup dist clean
+.PHONY: run docs test test-clusters test-matrix test-dependencies lint format bench sanitize setup dist clean
 
 setup: $(TESTS)
 
@@ -52,7 +52,7 @@ test: lint
 # Dask and Ray are large, so that only this target installs them. Without them, `make test` skips these tests, and the
 # pages of the documentation that use them.
 test-clusters: $(CLUSTERS)
-	$(BIN)/python -m pytest tests/clusters tests/docs/test_pages.py
+	$(BIN)/python -m pytest tests/clusters tests/docs
 
 $(CLUSTERS): pyproject.toml setup.py | $(TESTS)
 	$(PIP) --no-build-isolation --editable '.[clusters]'
@@ -60,7 +60,7 @@ $(CLUSTERS): pyproject.toml setup.py | $(TESTS)
 
 # The site of the documentation, which needs no network: open out/site/index.html. Its links and anchors are checked.
 docs: $(DOCS)
-	$(BIN)/mkdocs build --strict --quiet --site-dir $(SITE)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet --site-dir $(SITE)
 	HISTSCAN_SITE=$(SITE) $(BIN)/python -m pytest --quiet tests/docs/test_site.py
 
 $(DOCS): pyproject.toml setup.py | $(TESTS)
@@ -70,6 +70,10 @@ $(DOCS): pyproject.toml setup.py | $(TESTS)
 # install() with every release of wandb that it knows, each in a virtual environment of its own.
 test-matrix: setup
 	HISTSCAN_MATRIX=all $(BIN)/python -m pytest tests/installing/test_install_releases.py
+
+# The lowest and the newest releases of what histscan needs, in virtual environments that pip makes; some minutes.
+test-dependencies: setup
+	HISTSCAN_DEPENDENCIES=all $(BIN)/python -m pytest tests/packaging/test_dependencies.py
 
 lint: setup
 	$(BIN)/ruff check .

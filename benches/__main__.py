@@ -22,6 +22,8 @@ from benches.outcome import CaseOutcome, StreamOutcome, as_json
 from benches.projects import PROJECTS, format_projects, measure_project
 from benches.report import REPORT
 from benches.report import main as write_report
+from benches.serve import SERVE
+from benches.serve import main as measure_serve
 from benches.shapes.encodings import ENCODINGS
 from benches.shapes.matrix import MATRIX, ShapeOutcome, format_matrix, measure_shapes
 from benches.shapes.rows import SHAPES
@@ -58,6 +60,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return write_report(arguments[1:], lambda numbers: main(["--json", str(numbers)]))
     if arguments and arguments[0] == _AXES:
         return measure_axes(arguments[1:])
+    if arguments and arguments[0] == SERVE:
+        return measure_serve(arguments[1:])
     options = _parser().parse_args(arguments)
     scale = QUICK if options.quick else FULL
     chosen = options.case or [*CASES, *STREAMS, MATRIX]

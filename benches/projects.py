@@ -20,6 +20,7 @@ from typing import Any
 
 from benches.data import plain_rows, value_text
 from benches.large_log import LogWriter
+from benches.projects_client import one_log
 from benches.record_log import DEFAULT_DIRECTORY
 from benches.text_table import format_cells
 from histscan.common.atomic import atomic_output
@@ -51,6 +52,8 @@ class Project:
         keys: Keys of each row.
         floor: How many times faster than the peer histscan has to be.
         options: Options of the server.
+        peer: What histscan is compared with: ``"wandb"``; or for logs ``"loop"`` over ``histscan.open()``, ``"bytes"``,
+            reading and parsing their bytes in one thread, and ``"one"`` log of the same bytes.
     """
 
     what: str
@@ -59,6 +62,7 @@ class Project:
     keys: int
     floor: float
     options: Sequence[str] = ()
+    peer: str = "wandb"
 
     @property
     def name(self) -> str:
@@ -108,7 +112,16 @@ PROJECTS = {
     "project-pages": Project("frame", 200, 1_000, 10, 15.0, (*_LATENCY, "--export", "none")),
     "project-exports": Project("frame", 200, 1_000, 10, 15.0, (*_LATENCY, "--export", "all")),
     "project-table": Project("table", 5_000, 2, 3, 5.0, _LATENCY),
-    "project-logs": Project("logs", 1_000, 1_000, 10, 3.0),
+    "project-logs": Project("logs", 1_000, 1_000, 10, 3.0, peer="loop"),
+    "project-logs-bytes": Project("logs", 1_000, 1_000, 10, 1 / 1.3, peer="bytes"),
+    "project-logs-one": Project("logs", 1_000, 1_000, 10, 1 / 1.2, peer="one"),
+}
+
+_PEERS = {
+    "wandb": f"wandb {_RELEASE}",
+    "loop": "a loop over histscan.open()",
+    "bytes": "reading and parsing the bytes",
+    "one": "one log of the same bytes",
 }
 
 
@@ -129,14 +142,15 @@ def measure_project(case: str, rounds: int, say: Callable[[str], None]) -> Proje
     """
     project = PROJECTS[case]
     folder = written_logs(project)
-    pythons = {"ours": Path(sys.executable), "peer": Path(sys.executable)}
-    if project.what != "logs":
-        pythons["peer"] = python_of(_RELEASE, "pandas")
+    if project.peer == "one":
+        _write_one_log(project, one_log(folder))
+    peer = python_of(_RELEASE, "pandas") if project.peer == "wandb" else Path(sys.executable)
+    pythons = {"ours": Path(sys.executable), project.peer: peer}
     with _server(project, folder) as server:
         say(f"{case}: comparing …")
         # These passes also make the server index and export each run, before anything is timed.
         told = {way: _pass(python, server, project, folder, way, "--digest") for way, python in pythons.items()}
-        if told["ours"] != told["peer"] or not told["ours"]["rows"]:
+        if told["ours"] != told[project.peer] or not told["ours"]["rows"]:
             raise AssertionError(f"{case}: the results differ: {told}")
         seconds: dict[str, list[float]] = {way: [] for way in pythons}
         requests = dict.fromkeys(pythons, 0)
@@ -149,12 +163,12 @@ def measure_project(case: str, rounds: int, say: Callable[[str], None]) -> Proje
                 requests[way] = 0 if server is None else server.traffic()["requests"]
     return ProjectOutcome(
         case,
-        "a loop over histscan.open()" if project.what == "logs" else f"wandb {_RELEASE}",
+        _PEERS[project.peer],
         project.runs,
         project.rows,
-        median(seconds["peer"]),
+        median(seconds[project.peer]),
         median(seconds["ours"]),
-        requests["peer"],
+        requests[project.peer],
         requests["ours"],
         project.floor,
     )
@@ -204,6 +218,19 @@ def written_logs(project: Project) -> Path:
     return folder
 
 
+def _write_one_log(project: Project, log: Path) -> None:
+    """Writes a log with the rows of all runs, unless an earlier call has."""
+    if log.is_file():
+        return
+    with atomic_output(log) as output:
+        writer = LogWriter(output)
+        writer.write(wire.run_record("one", entity=ENTITY, project=project.name, config=b"", started=0))
+        for number in range(project.runs):
+            for items, step in _rows(project, number):
+                writer.write(wire.history_record(items, step))
+        writer.write(wire.field(_EXIT, wire.varint_field(1, 0)))
+
+
 def _config(number: int) -> Iterator[tuple[str, str]]:
     yield "lr", str(0.1 / (1 + number % 5))
     yield "seed", str(number % 7)
@@ -239,7 +266,7 @@ def _cells(outcome: ProjectOutcome) -> tuple[str, ...]:
         outcome.peer,
         f"{outcome.peer_seconds:.2f}",
         f"{outcome.our_seconds:.2f}",
-        f"{outcome.ratio:.1f}x",
+        f"{outcome.ratio:.2f}x" if outcome.ratio < 2 else f"{outcome.ratio:.1f}x",
         f"{outcome.peer_requests:,} → {outcome.our_requests:,}" if outcome.our_requests else "",
-        f"← below {outcome.floor:g}x" if outcome.ratio < outcome.floor else "",
+        f"← below {outcome.floor:.3g}x" if outcome.ratio < outcome.floor else "",
     )

@@ -52,12 +52,41 @@ def looped_logs(folder: str) -> Any:
     return pyarrow.concat_tables(tables)
 
 
+def parsed_logs(folder: str) -> Any:
+    """Reads and parses the bytes of all logs in a folder, and makes columns of some keys: what any reader has to do."""
+    import pyarrow
+
+    from histscan._core.arrow.arrow_stream import ArrowStream
+    from histscan._core.columns.column_builder import ColumnBuilder
+    from histscan._core.columns.column_types import merge_columns
+    from histscan._core.pages.log_reader import LogReader
+
+    builder = ColumnBuilder(_LOG_KEYS)
+    chunks = []
+    for log in sorted(Path(folder).glob("*/*.wandb")):
+        with open(log, "rb", buffering=0) as file:
+            builder.add_page(LogReader().read_window(file.read(), True))
+        if builder.is_full:
+            chunks.append(builder.take_chunk())
+    chunks.append(builder.take_chunk())
+    return pyarrow.table(ArrowStream(merge_columns(chunks), chunks))
+
+
+def one_log(folder: Path) -> Path:
+    """Returns the path of the one log with the rows of all logs in a folder.
+
+    Args:
+        folder: The folder.
+    """
+    return folder.with_name(f"{folder.name}-one.wandb")
+
+
 def reader(what: str, way: str, where: str) -> Callable[[], Any]:
     """Prepares a reader: opens its connection and triggers slow imports before the clock starts.
 
     Args:
         what: What to make.
-        way: ``"peer"`` or ``"ours"``.
+        way: ``"ours"``, or a peer of `benches.projects.Project`.
         where: The project, or the folder of logs.
 
     Returns:
@@ -69,11 +98,15 @@ def reader(what: str, way: str, where: str) -> Callable[[], Any]:
         import histscan
 
         histscan.open(next(Path(where).glob("*/*.wandb"))).to_arrow(_LOG_KEYS)
-        if way == "peer":
+        if way == "loop":
             return lambda: looped_logs(where)
+        if way == "bytes":
+            return lambda: parsed_logs(where)
+        if way == "one":
+            return lambda: histscan.open(one_log(Path(where))).to_arrow(_LOG_KEYS)
         histscan.open_runs(next(Path(where).glob("*/*.wandb"))).to_arrow(_LOG_KEYS)
         return lambda: histscan.open_runs(where).to_arrow(_LOG_KEYS)
-    if way == "peer":
+    if way == "wandb":
         import pandas  # noqa: F401
         import wandb
 
@@ -118,7 +151,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("where", help="the project's path, or the folder of logs")
     parser.add_argument("what", choices=("frame", "table", "logs"))
-    parser.add_argument("way", choices=("peer", "ours"), help="wandb or a loop over runs, or histscan")
+    parser.add_argument("way", choices=("ours", "wandb", "loop", "bytes", "one"), help="who reads")
     parser.add_argument("--digest", action="store_true", help="print a digest of what was read")
     arguments = parser.parse_args()
     read = reader(arguments.what, arguments.way, arguments.where)

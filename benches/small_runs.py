@@ -27,7 +27,7 @@ from tests.support.releases import python_of
 from tests.support.server_process import ServerProcess, serving
 from tests.support.wandb_client import client_environment
 
-__all__ = ["SMALL_RUNS", "SmallRuns", "SmallRunsOutcome", "format_small_runs", "measure_small_runs"]
+__all__ = ["SMALL_RUNS", "SmallRuns", "SmallRunsOutcome", "format_small_runs", "measure_small_runs", "written_logs"]
 
 _ENTITY = "team"
 _RELEASE = "0.26.1"
@@ -110,7 +110,7 @@ def measure_small_runs(small: SmallRuns, rounds: int, say: Callable[[str], None]
         RuntimeError: The client failed.
     """
     python = python_of(_RELEASE)
-    with serving(_written_logs(small)) as server:
+    with serving(written_logs(small)) as server:
         say(f"{small.project}: comparing …")
         # These passes also make the server index and export each run, before anything is timed.
         told = {way: _pass(python, server, small, way, "--digest") for way in ("stock", "install", "api")}
@@ -150,8 +150,15 @@ def _pass(python: Path, server: ServerProcess, small: SmallRuns, way: str, *opti
     return json.loads(finished.stdout.splitlines()[-1])
 
 
-def _written_logs(small: SmallRuns) -> Path:
-    """Returns the folder of the runs' logs; writes missing logs."""
+def written_logs(small: SmallRuns) -> Path:
+    """Writes the logs of runs that are missing.
+
+    Args:
+        small: The runs.
+
+    Returns:
+        The folder of the logs.
+    """
     folder = DEFAULT_DIRECTORY / small.project
     for number in range(small.runs):
         run_id = f"run{number:04}"

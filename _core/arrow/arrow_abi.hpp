@@ -241,12 +241,12 @@ inline ArrowSchema make_schema(const std::string &format, const std::string &nam
     return schema;
 }
 
-// The schema of a column. `format` is Arrow's; of a list, its items' after "+l"; JSON text is marked as such
-// (arrow.apache.org/docs/format/CanonicalExtensions.html#json).
+// The schema of a column. `format` is Arrow's; of a list, its items' after "+l". JSON text is plain text whose metadata
+// tell what it is: Arrow's extension type for it makes polars before 1.36 panic, and later ones give columns that have
+// no text methods.
 inline ArrowSchema make_column_schema(const std::string &format, const std::string &name, bool is_json) {
     if (format.size() > 2) return make_schema("+l", name, {make_schema(format.substr(2), "item")});
-    return make_schema(
-        format, name, {}, true, is_json ? encode_metadata("ARROW:extension:name", "arrow.json") : std::string());
+    return make_schema(format, name, {}, true, is_json ? encode_metadata("histscan.type", "json") : std::string());
 }
 
 }  // namespace histscan

@@ -29,6 +29,8 @@ cdef dict PLAIN_KINDS = {
     "tdD": ARROW_DATE_DAYS, "tdm": ARROW_DATE_MILLISECONDS, "tts": ARROW_TIME32, "ttm": ARROW_TIME32,
     "ttu": ARROW_TIME64, "ttn": ARROW_TIME64, "+l": ARROW_LIST, "+L": ARROW_LARGE_LIST, "+s": ARROW_STRUCT,
 }
+# The metadata of fields of JSON text. arrow.apache.org/docs/format/CanonicalExtensions.html#json has the second.
+cdef tuple JSON_METADATA = ((b"histscan.type", b"json"), (b"ARROW:extension:name", b"arrow.json"))
 cdef dict UNITS_PER_SECOND = {"s": 1, "m": 1_000, "u": 1_000_000, "n": 1_000_000_000}
 
 
@@ -42,8 +44,8 @@ cdef str c_text(const char* text, str what):
         raise HistoryDecodeError(f"{what} of an Arrow schema is not valid UTF-8") from None
 
 
-cdef bint is_json_extension(const ArrowSchema* schema) except -1:
-    """Returns True if a field's metadata marks its text as JSON (Arrow's canonical extension `arrow.json`)."""
+cdef bint is_json_text(const ArrowSchema* schema) except -1:
+    """Returns True if a field's metadata mark its text as JSON: our own, or Arrow's extension type `arrow.json`."""
     cdef const char* pos = schema.metadata
     cdef int32_t count = 0
     cdef int32_t length = 0
@@ -60,8 +62,8 @@ cdef bint is_json_extension(const ArrowSchema* schema) except -1:
             raise HistoryDecodeError("the metadata of an Arrow schema are malformed")
         if index % 2 == 0:
             name = pos[:length]
-        elif name == b"ARROW:extension:name":
-            return pos[:length] == b"arrow.json"
+        elif (name, pos[:length]) in JSON_METADATA:
+            return True
         pos += length
     return False
 
@@ -170,9 +172,9 @@ cdef class ArrowLayout:
             self.owners.append(name)
             node.name = <PyObject*> name
             node.parent = self.nodes[place].parent
-            if node.kind == ARROW_TEXT and is_json_extension(source):
+            if node.kind == ARROW_TEXT and is_json_text(source):
                 node.kind = ARROW_JSON
-            elif node.kind == ARROW_LARGE_TEXT and is_json_extension(source):
+            elif node.kind == ARROW_LARGE_TEXT and is_json_text(source):
                 node.kind = ARROW_LARGE_JSON
             if depths[place] == DEPTH_LIMIT:
                 raise HistoryDecodeError(f"the type of an Arrow column is nested more than {DEPTH_LIMIT} deep")

@@ -313,6 +313,34 @@ HISTSCAN_WIDE inline ptrdiff_t plain_number_length_wide(
 
 #endif
 
+#if HISTSCAN_HAS_WIDE_VECTORS
+
+// As `read_ended_number`.
+HISTSCAN_WIDE HISTSCAN_NOINLINE const uint8_t *read_ended_number_wide(
+    const uint8_t *pos, const uint8_t *end, const uint8_t *start, const NumberTables &tables, PlainNumber *number) {
+    const uint8_t *number_end = pos + number_length(pos, end, start, tables);
+    if (HISTSCAN_LIKELY(number_end - start >= wide_number_lookbehind)) {
+        number->kind = read_digits(pos, number_end, 0, tables, &number->bits);
+    } else {
+        *number = read_plain_number_narrow(pos, number_end, start);
+    }
+    return number->kind == NOT_PLAIN ? nullptr : number_end;
+}
+
+#endif
+
+// Reads the number at `pos` if it is a plain one, and a comma or a closing bracket follows it; returns its end, or null
+// where that is unknown.
+HISTSCAN_INLINE const uint8_t *read_ended_number(
+    const uint8_t *pos, const uint8_t *end, const uint8_t *start, PlainNumber *number) {
+#if HISTSCAN_HAS_WIDE_VECTORS
+    if (wide_vectors) return read_ended_number_wide(pos, end, start, number_tables, number);
+#endif
+    const uint8_t *number_end = find_number_end(pos, end);
+    *number = read_plain_number_narrow(pos, number_end, start);
+    return number->kind == NOT_PLAIN ? nullptr : number_end;
+}
+
 }  // namespace histscan
 
 #endif

@@ -9,6 +9,7 @@
 //   lowest(a, b)  subtract(a, b)                 byte by byte
 //   is_any(mask)  is_all(mask)                   true if any byte of a mask is set, or all are
 //   marks_of(mask)  first_mark(marks)            marks are true if any byte of the mask is set; which is the first?
+//   marks_from(marks, place)                     those of bytes from a place on, which may be 16
 //   bits_of(lower, upper)                        a bit for each byte of two masks, the lowest for the first
 //   join_digits(digits)                          the numbers that two times eight digits spell, from 0 to 9 each
 //

@@ -40,6 +40,9 @@ HISTSCAN_INLINE Marks16 marks_of(Bytes16 mask) {
     return vget_lane_u64(vreinterpret_u64_u8(vshrn_n_u16(vreinterpretq_u16_u8(mask), 4)), 0);
 }
 HISTSCAN_INLINE int first_mark(Marks16 marks) { return trailing_zeros(marks) >> 2; }
+HISTSCAN_INLINE Marks16 marks_from(Marks16 marks, int place) {
+    return place < 16 ? marks & ~uint64_t{0} << 4 * place : 0;
+}
 HISTSCAN_INLINE bool is_any(Bytes16 mask) { return vmaxvq_u8(mask) != 0; }
 HISTSCAN_INLINE bool is_all(Bytes16 mask) { return vminvq_u8(mask) == 0xFF; }
 HISTSCAN_INLINE uint32_t bits_of(Bytes16 lower, Bytes16 upper) {

@@ -75,6 +75,7 @@ HISTSCAN_INLINE Marks16 marks_of(const Bytes16 &mask) {
     return marks;
 }
 HISTSCAN_INLINE int first_mark(Marks16 marks) { return trailing_zeros(marks); }
+HISTSCAN_INLINE Marks16 marks_from(Marks16 marks, int place) { return marks & ~uint32_t{0} << place; }
 HISTSCAN_INLINE bool is_any(const Bytes16 &mask) { return marks_of(mask) != 0; }
 HISTSCAN_INLINE bool is_all(const Bytes16 &mask) { return marks_of(mask) == 0xFFFF; }
 HISTSCAN_INLINE uint32_t bits_of(const Bytes16 &lower, const Bytes16 &upper) {

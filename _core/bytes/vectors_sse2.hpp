@@ -35,6 +35,7 @@ HISTSCAN_INLINE Bytes16 below_signed(Bytes16 a, Bytes16 b) { return _mm_cmplt_ep
 
 HISTSCAN_INLINE Marks16 marks_of(Bytes16 mask) { return static_cast<uint32_t>(_mm_movemask_epi8(mask)); }
 HISTSCAN_INLINE int first_mark(Marks16 marks) { return trailing_zeros(marks); }
+HISTSCAN_INLINE Marks16 marks_from(Marks16 marks, int place) { return marks & ~uint32_t{0} << place; }
 HISTSCAN_INLINE bool is_any(Bytes16 mask) { return marks_of(mask) != 0; }
 HISTSCAN_INLINE bool is_all(Bytes16 mask) { return marks_of(mask) == 0xFFFF; }
 HISTSCAN_INLINE uint32_t bits_of(Bytes16 lower, Bytes16 upper) { return marks_of(lower) | marks_of(upper) << 16; }

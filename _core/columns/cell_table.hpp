@@ -111,6 +111,19 @@ public:
     // How many cells there are, for the size of the chunk.
     size_t cell_count() const { return dense_.size() * room + sparse.size(); }
 
+    // How many rows have a value of a column, in a complete table.
+    size_t count_values(const Column &column, size_t row_count) const {
+        if (column.is_dense) return row_count - column.null_count;
+        size_t count = 0;
+        const SparseCell *end = sparse_end(column);
+        for (const SparseCell *cell = sparse_begin(column); cell < end; ++cell) {
+            // Of several cells of one row, the last one counts.
+            const bool is_last = cell + 1 == end || cell[1].row != cell->row;
+            count += is_last && cell->tag != CELL_NULL;
+        }
+        return count;
+    }
+
     // Makes a sparse column of a complete table dense.
     void make_dense(Column &column, size_t row_count) {
         column.tags.assign(row_count, CELL_NULL);

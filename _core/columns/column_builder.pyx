@@ -93,6 +93,7 @@ cdef int learn_item_key(
     if context.flatten and peek(value) == c'{':
         return CELLS_SLOW
     with gil:
+        (<ColumnBuilder> context.builder).chunk.row_at_hand = context.row
         index[0] = (<ColumnBuilder> context.builder).keys.learn_item_key(value, context.schema, begin, end)
     return CELLS_DONE
 
@@ -105,6 +106,7 @@ cdef int learn_member_key(
     if context.flatten and peek(value) == c'{':
         return CELLS_SLOW
     with gil:
+        (<ColumnBuilder> context.builder).chunk.row_at_hand = context.row
         index[0] = (<ColumnBuilder> context.builder).keys.learn_member_key(begin, end)
     return CELLS_DONE
 
@@ -235,10 +237,12 @@ cdef class ColumnBuilder:
         cdef Py_ssize_t page_end
         cdef Py_ssize_t end
         cdef Py_ssize_t ahead
+        cdef size_t begin
         cdef list readers = [None] * len((<ArrowPage> page).sources) if isinstance(page, ArrowPage) else None
         self.claim()
         # The difference between a row's index in the page and in the chunk.
         ahead = row - self.chunk.row_count
+        begin = self.chunk.row_count
         try:
             if row == 0 and not page.is_indexed:
                 whole_pages, _ = self.add_found_pages((page,), stop)
@@ -264,6 +268,7 @@ cdef class ColumnBuilder:
                 page.raise_if_faulty()
             return row
         finally:
+            self.chunk.sort_names_since(begin, page, ahead)
             self.busy = False
 
     def add_whole_pages(self, pages):
@@ -343,6 +348,7 @@ cdef class ColumnBuilder:
         cdef vector[Cursor] rests
         cdef size_t row = self.chunk.row_count
         cdef size_t begin = row
+        cdef size_t first_row = row
         cdef size_t stop = row + limit
         cdef size_t index = 0
         for page in pages:
@@ -363,6 +369,9 @@ cdef class ColumnBuilder:
             raise
         finally:
             self.chunk.row_count = row
+            if rests.size():
+                # No page of protobuf has the logged order.
+                self.chunk.sort_names_since(first_row, pages[0], 0)
         return index, row - begin
 
     cdef void open_items(self, RowContext* context, CellRow* cells, ItemSchema schema) noexcept nogil:

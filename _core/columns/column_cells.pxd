@@ -97,6 +97,8 @@ cdef extern from "columns/cell_table.hpp" namespace "histscan" nogil:
         void clear_row(size_t row)
         void complete(size_t row_count) except +
         size_t cell_count()
+        # How many rows have a value of a column, in a complete table.
+        size_t count_values(const Column&, size_t row_count)
         # Makes a sparse column of a complete table dense.
         void make_dense(Column&, size_t row_count) except +
         const SparseCell* sparse_begin(const Column&)

@@ -9,11 +9,16 @@ from histscan._core.columns.column_cells cimport CellTable
 cdef class ColumnChunk:
     cdef CellTable cells                # of the columns
     cdef readonly list names            # of the columns, in the order in which they first appeared
+    cdef list first_rows                # in which row each of `names` first appeared
     cdef dict index_of                  # column indexes by name
+    cdef size_t row_at_hand             # in which row columns appear that are created now
+    cdef Py_ssize_t requested           # how many of `names` were there before any row
     cdef readonly Py_ssize_t row_count
     cdef bint is_used_up                # the columns' buffers were exported
 
     cdef int32_t column_named(self, str name) except -2
+    cdef Py_ssize_t first_name_since(self, size_t row) except -1
+    cdef int sort_names_since(self, size_t row, object page, Py_ssize_t ahead) except -1
     cdef int put_object(self, str name, object value, size_t row) except -1
     cdef bint is_full(self) noexcept nogil
     cdef int complete(self) except -1 nogil

@@ -29,6 +29,7 @@ cdef class ColumnChunk:
 
     def __cinit__(self):
         self.names = []
+        self.first_rows = []
         self.index_of = {}
 
     def __len__(self):
@@ -40,7 +41,18 @@ cdef class ColumnChunk:
         Returns:
             A bit set of `TypeFlag` for each of ``names``; see ``histscan._core.columns.column_types``.
         """
-        return [self.cells.columns[index].type_flags for index in range(len(self.names))]
+        return [self.cells.columns[<int32_t> self.index_of[name]].type_flags for name in self.names]
+
+    def value_counts(self):
+        """Count the values of each column.
+
+        Returns:
+            The number of rows that have one, for each of ``names``; null is none.
+        """
+        cdef size_t row_count = <size_t> self.row_count
+        return [
+            self.cells.count_values(self.cells.columns[<int32_t> self.index_of[name]], row_count) for name in self.names
+        ]
 
     cdef bint is_full(self) noexcept nogil:
         """Returns True if there are so many cells, or a column has so much text, that the chunk should end."""
@@ -76,14 +88,42 @@ cdef class ColumnChunk:
         index = <int32_t> self.cells.columns.size()
         self.cells.add_column(shared_pool())
         self.names.append(name)
+        self.first_rows.append(self.row_at_hand)
         self.index_of[name] = index
         return index
 
+    cdef Py_ssize_t first_name_since(self, size_t row) except -1:
+        """The index of the first of `names` that appeared in a row or later; requested ones appear before all rows."""
+        cdef Py_ssize_t index = len(self.names)
+        while index > self.requested and <size_t> self.first_rows[index - 1] >= row:
+            index -= 1
+        return index
+
+    cdef int sort_names_since(self, size_t row, object page, Py_ssize_t ahead) except -1:
+        """Sorts the names that first appeared in a row of a page, unless the row has the order in which it was logged.
+
+        Rows before `row` are not looked at. The index of a row in the page is that in the chunk and `ahead`.
+        """
+        cdef Py_ssize_t first = self.first_name_since(row)
+        cdef list places
+        if first == len(self.names):
+            return 0
+        names, rows = self.names[first:], self.first_rows[first:]
+        has_order = {place: page.has_logged_order(place + ahead) for place in set(rows)}
+        keys = [(place, "" if has_order[place] else name) for place, name in zip(rows, names)]
+        places = sorted(range(len(names)), key=keys.__getitem__)
+        self.names[first:] = [names[place] for place in places]
+        self.first_rows[first:] = [rows[place] for place in places]
+        return 0
+
     cdef int put_object(self, str name, object value, size_t row) except -1:
         """Makes one cell of a Python value."""
-        cdef Column* column = &self.cells.columns[self.column_named(name)]
-        cdef Cell cell = self.cells.cell(column[0], row, row + 1)
+        cdef Column* column
+        cdef Cell cell
         cdef bytes text
+        self.row_at_hand = row
+        column = &self.cells.columns[self.column_named(name)]
+        cell = self.cells.cell(column[0], row, row + 1)
         if value is None:
             cell.tag[0] = CELL_NULL
         elif type(value) is bool:

@@ -55,6 +55,7 @@ cdef class ColumnKeys:
         if selection is not None and not flatten:
             for key in selection.keys:
                 chunk.column_named(key)
+            chunk.requested = len(chunk.names)
 
     cdef int note_sparse(self) noexcept nogil:
         """Notes that columns have become sparse."""

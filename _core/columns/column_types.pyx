@@ -10,7 +10,8 @@ a later member of the same row has replaced:
   and a double holds it exactly
 - text alone: ``utf8``
 - lists of integers, of floats or of both (and nulls): a list of ``int64`` or ``float64``, by the same rules
-- anything else: JSON text, as Arrow's canonical extension ``arrow.json``; so no digit of a large integer is lost
+- anything else: JSON text, as ``utf8`` whose field has the metadata ``histscan.type: json``; so no digit of a large
+  integer is lost
 """
 
 from histscan._core.columns.column_cells cimport (

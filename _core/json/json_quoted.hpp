@@ -53,6 +53,29 @@ inline bool skip_quoted_value(Cursor *cursor) {
     return peek(cursor) == '\\' ? read_quoted_string(cursor, &token) : skip_value(cursor);
 }
 
+// Writes the text of [pos, end) as JSON that is not quoted, without the backslashes, and returns its end. `out` must
+// have room for 16 bytes more than there are.
+inline uint8_t *unquote_text(const uint8_t *pos, const uint8_t *end, uint8_t *out) {
+    constexpr int block_size = 16;
+    const Bytes16 backslash = fill16('\\');
+    for (; end - pos >= 2 * block_size; pos += block_size) {
+        const Bytes16 text = load16(pos);
+        store16(out, text);
+        int done = 0;
+        for (Marks16 marks = marks_of(equal(text, backslash)); marks; marks = marks_from(marks, done)) {
+            const int place = first_mark(marks);
+            out += place - done;
+            done = place + 1;
+            store16(out, load16(pos + done));
+        }
+        out += block_size - done;
+    }
+    for (; pos < end; ++pos) {
+        if (*pos != '\\') *out++ = *pos;
+    }
+    return out;
+}
+
 }  // namespace histscan
 
 #endif

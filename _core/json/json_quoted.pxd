@@ -3,8 +3,7 @@
 from libc.stdint cimport uint8_t
 from libcpp.vector cimport vector
 
-from histscan._core.bytes.cursor cimport Cursor, open_cursor, stop
-from histscan._core.json.json_string cimport unescape_string
+from histscan._core.bytes.cursor cimport Cursor, byte_ptr, open_cursor
 from histscan._core.json.json_text cimport Token
 
 cdef extern from "json/json_quoted.hpp" namespace "histscan" nogil:
@@ -14,21 +13,17 @@ cdef extern from "json/json_quoted.hpp" namespace "histscan" nogil:
     bint read_quoted_token(Cursor* cursor, Token* token)
     # Skips a scalar value.
     bint skip_quoted_value(Cursor* cursor)
+    # Writes [pos, end) without its backslashes, and returns the end; there must be room for 16 bytes more.
+    uint8_t* unquote_text(byte_ptr pos, byte_ptr end, uint8_t* out)
 
 
 cdef inline bint unquote(Cursor* cursor, vector[uint8_t]& text) except -1 nogil:
-    """Writes the rest of the cursor's bytes into `text` as JSON that is not quoted, and points the cursor there.
-
-    The string's closing quote must be right after the cursor's bytes.
-    """
-    cdef Cursor string
-    cdef bint has_surrogates = False
+    """Writes the rest of the cursor's bytes into `text` as JSON that is not quoted, and points the cursor there."""
+    # Whole vectors are stored.
+    cdef size_t room = cursor.end - cursor.pos + 16
     cdef uint8_t* text_end
-    open_cursor(&string, cursor.pos, cursor.end - cursor.pos + 1)
-    if text.size() < <size_t> (string.end - string.pos):
-        text.resize(string.end - string.pos)
-    text_end = unescape_string(&string, text.data(), &has_surrogates)
-    if text_end == NULL:
-        return stop(cursor, string.fault, cursor.pos)
+    if text.size() < room:
+        text.resize(room)
+    text_end = unquote_text(cursor.pos, cursor.end, text.data())
     open_cursor(cursor, text.data(), text_end - text.data())
     return True

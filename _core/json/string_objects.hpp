@@ -166,21 +166,46 @@ inline const uint8_t *read_special(const uint8_t *pos, StringReading *reading, u
 // there are bytes.
 template <typename Unit>
 inline StringStop read_characters(StringReading *reading, Unit *out) {
+    constexpr int block_size = 16;
     const uint8_t *pos = reading->pos, *const end = reading->end;
     Unit *next = out + reading->count;
     uint32_t bits = reading->bits;
     StringStop stopped;
     while (true) {
-        int length;
-        do {
-            const ptrdiff_t left = end - pos;
-            const Bytes16 text = HISTSCAN_LIKELY(left >= 16) ? load16(pos) : load_last(reading->start, pos, end);
-            const Marks16 marks = special_marks(text);
-            store_units(next, text);
-            length = marks ? first_mark(marks) : 16;
-            pos += length;
-            next += length;
-        } while (length == 16);
+        // A block of bytes, and as many after it, which are zeros where there are no more.
+        uint8_t room[2 * block_size];
+        const uint8_t *block = pos;
+        const ptrdiff_t left = end - pos;
+        if (HISTSCAN_UNLIKELY(left < 2 * block_size)) {
+            const bool is_whole = left >= block_size;
+            store16(room, is_whole ? load16(pos) : load_last(reading->start, pos, end));
+            store16(room + block_size, is_whole ? load_last(reading->start, pos + block_size, end) : fill16(0));
+            block = room;
+        }
+        const Bytes16 text = load16(block);
+        store_units(next, text);
+        // Where the plain characters end is known for all of them: none waits for the one before it.
+        Marks16 marks = special_marks(text);
+        int done = 0;
+        bool is_plain = true;
+        while (marks) {
+            const int place = first_mark(marks);
+            next += place - done;
+            done = place;
+            const uint8_t meaning = escape_table.meaning[block[place + 1]];
+            is_plain = block[place] == '\\' && meaning && place < block_size - 1;
+            if (!is_plain) break;
+            *next++ = meaning;
+            done += 2;
+            store_units(next, load16(block + done));
+            marks = marks_from(marks, done);
+        }
+        if (is_plain) {
+            next += block_size - done;
+            pos += block_size;
+            continue;
+        }
+        pos += done;
         if (byte_at(pos, end) == '"') {
             stopped = STRING_CLOSED;
             break;

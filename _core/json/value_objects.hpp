@@ -25,12 +25,17 @@ struct ValueContext {
     PyObject *key_objects;  // a list: the str of each
     // True if surrogates written as UTF-8 are accepted: only where an enclosing string's escapes have been resolved.
     bool allow_surrogates;
-    // Interns a key; returns its index in `keys`, or `unknown_key`; -2 with an exception.
+    // Adds a key to `keys` and `key_objects`; returns its index, or `unknown_key`; -2 with an exception.
     int32_t (*intern_key)(void *owner, const uint8_t *text, size_t length, PyObject *key);
     void *owner;
     // The int of TOKEN_BIG_INTEGER.
     PyObject *(*big_integer)(Cursor *cursor, const Token *token);
 };
+
+inline PyObject *new_reference(PyObject *object) {
+    Py_INCREF(object);
+    return object;
+}
 
 // The values of arrays that are not complete, each array's above those of the array around it.
 class OpenValues {
@@ -83,9 +88,15 @@ private:
     size_t size_ = 0, room_ = first_room;
 };
 
-// Reads a key, its colon and the white space around them. Returns a new reference, and sets `index` to the key's index
-// in the context's table, or `unknown_key`.
-inline PyObject *read_key_object(Cursor *cursor, const ValueContext &context, int32_t *index) {
+// The state of reading one value.
+struct ValueReading {
+    OpenValues values;
+    const Key *latest = nullptr;  // the latest key of an object; null if unknown
+};
+
+// Reads a key, its colon and the white space around them. Returns a new reference, and sets `found` to the key in the
+// context's table, or null.
+inline PyObject *look_up_key_object(Cursor *cursor, const ValueContext &context, const Key **found) {
     const uint8_t *begin = cursor->pos, *end = cursor->end;
     if (peek(cursor) != '"') {
         stop(cursor, JSON_KEY_EXPECTED, begin);
@@ -110,36 +121,57 @@ inline PyObject *read_key_object(Cursor *cursor, const ValueContext &context, in
     const Key *key = context.keys->look_up(begin, length, end);
     if (HISTSCAN_LIKELY(key != nullptr)) {
         Py_XDECREF(text);
-        text = PyList_GET_ITEM(context.key_objects, key->index);
-        Py_INCREF(text);
-        *index = key->index;
-        return text;
+        *found = key;
+        return new_reference(PyList_GET_ITEM(context.key_objects, key->index));
     }
-    *index = unknown_key;
+    *found = nullptr;
     if (text == nullptr) text = ascii_text(begin + 1, pos - begin - 1);
     if (text == nullptr) return nullptr;
     // Keys that are valid only where surrogates are allowed must not be interned for other text.
     if (is_plain || !context.allow_surrogates) {
-        *index = context.intern_key(context.owner, begin, static_cast<size_t>(length), text);
-        if (*index < unknown_key) {
+        const int32_t index = context.keys->is_recurring(begin, length)
+                                  ? context.intern_key(context.owner, begin, static_cast<size_t>(length), text)
+                                  : unknown_key;
+        if (index < unknown_key) {
             Py_DECREF(text);
             return nullptr;
         }
+        if (index != unknown_key) *found = &(*context.keys)[index];
     }
     return text;
 }
 
-PyObject *read_container(Cursor *cursor, const ValueContext &context, OpenValues &values, bool is_object);
+// As `look_up_key_object`; the index is `unknown_key` where there is no key.
+inline PyObject *read_key_object(Cursor *cursor, const ValueContext &context, int32_t *index) {
+    const Key *key = nullptr;
+    PyObject *text = look_up_key_object(cursor, context, &key);
+    *index = key == nullptr ? unknown_key : key->index;
+    return text;
+}
+
+// As `read_key_object`, for nested objects, whose keys are predicted: each by the one before it in the text.
+HISTSCAN_INLINE PyObject *read_nested_key(Cursor *cursor, const ValueContext &context, ValueReading &reading) {
+    const Key *latest = reading.latest, *key = latest == nullptr ? nullptr : latest->next;
+    const uint8_t *pos = cursor->pos;
+    if (key != nullptr && cursor->end - pos >= key->needed && has_prefix(pos, key->prefix) &&
+        (key->length <= prefix_size || has_same_rest(pos, key->text, key->length, prefix_size))) {
+        reading.latest = key;
+        cursor->pos += key->length;
+        // There may be more white space than the key was interned with.
+        if (HISTSCAN_UNLIKELY(is_space(peek(cursor)))) skip_space(cursor);
+        return new_reference(PyList_GET_ITEM(context.key_objects, key->index));
+    }
+    PyObject *text = look_up_key_object(cursor, context, &reading.latest);
+    if (latest != nullptr) latest->next = reading.latest;
+    return text;
+}
+
+PyObject *read_container(Cursor *cursor, const ValueContext &context, ValueReading &reading, bool is_object);
 
 HISTSCAN_INLINE PyObject *number_object(Cursor *cursor, const ValueContext &context, const Token &token) {
     if (token.kind == TOKEN_FLOAT64) return PyFloat_FromDouble(token.number);
     if (HISTSCAN_LIKELY(token.kind == TOKEN_INT64)) return PyLong_FromLongLong(token.integer);
     return context.big_integer(cursor, &token);
-}
-
-inline PyObject *new_reference(PyObject *object) {
-    Py_INCREF(object);
-    return object;
 }
 
 // Returns true, and skips the word, if the four bytes at the cursor are this.
@@ -149,15 +181,29 @@ HISTSCAN_INLINE bool take_word(Cursor *cursor, const char (&word)[5]) {
     return true;
 }
 
+HISTSCAN_INLINE PyObject *plain_number_object(const PlainNumber &number) {
+    if (number.kind == PLAIN_INTEGER) return PyLong_FromLongLong(static_cast<int64_t>(number.bits));
+    double value;
+    std::memcpy(&value, &number.bits, sizeof value);
+    return PyFloat_FromDouble(value);
+}
+
+// Reads a number that is not plain, or has another end than most.
+HISTSCAN_NOINLINE PyObject *read_rare_number(Cursor *cursor, const ValueContext &context) {
+    Token token;
+    token.begin = cursor->pos;
+    return read_number(cursor, &token) ? number_object(cursor, context, token) : nullptr;
+}
+
 // Reads a value that is not a number; the cursor must be past any white space.
-inline PyObject *read_other_value(Cursor *cursor, const ValueContext &context, OpenValues &values) {
+inline PyObject *read_other_value(Cursor *cursor, const ValueContext &context, ValueReading &reading) {
     switch (peek(cursor)) {
     case '"':
         return read_string_object(cursor, context.allow_surrogates);
     case '{':
-        return read_container(cursor, context, values, true);
+        return read_container(cursor, context, reading, true);
     case '[':
-        return read_container(cursor, context, values, false);
+        return read_container(cursor, context, reading, false);
     case 't':
         if (take_word(cursor, "true")) return new_reference(Py_True);
         break;
@@ -182,10 +228,15 @@ inline PyObject *read_other_value(Cursor *cursor, const ValueContext &context, O
 }
 
 // Reads one value; the cursor must be past any white space.
-HISTSCAN_INLINE PyObject *read_value(Cursor *cursor, const ValueContext &context, OpenValues &values) {
-    if (!begins_number(peek(cursor))) return read_other_value(cursor, context, values);
-    Token token;
-    return read_token(cursor, &token) ? number_object(cursor, context, token) : nullptr;
+HISTSCAN_INLINE PyObject *read_value(Cursor *cursor, const ValueContext &context, ValueReading &reading) {
+    if (!begins_number(peek(cursor))) return read_other_value(cursor, context, reading);
+    PlainNumber number;
+    const uint8_t *number_end = read_ended_number(cursor->pos, cursor->end, cursor->start, &number);
+    if (HISTSCAN_LIKELY(number_end != nullptr)) {
+        cursor->pos = number_end;
+        return plain_number_object(number);
+    }
+    return read_rare_number(cursor, context);
 }
 
 // Moves past a comma, or past the closing bracket if `is_closed`; returns false with a fault.
@@ -200,12 +251,13 @@ HISTSCAN_INLINE bool take_separator(Cursor *cursor, uint8_t bracket, bool *is_cl
 }
 
 // Reads the values of an array, of which the cursor is past the opening bracket.
-inline PyObject *read_array(Cursor *cursor, const ValueContext &context, OpenValues &values) {
+inline PyObject *read_array(Cursor *cursor, const ValueContext &context, ValueReading &reading) {
+    OpenValues &values = reading.values;
     const size_t first = values.size();
     bool is_closed = peek(cursor) == ']';
     if (is_closed) ++cursor->pos;
     while (!is_closed) {
-        PyObject *value = read_value(cursor, context, values);
+        PyObject *value = read_value(cursor, context, reading);
         if (value == nullptr || !values.push(value) || !take_separator(cursor, ']', &is_closed)) {
             values.release(first);
             return nullptr;
@@ -215,11 +267,10 @@ inline PyObject *read_array(Cursor *cursor, const ValueContext &context, OpenVal
 }
 
 // Reads one member of an object.
-inline bool read_member(Cursor *cursor, const ValueContext &context, OpenValues &values, PyObject *members) {
-    int32_t index;
-    PyObject *key = read_key_object(cursor, context, &index);
+inline bool read_member(Cursor *cursor, const ValueContext &context, ValueReading &reading, PyObject *members) {
+    PyObject *key = read_nested_key(cursor, context, reading);
     if (key == nullptr) return false;
-    PyObject *value = read_value(cursor, context, values);
+    PyObject *value = read_value(cursor, context, reading);
     const bool is_set = value != nullptr && PyDict_SetItem(members, key, value) == 0;
     Py_XDECREF(value);
     Py_DECREF(key);
@@ -227,13 +278,13 @@ inline bool read_member(Cursor *cursor, const ValueContext &context, OpenValues 
 }
 
 // Reads the members of an object, of which the cursor is past the opening bracket.
-inline PyObject *read_object(Cursor *cursor, const ValueContext &context, OpenValues &values) {
+inline PyObject *read_object(Cursor *cursor, const ValueContext &context, ValueReading &reading) {
     PyObject *members = PyDict_New();
     if (members == nullptr) return nullptr;
     bool is_closed = peek(cursor) == '}';
     if (is_closed) ++cursor->pos;
     while (!is_closed) {
-        if (!read_member(cursor, context, values, members) || !take_separator(cursor, '}', &is_closed)) {
+        if (!read_member(cursor, context, reading, members) || !take_separator(cursor, '}', &is_closed)) {
             Py_DECREF(members);
             return nullptr;
         }
@@ -245,19 +296,20 @@ inline PyObject *read_object(Cursor *cursor, const ValueContext &context, OpenVa
 //
 // Beyond the limit there is no stack left for an exception of ours: the RecursionError propagates to the decoder of the
 // row, which replaces it by `raise_too_deep`.
-inline PyObject *read_container(Cursor *cursor, const ValueContext &context, OpenValues &values, bool is_object) {
+inline PyObject *read_container(Cursor *cursor, const ValueContext &context, ValueReading &reading, bool is_object) {
     if (Py_EnterRecursiveCall(" while decoding JSON")) return nullptr;
     ++cursor->pos;
     skip_space(cursor);
-    PyObject *container = is_object ? read_object(cursor, context, values) : read_array(cursor, context, values);
+    PyObject *container = is_object ? read_object(cursor, context, reading) : read_array(cursor, context, reading);
     Py_LeaveRecursiveCall();
     return container;
 }
 
-// As `read_value`, for one value at a time.
-HISTSCAN_INLINE PyObject *read_value_object(Cursor *cursor, const ValueContext &context) {
-    OpenValues values;
-    return read_value(cursor, context, values);
+// As `read_value`, for one value at a time. `key` is the key before it in the text; null if unknown.
+HISTSCAN_INLINE PyObject *read_value_object(Cursor *cursor, const ValueContext &context, const Key *key = nullptr) {
+    ValueReading reading;
+    reading.latest = key;
+    return read_value(cursor, context, reading);
 }
 
 // Reads the one value that is all of the cursor's text, as `json.loads` does.
@@ -268,8 +320,8 @@ HISTSCAN_INLINE PyObject *read_document_object(Cursor *cursor, const ValueContex
         Token token;
         value = read_whole_token(cursor, &token) ? number_object(cursor, context, token) : nullptr;
     } else {
-        OpenValues values;
-        value = read_other_value(cursor, context, values);
+        ValueReading reading;
+        value = read_other_value(cursor, context, reading);
     }
     if (HISTSCAN_LIKELY(cursor->pos == cursor->end) || value == nullptr) return value;
     skip_space(cursor);

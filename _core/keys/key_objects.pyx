@@ -16,13 +16,8 @@ cdef class KeyObjects:
         self.objects = []
 
     cdef int32_t add(self, byte_ptr text, size_t length, object key) except -2:
-        """Adds a key that the table does not have, unless it may be one that never comes again, or there is no room.
-
-        Returns its index, or UNKNOWN_KEY.
-        """
+        """Adds a key that the table does not have; returns its index, or UNKNOWN_KEY if there is no room."""
         cdef int32_t index
-        if not self.table.is_recurring(text, length):
-            return UNKNOWN_KEY
         self.objects.append(key)
         try:
             if self.are_items:

@@ -49,6 +49,8 @@ struct alignas(64) Key {
     KeyTarget target;               // set by the owner of the table, where that makes columns
     const uint8_t *text = nullptr;  // the spelling: quotes and colon, or tag and length, included
     uint64_t hash = 0;              // of `text`
+    // The key that came after it in nested objects, the last time; null if unknown.
+    mutable const Key *next = nullptr;
 };
 
 // What stands for a key that has no room in a table.

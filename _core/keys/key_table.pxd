@@ -40,6 +40,3 @@ cdef extern from "keys/key_table.hpp" namespace "histscan" nogil:
         # Adds a key that `find` did not find, and copies its text; returns its index, or UNKNOWN_KEY if there is no
         # room.
         int32_t add(byte_ptr text, ptrdiff_t length, const Prefix32& prefix) except +
-        # Returns True if a key that `find` did not find should be added: while there are few keys, at once; then when
-        # it comes for the second time.
-        bint is_recurring(byte_ptr text, ptrdiff_t length) except +

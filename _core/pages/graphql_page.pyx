@@ -267,8 +267,16 @@ cdef class HistoryPage(JsonPage):
     cdef object decode_row(self, Py_ssize_t index):
         cdef RowSpan span = self.spans[index]
         cdef uint8_t[STACK_ROW_LENGTH] short_text
+        cdef Cursor cursor
+        cdef dict row
         if not span.is_quoted:
             return self.decode_span(self.text.data(), span)
+        if self.decoder is None:
+            self.decoder = JsonRowDecoder()
+        open_cursor(&cursor, self.data + span.begin, span.end - span.begin)
+        row = self.decoder.decode_quoted(&cursor)
+        if row is not None:
+            return row
         # The string's closing quote is read with it, and needs room.
         if span.end - span.begin < STACK_ROW_LENGTH:
             return self.decode_quoted(span, short_text)

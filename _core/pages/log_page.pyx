@@ -4,10 +4,11 @@ from cpython.bytes cimport PyBytes_FromStringAndSize
 from libc.stdint cimport INT64_MAX, INT64_MIN, int64_t, uint8_t
 from libc.string cimport memcpy
 
-from histscan._core.bytes.cursor cimport NO_FAULT, Cursor, byte_ptr, open_cursor, open_cursor_within
+from histscan._core.bytes.cursor cimport NO_FAULT, Cursor, byte_ptr, open_cursor, open_cursor_within, peek
 from histscan._core.bytes.faults cimport fault_reason, raise_too_deep
 from histscan._core.keys.item_selection cimport ItemSelection
-from histscan._core.wire.item_format cimport RECORD_ITEM
+from histscan._core.wire.item_format cimport ITEM_TAG, NESTED_KEY_TAG, RECORD_ITEM
+from histscan._core.wire.wire cimport read_length
 from histscan._core.rows.message_rows cimport MessageRowDecoder
 from histscan._core.pages.page cimport Page, RowSpan
 from histscan._core.rows.row_steps cimport STEP_ITEM_ROOM, UNKNOWN_STEP, write_step_item
@@ -42,6 +43,18 @@ cdef class LogPage(Page):
         span.begin = self.window_length + <Py_ssize_t> begin
         span.end = span.begin + <Py_ssize_t> (length + item_length)
         return 0
+
+    def has_logged_order(self, Py_ssize_t index):
+        # wandb's core names the keys of items by `nested_key`, its older Python backend by `key`.
+        cdef Cursor row
+        cdef byte_ptr item_end
+        if not 0 <= index < <Py_ssize_t> self.spans.size():
+            return True
+        self.open_row(index, &row)
+        if peek(&row) != ITEM_TAG:
+            return True
+        row.pos += 1
+        return not read_length(&row, &item_end) or row.pos == item_end or row.pos[0] != NESTED_KEY_TAG
 
     def step_range(self):
         """Find the steps of the page's rows without decoding them.

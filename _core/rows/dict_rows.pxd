@@ -16,7 +16,6 @@ cdef class RowDecoder:
     cdef bint busy                  # a row is being decoded
     # Of the row being decoded:
     cdef dict row
-    cdef object new_key             # the latest new key
     cdef bint has_paths             # some of its keys are paths of names
 
     cdef int start_row(self, KeyObjects keys, DictRow* row) except -1

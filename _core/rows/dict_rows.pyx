@@ -27,9 +27,9 @@ cdef class RowDecoder:
         row.members = <PyObject*> self.row
         row.context = &self.context.values
         row.keys = <PyObject*> keys.objects
-        row.new_key = NULL
         row.self = <void*> self
         row.leave = leave_template
+        row.unquoted = NULL
         return 0
 
     cdef int leave_template(self, size_t count) except -1:

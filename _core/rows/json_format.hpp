@@ -103,6 +103,14 @@ public:
         pos_ = value_ + length;
         return true;
     }
+    // Reads the value, which begins at `value`, and moves to its end, if it is a plain number.
+    HISTSCAN_INLINE bool take_plain_number(const uint8_t *value, PlainNumber *number) {
+        if (!begins_number(byte_at(value, end_))) return false;
+        const uint8_t *value_end = read_ended_number(value, end_, start_, number);
+        if (value_end == nullptr) return false;
+        pos_ = value_end;
+        return true;
+    }
     bool is_quoted() const { return is_quoted_; }
     void set_quoted(bool is_quoted) { is_quoted_ = is_quoted; }
 

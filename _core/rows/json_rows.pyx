@@ -9,19 +9,28 @@ from histscan._core.rows.dict_sink cimport DictRow, read_json_dict
 from histscan._core.bytes.cursor cimport Cursor, byte_ptr, peek
 from histscan._core.rows.dict_rows cimport RowDecoder
 from histscan._core.bytes.faults cimport raise_fault
-from histscan._core.json.json_text cimport skip_space
-from histscan._core.json.json_value cimport JsonContext, decode_value, expect_end, read_key
+from histscan._core.json.json_quoted cimport read_quoted_token
+from histscan._core.json.json_string cimport utf8_object
+from histscan._core.json.json_text cimport Token, skip_space
+from histscan._core.json.json_value cimport JsonContext, decode_value, expect_end
+
+from histscan.errors import HistoryDecodeError
 
 
-cdef int learn_key(
-    void* self, Cursor* value, byte_ptr begin, byte_ptr end, int32_t* index, PyObject** new_key
-) except -1:
-    """Interns a key; nested objects may have the same ones."""
-    cdef JsonRowDecoder decoder = <JsonRowDecoder> self
+cdef object make_key(void* self, Cursor* value, byte_ptr begin, byte_ptr end):
+    """A key, with its colon: nested objects may have the same ones."""
+    cdef Token token
     value.pos = begin
-    decoder.new_key = read_key(value, decoder.context, index)
-    new_key[0] = <PyObject*> decoder.new_key
-    return ROW_DONE
+    if begin[0] != c'\\':
+        return decode_value(value, (<JsonRowDecoder> self).context)
+    # Within a string, up to the first container, each quote has a backslash.
+    if not read_quoted_token(value, &token):
+        raise_fault(value)
+    return utf8_object(value, token.begin, token.end)
+
+
+cdef int32_t add_key(void* self, byte_ptr begin, size_t length, object key) except -2:
+    return (<JsonRowDecoder> self).context.keys.add(begin, length, key)
 
 
 cdef int put_path(void* self, PyObject* path, PyObject* value) except -1:
@@ -59,18 +68,40 @@ cdef class JsonRowDecoder(RowDecoder):
             return decode_value(cursor, self.context)
         self.busy = True
         try:
-            return self.decode_members(cursor)
+            return self.decode_members(cursor, False)
         finally:
-            self.new_key = self.row = None
+            self.row = None
             self.busy = False
 
-    cdef dict decode_members(self, Cursor* cursor):
+    cdef dict decode_quoted(self, Cursor* cursor):
+        """Decodes a row within a string, as json_quoted.pxd has it; the cursor must be all of its text.
+
+        Returns None if the row is malformed or rare: then `decode_text` must decode it, of the unescaped text.
+        """
+        cdef dict row
+        skip_space(cursor)
+        if self.busy or peek(cursor) != c'{':
+            return None
+        self.busy = True
+        try:
+            row = self.decode_members(cursor, True)
+            skip_space(cursor)
+            return row if cursor.pos == cursor.end else None
+        except (HistoryDecodeError, RecursionError):
+            return None
+        finally:
+            self.row = None
+            self.busy = False
+
+    cdef dict decode_members(self, Cursor* cursor, bint is_quoted):
         """Decodes an object."""
         cdef DictRow row
         self.start_row(self.context.keys, &row)
-        row.learn_key = learn_key
+        row.make_key = make_key
+        row.add_key = add_key
         row.put_path = put_path
         row.put_rare_member = put_rare_member
-        if read_json_dict(cursor, self.context.keys.table, self.row_template, row) != ROW_DONE:
+        row.unquoted = &self.unquoted
+        if read_json_dict(cursor, is_quoted, self.context.keys.table, self.row_template, row) != ROW_DONE:
             raise_fault(cursor)
         return self.finish_row()

@@ -63,15 +63,13 @@ cdef int put_path(void* self, PyObject* path, PyObject* value) except -1:
     return ROW_DONE
 
 
-cdef int learn_key(
-    void* self, Cursor* value, byte_ptr begin, byte_ptr end, int32_t* index, PyObject** new_key
-) except -1:
-    """Interns the key that some key fields spell."""
-    cdef MessageRowDecoder decoder = <MessageRowDecoder> self
-    decoder.new_key = decoder.item_key(value, begin, end)
-    index[0] = decoder.items.add(begin, end - begin, decoder.new_key)
-    new_key[0] = <PyObject*> decoder.new_key
-    return ROW_DONE
+cdef object make_key(void* self, Cursor* value, byte_ptr begin, byte_ptr end):
+    """The key that some key fields spell."""
+    return (<MessageRowDecoder> self).item_key(value, begin, end)
+
+
+cdef int32_t add_key(void* self, byte_ptr begin, size_t length, object key) except -2:
+    return (<MessageRowDecoder> self).items.add(begin, length, key)
 
 
 cdef int put_rare_item(void* self, Cursor* item, cpp_bool is_removal) except -1:
@@ -97,11 +95,7 @@ cdef class MessageRowDecoder(RowDecoder):
         cdef byte_ptr field_end = NULL
         cdef byte_ptr key_begin = NULL
         cdef byte_ptr key_end = NULL
-        cdef list nested
-        if end - begin >= 2 and begin[0] == KEY_TAG and begin[1] < 0x80 and begin + 2 + begin[1] == end:
-            # One short key, as most items have.
-            return utf8_object(cursor, begin + 2, end)
-        nested = []
+        cdef list nested = []
         open_cursor(&region, begin, end - begin)
         while region.pos < region.end:
             if not (read_tag(&region, &tag) and read_length(&region, &field_end)):
@@ -129,14 +123,15 @@ cdef class MessageRowDecoder(RowDecoder):
         try:
             return self.decode_items(cursor)
         finally:
-            self.new_key = self.row = None
+            self.row = None
             self.busy = False
 
     cdef dict decode_items(self, Cursor* cursor):
         """The row that is all of the cursor's message, where no other row is being decoded."""
         cdef DictRow row
         self.start_row(self.items, &row)
-        row.learn_key = learn_key
+        row.make_key = make_key
+        row.add_key = add_key
         row.put_path = put_path
         row.put_rare_member = put_rare_item
         if read_item_dict(cursor, self.schema, self.items.table, self.row_template, row) != ROW_DONE:

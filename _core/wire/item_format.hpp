@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <cstring>
 
+#include "json/json_text.hpp"
 #include "keys/key_table.hpp"
 #include "rows/members.hpp"
 #include "wire/wire.hpp"
@@ -185,7 +186,13 @@ public:
             const ptrdiff_t key_length = 2 + pos_[bytes_before_key + 1];
             if (key_length <= left - bytes_before_key) {
                 const Key *key = table.guess(pos_ + bytes_before_key, key_length);
-                if (key != nullptr && enter(*key)) {
+                if (key == nullptr) {
+                    if (is_ordinary(key_length)) {
+                        value_ = pos_ + key_length + (bytes_before_key + bytes_before_value);
+                        value_end_ = pos_ + bytes_before_key + pos_[1];
+                        return {nullptr, NEW_MEMBER};
+                    }
+                } else if (enter(*key)) {
                     value_ = plain_value(*key);
                     return {key, NEW_MEMBER};
                 }
@@ -241,6 +248,12 @@ public:
     HISTSCAN_INLINE const uint8_t *find_value_end() const { return value_end_; }
     HISTSCAN_INLINE void take_value(const uint8_t *) {}
     HISTSCAN_INLINE bool skip_plain_value() { return true; }
+    // Reads the value, which begins at `value`, if it is a plain number.
+    HISTSCAN_INLINE bool take_plain_number(const uint8_t *value, PlainNumber *number) const {
+        if (!begins_number(byte_at(value, value_end_))) return false;
+        number->kind = vectors_.template read_number<has_lookbehind>(value, value_end_, start_, &number->bits);
+        return number->kind != NOT_PLAIN;
+    }
     bool is_quoted() const { return false; }
     void set_quoted(bool) {}
 
@@ -249,6 +262,17 @@ private:
     void take_found() {
         value_ = cursor_->pos;
         value_end_ = cursor_->end;
+    }
+
+    // Returns true if the item has one short key, whose field has `key_length` bytes, then a short value.
+    HISTSCAN_INLINE bool is_ordinary(ptrdiff_t key_length) const {
+        const ptrdiff_t left = row_end_ - pos_, value_offset = key_length + (bytes_before_key + bytes_before_value);
+        if (value_offset > left || pos_[0] != item_tag || pos_[bytes_before_key] != key_tag) return false;
+        const uint8_t *key_end = pos_ + bytes_before_key + key_length;
+        if (key_end[0] != json_tag_bytes[0] || key_end[1] != json_tag_bytes[1]) return false;
+        // As in `enter`: a longer length than one byte has is negative. That of the key must be short, too.
+        const ptrdiff_t length = static_cast<int8_t>(pos_[1]);
+        return length == value_offset - bytes_before_key + pos_[value_offset - 1] && length <= left - bytes_before_key;
     }
 
     // Returns true if the `left` bytes of the row are the `step` of a HistoryRecord, which comes after its items.

@@ -1,7 +1,8 @@
 """Includes the files at the root of the checkout in pages, so that nothing is written twice.
 
 `<!-- include: README.md#Speed -->` is replaced by the text below that heading, `<!-- include: SECURITY.md -->` by the
-file without its title, and `<!-- charts -->` by the pictures in `docs/assets/measured`.
+file without its title, `<!-- table: README.md#histscan -->` by the first table below that heading, and
+`<!-- charts -->` by the pictures in `docs/assets/measured`.
 """
 
 from __future__ import annotations
@@ -10,8 +11,9 @@ import re
 from pathlib import Path
 from typing import Any
 
-_INCLUDE = re.compile(r"^<!-- include: (?P<file>[\w.]+)(?:#(?P<heading>.+?))? -->$", re.M)
+_INCLUDE = re.compile(r"^<!-- (?P<what>include|table): (?P<file>[\w.]+)(?:#(?P<heading>.+?))? -->$", re.M)
 _CHARTS = "<!-- charts -->"
+_TABLE = re.compile(r"(?:^\|.*\n)+", re.M)
 _CODE = re.compile(r"^```.*?^```", re.M | re.S)
 # Links between these files lead to their pages.
 _PAGES = {
@@ -33,13 +35,23 @@ def on_page_markdown(markdown: str, *, config: Any, **_: Any) -> str:
         The page with what is included.
 
     Raises:
-        ValueError: A file has no such heading.
+        ValueError: A file has no such heading or table.
     """
     root = Path(config.config_file_path).parent
-    markdown = _INCLUDE.sub(lambda found: _section(root / found["file"], found["heading"]), markdown)
+    markdown = _INCLUDE.sub(lambda found: _included(root, found), markdown)
     pictures = sorted((root / "docs" / "assets" / "measured").glob("*.svg"))
     charts = "\n\n".join(f"![{picture.stem.replace('-', ' ')}](assets/measured/{picture.name})" for picture in pictures)
     return markdown.replace(_CHARTS, charts)
+
+
+def _included(root: Path, found: re.Match[str]) -> str:
+    section = _section(root / found["file"], found["heading"])
+    if found["what"] == "include":
+        return section
+    table = _TABLE.search(section)
+    if table is None:
+        raise ValueError(f"{found['file']} has no table below {found['heading']!r}")
+    return table[0]
 
 
 def _section(file: Path, heading: str | None) -> str:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         ResponseShapeError,
         RunNotFoundError,
         RunSkippedWarning,
+        UnknownKeyError,
         WandbMissingError,
     )
     from histscan.history import BetaHistoryScan, HistoryScan, SampledHistoryScan
@@ -82,6 +83,7 @@ __all__ = [
     "SampledHistoryScan",
     "Scan",
     "SystemMetricsScan",
+    "UnknownKeyError",
     "WandbMissingError",
     "__version__",
     "install",
@@ -126,6 +128,7 @@ _HOMES = {
     "SampledHistoryScan": "histscan.history",
     "Scan": "histscan.columns.scan",
     "SystemMetricsScan": "histscan.runs.system_metrics",
+    "UnknownKeyError": "histscan.errors",
     "WandbMissingError": "histscan.errors",
     "install": "histscan.installing.installation",
     "installed": "histscan.installing.installation",

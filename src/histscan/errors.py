@@ -24,6 +24,7 @@ __all__ = [
     "ResponseShapeError",
     "RunNotFoundError",
     "RunSkippedWarning",
+    "UnknownKeyError",
     "WandbMissingError",
 ]
 
@@ -159,6 +160,10 @@ class GraphQLResponseError(HistoryRequestError):
 
 class RunNotFoundError(HistoryRequestError, LookupError):
     """The project or the run does not exist, or the API key has no access to it."""
+
+
+class UnknownKeyError(HistoryError, LookupError):
+    """No row has a requested key, or a key that matches a requested pattern. The message names similar keys."""
 
 
 class ResponseShapeError(HistoryError):

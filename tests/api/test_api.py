@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 import histscan
+from histscan.common.json_fields import is_json
 from histscan.sources.source_option import SOURCES
 from tests.support.graphql_server import Answer, GraphQLServer, Received, data_answer
 from tests.support.paths import DATA, EXAMPLE
@@ -77,7 +78,10 @@ def asked(server: ServerProcess) -> dict[tuple[str, ...], Any]:
 
 
 def assert_same_tables(table: Any, other: Any) -> None:
-    assert table.schema.equals(other.schema)
+    # A server's answers have the keys of a row in an order of their own.
+    assert sorted(table.column_names) == sorted(other.column_names)
+    table = table.select(other.column_names)
+    assert table.schema.equals(other.schema, check_metadata=True)
     # In Arrow, NaN does not equal NaN; and members in JSON text may have any order.
     assert same(
         *([{key: parsed(cell) for key, cell in row.items()} for row in rows.to_pylist()] for rows in (table, other))
@@ -208,11 +212,13 @@ class TestScans:
         found, log = api.run(LISSAJOUS), log_of(LISSAJOUS)
         assert_same_tables(found.scan_history(source="pages").to_arrow(), log.to_arrow())
         # From files: nested values come after the others, and their members are sorted by name.
-        plain = [field.name for field in log.to_arrow().schema if "json" not in str(field.type)]
+        plain = [field.name for field in log.to_arrow().schema if not is_json(field)]
         assert_same_tables(found.to_arrow(plain), log.to_arrow(plain))
         assert sorted(found.to_arrow().column_names) == sorted(log.to_arrow().column_names)
         assert found.to_polars(["_step", "loss"]).equals(log.to_polars(["_step", "loss"]))
-        assert found.to_pandas(["validation.r2.x"]).equals(log.to_pandas(["validation.r2.x"]))
+        assert found.to_pandas(["validation.r2.x"], with_step=False).equals(
+            log.to_pandas(["validation.r2.x"], with_step=False)
+        )
         assert [batch.num_rows for batch in found.batches(rows=2_000)] == [2_000, 2_000, 1_000]
         import pyarrow
 
@@ -484,6 +490,11 @@ def test_a_served_run_says_of_itself_what_its_log_says(api: histscan.Api, path: 
         assert getattr(run, name) == getattr(log, name), name
     assert same(run.history(samples=40, pandas=False), log.history(samples=40, pandas=False))
     keys = ["loss", "gradient.norm"]
+    if path == ODD:
+        for source in (run, log):
+            with pytest.raises(histscan.UnknownKeyError, match=r"gradient\.norm"):
+                source.history(keys=keys)
+        return
     sampled = [source.history(samples=30, keys=keys, pandas=False) for source in (run, log)]
     assert same(*sampled)
-    assert path == ODD or len(sampled[0]) == 30
+    assert len(sampled[0]) == 30

@@ -20,9 +20,9 @@ from tests.support.json_strategies import integers
 from tests.support.paths import EXAMPLE
 
 
-def written(rows: Iterable[dict[str, Any]], keys: Sequence[str] = ()) -> bytes:
+def written(rows: Iterable[dict[str, Any]], keys: Sequence[str] = (), **options: Any) -> bytes:
     output = io.BytesIO()
-    write_csv(rows, output, keys=keys)
+    write_csv(rows, output, keys=keys, **options)
     return output.getvalue()
 
 
@@ -108,14 +108,23 @@ def test_late_columns_are_in_every_line() -> None:
     assert len(lines) == 3 * FIRST_ROWS + 1
 
 
-def test_step_is_first_and_other_columns_are_sorted() -> None:
-    row = {"z": 1, "b": {"y": 1, "x": 1}, "_step": 1, "a": 1, "_runtime": 1}
-    assert written([row]).splitlines()[0] == b"_step,_runtime,a,b.x,b.y,z"
+def test_columns_are_in_the_order_in_which_they_were_logged() -> None:
+    row = {"z": 1, "b": {"y": 1, "x": 1}, "_timestamp": 2, "_step": 1, "a": 1, "_runtime": 1}
+    tables: list[list[dict[str, Any]]] = [[row], [{"z": 1}, row], [row] * 3 * FIRST_ROWS]
+    for rows in tables:
+        assert written(rows).splitlines()[0] == b"_step,_runtime,_timestamp,z,b.y,b.x,a"
+    assert written([row], by_name=lambda: True).splitlines()[0] == b"_step,_runtime,_timestamp,a,b.x,b.y,z"
+    late = [{"_step": step} for step in range(FIRST_ROWS + 700)]
+    late[FIRST_ROWS + 1]["z"] = 1
+    late[FIRST_ROWS + 2]["a"] = 1
+    late[-1]["b"] = 1
+    assert written(late).splitlines()[0] == b"_step,z,a,b"
+    assert written(late, by_name=lambda: True).splitlines()[0] == b"_step,z,a,b"
 
 
 def test_columns_are_in_the_order_of_the_selected_keys() -> None:
     row = {"a": 1, "b": {"y": 1, "x": 1}, "_step": 1, "c.d": 1}
-    assert written([row], keys=["c.d", "b", "a"]).splitlines()[0] == b"_step,c.d,b.x,b.y,a"
+    assert written([row], keys=["c.d", "b", "a"]).splitlines()[0] == b"_step,c.d,b.y,b.x,a"
 
 
 def test_keys_with_the_same_dotted_name_get_different_columns() -> None:

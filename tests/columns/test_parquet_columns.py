@@ -18,11 +18,11 @@ from histscan import HistoryDecodeError
 from histscan._core.arrow.arrow_stream import ArrowStream
 from histscan._core.columns.column_types import merge_columns
 from histscan.columns.chunks import build_chunks
+from histscan.common.json_fields import is_json
 from tests.support.arrow_samples import same
 from tests.support.parquet_files import spoil, write_parquet
 
 INT, FLOAT, TEXT = pyarrow.int64(), pyarrow.float64(), pyarrow.string()
-JSON = pyarrow.json_()
 
 
 def by_rows(run: Any, keys: list[str] | None = None, *, flatten: bool = False) -> dict[str, list[Any]]:
@@ -66,16 +66,17 @@ class TestTypes:
             "_step", "small", "single", "word", "number", "nested", "list", "nothing", "late",
         ]  # fmt: skip
         assert table.schema.types == [
-            INT, INT, FLOAT, TEXT, FLOAT, JSON, pyarrow.list_(FLOAT), pyarrow.null(), pyarrow.bool_(),
+            INT, INT, FLOAT, TEXT, FLOAT, TEXT, pyarrow.list_(FLOAT), pyarrow.null(), pyarrow.bool_(),
         ]  # fmt: skip
+        assert [field.name for field in table.schema if is_json(field)] == ["nested"]
         assert table.column("_step").to_pylist() == [0, 1, 2, 2, 3, 5]
         assert table.column("number").to_pylist() == [1.0, 2.0, 3.0, 0.5, None, None]
         assert table.column("nested").to_pylist() == ['{"x": 1}', None, '{"x": 2}', None, "{}", None]
         assert same(table.drop_columns("nothing").to_pydict(), by_rows(run, table.drop_columns("nothing").schema.names))
 
     def test_keys(self, run: Any) -> None:
-        table = run.to_arrow(["late", "nested.x", "missing", "word"])
-        assert table.schema.names == ["late", "nested.x", "missing", "word"]
+        table = run.to_arrow(["late", "nested.x", "nothing", "word"], with_step=False)
+        assert table.schema.names == ["late", "nested.x", "nothing", "word"]
         assert table.schema.types == [pyarrow.bool_(), INT, pyarrow.null(), TEXT]
         assert table.num_rows == 6
         assert same(table.to_pydict(), by_rows(run, table.schema.names))
@@ -107,7 +108,8 @@ class TestTypes:
         write_parquet(tmp_path / "0.parquet", {"_step": [0], "a": ["x"], "b": [1]})
         write_parquet(tmp_path / "1.parquet", {"_step": [1], "a": [1], "b": [True]})
         table = histscan.open(tmp_path).to_arrow()
-        assert table.schema.types == [INT, JSON, JSON]
+        assert table.schema.types == [INT, TEXT, TEXT]
+        assert all(map(is_json, list(table.schema)[1:]))
         assert table.to_pydict() == {"_step": [0, 1], "a": ['"x"', "1"], "b": ["1", "true"]}
 
 
@@ -134,7 +136,7 @@ class TestConsumers:
         assert scan.to_arrow().num_rows == 0
         assert scan.to_arrow().schema.names == run.to_arrow().schema.names
         assert list(scan.batches()) == []
-        assert scan.to_arrow(["nested.x"]).schema.names == ["nested.x"]
+        assert scan.to_arrow(["nested.x"], with_step=False).schema.names == ["nested.x"]
 
     def test_rows_go_on_where_they_were(self, run: Any) -> None:
         scan = run.scan_history()

@@ -138,7 +138,7 @@ def test_bitmaps_of_every_length(rows: int) -> None:
 def test_a_schema_of_its_own() -> None:
     stream = stream_of(chunk_of(*ROWS))
     schema = pa.schema(stream)
-    assert {field.name: str(field.type) for field in schema} == TYPES
+    assert types_of(schema.empty_table()) == TYPES
     # The rows are still there, and may be had with whatever schema was asked for: the columns stay what they are.
     capsule = stream.__arrow_c_stream__(pa.schema([("i", pa.string())]).__arrow_c_schema__())
     assert "arrow_array_stream" in repr(capsule)

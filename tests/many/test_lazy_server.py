@@ -17,7 +17,7 @@ pl = pytest.importorskip("polars")
 from polars.testing import assert_frame_equal  # noqa: E402
 
 STEP, RUN = pl.col("_step"), pl.col("run_id")
-LAST = 40_000
+LAST = 20_000
 
 
 @pytest.fixture(scope="module")
@@ -30,8 +30,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     write_log(folder, "small", rows, config={"lr": 0.5})
     write_log(folder, "empty", [], start=1)
     large = ({"_step": step, **{f"key{place}": step / (place + 3) for place in range(4)}} for step in range(LAST))
-    write_log(folder, "large", large, start=2)
-    with serving(folder) as started:
+    write_log(folder, "large", large, start=2, exit_code=0)
+    with serving(folder, "--export", "none") as started:
         yield started
 
 
@@ -89,6 +89,38 @@ def test_last_tenth_of_the_steps_costs_a_tenth(
         assert requests <= 0.15 * all_requests
     else:
         assert requests <= 0.15 * all_requests + 3
+
+
+def test_a_project_of_large_runs(tmp_path: Path) -> None:
+    for place in range(4):
+        rows = ({"_step": step, "loss": step / (place + 1), "x": 1.5} for step in range(12_000))
+        write_log(tmp_path, f"r{place}", rows, start=place)
+    with serving(tmp_path) as server:
+        server.forget_traffic()
+        eager = histscan.Api(server.url).runs("e/p").to_polars()
+        whole = server.traffic()
+        server.forget_traffic()
+        lazy = histscan.Api(server.url).runs("e/p").scan_polars().filter(STEP >= 11_000).select("run_id", "loss")
+        found = lazy.collect()
+        part = server.traffic()
+    assert_frame_equal(found, eager.filter(STEP >= 11_000).select("run_id", "loss"))
+    # One request lists the runs with their keys and last steps, then each run has one page.
+    assert part["requests"] == 5
+    assert part["requests"] <= 0.15 * whole["requests"]
+    assert part["bytes_sent"] <= 0.15 * whole["bytes_sent"]
+
+
+def test_keys_of_a_run_that_may_grow_are_requested_anew(tmp_path: Path) -> None:
+    for name, exit_code in (("running", None), ("ended", 0)):
+        write_log(tmp_path, name, [{"_step": 0, "loss": 1.5}], exit_code=exit_code)
+    with serving(tmp_path) as server:
+        api = histscan.Api(server.url)
+        for name, requests in (("running", {"LastStep": 1}), ("ended", {})):
+            run = api.run(f"e/p/{name}")
+            server.forget_traffic()
+            assert run.scan_polars().collect_schema().names() == ["_step", "loss"]
+            assert server.traffic()["operations"] == requests
+            assert "historyKeys" not in run.listed.answer
 
 
 def test_runs_that_are_not_needed_are_not_requested(

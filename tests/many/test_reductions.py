@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 import histscan
+from histscan.columns.pandas_frames import make_pandas
 from tests.support.many_runs import rows_of, write_log
 
 pa = pytest.importorskip("pyarrow")
@@ -97,7 +98,7 @@ def test_samples(folder: Path) -> None:
             assert {run: max(row.get("wave", -9) for row in rows) for run, rows in found.items()} == highest
         assert split(runs.to_arrow(["_step", "wave"], **options)) == found
     # The x-axis is there even if it was not asked for.
-    assert runs.to_arrow(["wave"], samples=5).column_names == ["run_id", "run_name", "_step", "wave"]
+    assert runs.to_arrow(["wave"], with_step=False, samples=5).column_names == ["run_id", "run_name", "_step", "wave"]
 
 
 @pytest.mark.usefixtures("at_once")
@@ -111,6 +112,27 @@ def test_types_are_those_of_all_rows(folder: Path) -> None:
     assert split(table) == kept
     texts = [row["mixed"] for rows in kept.values() for row in rows if "mixed" in row]
     assert any(isinstance(json.loads(text) if isinstance(text, str) else text, list) for text in texts)
+
+
+@pytest.mark.parametrize("at_once", [1, 1 << 20])
+@pytest.mark.parametrize("options", [{"samples": 8}, {"samples": 8, "sampling": "lttb"}, {"align": "interpolate"}])
+def test_rows_of_a_run_do_not_depend_on_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at_once: int, options: Any
+) -> None:
+    """Text in one run makes JSON text of a column of numbers in another, which is reduced as numbers all the same."""
+    monkeypatch.setattr("histscan.many.reduction._ROWS_AT_ONCE", at_once)
+    monkeypatch.setattr("histscan.many.run_chunks._GROUP_RUNS", 1 if at_once == 1 else 256)
+    rows: list[dict[str, Any]] = [
+        {"_step": step, **({"mixed": (step * 37) % 101 / 4} if step % 3 else {})} for step in range(100)
+    ]
+    write_log(tmp_path, "numbers", rows)
+    write_log(tmp_path, "texts", [{"_step": 0, "mixed": "text"}, {"_step": 1, "mixed": {"deep": 1}}], start=1)
+    runs = histscan.open_runs(tmp_path)
+    alone = rows_of(runs[:1].to_arrow(**options))
+    together = rows_of(runs.to_arrow(**options))
+    assert len(alone) >= 8
+    of_numbers = [row for row in together if row["run_id"] == "numbers"]
+    assert [{**row, **({"mixed": json.loads(row["mixed"])} if "mixed" in row else {})} for row in of_numbers] == alone
 
 
 def test_streams_of_reduced_rows(folder: Path) -> None:
@@ -195,11 +217,14 @@ def test_frames_of_one_run(folder: Path) -> None:
         {"align": "interpolate", "samples": 5},
     ]
     for options in cases:
-        alone = run.to_arrow(["loss", "val"], **options)
-        among = runs[:1].to_arrow(["loss", "val"], **options).drop_columns(["run_id", "run_name"])
+        alone = run.to_arrow(["loss", "val"], with_step=False, **options)
+        among = runs[:1].to_arrow(["loss", "val"], with_step=False, **options).drop_columns(["run_id", "run_name"])
         assert alone.equals(among), options
-        assert run.scan_history().to_pandas(["loss", "val"], **options).equals(alone.to_pandas()), options
-        assert run.to_polars(["loss", "val"], **options).rows() == [tuple(row.values()) for row in alone.to_pylist()]
+        frame = run.scan_history().to_pandas(["loss", "val"], with_step=False, **options)
+        assert frame.equals(make_pandas(alone)), options
+        assert run.to_polars(["loss", "val"], with_step=False, **options).rows() == [
+            tuple(row.values()) for row in alone.to_pylist()
+        ]
     with pytest.raises(ValueError, match="samples must be at least 2"):
         run.to_arrow(samples=1)
     with pytest.raises(TypeError, match="there is no argument samplez"):

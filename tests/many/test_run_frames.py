@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import pickle
 import re
@@ -13,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 import histscan
+from histscan.common.json_fields import is_json
 from histscan.many.options import RunsProgress
 from tests.support import wire
 from tests.support.many_runs import rows_of, write_log
@@ -45,11 +47,12 @@ def test_rows_of_all_runs_in_their_order(folder: Path) -> None:
     table = runs.to_arrow()
     assert table.column_names == ["run_id", "run_name", "_step", "loss", "val/acc"]
     assert table.schema.field("run_id").type == pa.dictionary(pa.int32(), pa.string())
-    assert str(table.schema.field("loss").type) == "extension<arrow.json>"  # text in one run, numbers in others
+    assert table.schema.field("loss").type == pa.string()  # JSON: text in one run, numbers in others
+    assert is_json(table.schema.field("loss"))
     steps = rows_of(table.select(["run_id", "run_name", "_step", "val/acc"]))
     wanted = [{key: value for key, value in row.items() if key != "loss"} for row in expected_rows(runs)]
     assert steps == wanted
-    texts = table["loss"].combine_chunks().storage.to_pylist()
+    texts = table["loss"].to_pylist()
     assert texts[:2] == ["0.0", repr(1 / 3)]
     assert texts[-2:] == ['"nan?"', None]
 
@@ -93,11 +96,12 @@ def test_large_runs_are_read_page_by_page(folder: Path, monkeypatch: pytest.Monk
 def test_keys_globs_and_expressions(folder: Path) -> None:
     runs = histscan.open_runs(folder)
     assert runs.to_arrow(["loss", "_step"]).column_names[2:] == ["loss", "_step"]
-    assert runs.to_arrow(["val/*"]).column_names[2:] == ["val/acc"]
+    assert runs.to_arrow(["val/*"], with_step=False).column_names[2:] == ["val/acc"]
     assert runs.to_arrow([re.compile("^l"), "val/*", "_step"]).column_names[2:] == ["loss", "val/acc", "_step"]
-    assert runs.to_arrow(["other/*"]).column_names == ["run_id", "run_name"]
-    assert runs.to_arrow(["other"]).schema.field("other").type == pa.null()
-    assert len(runs.to_arrow(["val/*"])) == 73
+    for keys in (["other/*"], ["other"]):
+        with pytest.raises(histscan.UnknownKeyError, match="no run has"):
+            runs.to_arrow(keys)
+    assert len(runs.to_arrow(["val/*"], with_step=False)) == 73
     with pytest.raises(ValueError, match="keys must be a list"):
         runs.to_arrow("loss")
 
@@ -124,7 +128,7 @@ def test_frames_of_other_libraries(folder: Path) -> None:
     other = runs.to_pandas()
     assert other["run_id"].dtype == "category"
     assert other["loss"].isna().sum() == 20
-    assert histscan.open_runs(folder).to_polars(["loss"])["loss"].dtype == pl.String
+    assert histscan.open_runs(folder).to_polars(["loss"], with_step=False)["loss"].dtype == pl.String
 
 
 def test_a_run_that_cannot_be_read(folder: Path) -> None:
@@ -144,9 +148,13 @@ def test_a_run_that_cannot_be_read(folder: Path) -> None:
     with pytest.raises(histscan.LogFormatError):
         before.extend(batch for batch in batches)
     assert sum(batch.num_rows for batch in before) == 50 + 20 + 3
+    stream = runs.batches(on_error="skip")
+    assert stream.failures == {}
     with pytest.warns(histscan.RunSkippedWarning):
-        kept = pa.Table.from_batches(list(runs.batches(on_error="skip")))
-    assert rows_of(kept) == rows_of(whole)
+        first = next(stream)
+    assert list(stream.failures) == ["e/p/bb"]
+    assert rows_of(pa.Table.from_batches([first, *stream])) == rows_of(whole)
+    assert list(runs.failures) == ["e/p/bb"]
     bad.write_bytes(b"")
     with pytest.raises(histscan.LogFormatError, match="empty"):
         runs.to_arrow()
@@ -208,7 +216,7 @@ def test_runs_can_be_pickled(folder: Path) -> None:
 def test_nested_values(tmp_path: Path) -> None:
     write_log(tmp_path, "a", [{"_step": 0, "v": {"x": 1, "y": [1, 2]}}])
     runs = histscan.open_runs(tmp_path)
-    assert runs.to_arrow(["v"])["v"].combine_chunks().storage.to_pylist() == ['{"x": 1, "y": [1, 2]}']
+    assert runs.to_arrow(["v"], with_step=False)["v"].to_pylist() == ['{"x": 1, "y": [1, 2]}']
     assert rows_of(runs.to_arrow(nested="flatten").drop_columns(["run_id", "run_name"])) == [
         {"_step": 0, "v.x": 1, "v.y": [1, 2]}
     ]
@@ -233,7 +241,7 @@ def test_a_run_of_very_many_keys(tmp_path: Path) -> None:
     table = runs.to_arrow()
     assert (table.num_rows, table.num_columns) == (3, 50_004)
     assert table["layer/49999"].to_pylist() == [None, 49_999, None]
-    assert runs.to_arrow(["layer/49999", "x"])["x"].to_pylist() == [1.5, None, 2.5]
+    assert runs.to_arrow(["layer/49999", "x"], with_step=False)["x"].to_pylist() == [1.5, None, 2.5]
     assert len(runs.keys("layer/*")) == 50_000
 
 
@@ -258,4 +266,21 @@ def test_keys_named_as_the_columns_of_runs(tmp_path: Path) -> None:
     logged = {"history.run_id": 7, "history.run_name": "x", "history.config.lr": 1}
     assert rows_of(runs.to_arrow(config=["lr"])) == [wanted | logged]
     assert rows_of(pa.Table.from_batches(list(runs.batches(config=["lr"])))) == [wanted | logged]
-    assert runs.to_arrow(["run_id"]).column_names == ["run_id", "run_name", "history.run_id"]
+    assert runs.to_arrow(["run_id"], with_step=False).column_names == ["run_id", "run_name", "history.run_id"]
+
+
+def test_columns_of_other_runs_share_their_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("histscan.many.run_chunks._GROUP_RUNS", 1)
+    write_log(tmp_path, "a", [{"_step": step, "x": 1.5} for step in range(2_000)])
+    wide = {f"layer/{place}": place if place % 2 else str(place) for place in range(3_000)}
+    write_log(tmp_path, "wide", [{"_step": 0, **wide, "deep": {"y": 1}, "list": [1, 2]}], start=1)
+    first, last = histscan.open_runs(tmp_path).batches(["layer/*", "deep", "list", "_step"])
+    assert first.schema.equals(last.schema)
+    assert (len(first), first.schema.names[-3:]) == (2_000, ["deep", "list", "_step"])
+    columns = first.columns[2:-1]
+    assert all(column.null_count == 2_000 for column in columns)
+    addresses = {buffer.address for column in columns for buffer in column.buffers() if buffer is not None}
+    assert len(addresses) < 20  # of 3,002 columns
+    (row,) = rows_of(pa.Table.from_batches([last]))
+    assert {key: row[key] for key in wide} == wide
+    assert (json.loads(row["deep"]), row["list"]) == ({"y": 1}, [1, 2])

@@ -8,6 +8,7 @@ import pickle
 import re
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -126,6 +127,17 @@ assert "matplotlib.pyplot" not in sys.modules
 """
     finished = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert (finished.returncode, finished.stdout, finished.stderr) == (0, "", "")
+
+
+def test_threads_leave_settings_alone() -> None:
+    names = [name for name in matplotlib.rcParams if name != "backend"]
+    before = {name: matplotlib.rcParams[name] for name in names}
+    run = histscan.open(EXAMPLE)
+    expected = picture_of(run.plot("loss", max_step=50))
+    with ThreadPoolExecutor(4) as pool:
+        pictures = list(pool.map(lambda _: picture_of(run.plot("loss", max_step=50)), range(8)))
+    assert set(pictures) == {expected}
+    assert {name: matplotlib.rcParams[name] for name in names} == before
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,6 +16,7 @@ from histscan.server import catalogue as catalogue_module
 from histscan.server.catalogue import Catalogue
 from histscan.server.settings import ServerSettings
 from histscan.sources.discovery import FoundLog, FoundParquet, find_runs
+from tests.support.asgi_client import AsgiClient, client_of
 from tests.support.paths import DATA
 
 LOG = DATA / "default-encoding.wandb"
@@ -177,12 +179,16 @@ def test_a_log_that_grows(tmp_path: Path, make: Make) -> None:
 def test_a_log_that_is_replaced(tmp_path: Path, make: Make) -> None:
     path = tmp_path / "run.wandb"
     shutil.copy(LOG, path)
-    run = make(path).runs()[0]
-    first = run.rows(None, 5)
+    catalogue = make(path)
+    run = catalogue.runs()[0]
+    assert len(run.rows(None, 5))
     replacement = tmp_path / "other"
     shutil.copy(OTHER_LOG, replacement)
     replacement.replace(path)
-    assert run.rows(None, 5) is not first
+    with pytest.raises(OSError, match="were replaced: request the run again"):
+        run.rows(None, 5)
+    # The other log has another run.
+    assert catalogue.run(*run.key) is None
 
 
 def test_a_run_without_recent_writes_has_crashed(tmp_path: Path, make: Make) -> None:
@@ -192,3 +198,40 @@ def test_a_run_without_recent_writes_has_crashed(tmp_path: Path, make: Make) -> 
     assert run.details().state == "running"
     os.utime(path, (1e9, 1e9))
     assert run.details().state == "crashed"
+
+
+class TestSwaps:
+    """A log that another file took the place of is not read under the names of the old one."""
+
+    QUERY = '{ project(name: "fixtures", entityName: "histscan") { run(name: "default-encoding") { history } } }'
+
+    @pytest.fixture
+    def served(self, tmp_path: Path) -> Path:
+        """A served folder with a log; the log itself was given, too."""
+        path = tmp_path / "served" / "run" / "run-x.wandb"
+        path.parent.mkdir(parents=True)
+        shutil.copy(DATA / "default-encoding.wandb", path)
+        shutil.copytree(tmp_path / "served" / "run", tmp_path / "elsewhere")
+        return path
+
+    def rows(self, client: AsgiClient) -> Any:
+        found = client.post({"query": self.QUERY}).json()["data"]["project"]
+        return found and found["run"] and found["run"]["history"]
+
+    @pytest.mark.parametrize("given", ["file", "folder"])
+    @pytest.mark.parametrize("swapped", ["file", "folder"])
+    def test_links(self, served: Path, tmp_path: Path, given: str, swapped: str) -> None:
+        client = client_of(served if given == "file" else served.parent.parent, folder=tmp_path / "exports")
+        assert self.rows(client)
+        place = served if swapped == "file" else served.parent
+        place.rename(tmp_path / "moved")
+        place.symlink_to(tmp_path / "elsewhere" / ("run-x.wandb" if swapped == "file" else ""))
+        if (given, swapped) != ("file", "folder"):
+            assert not self.rows(client)
+
+    def test_a_log_that_was_copied_anew_is_served(self, served: Path, tmp_path: Path) -> None:
+        client = client_of(served.parent.parent, folder=tmp_path / "exports")
+        before = self.rows(client)
+        shutil.copy(served, tmp_path / "copy")
+        (tmp_path / "copy").rename(served)
+        assert self.rows(client) == before

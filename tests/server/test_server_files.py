@@ -138,13 +138,24 @@ def test_forged_urls_are_rejected(client: AsgiClient, url: str) -> None:
 def test_urls_expire() -> None:
     now = [1000.0]
     links = FileLinks(lambda: now[0])
-    path, _, query = links.link(LinkedFile(EXAMPLE)).partition("?")
+    path, _, query = links.link(LinkedFile.exported(EXAMPLE)).partition("?")
     assert links.find(path, query).path == EXAMPLE
     now[0] += LIFETIME
     assert links.find(path, query).path == EXAMPLE
     now[0] += 1
     with pytest.raises(LinkError, match="expired"):
         links.find(path, query)
+
+
+def test_an_exported_file_that_became_a_link_is_not_sent(tmp_path: Path) -> None:
+    folder = tmp_path / "exports"
+    folder.mkdir()
+    client = client_of(EXAMPLE, folder=folder)
+    (url,) = client.query(QUERY)["project"]["run"]["parquetHistory"]["parquetUrls"]
+    (path,) = folder.iterdir()
+    path.rename(tmp_path / "elsewhere")
+    path.symlink_to(tmp_path / "elsewhere")
+    assert client.request("GET", url).status == 404
 
 
 def test_a_deleted_file(tmp_path: Path) -> None:

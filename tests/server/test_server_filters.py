@@ -13,7 +13,7 @@ from histscan.many.filters import FilterError
 from histscan.server.history_rows import HistoryRows
 from histscan.server.run_filters import SERVED_FIELDS
 from histscan.server.run_listing import cursor_of, list_runs
-from histscan.server.served_run import ExportedFiles, RunDescription, RunDetails, RunKey, ServedRun
+from histscan.server.served_run import ExportedFiles, HistorySize, RunDescription, RunDetails, RunKey, ServedRun
 
 DESCRIPTION = RunDescription(
     name="brave fox",
@@ -45,6 +45,9 @@ class FakeRun(ServedRun):
 
     def details(self) -> RunDetails:
         return self._details
+
+    def history_size(self) -> HistorySize:
+        raise NotImplementedError
 
     def rows(self, keys: tuple[str, ...] | None, stop_step: int | None) -> HistoryRows:
         raise NotImplementedError

@@ -14,6 +14,7 @@ import pytest
 
 from histscan.server import run_files
 from histscan.server.run_files import choose_files, find_files
+from histscan.server.safe_files import open_found
 from tests.support.asgi_client import AsgiClient, client_of
 from tests.support.paths import DATA
 
@@ -118,6 +119,10 @@ def test_folders_nested_deeper_than_the_stack(log: Path) -> None:
         (None, ["a.b", "a_b", "axb", "x/a_b"]),
         ("", ["a.b", "a_b", "axb", "x/a_b"]),
         ("%", ["a.b", "a_b", "axb", "x/a_b"]),
+        ("%_b", ["a.b", "a_b", "axb", "x/a_b"]),
+        ("%a%b%", ["a.b", "a_b", "axb", "x/a_b"]),
+        ("a%x%b", ["axb"]),
+        ("%%a%.%b", ["a.b"]),
         ("a_b", ["a.b", "a_b", "axb"]),
         (r"a\_b", ["a_b"]),
         ("%a\\_b", ["a_b", "x/a_b"]),
@@ -175,6 +180,55 @@ def test_a_file_that_became_a_link_is_not_sent(log: Path, tmp_path: Path) -> Non
     reply = client.request("GET", nodes[0]["url"])
     assert reply.status == 404
     assert b"sesame" not in reply.body
+
+
+def test_a_file_that_took_the_place_of_another_is_not_sent(log: Path, tmp_path: Path) -> None:
+    """As a hard link to a file elsewhere would."""
+    client, nodes = asked(log, tmp_path, names=["output.log"])
+    file = log.parent / "files" / "output.log"
+    file.rename(tmp_path / "old")
+    os.link(tmp_path / "secret", file)
+    assert client.request("GET", nodes[0]["url"]).status == 404
+    _, nodes = asked(log, tmp_path, names=["output.log"])
+    assert nodes[0]["sizeBytes"] == 6
+
+
+def test_a_pipe_in_place_of_a_file_is_not_opened(log: Path, tmp_path: Path) -> None:
+    client, nodes = asked(log, tmp_path, names=["output.log"])
+    file = log.parent / "files" / "output.log"
+    file.rename(tmp_path / "old")
+    os.mkfifo(file)
+    assert client.request("GET", nodes[0]["url"]).status == 404
+
+
+def test_links_within_the_folder_are_sent(log: Path, tmp_path: Path) -> None:
+    (log.parent / "files" / "alias").symlink_to(log.parent / "files" / "media" / "images" / "a.png")
+    client, (node,) = asked(log, tmp_path, names=["alias"])
+    assert client.request("GET", node["url"]).body == b"\x89PNG"
+
+
+@pytest.mark.parametrize("swapped", ["file", "folder", "files"])
+def test_swaps_between_check_and_open(log: Path, tmp_path: Path, swapped: str) -> None:
+    """The file is opened step by step: no part of its path may be a link at that moment."""
+    (tmp_path / "media" / "images").mkdir(parents=True)
+    (tmp_path / "media" / "images" / "a.png").write_text("sesame")
+    root = log.parent / "files"
+    (found,) = (file for file in find_files(log) if file.name.endswith("a.png"))
+    place = {"file": found.path, "folder": found.path.parent, "files": root}[swapped]
+    target = {"file": tmp_path / "media/images/a.png", "folder": tmp_path / "media/images", "files": tmp_path}[swapped]
+    place.rename(tmp_path / "moved")
+    place.symlink_to(target)
+    with pytest.raises(OSError, match=r"."):
+        open_found(found.path, root, found.version.inodes[0])
+    with pytest.raises(OSError, match=r"."):
+        open_found(found.path, root, target.stat().st_ino)
+
+
+def test_patterns_take_a_limited_time(log: Path, tmp_path: Path) -> None:
+    (log.parent / "files" / ("a" * 250)).touch()
+    client = client_of(log, folder=tmp_path)
+    assert client.query(FILES, pattern="%a" * 100 + "b")["project"]["run"]["files"]["totalCount"] == 0
+    assert "the pattern can't be used" in client.errors(FILES, pattern="%a_" * 1000)[0]
 
 
 def test_a_folder_that_became_a_link_is_not_sent(log: Path, tmp_path: Path) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import math
 import random
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from tests.support import wire
 from tests.support.paths import EXAMPLE, SEGMENTS
 from tests.support.stream_records import exit_record, output_record, stats_record
 
-__all__ = ["LIVE_RUN", "finish_run", "write_project", "write_workspace"]
+__all__ = ["LIVE_RUN", "finish_run", "write_project", "write_run", "write_workspace"]
 
 LIVE_RUN = "live0001"
 """The id of the run that is still running."""
@@ -21,40 +22,69 @@ LIVE_RUN = "live0001"
 _ENTITY, _PROJECT = "my-team", "my-project"
 _RATES = (0.003, 0.01, 0.03)
 _START = 1_767_225_600
+_LIVE_START = _START + 48 * 3_600
 _TAGS, _DISPLAY_NAME, _START_TIME = 10, 8, 17
 """Numbers of fields in wandb's `RunRecord`."""
 
 
 def write_project(
-    folder: Path, rates: Sequence[float] = _RATES, seeds: int = 4, steps: int = 120, histogram_bins: int = 16
+    folder: Path,
+    rates: Sequence[float] = _RATES,
+    seeds: int = 4,
+    steps: int = 120,
+    bins: int = 16,
+    large: Mapping[int, int] | None = None,
 ) -> Path:
     """Writes the logs of a sweep over learning rates and seeds.
-
-    Each run has `loss` and `epoch` at each step, `val/loss` and `val/accuracy` at every tenth, a histogram `weights` at
-    every twentieth, system metrics every fifteen seconds, and a line of output.
 
     Args:
         folder: Where the logs go.
         rates: The learning rates.
         seeds: Runs for each of them.
         steps: Steps of each run.
-        histogram_bins: Bins of the histograms.
+        bins: Bins of the histograms.
+        large: Steps of some runs, by their number.
 
     Returns:
         The folder.
     """
     choices = [(rate, seed) for rate in rates for seed in range(1, seeds + 1)]
     for number, (rate, seed) in enumerate(choices):
-        rows = list(_rows(rate, random.Random(number), number, steps, histogram_bins))
-        start = _START + number * 3_600
-        records = [_run_record(f"run{number:05}", f"lr{rate:g}-seed{seed}", rate, seed, start), *_history(rows)]
-        for second in range(15, steps, 15):
-            values = {"cpu": f"{20 + second % 7}.5", "memory": f"{40 + second % 11}.0"}
-            records.append(stats_record(values, start + second))
-        records.append(output_record(f"epoch 0: loss {rows[0]['loss']:.3f}\n", seconds=start + 1))
-        records.append(exit_record())
-        _write(folder, f"run{number:05}", start, wire.write_log(records))
+        run_steps = (large or {}).get(number, steps)
+        write_run(folder, number, f"run{number:05}", f"lr{rate:g}-seed{seed}", rate, seed, run_steps, bins)
     return folder
+
+
+def write_run(
+    folder: Path, number: int, run_id: str, name: str, rate: float, seed: int, steps: int, bins: int = 16
+) -> Path:
+    """Writes the log of a run that has ended.
+
+    It has `loss` and `epoch` at each step, `val/loss` and `val/accuracy` at every tenth, a histogram `weights` at every
+    twentieth, system metrics every fifteen seconds, and a line of output.
+
+    Args:
+        folder: Where the log goes.
+        number: Tells runs apart: their start and their noise.
+        run_id: The run's id.
+        name: The run's display name.
+        rate: The learning rate.
+        seed: The seed.
+        steps: Steps, of a second each.
+        bins: Bins of the histograms.
+
+    Returns:
+        The log.
+    """
+    start = _START + number * 3_600
+    rows = list(_rows(rate, random.Random(number), start, steps, bins))
+    records = [_run_record(run_id, name, rate, seed, start), *_history(rows)]
+    for second in range(15, steps, 15):
+        values = {"cpu": f"{20 + second % 7}.5", "memory": f"{40 + second % 11}.0"}
+        records.append(stats_record(values, start + second))
+    records.append(output_record(f"epoch 0: loss {rows[0]['loss']:.3f}\n", seconds=start + 1))
+    records.append(exit_record())
+    return _write(folder, run_id, start, wire.write_log(records))
 
 
 def write_workspace(folder: Path) -> Path:
@@ -67,9 +97,9 @@ def write_workspace(folder: Path) -> Path:
         The folder with the logs of the project.
     """
     logs = write_project(folder / "wandb")
-    start = _START + 48 * 3_600
+    start = _LIVE_START
     run = _run_record(LIVE_RUN, "live", 0.01, 9, start)
-    rows = list(_rows(0.01, random.Random(99), 99, 30, 16))
+    rows = list(_rows(0.01, random.Random(99), start, 30, 16))
     _write(logs, LIVE_RUN, start, wire.write_log([run, *_history(rows)]))
     newest = max(logs.iterdir())
     (logs / "latest-run").symlink_to(newest.name)
@@ -92,20 +122,19 @@ def finish_run(logs: Path, rows: int = 10) -> None:
     """
     (log,) = logs.glob(f"run-*-{LIVE_RUN}/*.wandb")
     content = before = log.read_bytes()
-    added = list(_rows(0.01, random.Random(99), 99, 30 + rows, 16))[30:]
+    added = list(_rows(0.01, random.Random(99), _LIVE_START, 30 + rows, 16))[30:]
     for record in [*_history(added), exit_record()]:
         content = wire.append_record(content, record)
     with log.open("ab") as output:
         output.write(content[len(before) :])
 
 
-def _rows(rate: float, chance: random.Random, number: int, steps: int, bins: int) -> Iterator[dict[str, Any]]:
+def _rows(rate: float, chance: random.Random, start: int, steps: int, bins: int) -> Iterator[dict[str, Any]]:
     speed = 1.5 + math.log10(rate) * 0.35
     for step in range(steps):
         share = step / max(steps, 120)
         loss = 0.08 + 2.2 * math.exp(-5 * speed * share) + chance.gauss(0, 0.05) * (1.4 - share)
-        seconds = _START + number * 3_600 + step
-        row: dict[str, Any] = {"_step": step, "_runtime": float(step), "_timestamp": float(seconds)}
+        row: dict[str, Any] = {"_step": step, "_runtime": float(step), "_timestamp": float(start + step)}
         row |= {"loss": loss, "epoch": step // 20}
         if step % 10 == 9:
             row |= {"val/loss": loss + 0.05, "val/accuracy": 1 - 0.85 * math.exp(-4 * speed * share)}
@@ -146,8 +175,10 @@ def _run_record(run_id: str, name: str, rate: float, seed: int, start: int) -> b
     return wire.field(wire.RUN, run)
 
 
-def _write(folder: Path, run_id: str, start: int, log: bytes) -> None:
-    hours = (start - _START) // 3_600
-    place = folder / f"run-202601{1 + hours // 24:02}_{hours % 24:02}0000-{run_id}"
+def _write(folder: Path, run_id: str, start: int, log: bytes) -> Path:
+    started = datetime.fromtimestamp(start, timezone.utc)
+    place = folder / f"run-{started:%Y%m%d_%H%M%S}-{run_id}"
     place.mkdir(parents=True)
-    (place / f"run-{run_id}.wandb").write_bytes(log)
+    file = place / f"run-{run_id}.wandb"
+    file.write_bytes(log)
+    return file

@@ -11,6 +11,9 @@ from tests.support import wire
 
 Row = Mapping[str, Any]
 
+_EXIT = 18
+"""The field number of exit records in wandb's `Record`."""
+
 
 def write_log(
     folder: Path,
@@ -24,9 +27,13 @@ def write_log(
     start: int = 1_700_000_000,
     name: str = "",
     tags: Iterable[str] = (),
+    exit_code: int | None = None,
     tail: bytes = b"",
 ) -> Path:
-    """Writes a log as wandb does, `wandb/run-<time>-<id>/run-<id>.wandb`; `tail` is appended to its bytes."""
+    """Writes a log as wandb does, `wandb/run-<time>-<id>/run-<id>.wandb`, and appends `tail` to its bytes.
+
+    A run without an exit code has not ended.
+    """
     items = b"".join(wire.field(1, wire.item(key, json.dumps(value))) for key, value in (config or {}).items())
     run = b"".join(
         [
@@ -45,6 +52,8 @@ def write_log(
         records.append(wire.history_record([(key, json.dumps(value)) for key, value in row.items()], step))
     if summary:
         records.append(wire.update_record(wire.SUMMARY, [(key, json.dumps(value)) for key, value in summary.items()]))
+    if exit_code is not None:
+        records.append(wire.field(_EXIT, wire.varint_field(1, exit_code)))
     safe = run_id.replace("/", "_")
     place_of_run = folder / f"run-20260131_{start % 1_000_000:06}-{safe}"
     place_of_run.mkdir(parents=True, exist_ok=True)

@@ -347,16 +347,18 @@ class ExportedScan(Scan):
 
     def _file_scan_of(self, options: ColumnOptions) -> ParquetScan | None:
         """Returns the scan of the files if they have all rows of the range; else None."""
-        files = self._file_scan(options.with_default_keys(self.keys).keys)
+        files = self._file_scan(options.keys)
         return files if files is not None and files.max_step >= self.max_step else None
 
     def column_stream(self, options: ColumnOptions) -> Any:
         """See `Frames.column_stream`."""
+        options = self.choose_columns(options)
         files = self._file_scan_of(options)
         return super().column_stream(options) if files is None else files.column_stream(options)
 
     def batch_stream(self, options: ColumnOptions) -> Any:
         """See `Frames.batch_stream`."""
+        options = self.choose_columns(options)
         files = self._file_scan_of(options)
         return super().batch_stream(options) if files is None else files.batch_stream(options)
 

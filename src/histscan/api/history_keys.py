@@ -19,7 +19,7 @@ __all__ = ["KeyKinds", "read_key_kinds", "read_keys", "request_key_kinds", "requ
 _KINDS = ("number", "string", "boolean", "list", "nil", "other")
 
 
-def request_keys(client: Client, name: RunName) -> list[str]:
+def request_keys(client: Client, name: RunName) -> list[tuple[str, str, int | None]]:
     """Requests the keys of a history.
 
     Args:
@@ -27,14 +27,14 @@ def request_keys(client: Client, name: RunName) -> list[str]:
         name: The run.
 
     Returns:
-        The keys, in the server's order.
+        As from `read_keys`, in the server's order.
 
     Raises:
         HistoryRequestError: The request failed.
         ResponseShapeError: The response has another shape.
         RunNotFoundError: The run does not exist any more.
     """
-    return [key for key, _, _ in read_keys(request_run(client, LAST_STEP, *name))]
+    return read_keys(request_run(client, LAST_STEP, *name))
 
 
 def read_keys(run: Mapping[str, Any]) -> list[tuple[str, str, int | None]]:

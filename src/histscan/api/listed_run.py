@@ -75,6 +75,11 @@ class ListedRun:
         """
         self._keys_answer = answer
 
+    @property
+    def has_keys(self) -> bool:
+        """True if `take_keys` has an answer."""
+        return self._keys_answer is not None
+
     def take_keys(self) -> Mapping[str, Any] | None:
         """Returns the answer of `set_keys` once; None if there is none."""
         answer, self._keys_answer = self._keys_answer, None

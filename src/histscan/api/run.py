@@ -17,6 +17,7 @@ from histscan.api.run_streams import axes_of, duration_of, read_console, read_ev
 from histscan.api.scan_start import request_last_step
 from histscan.columns.scan import Scan
 from histscan.columns.typed_columns import flags_of_kind
+from histscan.common.key_info import KeyInfo
 from histscan.common.keys import check_keys, in_order
 from histscan.common.steps import STEP
 from histscan.paging.options import PIPELINED_GRAPHQL
@@ -53,6 +54,10 @@ class Summary(dict[str, Any]):
         return self
 
 
+_FINAL_STATES = ("finished", "failed", "killed")
+"""States of runs whose histories do not grow any more."""
+
+
 class Run(contracts.Run):
     """A run on a W&B server, read-only, with the names of ``wandb.Api().run()``.
 
@@ -87,7 +92,11 @@ class Run(contracts.Run):
             RunNotFoundError: The server has no such run, or the API key has no access to it.
         """
         if force or not self.is_loaded:
-            self.listed.describe(request_run(self.client, DESCRIBE_RUN, *self._name))
+            answer = dict(request_run(self.client, DESCRIBE_RUN, *self._name))
+            keys = answer.pop("historyKeys", None)
+            self.listed.describe(answer)
+            if keys is not None and self.state in _FINAL_STATES:
+                self.listed.set_keys({"historyKeys": keys})
             self._metadata = None
 
     @property
@@ -352,17 +361,10 @@ class Run(contracts.Run):
         lines = read_console(self.client, self._name)
         return lines if raw else terminal_lines(lines)
 
-    def keys(self) -> list[str]:
-        """Requests the keys of the history; nested keys are dotted. Reads no rows.
-
-        Returns:
-            The step first, then the other keys by name.
-
-        Raises:
-            HistoryRequestError: The request failed.
-            RunNotFoundError: The run does not exist any more.
-        """
-        return in_order(set(request_keys(self.client, self._name)))
+    def _find_keys(self) -> list[KeyInfo]:
+        """Requests the keys; reads no rows. A count is None if the server does not count the values."""
+        found = {key: (kind, count) for key, kind, count in request_keys(self.client, self._name)}
+        return [KeyInfo(key, *found[key]) for key in in_order(found)]
 
     def key_type_flags(self) -> dict[str, int] | None:
         """Requests the types of the keys. Reads no rows; see `histscan.runs.contracts.Run.key_type_flags`.

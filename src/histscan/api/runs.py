@@ -18,7 +18,7 @@ from histscan.many.members import Member
 from histscan.many.run_keys import KeyTally, choose_keys
 from histscan.many.run_table import RunTable, describe_runs, need_pyarrow
 from histscan.many.runs import Runs
-from histscan.sources.run_queries import DESCRIBE_RUNS, LIST_KEYS, LIST_RUNS, request_project
+from histscan.sources.run_queries import DESCRIBE_RUNS, LIST_KEYS, LIST_RUNS, LIST_RUNS_WITH_KEYS, request_project
 
 if TYPE_CHECKING:
     from histscan.columns.scan import Pages, Scan
@@ -171,9 +171,15 @@ class ProjectRuns(Runs[Run]):
             for run in found:
                 missing[run.id].listed.describe(run.listed.answer)
 
+    def list_with_keys(self) -> None:
+        """See `Runs.list_with_keys`."""
+        with self._lock:
+            while not self._listing.is_complete:
+                self._fetch_page(LIST_RUNS_WITH_KEYS)
+
     def load_keys(self, runs: Sequence[Run]) -> None:
         """See `Runs.load_keys`."""
-        missing = {run.id: run for run in runs if run.seen_stop_step is None}
+        missing = {run.id: run for run in runs if run.seen_stop_step is None and not run.listed.has_keys}
         names = list(missing)
         for first in range(0, len(names), _RUNS_PER_REQUEST):
             part = names[first : first + _RUNS_PER_REQUEST]
@@ -271,11 +277,11 @@ class ProjectRuns(Runs[Run]):
                     self._fetch_page()
         return place < len(self._listing.runs)
 
-    def _fetch_page(self) -> None:
+    def _fetch_page(self, operation: Operation | None = None) -> None:
         before = self._listing
         answer = request_project(
             self.client,
-            self._listing_operation(),
+            operation or self._listing_operation(),
             self.entity,
             self.project,
             filters=json.dumps(self.filters),
@@ -286,6 +292,7 @@ class ProjectRuns(Runs[Run]):
         try:
             listed = answer["runs"]
             nodes = [edge["node"] for edge in listed["edges"]]
+            keys = [node.pop("historyKeys", None) for node in nodes] if operation is LIST_RUNS_WITH_KEYS else []
             runs = [Run(self.client, RunName(self.entity, self.project, node["name"]), node) for node in nodes]
             has_next, cursor = bool(listed["pageInfo"]["hasNextPage"]), listed["pageInfo"]["endCursor"]
             count = int(answer["runCount"])
@@ -293,6 +300,8 @@ class ProjectRuns(Runs[Run]):
             raise ResponseShapeError(
                 "the server's answer is not a list of runs", run=f"{self.entity}/{self.project}"
             ) from None
+        for run, found in zip(runs, keys, strict=False):
+            run.listed.set_keys({"historyKeys": found})
         # Without these checks, a page without runs or without a new cursor would be requested for ever.
         is_complete = not has_next or not runs or cursor is None or cursor == before.cursor
         self._listing = _Listing((*before.runs, *runs), cursor, count, is_complete)

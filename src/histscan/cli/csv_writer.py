@@ -10,19 +10,19 @@ from __future__ import annotations
 import math
 import re
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import islice, repeat
 from pathlib import Path
 from typing import IO, Any, BinaryIO
 
 import orjson
 
-from histscan.cli.flatten import Column, flatten, sort_columns, unique_names
+from histscan.cli.flatten import Column, flatten, order_columns, unique_names
 from histscan.cli.json_lines import JsonLineEncoder, nonfinite_name
 
 __all__ = ["write_csv"]
 
-# Columns found within these rows are sorted together.
+# Of columns found within these rows, those that wandb adds and those of `keys` come first.
 FIRST_ROWS = 1_000
 # Few enough rows to stay in the CPU cache while they are written.
 BATCH_ROWS = 256
@@ -43,6 +43,7 @@ def write_csv(
     *,
     keys: Sequence[str] = (),
     first: Sequence[str] = (),
+    by_name: Callable[[], bool] = lambda: False,
     folder: Path | None = None,
 ) -> int:
     """Writes rows as comma-separated values: UTF-8, a header, and a line for each row.
@@ -52,14 +53,15 @@ def write_csv(
     ``NaN``, ``Infinity`` and ``-Infinity``; bools are ``true`` and ``false``. A lone surrogate, which UTF-8 can't
     encode, becomes its escape.
 
-    The step is the first column. The others are in the order of `keys`, or sorted by name. Columns that first appear
-    after the first 1,000 rows follow at the end, in the order in which they appear.
+    The step, ``_runtime`` and ``_timestamp`` are the first columns, then those of `keys`, then the others in the order
+    of the rows in which they first appear. Columns that first appear after the first 1,000 rows follow at the end.
 
     Args:
         rows: The rows.
         output: The binary file to write to.
         keys: The order of columns; nested keys take the place of their parent.
         first: Columns that come before the step, in this order.
+        by_name: Called when a row has new columns: True if the keys of a row have no order of their own.
         folder: The folder of the unnamed temporary file, which takes about as much space as the output. None for the
             system's temporary folder.
 
@@ -67,7 +69,7 @@ def write_csv(
         The number of columns.
     """
     with tempfile.SpooledTemporaryFile(SPOOL_IN_MEMORY, dir=None if folder is None else str(folder)) as waiting:
-        lines = _WaitingLines(waiting, keys, first)
+        lines = _WaitingLines(waiting, keys, first, by_name)
         flat_rows = map(flatten, rows)
         lines.add(list(islice(flat_rows, FIRST_ROWS)))
         while batch := list(islice(flat_rows, BATCH_ROWS)):
@@ -79,20 +81,24 @@ def write_csv(
 class _WaitingLines:
     """Lines in a temporary file, which wait until all columns are known."""
 
-    def __init__(self, waiting: IO[bytes], keys: Sequence[str], first: Sequence[str]) -> None:
+    def __init__(
+        self, waiting: IO[bytes], keys: Sequence[str], first: Sequence[str], by_name: Callable[[], bool]
+    ) -> None:
         self.columns: dict[Column, None] = {}
         self._waiting = waiting
         self._bare_rows = 0  # rows before the first one that has a column
         self._keys = keys
         self._first = first
+        self._by_name = by_name
         self._stretches: list[tuple[int, int]] = []  # end offset, and the number of columns in its lines
         self._json = JsonLineEncoder()
 
     def add(self, rows: list[dict[Column, Any]]) -> None:
         """Adds a line for each row, with a cell for every column found so far."""
         known = len(self.columns)
-        added = set().union(*rows).difference(self.columns)
-        self.columns.update(dict.fromkeys(sort_columns(added, self._keys, self._first)))
+        if not self.columns.keys() >= set().union(*rows):
+            added = order_columns(rows, self.columns, keys=self._keys, first=self._first, by_name=self._by_name())
+            self.columns.update(dict.fromkeys(added))
         if not self.columns:
             self._bare_rows += len(rows)
             return

@@ -14,7 +14,7 @@ from types import FrameType
 from typing import Any
 
 from histscan.cli.messages import say, warn
-from histscan.errors import HistoryError
+from histscan.errors import HistoryError, UnknownKeyError
 
 __all__ = [
     "BROKEN_PIPE",
@@ -112,7 +112,7 @@ def run_guarded(command: Callable[[], int], *, debug: bool = False) -> int:
             sys.stdout.flush()
         except OSError:
             _give_up_stdout()
-        return MISUSED if isinstance(error, UsageError) else FAILED
+        return MISUSED if isinstance(error, UsageError | UnknownKeyError) else FAILED
 
 
 def _explain(error: Exception) -> str:

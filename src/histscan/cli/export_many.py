@@ -116,7 +116,14 @@ def _write(
             columns = None
             if file_format == "csv":
                 folder = None if goal is None or not is_replaceable(goal) else goal.absolute().parent
-                columns = write_csv(rows, output, keys=arguments.keys or (), first=rows.first, folder=folder)
+                columns = write_csv(
+                    rows,
+                    output,
+                    keys=arguments.keys or (),
+                    first=rows.first,
+                    by_name=lambda: not rows.has_logged_order,
+                    folder=folder,
+                )
             else:
                 write_json_lines(rows, output, nonfinite=arguments.nan)
         outcome = ExportOutcome(rows.rows, len(rows.keys), columns, None, None)

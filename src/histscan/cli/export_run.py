@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -123,13 +124,19 @@ def _write(
         watch = ScanWatch(chosen, bar)
         if file_format == "csv":
             folder = None if goal is None or not is_replaceable(goal) else goal.absolute().parent
-            columns = write_csv(watch, output, keys=arguments.keys or (), folder=folder)
+            columns = write_csv(
+                watch,
+                output,
+                keys=arguments.keys or (),
+                by_name=lambda: not getattr(rows, "has_logged_order", True),
+                folder=folder,
+            )
         else:
             write_json_lines(watch, output, nonfinite=arguments.nan)
     return ExportOutcome(watch.rows, len(watch.keys), columns, watch.first_step, watch.last_step)
 
 
-def _known_keys(opened: Run, stream: str) -> list[str]:
+def _known_keys(opened: Run, stream: str) -> Sequence[str]:
     """Finds all keys of a stream, nested ones dotted."""
     if stream == HISTORY:
         return opened.keys()

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from typing import Any
 
+from histscan.common.keys import LEADING
 from histscan.common.steps import STEP
 
-__all__ = ["Column", "column_name", "flatten", "sort_columns", "unique_names", "value_type"]
+__all__ = ["Column", "column_name", "flatten", "order_columns", "sort_columns", "unique_names", "value_type"]
 
 Column = str | tuple[str, ...]
 """A key, or the keys that lead to a nested value. A key ``a.b`` and a ``b`` nested in ``a`` are different columns."""
@@ -72,6 +73,37 @@ def sort_columns(columns: Iterable[Column], keys: Sequence[str] = (), first: Seq
         return rank, name != STEP, places.get(top, len(places)), name, below
 
     return sorted(columns, key=order)
+
+
+def order_columns(
+    rows: Sequence[dict[Column, Any]],
+    known: Container[Column],
+    *,
+    keys: Sequence[str] = (),
+    first: Sequence[str] = (),
+    by_name: bool = False,
+) -> list[Column]:
+    """Finds the columns of rows, in the order of files.
+
+    Args:
+        rows: Flattened rows.
+        known: Columns to leave out.
+        keys: As for `sort_columns`.
+        first: As for `sort_columns`.
+        by_name: The keys of a row have no order of their own.
+
+    Returns:
+        Those of `first`, those that wandb adds to each row, those of `keys`; then the others in the order of the rows
+        in which they first appear, within a row in its order or by name.
+    """
+    found: dict[Column, None] = {}
+    for row in rows:
+        new = [column for column in row if column not in known and column not in found]
+        if by_name and len(new) > 1:
+            new.sort(key=lambda column: (column_name(column), column if isinstance(column, tuple) else ()))
+        found.update(dict.fromkeys(new))
+    places = {name: place for place, name in enumerate(dict.fromkeys([*first, *LEADING, *keys]))}
+    return sorted(found, key=lambda name: places.get(name if isinstance(name, str) else name[0], len(places)))
 
 
 def unique_names(columns: Iterable[Column]) -> list[str]:

@@ -16,7 +16,7 @@ from histscan.cli.figures import plural
 from histscan.cli.flatten import Column, column_name, flatten, sort_columns
 from histscan.cli.json_lines import add_nonfinite, write_json_lines
 from histscan.cli.key_selection import ChosenRows, KeySelection
-from histscan.cli.run_argument import add_keys, add_steps, count, scan
+from histscan.cli.run_argument import add_keys, add_source, add_steps, count, scan
 from histscan.cli.runs_argument import add_choice, add_paths, known_keys, open_one_or_many
 from histscan.cli.table import clip, column_widths, fitting_columns, render, terminal_width
 from histscan.common.printable import printable
@@ -63,6 +63,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
     add_keys(parser)
     add_steps(parser)
     add_choice(parser)
+    add_source(parser, "pages", "which is faster for a few rows than downloading files")
     parser.add_argument("--json", action="store_true", help="print the complete rows as JSON Lines")
     add_nonfinite(parser)
 
@@ -125,9 +126,8 @@ def _run_many(runs: Runs[Any], arguments: argparse.Namespace, selection: KeySele
 
 def _rows(run: Run, arguments: argparse.Namespace, selection: KeySelection) -> list[dict[str, Any]]:
     """Reads the first rows of a run that are selected."""
-    # For a few rows, pages are cheaper than downloading whole exported files.
     keys = None if selection.has_patterns else arguments.keys
-    rows: Any = scan(run, keys, arguments.min_step, arguments.max_step, source="pages")
+    rows: Any = scan(run, keys, arguments.min_step, arguments.max_step, source=arguments.source or "pages")
     if selection.has_patterns:
         rows = ChosenRows(rows, selection)
     return list(islice(rows, arguments.rows))

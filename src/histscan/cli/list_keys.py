@@ -73,7 +73,7 @@ def run(arguments: argparse.Namespace) -> int:
             raise UsageError(describe_missing(pattern, [key.name for key in known], "run"))
     chosen = choose_keys(known, arguments.patterns or None)
     if arguments.json:
-        write_json_lines((vars(key) for key in chosen), sys.stdout.buffer)
+        write_json_lines((key.as_dict() for key in chosen), sys.stdout.buffer)
         sys.stdout.buffer.flush()
     elif not known:
         print("no keys: the history is empty")

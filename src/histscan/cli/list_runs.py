@@ -22,6 +22,7 @@ from histscan.cli.run_argument import count
 from histscan.cli.runs_argument import add_choice, add_paths, open_many
 from histscan.cli.table import clip, column_widths, fitting_columns, render, terminal_width
 from histscan.common.atomic import atomic_output
+from histscan.common.json_fields import is_json
 from histscan.common.near_keys import describe_missing
 
 if TYPE_CHECKING:
@@ -165,11 +166,9 @@ def _is_used(column: pyarrow.ChunkedArray) -> bool:
 
 def _rows(table: pyarrow.Table) -> Iterator[dict[str, Any]]:
     """Yields the rows of a table of runs as values of JSON; JSON text is parsed, and times are texts."""
-    import pyarrow
-
-    is_json = [isinstance(field.type, pyarrow.BaseExtensionType) for field in table.schema]
+    has_json = [is_json(field) for field in table.schema]
     for row in table.to_pylist():
-        for name, parse in zip(table.schema.names, is_json, strict=True):
+        for name, parse in zip(table.schema.names, has_json, strict=True):
             value = row[name]
             if isinstance(value, datetime):
                 row[name] = value.isoformat().replace("+00:00", "Z")

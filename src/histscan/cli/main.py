@@ -9,12 +9,28 @@ import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-from histscan.cli import export, head, info, list_keys, list_runs, mirror, plot, run_script, serve, tail
+from histscan.cli import (
+    cache,
+    completion,
+    export,
+    head,
+    info,
+    list_keys,
+    list_runs,
+    mirror,
+    plot,
+    run_script,
+    serve,
+    tail,
+)
 from histscan.cli.exit_codes import UsageError, run_guarded
+from histscan.cli.hints import add_hint
 
 __all__ = ["build_parser", "main"]
 
 COMMANDS = {
+    "cache": (cache, "show, clear or limit the cache of exported histories"),
+    "completion": (completion, "print a script that completes commands and options in a shell"),
     "export": (export, "write histories to files: JSON Lines, CSV, Parquet or Arrow"),
     "head": (head, "show the first rows of a history"),
     "info": (info, "describe one run or many, and the keys of their histories"),
@@ -52,7 +68,8 @@ examples:
   histscan tail wandb/latest-run
 
 `histscan COMMAND --help` describes a command. The exit code is 0 on success,
-1 on an error, 2 if the command line is invalid.
+1 on an error, 2 if the command line is invalid, 130 after Ctrl-C, and 128 + n after
+signal n.
 """
 
 
@@ -117,8 +134,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _prepare_output()
 
     def run_command() -> int:
-        parsed = build_parser().parse_args(typed)
-        code: int = parsed.run(parsed)
+        try:
+            parsed = build_parser().parse_args(typed)
+            code: int = parsed.run(parsed)
+        except (UsageError, FileNotFoundError) as error:
+            add_hint(error, typed)
+            raise
         return code
 
     return run_guarded(run_command, debug="--debug" in typed)

@@ -39,6 +39,7 @@ class ManyRows:
         first: The members that each row begins with, except for entries that a run does not have.
         rows: The number of rows so far.
         keys: The keys of these rows.
+        has_logged_order: As `Scan.has_logged_order`, for the run that is being read.
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class ManyRows:
         self.first = [RUN_ID, *(f"config.{entry}" for entry in config)]
         self.rows = 0
         self.keys: set[str] = set()
+        self.has_logged_order = True
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         members = self._readable()
@@ -100,7 +102,11 @@ class ManyRows:
     def _rows_of(self, pages: Iterator[Any], member: Member) -> Iterator[dict[str, Any]]:
         try:
             for page in pages:
-                yield from page if isinstance(page, list) else page.rows()
+                if isinstance(page, list):
+                    yield from page
+                    continue
+                self.has_logged_order = not len(page) or page.has_logged_order(0)
+                yield from page.rows()
         except HistoryError as error:
             error.add_location(run=member.name)
             if not self._skip_failed:

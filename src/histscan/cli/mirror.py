@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from histscan.cli.exit_codes import FAILED, SUCCEEDED, UsageError
 from histscan.cli.figures import plural
 from histscan.cli.run_argument import count
+from histscan.cli.runs_argument import add_filter, chosen_filters
 
 if TYPE_CHECKING:
     from histscan.many.mirrors.update import MirrorResult
@@ -51,15 +51,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-o", "--output", metavar="DIR", required=True, help="folder to write to: a new one, or a mirror"
     )
-    parser.add_argument(
-        "--filter",
-        dest="filters",
-        metavar="JSON",
-        type=_condition,
-        action="append",
-        default=[],
-        help="only runs that meet this condition, in MongoDB's query language; repeat it for more conditions",
-    )
+    add_filter(parser)
     parser.add_argument(
         "-k",
         "--key",
@@ -101,11 +93,10 @@ def run(arguments: argparse.Namespace) -> int:
 
     if arguments.threads == 0:
         raise UsageError("--threads must be at least 1")
-    filters: list[Any] = arguments.filters
     try:
         runs = open_runs(
             arguments.path,
-            filters={"$and": filters} if len(filters) > 1 else filters[0] if filters else None,
+            filters=chosen_filters(arguments),
             on_corrupt="skip" if arguments.skip_corrupt else "raise",
         )
         result = mirror(
@@ -122,16 +113,6 @@ def run(arguments: argparse.Namespace) -> int:
     if not arguments.quiet:
         print(_summary(result))
     return FAILED if result.failures else SUCCEEDED
-
-
-def _condition(text: str) -> dict[str, Any]:
-    try:
-        condition = json.loads(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(f"{text!r} is not JSON: {error}") from None
-    if not isinstance(condition, dict):
-        raise argparse.ArgumentTypeError(f'{text!r} is not a JSON object such as {{"state": "finished"}}')
-    return condition
 
 
 def _summary(result: MirrorResult) -> str:

@@ -24,13 +24,20 @@ def add_skip_corrupt(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_source(parser: argparse.ArgumentParser) -> None:
-    """Adds the option for the source of rows of a run on a server."""
+def add_source(parser: argparse.ArgumentParser, default: SourceOption = "auto", reason: str = "") -> None:
+    """Adds the option for the source of rows of a run on a server.
+
+    Args:
+        parser: The command's parser.
+        default: What the command does without the option, for the help.
+        reason: Why it does, for the help.
+    """
     parser.add_argument(
         "--source",
         choices=SOURCES,
         help="where the rows of a run on a server come from: exported Parquet files, and pages for the rest (parquet); "
-        "pages of rows as logged (pages); or exported files if there are any, else pages (auto, the default)",
+        "pages of rows as logged (pages); or exported files if there are any, else pages (auto). Default: "
+        + (f"{default}, {reason}" if reason else default),
     )
 
 

@@ -20,7 +20,16 @@ if TYPE_CHECKING:
     from histscan.many.runs import Runs
     from histscan.runs.contracts import Run
 
-__all__ = ["add_choice", "add_paths", "add_skip_failed", "known_keys", "open_many", "open_one_or_many"]
+__all__ = [
+    "add_choice",
+    "add_filter",
+    "add_paths",
+    "add_skip_failed",
+    "chosen_filters",
+    "known_keys",
+    "open_many",
+    "open_one_or_many",
+]
 
 _SERVER_THREADS = 8
 
@@ -59,15 +68,33 @@ def add_paths(parser: argparse.ArgumentParser, *, several: bool = True) -> None:
     add_skip_corrupt(parser)
 
 
-def add_choice(parser: argparse.ArgumentParser) -> None:
-    """Adds the options that choose and sort many runs."""
+def add_filter(parser: argparse.ArgumentParser) -> None:
+    """Adds the option that chooses runs; `chosen_filters` returns its conditions."""
     parser.add_argument(
         "--filter",
+        dest="filters",
         metavar="JSON",
         type=_filter,
+        action="append",
+        default=[],
         help="only the runs that meet these conditions, in MongoDB's query language as for wandb.Api().runs(): "
-        '\'{"state": "finished", "config.lr": {"$gte": 0.01}}\'',
+        '\'{"state": "finished", "config.lr": {"$gte": 0.01}}\'; repeat it for more conditions',
     )
+
+
+def chosen_filters(arguments: argparse.Namespace) -> dict[str, Any] | None:
+    """Returns the conditions of all ``--filter`` options together; None without any.
+
+    Args:
+        arguments: The parsed command line, with the argument of `add_filter` or without it.
+    """
+    filters = getattr(arguments, "filters", [])
+    return {"$and": filters} if len(filters) > 1 else filters[0] if filters else None
+
+
+def add_choice(parser: argparse.ArgumentParser) -> None:
+    """Adds the options that choose and sort many runs."""
+    add_filter(parser)
     parser.add_argument(
         "--order",
         metavar="FIELDS",
@@ -147,7 +174,7 @@ def open_one_or_many(arguments: argparse.Namespace) -> Run | Runs[Any]:
         if has_source and isinstance(opened[0], FileRun):
             path = _paths(arguments)[0]
             raise UsageError(f"--source applies to runs on a server, and {path!r} is a local file: leave it out")
-        if getattr(arguments, "filter", None) is None:
+        if chosen_filters(arguments) is None:
             return opened[0]
         opened = RunList(opened, opened[0].location, _like(opened))
     if has_source:
@@ -189,8 +216,9 @@ def _like(opened: Sequence[Run]) -> Runs[Any] | None:
 def _choose(runs: Runs[Any], arguments: argparse.Namespace) -> Runs[Any]:
     """Filters and sorts runs."""
     try:
-        if getattr(arguments, "filter", None) is not None:
-            runs = runs.filter(arguments.filter)
+        filters = chosen_filters(arguments)
+        if filters is not None:
+            runs = runs.filter(filters)
         if getattr(arguments, "order", None) is not None:
             runs = runs.sort(arguments.order)
     except FilterError as error:

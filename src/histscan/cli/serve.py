@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 import os
 import re
-from contextlib import suppress
 from pathlib import Path
 
-from histscan.cli.exit_codes import SUCCEEDED, StoppedBySignal, UsageError
+from histscan.cli.exit_codes import INTERRUPTED, SUCCEEDED, StoppedBySignal, UsageError
 from histscan.cli.run_argument import count
 from histscan.common.install_hint import install_hint
+from histscan.server.limits import DEFAULT_LIMITS, limits_of
 
 __all__ = ["declare", "run"]
 
@@ -66,6 +66,11 @@ def declare(parser: argparse.ArgumentParser) -> None:
         metavar="KEY",
         help=f"API key that clients must send; the environment variable {KEY_VARIABLE} hides it from other users",
     )
+    parser.add_argument("--tls-cert", metavar="FILE", type=Path, help="certificate for https, in PEM format")
+    parser.add_argument("--tls-key", metavar="FILE", type=Path, help="its private key, if it is in another file")
+    parser.add_argument(
+        "--allow-http", action="store_true", help="accept the API key over http from other machines, as behind a proxy"
+    )
     parser.add_argument("--entity", metavar="NAME", help="entity of runs recorded without one (default: local)")
     parser.add_argument(
         "--project",
@@ -110,6 +115,14 @@ def declare(parser: argparse.ArgumentParser) -> None:
         default=[],
         help="KIND[@OPERATION][:every=N|first=N|at=N,N|rate=P]; KIND is an HTTP status, truncate or errors",
     )
+    parser.add_argument(
+        "--limit",
+        dest="limits",
+        metavar="NAME=N",
+        action="append",
+        default=[],
+        help=f"limit of what a client may request; repeatable (defaults: {DEFAULT_LIMITS})",
+    )
     parser.add_argument("-v", "--verbose", action="store_true", help="print each request")
 
 
@@ -124,11 +137,13 @@ def run(arguments: argparse.Namespace) -> int:
 
     Raises:
         UsageError: An argument is invalid, or a required package is not installed.
-        HistoryError: A file can't be served, or other machines could reach the server without an API key.
+        HistoryError: A file can't be served, the certificate can't be used, or other machines could reach the server
+            without an API key, or without TLS.
         OSError: A path does not exist, or the server can't listen on the address.
     """
     try:
         import graphql  # noqa: F401
+        import httptools  # noqa: F401
         import starlette  # noqa: F401
         import uvicorn  # noqa: F401
     except ImportError as error:
@@ -143,6 +158,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise UsageError("--port must be 65535 or less")
     try:
         faults = tuple(parse_fault(text) for text in arguments.faults)
+        limits = limits_of(arguments.limits)
     except ValueError as error:
         raise UsageError(str(error)) from error
     settings = ServerSettings(
@@ -150,6 +166,9 @@ def run(arguments: argparse.Namespace) -> int:
         host=arguments.host,
         port=arguments.port,
         api_key=arguments.api_key or os.environ.get(KEY_VARIABLE) or None,
+        tls_cert=arguments.tls_cert,
+        tls_key=arguments.tls_key,
+        allow_http=arguments.allow_http,
         entity=arguments.entity,
         project=arguments.project,
         skip_corrupt=arguments.skip_corrupt,
@@ -161,10 +180,15 @@ def run(arguments: argparse.Namespace) -> int:
         rate_limit=arguments.rate_limit,
         faults=faults,
         verbose=arguments.verbose,
+        limits=limits,
     )
-    # Ctrl-C and SIGTERM are the normal ways to stop a server.
-    with suppress(KeyboardInterrupt, StoppedBySignal):
+    # Ctrl-C and SIGTERM are the normal ways to stop a server, so that neither is reported as an error.
+    try:
         serve(settings, lambda line: print(line, flush=True))
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except StoppedBySignal:
+        pass
     return SUCCEEDED
 
 

@@ -159,7 +159,7 @@ def write_chosen(
     from histscan.runs.run_metadata import run_metadata
 
     axis = [] if arguments.stream == SYSTEM else [STEP]
-    batches = scan.batches([*axis, *keys], nested=arguments.nested or "json")
+    batches = scan.batches([*axis, *keys], nested=arguments.nested or "json", with_step=False)
     chosen = map(selection.choose_rows, batches)
     return write_batches(chosen, output, file_format=file_format, arguments=arguments, metadata=run_metadata(run))
 

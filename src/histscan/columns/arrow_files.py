@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Literal, Protocol
 
 from histscan.columns.options import ColumnOptions
 from histscan.columns.scan import Scan, Watcher
+from histscan.columns.timestamps import check_timestamps, convert_schema, convert_timestamps
 from histscan.common.install_hint import install_hint
 from histscan.common.steps import STEP
 
@@ -62,6 +63,8 @@ def write_parquet(
     compression: str = "zstd",
     metadata: Mapping[str, str] | None = None,
     watch: Watcher | None = None,
+    options: ColumnOptions | None = None,
+    timestamps: str = "seconds",
 ) -> WrittenTable:
     """Writes the rows of a scan to a Parquet file: row groups of 65,536 rows, fewer if rows are large.
 
@@ -76,6 +79,8 @@ def write_parquet(
         compression: One of `PARQUET_COMPRESSIONS`.
         metadata: Entries of the file's metadata, such as those of `runs.run_metadata`.
         watch: Called with the progress.
+        options: The columns, instead of `nested`.
+        timestamps: ``"seconds"`` or ``"datetime"``, as for `Frames.to_arrow`.
 
     Returns:
         A description of what was written.
@@ -87,7 +92,8 @@ def write_parquet(
         ValueError: `nested` or `compression` is unknown.
     """
     _check("compression", compression, PARQUET_COMPRESSIONS)
-    return _write(scan, nested, metadata, watch, partial(_open_parquet, output, compression))
+    options = options or ColumnOptions.of(nested=nested)
+    return _write(scan, options, timestamps, metadata, watch, partial(_open_parquet, output, compression))
 
 
 def open_parquet(
@@ -132,6 +138,8 @@ def write_arrow(
     compression: str = "zstd",
     metadata: Mapping[str, str] | None = None,
     watch: Watcher | None = None,
+    options: ColumnOptions | None = None,
+    timestamps: str = "seconds",
 ) -> WrittenTable:
     """Writes the rows of a scan to an Arrow IPC file, which is also Feather version 2.
 
@@ -142,6 +150,8 @@ def write_arrow(
         compression: One of `ARROW_COMPRESSIONS`; uncompressed files can be memory-mapped.
         metadata: As for `write_parquet`.
         watch: As for `write_parquet`.
+        options: As for `write_parquet`.
+        timestamps: As for `write_parquet`.
 
     Returns:
         A description of what was written.
@@ -153,7 +163,8 @@ def write_arrow(
         ValueError: `nested` or `compression` is unknown.
     """
     _check("compression", compression, ARROW_COMPRESSIONS)
-    return _write(scan, nested, metadata, watch, partial(_open_arrow, output, compression))
+    options = options or ColumnOptions.of(nested=nested)
+    return _write(scan, options, timestamps, metadata, watch, partial(_open_arrow, output, compression))
 
 
 def write_batches(
@@ -218,22 +229,24 @@ def _check(name: str, value: str, known: tuple[str, ...]) -> None:
 
 def _write(
     scan: Scan,
-    nested: str,
+    options: ColumnOptions,
+    timestamps: str,
     metadata: Mapping[str, str] | None,
     watch: Watcher | None,
     open_writer: Callable[[pyarrow.Schema, bool], _TableWriter],
 ) -> WrittenTable:
     """Writes the rows of a scan with the writer that `open_writer` returns."""
-    _check("nested", nested, ("json", "flatten"))
+    wants_times = check_timestamps(timestamps)
     try:
         import pyarrow  # noqa: F401
     except ImportError as error:
         raise ImportError(f"Parquet and Arrow files need pyarrow: {install_hint('arrow')}") from error
 
-    schema, is_sorted, batches = scan.read_columns(ColumnOptions.of(nested=nested), watch)
-    schema = schema.with_metadata(dict(metadata or {}) or None)
+    schema, is_sorted, batches = scan.read_columns(options, watch)
+    schema = (convert_schema(schema) if wants_times else schema).with_metadata(dict(metadata or {}) or None)
     with closing(batches):
-        return _write_groups(batches, schema, open_writer, is_sorted=is_sorted)
+        rows = map(convert_timestamps, batches) if wants_times else batches
+        return _write_groups(rows, schema, open_writer, is_sorted=is_sorted)
 
 
 def _write_groups(

@@ -2,23 +2,36 @@
 
 from __future__ import annotations
 
+import os
+import re
 from abc import abstractmethod
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from histscan.columns.options import DEFAULT_BATCH_ROWS, ColumnOptions
+from histscan.columns.options import DEFAULT_BATCH_ROWS, ColumnOptions, Keys, Nested
+from histscan.columns.pandas_frames import DtypeBackend, make_pandas
 from histscan.columns.reductions import Reduction
+from histscan.columns.timestamps import Timestamps, check_timestamps, convert_timestamps
+from histscan.common.atomic import atomic_output
 from histscan.common.install_hint import install_hint
 
 if TYPE_CHECKING:
     import pandas
-    import polars
+    import polars as polars_module
     import pyarrow
     from typing_extensions import Unpack
 
     from histscan.columns.reductions import ReduceArguments
+    from histscan.columns.scan import Scan
 
-__all__ = ["Frames", "stream_batches"]
+__all__ = ["OLDEST_POLARS", "Compression", "FileSource", "Frames", "import_polars", "stream_batches"]
+
+Compression = Literal["zstd", "snappy", "gzip", "lz4", "none"]
+"""The compressions of Parquet files."""
+
+OLDEST_POLARS = (1, 25)
+"""The oldest release of polars that reads all rows of a stream, and a scan in one go."""
 
 
 class Frames:
@@ -68,10 +81,12 @@ class Frames:
 
     def to_arrow(
         self,
-        keys: Sequence[str] | None = None,
+        keys: Keys | None = None,
         *,
-        nested: str = "json",
+        nested: Nested = "json",
         threads: int | None = None,
+        with_step: bool = True,
+        timestamps: Timestamps = "seconds",
         **reduction: Unpack[ReduceArguments],
     ) -> pyarrow.Table:
         """Scans everything into an Arrow table.
@@ -79,36 +94,53 @@ class Frames:
         Args:
             keys: The keys to make columns of, in this order; the others' values are not even read, so nothing
                 malformed is noticed there. All rows are there: where one lacks a key, its value is null. Nested keys
-                may be dotted. None for all keys.
-            nested: ``"json"`` makes one column of JSON text (Arrow's ``arrow.json``) of nested values;
+                may be dotted. Globs (``"val/*"``) and compiled regular expressions choose several keys, in the order
+                of `histscan.runs.contracts.Run.keys`. None for all keys: the step, ``_runtime`` and ``_timestamp``,
+                then the others in the order of the rows in which they first appear; within such a row as they were
+                logged, or by name if the writer did not keep that order (as wandb 0.18 and later).
+            nested: ``"json"`` makes one column of JSON text of nested values;
                 ``"flatten"`` makes columns with dotted names, in the order in which they first appear. (A key that
                 has a dot of its own and a nested one of the same dotted name share a column; where a row has both,
                 the later one counts.)
             threads: The number of threads that build columns; None for one per core, at most four.
+            with_step: The step is the first column, also if `keys` do not have it. If they do, it is in its place
+                there. A scan that was made with keys of its own adds none.
+            timestamps: ``"seconds"`` leaves ``_timestamp`` as it was logged, in seconds since 1970; ``"datetime"``
+                makes dates and times in UTC of it.
             **reduction: Fewer rows than were logged: the last ones, samples, or rows on a common axis; see
                 `histscan.columns.reductions.ReduceArguments`.
 
         Returns:
             A ``pyarrow.Table``. Types are valid for all rows; ``histscan._core.columns.column_types`` has the rules.
+            JSON text is marked by the metadata ``histscan.type: json`` of its field.
 
         Raises:
             HistoryError: A page or a row can't be read.
             ImportError: pyarrow is not installed (``pip install 'histscan[arrow]'``).
+            UnknownKeyError: No row has one of the keys. The message names similar keys.
+            ValueError: An argument is out of its range.
         """
         pyarrow = _import_pyarrow()
+        wants_times = check_timestamps(timestamps)
         reduced = Reduction.of(reduction)
-        if keys is not None and reduced.needs_axis and reduced.x not in keys:
+        keys = keys if keys is None or isinstance(keys, str | re.Pattern) else list(keys)
+        if isinstance(keys, list) and reduced.needs_axis and reduced.x not in keys:
             keys = [reduced.x, *keys]
-        stream = self.column_stream(ColumnOptions.of(keys, nested, threads=threads))
+        stream = self.column_stream(ColumnOptions.of(keys, nested, threads=threads, with_step=with_step))
         table = pyarrow.RecordBatchReader.from_stream(stream).read_all()
-        return reduced.apply(table, [0, len(table)])[0] if reduced.reduces else table
+        if reduced.reduces:
+            table = reduced.apply(table, [0, len(table)])[0]
+        return convert_timestamps(table) if wants_times else table
 
     def to_pandas(
         self,
-        keys: Sequence[str] | None = None,
+        keys: Keys | None = None,
         *,
-        nested: str = "json",
+        nested: Nested = "json",
         threads: int | None = None,
+        with_step: bool = True,
+        timestamps: Timestamps = "seconds",
+        dtype_backend: DtypeBackend | None = None,
         **reduction: Unpack[ReduceArguments],
     ) -> pandas.DataFrame:
         """Scans everything into a pandas frame. Needs pandas and pyarrow.
@@ -117,31 +149,43 @@ class Frames:
             keys: As for `to_arrow`.
             nested: As for `to_arrow`.
             threads: As for `to_arrow`.
+            with_step: As for `to_arrow`.
+            timestamps: As for `to_arrow`.
+            dtype_backend: The types of columns, as pandas names them. None for those of numpy, except that integers
+                and bools with gaps have pandas' nullable types (``Int64``, ``UInt64``, ``boolean``), so that no value
+                changes; ``"numpy_nullable"`` or ``"pyarrow"``.
             **reduction: As for `to_arrow`.
 
         Returns:
-            A ``pandas.DataFrame``, with the types of ``pyarrow.Table.to_pandas``.
+            A ``pandas.DataFrame``.
 
         Raises:
             HistoryError: A page or a row can't be read.
             ImportError: pandas or pyarrow is not installed.
         """
-        return self.to_arrow(keys, nested=nested, threads=threads, **reduction).to_pandas(ignore_metadata=True)
+        table = self.to_arrow(
+            keys, nested=nested, threads=threads, with_step=with_step, timestamps=timestamps, **reduction
+        )
+        return make_pandas(table, dtype_backend)
 
     def to_polars(
         self,
-        keys: Sequence[str] | None = None,
+        keys: Keys | None = None,
         *,
-        nested: str = "json",
+        nested: Nested = "json",
         threads: int | None = None,
+        with_step: bool = True,
+        timestamps: Timestamps = "seconds",
         **reduction: Unpack[ReduceArguments],
-    ) -> polars.DataFrame:
+    ) -> polars_module.DataFrame:
         """Scans everything into a polars frame; needs polars, and pyarrow only for fewer rows than were logged.
 
         Args:
             keys: As for `to_arrow`.
             nested: As for `to_arrow`.
             threads: As for `to_arrow`.
+            with_step: As for `to_arrow`.
+            timestamps: As for `to_arrow`; pyarrow is needed for dates and times.
             **reduction: As for `to_arrow`.
 
         Returns:
@@ -149,18 +193,27 @@ class Frames:
 
         Raises:
             HistoryError: A page or a row can't be read.
-            ImportError: polars is not installed.
+            ImportError: polars is not installed, or older than 1.25, which loses rows.
         """
-        try:
-            import polars
-        except ImportError as error:
-            raise ImportError(f"to_polars() needs polars: {install_hint('polars')}") from error
-        if Reduction.of(reduction).reduces:
-            return polars.DataFrame(self.to_arrow(keys, nested=nested, threads=threads, **reduction))
-        return polars.DataFrame(self.column_stream(ColumnOptions.of(keys, nested, threads=threads)))
+        polars = import_polars()
+        if Reduction.of(reduction).reduces or check_timestamps(timestamps):
+            table = self.to_arrow(
+                keys, nested=nested, threads=threads, with_step=with_step, timestamps=timestamps, **reduction
+            )
+            frame: polars_module.DataFrame = polars.DataFrame(table)
+        else:
+            options = ColumnOptions.of(keys, nested, threads=threads, with_step=with_step)
+            frame = polars.DataFrame(self.column_stream(options))
+        return frame
 
     def batches(
-        self, keys: Sequence[str] | None = None, *, rows: int = DEFAULT_BATCH_ROWS, nested: str = "json"
+        self,
+        keys: Keys | None = None,
+        *,
+        rows: int = DEFAULT_BATCH_ROWS,
+        nested: Nested = "json",
+        with_step: bool = True,
+        timestamps: Timestamps = "seconds",
     ) -> Iterator[pyarrow.RecordBatch]:
         """Scans into record batches of one schema.
 
@@ -168,6 +221,8 @@ class Frames:
             keys: As for `to_arrow`.
             rows: Rows in a batch; the last one may have fewer.
             nested: As for `to_arrow`.
+            with_step: As for `to_arrow`.
+            timestamps: As for `to_arrow`.
 
         Yields:
             ``pyarrow.RecordBatch`` objects.
@@ -176,7 +231,73 @@ class Frames:
             HistoryError: A page or a row can't be read.
             ImportError: pyarrow is not installed.
         """
-        yield from stream_batches(self.batch_stream(ColumnOptions.of(keys, nested, rows=rows)))
+        wants_times = check_timestamps(timestamps)
+        batches = stream_batches(self.batch_stream(ColumnOptions.of(keys, nested, rows=rows, with_step=with_step)))
+        yield from map(convert_timestamps, batches) if wants_times else batches
+
+    def to_parquet(
+        self,
+        path: str | os.PathLike[str],
+        keys: Keys | None = None,
+        *,
+        nested: Nested = "json",
+        compression: Compression = "zstd",
+        with_step: bool = True,
+        timestamps: Timestamps = "seconds",
+    ) -> None:
+        """Scans everything into a Parquet file, in memory that does not grow with the rows of files.
+
+        The file is renamed to its name once it is complete: an interrupted call leaves no file, and an existing one as
+        it was.
+
+        Args:
+            path: The file; an existing one is replaced.
+            keys: As for `to_arrow`.
+            nested: As for `to_arrow`.
+            compression: ``"zstd"``, ``"snappy"``, ``"gzip"``, ``"lz4"`` or ``"none"``.
+            with_step: As for `to_arrow`.
+            timestamps: As for `to_arrow`.
+
+        Raises:
+            HistoryError: A page or a row can't be read.
+            ImportError: pyarrow is not installed (``pip install 'histscan[arrow]'``).
+            OSError: The file can't be written.
+            ValueError: An argument is out of its range.
+        """
+        from histscan.columns.arrow_files import write_parquet
+
+        source = self.file_source(ColumnOptions.of(keys, nested, with_step=with_step))
+        with atomic_output(Path(path)) as output:
+            write_parquet(
+                source.scan,
+                output,
+                options=source.options,
+                compression=compression,
+                metadata=source.metadata,
+                timestamps=timestamps,
+            )
+
+    @abstractmethod
+    def file_source(self, options: ColumnOptions) -> FileSource:
+        """Returns what `to_parquet` writes.
+
+        Args:
+            options: The columns.
+        """
+
+
+class FileSource(NamedTuple):
+    """What is written to a file of columns.
+
+    Attributes:
+        scan: The rows.
+        options: The columns.
+        metadata: Entries of the file's metadata.
+    """
+
+    scan: Scan
+    options: ColumnOptions
+    metadata: Mapping[str, str]
 
 
 def stream_batches(stream: Any) -> Iterator[pyarrow.RecordBatch]:
@@ -204,6 +325,19 @@ def stream_batches(stream: Any) -> Iterator[pyarrow.RecordBatch]:
                 raise stream.error from None
             raise
         yield batch
+
+
+def import_polars() -> Any:
+    """Imports polars, or raises an error that says what to install: older releases lose rows, or never end."""
+    try:
+        import polars
+    except ImportError as error:
+        raise ImportError(f"to_polars() needs polars: {install_hint('polars')}") from error
+    release = tuple(map(int, re.findall(r"\d+", polars.__version__)[:2]))
+    if release < OLDEST_POLARS:
+        oldest = ".".join(map(str, OLDEST_POLARS))
+        raise ImportError(f"polars {polars.__version__} loses rows of streams: pip install 'polars>={oldest}'")
+    return polars
 
 
 def _import_pyarrow() -> Any:

@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal
 
-from histscan.common.keys import check_keys
+from histscan.common.key_patterns import KeyChoice
+from histscan.common.keys import lead_columns
+from histscan.common.near_keys import check_known
+from histscan.common.steps import STEP
+from histscan.errors import HistoryError, UnknownKeyError
 
-__all__ = ["DEFAULT_BATCH_ROWS", "ColumnOptions"]
+__all__ = ["DEFAULT_BATCH_ROWS", "ColumnOptions", "Keys", "Nested"]
+
+Nested = Literal["json", "flatten"]
+"""What becomes of nested values: a column of JSON text, or columns with dotted names."""
+
+Keys = Iterable[str | re.Pattern[str]]
+"""Keys, globs (``"val/*"``) and compiled regular expressions."""
 
 DEFAULT_BATCH_ROWS = 65_536
 
@@ -21,29 +33,39 @@ class ColumnOptions:
         flatten: Nested values become columns with dotted names, instead of JSON text.
         threads: The number of threads that build columns; None for one per core, at most four.
         rows: Rows in a batch, for streams of batches.
+        choice: Keys and patterns of keys, which `choose` replaces with `keys`.
+        with_step: The step is the first column if `keys` do not have it.
+        added_step: `choose` has put the step before the keys.
+        find_known: Finds all keys of the run, or returns None if that is not possible; None to ask the scan.
     """
 
     keys: Sequence[str] | None = None
     flatten: bool = False
     threads: int | None = None
     rows: int = DEFAULT_BATCH_ROWS
+    choice: KeyChoice | None = None
+    with_step: bool = False
+    added_step: bool = False
+    find_known: Callable[[], Sequence[str] | None] | None = field(default=None, compare=False)
 
     @classmethod
     def of(
         cls,
-        keys: Sequence[str] | None = None,
+        keys: Keys | None = None,
         nested: str = "json",
         *,
         threads: int | None = None,
         rows: int = DEFAULT_BATCH_ROWS,
+        with_step: bool = True,
     ) -> ColumnOptions:
         """Checks the arguments of a frame method.
 
         Args:
-            keys: As `keys`.
+            keys: As `keys`, with patterns.
             nested: ``"json"`` or ``"flatten"``.
             threads: As `threads`.
             rows: As `rows`.
+            with_step: As `with_step`.
 
         Returns:
             The options.
@@ -51,17 +73,100 @@ class ColumnOptions:
         Raises:
             ValueError: An argument is out of its range.
         """
-        wanted = check_keys(keys)
+        choice = KeyChoice.of(keys)
         if rows < 1:
             raise ValueError(f"rows must be at least 1, not {rows}")
         if nested not in ("json", "flatten"):
             raise ValueError(f"nested must be 'json' or 'flatten', not {nested!r}")
-        return cls(wanted, nested == "flatten", threads, rows)
+        names = None if choice is None else choice.names
+        return cls(
+            names,
+            nested == "flatten",
+            threads,
+            rows,
+            choice if names is None else None,
+            with_step and choice is not None and len(choice.items) > 0,
+        )
 
-    def with_default_keys(self, keys: Sequence[str] | None) -> ColumnOptions:
-        """Returns the options, with the given keys if they have none.
+    def choose(
+        self, own_keys: Sequence[str] | None = None, find_known: Callable[[], Sequence[str] | None] | None = None
+    ) -> ColumnOptions:
+        """Chooses the keys of a scan or a run.
 
         Args:
-            keys: The keys.
+            own_keys: The keys of the scan's rows: the default, and nothing is added to them. None for all.
+            find_known: Finds all keys if the options do not; it may return None.
+
+        Returns:
+            The options with keys in place of patterns, and with the step before them.
+
+        Raises:
+            HistoryError: The keys can't be found.
+            UnknownKeyError: There is no key that matches a pattern.
+            ValueError: There are patterns, and the keys are unknown.
         """
-        return self if self.keys is not None or keys is None else replace(self, keys=keys)
+        options = self if self.find_known is not None else replace(self, find_known=find_known)
+        if options.choice is not None:
+            known = options.known_keys()
+            if known is None:
+                raise ValueError("the keys of this scan are unknown before it is read: pass keys, not patterns")
+            check_known(options.choice.items, known)
+            options = replace(options, keys=options.choice.select(known), choice=None)
+        if options.keys is None:
+            return replace(options, keys=own_keys, with_step=False)
+        if not options.with_step or STEP in options.keys or (own_keys is not None and STEP not in own_keys):
+            return options
+        return replace(options, keys=[STEP, *options.keys], with_step=False, added_step=True)
+
+    def known_keys(self) -> Sequence[str] | None:
+        """Finds all keys; None if that is not possible."""
+        return None if self.find_known is None else self.find_known()
+
+    def arrange(self, formats: Mapping[str, str]) -> dict[str, str]:
+        """Orders and checks the columns that were found.
+
+        Args:
+            formats: The format of each column, in the order in which the columns first appeared.
+
+        Returns:
+            The same; for all keys, with the columns first that wandb adds to each row.
+
+        Raises:
+            UnknownKeyError: A requested key has no value, and there is no such key.
+        """
+        if self.keys is None:
+            return {name: formats[name] for name in lead_columns(formats)}
+        columns = dict(formats)
+        if self.added_step and columns.get(STEP) == "n":
+            del columns[STEP]
+        self.check_found({name for name, found in columns.items() if found != "n"})
+        return columns
+
+    def check_found(self, found: Iterable[str]) -> None:
+        """Checks the requested keys that have no value.
+
+        Args:
+            found: The columns that have values.
+
+        Raises:
+            UnknownKeyError: There is no such key.
+        """
+        names = set(found)
+        keys = self.keys or ()
+        missing = [
+            key
+            for key in keys
+            if key not in names and not (self.flatten and any(name.startswith(f"{key}.") for name in names))
+        ]
+        if self.added_step and STEP in missing:
+            missing.remove(STEP)
+        if not missing:
+            return
+        try:
+            known = self.known_keys()
+        except UnknownKeyError:
+            raise
+        except HistoryError:
+            # Reading the rows raises it, after the rows before.
+            return
+        check_known(missing, known or ())

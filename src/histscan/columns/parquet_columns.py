@@ -18,11 +18,12 @@ from histscan._core.columns.column_chunk import ColumnChunk
 from histscan._core.columns.column_types import merge_columns
 from histscan.columns.chunks import ROWS_PER_CHUNK, build_chunks
 from histscan.columns.passes import ColumnSurvey
+from histscan.common.json_fields import JSON_METADATA, is_json, plain_json
+from histscan.common.keys import lead_columns
 from histscan.common.lazy import cached_property
 from histscan.common.steps import STEP
 from histscan.errors import HistoryDecodeError, HistoryError
 from histscan.sources.parquet import ParquetSource
-from histscan.sources.parquet_names import is_json
 
 if TYPE_CHECKING:
     import pyarrow
@@ -60,8 +61,8 @@ class ColumnPlan:
         self._read_pages = read_pages
         self._flatten = flatten
         self._all = keys is None
-        names = dict.fromkeys(name for source in sources for name in source.names.names)
-        self.keys = list(names) if keys is None else list(dict.fromkeys(keys))
+        names = lead_columns(name for source in sources for name in source.names.names)
+        self.keys = names if keys is None else list(dict.fromkeys(keys))
         self._plain = _plain_fields(sources, self.keys, flatten=flatten)
         self._others = [key for key in self.keys if key not in self._plain]
         self._other_sources = {name for key in self._others for name in _leading_names(key)}
@@ -191,7 +192,7 @@ class ColumnPlan:
             if place is None:
                 columns.append(pyarrow.nulls(rows, field.type))
                 continue
-            column = table.column(place)
+            (column,) = plain_json([table.column(place)])
             if field.name == STEP and pyarrow.types.is_floating(column.type):
                 column = column.cast(pyarrow.float64())
             columns.append(column if column.type == field.type else column.cast(field.type))
@@ -345,7 +346,7 @@ def _plain_fields(sources: Sequence[ParquetSource], keys: Sequence[str], *, flat
             if known is None:
                 continue
             own = found[key] if key in found else None if source.column_of(key) is not None else (null, None)
-            if own is None or (own[0] is not null and known[0] is not null and own[0] != known[0]):
+            if own is None or (own[0] is not null and known[0] is not null and own != known):
                 kinds[key] = None
             elif own[0] is not null:
                 kinds[key] = own
@@ -384,7 +385,7 @@ def _plain_kinds(source: ParquetSource, *, flatten: bool) -> dict[str, _PlainKin
             kinds[name] = None
         else:
             # Types are compared by identity with the null type.
-            kinds[name] = (null if plain == null else plain, field.metadata if is_json(field) else None)
+            kinds[name] = (null if plain == null else plain, dict(JSON_METADATA) if is_json(field) else None)
     if source.row_steps is None:
         kinds[STEP] = (pyarrow.int64(), None)
     kinds.update(dict.fromkeys([*source.names.repeated, *source.json_of_plain]))
@@ -416,7 +417,7 @@ def _plain_type(field: pyarrow.Field) -> pyarrow.DataType | None:
     types = pyarrow.types
     kind = field.type
     if is_json(field):
-        return kind
+        return pyarrow.string()
     if types.is_dictionary(kind):
         kind = kind.value_type
         return pyarrow.string() if types.is_string(kind) or types.is_large_string(kind) else None

@@ -9,11 +9,11 @@ For Parquet files, most types are known without a first pass: see `histscan.colu
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from histscan._core.arrow.arrow_stream import ArrowStream
 from histscan._core.columns.column_chunk import ColumnChunk
@@ -23,7 +23,6 @@ from histscan.columns.frames import stream_batches
 from histscan.columns.options import ColumnOptions
 from histscan.columns.scan import Pages, Scan, Watcher
 from histscan.columns.threads import build_chunks_in_threads
-from histscan.common.keys import in_order
 from histscan.common.quiet import quiet
 from histscan.common.steps import STEP
 from histscan.errors import HistoryError
@@ -101,8 +100,10 @@ class RepeatableScan(Protocol):
     def path(self) -> object:
         """The name of the files in errors."""
 
-    @property
-    def column_keys(self) -> Any:
+    def choose_columns(self, options: ColumnOptions) -> ColumnOptions:
+        """As in `Scan`."""
+
+    def arrange_columns(self, formats: Mapping[str, str], options: ColumnOptions) -> dict[str, str]:
         """As in `Scan`."""
 
     def size_now(self) -> int:
@@ -137,7 +138,7 @@ class ColumnPasses:
         rows: int | None = None,
     ) -> None:
         self._scan = scan.snapshot()
-        self._options = (options or ColumnOptions()).with_default_keys(scan.column_keys)
+        self._options = scan.choose_columns(options or ColumnOptions())
         self._watch = watch
         self._chunk_rows = rows
         self._rows = 0  # of both passes together
@@ -168,9 +169,7 @@ class ColumnPasses:
 
         survey = self.survey()
         # Most readers of Parquet reject files without columns.
-        found = survey.columns or {STEP: _INT64}
-        names = list(found) if self._options.keys else in_order(found)
-        columns = {name: found[name] for name in names}
+        columns = self._scan.arrange_columns(survey.columns, self._options) or {STEP: _INT64}
         schema = pyarrow.schema(ArrowStream(columns, ()))
         return ColumnBatches(schema, survey.is_sorted, (_as_batch(chunk, columns) for chunk in self.chunks(survey)))
 
@@ -181,7 +180,7 @@ class ColumnPasses:
             The stream. It raises errors after the rows before them.
         """
         survey = ColumnSurvey.of(self._chunks(0))
-        return ArrowStream(survey.columns, self.chunks(survey))
+        return ArrowStream(self._scan.arrange_columns(survey.columns, self._options), self.chunks(survey))
 
     def chunks(self, survey: ColumnSurvey) -> Generator[ColumnChunk, None, None]:
         """Makes the second pass.
@@ -249,16 +248,10 @@ def read_once(scan: Scan, options: ColumnOptions, watch: Watcher | None) -> Colu
     """
     import pyarrow
 
-    options = options.with_default_keys(scan.column_keys)
     batches = stream_batches(scan.batch_stream(options))
     first = next(batches, None)
     schema = pyarrow.schema([(STEP, pyarrow.int64())]) if first is None else first.schema
     found: Iterator[pyarrow.RecordBatch] = chain([] if first is None else [first], batches)
-    if not options.keys:
-        # The same order as for logs; a server's order differs.
-        names = in_order(schema.names)
-        schema = pyarrow.schema([schema.field(name) for name in names])
-        found = (batch.select(names) for batch in found)
     return ColumnBatches(schema, False, watched(found, watch))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from histscan._core.arrow.arrow_stream import ArrowStream
@@ -12,9 +12,13 @@ from histscan._core.columns.column_types import merge_columns
 from histscan._core.pages.page import Page
 from histscan._core.rows.scan import RowScan
 from histscan.columns.chunks import build_chunks
-from histscan.columns.frames import Frames
+from histscan.columns.frames import FileSource, Frames
 from histscan.columns.options import ColumnOptions
 from histscan.columns.threads import build_chunks_in_threads
+from histscan.columns.typed_columns import kind_of_flags
+from histscan.common.key_info import KeyInfo
+from histscan.common.keys import in_order
+from histscan.common.quiet import quiet
 from histscan.errors import HistoryError
 
 if TYPE_CHECKING:
@@ -117,9 +121,79 @@ class Scan(RowScan, Frames):
         """The number of bytes that `read_columns` reads in all its passes; 0 if unknown."""
         return 0
 
+    def known_keys(self) -> Sequence[str] | None:
+        """Finds all keys of the history, nested ones dotted.
+
+        Returns:
+            The keys; None if the scan does not have all rows of the history, or should not request them twice.
+
+        Raises:
+            HistoryError: A page or a row can't be read.
+        """
+        return None
+
+    def count_keys(self) -> list[KeyInfo]:
+        """Reads the keys of all rows of the scan, with types and counts.
+
+        Returns:
+            The keys: the step first, then the others by name; nested ones are dotted.
+
+        Raises:
+            HistoryError: A page or a row can't be read.
+        """
+        flags: dict[str, int] = {}
+        counts: dict[str, int] = {}
+        try:
+            with quiet():
+                for chunk in build_chunks_in_threads(self.column_pages(), keys=None, flatten=True):
+                    for name, seen, count in zip(chunk.names, chunk.type_flags(), chunk.value_counts(), strict=True):
+                        flags[name] = flags.get(name, 0) | seen
+                        counts[name] = counts.get(name, 0) + count
+        except HistoryError as error:
+            self.add_location(error)
+            raise
+        return [KeyInfo(name, kind_of_flags(flags[name]), counts[name]) for name in in_order(flags)]
+
+    def choose_columns(self, options: ColumnOptions) -> ColumnOptions:
+        """Chooses the keys that become columns; see `ColumnOptions.choose`.
+
+        Args:
+            options: The options of the caller.
+
+        Returns:
+            The options to read with.
+
+        Raises:
+            HistoryError: The keys can't be found, or no key matches a pattern.
+        """
+        try:
+            return options.choose(self.column_keys, self.known_keys)
+        except HistoryError as error:
+            self.add_location(error)
+            raise
+
+    def arrange_columns(self, formats: Mapping[str, str], options: ColumnOptions) -> dict[str, str]:
+        """Orders and checks the columns that were found; see `ColumnOptions.arrange`.
+
+        Args:
+            formats: The format of each column, in the order in which the columns first appeared.
+            options: From `choose_columns`.
+
+        Returns:
+            The format of each column, in its place.
+
+        Raises:
+            UnknownKeyError: There is no such key.
+        """
+        try:
+            return options.arrange(formats)
+        except HistoryError as error:
+            self.add_location(error)
+            raise
+
     def column_stream(self, options: ColumnOptions) -> Any:
         """See `Frames.column_stream`."""
-        options = options.with_default_keys(self.column_keys)
+        options = self.choose_columns(options)
         try:
             chunks = list(
                 build_chunks_in_threads(
@@ -129,12 +203,12 @@ class Scan(RowScan, Frames):
         except HistoryError as error:
             self.add_location(error)
             raise
-        return ArrowStream(merge_columns(chunks), chunks)
+        return ArrowStream(self.arrange_columns(merge_columns(chunks), options), chunks)
 
     def batch_stream(self, options: ColumnOptions) -> Any:
         """See `Frames.batch_stream`."""
         # Keeps all chunks in memory, because the last one may change the types. Scans of files read twice instead.
-        options = options.with_default_keys(self.column_keys)
+        options = self.choose_columns(options)
         chunks: list[ColumnChunk] = []
         failure: HistoryError | None = None
         try:
@@ -150,7 +224,16 @@ class Scan(RowScan, Frames):
             if failure is not None:
                 raise failure
 
-        return ArrowStream(merge_columns(chunks), rows_before_failure())
+        return ArrowStream(self.arrange_columns(merge_columns(chunks), options), rows_before_failure())
+
+    @property
+    def has_logged_order(self) -> bool:
+        """True if the keys of dict rows are in the order in which they were logged: not in logs of wandb's core."""
+        return True
+
+    def file_source(self, options: ColumnOptions) -> FileSource:
+        """See `Frames.file_source`."""
+        return FileSource(self, options, {})
 
     def read_columns(self, options: ColumnOptions, watch: Watcher | None = None) -> ColumnBatches:
         """Reads everything as record batches of one schema, for a file of columns; needs pyarrow.
@@ -160,8 +243,8 @@ class Scan(RowScan, Frames):
             watch: Called with the progress.
 
         Returns:
-            The schema and the batches: the step first, then the other columns by name, unless keys are given. A schema
-            has at least one column.
+            The schema and the batches, with the columns in the order of `Frames.to_arrow`. A schema has at least one
+            column.
 
         Raises:
             HistoryError: A page or a row can't be read; also while reading the batches.

@@ -11,7 +11,7 @@ from histscan._core.columns.column_types import JSON_FORMAT, column_format
 from histscan.common.lazy import cached_property
 from histscan.errors import HistoryError
 
-__all__ = ["TYPE_NAMES", "TypedHistory", "check_types", "flags_of_kind", "formats_of_types"]
+__all__ = ["TYPE_NAMES", "TypedHistory", "check_types", "flags_of_kind", "formats_of_types", "kind_of_flags"]
 
 TYPE_NAMES = {"bool": "b", "int64": "l", "uint64": "L", "float64": "g", "string": "u", "json": JSON_FORMAT}
 """Arrow's formats by the names with which callers declare types."""
@@ -29,6 +29,15 @@ _SAMPLES: dict[str, Any] = {
 }
 
 # What W&B's server calls the types of keys, and "integer", which it does not tell from floats.
+_KINDS_OF_FORMATS = {
+    "n": "nil",
+    "b": "boolean",
+    "l": "number",
+    "L": "number",
+    "g": "number",
+    "u": "string",
+    "+": "list",
+}
 _KINDS = {"number": "g", "integer": "l", "string": "u", "boolean": "b", "bool": "b", "nil": "n"}
 
 
@@ -83,6 +92,15 @@ def flags_of_kind(kinds: Iterable[str]) -> int:
     for kind in kinds:
         flags |= _FLAGS.by_format[_KINDS.get(kind, JSON_FORMAT)]
     return flags
+
+
+def kind_of_flags(type_flags: int) -> str:
+    """Returns the type of a key in the words of servers.
+
+    Args:
+        type_flags: What was seen in its column, as in ``column_types``.
+    """
+    return _KINDS_OF_FORMATS.get(column_format(type_flags)[0], "other")
 
 
 def formats_of_types(types: Mapping[str, str] | None) -> dict[str, str]:

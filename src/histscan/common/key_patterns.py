@@ -48,11 +48,12 @@ class KeyChoice:
         if keys is None:
             return None
         if isinstance(keys, str | re.Pattern):
-            raise ValueError(f"keys must be a list of keys and patterns, not {keys!r}")
+            raise ValueError(f"keys must be a list of strings or patterns, not {keys!r}")
         items = tuple(keys)
         if not all(isinstance(item, str | re.Pattern) for item in items):
-            raise ValueError(f"keys must be a list of keys and patterns, not {keys!r}")
-        return cls(items)
+            raise ValueError(f"keys must be a list of strings or patterns, not {keys!r}")
+        # Those of `Run.keys` are texts of a class of their own, which the core does not take.
+        return cls(tuple(str(item) if isinstance(item, str) else item for item in items))
 
     @property
     def names(self) -> list[str] | None:
@@ -71,6 +72,7 @@ class KeyChoice:
             The chosen ones without repeats: in the order of the items, and those of a pattern in the order of `known`.
             A key without a pattern is chosen even if it is not known.
         """
+        known = list(map(str, known))
         there = set(known)
         chosen: dict[str, None] = {}
         for item in self.items:

@@ -7,7 +7,10 @@ from typing import Any
 
 from histscan.common.steps import STEP
 
-__all__ = ["ABSENT", "check_keys", "find_value", "in_order"]
+__all__ = ["ABSENT", "LEADING", "check_keys", "find_value", "in_order", "lead_columns"]
+
+LEADING = (STEP, "_runtime", "_timestamp")
+"""The keys that wandb adds to each row, which are the first columns of frames and files."""
 
 ABSENT = object()
 """What `find_value` returns for a key that a row does not have: None is a value."""
@@ -29,7 +32,7 @@ def check_keys(keys: Sequence[str] | None) -> list[str] | None:
         return None
     if isinstance(keys, str) or not all(isinstance(key, str) for key in keys):
         raise ValueError(f"keys must be a list of strings, not {keys!r}")
-    return list(keys)
+    return list(map(str, keys))
 
 
 def in_order(keys: Iterable[str]) -> list[str]:
@@ -39,6 +42,19 @@ def in_order(keys: Iterable[str]) -> list[str]:
         keys: The keys.
     """
     return sorted(keys, key=lambda key: (key != STEP, key))
+
+
+def lead_columns(names: Iterable[str]) -> list[str]:
+    """Puts the columns that wandb adds to each row before the others.
+
+    Args:
+        names: The names of columns.
+
+    Returns:
+        The step, the time since the start and the time, as far as they are there; then the others in their order.
+    """
+    known = dict.fromkeys(names)
+    return [*(name for name in LEADING if name in known), *(name for name in known if name not in LEADING)]
 
 
 def find_value(value: Any, key: str) -> Any:

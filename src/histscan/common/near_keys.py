@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 
+from histscan.common.key_patterns import KeyChoice
 from histscan.common.printable import printable
+from histscan.errors import UnknownKeyError
 
-__all__ = ["describe_missing", "list_names"]
+__all__ = ["check_known", "describe_missing", "list_names"]
 
 _NAMES_SHOWN = 12
 
@@ -30,6 +33,26 @@ def describe_missing(key: str, known: Sequence[str], owner: str = "row") -> str:
     if not known:
         return f"no {owner} has {key!r}: there are no keys"
     return f"no {owner} has {key!r}; the keys are {list_names(known)}"
+
+
+def check_known(items: Iterable[str | re.Pattern[str]], known: Sequence[str], owner: str = "row") -> None:
+    """Checks that there are keys.
+
+    Args:
+        items: Keys, globs and regular expressions. A key whose members are known is known, too.
+        known: The keys that there are, nested ones dotted. If there are none, nothing is checked.
+        owner: As for `describe_missing`.
+
+    Raises:
+        UnknownKeyError: There is no such key, or none that matches a pattern.
+    """
+    there = set(known)
+    for item in items if there else ():
+        if not any(
+            name in there or any(other.startswith(f"{name}.") for other in known)
+            for name in KeyChoice((item,)).select(known)
+        ):
+            raise UnknownKeyError(describe_missing(item if isinstance(item, str) else item.pattern, known, owner))
 
 
 def list_names(names: Sequence[str]) -> str:

@@ -156,11 +156,13 @@ class ReadsExports(PagedScan):
 
     def column_stream(self, options: ColumnOptions) -> Any:
         """See `Frames.column_stream`."""
+        options = self.choose_columns(options)
         exported = self._exported_scan(options.keys)
         return super().column_stream(options) if exported is None else exported.column_stream(options)
 
     def batch_stream(self, options: ColumnOptions) -> Any:
         """See `Frames.batch_stream`."""
+        options = self.choose_columns(options)
         exported = self._exported_scan(options.keys)
         return super().batch_stream(options) if exported is None else exported.batch_stream(options)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from itertools import accumulate
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from histscan._core.columns.column_types import column_format, merge_columns
 from histscan.columns.threads import default_threads
 from histscan.common.quiet import quiet
+from histscan.many.known_keys import check_chosen
 from histscan.many.members import Member
 from histscan.many.options import FrameOptions
 from histscan.many.progress import open_progress
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from histscan.many.runs import Runs
     from histscan.runs.contracts import Run
 
-__all__ = ["RunRows", "RunStream", "count_keys", "read_rows", "read_table", "stream_runs"]
+__all__ = ["RunBatches", "RunRows", "RunStream", "count_keys", "read_rows", "read_table", "stream_runs"]
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,38 @@ class RunStream:
     failures: Failures
 
 
+class RunBatches(Iterator["pyarrow.RecordBatch"]):
+    """Iterates over the rows of many runs as record batches. Reading begins with the first batch.
+
+    Args:
+        open_stream: Returns the stream.
+        rows: The largest number of rows in a batch.
+    """
+
+    def __init__(self, open_stream: Callable[[], RunStream], rows: int) -> None:
+        self._stream: RunStream | None = None
+        self._batches = self._read(open_stream, rows)
+
+    @property
+    def failures(self) -> Failures:
+        """The runs that are left out (``on_error="skip"``), and why, by their paths; known with the first batch."""
+        return dict(self._stream.failures) if self._stream is not None else {}
+
+    def __next__(self) -> pyarrow.RecordBatch:
+        return next(self._batches)
+
+    def close(self) -> None:
+        """Stops reading."""
+        self._batches.close()
+
+    def _read(self, open_stream: Callable[[], RunStream], rows: int) -> Generator[pyarrow.RecordBatch, None, None]:
+        self._stream = open_stream()
+        with closing(self._stream.batches) as found:
+            for batch in found:
+                for first in range(0, batch.num_rows or 1, rows):
+                    yield batch.slice(first, rows)
+
+
 def read_table(runs: Runs[Any], options: FrameOptions) -> tuple[pyarrow.Table, Failures]:
     """Reads all rows of all runs into one table.
 
@@ -90,6 +123,7 @@ def read_table(runs: Runs[Any], options: FrameOptions) -> tuple[pyarrow.Table, F
         HistoryError: A run can't be read, and `options` do not skip it.
     """
     found = read_rows(runs, options)
+    check_chosen(runs, options, _formats_of(found.table))
     return found.with_run_columns(runs, options.config), found.failures
 
 
@@ -167,6 +201,7 @@ def stream_runs(runs: Runs[Any], options: FrameOptions) -> RunStream:
     """
     if options.reduces:
         found = read_rows(runs, options)
+        check_chosen(runs, options, _formats_of(found.table))
         table = found.with_run_columns(runs, options.config)
         return RunStream(table.schema, _batches_of(table), found.failures)
     if not runs.can_reread:
@@ -178,6 +213,7 @@ def stream_runs(runs: Runs[Any], options: FrameOptions) -> RunStream:
     survey = RunChunks(members, options, threads, True, "skip" if options.on_error == "skip" else "stop")
     with quiet():  # the second pass warns
         formats = find_formats(survey)
+        check_chosen(runs, options, formats)
     if options.on_error == "skip":
         members = [member for place, member in enumerate(members) if place not in survey.failed]
         readable = members
@@ -193,6 +229,7 @@ def stream_runs(runs: Runs[Any], options: FrameOptions) -> RunStream:
 def _stream_spooled(runs: Runs[Any], options: FrameOptions) -> RunStream:
     spooled = spool_runs(runs, options)
     formats = {name: column_format(flags) for name, flags in spooled.type_flags.items()}
+    check_chosen(runs, options, formats)
     columns = _run_columns(runs, [member.run for member in spooled.members], options.config)
     schema = columns.add_to_schema(key_schema(formats, options))
     # Nested values have been flattened. The progress was shown while the runs were fetched.
@@ -240,6 +277,13 @@ def count_keys(runs: Runs[Any]) -> list[KeyInfo]:
                 tally.add_batch(batch, counts)
     tally.add_flags(flags)
     return tally.result()
+
+
+def _formats_of(table: pyarrow.Table) -> dict[str, str]:
+    """Returns which columns of a table have values: a null column has the format that it has in histories."""
+    from pyarrow import types
+
+    return {field.name: "n" if types.is_null(field.type) else "" for field in table.schema}
 
 
 def _run_columns(source: Runs[Any], runs: Sequence[Run], entries: Sequence[str]) -> RunColumns:

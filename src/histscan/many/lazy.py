@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from histscan.columns.lazy_frames import LazyRequest, make_lazy_frame
 from histscan.common.lazy import cached_property
+from histscan.many.known_keys import check_chosen
 from histscan.many.members import Member
 from histscan.many.options import FrameOptions
 from histscan.many.run_table import to_polars
@@ -47,24 +48,28 @@ class _RunsSource:
     def __init__(self, runs: Runs[Any], options: FrameOptions, declared: Mapping[str, str]) -> None:
         self._runs = runs
         self._options = options
-        self._declared = declared
+        self._declared = options.declare_step(declared)
         # Guards the first look: polars may call from several threads.
         self._lock = threading.Lock()
 
     @cached_property
     def _typed(self) -> TypedRuns:
         runs, options = self._runs, self._options
+        names = options.names
+        needs_types = names is None or not set(names) <= set(self._declared)
+        if needs_types:
+            runs.list_with_keys()
         members = list(runs.members())
         for member in members:
             # Types stay valid even if the files grow.
             member.keep_rows()
         threads = options.threads or runs.reading_threads
-        names = options.names
         flags: KeyFlags = {}
-        if names is None or not set(names) <= set(self._declared):
+        if needs_types:
             runs.load_keys([member.run for member in members])
             flags = _SURVEYS.find(members, options, threads, in_groups=runs.can_reread)
         formats = key_formats(flags, options, self._declared)
+        check_chosen(runs, options, formats)
         return TypedRuns(members, options, formats, threads, in_groups=runs.can_reread)
 
     @cached_property

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Literal, TypedDict, cast
 
+from histscan.columns.options import Nested
 from histscan.columns.reductions import ReduceArguments, Reduction, check_reduction
+from histscan.columns.timestamps import Timestamps, check_timestamps
 from histscan.common.key_patterns import KeyChoice
+from histscan.common.keys import lead_columns
 from histscan.common.lazy import cached_property
 from histscan.common.steps import STEP
 
@@ -47,6 +50,9 @@ class FrameArguments(ReduceArguments, total=False):
         max_step: Step to stop at, exclusive; None for the end.
         nested: ``"json"`` makes JSON text of nested values, ``"flatten"`` makes columns with dotted names.
         threads: How many runs are read at the same time; None for a number that suits where they are stored.
+        with_step: The step is the first column of keys, also if the keys do not have it; True by default.
+        timestamps: ``"seconds"`` leaves ``_timestamp`` as it was logged, in seconds since 1970; ``"datetime"`` makes
+            dates and times in UTC of it.
         on_error: What to do about a run that can't be read: ``"raise"`` raises its error; ``"skip"`` leaves the run
             out with a warning, and notes it in `Runs.failures`.
         progress: True for a progress bar, or a function that is called with a `RunsProgress`.
@@ -55,8 +61,10 @@ class FrameArguments(ReduceArguments, total=False):
     config: Iterable[str]
     min_step: int
     max_step: int | None
-    nested: Literal["json", "flatten"]
+    nested: Nested
     threads: int | None
+    with_step: bool
+    timestamps: Timestamps
     on_error: Literal["raise", "skip"]
     progress: bool | Callable[[RunsProgress], object]
 
@@ -70,13 +78,15 @@ class LazyArguments(TypedDict, total=False):
         max_step: As in `FrameArguments`.
         nested: As in `FrameArguments`.
         threads: As in `FrameArguments`.
+        with_step: As in `FrameArguments`.
     """
 
     config: Iterable[str]
     min_step: int
     max_step: int | None
-    nested: Literal["json", "flatten"]
+    nested: Nested
     threads: int | None
+    with_step: bool
 
 
 @dataclass(frozen=True)
@@ -94,6 +104,8 @@ class FrameOptions(Reduction):
     max_step: int | None = None
     nested: str = "json"
     threads: int | None = None
+    with_step: bool = False
+    timestamps: Timestamps = "seconds"
     on_error: Literal["raise", "skip"] = "raise"
     progress: bool | Callable[[RunsProgress], object] = False
     keeps_axis: bool = False
@@ -121,6 +133,7 @@ class FrameOptions(Reduction):
             if given.get(name, choices[0]) not in choices:
                 raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}, not {given[name]!r}")
         check_reduction(given)
+        check_timestamps(given.get("timestamps", "seconds"))
         if given.get("threads") is not None and given["threads"] < 1:
             raise ValueError(f"threads must be at least 1, not {given['threads']}")
         wanted = given.get("config", ())
@@ -147,7 +160,7 @@ class FrameOptions(Reduction):
         unknown = set(arguments) - set(LazyArguments.__annotations__)
         if unknown:
             raise TypeError(f"there is no argument {', '.join(sorted(unknown))} here")
-        return cls.of_frame(keys, cast("FrameArguments", arguments))
+        return cls.of_frame(keys, cast("FrameArguments", {"with_step": True, **arguments}))
 
     @property
     def flatten(self) -> bool:
@@ -167,13 +180,23 @@ class FrameOptions(Reduction):
             known: The columns that there are, in the order in which they appeared.
 
         Returns:
-            The columns in their order: as the caller ordered the keys; for all keys, the step first.
+            The columns in their order: as the caller ordered the keys; for all keys, see `lead_columns`.
         """
         if self.keys is not None:
             return self._with_axis(self.keys.select(known))
-        first = [name for name in (STEP, "_runtime", "_timestamp") if name in known]
-        return first + [name for name in known if name not in set(first)]
+        return lead_columns(known)
+
+    def declare_step(self, declared: Mapping[str, str]) -> dict[str, str]:
+        """Adds the type of the step to those that the caller declared, if `with_step` adds the step to their keys.
+
+        Args:
+            declared: The formats that the caller declared.
+        """
+        names = self.names
+        is_rest = names is not None and {name for name in names if name not in declared} == {STEP}
+        return {STEP: "l", **declared} if self.with_step and is_rest else dict(declared)
 
     def _with_axis(self, names: list[str]) -> list[str]:
         needs_axis = self.keeps_axis or self.needs_axis
-        return [self.x, *names] if needs_axis and self.x not in names else names
+        names = [self.x, *names] if needs_axis and self.x not in names else names
+        return [STEP, *names] if self.with_step and names and STEP not in names else names

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from itertools import accumulate
+from collections.abc import Mapping, Sequence
+from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Any
 
 from histscan._core.arrow.arrow_stream import ArrowStream
 from histscan._core.columns.column_builder import ColumnBuilder
-from histscan._core.columns.column_types import JSON_FORMAT, column_format
+from histscan._core.columns.column_types import JSON_FORMAT, column_format, merge_columns
 from histscan.many.options import FrameOptions
 from histscan.many.run_chunks import RunChunk
 from histscan.many.schemas import key_schema, make_batches
@@ -98,12 +98,66 @@ class RowReducer:
             for place, count in found:
                 counts[place] = counts.get(place, 0) + count
         table = pyarrow.Table.from_batches(batches, key_schema(formats, self._options))
-        places = list(counts)
-        table, offsets = self._options.apply(table, [0, *accumulate(counts.values())])
+        starts = [0, *accumulate(counts.values())]
+        mixed = _mixed_columns(table, formats)
+        if not mixed:
+            self._reduce(table, formats, list(counts), starts)
+            return
+        # The rows that a run keeps depend on its own types, and not on the runs that are reduced with it.
+        for place, (begin, end) in zip(counts, pairwise(starts), strict=True):
+            own, own_formats = _with_own_types(table.slice(begin, end - begin), formats, mixed)
+            self._reduce(own, own_formats, [place], [0, end - begin])
+
+    def _reduce(
+        self, table: pyarrow.Table, formats: dict[str, str], places: Sequence[int], starts: Sequence[int]
+    ) -> None:
+        table, offsets = self._options.apply(table, starts)
         for index, place in enumerate(places):
             self._rows[place] = offsets[index + 1] - offsets[index]
         # What is not kept would stay in memory if it shared buffers with what is.
         self._reduced.append((table.combine_chunks(), formats))
+
+
+def _mixed_columns(table: pyarrow.Table, formats: Mapping[str, str]) -> list[str]:
+    """Returns the columns of JSON text that have a number or a bool: those of some runs may have other types."""
+    from pyarrow import compute
+
+    names = [name for name in table.column_names if formats.get(name) == JSON_FORMAT]
+    return [
+        name for name in names if compute.any(compute.match_substring_regex(_texts(table, name), '^[^"{[]')).as_py()
+    ]
+
+
+def _with_own_types(
+    table: pyarrow.Table, formats: Mapping[str, str], mixed: Sequence[str]
+) -> tuple[pyarrow.Table, dict[str, str]]:
+    """Gives columns of JSON text the types that the values of one run have.
+
+    Args:
+        table: The rows of the run.
+        formats: The formats of the columns.
+        mixed: The columns of JSON text.
+
+    Returns:
+        The rows, and the formats.
+    """
+    import pyarrow
+
+    own = dict(formats)
+    for name in mixed:
+        builder = ColumnBuilder([name])
+        texts = _texts(table, name).to_pylist()
+        builder.add_rows([{} if text is None else {name: json.loads(text)} for text in texts])
+        chunk = builder.take_chunk()
+        own[name] = merge_columns([chunk])[name]
+        column = pyarrow.table(ArrowStream({name: own[name]}, [chunk])).column(0)
+        table = table.set_column(table.schema.get_field_index(name), name, column)
+    return table, own
+
+
+def _texts(table: pyarrow.Table, name: str) -> pyarrow.ChunkedArray:
+    """Returns the texts of a column of JSON text."""
+    return table.column(name).cast("string")
 
 
 def _as_format(
@@ -117,7 +171,8 @@ def _as_format(
         return pyarrow.nulls(len(table), data_type)
     column = table.column(place)
     wanted = formats.get(name, "n")
-    if column.type == data_type:
+    becomes_json = wanted == JSON_FORMAT and known[name] != JSON_FORMAT
+    if column.type == data_type and not becomes_json:
         return column
     if wanted != JSON_FORMAT:
         # Integers that a double holds exactly, or an aligned column.

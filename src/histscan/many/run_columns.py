@@ -100,7 +100,9 @@ class RunColumns:
             if isinstance(values, pyarrow.ChunkedArray):
                 values = values.chunk(0) if values.num_chunks else pyarrow.array([], field.type)
             if field.name in (RUN_ID, RUN_NAME):
-                made = pyarrow.DictionaryArray.from_arrays(indices, values)
+                # Several runs may have one name, and the values of a dictionary must differ.
+                encoded = values.dictionary_encode()
+                made = pyarrow.DictionaryArray.from_arrays(encoded.indices.take(indices), encoded.dictionary)
                 fields.append(pyarrow.field(field.name, made.type))
             else:
                 made = values.take(indices)

@@ -1,43 +1,18 @@
-"""The keys of many runs: their types, how many values they have, and in how many runs."""
+"""Counts the keys of many runs: their types, how many values they have, and in how many runs."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from histscan._core.columns.column_types import column_format
-from histscan.common.key_patterns import KeyChoice
+from histscan.columns.typed_columns import kind_of_flags
+from histscan.common.key_info import KeyInfo, KeyPatterns, choose_keys
 from histscan.common.keys import in_order
 
 if TYPE_CHECKING:
     import pyarrow
 
 __all__ = ["KeyInfo", "KeyPatterns", "KeyTally", "choose_keys"]
-
-KeyPatterns = str | re.Pattern[str] | Sequence[str | re.Pattern[str]]
-"""A key, a glob or a regular expression; or several of them."""
-
-_KINDS = {"n": "nil", "b": "boolean", "l": "number", "L": "number", "g": "number", "u": "string", "+": "list"}
-
-
-@dataclass(frozen=True)
-class KeyInfo:
-    """A key of the history of runs.
-
-    Attributes:
-        name: The key; nested keys are dotted.
-        type: ``"number"``, ``"string"``, ``"boolean"``, ``"list"``, ``"nil"`` or, for nested and mixed values,
-            ``"other"``.
-        count: The number of rows that have a value; None if the server does not tell.
-        runs: The number of runs that have the key.
-    """
-
-    name: str
-    type: str
-    count: int | None
-    runs: int
 
 
 class KeyTally:
@@ -54,7 +29,7 @@ class KeyTally:
         Args:
             flags: What was seen in their columns, as in `column_types`.
         """
-        self._types.update({name: _KINDS.get(column_format(seen)[0], "other") for name, seen in flags.items()})
+        self._types.update({name: kind_of_flags(seen) for name, seen in flags.items()})
 
     def add_batch(self, batch: pyarrow.RecordBatch, counts: Iterable[tuple[int, int]]) -> None:
         """Counts the values of a batch.
@@ -98,20 +73,3 @@ class KeyTally:
             KeyInfo(name, self._types.get(name, "other"), self._counts[name], len(self._runs[name]))
             for name in in_order(found)
         ]
-
-
-def choose_keys(keys: Sequence[KeyInfo], pattern: KeyPatterns | None) -> list[KeyInfo]:
-    """Chooses keys.
-
-    Args:
-        keys: The keys.
-        pattern: What to choose; None for all.
-
-    Returns:
-        The chosen keys, in the order in which they were.
-    """
-    choice = KeyChoice.of([pattern] if isinstance(pattern, str | re.Pattern) else pattern)
-    if choice is None:
-        return list(keys)
-    chosen = set(choice.select([key.name for key in keys]))
-    return [key for key in keys if key.name in chosen]

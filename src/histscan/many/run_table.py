@@ -89,7 +89,7 @@ class RunTable:
 
 
 def to_polars(table: pyarrow.Table) -> polars.DataFrame:
-    """Converts a table to a polars frame, in which JSON text is text.
+    """Converts a table to a polars frame.
 
     Args:
         table: The table.
@@ -104,30 +104,9 @@ def to_polars(table: pyarrow.Table) -> polars.DataFrame:
         import polars
     except ImportError as error:
         raise ImportError(f"to_polars() needs polars: {install_hint('polars')}") from error
-    frame = polars.from_arrow(_plain_texts(table))
+    frame = polars.from_arrow(table)
     assert isinstance(frame, polars.DataFrame)
     return frame
-
-
-def _plain_texts(table: pyarrow.Table) -> pyarrow.Table:
-    """Removes Arrow's extension type from columns of JSON text.
-
-    Args:
-        table: The table.
-
-    Returns:
-        The table, in which these columns are text.
-    """
-    import pyarrow
-
-    fields, columns = [], []
-    for field, column in zip(table.schema, table.columns, strict=True):
-        if isinstance(field.type, pyarrow.BaseExtensionType):
-            pieces = [piece.storage for piece in column.chunks]
-            column = pyarrow.chunked_array(pieces, field.type.storage_type)
-        fields.append(pyarrow.field(field.name, column.type))
-        columns.append(column)
-    return pyarrow.Table.from_arrays(columns, schema=pyarrow.schema(fields))
 
 
 def need_pyarrow() -> Any:
@@ -248,13 +227,12 @@ def plain_columns(table: pyarrow.Table) -> pyarrow.Table:
         table: The table.
 
     Returns:
-        The table, in which JSON text and the columns that name the run are text.
+        The table, in which the columns that name the run are text.
     """
     import pyarrow
 
-    table = _plain_texts(table)
     kinds = [
-        pyarrow.field(field.name, field.type.value_type if pyarrow.types.is_dictionary(field.type) else field.type)
+        field.with_type(field.type.value_type) if pyarrow.types.is_dictionary(field.type) else field
         for field in table.schema
     ]
     return table.cast(pyarrow.schema(kinds))

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, overload
 
+from histscan.columns.frames import Compression
 from histscan.columns.options import DEFAULT_BATCH_ROWS
+from histscan.columns.pandas_frames import DtypeBackend, make_pandas
 from histscan.columns.threads import default_threads
+from histscan.columns.timestamps import convert_schema, convert_timestamps
+from histscan.common.atomic import atomic_output
 from histscan.many.filters import RunFields
 from histscan.many.members import Member
 from histscan.many.options import FrameOptions
@@ -25,6 +31,7 @@ if TYPE_CHECKING:
     import pyarrow
     from typing_extensions import Unpack
 
+    from histscan.many.frames import RunBatches, RunStream
     from histscan.many.options import FrameArguments, LazyArguments
     from histscan.many.run_chunks import Failures
     from histscan.many.run_keys import KeyInfo, KeyPatterns
@@ -150,6 +157,13 @@ class Runs(RunsPlots, ABC, Generic[_Run_co]):
             HistoryRequestError: A request failed.
         """
 
+    def list_with_keys(self) -> None:
+        """Lists the runs that are not listed yet, with the keys of their histories if a request can have both.
+
+        Raises:
+            HistoryRequestError: The request failed.
+        """
+
     def load_keys(self, runs: Sequence[Any]) -> None:
         """Loads the keys of the histories of runs together, if those of each would be a request.
 
@@ -259,16 +273,22 @@ class Runs(RunsPlots, ABC, Generic[_Run_co]):
         from histscan.many.frames import read_table
 
         need_pyarrow()
-        table, self._failures = read_table(self, FrameOptions.of_frame(keys, options))
-        return table
+        chosen = FrameOptions.of_frame(keys, {"with_step": True, **options})
+        table, self._failures = read_table(self, chosen)
+        return convert_timestamps(table) if chosen.timestamps == "datetime" else table
 
     def to_pandas(
-        self, keys: Iterable[str | re.Pattern[str]] | None = None, **options: Unpack[FrameArguments]
+        self,
+        keys: Iterable[str | re.Pattern[str]] | None = None,
+        *,
+        dtype_backend: DtypeBackend | None = None,
+        **options: Unpack[FrameArguments],
     ) -> pandas.DataFrame:
         """Reads the histories of all runs into one pandas frame.
 
         Args:
             keys: As for `to_arrow`.
+            dtype_backend: As for `histscan.columns.frames.Frames.to_pandas`.
             **options: As for `to_arrow`.
 
         Returns:
@@ -278,7 +298,7 @@ class Runs(RunsPlots, ABC, Generic[_Run_co]):
             HistoryError: A run can't be read, unless `on_error` is ``"skip"``.
             ImportError: pandas or pyarrow is not installed.
         """
-        return self.to_arrow(keys, **options).to_pandas(ignore_metadata=True)
+        return make_pandas(self.to_arrow(keys, **options), dtype_backend)
 
     def to_polars(
         self, keys: Iterable[str | re.Pattern[str]] | None = None, **options: Unpack[FrameArguments]
@@ -339,7 +359,7 @@ class Runs(RunsPlots, ABC, Generic[_Run_co]):
         *,
         rows: int = DEFAULT_BATCH_ROWS,
         **options: Unpack[FrameArguments],
-    ) -> Iterator[pyarrow.RecordBatch]:
+    ) -> RunBatches:
         """Reads the histories of all runs as record batches of one schema, in memory that does not grow with the runs.
 
         Args:
@@ -347,24 +367,60 @@ class Runs(RunsPlots, ABC, Generic[_Run_co]):
             rows: The largest number of rows in a batch.
             **options: As for `to_arrow`.
 
-        Yields:
-            ``pyarrow.RecordBatch`` objects; at least one, which may have no rows.
+        Returns:
+            An iterator over ``pyarrow.RecordBatch`` objects; at least one, which may have no rows. Its `failures` are
+            the runs that it leaves out. While iterating, it raises a `HistoryError` at a run that can't be read, unless
+            `on_error` is ``"skip"``.
 
         Raises:
-            HistoryError: A run can't be read, unless `on_error` is ``"skip"``.
             ImportError: pyarrow is not installed.
+            ValueError: An argument is out of its range.
         """
-        from histscan.many.frames import stream_runs
+        from histscan.many.frames import RunBatches, stream_runs
 
         if rows < 1:
             raise ValueError(f"rows must be at least 1, not {rows}")
         need_pyarrow()
-        stream = stream_runs(self, FrameOptions.of_frame(keys, options))
-        with closing(stream.batches) as found:
-            for batch in found:
-                for first in range(0, batch.num_rows or 1, rows):
-                    yield batch.slice(first, rows)
-        self._failures = stream.failures
+        chosen = FrameOptions.of_frame(keys, {"with_step": True, **options})
+
+        def open_stream() -> RunStream:
+            stream = stream_runs(self, chosen)
+            self._failures = stream.failures
+            if chosen.timestamps != "datetime":
+                return stream
+            return replace(stream, schema=convert_schema(stream.schema), batches=_with_times(stream.batches))
+
+        return RunBatches(open_stream, rows)
+
+    def to_parquet(
+        self,
+        path: str | os.PathLike[str],
+        keys: Iterable[str | re.Pattern[str]] | None = None,
+        *,
+        compression: Compression = "zstd",
+        **options: Unpack[FrameArguments],
+    ) -> None:
+        """Reads the histories of all runs into one Parquet file, in memory that does not grow with the runs.
+
+        The file is renamed to its name once it is complete: an interrupted call leaves no file, and an existing one as
+        it was.
+
+        Args:
+            path: The file; an existing one is replaced.
+            keys: As for `to_arrow`.
+            compression: ``"zstd"``, ``"snappy"``, ``"gzip"``, ``"lz4"`` or ``"none"``.
+            **options: As for `to_arrow`.
+
+        Raises:
+            HistoryError: A run can't be read, unless `on_error` is ``"skip"``.
+            ImportError: pyarrow is not installed.
+            OSError: The file can't be written.
+            ValueError: An argument is out of its range.
+        """
+        from histscan.columns.arrow_files import write_batches
+
+        with atomic_output(Path(path)) as output:
+            write_batches(self.batches(keys, **options), output, file_format="parquet", compression=compression)
 
     def aggregate(
         self,
@@ -520,3 +576,9 @@ class RunList(Runs[_Run_co]):
 
 def _identity(run: Run) -> Run:
     return run
+
+
+def _with_times(batches: Generator[pyarrow.RecordBatch, None, None]) -> Generator[pyarrow.RecordBatch, None, None]:
+    """Yields batches in which times are dates and times."""
+    with closing(batches):
+        yield from map(convert_timestamps, batches)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from histscan._core.arrow.arrow_stream import ArrowStream
 from histscan._core.columns.column_builder import ColumnBuilder
+from histscan._core.columns.column_chunk import ColumnChunk
 from histscan._core.columns.column_types import column_format, merge_columns
 from histscan.columns.frames import stream_batches
 from histscan.many.options import FrameOptions
@@ -75,15 +75,25 @@ def make_batches(
     Raises:
         HistoryError: What reading the chunks raised.
     """
-    counts: deque[Sequence[tuple[int, int]]] = deque()
+    columns = _chosen(formats, options)
+    schema = key_schema(formats, options)
+    for part in parts:
+        yield _make_batch(part.chunk, columns, schema), part.counts
 
-    def chunks() -> Iterator[Any]:
-        for part in parts:
-            counts.append(part.counts)
-            yield part.chunk
 
-    for batch in stream_batches(ArrowStream(_chosen(formats, options), chunks())):
-        yield batch, counts.popleft()
+def _make_batch(chunk: ColumnChunk, columns: Mapping[str, str], schema: pyarrow.Schema) -> pyarrow.RecordBatch:
+    """Makes a record batch of a chunk. Columns that it does not have share their memory: a run may have very many."""
+    import pyarrow
+
+    rows, there = len(chunk), set(chunk.names)
+    found = {name: kind for name, kind in columns.items() if name in there}
+    batch = next(stream_batches(ArrowStream(found, [chunk])))
+    if len(found) == len(columns):
+        return batch
+    arrays = dict(zip(found, batch.columns, strict=True))
+    nulls = {kind: pyarrow.nulls(rows, kind) for kind in set(schema.types)}
+    made = [arrays.get(name, nulls[field.type]) for name, field in zip(columns, schema, strict=True)]
+    return pyarrow.RecordBatch.from_arrays(made, schema=schema)
 
 
 def _chosen(formats: Mapping[str, str], options: FrameOptions) -> dict[str, str]:

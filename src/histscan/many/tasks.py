@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from histscan.columns.predicates import ALL_STEPS, StepRange
 from histscan.columns.typed_columns import formats_of_types
 from histscan.common.steps import UNBOUNDED
+from histscan.many.known_keys import check_chosen
 from histscan.many.members import Member
 from histscan.many.options import FrameOptions
 from histscan.many.run_columns import RunColumns
@@ -155,6 +156,7 @@ class TaskPlan:
         declared: Mapping[str, str],
         map_tasks: MapTasks = map,
     ) -> None:
+        runs.list_with_keys()
         members = list(runs.members())
         self._in_groups = runs.can_reread
         threads = runs.reading_threads
@@ -165,6 +167,7 @@ class TaskPlan:
         # A worker has other workers beside it on its machine: one thread for files, but requests wait for the server.
         self._threads = options.threads or (1 if self._in_groups else threads)
         self._formats: Mapping[str, str] = {}
+        declared = options.declare_step(declared)
         names = options.names
         flags: KeyFlags = {}
         needs_types = names is None or not set(names) <= set(declared)
@@ -176,6 +179,7 @@ class TaskPlan:
             surveyed = map_tasks(HistoryTask.find_key_flags, list(self._tasks(unknown, DEFAULT_TARGET_BYTES)))
             flags = merge_flags([*(found for found in known if found is not None), *surveyed])
         self._formats = key_formats(flags, options, declared)
+        check_chosen(runs, options, self._formats)
 
     @property
     def size(self) -> int:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from histscan.common.printable import UNPRINTABLE
+from histscan.common.process_lock import ProcessLock
 from histscan.common.steps import STEP
 from histscan.plotting.curves import Curve, lone_points
 
@@ -74,6 +75,7 @@ _STYLE = {
     "savefig.dpi": DPI,
 }
 _LONGEST_LABEL = 72
+_style_lock = ProcessLock()
 
 MARK_ROW = 0.025
 """The height of a row of marks at the edge, as a fraction of the height of the axes."""
@@ -82,7 +84,8 @@ MARK_ROW = 0.025
 @contextmanager
 def style() -> Iterator[None]:
     """Applies our style in a ``with`` block, whatever the user's matplotlib settings are."""
-    with matplotlib.rc_context():
+    # matplotlib's settings are those of the process: another thread must not save ours as its own.
+    with _style_lock, matplotlib.rc_context():
         matplotlib.rcdefaults()
         matplotlib.rcParams.update(_STYLE)
         yield

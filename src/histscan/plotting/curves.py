@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from histscan.common.steps import STEP
+from histscan.errors import UnknownKeyError
 from histscan.plotting.axis_values import fill_axis
 from histscan.plotting.number_columns import CurveError, Floats, read_numbers
 
@@ -81,7 +82,10 @@ def read_curves(
         HistoryError: A page or a row can't be read.
     """
     wanted = list(dict.fromkeys([*([STEP] if align else []), x_key, *keys]))
-    table = scan.to_arrow(wanted)
+    try:
+        table = scan.to_arrow(wanted, with_step=False)
+    except UnknownKeyError as error:
+        raise CurveError(error.reason) from None
     find_known = partial(_known_keys, scan)
     x, has_x = read_numbers(table, x_key, find_known)
     # Arrow's memory can't be written to.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from histscan.common.json_fields import is_json
 from histscan.common.near_keys import describe_missing, list_names
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def read_numbers(
     if column.null_count == len(column):
         raise CurveError(_why_nothing(find_known, key, len(column), owner))
     kind = field.type
-    if isinstance(kind, types.lib.BaseExtensionType) or (field.metadata or {}).get(b"ARROW:extension:name"):
+    if is_json(field):
         column = _json_numbers(find_known, key, column)
     elif types.is_string(kind) or types.is_list(kind):
         raise CurveError(f"{key!r} is not numeric: its values are {'text' if types.is_string(kind) else 'lists'}")

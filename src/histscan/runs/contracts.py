@@ -9,17 +9,21 @@ that of collections of runs `histscan.many.runs.Runs`.
 from __future__ import annotations
 
 import os
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, get_args, overload
 
-from histscan.columns.options import ColumnOptions
+from histscan.columns.frames import FileSource
+from histscan.columns.options import ColumnOptions, Keys, Nested
 from histscan.columns.scan import Scan
-from histscan.columns.threads import build_chunks_in_threads
 from histscan.common.install_hint import install_hint
-from histscan.common.keys import check_keys, in_order
+from histscan.common.key_info import KeyInfo, KeyPatterns, choose_keys
+from histscan.common.key_patterns import KeyChoice
+from histscan.common.near_keys import check_known
 from histscan.common.quiet import quiet
 from histscan.common.steps import STEP
 from histscan.errors import HistoryError
@@ -37,9 +41,10 @@ if TYPE_CHECKING:
     from histscan.runs.run_html import Preview
     from histscan.sources.source_option import SourceOption
 
-__all__ = ["STREAMS", "FileRun", "Paths", "Run"]
+__all__ = ["STREAMS", "FileRun", "Paths", "Run", "StreamName"]
 
-STREAMS = ("default", "system", "events")
+StreamName = Literal["default", "system", "events"]
+STREAMS: tuple[str, ...] = get_args(StreamName)
 """Values of ``history(stream=…)``: the logged metrics, or the machine's metrics under either of two names."""
 
 
@@ -210,39 +215,84 @@ class Run(Plots, ABC):
             raise ValueError(f"source applies to runs on a server, and this run is {self.location}: leave it out")
         return self.scan_history(min_step=min_step, max_step=max_step)
 
-    def keys(self) -> list[str]:
+    def keys(self, pattern: KeyPatterns | None = None) -> list[KeyInfo]:
         """Finds the keys of the history; nested ones are dotted.
 
+        Args:
+            pattern: Only these keys: a glob (``"val/*"``), a compiled regular expression, or several; None for all.
+
         Returns:
-            The step first, then the other keys by name.
+            The step first, then the other keys by name. Each is a text, the key, with the attributes ``type`` and
+            ``count`` (of its values), as in ``histscan.open_runs(…).keys()``.
 
         Raises:
             HistoryError: A page or a row can't be read.
         """
-        scan = self.scan_history()
-        found: set[str] = set()
-        try:
-            with quiet():
-                for chunk in build_chunks_in_threads(scan.pages(), keys=None, flatten=True):
-                    found.update(chunk.names)
-        except HistoryError as error:
-            scan.add_location(error)
-            raise
-        return in_order(found)
+        return choose_keys(self._find_keys(), pattern)
+
+    def _find_keys(self) -> list[KeyInfo]:
+        """Finds all keys, in order."""
+        return self.scan_history().count_keys()
+
+    def _choose(self, options: ColumnOptions) -> ColumnOptions:
+        """Lets the options of a frame find keys by those of the run."""
+        return replace(options, find_known=self.keys)
+
+    @overload
+    def history(
+        self,
+        samples: int = 500,
+        keys: Sequence[str | re.Pattern[str]] | None = None,
+        x_axis: str = STEP,
+        pandas: Literal[True] = True,
+        stream: StreamName = "default",
+    ) -> pandas_module.DataFrame: ...
+
+    @overload
+    def history(
+        self,
+        samples: int = 500,
+        keys: Sequence[str | re.Pattern[str]] | None = None,
+        x_axis: str = STEP,
+        *,
+        pandas: Literal[False],
+        stream: StreamName = "default",
+    ) -> list[dict[str, Any]]: ...
+
+    @overload
+    def history(
+        self,
+        samples: int,
+        keys: Sequence[str | re.Pattern[str]] | None,
+        x_axis: str,
+        pandas: Literal[False],
+        stream: StreamName = "default",
+    ) -> list[dict[str, Any]]: ...
+
+    @overload
+    def history(
+        self,
+        samples: int = 500,
+        keys: Sequence[str | re.Pattern[str]] | None = None,
+        x_axis: str = STEP,
+        pandas: bool = True,
+        stream: StreamName = "default",
+    ) -> pandas_module.DataFrame | list[dict[str, Any]]: ...
 
     def history(
         self,
         samples: int = 500,
-        keys: list[str] | None = None,
+        keys: Sequence[str | re.Pattern[str]] | None = None,
         x_axis: str = STEP,
         pandas: bool = True,
-        stream: str = "default",
+        stream: StreamName = "default",
     ) -> pandas_module.DataFrame | list[dict[str, Any]]:
         """Reads rows that are spread evenly over the history.
 
         Args:
             samples: The largest number of rows.
-            keys: Only rows that have all of these keys, and only these keys and `x_axis`; None for all.
+            keys: Only rows that have all of these keys, and only these keys and `x_axis`; None for all. Globs
+                (``"val/*"``) and compiled regular expressions choose several keys.
             x_axis: A key that rows must also have if `keys` are given.
             pandas: True for a frame, False for a list.
             stream: ``"default"`` for the logged metrics, ``"system"`` or ``"events"`` for those of the machine.
@@ -253,21 +303,32 @@ class Run(Plots, ABC):
         Raises:
             HistoryError: A page or a row can't be read.
             ImportError: `pandas` is True, and pandas is not installed.
+            UnknownKeyError: The run has no such key.
             ValueError: An argument is out of its range, or `keys` are given for the machine's metrics.
         """
-        wanted = check_keys(keys)
+        choice = KeyChoice.of(keys)
         if samples < 1:
             raise ValueError(f"samples must be at least 1, not {samples}")
         if stream not in STREAMS:
             raise ValueError(f"stream must be one of {', '.join(map(repr, STREAMS))}, not {stream!r}")
-        if stream != "default" and wanted:
+        if stream != "default" and choice is not None and choice.items:
             raise ValueError(
                 "history() takes keys of the default stream only: for system metrics, use system_metrics(keys)"
             )
         make_frame = _frame_maker() if pandas else list
         if stream != "default":
             return make_frame(self.sample_system_metrics(samples))
-        return make_frame(self.sample_history(samples, list(dict.fromkeys([x_axis, *wanted])) if wanted else None))
+        if choice is None or not choice.items:
+            return make_frame(self.sample_history(samples, None))
+        wanted = choice.names
+        if wanted is None:
+            known = self.keys()
+            check_known(choice.items, known)
+            wanted = choice.select(known)
+        rows = self.sample_history(samples, list(dict.fromkeys([x_axis, *wanted])))
+        if not rows:
+            check_known(wanted, self.keys())
+        return make_frame(rows)
 
     def sample_history(self, samples: int, keys: list[str] | None) -> list[dict[str, Any]]:
         """Reads rows that are spread evenly over the history, including the first and the last.
@@ -351,11 +412,17 @@ class Run(Plots, ABC):
 
     def column_stream(self, options: ColumnOptions) -> Any:
         """See `Frames.column_stream`."""
-        return self.scan_history().column_stream(options)
+        return self.scan_history().column_stream(self._choose(options))
 
     def batch_stream(self, options: ColumnOptions) -> Any:
         """See `Frames.batch_stream`."""
-        return self.scan_history().batch_stream(options)
+        return self.scan_history().batch_stream(self._choose(options))
+
+    def file_source(self, options: ColumnOptions) -> FileSource:
+        """See `Frames.file_source`. The file describes the run."""
+        from histscan.runs.run_metadata import run_metadata
+
+        return FileSource(self.scan_history(), self._choose(options), run_metadata(self))
 
     def key_type_flags(self) -> dict[str, int] | None:
         """Finds the types of the keys' columns without reading rows.
@@ -409,10 +476,11 @@ class Run(Plots, ABC):
 
     def scan_polars(
         self,
-        keys: Sequence[str] | None = None,
+        keys: Keys | None = None,
         *,
-        nested: str = "json",
+        nested: Nested = "json",
         types: Mapping[str, str] | None = None,
+        with_step: bool = True,
     ) -> polars.LazyFrame:
         """Makes a lazy frame, which reads what a query needs when it is collected.
 
@@ -428,6 +496,7 @@ class Run(Plots, ABC):
         Args:
             keys: As for `to_arrow`.
             nested: As for `to_arrow`.
+            with_step: As for `to_arrow`.
             types: The types of keys that the caller knows: ``"bool"``, ``"int64"``, ``"uint64"``, ``"float64"``,
                 ``"string"`` or ``"json"``. If all `keys` have one, no pass over the rows is needed.
 
@@ -442,7 +511,10 @@ class Run(Plots, ABC):
         from histscan.columns.lazy_frames import RunFrames, make_lazy_frame
         from histscan.columns.typed_columns import formats_of_types
 
-        history = self.typed_history(ColumnOptions.of(keys, nested), formats_of_types(types))
+        options = self._choose(ColumnOptions.of(keys, nested, with_step=with_step))
+        if options.choice is not None:
+            options = options.choose()
+        history = self.typed_history(options, formats_of_types(types))
         return make_lazy_frame(RunFrames(history), "/".join(filter(None, self.path)))
 
     def expect_config(self) -> None:

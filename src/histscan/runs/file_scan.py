@@ -73,6 +73,12 @@ class RereadScan(Scan):
         selected: Page | list[Any] = page
         return selected
 
+    def known_keys(self) -> Sequence[str] | None:
+        """See `Scan.known_keys`. Takes a pass over the rows; None if the scan has not all rows."""
+        if self.keys or self.min_step > 0 or self._stop_step != UNBOUNDED:
+            return None
+        return self.count_keys()
+
     @property
     def column_keys(self) -> Sequence[str] | None:
         """The scan's own keys."""

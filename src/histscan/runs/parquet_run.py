@@ -6,6 +6,7 @@ import json
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import chain, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +17,8 @@ from histscan.columns.options import ColumnOptions
 from histscan.columns.parquet_columns import ColumnPlan, TableStream
 from histscan.columns.passes import ColumnBatches, watched
 from histscan.columns.scan import Pages, Watcher
-from histscan.common.keys import check_keys, in_order
+from histscan.common.key_info import KeyInfo
+from histscan.common.keys import check_keys
 from histscan.common.lazy import cached_property
 from histscan.common.steps import STEP, UNBOUNDED
 from histscan.errors import HistoryDecodeError, HistoryError
@@ -24,6 +26,7 @@ from histscan.paging.parquet_pages import read_pages
 from histscan.runs.contracts import Paths
 from histscan.runs.file_scan import FileScan
 from histscan.runs.history_files import HistoryFileRun
+from histscan.runs.parquet_keys import count_columns
 from histscan.sources.parquet import RUN_METADATA, ParquetSource, RowGroup
 from histscan.sources.parquet_files import PARQUET_SUFFIX, find_parquet
 from histscan.sources.wandb_log import common_folder
@@ -188,13 +191,9 @@ class ParquetRun(HistoryFileRun):
 
         return ParquetHistory(self.scan_history(), options)
 
-    def keys(self) -> list[str]:
-        """Finds the keys of the history in the files' schemas. Members of structs are dotted; JSON text is one key.
-
-        Returns:
-            The step first, then the others by name.
-        """
-        return in_order({name for schema in self.schemas for field in schema for name in _leaf_names(field)})
+    def _find_keys(self) -> list[KeyInfo]:
+        """Finds the keys in the files' schemas. Members of structs are dotted; JSON text is one key."""
+        return count_columns(self._sources)
 
 
 class ParquetScan(FileScan):
@@ -269,7 +268,8 @@ class ParquetScan(FileScan):
         Returns:
             The plan.
         """
-        options = options.with_default_keys(self.column_keys)
+        options = self.choose_columns(options)
+        self._check_columns(options)
         return ColumnPlan(
             self._sources, self._read_segments, keys=options.keys, flatten=options.flatten, formats=formats
         )
@@ -278,6 +278,19 @@ class ParquetScan(FileScan):
         """Yields pages for their segments: their rows can be decoded only if that is needed to find repeated rows."""
         steps_only = not self.keys and self.can_read_less
         return self._read_pages(keys=None, columns=columns, steps_only=steps_only)
+
+    def known_keys(self) -> Sequence[str] | None:
+        """See `Scan.known_keys`: from the files' schemas, whatever the rows of the scan."""
+        return count_columns(self._sources)
+
+    def _check_columns(self, options: ColumnOptions) -> None:
+        """Checks that there are columns of the requested keys; a key within JSON text may be any."""
+        missing = [key for key in options.keys or () if all(source.column_of(key) is None for source in self._sources)]
+        try:
+            replace(options, keys=missing).check_found(())
+        except HistoryError as error:
+            self.add_location(error)
+            raise
 
     @property
     def can_read_less(self) -> bool:
@@ -345,15 +358,3 @@ def _refuse_several(names: set[str], where: object) -> None:
             f"the Parquet files of {str(where)!r} belong to {len(names)} runs ({shown}): pass those of one run, "
             "or open all of them with histscan.open_runs()"
         )
-
-
-def _leaf_names(field: pyarrow.Field) -> Iterator[str]:
-    """Yields the dotted names of the members of a column."""
-    import pyarrow
-
-    if not pyarrow.types.is_struct(field.type) or not field.type.num_fields:
-        yield field.name
-        return
-    for member in field.type:
-        for name in _leaf_names(member):
-            yield f"{field.name}.{name}"

@@ -38,7 +38,7 @@ class Plots(Frames):
         """The display name, which is the title of plots."""
 
     @abstractmethod
-    def keys(self) -> list[str]:
+    def keys(self) -> Sequence[str]:
         """Finds the keys of the history; nested ones are dotted."""
 
     @abstractmethod

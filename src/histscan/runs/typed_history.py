@@ -13,7 +13,7 @@ from histscan.columns.threads import build_chunks_in_threads
 from histscan.columns.typed_columns import check_types
 from histscan.common.lazy import cached_property
 from histscan.common.quiet import quiet
-from histscan.common.steps import UNBOUNDED
+from histscan.common.steps import STEP, UNBOUNDED
 from histscan.errors import HistoryError
 from histscan.runs.file_scan import FileScan
 
@@ -56,8 +56,9 @@ class SurveyedHistory:
 
     def __init__(self, run: Run, options: ColumnOptions, declared: Mapping[str, str]) -> None:
         self._run = run
-        self._options = options
-        self._declared = declared
+        self._options = options.choose(None, run.keys)
+        # The step that was added to the keys is an integer, unless the caller says otherwise.
+        self._declared = {STEP: "l", **declared} if declared and self._options.added_step else declared
         self._limits: Sequence[int] | None = None
 
     @property
@@ -67,7 +68,7 @@ class SurveyedHistory:
 
     @cached_property
     def _formats(self) -> dict[str, str]:
-        return choose_formats(self._find_formats, self._options.keys, self._declared)
+        return self._options.arrange(choose_formats(self._find_formats, self._options.keys, self._declared))
 
     def _find_formats(self) -> Mapping[str, str]:
         flags = self._run.key_type_flags()

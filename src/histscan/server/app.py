@@ -12,28 +12,31 @@ from graphql import GraphQLError
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
+from histscan.server.answer_parts import AnswerParts
 from histscan.server.catalogue import Catalogue
-from histscan.server.execution import Query, error_body, read_query, run_query
+from histscan.server.execution import Executor, Query, error_body
 from histscan.server.file_links import PREFIX, FileLinks, LinkError
 from histscan.server.file_responses import file_response
 from histscan.server.guard import Guard
 from histscan.server.query_context import QueryContext
-from histscan.server.responses import ObservedResponse, json_response, problem
+from histscan.server.responses import ObservedResponse, json_response, problem, streamed_json
 from histscan.server.root_page import PAGE_HEADERS, root_page
 from histscan.server.settings import ANY_KEY, ServerSettings
 from histscan.server.simulation import ERRORS, TRUNCATE, FaultPlan, RateLimit, RateLimiter
 from histscan.server.traffic import InFlight, Traffic
+from histscan.server.work import ClientLeftError, Workers
 
 __all__ = ["HistoryApp"]
 
 GRAPHQL_PATH = "/graphql"
 TRAFFIC_PATH = "/traffic"
 FILES_OPERATION = "files"
-LARGEST_BODY = 16 << 20
+CLIENT_LEFT = 499
+"""The status, in counts and messages, of a request whose client left before the response."""
 SIMULATED = "simulated fault (--fault)"
 
 _log = logging.getLogger("histscan.server")
@@ -45,10 +48,15 @@ class HistoryApp(Starlette):
     Args:
         settings: The settings.
         catalogue: The runs.
+
+    Attributes:
+        traffic: Counts the requests.
+        workers: The threads that execute queries.
     """
 
     def __init__(self, settings: ServerSettings, catalogue: Catalogue) -> None:
         self.traffic = Traffic()
+        self.workers = Workers()
         counted = [Middleware(InFlight, traffic=self.traffic)]
         super().__init__(
             routes=[
@@ -65,11 +73,12 @@ class HistoryApp(Starlette):
         self._settings = settings
         self._catalogue = catalogue
         self._links = FileLinks()
+        self._executor = Executor(settings.limits)
         self._limiter = None if settings.rate_limit is None else RateLimiter(settings.rate_limit)
         self._faults = FaultPlan(settings.faults)
 
     async def _show_page(self, request: Request) -> Response:
-        return await asyncio.to_thread(self._write_page, _base_url(request))
+        return await self._work(request, lambda: self._write_page(_base_url(request)))
 
     def _write_page(self, base_url: str) -> Response:
         page = root_page(
@@ -77,47 +86,62 @@ class HistoryApp(Starlette):
         )
         return HTMLResponse(page, headers=PAGE_HEADERS)
 
+    async def _work(self, request: Request, function: Callable[[], Response]) -> Response:
+        """Runs a function in a thread."""
+        try:
+            return await self.workers.run(request.receive, function)
+        except ClientLeftError:
+            return Response(None, CLIENT_LEFT)
+
     async def _report_traffic(self, request: Request) -> Response:
         if request.method == "DELETE":
             self.traffic.reset()
         return json_response(self.traffic.report())
 
     async def _answer_graphql(self, request: Request) -> Response | ObservedResponse:
-        body = await _read_body(request)
+        try:
+            body = await _read_body(request, self._settings.limits.body)
+        except ClientDisconnect:
+            return Response(None, CLIENT_LEFT)
         if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
             # Browsers let any web page send other content types across origins without a CORS preflight.
             raise HTTPException(415, "a GraphQL request must have Content-Type: application/json")
         try:
-            query = read_query(body)
-        except (ValueError, RecursionError) as error:
+            query = self._executor.recall(body)
+            if query is None:
+                query = await self.workers.run(request.receive, lambda: self._executor.read(body))
+        except ClientLeftError:
+            return Response(None, CLIENT_LEFT)
+        except ValueError as error:
             raise HTTPException(400, str(error)) from None
 
         async def answer() -> Response:
-            return await asyncio.to_thread(self._run_query, request, query)
+            return await self._work(request, lambda: self._run_query(request, query))
 
         return await self._simulate(query.name, answer)
 
     def _run_query(self, request: Request, query: Query) -> Response:
-        context = QueryContext(self._catalogue, self._links, _base_url(request))
+        parts = AnswerParts(self._settings.limits.answer)
+        context = QueryContext(self._catalogue, self._links, _base_url(request), parts)
         try:
-            answer = run_query(query, context)
+            answer = self._executor.run(query, context)
         except Exception:
             _log.exception("%s failed", query.name)
             return problem(500, "internal server error: see the traceback on the server's standard error")
         if self._settings.verbose:
             for message in answer.errors:
                 _log.info("%s: %s", query.name, message)
-        return json_response(answer.body, answer.status)
+        return streamed_json(answer.parts, answer.status)
 
     async def _answer_file(self, request: Request) -> Response | ObservedResponse:
         async def answer() -> Response:
             try:
                 file = self._links.find(request.scope["path"], request.scope["query_string"].decode("latin-1"))
-                return file_response(file.locate(), request, file.headers())
+                return file_response(file.open(), request, file.headers())
             except LinkError as error:
                 return problem(error.status, str(error))
             except OSError:
-                return problem(404, "the file no longer exists")
+                return problem(404, "the file no longer exists, or was replaced: request the run's files again")
 
         return await self._simulate(FILES_OPERATION, answer)
 
@@ -147,18 +171,25 @@ class HistoryApp(Starlette):
 
 def _base_url(request: Request) -> str:
     """Returns the server's URL as the client wrote it."""
-    return f"http://{request.headers.get('host', '')}"
+    return f"{request.scope.get('scheme', 'http')}://{request.headers.get('host', '')}"
 
 
-async def _read_body(request: Request) -> bytes:
+async def _read_body(request: Request, limit: int) -> bytes:
     parts: list[bytes] = []
     size = 0
+    announced = request.headers.get("content-length", "")
+    if announced.isdecimal() and int(announced[:20]) > limit:
+        raise _too_large(limit)
     async for part in request.stream():
         size += len(part)
-        if size > LARGEST_BODY:
-            raise HTTPException(413, f"the request is larger than {LARGEST_BODY >> 20} MiB")
+        if size > limit:
+            raise _too_large(limit)
         parts.append(part)
     return b"".join(parts)
+
+
+def _too_large(limit: int) -> HTTPException:
+    return HTTPException(413, f"the request is larger than {limit:,} bytes")
 
 
 async def _explain(request: Request, error: Exception) -> Response:

@@ -41,6 +41,7 @@ class Catalogue:
 
     def __init__(self, settings: ServerSettings, folder: Path) -> None:
         self._settings = settings
+        self._paths = [path.resolve(strict=True) for path in settings.paths]
         self._cache = RowCache(settings.cache_size)
         self._exporter = Exporter(
             folder, which=settings.export, live_rows=settings.live_rows, rows_per_file=settings.export_rows
@@ -76,8 +77,9 @@ class Catalogue:
         """
         key = RunKey(self.default_entity if entity is None else entity, project, run_id)
         with self._lock:
-            if key not in self._runs:
-                self._search()
+            known = self._runs.get(key)
+            if known is None or not known.is_current():
+                self._search(is_due=known is not None)
             return self._runs.get(key)
 
     def runs(self, entity: str | None = None, project: str | None = None) -> Sequence[ServedRun]:
@@ -110,12 +112,15 @@ class Catalogue:
                 self._search()
             return (entity, project) in self._projects
 
-    def _search(self, *, is_first: bool = False) -> None:
-        """Searches the folders, unless the last search was less than `SEARCH_INTERVAL` ago."""
-        if not is_first and time.monotonic() - self._searched < SEARCH_INTERVAL:
+    def _search(self, *, is_first: bool = False, is_due: bool = False) -> None:
+        """Searches the folders, unless it is not due: the last search was less than `SEARCH_INTERVAL` ago."""
+        if not (is_first or is_due) and time.monotonic() - self._searched < SEARCH_INTERVAL:
             return
         sources: dict[FoundLog | FoundParquet, tuple[int, ServedRun]] = {}
-        for path in self._settings.paths:
+        for path in self._paths:
+            if path.is_symlink():
+                self._warn_once(f"{path} is not served any more: it was replaced by a link")
+                continue
             if is_first and not path.is_dir():
                 for found in find_runs(path, self._warn_once):
                     sources[found] = self._open(found)

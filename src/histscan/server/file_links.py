@@ -14,7 +14,11 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 from urllib.parse import parse_qs, quote, urlencode
+
+from histscan.server.safe_files import open_found
+from histscan.server.served_run import FileVersion
 
 __all__ = ["PREFIX", "FileLinks", "LinkError", "LinkedFile"]
 
@@ -43,31 +47,44 @@ class LinkedFile:
     """A file that has a URL.
 
     Attributes:
-        path: The file.
-        root: The folder that must contain the file whenever it is sent; None if only this server writes there.
+        path: The file, without links in its path below the folder.
+        root: The folder that must contain the file whenever it is sent.
+        inode: The file's inode number: a file that takes its place is not sent.
         media_type: The media type.
         name: The file name for downloads; None for an exported file, which clients name themselves.
     """
 
     path: Path
-    root: Path | None = None
+    root: Path
+    inode: int
     media_type: str = _PARQUET
     name: str | None = None
 
-    def locate(self) -> Path:
-        """Resolves the path, and checks that the file is still in its folder.
+    @classmethod
+    def exported(cls, path: Path) -> LinkedFile:
+        """Describes an exported file.
+
+        Args:
+            path: The file.
 
         Returns:
-            The path with links resolved.
+            The description.
 
         Raises:
-            LinkError: The file is no longer in its folder.
-            OSError: The file no longer exists.
+            OSError: The file is a link, or does not exist.
         """
-        path = self.path.resolve(strict=True)
-        if self.root is not None and not (path.is_relative_to(self.root) and path.is_file()):
-            raise LinkError("the file is no longer in the run's folder", 404)
-        return path
+        return cls(path, path.parent, FileVersion.of(path).inodes[0])
+
+    def open(self) -> BinaryIO:
+        """Opens the file.
+
+        Returns:
+            The open file.
+
+        Raises:
+            OSError: The file no longer exists, or another one took its place.
+        """
+        return open_found(self.path, self.root, self.inode)
 
     def headers(self) -> dict[str, str]:
         """Returns the headers of the file. They make a browser save it and never render it: it may be a web page."""

@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from graphql import GraphQLError
+
+from histscan.common.patterns import PatternError
 from histscan.server.connections import global_id, page_of, time_text
 from histscan.server.file_links import LinkedFile
 from histscan.server.query_context import Info, Resolver, always, context_of
@@ -35,10 +38,13 @@ def list_files(run: ServedRun, _: Info, **arguments: Any) -> dict[str, Any]:
         The members of the connection.
 
     Raises:
-        GraphQLError: The cursor is unknown.
+        GraphQLError: The cursor is unknown, or the pattern can't be used.
     """
     names = [name for name in arguments.get("names") or () if name is not None]
-    files = choose_files(run.files(), names, arguments.get("pattern"))
+    try:
+        files = choose_files(run.files(), names, arguments.get("pattern"))
+    except PatternError as error:
+        raise GraphQLError(f"the pattern can't be used: {error}") from None
     found = {file.name for file in files}
     nodes: list[RunFile | _MissingFile] = [*files, *(_MissingFile(name) for name in names if name not in found)]
     edges = [{"node": node, "cursor": global_id("File", node.name)} for node in nodes]
@@ -48,7 +54,7 @@ def list_files(run: ServedRun, _: Info, **arguments: Any) -> dict[str, Any]:
 def _url(file: RunFile | _MissingFile, info: Info, **_: Any) -> str:
     if isinstance(file, _MissingFile):
         return context_of(info).url(None)
-    return context_of(info).url(LinkedFile(file.path, file.root, file.mimetype, file.name))
+    return context_of(info).url(LinkedFile(file.path, file.root, file.version.inodes[0], file.mimetype, file.name))
 
 
 def _changed_at(file: RunFile | _MissingFile, _: Info) -> str | None:

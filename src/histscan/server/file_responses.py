@@ -6,10 +6,11 @@ seeks, reads and closes in four thread-pool calls, which made small ranges three
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import AsyncIterator, Mapping
+from contextlib import ExitStack
 from email.utils import formatdate
-from pathlib import Path
 from typing import BinaryIO
 
 from starlette.requests import Request
@@ -25,11 +26,11 @@ PART_SIZE = 1 << 20
 _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 
 
-def file_response(path: Path, request: Request, headers: Mapping[str, str]) -> Response:
+def file_response(file: BinaryIO, request: Request, headers: Mapping[str, str]) -> Response:
     """Makes a response with a file, or with the requested range of it.
 
     Args:
-        path: The file.
+        file: The file, which is closed afterwards.
         request: The request; ``Range``, ``If-Range`` and ``If-None-Match`` are honoured. Several ranges in one request,
             and invalid ranges, get the whole file.
         headers: More headers; they must include the file's ``Content-Type``.
@@ -40,7 +41,17 @@ def file_response(path: Path, request: Request, headers: Mapping[str, str]) -> R
     Raises:
         OSError: The file can't be read.
     """
-    version = FileVersion.of(path)
+    with ExitStack() as closing:
+        closing.enter_context(file)
+        response = _respond(file, request, headers)
+        if isinstance(response, StreamingResponse):
+            # Its content closes the file.
+            closing.pop_all()
+        return response
+
+
+def _respond(file: BinaryIO, request: Request, headers: Mapping[str, str]) -> Response:
+    version = FileVersion.of_open(file)
     tag = f'"{version.inodes[0]:x}-{version.size:x}-{version.modified:x}"'
     described = {
         **headers,
@@ -67,20 +78,22 @@ def file_response(path: Path, request: Request, headers: Mapping[str, str]) -> R
         return Response(None, status, described)
     if stop - first <= PART_SIZE:
         # Starlette starts two tasks for a streaming response, which costs more than a small range.
-        with path.open("rb") as file:
-            return Response(_read(file, first, stop), status, described)
-    return StreamingResponse(_parts(path, first, stop), status, described)
+        return Response(_read(file, first, stop), status, described)
+    return StreamingResponse(_parts(file, first, stop), status, described)
 
 
-async def _parts(path: Path, first: int, stop: int) -> AsyncIterator[bytes]:
-    with path.open("rb") as file:
+async def _parts(file: BinaryIO, first: int, stop: int) -> AsyncIterator[bytes]:
+    with file:
         for begin in range(first, stop, PART_SIZE):
             yield _read(file, begin, min(begin + PART_SIZE, stop))
 
 
 def _read(file: BinaryIO, first: int, stop: int) -> bytes:
-    file.seek(first)
-    part = file.read(stop - first)
-    if len(part) < stop - first:
-        raise OSError(f"{file.name} was truncated while it was read")
-    return part
+    parts = []
+    while first < stop:
+        part = os.pread(file.fileno(), stop - first, first)
+        if not part:
+            raise OSError("the file was truncated while it was read")
+        parts.append(part)
+        first += len(part)
+    return parts[0] if len(parts) == 1 else b"".join(parts)

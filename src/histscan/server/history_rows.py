@@ -14,8 +14,12 @@ from collections.abc import Callable, Hashable, Iterable
 from itertools import accumulate
 
 from histscan.runs.sampling import even_places
+from histscan.server.work import cancellable, check_cancelled
 
 __all__ = ["HistoryRows", "RowCache"]
+
+CHECK_ROWS = 256
+"""Rows that are encoded between two checks whether the work is cancelled."""
 
 
 class HistoryRows:
@@ -31,7 +35,7 @@ class HistoryRows:
     def __init__(self, rows: Iterable[tuple[int, bytes]]) -> None:
         steps, starts, buffer = array("q"), array("Q"), bytearray()
         is_sorted = True
-        for step, text in rows:
+        for step, text in cancellable(rows, CHECK_ROWS):
             is_sorted = is_sorted and (not steps or step >= steps[-1])
             steps.append(step)
             starts.append(len(buffer))
@@ -39,7 +43,7 @@ class HistoryRows:
             buffer += text
             buffer += b","
         starts.append(len(buffer))
-        self.steps, self._starts, self._texts = steps, starts, memoryview(buffer)
+        self.steps, self._starts, self._texts = steps, starts, memoryview(buffer).toreadonly()
         if not is_sorted:
             self._sort()
 
@@ -73,7 +77,7 @@ class HistoryRows:
         end = len(self.steps) if stop_step is None else bisect_left(self.steps, stop_step)
         return range(first, max(first, end))
 
-    def texts(self, window: range, samples: int | None) -> bytes:
+    def texts(self, window: range, samples: int | None) -> bytes | memoryview:
         """Joins the texts of rows.
 
         Args:
@@ -81,10 +85,10 @@ class HistoryRows:
             samples: The maximum number of rows; more are sampled evenly, with the first and the last. None for all.
 
         Returns:
-            The texts, separated by commas.
+            The texts, separated by commas. Consecutive rows are not copied.
         """
         if samples is None or len(window) <= samples:
-            return bytes(self._texts[self._starts[window.start] : self._starts[window.stop] - 1]) if window else b""
+            return self._texts[self._starts[window.start] : self._starts[window.stop] - 1] if window else b""
         return b",".join(self._text(window[place]) for place in even_places(len(window), samples))
 
     def _text(self, index: int) -> bytes:
@@ -121,6 +125,7 @@ class RowCache:
                 return found
             building = self._building.setdefault(key, threading.Lock())
         with building:
+            check_cancelled()
             with self._lock:
                 found = self._find(key)
             if found is not None:

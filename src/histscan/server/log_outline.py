@@ -11,6 +11,7 @@ from histscan.columns.chunks import build_chunks
 from histscan.columns.options import DEFAULT_BATCH_ROWS
 from histscan.errors import HistoryDecodeError
 from histscan.runs.log_run import LogRun
+from histscan.server.work import cancellable
 
 if TYPE_CHECKING:
     from histscan._core.columns.column_chunk import ColumnChunk
@@ -77,7 +78,7 @@ def outline_log(run: LogRun) -> LogOutline:
 
 def _watch(run: LogRun, outline: LogOutline) -> Iterator[Page | list[Any]]:
     """Yields the history's pages, and counts their rows."""
-    for page in run.scan_history().pages():
+    for page in cancellable(run.scan_history().pages()):
         outline.row_count += len(page)
         yield page
 

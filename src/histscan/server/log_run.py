@@ -12,18 +12,30 @@ from histscan.runs.log_facts import moment
 from histscan.runs.log_heads import read_head
 from histscan.runs.log_run import LogRun
 from histscan.runs.run_state import run_state
-from histscan.server.history_rows import HistoryRows, RowCache
+from histscan.server.history_rows import CHECK_ROWS, HistoryRows, RowCache
 from histscan.server.log_outline import outline_log
 from histscan.server.parquet_export import Exporter
 from histscan.server.row_texts import json_literal, strict_json
 from histscan.server.run_files import RunFile, find_files
-from histscan.server.served_run import ExportedFiles, FileVersion, RunDescription, RunDetails, RunKey, ServedRun
+from histscan.server.served_run import (
+    ExportedFiles,
+    FileVersion,
+    HistorySize,
+    RunDescription,
+    RunDetails,
+    RunKey,
+    ServedRun,
+)
+from histscan.server.work import cancellable, check_cancelled
 
 __all__ = ["ServedLog"]
 
 # Takes the place of the keys in the cache key of system metrics.
 _SYSTEM = "system"
 _SYSTEM_PREFIX = "system."
+
+ROW_BYTES = 64
+"""The estimated size of a row while their number is unknown."""
 
 
 class ServedLog(ServedRun):
@@ -42,6 +54,7 @@ class ServedLog(ServedRun):
     ) -> None:
         super().__init__(key)
         self._files = tuple(log.files)
+        self._inodes = FileVersion.of(*self._files).inodes
         # The log of a run that has just started may not contain its names yet.
         self.is_named = bool(log.id)
         self._cache = cache
@@ -63,6 +76,7 @@ class ServedLog(ServedRun):
     def description(self) -> RunDescription:
         """Describes the run; see `ServedRun.description`."""
         with self._lock:
+            check_cancelled()
             if self._described is None:
                 record = read_head(self._files[0], skip_corrupt=True).record
                 log = self._log
@@ -82,6 +96,7 @@ class ServedLog(ServedRun):
         """Describes the run's state; see `ServedRun.details`."""
         version = self._version()
         with self._lock:
+            check_cancelled()
             if self._surveyed is None or self._surveyed[0] != version:
                 self._surveyed = (version, self._survey(version))
             details = self._surveyed[1]
@@ -90,8 +105,20 @@ class ServedLog(ServedRun):
         # A running run becomes crashed by time alone, without a change of its log.
         return replace(details, state=run_state(details.exit_code, version.modified / 1e9))
 
+    def is_current(self) -> bool:
+        """See `ServedRun.is_current`."""
+        try:
+            self._version()
+        except OSError:
+            return False
+        return True
+
     def _version(self) -> FileVersion:
-        return FileVersion.of(*self._files)
+        """Returns the version of the logs, which must be those that were found."""
+        version = FileVersion.of(*self._files)
+        if version.inodes != self._inodes:
+            raise FileNotFoundError(f"the logs of {'/'.join(self.key)} were replaced: request the run again")
+        return version
 
     def _survey(self, version: FileVersion) -> RunDetails:
         log, outline = self._log, outline_log(self._log)
@@ -107,6 +134,18 @@ class ServedLog(ServedRun):
             metadata=log.metadata or {},
         )
 
+    def history_size(self) -> HistorySize:
+        """Estimates the size of the history; see `ServedRun.history_size`."""
+        try:
+            size = self._version().size
+        except OSError:
+            return HistorySize(0, 0)
+        surveyed = self._surveyed
+        if surveyed is None:
+            return HistorySize(size // ROW_BYTES, size)
+        is_exported = self._exporter.exports(has_ended=surveyed[1].exit_code is not None)
+        return HistorySize(surveyed[1].row_count, size, is_exported)
+
     def rows(self, keys: tuple[str, ...] | None, stop_step: int | None) -> HistoryRows:
         """The run's history; see `ServedRun.rows`. As the log grows, cached rows before `stop_step` are reused."""
         version = self._version()
@@ -117,9 +156,15 @@ class ServedLog(ServedRun):
                 version = known[0]
             else:
                 self._cache.discard((self._files, keys, known[0]))
-        rows = self._cache.get((self._files, keys, version), lambda: HistoryRows(self._texts(keys)))
+        rows = self._cache.get((self._files, keys, version), lambda: self._read(self._texts(keys)))
         with self._lock:
             self._indexed[keys] = (version, rows.steps[-1] if rows.steps else -1)
+        return rows
+
+    def _read(self, texts: Iterator[tuple[int, bytes]]) -> HistoryRows:
+        rows = HistoryRows(texts)
+        # Raises if the logs that were read are not those that were found.
+        self._version()
         return rows
 
     def _texts(self, keys: tuple[str, ...] | None) -> Iterator[tuple[int, bytes]]:
@@ -144,7 +189,7 @@ class ServedLog(ServedRun):
             known, self._system_version = self._system_version, version
         if known not in (None, version):
             self._cache.discard((self._files, _SYSTEM, known))
-        return self._cache.get((self._files, _SYSTEM, version), lambda: HistoryRows(self._system_texts()))
+        return self._cache.get((self._files, _SYSTEM, version), lambda: self._read(self._system_texts()))
 
     def _system_texts(self) -> Iterator[tuple[int, bytes]]:
         for number, row in enumerate(self._history.system_metrics()):
@@ -156,7 +201,7 @@ class ServedLog(ServedRun):
         with self._lock:
             if self._system_summary is None or self._system_summary[0] != version:
                 last: dict[str, Any] = {}
-                for row in self._log.system_metrics():
+                for row in cancellable(self._log.system_metrics(), CHECK_ROWS):
                     last.update(row)
                 metrics = {name: value for name, value in last.items() if name.startswith(_SYSTEM_PREFIX)}
                 self._system_summary = (version, metrics)

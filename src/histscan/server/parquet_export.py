@@ -15,9 +15,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from histscan.common.atomic import atomic_output
+from histscan.common.json_fields import is_json
 from histscan.common.steps import STEP, step_after
 from histscan.runs.log_run import LogRun
 from histscan.server.served_run import ExportedFiles, FileVersion
+from histscan.server.work import cancellable, check_cancelled
 
 if TYPE_CHECKING:
     import pyarrow
@@ -46,6 +48,14 @@ class Exporter:
         self._locks: dict[tuple[Path, ...], threading.Lock] = {}
         self._lock = threading.Lock()
 
+    def exports(self, *, has_ended: bool) -> bool:
+        """Returns True if the history of a run is exported, but for its last rows.
+
+        Args:
+            has_ended: True if the run will get no more rows.
+        """
+        return self._which == "all" or (self._which == "finished" and has_ended)
+
     def export_run(self, run: LogRun, version: FileVersion, *, has_ended: bool) -> ExportedFiles:
         """Exports a run's history, unless this version is already exported.
 
@@ -61,12 +71,13 @@ class Exporter:
             HistoryError: The history can't be read.
             OSError: A file can't be written.
         """
-        if self._which == "none" or (self._which == "finished" and not has_ended):
+        if not self.exports(has_ended=has_ended):
             return ExportedFiles((), live_from=0)
         files = tuple(run.files)
         with self._lock:
             lock = self._locks.setdefault(files, threading.Lock())
         with lock:
+            check_cancelled()
             made = self._made.get((files, version))
             if made is None:
                 made = self._made[files, version] = self._write(run, version)
@@ -86,7 +97,7 @@ class Exporter:
             "\0".join([*map(str, run.files), str(version)]).encode(errors="surrogateescape")
         ).hexdigest()[:32]
         files: list[Path] = []
-        for first in range(0, len(table), self._rows_per_file):
+        for first in cancellable(range(0, len(table), self._rows_per_file)):
             path = self._folder / f"{name}_{len(files)}.runhistory.parquet"
             with atomic_output(path) as output:
                 pyarrow.parquet.write_table(
@@ -116,7 +127,7 @@ def history_table(run: LogRun) -> pyarrow.Table:
     holds_odd_steps = STEP in table.column_names and not pyarrow.types.is_integer(table.schema.field(STEP).type)
     columns: dict[str, Any] = {}
     for field, column in zip(table.schema, table.columns, strict=True):
-        if _is_json(field):
+        if is_json(field):
             columns[field.name] = _typed(column)
         elif pyarrow.types.is_null(field.type):
             columns[field.name] = column.cast(pyarrow.float64())
@@ -143,20 +154,11 @@ def _whole_steps(run: LogRun) -> Any:
     return pyarrow.array(steps, pyarrow.int64())
 
 
-def _is_json(field: pyarrow.Field) -> bool:
-    name = (
-        getattr(field.type, "extension_name", None) or (field.metadata or {}).get(b"ARROW:extension:name", b"").decode()
-    )
-    return bool(name == "arrow.json")
-
-
 def _typed(column: pyarrow.ChunkedArray) -> pyarrow.ChunkedArray:
     """Converts a column of JSON text to structs, lists, or text if its values have no common type."""
     import pyarrow
 
-    texts = [
-        text for chunk in column.chunks for text in (chunk.storage if hasattr(chunk, "storage") else chunk).to_pylist()
-    ]
+    texts = column.to_pylist()
     values = [None if text is None else json.loads(text) for text in texts]
     try:
         array = pyarrow.array(values)

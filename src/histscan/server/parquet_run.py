@@ -13,9 +13,20 @@ from histscan.errors import HistoryError
 from histscan.runs.parquet_run import ParquetRun
 from histscan.server.history_rows import HistoryRows, RowCache
 from histscan.server.row_texts import json_literal, strict_json
-from histscan.server.served_run import ExportedFiles, FileVersion, RunDescription, RunDetails, RunKey, ServedRun
+from histscan.server.served_run import (
+    ExportedFiles,
+    FileVersion,
+    HistorySize,
+    RunDescription,
+    RunDetails,
+    RunKey,
+    ServedRun,
+)
 
 __all__ = ["ServedParquet"]
+
+NUMBER_BYTES = 22
+"""The estimated size of a value in a row, without its key."""
 
 
 class ServedParquet(ServedRun):
@@ -66,6 +77,11 @@ class ServedParquet(ServedRun):
             row_count=self._row_count,
             key_types=self._types,
         )
+
+    def history_size(self) -> HistorySize:
+        """Estimates the size of the history; see `ServedRun.history_size`."""
+        row_bytes = sum(len(name) + NUMBER_BYTES for name in self._types)
+        return HistorySize(self._row_count, self._row_count * row_bytes, is_exported=True)
 
     def rows(self, keys: tuple[str, ...] | None, stop_step: int | None) -> HistoryRows:  # noqa: ARG002
         """The run's history; see `ServedRun.rows`."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
+from histscan.server.answer_parts import AnswerParts
 from histscan.server.catalogue import Catalogue
 from histscan.server.file_links import FileLinks, LinkedFile
+from histscan.server.served_run import ServedRun
 
 __all__ = ["Info", "QueryContext", "Resolver", "always", "context_of"]
 
@@ -24,11 +26,28 @@ class QueryContext:
         catalogue: The runs.
         links: Makes the URLs of files.
         base_url: The server's URL as the client wrote it.
+        parts: The texts of the answer.
     """
 
     catalogue: Catalogue
     links: FileLinks
     base_url: str
+    parts: AnswerParts
+    _listed: dict[tuple[str | None, str | None], Sequence[ServedRun]] = field(default_factory=dict, repr=False)
+
+    def runs(self, entity: str | None, project: str | None) -> Sequence[ServedRun]:
+        """Lists runs; the same ones whenever this request asks for them.
+
+        Args:
+            entity: Only those of an entity; None for all.
+            project: Only those of a project; None for all.
+
+        Returns:
+            The runs, in the order of their names.
+        """
+        if (entity, project) not in self._listed:
+            self._listed[entity, project] = self.catalogue.runs(entity, project)
+        return self._listed[entity, project]
 
     def url(self, file: LinkedFile | None) -> str:
         """Makes a signed URL.

@@ -95,9 +95,9 @@ def _server_info(*_: object) -> dict[str, Any]:
 
 
 def _find_entity(_: object, info: Info, name: str | None = None) -> dict[str, Any] | None:
-    catalogue = context_of(info).catalogue
-    wanted = catalogue.default_entity if name is None else name
-    is_known = wanted == catalogue.default_entity or bool(catalogue.runs(wanted))
+    default = context_of(info).catalogue.default_entity
+    wanted = default if name is None else name
+    is_known = wanted == default or bool(context_of(info).runs(wanted, None))
     return _entity(wanted) if is_known else None
 
 
@@ -115,13 +115,13 @@ def _find_project(parent: Any, info: Info, **names: Any) -> _Project | None:
 
 def _list_projects(parent: Any, info: Info, **arguments: Any) -> dict[str, Any]:
     entity = _entity_name(parent) or arguments.get("entityName")
-    projects = sorted({run.key[:2] for run in context_of(info).catalogue.runs(entity)})
+    projects = sorted({run.key[:2] for run in context_of(info).runs(entity, None)})
     edges = [{"node": _Project(*names), "cursor": global_id("Project", *names)} for names in projects]
     return page_of(edges, arguments.get("after"), arguments.get("first"))
 
 
 def _project_created_at(project: _Project, info: Info) -> str:
-    runs = context_of(info).catalogue.runs(project.entity, project.name)
+    runs = context_of(info).runs(project.entity, project.name)
     return time_text(
         min((run.description().created_at for run in runs), default=datetime.fromtimestamp(0, timezone.utc))
     )
@@ -138,7 +138,7 @@ def _test(filters: Any) -> RunTest[ServedRun]:
 
 
 def _matching(project: _Project, info: Info, filters: Any) -> list[ServedRun]:
-    runs = context_of(info).catalogue.runs(project.entity, project.name)
+    runs = context_of(info).runs(project.entity, project.name)
     return matching_runs(runs, _test(filters)) if filters else list(runs)
 
 
@@ -163,47 +163,55 @@ def _list_runs(project: _Project, info: Info, **arguments: Any) -> dict[str, Any
     }
 
 
-def _config(run: ServedRun, *_: object) -> str:
+def _json(value: Any, info: Info) -> str:
+    """Returns JSON text as part of the answer."""
+    text = json_text(value)
+    context_of(info).parts.charge(len(text))
+    return text
+
+
+def _config(run: ServedRun, info: Info) -> str:
     # W&B stores each entry with a description beside its value.
-    return json_text({name: {"desc": None, "value": value} for name, value in run.details().config.items()})
+    return _json({name: {"desc": None, "value": value} for name, value in run.details().config.items()}, info)
 
 
-def _history_keys(run: ServedRun, *_: object) -> orjson.Fragment:
+def _history_keys(run: ServedRun, info: Info) -> orjson.Fragment:
     details = run.details()
     keys = {
         name: {"typeCounts": [{"type": kind}], "previousValue": details.summary.get(name)}
         for name, kind in details.key_types.items()
     }
-    return orjson.Fragment(strict_json({"lastStep": details.last_step, "sets": [], "keys": keys}))
+    text = strict_json({"lastStep": details.last_step, "sets": [], "keys": keys})
+    return context_of(info).parts.add(text)
 
 
-def _many(rows: HistoryRows, window: range, samples: int | None) -> list[orjson.Fragment]:
+def _many(info: Info, rows: HistoryRows, window: range, samples: int | None) -> list[orjson.Fragment]:
     """Returns the rows of a window as one list element: the executor sees one leaf, the texts joined by commas."""
     texts = rows.texts(window, samples)
-    return [orjson.Fragment(texts)] if texts else []
+    return [context_of(info).parts.add(texts)] if texts else []
 
 
-def _history(run: ServedRun, _: object, **arguments: Any) -> list[orjson.Fragment]:
+def _history(run: ServedRun, info: Info, **arguments: Any) -> list[orjson.Fragment]:
     min_step = _integer("minStep", arguments.get("minStep"))
     stop_step = _integer("maxStep", arguments.get("maxStep"))
     rows = run.rows(None, stop_step)
-    return _many(rows, rows.window(min_step, stop_step), arguments.get("samples"))
+    return _many(info, rows, rows.window(min_step, stop_step), arguments.get("samples"))
 
 
-def _events(run: ServedRun, _: object, samples: int | None = None) -> list[orjson.Fragment]:
+def _events(run: ServedRun, info: Info, samples: int | None = None) -> list[orjson.Fragment]:
     rows = run.system_rows()
-    return _many(rows, rows.window(None, None), samples)
+    return _many(info, rows, rows.window(None, None), samples)
 
 
-def _sampled_history(run: ServedRun, _: object, specs: list[Any]) -> list[orjson.Fragment]:
-    return [_sample(run, spec) for spec in specs]
+def _sampled_history(run: ServedRun, info: Info, specs: list[Any]) -> list[list[orjson.Fragment]]:
+    return [_sample(run, info, spec) for spec in specs]
 
 
-def _sample(run: ServedRun, text: Any) -> orjson.Fragment:
+def _sample(run: ServedRun, info: Info, text: Any) -> list[orjson.Fragment]:
     try:
         spec = json.loads(text)
         keys = spec["keys"]
-    except (TypeError, ValueError, KeyError):
+    except (TypeError, ValueError, KeyError, RecursionError):
         raise GraphQLError(
             'a spec must be a JSONString like "{\\"keys\\": [\\"loss\\"], \\"samples\\": 500}"'
         ) from None
@@ -214,7 +222,7 @@ def _sample(run: ServedRun, text: Any) -> orjson.Fragment:
     samples = _integer("samples", spec.get("samples"))
     stop_step = None if last_step is None else last_step + 1
     rows = run.rows(tuple(dict.fromkeys(keys)), stop_step)
-    return orjson.Fragment(b"[" + rows.texts(rows.window(min_step, stop_step), samples) + b"]")
+    return _many(info, rows, rows.window(min_step, stop_step), samples)
 
 
 def _parquet_history(run: ServedRun, info: Info, **arguments: Any) -> dict[str, Any]:
@@ -223,9 +231,9 @@ def _parquet_history(run: ServedRun, info: Info, **arguments: Any) -> dict[str, 
     live_data: list[orjson.Fragment] = []
     if exported.live_from is not None:
         rows = run.rows(tuple(dict.fromkeys(arguments["liveKeys"])), None)
-        live_data = _many(rows, rows.window(exported.live_from, None), None)
+        live_data = _many(info, rows, rows.window(exported.live_from, None), None)
     return {
-        "parquetUrls": [context.url(LinkedFile(path)) for path in exported.files],
+        "parquetUrls": [context.url(LinkedFile.exported(path)) for path in exported.files],
         "liveData": live_data,
     }
 
@@ -285,8 +293,8 @@ RESOLVERS: Mapping[str, Mapping[str, Resolver]] = {
         "displayName": _described("name"),
         "state": lambda run, _: run.details().state,
         "config": _config,
-        "summaryMetrics": lambda run, _: json_text(run.details().summary),
-        "systemMetrics": lambda run, _: json_text(run.system_summary()),
+        "summaryMetrics": lambda run, info: _json(run.details().summary, info),
+        "systemMetrics": lambda run, info: _json(run.system_summary(), info),
         "tags": lambda run, _: list(run.description().tags),
         "group": _described("group"),
         "jobType": _described("job_type"),

@@ -14,8 +14,11 @@ from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
 
+from histscan.common.patterns import TimedPattern
 from histscan.common.printable import UNPRINTABLE
+from histscan.server.safe_files import open_found
 from histscan.server.served_run import FileVersion
+from histscan.server.work import check_cancelled
 
 __all__ = ["FILES_FOLDER", "RunFile", "choose_files", "find_files"]
 
@@ -31,7 +34,7 @@ class RunFile:
     Attributes:
         name: The path relative to the run's files, with ``/`` as separator. Characters that are unsafe in a terminal or
             a path become ``_``.
-        path: The file's path.
+        path: The file's path, with links resolved.
         root: The folder that must contain the file.
         version: The file's version.
     """
@@ -54,7 +57,7 @@ class RunFile:
     @property
     def md5(self) -> str | None:
         """The MD5 of the content in base64; None for files of more than `LARGEST_HASHED` bytes."""
-        return None if self.version.size > LARGEST_HASHED else _md5(self.path, self.version)
+        return None if self.version.size > LARGEST_HASHED else _md5(self.path, self.root, self.version)
 
 
 def find_files(log: Path) -> list[RunFile]:
@@ -81,6 +84,7 @@ def _walk(root: Path) -> Iterator[RunFile]:
     # No recursion: folders may be nested deeper than Python's stack.
     folders = [root]
     while folders:
+        check_cancelled()
         try:
             with os.scandir(folders.pop()) as scan:
                 entries = list(scan)
@@ -92,10 +96,13 @@ def _walk(root: Path) -> Iterator[RunFile]:
             with suppress(OSError):
                 if entry.is_dir(follow_symlinks=False):
                     folders.append(path)
-                elif entry.is_file() and not (entry.is_symlink() and not path.resolve().is_relative_to(root)):
+                elif entry.is_file():
+                    file = path.resolve(strict=True) if entry.is_symlink() else path
+                    if not file.is_relative_to(root):
+                        continue
                     # A backslash is a path separator on Windows.
                     name = UNPRINTABLE.sub("_", path.relative_to(root).as_posix()).replace("\\", "_")
-                    yield RunFile(name, path, root, FileVersion.of(path))
+                    yield RunFile(name, file, root, FileVersion.of(file))
 
 
 def choose_files(files: Sequence[RunFile], names: Collection[str], pattern: str | None) -> list[RunFile]:
@@ -109,22 +116,36 @@ def choose_files(files: Sequence[RunFile], names: Collection[str], pattern: str 
 
     Returns:
         The selected files, in the same order.
+
+    Raises:
+        PatternError: The pattern is too long, or takes too long.
     """
-    test = None if not pattern else re.compile(_like(pattern), re.DOTALL)
+    test = None if not pattern else TimedPattern(f"(?s){_like(pattern)}")
     return [file for file in files if (not names or file.name in names) and (test is None or test.fullmatch(file.name))]
 
 
 def _like(pattern: str) -> str:
-    parts = re.findall(r"\\.|.", pattern, re.DOTALL)
-    return "".join({"%": ".*", "_": "."}.get(part, re.escape(part.removeprefix("\\") or part)) for part in parts)
+    """Translates a pattern to a regular expression, whose search takes time in proportion to the name."""
+    texts = [""]
+    for part in re.findall(r"\\.|.", pattern, re.DOTALL):
+        if part == "%":
+            texts.append("")
+        else:
+            texts[-1] += "." if part == "_" else re.escape(part.removeprefix("\\") or part)
+    first, *between = texts
+    if not between:
+        return first
+    # The first place of a text after the one before is as good as any, so that no other needs to be tried.
+    return first + "".join(f"(?>.*?{text})" for text in between[:-1]) + f".*{between[-1]}"
 
 
 @lru_cache(maxsize=4096)
-def _md5(path: Path, version: FileVersion) -> str | None:  # noqa: ARG001 - part of the cache key
+def _md5(path: Path, root: Path, version: FileVersion) -> str | None:
     digest = hashlib.md5(usedforsecurity=False)
     try:
-        with path.open("rb") as file:
+        with open_found(path, root, version.inodes[0]) as file:
             while part := file.read(1 << 20):
+                check_cancelled()
                 digest.update(part)
     except OSError:
         return None

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from histscan.many.filters import FilterError, RunTest
 from histscan.server.run_filters import SERVED_FIELDS
 from histscan.server.served_run import RunKey, ServedRun
+from histscan.server.work import cancellable
 
 __all__ = ["RunPage", "cursor_of", "list_runs", "matching_runs"]
 
@@ -37,7 +38,7 @@ def matching_runs(runs: Sequence[ServedRun], test: RunTest[ServedRun]) -> list[S
     Returns:
         The matching runs, in the same order.
     """
-    return [run for run in runs if test(run)]
+    return [run for run in cancellable(runs) if test(run)]
 
 
 def list_runs(runs: Sequence[ServedRun], order: str | None, after: str | None, first: int | None) -> RunPage:

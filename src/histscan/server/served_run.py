@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 from histscan.server.history_rows import HistoryRows
 
 if TYPE_CHECKING:
     from histscan.server.run_files import RunFile
 
-__all__ = ["ExportedFiles", "FileVersion", "RunDescription", "RunDetails", "RunKey", "ServedRun"]
+__all__ = ["ExportedFiles", "FileVersion", "HistorySize", "RunDescription", "RunDetails", "RunKey", "ServedRun"]
 
 
 class RunKey(NamedTuple):
@@ -49,15 +51,37 @@ class FileVersion(NamedTuple):
         """Returns the current version of files.
 
         Args:
-            paths: The files; at least one.
+            paths: The files, with links resolved; at least one.
 
         Returns:
             The version.
 
         Raises:
-            OSError: A file does not exist, or can't be accessed.
+            OSError: A file does not exist, can't be accessed, or is a link now.
         """
-        statuses = [path.stat() for path in paths]
+        statuses = [path.lstat() for path in paths]
+        for path, status in zip(paths, statuses, strict=True):
+            if stat.S_ISLNK(status.st_mode):
+                raise FileNotFoundError(f"{path} was replaced by a link after it was found")
+        return cls._of_statuses(statuses)
+
+    @classmethod
+    def of_open(cls, file: BinaryIO) -> FileVersion:
+        """Returns the current version of an open file.
+
+        Args:
+            file: The file.
+
+        Returns:
+            The version.
+
+        Raises:
+            OSError: It can't be accessed.
+        """
+        return cls._of_statuses([os.fstat(file.fileno())])
+
+    @classmethod
+    def _of_statuses(cls, statuses: Sequence[os.stat_result]) -> FileVersion:
         return cls(
             tuple(status.st_ino for status in statuses),
             sum(status.st_size for status in statuses),
@@ -76,6 +100,20 @@ class FileVersion(NamedTuple):
             other: An earlier version.
         """
         return self.inodes == other.inodes and self.size >= other.size
+
+
+class HistorySize(NamedTuple):
+    """The estimated size of a history, known without reading it.
+
+    Attributes:
+        rows: The number of rows.
+        bytes: The size of all rows as JSON.
+        is_exported: True if exported files have all rows.
+    """
+
+    rows: int
+    bytes: int
+    is_exported: bool = False
 
 
 @dataclass(frozen=True)
@@ -160,6 +198,10 @@ class ServedRun(ABC):
     def __init__(self, key: RunKey) -> None:
         self.key = key
 
+    def is_current(self) -> bool:
+        """Returns False if other files took the place of the run's: it must be found again."""
+        return True
+
     @abstractmethod
     def description(self) -> RunDescription:
         """Describes the run.
@@ -177,6 +219,10 @@ class ServedRun(ABC):
             HistoryError: The run can't be read.
             OSError: Its file can't be read.
         """
+
+    @abstractmethod
+    def history_size(self) -> HistorySize:
+        """Estimates the size of the history without reading it. A file that can't be read has no rows."""
 
     @abstractmethod
     def rows(self, keys: tuple[str, ...] | None, stop_step: int | None) -> HistoryRows:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from histscan.server.limits import ServerLimits
 from histscan.server.simulation import Fault
 
 __all__ = ["ANY_KEY", "DEFAULT_PORT", "LOOPBACK_HOSTS", "ServerSettings"]
@@ -25,6 +26,9 @@ class ServerSettings:
         host: The address to listen on; by default only reachable from this machine.
         port: The port to listen on; 0 for a free one.
         api_key: The key that clients must send; None to accept any key, and requests without a key.
+        tls_cert: The file with the server's certificate and those that certify it, for https; None for http.
+        tls_key: The file with the certificate's private key; None if it is in the same file.
+        allow_http: Accept the key over http from other machines.
         entity: The entity of runs recorded without one, and of the viewer. None for the entity that all runs share,
             or else ``local``.
         project: The project of runs recorded without one.
@@ -37,12 +41,16 @@ class ServerSettings:
         rate_limit: The number of requests allowed per second; None for no limit.
         faults: The faults to simulate.
         verbose: Print each request.
+        limits: The limits of requests and answers.
     """
 
     paths: Sequence[Path]
     host: str = "127.0.0.1"
     port: int = DEFAULT_PORT
     api_key: str | None = field(default=None, repr=False)
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+    allow_http: bool = False
     entity: str | None = None
     project: str = "uncategorized"
     skip_corrupt: bool = False
@@ -54,3 +62,4 @@ class ServerSettings:
     rate_limit: float | None = None
     faults: Sequence[Fault] = ()
     verbose: bool = False
+    limits: ServerLimits = field(default_factory=ServerLimits)

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
+import functools
 import logging
+import shutil
 import socket
 import sys
 import tempfile
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import uvicorn
 
 from histscan.common.printable import printable
 from histscan.errors import HistoryError, LogTruncatedWarning
 from histscan.server.app import HistoryApp
 from histscan.server.catalogue import Catalogue
+from histscan.server.protocol import limited_protocol
 from histscan.server.settings import ANY_KEY, LOOPBACK_HOSTS, ServerSettings
+from histscan.server.stopping import exit_in_time
 
 __all__ = ["serve"]
 
@@ -30,37 +39,90 @@ def serve(settings: ServerSettings, announce: Callable[[str], None]) -> None:
 
     Raises:
         FileNotFoundError: One of the paths does not exist.
-        HistoryError: A file can't be served, or other machines could reach the server without an API key.
+        HistoryError: A file can't be served, the certificate can't be used, or other machines could reach the server
+            without an API key, or without TLS.
         OSError: The server can't listen on the address.
     """
-    import uvicorn
-
-    if settings.host not in LOOPBACK_HOSTS and settings.api_key is None:
-        raise HistoryError(
-            f"listening on {settings.host} without an API key would expose the runs to every machine in the network: "
-            "set --api-key, or listen on 127.0.0.1"
-        )
+    _check_exposure(settings)
     _log_to_stderr()
     # A log that is still being written usually ends within a record.
     warnings.simplefilter("ignore", LogTruncatedWarning)
     with tempfile.TemporaryDirectory(prefix="histscan-serve-") as folder, _listen(settings) as listener:
         catalogue = Catalogue(settings, Path(folder))
         app = HistoryApp(settings, catalogue)
+        server = _Server(_config(app, settings), app, Path(folder))
         host, port = listener.getsockname()[:2]
         for line in environment(settings, host, port):
             announce(line)
         _log.info("%s", _overview(catalogue))
-        config = uvicorn.Config(
-            app,
-            log_config=None,
-            access_log=False,
-            lifespan="off",
-            server_header=False,
-            # Clients reuse a connection after processing a page, which may take long.
-            timeout_keep_alive=75,
-            timeout_graceful_shutdown=3,
+        asyncio.run(server.serve_on(listener, settings))
+
+
+class _Server(uvicorn.Server):
+    """A server that ends in time after a signal."""
+
+    def __init__(self, config: uvicorn.Config, app: HistoryApp, folder: Path) -> None:
+        super().__init__(config)
+        self._app = app
+        self._folder = folder
+
+    async def serve_on(self, listener: socket.socket, settings: ServerSettings) -> None:
+        """Serves until a signal."""
+        if settings.tls_cert is not None:
+            loop: Any = asyncio.get_running_loop()
+            # uvicorn has no option for it, and asyncio's default is a minute.
+            loop.create_server = functools.partial(loop.create_server, ssl_handshake_timeout=settings.limits.wait)
+        await self.serve(sockets=[listener])
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        if not self.should_exit:
+            exit_in_time(lambda: shutil.rmtree(self._folder, ignore_errors=True))
+            self._app.workers.stop()
+        super().handle_exit(sig, frame)
+
+
+def _config(app: HistoryApp, settings: ServerSettings) -> uvicorn.Config:
+    config = uvicorn.Config(
+        app,
+        http=limited_protocol(settings.limits),
+        ws="none",
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        server_header=False,
+        # Clients reuse a connection after processing a page, which may take long.
+        timeout_keep_alive=75,
+        timeout_graceful_shutdown=1,
+        ssl_certfile=settings.tls_cert,
+        ssl_keyfile=settings.tls_key,
+    )
+    try:
+        config.load()
+    except OSError as error:
+        raise HistoryError(f"the certificate {settings.tls_cert} or its key can't be used: {error}") from error
+    return config
+
+
+def _check_exposure(settings: ServerSettings) -> None:
+    """Refuses settings that would show runs or the key to others.
+
+    Raises:
+        HistoryError: They would.
+    """
+    if settings.tls_key is not None and settings.tls_cert is None:
+        raise HistoryError("--tls-key needs the certificate, too: set --tls-cert")
+    if settings.host in LOOPBACK_HOSTS:
+        return
+    if settings.api_key is None:
+        raise HistoryError(
+            f"listening on {settings.host} without an API key would expose the runs to every machine in the network: "
+            "set --api-key, or listen on 127.0.0.1"
         )
-        uvicorn.Server(config).run(sockets=[listener])
+    if settings.tls_cert is None and not settings.allow_http:
+        raise HistoryError(
+            f"on {settings.host} without TLS, others in the network could read the API key and the runs: set "
+            "--tls-cert and --tls-key, or --allow-http if a proxy adds TLS or everyone in the network may read them"
+        )
 
 
 def environment(settings: ServerSettings, host: str, port: int) -> list[str]:
@@ -78,7 +140,8 @@ def environment(settings: ServerSettings, host: str, port: int) -> list[str]:
     if host in ("0.0.0.0", "::"):  # noqa: S104 - compared, not bound
         name = socket.gethostname()
     key = ANY_KEY if settings.api_key is None else "<the key given to the server>"
-    return [f"export WANDB_BASE_URL=http://{name}:{port}", f"export WANDB_API_KEY={key}"]
+    scheme = "http" if settings.tls_cert is None else "https"
+    return [f"export WANDB_BASE_URL={scheme}://{name}:{port}", f"export WANDB_API_KEY={key}"]
 
 
 def _listen(settings: ServerSettings) -> socket.socket:

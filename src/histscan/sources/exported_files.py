@@ -16,6 +16,7 @@ from urllib.parse import SplitResult
 
 from histscan.common.atomic import atomic_output
 from histscan.sources.exported_requests import CutShortError, FileRequests
+from histscan.sources.file_cache import keep_within_limit, mark_used
 from histscan.sources.folders import expand_home, home_folder
 
 if TYPE_CHECKING:
@@ -98,6 +99,7 @@ class RemoteVersion:
         with suppress(FileNotFoundError):
             # A file of another size was not written by us.
             if self.tag and self.size is not None and path.stat().st_size == self.size:
+                mark_used(path)
                 return path
         return None
 
@@ -145,6 +147,7 @@ def fetch_file(file_requests: FileRequests, folder: Path, *, reuse: bool = True)
             if size is not None and written != size:
                 raise CutShortError
         version.remove_older(folder)
+        keep_within_limit(folder)
         return path
 
     return file_requests.get({}, (_OK,), keep)

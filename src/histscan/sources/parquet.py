@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from histscan.common.install_hint import install_hint
+from histscan.common.json_fields import is_json
 from histscan.common.lazy import cached_property
 from histscan.common.steps import STEP, step_after
 from histscan.errors import HistoryDecodeError, HistoryError
-from histscan.sources.parquet_names import ColumnNames, is_json
+from histscan.sources.parquet_names import ColumnNames
 
 if TYPE_CHECKING:
     import pyarrow
@@ -282,6 +283,26 @@ class ParquetSource:
             The column's path in the file; None if there is none.
         """
         return self.names.find(key)
+
+    def value_counts(self) -> dict[str, int | None]:
+        """Counts the values of columns without reading them.
+
+        Returns:
+            The number of values of each column, or member of a struct, by its dotted name; None if the file has no
+            statistics for it. Lists and other columns of several values in a row have none.
+        """
+        names = {column: key for key, column in (self._stored or {}).items()}
+        counts: dict[str, int | None] = {}
+        for index in range(self._metadata.num_row_groups):
+            group = self._metadata.row_group(index)
+            for leaf in map(group.column, range(group.num_columns)):
+                path = leaf.path_in_schema
+                name = path if self._stored is None else names.get(path, "")
+                found = leaf.statistics
+                count = None if found is None or not found.has_null_count else leaf.num_values - found.null_count
+                before = counts.get(name, 0)
+                counts[name] = None if count is None or before is None else before + count
+        return counts
 
     def byte_ranges(self, columns: Container[str]) -> list[list[tuple[int, int]]]:
         """Returns the positions of columns in the file.

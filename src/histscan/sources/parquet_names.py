@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+from histscan.common.json_fields import is_json
 from histscan.common.lazy import cached_property
 
-__all__ = ["ColumnNames", "is_json"]
+__all__ = ["ColumnNames"]
 
 
 class ColumnNames:
@@ -90,18 +91,3 @@ class _Members:
     def __init__(self, places: dict[str, int]) -> None:
         self.places = places
         self.most_parts = 1 + max((name.count(".") for name in places), default=0)
-
-
-def is_json(field: Any) -> bool:
-    """Returns True if a field of a schema is JSON text.
-
-    Args:
-        field: The ``pyarrow.Field``.
-
-    Returns:
-        True for Arrow's extension type ``arrow.json``, even if this pyarrow does not support it.
-    """
-    return (
-        getattr(field.type, "extension_name", None) == "arrow.json"
-        or (field.metadata or {}).get(b"ARROW:extension:name") == b"arrow.json"
-    )

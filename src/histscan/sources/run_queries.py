@@ -23,6 +23,7 @@ __all__ = [
     "LAST_STEP",
     "LIST_KEYS",
     "LIST_RUNS",
+    "LIST_RUNS_WITH_KEYS",
     "RUN_FILE",
     "SAMPLED_EVENTS",
     "SAMPLED_KEYS",
@@ -52,13 +53,13 @@ DESCRIBE_RUN = Operation(
     f"""
     query DescribeRun($entity: String!, $project: String!, $run: String!) {{
         project(entityName: $entity, name: $project) {{
-            run(name: $run) {{ {_OUTLINE} config summaryMetrics }}
+            run(name: $run) {{ {_OUTLINE} config summaryMetrics historyKeys }}
         }}
     }}
     """
 )
 
-LIST_RUNS, DESCRIBE_RUNS, LIST_KEYS = (
+LIST_RUNS, LIST_RUNS_WITH_KEYS, DESCRIBE_RUNS, LIST_KEYS = (
     Operation(
         f"""
         query ListRuns(
@@ -77,7 +78,12 @@ LIST_RUNS, DESCRIBE_RUNS, LIST_KEYS = (
         }}
         """
     )
-    for fields in (_OUTLINE, f"{_OUTLINE} config summaryMetrics", "name historyKeys")
+    for fields in (
+        _OUTLINE,
+        f"{_OUTLINE} historyKeys",
+        f"{_OUTLINE} config summaryMetrics",
+        "name historyKeys",
+    )
 )
 
 LAST_STEP = Operation(
