@@ -15,6 +15,7 @@ NAMES = {
     "entity/project/run_id": "my-team/my-project/run00000",
     "entity/project": "my-team/my-project",
     "team/vision": "my-team/my-project",
+    '"val/acc"': '"val/accuracy"',
     "wandb/run-*-h465zmzw": "resumed/run-*-h465zmzw",
 }
 
