@@ -155,6 +155,15 @@ def test_columns(open_run: Open) -> None:
         assert whole.column("_step").to_pylist() == STEPS["mixed"]
 
 
+def test_columns_of_keys_have_the_rows(open_run: Open) -> None:
+    with installed(source="parquet"):
+        for arguments in ({"min_step": 10, "max_step": 1_900}, {}):
+            scan = open_run("mixed").scan_history(keys=["_step", "accuracy"], **arguments)
+            rows = [{"_step": row["_step"], "accuracy": row.get("accuracy")} for row in scan]
+            assert scan.to_arrow().to_pylist() == rows
+            assert [row for batch in scan.batches(rows=99) for row in batch.to_pylist()] == rows
+
+
 def test_a_scan_can_be_moved_and_started_over(open_run: Open) -> None:
     with installed(source="parquet"):
         scan = open_run("mixed").scan_history(page_size=100)
