@@ -152,7 +152,10 @@ class TestScans:
     def test_keys_are_those_of_the_log(self, api: histscan.Api, run: str) -> None:
         keys = api.run(run).keys()
         log = log_of(run)
-        assert list(map(KeyInfo.as_dict, keys)) == list(map(KeyInfo.as_dict, log.keys()))
+        known = log.keys()
+        # This server does not count the values of keys that have any.
+        expected = [KeyInfo(key.name, key.type, None if key.count else 0) for key in known]
+        assert list(map(KeyInfo.as_dict, keys)) == list(map(KeyInfo.as_dict, expected))
         assert set(keys) == set(log.to_arrow(nested="flatten").column_names)
         assert keys[0] == "_step"
 
