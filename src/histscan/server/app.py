@@ -110,7 +110,7 @@ class HistoryApp(Starlette):
             raise HTTPException(415, "a GraphQL request must have Content-Type: application/json")
         reply = self._replies.find(body)
         if reply is not None:
-            return await self._simulate(reply.name, lambda: _at_once(json_response(reply.body)))
+            return await self._simulate(reply.name, lambda: _at_once(streamed_json([reply.body], 200)))
         try:
             query = self._executor.recall(body)
             if query is None:
@@ -136,10 +136,9 @@ class HistoryApp(Starlette):
         if self._settings.verbose:
             for message in answer.errors:
                 _log.info("%s: %s", query.name, message)
-        response = streamed_json(answer.parts, answer.status)
-        if not answer.errors and isinstance(response.body, bytes):
-            self._replies.keep(body, query.name, response.body, context.sources)
-        return response
+        if not answer.errors:
+            self._replies.keep(body, query.name, answer.parts, context.sources)
+        return streamed_json(answer.parts, answer.status)
 
     async def _answer_file(self, request: Request) -> Response | ObservedResponse:
         async def answer() -> Response:
