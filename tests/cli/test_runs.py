@@ -148,6 +148,21 @@ def test_a_project_on_a_server(
     assert lines(capsys, "keys", "e/p", "val/*")[1].split()[:2] == ["val/accuracy", "number"]
 
 
+def test_keys_of_a_run_on_a_server(
+    sweep: Path, server: ServerProcess, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WANDB_BASE_URL", server.url)
+    monkeypatch.setenv("WANDB_API_KEY", "d7" * 20)
+    server.forget_traffic()
+    found = [json.loads(line) for line in lines(capsys, "keys", "e/p/r0001", "--json")]
+    # No rows, and no files.
+    assert sorted(server.traffic()["operations"]) == ["DescribeRun", "LastStep"]
+    log = next(sweep.glob("*-r0001/*.wandb"))
+    expected = [json.loads(line) for line in lines(capsys, "keys", log, "--json")]
+    assert found == [{**key, "count": None} for key in expected]
+    assert "did you mean loss" in error(capsys, MISUSED, "keys", "e/p/r0001", "losss")
+
+
 def test_one_run_is_a_table_of_one(sweep: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (folder,) = sweep.glob("*-r0002")
     (log,) = folder.iterdir()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from histscan.cli.exit_codes import SUCCEEDED, UsageError
 from histscan.cli.figures import plural
@@ -13,9 +13,12 @@ from histscan.cli.json_lines import write_json_lines
 from histscan.cli.runs_argument import add_choice, add_paths, open_many
 from histscan.cli.table import GAP, clip, render, table_width, terminal_width
 from histscan.common.near_keys import describe_missing
+from histscan.many.runs import RunList
+from histscan.runs.contracts import FileRun
 
 if TYPE_CHECKING:
     from histscan.many.run_keys import KeyInfo
+    from histscan.many.runs import Runs
 
 __all__ = ["declare", "key_lines", "run"]
 
@@ -23,7 +26,8 @@ NARROWEST_KEY = 12
 
 DESCRIPTION = """\
 List the keys of the histories of one run or many: for each key the type of its values,
-the number of rows that have it, and the number of runs. Nested keys are dotted.
+the number of rows that have it, and the number of runs. Nested keys are dotted. No rows
+of runs on a server are read, so the number of rows is empty if the server has none.
 """
 
 EXAMPLES = """\
@@ -65,7 +69,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     runs = open_many(arguments)
     try:
-        known = runs.keys()
+        known = _known_keys(runs)
     except ImportError as error:
         raise UsageError(str(error)) from error
     for pattern in arguments.patterns:
@@ -81,6 +85,14 @@ def run(arguments: argparse.Namespace) -> int:
         total = f"{plural(len(chosen), 'key')} of {plural(len(runs), 'run')}"
         print("\n".join([*key_lines(chosen, terminal_width()), "", total]))
     return SUCCEEDED
+
+
+def _known_keys(runs: Runs[Any]) -> list[KeyInfo]:
+    """Finds all keys; of one run on a server without reading its rows."""
+    if isinstance(runs, RunList) and len(runs) == 1 and not isinstance(runs[0], FileRun):
+        found: list[KeyInfo] = runs[0].keys()
+        return found
+    return runs.keys()
 
 
 def key_lines(keys: Sequence[KeyInfo], width: int | None) -> list[str]:
