@@ -192,7 +192,7 @@ def test_recorded_logs_come_back(name: str) -> None:
     rows = list(run.scan_history())
     assert len(rows) == 50
     table = run.to_arrow()
-    check_table(table, rows)
+    check_table(table, rows, of_run=True)
     assert FLOATS in types_of(table).values()
 
 

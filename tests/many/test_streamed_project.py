@@ -32,7 +32,7 @@ def runs(server: ServerProcess) -> Any:
 
 OPTIONS: list[dict[str, Any]] = [
     {},
-    {"keys": ["loss", "no such key"]},
+    {"keys": ["loss", "sparse"]},
     {"keys": ["s*", "_step"]},
     {"nested": "flatten"},
     {"keys": ["deep"], "nested": "flatten"},

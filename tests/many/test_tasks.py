@@ -100,7 +100,7 @@ def test_no_runs() -> None:
     runs = histscan.open_runs(Path(__file__).parents[2] / "examples")[:0]
     (task,) = plan_tasks(runs, ["loss"])
     assert task.to_arrow().num_rows == 0
-    assert task.to_arrow().column_names == ["run_id", "run_name", "loss"]
+    assert task.to_arrow().column_names == ["run_id", "run_name", "_step", "loss"]
 
 
 def test_wrong_size(folder: Path) -> None:

@@ -17,6 +17,7 @@ from histscan._core.pages.log_reader import LogReader
 from histscan._core.pages.page import Page
 from histscan.columns.chunks import build_chunks
 from histscan.common.json_fields import is_json
+from histscan.common.keys import lead_columns
 from tests.support import wire
 from tests.support.encodings import history_body, log_page, sampled_body, spell_every_unit, spell_plainly
 from tests.support.json_corpus import fingerprint, is_utf8
@@ -224,10 +225,11 @@ def check_values(table: Any, rows: Sequence[Mapping[str, Any]]) -> None:
     assert fingerprint(_in_order(rows_of(table))) == fingerprint(_in_order(expected))
 
 
-def check_table(table: Any, rows: Sequence[Mapping[str, Any]]) -> None:
+def check_table(table: Any, rows: Sequence[Mapping[str, Any]], *, of_run: bool = False) -> None:
     """Checks that a table has the rows' values, in columns of the right types and in the order they first came.
 
-    Within the row in which they first came, columns are in its order or, where the writer keeps none, by name.
+    Within the row in which they first came, columns are in its order or, where the writer keeps none, by name. Those of
+    a run begin with the columns that wandb adds.
     """
     columns: dict[str, list[Any]] = {}
     by_name: dict[str, None] = {}
@@ -235,7 +237,8 @@ def check_table(table: Any, rows: Sequence[Mapping[str, Any]]) -> None:
         for key, value in row.items():
             columns.setdefault(column_name(key), []).extend([] if value is None else [value])
         by_name.update(dict.fromkeys(map(column_name, sorted(row))))
-    assert table.column_names in ([*columns], [*by_name])
+    order = lead_columns if of_run else list
+    assert table.column_names in (order(columns), order(by_name))
     assert types_of(table) == {key: expected_type(values) for key, values in columns.items()}
     check_values(table, rows)
 
