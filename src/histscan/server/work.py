@@ -74,6 +74,7 @@ class Workers:
     def __init__(self) -> None:
         self._pool = ThreadPoolExecutor(MOST_THREADS, thread_name_prefix="histscan-serve")
         self._running: set[_Work] = set()
+        self._has_stopped = False
 
     async def run(self, receive: Receive, function: Callable[[], _Result]) -> _Result:
         """Runs work in a thread.
@@ -98,6 +99,8 @@ class Workers:
             except Cancelled:
                 return None
 
+        if self._has_stopped:
+            raise ClientLeftError
         loop = asyncio.get_running_loop()
         self._running.add(work)
         future = loop.run_in_executor(self._pool, start)
@@ -124,9 +127,9 @@ class Workers:
 
     def stop(self) -> None:
         """Cancels all work, and accepts none any more. Does not wait for it."""
+        self._has_stopped = True
         for work in list(self._running):
             work.is_cancelled = True
-        self._pool.shutdown(wait=False, cancel_futures=True)
 
 
 async def _watch(receive: Receive, future: asyncio.Future[Any]) -> None:
