@@ -85,6 +85,7 @@ def fetch_exported(
         # A server that is used without https may have its files there, too.
         allow_http=client.base_url.startswith("http:"),
         timeout=client.timeout,
+        max_file=client.max_file,
     )
 
 
@@ -97,6 +98,7 @@ def fetch_exported_by(
     answer: Mapping[str, Any] | None = None,
     allow_http: bool,
     timeout: float = 30.0,
+    max_file: int | None = None,
     reuse: bool = True,
 ) -> ExportedHistory | None:
     """Fetches the files that a run's history was exported to, with any client for the request of their URLs.
@@ -109,6 +111,7 @@ def fetch_exported_by(
         answer: The ``parquetHistory`` of an answer that the server has just given; None requests it.
         allow_http: True if files may be fetched by plain http.
         timeout: Seconds to wait for a connection, and for each further part of a file.
+        max_file: The most bytes of a file; None for that of ``HISTSCAN_MAX_FILE``, else 16 GiB.
         reuse: True if files may come from the cache.
 
     Returns:
@@ -136,7 +139,7 @@ def fetch_exported_by(
     folder = cache_folder()
 
     def open_file(url: str) -> ParquetSource:
-        requests = FileRequests(url, allow_http=allow_http, timeout=timeout)
+        requests = FileRequests(url, allow_http=allow_http, timeout=timeout, max_file=max_file)
         source = None if keys is None or not reuse else open_by_ranges(requests, folder, keys=keys)
         return ParquetSource.of_file(fetch_file(requests, folder, reuse=reuse)) if source is None else source
 

@@ -37,11 +37,15 @@ class Api:
         pickle_key: Whether pickles of this object, its runs and their scans contain the API key, in plain text. By
             default they do not, and the key is looked up again where they are unpickled: in ``WANDB_API_KEY`` or netrc.
             Keep pickles with the key as secret as the key.
+        max_answer: The most bytes of an answer, decompressed. Default: ``HISTSCAN_MAX_ANSWER`` (a size such as
+            ``2G``), else 512 MiB.
+        max_file: The most bytes of a file of a run that is downloaded. Default: ``HISTSCAN_MAX_FILE``, else 16 GiB.
 
     Attributes:
         client: The client of the server, which can also be used for other queries.
 
     Raises:
+        HistoryError: A limit in the environment is not a size.
         HistoryRequestError: The address or the key is invalid.
     """
 
@@ -54,8 +58,19 @@ class Api:
         retries: int = 4,
         allow_http: bool = False,
         pickle_key: bool = False,
+        max_answer: int | None = None,
+        max_file: int | None = None,
     ) -> None:
-        self.client = Client(base_url, api_key, timeout, retries=retries, allow_http=allow_http, pickle_key=pickle_key)
+        self.client = Client(
+            base_url,
+            api_key,
+            timeout,
+            retries=retries,
+            allow_http=allow_http,
+            pickle_key=pickle_key,
+            max_answer=max_answer,
+            max_file=max_file,
+        )
 
     @cached_property
     def default_entity(self) -> str:

@@ -1,23 +1,29 @@
 """Atomic files, which appear complete or not at all.
 
 Data are written to a temporary file in the folder of the destination, which it replaces once all data are on disk.
-After an error, Ctrl-C or a full disk, no partial file remains, and an existing file is unchanged.
+After an error, Ctrl-C or a full disk, no partial file remains, and an existing file is unchanged. Partial files of
+processes that were killed are removed when a later process writes to the same folder.
 """
 
 from __future__ import annotations
 
 import contextlib
 import errno
+import functools
 import os
+import re
 import secrets
 import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+from histscan.common.ownership import mark_in_use, remove_abandoned
+
 __all__ = ["atomic_output", "is_replaceable"]
 
 BUFFER_SIZE = 1 << 20
+_PARTIAL = re.compile(r"\..{1,40}\.[0-9a-f]{12}\.partial", re.DOTALL)
 # Errors that only occur while writing, where the system's error has no file name.
 _OUT_OF_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
@@ -38,7 +44,7 @@ def is_replaceable(path: Path) -> bool:
 
 
 @contextlib.contextmanager
-def atomic_output(path: Path, *, durable: bool = True) -> Iterator[BinaryIO]:
+def atomic_output(path: Path, *, durable: bool = True, private: bool = False) -> Iterator[BinaryIO]:
     """Opens a file for writing, which appears at its path only when the block ends without an exception.
 
     Args:
@@ -46,6 +52,7 @@ def atomic_output(path: Path, *, durable: bool = True) -> Iterator[BinaryIO]:
             file it points to. A device or pipe (``/dev/stdout``) can't be replaced and is written to directly.
         durable: False saves some milliseconds, for files that can be made again: after a power failure, which is worse
             than a killed process, the file may be shorter than it was.
+        private: True for a file that only this user can read; whatever is at its path is replaced, also a link.
 
     Yields:
         The open binary file.
@@ -54,10 +61,10 @@ def atomic_output(path: Path, *, durable: bool = True) -> Iterator[BinaryIO]:
         OSError: The file can't be written; the error names `path`, not the temporary file.
     """
     try:
-        goal = Path(os.path.realpath(path))
+        goal = path if private else Path(os.path.realpath(path))
         with (
-            _replacement(goal, path, durable)
-            if is_replaceable(goal)
+            _replacement(goal, path, durable, private)
+            if private or is_replaceable(goal)
             else goal.open("wb", buffering=BUFFER_SIZE) as output
         ):
             yield output
@@ -68,32 +75,50 @@ def atomic_output(path: Path, *, durable: bool = True) -> Iterator[BinaryIO]:
 
 
 @contextlib.contextmanager
-def _replacement(goal: Path, path: Path, durable: bool) -> Iterator[BinaryIO]:
+def _replacement(goal: Path, path: Path, durable: bool, private: bool) -> Iterator[BinaryIO]:
     """Opens a temporary file beside `goal` that replaces it at the end. Errors name `path`, which the caller passed."""
+    _remove_abandoned_once(goal.parent, os.getpid())
     temporary = goal.with_name(f".{goal.name[:40]}.{secrets.token_hex(6)}.partial")
+    output = _create(temporary, goal, path, private)
     try:
-        with _create(temporary, goal, path) as output:
-            yield output
-            output.flush()
+        mark_in_use(output.fileno())
+        yield output
+        output.flush()
+        if not private:
             with contextlib.suppress(FileNotFoundError):
                 os.fchmod(output.fileno(), stat.S_IMODE(goal.stat().st_mode))
-            if durable:
-                os.fsync(output.fileno())
+        if durable:
+            os.fsync(output.fileno())
+        output.close()
         os.replace(temporary, goal)
     except BaseException:
-        temporary.unlink(missing_ok=True)
+        # Closing writes what is buffered, and may fail again: the first error is the one to report.
+        with contextlib.suppress(OSError):
+            output.close()
+        with contextlib.suppress(OSError):
+            temporary.unlink()
         raise
     if durable:
         _sync_folder(goal.parent)
 
 
-def _create(temporary: Path, goal: Path, path: Path) -> BinaryIO:
+@functools.lru_cache(maxsize=256)
+def _remove_abandoned_once(folder: Path, process: int) -> None:  # noqa: ARG001 - once in each process
+    remove_abandoned(folder, _PARTIAL, os.unlink)
+
+
+def _create(temporary: Path, goal: Path, path: Path, private: bool) -> BinaryIO:
     """Creates the temporary file, which must not exist yet."""
-    if goal.exists() and not os.access(goal, os.W_OK):
+    if not private and goal.exists() and not os.access(goal, os.W_OK):
         # Replacing a file needs only a writable folder, but a read-only file must not be replaced.
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
     try:
-        return temporary.open("xb", buffering=BUFFER_SIZE)
+        return open(
+            temporary,
+            "xb",
+            buffering=BUFFER_SIZE,
+            opener=lambda name, flags: os.open(name, flags | os.O_NOFOLLOW, 0o600 if private else 0o666),
+        )
     except OSError as error:
         error.filename = str(path)
         raise

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import tempfile
 import warnings
-import weakref
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from histscan.columns.scan import Pages
+from histscan.common.temporary import TemporaryFolder
 from histscan.errors import HistoryError, RunSkippedWarning
 from histscan.many.members import Member
 from histscan.many.options import FrameOptions, RunsProgress
@@ -24,7 +20,7 @@ if TYPE_CHECKING:
     from histscan.many.run_chunks import Failures
     from histscan.many.runs import Runs
 
-__all__ = ["SpoolFolder", "SpooledMember", "SpooledRuns", "spool_runs"]
+__all__ = ["SpooledMember", "SpooledRuns", "spool_runs"]
 
 
 class SpooledMember(Member):
@@ -44,29 +40,6 @@ class SpooledMember(Member):
         return self._spool.pages()
 
 
-class SpoolFolder:
-    """A temporary folder, which is removed with this object, or at the end of the process.
-
-    Forked processes leave it to the process that made it.
-
-    Attributes:
-        path: The folder.
-    """
-
-    def __init__(self) -> None:
-        self.path = Path(tempfile.mkdtemp(prefix="histscan-"))
-        self._finalizer = weakref.finalize(self, _remove, self.path, os.getpid())
-
-    def remove(self) -> None:
-        """Removes the folder."""
-        self._finalizer()
-
-
-def _remove(path: Path, process: int) -> None:
-    if os.getpid() == process:
-        shutil.rmtree(path, ignore_errors=True)
-
-
 @dataclass(frozen=True)
 class SpooledRuns:
     """Runs whose rows are in temporary files.
@@ -81,7 +54,7 @@ class SpooledRuns:
     members: list[Member]
     type_flags: dict[str, int]
     failures: Failures
-    folder: SpoolFolder
+    folder: TemporaryFolder
 
 
 def spool_runs(runs: Runs[Any], options: FrameOptions) -> SpooledRuns:
@@ -98,7 +71,7 @@ def spool_runs(runs: Runs[Any], options: FrameOptions) -> SpooledRuns:
         HistoryError: A run can't be read, and `options` do not skip it.
         OSError: A file can't be written.
     """
-    folder = SpoolFolder()
+    folder = TemporaryFolder()
     members: list[Member] = []
     spools: dict[int, RowSpool] = {}
     failures: Failures = {}

@@ -5,11 +5,13 @@ Quoted text is short, on one line, and printable.
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, runtime_checkable
 
-from histscan.errors import HistoryDecodeError, HistoryError, ResponseShapeError
+from histscan.errors import HistoryDecodeError, HistoryError, HistoryRequestError, ResponseShapeError
+from histscan.sources.limits import MAX_ANSWER, readable_size
 
 if TYPE_CHECKING:
     import requests
@@ -28,6 +30,8 @@ __all__ = [
 _LONGEST = 500
 # Bytes of a body to read at once; more than most pages have.
 _CHUNK_SIZE = 1 << 20
+# The same for a compressed body if urllib3 decompresses all that it has read (before 2.6): at most 64 MiB of gzip.
+_COMPRESSED_CHUNK_SIZE = 1 << 16
 
 _Read = TypeVar("_Read")
 
@@ -87,22 +91,51 @@ class AnswerReader(Generic[_Read]):
         return self._value
 
 
-def load_body(response: requests.Response) -> None:
+def load_body(response: requests.Response, limit: int, *, cut: bool = False) -> None:
     """Reads the body of a streamed answer into its ``content``.
 
     requests itself would read it in chunks of 10 KiB, and each chunk waits for the GIL among busy threads.
 
     Args:
         response: The answer. It is closed if its body can't be read.
+        limit: The most bytes of the body, decompressed.
+        cut: True to drop what is beyond the limit, False to raise an error.
 
     Raises:
+        HistoryRequestError: The body is larger than the limit.
         requests.RequestException: The body was cut short.
     """
+    is_compressed = "Content-Encoding" in response.headers
+    chunk_size = _CHUNK_SIZE if not is_compressed or _decompresses_in_parts() else _COMPRESSED_CHUNK_SIZE
+    parts = []
+    room = limit
     try:
-        response._content = b"".join(response.iter_content(_CHUNK_SIZE))
+        for part in response.iter_content(chunk_size):
+            if len(part) > room:
+                if not cut:
+                    raise HistoryRequestError(
+                        f"the server's answer is larger than {readable_size(limit)}B, decompressed: request less at "
+                        "once (`page_size`, `keys`), or allow more with `max_answer` or "
+                        f"{MAX_ANSWER.variable}={readable_size(2 * limit)}"
+                    )
+                parts.append(part[:room])
+                response.close()
+                break
+            parts.append(part)
+            room -= len(part)
+        response._content = b"".join(parts)
     except BaseException:
         response.close()
         raise
+
+
+@functools.cache
+def _decompresses_in_parts() -> bool:
+    """Returns True if urllib3 decompresses no more than it is asked for."""
+    from importlib.metadata import version
+
+    major, minor = version("urllib3").split(".")[:2]
+    return (int(major), int(minor)) >= (2, 6)
 
 
 def is_whole_page(value: object) -> bool:

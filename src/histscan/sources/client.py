@@ -20,6 +20,7 @@ from histscan.errors import (
 from histscan.sources.answers import AnswerReader, describe_answer, is_json, parse_json
 from histscan.sources.connection_errors import describe_failure, is_transient
 from histscan.sources.credentials import ApiKey, find_base_url
+from histscan.sources.limits import MAX_ANSWER, MAX_FILE
 from histscan.sources.login import Login
 from histscan.sources.request_log import log_retry
 from histscan.sources.retry import RetryPolicy, pause, requested_wait
@@ -65,8 +66,12 @@ class Client:
             Addresses of this machine are always allowed.
         pickle_key: Whether pickles of the client contain the API key, in plain text. Keep such pickles as secret as the
             key.
+        max_answer: The most bytes of an answer, decompressed. Default: ``HISTSCAN_MAX_ANSWER`` (a size such as
+            ``2G``), else 512 MiB.
+        max_file: The most bytes of a file of a run that is downloaded. Default: ``HISTSCAN_MAX_FILE``, else 16 GiB.
 
     Raises:
+        HistoryError: A limit in the environment is not a size.
         HistoryRequestError: The address or the key cannot be used.
     """
 
@@ -79,9 +84,13 @@ class Client:
         retries: int = 4,
         allow_http: bool = False,
         pickle_key: bool = False,
+        max_answer: int | None = None,
+        max_file: int | None = None,
     ) -> None:
         self.base_url = find_base_url(base_url, allow_http=allow_http)
         self.timeout = timeout
+        self.max_answer = MAX_ANSWER.find(max_answer)
+        self.max_file = MAX_FILE.find(max_file)
         self._login = Login(self.base_url, api_key, pickle_key=pickle_key)
         self._retry = RetryPolicy(retries=retries)
         # By process: a forked process must not use its parent's. setdefault() needs no lock.
@@ -237,7 +246,7 @@ class Client:
             from histscan.sources.transport import Transport
 
             key = None if self._key is None else self._key.text
-            transport = Transport(f"{self.base_url}/graphql", key, self.timeout)
+            transport = Transport(f"{self.base_url}/graphql", key, self.timeout, self.max_answer)
             opened = self._opened.setdefault(os.getpid(), _Opened(transport, Throttle()))
         return opened
 

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import atexit
 import functools
 import hashlib
 import os
-import shutil
-import tempfile
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -15,8 +12,9 @@ from typing import TYPE_CHECKING
 from urllib.parse import SplitResult
 
 from histscan.common.atomic import atomic_output
+from histscan.common.temporary import TemporaryFolder
 from histscan.sources.exported_requests import CutShortError, FileRequests
-from histscan.sources.file_cache import keep_within_limit, mark_used
+from histscan.sources.file_cache import check_cache, has_cached, keep_within_limit, mark_used, prepare_cache
 from histscan.sources.folders import expand_home, home_folder
 
 if TYPE_CHECKING:
@@ -44,21 +42,13 @@ def cache_folder() -> Path:
     if os.path.isabs(users):
         return Path(users) / "histscan"
     home = home_folder()
-    return _temporary_folder(os.getpid()) if home is None else home / ".cache" / "histscan"
+    return _temporary_folder(os.getpid()).path if home is None else home / ".cache" / "histscan"
 
 
 @functools.cache
-def _temporary_folder(process: int) -> Path:
+def _temporary_folder(process: int) -> TemporaryFolder:  # noqa: ARG001 - a folder for each process
     """Makes a private folder for this process: other users could put files into one with a predictable name."""
-    folder = Path(tempfile.mkdtemp(prefix="histscan-"))
-    atexit.register(_remove_folder, folder, process)
-    return folder
-
-
-def _remove_folder(folder: Path, process: int) -> None:
-    # A forked process inherits the exit handlers of its parent.
-    if os.getpid() == process:
-        shutil.rmtree(folder, ignore_errors=True)
+    return TemporaryFolder()
 
 
 class RemoteVersion:
@@ -96,11 +86,9 @@ class RemoteVersion:
             folder: The cache.
         """
         path = self.path_in(folder)
-        with suppress(FileNotFoundError):
-            # A file of another size was not written by us.
-            if self.tag and self.size is not None and path.stat().st_size == self.size:
-                mark_used(path)
-                return path
+        if self.tag and self.size is not None and has_cached(path, self.size):
+            mark_used(path)
+            return path
         return None
 
     def remove_older(self, folder: Path) -> None:
@@ -113,7 +101,7 @@ class RemoteVersion:
         newest = self.path_in(folder)
         for path in folder.glob(f"{self._address}-*.parquet"):
             with suppress(OSError):
-                if path != newest and path.stat().st_mtime < limit:
+                if path != newest and path.lstat().st_mtime < limit:
                     path.unlink()
 
 
@@ -129,20 +117,23 @@ def fetch_file(file_requests: FileRequests, folder: Path, *, reuse: bool = True)
         The file in the cache, complete.
 
     Raises:
+        HistoryError: Others can write to the cache.
         HistoryRequestError: The file can't be downloaded.
         OSError: The cache can't be written.
     """
+    check_cache(folder)
 
     def keep(response: requests.Response) -> Path:
         length = response.headers.get("Content-Length", "")
         size = int(length) if length.isdecimal() else None
+        file_requests.check_size(size or 0)
         version = RemoteVersion(file_requests.parts, response.headers, size)
         found = version.find_in(folder) if reuse else None
         if found is not None:
             return found
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        prepare_cache(folder)
         path = version.path_in(folder)
-        with atomic_output(path) as output:
+        with atomic_output(path, private=True) as output:
             written = sum(output.write(part) for part in file_requests.read(response))
             if size is not None and written != size:
                 raise CutShortError

@@ -19,7 +19,9 @@ from histscan.common.steps import STEP
 from histscan.errors import HistoryError
 from histscan.sources.exported_files import RemoteVersion
 from histscan.sources.exported_requests import CutShortError, FileRequests
+from histscan.sources.file_cache import check_cache
 from histscan.sources.parquet import ParquetSource
+from histscan.sources.parquet_sizes import check_part
 
 if TYPE_CHECKING:
     import requests
@@ -56,9 +58,11 @@ def open_by_ranges(file_requests: FileRequests, folder: Path, *, keys: Sequence[
 
     Raises:
         HistoryDecodeError: It is not a Parquet file.
+        HistoryError: Others can write to the cache.
         HistoryRequestError: The end of the file can't be fetched.
         ImportError: pyarrow is not installed.
     """
+    check_cache(folder)
     tail = _fetch_tail(file_requests)
     if tail is None:
         return None
@@ -101,6 +105,7 @@ def _fetch_tail(file_requests: FileRequests) -> _Tail | None:
             # The body is not read: closing the answer closes its connection.
             return None
         begin, stop, size = _range_of(response)
+        file_requests.check_size(size)
         if stop != size or begin != max(0, size - _TAIL):
             raise CutShortError
         data = _read(file_requests.read(response), stop - begin)
@@ -158,9 +163,10 @@ class _RemoteFile:
             stop: The end, exclusive.
 
         Raises:
-            HistoryError: The file has changed.
+            HistoryError: The file has changed, or the bytes are more than may be held in memory.
             HistoryRequestError: They can't be fetched.
         """
+        check_part(f"the exported history on {self._requests.host}", stop - begin)
 
         def take(response: requests.Response) -> bytes | None:
             # Not all servers support If-Range, but all send the version.

@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING, NoReturn, TypeVar
 from urllib.parse import SplitResult, urlsplit
 
 from histscan.errors import HistoryRequestError
+from histscan.sources.answers import one_line
 from histscan.sources.cancellation import check_cancelled
 from histscan.sources.certificates import certificates_of_environment
 from histscan.sources.connection_errors import describe_setup
 from histscan.sources.inherited import keep_in_forks
+from histscan.sources.limits import MAX_FILE, readable_size
 from histscan.sources.request_log import log_retry
 from histscan.sources.retry import RetryPolicy, pause
 from histscan.sources.traffic import RECEIVED
@@ -44,11 +46,13 @@ class FileRequests:
         allow_http: Allow an address with plain http.
         timeout: Seconds to wait for a connection, and for each further part of an answer.
         retries: How many times to retry a failed request.
+        max_file: The most bytes of the file; None for that of ``HISTSCAN_MAX_FILE``, else 16 GiB.
 
     Attributes:
         parts: The parts of the address.
 
     Raises:
+        HistoryError: The limit in the environment is not a size.
         HistoryRequestError: The address is invalid.
     """
 
@@ -60,11 +64,13 @@ class FileRequests:
         allow_http: bool = False,
         timeout: float = 30.0,
         retries: int = 4,
+        max_file: int | None = None,
     ) -> None:
         self.parts = _check_address(url, allow_http)
         self._url = url
         self._what = what
         self._timeout = timeout
+        self._max_file = MAX_FILE.find(max_file)
         self._policy = RetryPolicy(retries=retries)
         self._sessions: dict[int, requests.Session] = {}
 
@@ -112,6 +118,7 @@ class FileRequests:
                     timeout=self._timeout,
                 ) as response:
                     if response.status_code in accepted:
+                        self._check_encoding(response)
                         return take(response)
                     wait = self._policy.wait_after_status(attempt, response.status_code, response.headers)
                     failure = f"answered HTTP {response.status_code}"
@@ -138,12 +145,41 @@ class FileRequests:
             Its parts.
 
         Raises:
+            HistoryRequestError: The body is larger than the file may be.
             RequestCancelledError: The request was cancelled.
         """
+        size = 0
         for part in response.iter_content(_PART_SIZE):
             check_cancelled()
             RECEIVED.add(len(part))
+            size += len(part)
+            self.check_size(size)
             yield part
+
+    def check_size(self, size: int) -> None:
+        """Checks the size of the file, or of a part of it.
+
+        Args:
+            size: The size in bytes, as far as it is known.
+
+        Raises:
+            HistoryRequestError: The file is larger than it may be.
+        """
+        if size > self._max_file:
+            limit = readable_size(self._max_file)
+            raise HistoryRequestError(
+                f"{self._what} on {self.host} is a file of more than {limit}B: allow larger ones with `max_file` or "
+                f"{MAX_FILE.variable}={readable_size(1 << (size - 1).bit_length())}"
+            )
+
+    def _check_encoding(self, response: requests.Response) -> None:
+        """Checks that a file is sent as it is: compressed, its size and its parts would be those of other bytes."""
+        encoding = response.headers.get("Content-Encoding", "identity").strip().lower()
+        if encoding not in ("", "identity"):
+            raise HistoryRequestError(
+                f"{self.host}, which has {self._what}, sent it compressed ({one_line(encoding)[:40]}), although the "
+                "request does not accept that: store the file without a Content-Encoding"
+            )
 
     def _session(self) -> requests.Session:
         session = self._sessions.get(os.getpid())

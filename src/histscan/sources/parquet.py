@@ -16,6 +16,7 @@ from histscan.common.lazy import cached_property
 from histscan.common.steps import STEP, step_after
 from histscan.errors import HistoryDecodeError, HistoryError
 from histscan.sources.parquet_names import ColumnNames
+from histscan.sources.parquet_sizes import ClaimedSizes
 
 if TYPE_CHECKING:
     import pyarrow
@@ -126,9 +127,10 @@ class ParquetSource:
         import_parquet()
         import pyarrow
 
-        with self._open() as file:
+        with _OpenFile(name, opener()) as file:
             self._metadata = file.metadata
             self.schema = file.schema_arrow
+        self._sizes = ClaimedSizes(name, self._metadata)
         # The stored name of each column that belongs to the history; None if all do.
         self._stored: dict[str, str] | None = None
         self._own_types: dict[str, Any] = {}
@@ -226,7 +228,7 @@ class ParquetSource:
         return int(self._metadata.num_rows)
 
     def _open(self) -> _OpenFile:
-        return _OpenFile(self.name, self._opener(), self._metadata)
+        return _OpenFile(self.name, self._opener(), self._metadata, self._sizes)
 
     @cached_property
     def groups(self) -> list[RowGroup]:
@@ -376,9 +378,10 @@ class ParquetSource:
 class _OpenFile:
     """A Parquet file while it is read. Errors of pyarrow become ours."""
 
-    def __init__(self, name: str, source: Any, metadata: Any) -> None:
+    def __init__(self, name: str, source: Any, metadata: Any = None, sizes: ClaimedSizes | None = None) -> None:
         self._name = name
         self._source = source
+        self._sizes = sizes
         try:
             with _PyarrowErrors(name, "it is not a Parquet file, or is not complete"):
                 # Pre-buffering would also read small columns that are not wanted.
@@ -397,6 +400,8 @@ class _OpenFile:
             return self._file.schema_arrow
 
     def read_row_group(self, index: int, columns: Sequence[str] | None) -> Any:
+        if self._sizes is not None:
+            self._sizes.check(index, columns)
         with _PyarrowErrors(self._name, "it is corrupt", page=f"row group {index}"):
             return self._file.read_row_group(
                 index,

@@ -50,6 +50,7 @@ def fetch_run_file(client: Client, entity: str, project: str, run: str, name: st
             what=f"the run's file {name}",
             allow_http=client.base_url.startswith("http:"),
             timeout=client.timeout,
+            max_file=client.max_file,
         )
 
         def keep(response: requests.Response) -> IO[bytes] | None:

@@ -29,6 +29,8 @@ __all__ = ["Transport"]
 
 # Connections kept open to the server. With more threads than this, some requests open a new connection.
 _POOL_SIZE = 16
+# Bytes to read of an answer with an error status; its errors are shorter.
+_LONGEST_FAILURE = 1 << 20
 
 
 class _OwnHostAuth(AuthBase):
@@ -105,14 +107,16 @@ class Transport:
         url: The GraphQL endpoint.
         api_key: The key, or None to send none.
         timeout: Seconds to wait for a connection, and for the next bytes of an answer.
+        max_answer: The most bytes of an answer, decompressed.
 
     Raises:
         HistoryRequestError: The environment names a file of CA certificates that does not exist.
     """
 
-    def __init__(self, url: str, api_key: str | None, timeout: float) -> None:
+    def __init__(self, url: str, api_key: str | None, timeout: float, max_answer: int) -> None:
         self._url = url
         self._timeout = timeout
+        self._max_answer = max_answer
         self._auth = _OwnHostAuth(url, api_key)
         # Passed with each request: requests would let its environment variables override the session's option.
         self._verify = certificates_of_environment() if url.startswith("https:") else True
@@ -139,9 +143,11 @@ class Transport:
             request: The document with its variables.
 
         Returns:
-            The answer, whatever its status, with its decompressed body in ``content``.
+            The answer, whatever its status, with its decompressed body in ``content``: of an error status, at most
+            its first MiB.
 
         Raises:
+            HistoryRequestError: The answer is larger than allowed.
             requests.RequestException: There is no answer, or it was cut short.
             RequestCancelledError: The request was cancelled before it was sent.
         """
@@ -158,7 +164,10 @@ class Transport:
                 # A redirect is never followed: the key belongs to this address, and a POST would become a GET.
                 allow_redirects=False,
             )
-            load_body(response)
+            if response.status_code == requests.codes.ok:
+                load_body(response, self._max_answer)
+            else:
+                load_body(response, min(_LONGEST_FAILURE, self._max_answer), cut=True)
             RECEIVED.add(len(response.content))
             return response
         finally:

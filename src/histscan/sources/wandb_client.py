@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from histscan.errors import HistoryError
 from histscan.sources.answers import is_whole_page, load_body
 from histscan.sources.cancellation import Cancellation, RequestCancelledError, current_cancellation
+from histscan.sources.limits import MAX_ANSWER
 from histscan.sources.origins import comes_from
 
 if TYPE_CHECKING:
@@ -155,7 +156,7 @@ class _PageSession(Generic[_Page]):
         if not _is_named(self._session, "requests.sessions", "Session"):
             return _PageResponse(self._session.post(*arguments, **options), self._from_body)
         response = self._session.post(*arguments, stream=True, **options)
-        load_body(response)
+        load_body(response, MAX_ANSWER.find())
         return _PageResponse(response, self._from_body)
 
 
