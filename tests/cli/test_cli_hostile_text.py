@@ -17,7 +17,8 @@ from tests.support import wire
 from tests.support.log_samples import write_run
 from tests.support.stream_records import exit_record, output_record, stats_record
 
-NASTY = "a\x1b]0;title\x07\x9b31m\x7f\b\u202eb\u202d\u2066c\u2067\u2068\u2069" + (
+NASTY = (
+    "a\x1b]0;title\x07\x9b31m\x7f\b\u202eb\u202d\u2066c\u2067\u2068\u2069"
     "\u200e\u200f\u061c\u202a\u202b\u202c\u2028\u2029d"
 )
 
