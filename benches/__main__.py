@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from benches.apart import can_measure_memory
+from benches.axes import main as measure_axes
 from benches.case import FULL, QUICK, Scale
 from benches.cases import CASES
 from benches.end_to_end import END_TO_END, end_to_end_as_json, format_end_to_end, measure_end_to_end
@@ -32,6 +33,7 @@ from benches.table import format_table
 
 _ROOT = Path(__file__).resolve().parent.parent
 
+_AXES = "axes"
 _ALL_END_TO_END = "end-to-end"
 _ALL_SMALL_RUNS = "small-runs"
 _ALL_PROJECTS = "projects"
@@ -56,6 +58,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arguments = sys.argv[1:] if arguments is None else arguments
     if arguments and arguments[0] == REPORT:
         return write_report(arguments[1:], lambda numbers: main(["--json", str(numbers)]))
+    if arguments and arguments[0] == _AXES:
+        return measure_axes(arguments[1:])
     if arguments and arguments[0] == SERVE:
         return measure_serve(arguments[1:])
     options = _parser().parse_args(arguments)

@@ -8,8 +8,10 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
 #include <cstring>
 #include <memory>
+#include <new>
 #include <string>
 #include <vector>
 
@@ -77,6 +79,23 @@ struct ArrayBuffers {
     int64_t null_count = 0;
     char format = 'n';                    // the first character of Arrow's format string: n b l L g u +
     std::unique_ptr<ArrayBuffers> items;  // of a list, its items
+    // In the batch's memory: instead of `validity`, and instead of any other buffer.
+    const void *shared_validity = nullptr;
+    const void *shared_values = nullptr;
+};
+
+struct ArrayOwner;
+
+// What the columns of a batch own together: it is freed with the last of them.
+struct BatchMemory {
+    std::vector<ArrayOwner> owners;
+    // Words that are zero at first. The system maps most of a large one only when it is written to.
+    std::unique_ptr<uint64_t, void (*)(void *)> words{nullptr, std::free};
+
+    void make_words(size_t count) {
+        words.reset(static_cast<uint64_t *>(std::calloc(count + 1, sizeof(uint64_t))));
+        if (!words) throw std::bad_alloc();
+    }
 };
 
 // What an exported array owns.
@@ -85,9 +104,8 @@ struct ArrayOwner {
     const void *pointers[3] = {nullptr, nullptr, nullptr};
     std::vector<ArrowArray> children;
     std::vector<ArrowArray *> child_pointers;
-    // Of a batch's column, the memory that this is in: it is freed with the last of them. Null where the
-    // owner has memory of its own.
-    std::shared_ptr<std::vector<ArrayOwner>> block;
+    // Of a batch's column, the memory that this is in. Null where the owner has memory of its own.
+    std::shared_ptr<BatchMemory> batch;
 };
 
 inline void release_array(ArrowArray *array) {
@@ -97,12 +115,12 @@ inline void release_array(ArrowArray *array) {
         if (child.release) child.release(&child);
     }
     array->release = nullptr;
-    if (!owner->block) {
+    if (!owner->batch) {
         delete owner;
         return;
     }
     owner->buffers = ArrayBuffers();
-    const std::shared_ptr<std::vector<ArrayOwner>> block = std::move(owner->block);
+    const std::shared_ptr<BatchMemory> batch = std::move(owner->batch);
 }
 
 // Points `out` at what `owner` holds; releasing it releases that.
@@ -127,7 +145,9 @@ inline void export_array(ArrayBuffers &&buffers, ArrayOwner *owner, ArrowArray *
     owner->buffers = std::move(buffers);
     const ArrayBuffers &held = owner->buffers;
     int64_t buffer_count = 2;
-    owner->pointers[0] = held.null_count ? held.validity.data() : nullptr;
+    owner->pointers[0] = !held.null_count       ? nullptr
+                         : held.shared_validity ? held.shared_validity
+                                                : held.validity.data();
     switch (held.format) {
     case 'n':
         buffer_count = 0;
@@ -149,20 +169,23 @@ inline void export_array(ArrayBuffers &&buffers, ArrayOwner *owner, ArrowArray *
     default:
         owner->pointers[1] = held.values.empty() ? static_cast<const void *>(&nothing) : held.values.data();
     }
+    if (held.shared_values) owner->pointers[1] = held.shared_values;
     point_to_owner(owner, buffer_count, out);
 }
 
-// Moves the columns into a struct array, which is how the interface hands over a record batch.
-inline void export_batch(std::vector<ArrayBuffers> &columns, int64_t length, ArrowArray *out) {
+// Moves the columns into a struct array, which is how the interface hands over a record batch. `batch` is the memory
+// that they share.
+inline void export_batch(
+    std::vector<ArrayBuffers> &columns, const std::shared_ptr<BatchMemory> &batch, int64_t length, ArrowArray *out) {
     auto owner = std::make_unique<ArrayOwner>();
     owner->buffers.length = length;
     owner->children.resize(columns.size());
     owner->child_pointers.reserve(columns.size());
-    const auto block = std::make_shared<std::vector<ArrayOwner>>(columns.size());
+    batch->owners.resize(columns.size());
     for (size_t index = 0; index < columns.size(); ++index) {
-        ArrayOwner &column = (*block)[index];
+        ArrayOwner &column = batch->owners[index];
         export_array(std::move(columns[index]), &column, &owner->children[index]);
-        column.block = block;
+        column.batch = batch;
     }
     point_to_owner(owner.release(), 1, out);
 }

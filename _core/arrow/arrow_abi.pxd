@@ -1,7 +1,8 @@
 """Arrow's C data and stream interfaces, and how columns are handed out through them."""
 
-from libc.stdint cimport int32_t, int64_t, uint8_t
-from libcpp.memory cimport unique_ptr
+from libc.stddef cimport size_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
+from libcpp.memory cimport shared_ptr, unique_ptr
 from libcpp.string cimport string
 from libcpp.vector cimport vector
 
@@ -52,8 +53,17 @@ cdef extern from "arrow/arrow_abi.hpp" namespace "histscan" nogil:
         int64_t null_count
         char format                 # n null, b bool, l int64, L uint64, g float64, u text, + list
         unique_ptr[ArrayBuffers] items
+        const void* shared_validity  # in the memory of the batch, instead of `validity`
+        const void* shared_values    # the same, instead of `values`, `bits` or `offsets`
 
-    void export_batch(vector[ArrayBuffers]& columns, int64_t length, ArrowArray* out) except +
+    # What the columns of a batch own together.
+    cdef cppclass BatchMemory:
+        void make_words(size_t count) except +
+        unique_ptr[uint64_t] words  # zeros at first
+
+    void export_batch(
+        vector[ArrayBuffers]& columns, const shared_ptr[BatchMemory]& batch, int64_t length, ArrowArray* out
+    ) except +
     ArrowSchema make_schema(
         const string& format, const string& name, vector[ArrowSchema] children, bint is_nullable
     ) except +

@@ -9,7 +9,7 @@ from histscan._core.arrow.arrow_batch cimport ArrowBatch
 from histscan._core.arrow.arrow_layout cimport ArrowNode
 from histscan._core.arrow.arrow_rows cimport ArrowPage
 from histscan._core.arrow.arrow_values cimport ArrowColumn
-from histscan._core.columns.column_cells cimport Column
+from histscan._core.columns.column_cells cimport Cell, Column
 from histscan._core.columns.column_chunk cimport ColumnChunk
 from histscan._core.bytes.cursor cimport byte_ptr
 from histscan._core.keys.item_selection cimport ItemSelection
@@ -53,8 +53,8 @@ cdef class ArrowCells:
     cdef bint has_value(self, const CellSource* source, int64_t row) noexcept nogil
     cdef Column* column_of(self, CellSource* source, str name) except NULL
     cdef int add_row(self, int64_t row, size_t place, size_t row_limit) except -1 nogil
-    cdef int put_step(self, Column* column, int32_t node, int64_t index, size_t place) except -1 nogil
-    cdef int put_value(self, Column* column, int32_t node, int64_t index, size_t place, size_t limit) except -1 nogil
+    cdef int put_step(self, Column* column, Cell cell, int32_t node, int64_t index) except -1 nogil
+    cdef int put_value(self, Column* column, Cell cell, int32_t node, int64_t index) except -1 nogil
     cdef bint find_text(self, int32_t node, int64_t index, byte_ptr* begin, byte_ptr* end) noexcept nogil
     cdef int write_value(self, int32_t node, int64_t index, vector[uint8_t]& out) except -1 nogil
     cdef int write_list(self, int32_t node, int64_t index, vector[uint8_t]& out) except -1 nogil

@@ -20,8 +20,8 @@ from histscan._core.arrow.arrow_layout cimport (
 from histscan._core.arrow.arrow_rows cimport ArrowPage
 from histscan._core.arrow.arrow_values cimport bit_at
 from histscan._core.columns.column_cells cimport (
-    CELL_JSON, TYPE_JSON, Column, check_text, is_sound_text, list_type_flags, put_bool, put_document, put_double,
-    put_int64, put_uint64, put_utf8, reach_row, text_bits,
+    CELL_JSON, TYPE_JSON, Cell, Column, check_text, is_sound_text, list_type_flags, put_bool, put_document, put_double,
+    put_int64, put_uint64, put_utf8, text_bits,
 )
 from histscan._core.columns.column_chunk cimport ColumnChunk
 from histscan._core.bytes.cursor cimport Cursor, byte_ptr, find_invalid_utf8, open_cursor
@@ -74,14 +74,13 @@ cdef class ArrowCells:
         """Adds the sources of a key of the rows: of the whole value, or of the requested members."""
         if selection is None:
             return self.add_sources(key, node)
-        for wanted in selection.keys:
-            if wanted == key:
-                self.add_sources(wanted, node)
-            elif wanted.startswith(f"{key}."):
-                members = self.members_named(node, wanted[len(key) + 1:])
-                self.needs_slow_path |= len(members) > 1
-                for member in members:
-                    self.add_sources(wanted, member)
+        if key in selection.slots:
+            self.add_sources(key, node)
+        for wanted in selection.keys_below.get(key, ()):
+            members = self.members_named(node, wanted[len(key) + 1:])
+            self.needs_slow_path |= len(members) > 1
+            for member in members:
+                self.add_sources(wanted, member)
         return 0
 
     cdef list members_named(self, int32_t node, str dotted):
@@ -178,13 +177,14 @@ cdef class ArrowCells:
     cdef Column* column_of(self, CellSource* source, str name) except NULL:
         """The column of a source that has a value now."""
         source.column = self.chunk.column_named(name)
-        return &self.chunk.columns[source.column]
+        return &self.chunk.cells.columns[source.column]
 
     cdef int add_row(self, int64_t row, size_t place, size_t row_limit) except -1 nogil:
         """Makes cells of a row of the batch, in the chunk's row `place`; 0 where it takes the slow path."""
         cdef size_t index
         cdef CellSource* source
         cdef Column* column
+        cdef Cell cell
         cdef int done
         for index in range(self.sources.size()):
             source = &self.sources[index]
@@ -194,17 +194,17 @@ cdef class ArrowCells:
                 with gil:
                     column = self.column_of(source, self.names[index])
             else:
-                column = &self.chunk.columns[source.column]
-            reach_row(column, place, row_limit)
+                column = &self.chunk.cells.columns[source.column]
+            cell = self.chunk.cells.cell(column[0], place, row_limit)
             if source.is_step:
-                done = self.put_step(column, source.node, source.begin + row, place)
+                done = self.put_step(column, cell, source.node, source.begin + row)
             else:
-                done = self.put_value(column, source.node, source.begin + row, place, row_limit)
+                done = self.put_value(column, cell, source.node, source.begin + row)
             if done != 1:
                 return 0
         return 1
 
-    cdef int put_step(self, Column* column, int32_t node, int64_t index, size_t place) except -1 nogil:
+    cdef int put_step(self, Column* column, Cell cell, int32_t node, int64_t index) except -1 nogil:
         """Makes a cell of a row's step; 0 where it is not an integer, or does not fit 64 bits."""
         cdef ArrowKind kind = self.nodes[node].kind
         cdef int64_t step
@@ -218,10 +218,10 @@ cdef class ArrowCells:
             if not is_step(number):
                 return 0
             step = <int64_t> number
-        put_int64(column, place, step)
+        put_int64(column, cell, step)
         return 1
 
-    cdef int put_value(self, Column* column, int32_t node, int64_t index, size_t place, size_t limit) except -1 nogil:
+    cdef int put_value(self, Column* column, Cell cell, int32_t node, int64_t index) except -1 nogil:
         """Makes a cell of the value, which is not null, at a place in the node's buffers; 0 for the slow path."""
         cdef ArrowKind kind = self.nodes[node].kind
         cdef int64_t number
@@ -236,34 +236,34 @@ cdef class ArrowCells:
             node = self.nodes[node].dictionary
             if not 0 <= number < self.columns[node].length:
                 return 0
-            return self.put_value(column, node, number + self.columns[node].offset, place, limit)
+            return self.put_value(column, cell, node, number + self.columns[node].offset)
         if ARROW_HALF <= kind <= ARROW_DOUBLE:
-            put_double(column, place, self.batch.read_float(node, index))
+            put_double(column, cell, self.batch.read_float(node, index))
         elif ARROW_INT8 <= kind <= ARROW_UINT64:
             number = self.batch.read_integer(node, index)
             if kind == ARROW_UINT64 and number < 0:
-                put_uint64(column, place, <uint64_t> number)
+                put_uint64(column, cell, <uint64_t> number)
             else:
-                put_int64(column, place, number)
+                put_int64(column, cell, number)
         elif kind == ARROW_BOOL:
-            put_bool(column, place, bit_at(self.columns[node].values, index))
+            put_bool(column, cell, bit_at(self.columns[node].values, index))
         elif kind == ARROW_TEXT or kind == ARROW_LARGE_TEXT:
             if not self.find_text(node, index, &begin, &end) or find_invalid_utf8(begin, end) != end:
                 return 0
-            put_utf8(column, place, begin, end)
+            put_utf8(column, cell, begin, end)
         elif kind == ARROW_JSON or kind == ARROW_LARGE_JSON:
             if not self.find_text(node, index, &begin, &end):
                 return 0
             open_cursor(&cursor, begin, end - begin)
-            return put_document(column, place, &cursor)
+            return put_document(column, cell, &cursor)
         elif kind == ARROW_STRUCT or kind == ARROW_LIST or kind == ARROW_LARGE_LIST or kind == ARROW_FIXED_LIST:
             offset = column.text.size()
             if self.write_value(node, index, column.text) != 1:
                 column.text.resize(offset)
                 return 0
             check_text(column, 0)
-            column.bits[place] = text_bits(offset, column.text.size() - offset)
-            column.tags[place] = CELL_JSON
+            cell.bits[0] = text_bits(offset, column.text.size() - offset)
+            cell.tag[0] = CELL_JSON
             if kind == ARROW_STRUCT:
                 column.type_flags |= TYPE_JSON
             else:
@@ -274,7 +274,7 @@ cdef class ArrowCells:
             length = self.batch.write_time(node, index, text)
             if length == 0:
                 return 0
-            put_utf8(column, place, <byte_ptr> text, <byte_ptr> text + length)
+            put_utf8(column, cell, <byte_ptr> text, <byte_ptr> text + length)
         return 1
 
     cdef bint find_text(self, int32_t node, int64_t index, byte_ptr* begin, byte_ptr* end) noexcept nogil:
@@ -409,5 +409,5 @@ cdef Py_ssize_t add_arrow_rows(
     finally:
         chunk.row_count = row
     if index < end:
-        chunk.clear_row(row)
+        chunk.cells.clear_row(row)
     return index

@@ -70,10 +70,11 @@ cdef class ArrowLayout:
     cdef int32_t step_node              # -1 without a column of steps
     cdef readonly list missing
     cdef list owners
+    cdef dict columns                   # the last column of each name, once one is looked up
 
     cdef int add_nodes(self, const ArrowSchema* schema) except -1
     cdef int refuse_unknown(self, int32_t node, object key) except -1
     cdef int add_target(self, vector[ArrowTarget]* targets, object key, int32_t node, tuple json_path) except -1
-    cdef int32_t child_named(self, int32_t node, object name) noexcept
+    cdef int32_t child_named(self, int32_t node, object name) except -2
     cdef bint find_key(self, vector[ArrowTarget]* targets, str key) except -1
     cdef bint find_below(self, vector[ArrowTarget]* targets, str key, int32_t node, list names) except -1

@@ -238,9 +238,17 @@ cdef class ArrowLayout:
         targets.push_back(target)
         return 0
 
-    cdef int32_t child_named(self, int32_t node, object name) noexcept:
+    cdef int32_t child_named(self, int32_t node, object name) except -2:
         """The last child of a name, as the last member of a name counts in JSON; -1 without one."""
-        cdef int32_t child = self.nodes[node].first_child + self.nodes[node].child_count
+        cdef int32_t child
+        if node == 0:
+            if self.columns is None:
+                first = self.nodes[0].first_child
+                self.columns = {
+                    <object> self.nodes[child].name: child for child in range(first, first + self.nodes[0].child_count)
+                }
+            return self.columns.get(name, -1)
+        child = self.nodes[node].first_child + self.nodes[node].child_count
         while child > self.nodes[node].first_child:
             child -= 1
             if <object> self.nodes[child].name == name:

@@ -8,22 +8,29 @@ from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from cpython.pycapsule cimport PyCapsule_GetPointer, PyCapsule_New
 from cpython.ref cimport Py_DECREF, Py_INCREF
 from libc.errno cimport EINVAL, EIO
+from libc.stddef cimport size_t
+from libc.stdint cimport int64_t, uint64_t
 from libc.string cimport memset
+from libcpp.memory cimport make_shared, shared_ptr
 from libcpp.string cimport string
 from libcpp.vector cimport vector
 
 from histscan._core.arrow.arrow_abi cimport (
-    ArrayBuffers, ArrowArray, ArrowArrayStream, ArrowSchema, export_batch, make_column_schema, make_schema,
+    ArrayBuffers, ArrowArray, ArrowArrayStream, ArrowSchema, BatchMemory, export_batch, make_column_schema, make_schema,
 )
-from histscan._core.memory.buffer_pool cimport shared_pool
+from histscan._core.memory.buffer_pool cimport POOL_CAPACITY, shared_pool
+from histscan._core.columns.column_cells cimport CellTable
 from histscan._core.columns.column_chunk cimport ColumnChunk
-from histscan._core.columns.column_export cimport fill_buffers, fill_nulls
+from histscan._core.columns.column_export cimport fill_buffers, fill_nulls, null_words, shared_words
 
 from histscan._core.columns.column_types import JSON_FORMAT
 
 
 cdef str arrow_name(str name):
     """A column's name as Arrow can have it: what UTF-8 or a C string can't hold is escaped as in JSON."""
+    if name.isprintable():
+        # Which surrogates and controls are not.
+        return name
     return "".join(
         f"\\u{ord(character):04x}" if character == "\0" or "\ud800" <= character <= "\udfff" else character
         for character in name
@@ -150,8 +157,14 @@ cdef class ArrowStream:
         """Fills in a record batch with the chunk's rows, and consumes the chunk."""
         cdef vector[ArrayBuffers] arrays
         cdef vector[Py_ssize_t] places
-        cdef Py_ssize_t place
+        cdef shared_ptr[BatchMemory] batch = make_shared[BatchMemory]()
+        cdef CellTable* cells = &chunk.cells
+        cdef size_t row_count = <size_t> chunk.row_count
+        cdef size_t word_count = null_words(row_count)
         cdef size_t index
+        cdef uint64_t* words
+        cdef uint64_t* zeros
+        cdef bint has_words
         cdef char format
         chunk.use_up()
         for name in self.columns:
@@ -159,16 +172,27 @@ cdef class ArrowStream:
         arrays.reserve(places.size())
         with nogil:
             for index in range(places.size()):
-                place = places[index]
+                if places[index] >= 0:
+                    word_count += shared_words(cells, &cells.columns[places[index]], row_count, self.formats[index])
+            # So many are not kept by the pool, and most of them need not even be written to.
+            has_words = word_count * sizeof(uint64_t) > POOL_CAPACITY
+            batch.get().make_words(word_count if has_words else null_words(row_count))
+            zeros = batch.get().words.get()
+            words = zeros + null_words(row_count) if has_words else NULL
+            for index in range(places.size()):
                 format = self.formats[index]
                 arrays.emplace_back(shared_pool())
-                if place >= 0 and format != c'n':
+                if places[index] >= 0 and format != c'n':
+                    word_count = shared_words(cells, &cells.columns[places[index]], row_count, format)
                     fill_buffers(
-                        &chunk.columns[place], chunk.row_count, format, self.item_formats[index], &arrays[index]
+                        cells, &cells.columns[places[index]], row_count, format, self.item_formats[index], words,
+                        &arrays[index],
                     )
+                    if has_words:
+                        words += word_count
                 else:
-                    fill_nulls(chunk.row_count, c'u' if format == c'j' else format, &arrays[index])
+                    fill_nulls(row_count, c'u' if format == c'j' else format, zeros, &arrays[index])
                     if format == c'+':
                         arrays[index].items.get().format = self.item_formats[index]
-            export_batch(arrays, chunk.row_count, out)
+            export_batch(arrays, batch, <int64_t> row_count, out)
         return 0

@@ -103,12 +103,24 @@ inline uint64_t rounded_bits(uint64_t high, uint64_t exponent, uint64_t negative
     return ((mantissa + 1) >> 1) + ((exponent + upper_bit) << 52) + (negative << 63);
 }
 
+// The powers of ten that doubles hold exactly.
+inline constexpr double exact_powers_of_ten[] = {1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12,
+    1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
+constexpr ptrdiff_t largest_exact_power = 22;
+
 // As `nearest_normal_double`, where the upper half of a power was not enough, or the product ends like one half way
 // between two doubles.
 HISTSCAN_WIDE HISTSCAN_NOINLINE PlainKind nearest_rare_double(
     uint64_t digits, ptrdiff_t decimals, uint64_t negative, uint64_t *bits) {
     if (digits == 0) {
         *bits = negative << 63;
+        return PLAIN_DOUBLE;
+    }
+    if (digits >> 53 == 0 && decimals <= largest_exact_power) {
+        // Whole numbers with a point, halves and the like: a quotient of two exact doubles is rounded once.
+        const double quotient = static_cast<double>(static_cast<int64_t>(digits)) / exact_powers_of_ten[decimals];
+        std::memcpy(bits, &quotient, sizeof quotient);
+        *bits |= negative << 63;
         return PLAIN_DOUBLE;
     }
     const NegativePower &power = number_tables.powers[decimals];

@@ -29,8 +29,8 @@ class CellSink {
 public:
     static constexpr bool has_plain = true;
 
-    CellSink(const Vectors &vectors, size_t row, const CellCalls &calls)
-        : vectors_(vectors), row_(row), calls_(calls) {}
+    CellSink(const Vectors &vectors, size_t row, const CellCalls &calls, KeyTable &table)
+        : vectors_(vectors), row_(row), calls_(calls), table_(table) {}
 
     template <typename Format>
     HISTSCAN_INLINE bool put_plain(Format &format, const Key &key, const uint8_t *value) {
@@ -53,6 +53,10 @@ public:
         const int outcome = calls_.put_value(calls_.self, key.target, format.open_value(), &is_quoted);
         format.close_value();
         format.set_quoted(is_quoted);
+        // The value has made its column dense.
+        if (key.target.kind == TARGET_SPARSE && key.target.column->is_dense) {
+            table_.target(key.index).kind = TARGET_COLUMN;
+        }
         return outcome;
     }
     template <typename Format>
@@ -74,6 +78,7 @@ private:
     Vectors vectors_;
     size_t row_;
     const CellCalls &calls_;
+    KeyTable &table_;
 };
 
 // What is needed to add a row to columns: all of it belongs to the builder.
@@ -81,13 +86,13 @@ struct CellRow {
     KeyTable *table;  // its keys have targets
     RowTemplate *row_template;
     CellCalls calls;
-    size_t row;  // every column has room for it
+    size_t row;  // every dense column has room for it
 };
 
 template <typename Vectors>
 HISTSCAN_INLINE int read_item_cells(const Vectors &vectors, Cursor *cursor, ItemSchema schema, const CellRow &row) {
     ItemFormat<Vectors> format(cursor, schema, vectors);
-    CellSink<Vectors> sink(vectors, row.row, row.calls);
+    CellSink<Vectors> sink(vectors, row.row, row.calls, *row.table);
     try {
         return read_members(format, *row.table, *row.row_template, sink);
     } catch (const std::bad_alloc &) {
@@ -98,7 +103,7 @@ HISTSCAN_INLINE int read_item_cells(const Vectors &vectors, Cursor *cursor, Item
 template <typename Vectors>
 HISTSCAN_INLINE int read_json_cells(const Vectors &vectors, Cursor *cursor, bool is_quoted, const CellRow &row) {
     JsonFormat<Vectors> format(cursor, is_quoted, vectors);
-    CellSink<Vectors> sink(vectors, row.row, row.calls);
+    CellSink<Vectors> sink(vectors, row.row, row.calls, *row.table);
     try {
         return read_members(format, *row.table, *row.row_template, sink);
     } catch (const std::bad_alloc &) {

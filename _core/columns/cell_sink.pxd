@@ -27,7 +27,7 @@ cdef extern from "columns/cell_sink.hpp" namespace "histscan" nogil:
         KeyTable* table     # its keys have targets
         RowTemplate* row_template
         CellCalls calls
-        size_t row          # every column has room for it
+        size_t row          # every dense column has room for it
 
     # These read a whole row; -1 is for exceptions of the calls alone.
     int add_item_cells(Cursor* cursor, ItemSchema schema, const CellRow& row) except -1

@@ -1,14 +1,15 @@
-// A column as it is filled: a tag and 64 bits for each row, and the text that some of the bits refer to.
+// A column as it is filled: cells, which are a tag and 64 bits, and the text that some of the bits refer to.
 
 #ifndef HISTSCAN_COLUMN_HPP
 #define HISTSCAN_COLUMN_HPP
 
+#include <bitset>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
-#include <deque>
 #include <vector>
 
+#include "bytes/bytes.hpp"
 #include "bytes/plain_number.hpp"
 #include "memory/pooled_vectors.hpp"
 
@@ -44,31 +45,19 @@ enum TypeFlag {
 struct Column {
     explicit Column(BufferPool *pool) : tags(pool), bits(pool) {}
 
+    // Of a dense column, the cell of each row; rows behind the end are null. `CellTable` has those of sparse columns.
     PooledVector<uint8_t> tags;
     CellBits bits;
     std::vector<uint8_t> text;
     // `complete_column` sets both.
     std::vector<uint8_t> validity;
     size_t null_count = 0;
+    size_t sparse_count = 0;  // how many cells of it are among the sparse cells
+    size_t last_row = 0;      // of the last one of them
+    uint32_t index = 0;       // among the columns
     uint32_t type_flags = 0;
+    bool is_dense = false;
 };
-
-// The columns of a chunk. They stay where they are when more are added: keys point at them.
-using Columns = std::deque<Column>;
-
-// Gives a column cells for `row_count` rows or more.
-inline void grow_column(Column &column, size_t row_count) {
-    if (column.tags.size() >= row_count) return;
-    const size_t room = column.bits.capacity();
-    if (room < row_count) {
-        // Where there are more rows than predicted, more are likely to follow.
-        const size_t wanted = room ? row_count + row_count / 2 : row_count;
-        column.bits.reserve(wanted);
-        column.tags.reserve(wanted);
-    }
-    column.bits.resize(row_count);
-    column.tags.resize(row_count);
-}
 
 // Makes a cell of a plain number, given its bits.
 inline void note_plain_number(uint8_t &tag, uint32_t &type_flags, PlainKind kind, uint64_t bits) {
@@ -82,24 +71,48 @@ inline void note_plain_number(uint8_t &tag, uint32_t &type_flags, PlainKind kind
     }
 }
 
+// Calls `put(place, bits)` for each eight tags: a bit for each one, which is one if the tag is the wanted one, or with
+// `inverted` if it is not. The bits behind the last tag are zero.
+template <typename Put>
+inline void each_eight_bits(const uint8_t *tags, size_t count, uint8_t wanted, bool inverted, Put put) {
+    constexpr uint64_t ones = 0x0101010101010101u, high_bits = 0x8080808080808080u;
+    const uint64_t flip = inverted ? ones : 0;
+    size_t index = 0;
+    for (; index + 8 <= count; index += 8) {
+        const uint64_t differing = load_word(tags + index) ^ (wanted * ones);
+        // Tags are small, so that no byte borrows from the next one: the highest bit stays where a tag is wanted.
+        const uint64_t matches = (((high_bits - differing) & high_bits) >> 7) ^ flip;
+        // The product gathers the lowest bit of each byte in the highest byte.
+        put(index >> 3, static_cast<uint8_t>((matches * 0x0102040810204080u) >> 56));
+    }
+    unsigned rest = 0;
+    for (size_t bit = 0; index + bit < count; ++bit) {
+        rest |= static_cast<unsigned>((tags[index + bit] == wanted) != inverted) << bit;
+    }
+    if (index < count) put(index >> 3, static_cast<uint8_t>(rest));
+}
+
+// Makes a bit for each tag: one if it is the wanted one.
+inline void pack_bits(const uint8_t *tags, size_t count, uint8_t wanted, std::vector<uint8_t> &bits) {
+    bits.resize((count + 7) / 8);
+    each_eight_bits(tags, count, wanted, false, [&bits](size_t place, uint8_t byte) { bits[place] = byte; });
+}
+
 // If any cell is null, sets the bit of each that is not; returns how many are null.
 inline size_t fill_validity(const uint8_t *tags, size_t count, std::vector<uint8_t> &validity) {
     // Most columns have no null at all, which is found out much faster than how many there are.
     if (count == 0 || std::memchr(tags, CELL_NULL, count) == nullptr) return 0;
-    size_t null_count = 0;
-    validity.assign((count + 7) / 8, 0);
-    for (size_t index = 0; index < count; ++index) {
-        const bool is_null = tags[index] == CELL_NULL;
-        null_count += is_null;
-        validity[index >> 3] |= static_cast<uint8_t>(!is_null << (index & 7));
-    }
-    return null_count;
+    validity.resize((count + 7) / 8);
+    size_t values = 0;
+    each_eight_bits(tags, count, CELL_NULL, true, [&](size_t place, uint8_t byte) {
+        validity[place] = byte;
+        values += static_cast<size_t>(std::bitset<8>(byte).count());
+    });
+    return count - values;
 }
 
-// Gives a column a cell for each of its chunk's rows, and finds those that are null.
+// Finds the cells that are null, of a column that has a cell for each of its chunk's rows.
 inline void complete_column(Column &column, size_t row_count) {
-    column.tags.resize(row_count);
-    column.bits.resize(row_count);
     column.null_count = fill_validity(column.tags.data(), row_count, column.validity);
     if (column.null_count == 0) return;
     // Their bits may be uninitialised.

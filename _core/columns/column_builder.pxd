@@ -6,6 +6,7 @@ from libc.stdint cimport uint8_t
 from libcpp.vector cimport vector
 
 from histscan._core.columns.cell_sink cimport CellRow
+from histscan._core.columns.column_cells cimport CellTable
 from histscan._core.columns.column_chunk cimport ColumnChunk
 from histscan._core.columns.column_keys cimport ColumnKeys, KnownKeys
 from histscan._core.bytes.cursor cimport Cursor
@@ -18,6 +19,7 @@ from histscan._core.pages.page cimport Page, RowSpan
 # A row while it is read. It points at what belongs to the builder, for reading without the GIL.
 cdef struct RowContext:
     PyObject* builder
+    CellTable* cells
     vector[NestedItem]* nested      # the row's nested items
     vector[uint8_t]* unquoted       # the row's text from the first value on that is a container
     size_t row

@@ -55,7 +55,9 @@ cdef int put_item_value(
         return CELLS_DONE
     if target.kind == TARGET_SHARED or (peek(value) == c'{' and (context.flatten or target.kind == TARGET_OBJECT)):
         return CELLS_SLOW
-    return CELLS_DONE if target.column == NULL else put_document(target.column, context.row, value)
+    if target.column == NULL:
+        return CELLS_DONE
+    return put_document(target.column, context.cells.cell(target.column[0], context.row, context.cells.room), value)
 
 
 cdef int put_member_value(
@@ -77,7 +79,9 @@ cdef int put_member_value(
         return skip_quoted_value(cursor) if is_quoted[0] else skip_value(cursor)
     if not (read_quoted_token(cursor, &token) if is_quoted[0] else read_token(cursor, &token)):
         return CELLS_SLOW
-    return put_token(target.column, context.row, cursor, &token)
+    return put_token(
+        target.column, context.cells.cell(target.column[0], context.row, context.cells.room), cursor, &token
+    )
 
 
 cdef int learn_item_key(
@@ -114,8 +118,9 @@ cdef inline int add_json_row(
     skip_space(cursor)
     if peek(cursor) != c'{':
         return CELLS_SLOW
-    if cells.row >= self.chunk.room:
-        self.chunk.make_room(cells.row, max(row_limit, self.expected_rows))
+    if cells.row >= self.chunk.cells.room:
+        if self.chunk.cells.make_room(cells.row, max(row_limit, self.expected_rows)):
+            self.keys.note_sparse()
     context.row = cells.row
     if add_json_cells(cursor, is_quoted, cells[0]) != CELLS_DONE:
         return CELLS_SLOW
@@ -129,13 +134,14 @@ cdef inline int add_item_row(
     """Adds a row that is a message of items; 0 where it takes the slow path."""
     if self.nested.size():
         self.nested.clear()
-    if cells.row >= self.chunk.room:
-        self.chunk.make_room(cells.row, max(row_limit, self.expected_rows))
+    if cells.row >= self.chunk.cells.room:
+        if self.chunk.cells.make_room(cells.row, max(row_limit, self.expected_rows)):
+            self.keys.note_sparse()
     context.row = cells.row
     if add_item_cells(cursor, context.schema, cells[0]) != CELLS_DONE:
         return CELLS_SLOW
     if self.nested.size():
-        return put_nested(self.chunk.columns, self.keys.paths, self.nested, cells.row)
+        return put_nested(self.chunk.cells, self.keys.paths, self.nested, cells.row)
     return CELLS_DONE
 
 
@@ -330,7 +336,7 @@ cdef class ColumnBuilder:
             index = first + <Py_ssize_t> (row - self.chunk.row_count)
             self.chunk.row_count = row
         if index < end:
-            self.chunk.clear_row(row)
+            self.chunk.cells.clear_row(row)
         return index
 
     cdef tuple add_found_pages(self, tuple pages, size_t limit):
@@ -384,6 +390,7 @@ cdef class ColumnBuilder:
     cdef void open_cells(self, RowContext* context, CellRow* cells, KnownKeys* keys) noexcept nogil:
         """Points at what rows of either kind need."""
         context.builder = <PyObject*> self
+        context.cells = &self.chunk.cells
         context.nested = &self.nested
         context.unquoted = &self.unquoted
         context.flatten = self.flatten
@@ -407,7 +414,7 @@ cdef class ColumnBuilder:
             open_cursor_within(&cursor, rest.start, span.begin, span.end)
             cells.row = row
             if not add_item_row(self, &cursor, &context, &cells, row + UNCOUNTED_ROWS):
-                self.chunk.clear_row(row)
+                self.chunk.cells.clear_row(row)
                 return False
             row += 1
             row_count[0] = row

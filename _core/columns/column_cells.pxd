@@ -6,7 +6,7 @@ was seen in a column is kept in its type flags, which decide the type: the order
 
 from libc.stddef cimport size_t
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
-from libc.string cimport memcpy
+from libc.string cimport memchr, memcpy
 from libcpp.vector cimport vector
 
 from histscan._core.memory.buffer_pool cimport BufferPool
@@ -52,23 +52,57 @@ cdef extern from "columns/column.hpp" namespace "histscan" nogil:
         TYPE_JSON               # anything else
 
     cdef cppclass Column:
-        PooledVector[uint8_t] tags  # a CellTag for each row; rows behind its end are null
+        PooledVector[uint8_t] tags  # of a dense column, a CellTag for each row; rows behind its end are null
         CellBits bits               # of each row; those of a null cell mean nothing
         vector[uint8_t] text        # what CELL_TEXT and CELL_JSON refer to
         vector[uint8_t] validity    # once the chunk is complete: a bit for each row, if any is null
         size_t null_count           # once the chunk is complete
-        uint32_t type_flags              # of TypeFlag
+        uint32_t type_flags         # of TypeFlag
+        bint is_dense
 
+    # Makes a bit for each tag: one if it is the wanted one.
+    void pack_bits(const uint8_t* tags, size_t count, uint8_t wanted, vector[uint8_t]& bits) except +
+    size_t fill_validity(const uint8_t* tags, size_t count, vector[uint8_t]& validity) except +
+    void note_plain_number(uint8_t& tag, uint32_t& type_flags, PlainKind kind, uint64_t bits)
+
+
+cdef extern from "columns/cell_table.hpp" namespace "histscan" nogil:
     # The columns of a chunk. They stay where they are when more are added.
     cdef cppclass Columns:
         Column& operator[](size_t)
         size_t size()
-        void emplace_back(BufferPool*) except +
 
-    void grow_column(Column& column, size_t row_count) except +
-    size_t fill_validity(const uint8_t* tags, size_t count, vector[uint8_t]& validity) except +
-    void complete_column(Column& column, size_t row_count) except +
-    void note_plain_number(uint8_t& tag, uint32_t& type_flags, PlainKind kind, uint64_t bits)
+    # Where the tag and the bits of a cell are, until the next cell is made.
+    cdef struct Cell:
+        uint8_t* tag
+        uint64_t* bits
+
+    # A cell of a sparse column.
+    cdef struct SparseCell:
+        uint64_t bits
+        size_t row
+        uint8_t tag
+
+    # The columns of a chunk, and their cells.
+    cdef cppclass CellTable:
+        Columns columns
+        vector[SparseCell] sparse
+        size_t room                 # dense columns have cells for so many rows, at least
+        Column& add_column(BufferPool*) except +
+        # The cell of a row, which is null if it is new. No later row may have a cell.
+        Cell cell(Column&, size_t row, size_t row_limit) except +
+        bint has_cell(const Column&, size_t row)
+        # Gives every dense column a cell for a row; returns True if columns have become sparse.
+        bint make_room(size_t row, size_t row_limit) except +
+        void clear_row(size_t row)
+        void complete(size_t row_count) except +
+        size_t cell_count()
+        # How many rows have a value of a column, in a complete table.
+        size_t count_values(const Column&, size_t row_count)
+        # Makes a sparse column of a complete table dense.
+        void make_dense(Column&, size_t row_count) except +
+        const SparseCell* sparse_begin(const Column&)
+        const SparseCell* sparse_end(const Column&)
 
 
 cdef inline uint64_t text_bits(size_t offset, size_t length) noexcept nogil:
@@ -126,10 +160,10 @@ cdef inline bint is_sound_text(byte_ptr begin, byte_ptr end) noexcept nogil:
     cdef int unit
     if find_invalid_utf8(begin, end) != end:
         return False
-    while pos < end:
-        if pos[0] != c'\\':
-            pos += 1
-            continue
+    while True:
+        pos = <byte_ptr> memchr(pos, c'\\', end - pos)
+        if pos == NULL:
+            return True
         if end - pos < 2:
             return False
         if pos[1] == c'u':
@@ -144,7 +178,6 @@ cdef inline bint is_sound_text(byte_ptr begin, byte_ptr end) noexcept nogil:
             pos += 2
         else:
             return False
-    return True
 
 
 cdef inline bint is_sound_value(Cursor* value) noexcept nogil:
@@ -182,60 +215,53 @@ cdef inline uint32_t list_type_flags(byte_ptr begin, byte_ptr end) noexcept nogi
         skip_space(&items)
 
 
-cdef inline int reach_row(Column* column, size_t row, size_t row_limit) except -1 nogil:
-    """Makes room for a cell; `row_limit` is how many rows the chunk will have at least."""
-    if column.tags.size() <= row:
-        grow_column(column[0], row_limit)
-    return 0
-
-
-cdef inline int put_text(Column* column, size_t row, CellTag tag, byte_ptr begin, byte_ptr end) except -1 nogil:
+cdef inline int put_text(Column* column, Cell cell, CellTag tag, byte_ptr begin, byte_ptr end) except -1 nogil:
     """Copies text into the column and makes a cell of it."""
     cdef size_t offset = column.text.size()
     check_text(column, end - begin)
     column.text.insert(column.text.end(), begin, end)
-    column.bits[row] = text_bits(offset, end - begin)
-    column.tags[row] = tag
+    cell.bits[0] = text_bits(offset, end - begin)
+    cell.tag[0] = tag
     return 0
 
 
-cdef inline void put_double(Column* column, size_t row, double number) noexcept nogil:
-    """Makes a cell of a float; here as in the next ones, the column must have reached the row."""
-    memcpy(&column.bits[row], &number, sizeof(double))
-    column.tags[row] = CELL_FLOAT64
+cdef inline void put_double(Column* column, Cell cell, double number) noexcept nogil:
+    """Makes a cell of a float; here as in the next ones, `cell` is the column's."""
+    memcpy(cell.bits, &number, sizeof(double))
+    cell.tag[0] = CELL_FLOAT64
     column.type_flags |= TYPE_FLOAT64
 
 
-cdef inline void put_int64(Column* column, size_t row, int64_t number) noexcept nogil:
+cdef inline void put_int64(Column* column, Cell cell, int64_t number) noexcept nogil:
     """Makes a cell of an integer."""
-    column.bits[row] = <uint64_t> number
-    column.tags[row] = CELL_INT64
+    cell.bits[0] = <uint64_t> number
+    cell.tag[0] = CELL_INT64
     column.type_flags |= TYPE_INT64 if fits_double(number) else TYPE_WIDE_INT64
     if number < 0:
         column.type_flags |= TYPE_NEGATIVE
 
 
-cdef inline void put_uint64(Column* column, size_t row, uint64_t number) noexcept nogil:
+cdef inline void put_uint64(Column* column, Cell cell, uint64_t number) noexcept nogil:
     """Makes a cell of an integer beyond int64."""
-    column.bits[row] = number
-    column.tags[row] = CELL_UINT64
+    cell.bits[0] = number
+    cell.tag[0] = CELL_UINT64
     column.type_flags |= TYPE_UINT64
 
 
-cdef inline void put_bool(Column* column, size_t row, bint value) noexcept nogil:
+cdef inline void put_bool(Column* column, Cell cell, bint value) noexcept nogil:
     """Makes a cell of a bool."""
-    column.tags[row] = CELL_TRUE if value else CELL_FALSE
+    cell.tag[0] = CELL_TRUE if value else CELL_FALSE
     column.type_flags |= TYPE_BOOL
 
 
-cdef inline int put_utf8(Column* column, size_t row, byte_ptr begin, byte_ptr end) except -1 nogil:
+cdef inline int put_utf8(Column* column, Cell cell, byte_ptr begin, byte_ptr end) except -1 nogil:
     """Makes a cell of text that is valid UTF-8, and has no escapes."""
-    put_text(column, row, CELL_TEXT, begin, end)
+    put_text(column, cell, CELL_TEXT, begin, end)
     column.type_flags |= TYPE_NUMBER_TEXT if is_number_text(begin, end) else TYPE_TEXT
     return 0
 
 
-cdef inline int put_string(Column* column, size_t row, const Token* token) except -1 nogil:
+cdef inline int put_string(Column* column, Cell cell, const Token* token) except -1 nogil:
     """Makes a cell of a string token; 0 where it is not UTF-8, or has an invalid escape."""
     cdef Cursor text
     cdef bint has_surrogates = False
@@ -244,7 +270,7 @@ cdef inline int put_string(Column* column, size_t row, const Token* token) excep
     if not token.has_escapes:
         if not token.is_ascii and find_invalid_utf8(token.begin, token.end) != token.end:
             return 0
-        put_utf8(column, row, token.begin, token.end)
+        put_utf8(column, cell, token.begin, token.end)
         return 1
     if find_invalid_utf8(token.begin, token.end) != token.end:
         return 0
@@ -257,60 +283,60 @@ cdef inline int put_string(Column* column, size_t row, const Token* token) excep
         column.text.resize(offset)
         return 0
     column.text.resize(text_end - column.text.data())
-    column.bits[row] = text_bits(offset, column.text.size() - offset)
-    column.tags[row] = CELL_TEXT
+    cell.bits[0] = text_bits(offset, column.text.size() - offset)
+    cell.tag[0] = CELL_TEXT
     column.type_flags |= TYPE_NUMBER_TEXT if is_number_text(
         column.text.data() + offset, column.text.data() + column.text.size()
     ) else TYPE_TEXT
     return 1
 
 
-cdef inline int put_container(Column* column, size_t row, Cursor* cursor, bint is_list) except -1 nogil:
+cdef inline int put_container(Column* column, Cell cell, Cursor* cursor, bint is_list) except -1 nogil:
     """Reads a container and makes a cell of its text; 0 where it is malformed."""
     cdef byte_ptr begin = cursor.pos
     if not skip_value(cursor) or not is_sound_text(begin, cursor.pos):
         return 0
-    put_text(column, row, CELL_JSON, begin, cursor.pos)
+    put_text(column, cell, CELL_JSON, begin, cursor.pos)
     column.type_flags |= list_type_flags(begin, cursor.pos) if is_list else TYPE_JSON
     return 1
 
 
-cdef inline int put_token(Column* column, size_t row, Cursor* cursor, const Token* token) except -1 nogil:
-    """Makes a cell of a token just read, in a row that the column has reached.
+cdef inline int put_token(Column* column, Cell cell, Cursor* cursor, const Token* token) except -1 nogil:
+    """Makes a cell of a token just read.
 
     Of a container, reads the rest. Returns 1, or 0 where the value is malformed or legal but rare: then the row takes
     the slow path.
     """
     cdef uint64_t number
     if token.kind == TOKEN_FLOAT64:
-        put_double(column, row, token.number)
+        put_double(column, cell, token.number)
     elif token.kind == TOKEN_INT64:
-        put_int64(column, row, token.integer)
+        put_int64(column, cell, token.integer)
     elif token.kind == TOKEN_STRING:
-        return put_string(column, row, token)
+        return put_string(column, cell, token)
     elif token.kind == TOKEN_NULL:
-        column.tags[row] = CELL_NULL
+        cell.tag[0] = CELL_NULL
     elif token.kind == TOKEN_TRUE or token.kind == TOKEN_FALSE:
-        put_bool(column, row, token.kind == TOKEN_TRUE)
+        put_bool(column, cell, token.kind == TOKEN_TRUE)
     elif token.kind == TOKEN_BIG_INTEGER:
         if read_uint64(token.begin, token.end, &number):
-            put_uint64(column, row, number)
+            put_uint64(column, cell, number)
         else:
-            put_text(column, row, CELL_JSON, token.begin, token.end)
+            put_text(column, cell, CELL_JSON, token.begin, token.end)
             column.type_flags |= TYPE_JSON
     else:
-        return put_container(column, row, cursor, token.kind == TOKEN_ARRAY)
+        return put_container(column, cell, cursor, token.kind == TOKEN_ARRAY)
     return 1
 
 
-cdef inline int put_document(Column* column, size_t row, Cursor* cursor) except -1 nogil:
-    """Reads a JSON value that is all of the cursor's text, and makes a cell of it, in a row that the column has.
+cdef inline int put_document(Column* column, Cell cell, Cursor* cursor) except -1 nogil:
+    """Reads a JSON value that is all of the cursor's text, and makes a cell of it.
 
     Returns 1, or 0 where the value is malformed or legal but rare: then the row takes the slow path.
     """
     cdef Token token
     skip_space(cursor)
-    if not read_whole_token(cursor, &token) or put_token(column, row, cursor, &token) != 1:
+    if not read_whole_token(cursor, &token) or put_token(column, cell, cursor, &token) != 1:
         return 0
     skip_space(cursor)
     return cursor.pos == cursor.end

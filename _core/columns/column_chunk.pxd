@@ -3,12 +3,11 @@
 from libc.stddef cimport size_t
 from libc.stdint cimport int32_t
 
-from histscan._core.columns.column_cells cimport Columns
+from histscan._core.columns.column_cells cimport CellTable
 
 
 cdef class ColumnChunk:
-    cdef Columns columns
-    cdef size_t room                    # how many rows every column has cells for, at least
+    cdef CellTable cells                # of the columns
     cdef readonly list names            # of the columns, in the order in which they first appeared
     cdef list first_rows                # in which row each of `names` first appeared
     cdef dict index_of                  # column indexes by name
@@ -17,12 +16,10 @@ cdef class ColumnChunk:
     cdef readonly Py_ssize_t row_count
     cdef bint is_used_up                # the columns' buffers were exported
 
-    cdef int make_room(self, size_t row, size_t row_limit) except -1 nogil
     cdef int32_t column_named(self, str name) except -2
     cdef Py_ssize_t first_name_since(self, size_t row) except -1
     cdef int sort_names_since(self, size_t row, object page, Py_ssize_t ahead) except -1
     cdef int put_object(self, str name, object value, size_t row) except -1
-    cdef int clear_row(self, size_t row) noexcept nogil
     cdef bint is_full(self) noexcept nogil
     cdef int complete(self) except -1 nogil
     cdef int use_up(self) except -1

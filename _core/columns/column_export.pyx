@@ -15,7 +15,8 @@ from histscan._core.memory.buffer_pool cimport shared_pool
 from histscan._core.memory.pooled_vectors cimport PooledVector
 from histscan._core.columns.column_cells cimport (
     CELL_FALSE, CELL_FLOAT64, CELL_INT64, CELL_JSON, CELL_NULL, CELL_TEXT, CELL_TRUE, CELL_UINT64, TYPE_INT64,
-    TYPE_NUMBER_TEXT, TYPE_WIDE_INT64, Column, fill_validity,
+    TYPE_NUMBER_TEXT, TYPE_WIDE_INT64, CellTable, Column, SparseCell, fill_validity,
+    pack_bits,
 )
 from histscan._core.bytes.cursor cimport Cursor, byte_ptr, open_cursor, peek
 from histscan._core.json.json_text cimport (
@@ -47,52 +48,92 @@ cdef inline uint64_t bits_of(double number) noexcept nogil:
     return bits
 
 
-cdef int fill_nulls(size_t row_count, char format, ArrayBuffers* out) except -1 nogil:
-    """Makes an array of nulls, for a column that is missing from its chunk."""
+cdef size_t null_words(size_t row_count) noexcept nogil:
+    """How many words that are zero `fill_nulls` needs."""
+    return row_count + 1
+
+
+cdef int fill_nulls(size_t row_count, char format, const uint64_t* zeros, ArrayBuffers* out) except -1 nogil:
+    """Makes an array of nulls, for a column that is missing from its chunk. All of them share the zeros."""
     out.format = format
     out.length = <int64_t> row_count
     out.null_count = <int64_t> row_count
     if format == c'n':
         return 0
-    out.validity.assign((row_count + 7) // 8, 0)
-    if format == c'b':
-        out.bits.assign((row_count + 7) // 8, 0)
-    elif format == c'u' or format == c'+':
-        out.offsets.assign(row_count + 1, 0)
-    else:
-        out.values.assign(row_count, 0)
+    out.shared_validity = zeros
+    out.shared_values = zeros
     if format == c'+':
         out.items = move(unique_ptr[ArrayBuffers](new ArrayBuffers()))
     return 0
 
 
+cdef size_t shared_words(CellTable* cells, Column* column, size_t row_count, char format) noexcept nogil:
+    """How many words that are zero `fill_buffers` takes for a column: values and validity of sparse numbers."""
+    if column.is_dense or (format != c'g' and format != c'l' and format != c'L'):
+        return 0
+    return row_count + (row_count + 63) // 64
+
+
+cdef int fill_sparse_numbers(
+    CellTable* cells, Column* column, size_t row_count, char format, uint64_t* words, ArrayBuffers* out
+) except -1 nogil:
+    """Writes the cells of a sparse column among zeros: `words`, or without them buffers of its own."""
+    cdef uint64_t* values = words
+    cdef uint8_t* validity = <uint8_t*> (words + row_count)
+    cdef const SparseCell* cell = cells.sparse_begin(column[0])
+    cdef const SparseCell* end = cells.sparse_end(column[0])
+    cdef uint8_t bit
+    cdef size_t count = 0
+    if words == NULL:
+        out.values.assign(row_count, 0)
+        out.validity.assign((row_count + 7) // 8, 0)
+        values = out.values.data()
+        validity = out.validity.data()
+    else:
+        out.shared_validity = validity
+        out.shared_values = values
+    while cell < end:
+        bit = <uint8_t> (1 << (cell.row & 7))
+        count -= (validity[cell.row >> 3] & bit) != 0
+        if cell.tag == CELL_NULL:
+            validity[cell.row >> 3] &= ~bit
+            values[cell.row] = 0
+        else:
+            validity[cell.row >> 3] |= bit
+            values[cell.row] = float_bits(column, cell.tag, cell.bits) if format == c'g' else cell.bits
+            count += 1
+        cell += 1
+    out.null_count = <int64_t> (row_count - count)
+    return 0
+
+
+cdef inline uint64_t float_bits(Column* column, uint8_t tag, uint64_t bits) noexcept nogil:
+    """The bits of the float that a cell of a column of floats is: an integer, or a number in quotes, is converted."""
+    cdef byte_ptr text
+    if tag == CELL_INT64:
+        return bits_of(<double> <int64_t> bits)
+    if tag != CELL_TEXT:
+        return bits
+    text = column.text.data() + text_offset(bits)
+    if text[0] == c'N':
+        return bits_of(not_a_number())
+    return bits_of(-infinity() if text[0] == c'-' else infinity())
+
+
 cdef int fill_floats(Column* column, size_t row_count, ArrayBuffers* out) except -1 nogil:
     """Moves the numbers out; converts integers to floats, and reads numbers in quotes."""
     cdef size_t row
-    cdef uint8_t tag
-    cdef byte_ptr text
     # Most columns have only floats.
     if not column.type_flags & (TYPE_INT64 | TYPE_WIDE_INT64 | TYPE_NUMBER_TEXT):
         row_count = 0
     for row in range(row_count):
-        tag = column.tags[row]
-        if tag == CELL_INT64:
-            column.bits[row] = bits_of(<double> <int64_t> column.bits[row])
-        elif tag == CELL_TEXT:
-            text = column.text.data() + text_offset(column.bits[row])
-            if text[0] == c'N':
-                column.bits[row] = bits_of(not_a_number())
-            else:
-                column.bits[row] = bits_of(-infinity() if text[0] == c'-' else infinity())
+        column.bits[row] = float_bits(column, column.tags[row], column.bits[row])
     out.values.swap(column.bits)
     return 0
 
 
 cdef int fill_bools(Column* column, size_t row_count, ArrayBuffers* out) except -1 nogil:
-    cdef size_t row
-    out.bits.assign((row_count + 7) // 8, 0)
-    for row in range(row_count):
-        out.bits[row >> 3] |= (column.tags[row] == CELL_TRUE) << (row & 7)
+    pack_bits(column.tags.data(), row_count, CELL_TRUE, out.bits)
     return 0
 
 
@@ -193,15 +234,21 @@ cdef int fill_lists(Column* column, size_t row_count, char item_format, ArrayBuf
 
 
 cdef int fill_buffers(
-    Column* column, size_t row_count, char format, char item_format, ArrayBuffers* out
+    CellTable* cells, Column* column, size_t row_count, char format, char item_format, uint64_t* words,
+    ArrayBuffers* out
 ) except -1 nogil:
     """Makes the array of a column's cells, which are consumed.
 
+    `words` are as many zeros as `shared_words` says, or NULL.
     `format` is the first character of Arrow's format string, or `j` for JSON text; `item_format` is that of a list's
     items. The format must be one that `column_types.column_format` gives for the column's type flags, or for more.
     """
     out.format = c'u' if format == c'j' else format
     out.length = <int64_t> row_count
+    if shared_words(cells, column, row_count, format):
+        return fill_sparse_numbers(cells, column, row_count, format, words, out)
+    if not column.is_dense:
+        cells.make_dense(column[0], row_count)
     out.null_count = <int64_t> column.null_count
     out.validity.swap(column.validity)
     if format == c'g':

@@ -31,6 +31,7 @@ cdef class ColumnKeys:
     cdef dict seen_paths                # item keys, as paths of names, and their indexes in `items`
     cdef set parent_paths               # every path that one of them extends
 
+    cdef int note_sparse(self) noexcept nogil
     cdef int32_t learn_member_key(self, byte_ptr begin, byte_ptr end) except -2
     cdef int32_t learn_item_key(self, Cursor* cursor, ItemSchema schema, byte_ptr begin, byte_ptr end) except -2
     cdef KeyTarget resolve(self, object key, bint is_item) except *

@@ -10,10 +10,16 @@ from histscan._core.bytes.cursor cimport Cursor, byte_ptr
 from histscan._core.wire.item_format cimport PARQUET_ITEM, RECORD_ITEM, ItemSchema, add_item_key
 from histscan._core.keys.item_selection cimport ItemSelection
 from histscan._core.keys.key_table cimport (
-    TARGET_COLUMN, TARGET_OBJECT, TARGET_PATH, TARGET_SHARED, TARGET_UNREAD, UNKNOWN_KEY, KeyTarget, prefix_of,
+    TARGET_COLUMN, TARGET_OBJECT, TARGET_PATH, TARGET_SHARED, TARGET_SPARSE, TARGET_UNREAD, UNKNOWN_KEY, KeyTable,
+    KeyTarget, prefix_of,
 )
 from histscan._core.rows.message_rows cimport MessageRowDecoder
 from histscan._core.columns.nested_items cimport NestedPath
+
+
+cdef enum:
+    # Each key is a column, which costs more than what the table has of it.
+    KEY_LIMIT = 1 << 20
 
 
 cdef KeyTarget shared_target() noexcept nogil:
@@ -25,6 +31,15 @@ cdef KeyTarget shared_target() noexcept nogil:
     return target
 
 
+cdef void note_sparse_targets(KeyTable& table) noexcept nogil:
+    cdef size_t index
+    cdef KeyTarget* target
+    for index in range(table.size()):
+        target = &table.target(<int32_t> index)
+        if target.kind == TARGET_COLUMN and not target.column.is_dense:
+            target.kind = TARGET_SPARSE
+
+
 cdef class ColumnKeys:
     """The keys of one chunk's rows. A `ColumnBuilder` makes new ones for each chunk."""
 
@@ -34,12 +49,19 @@ cdef class ColumnKeys:
         self.flatten = flatten
         self.record_keys = MessageRowDecoder(RECORD_ITEM)
         self.parquet_keys = MessageRowDecoder(PARQUET_ITEM)
+        self.members.table.key_limit = self.items.table.key_limit = KEY_LIMIT
         self.seen_paths = {}
         self.parent_paths = set()
         if selection is not None and not flatten:
             for key in selection.keys:
                 chunk.column_named(key)
             chunk.requested = len(chunk.names)
+
+    cdef int note_sparse(self) noexcept nogil:
+        """Notes that columns have become sparse."""
+        note_sparse_targets(self.members.table)
+        note_sparse_targets(self.items.table)
+        return 0
 
     cdef int32_t learn_member_key(self, byte_ptr begin, byte_ptr end) except -2:
         """Interns a key of a JSON row that is written in [begin, end); -1 if it can't be interned."""
@@ -93,7 +115,7 @@ cdef class ColumnKeys:
                 return target
             column = self.selection.keys[places[0][0]]
             below = places[0][1]
-        if is_item and self.has_overlap(path):
+        if is_item and (len(path) > 1 or self.parent_paths) and self.has_overlap(path):
             return target
         if self.flatten and below:
             column = ".".join((column, *below))
@@ -103,8 +125,8 @@ cdef class ColumnKeys:
             target.kind = TARGET_PATH
             target.path = self.add_path(index, below)
         else:
-            target.kind = TARGET_COLUMN
-            target.column = &self.chunk.columns[index]
+            target.column = &self.chunk.cells.columns[index]
+            target.kind = TARGET_COLUMN if target.column.is_dense else TARGET_SPARSE
         return target
 
     cdef int32_t add_path(self, int32_t column, tuple below) except -1:
@@ -118,12 +140,7 @@ cdef class ColumnKeys:
 
     cdef bint leads_to_wanted(self, tuple path) except -1:
         """Returns True if an object under this path may hold a key that was requested by its dotted name."""
-        cdef str prefix = ".".join(path) + "."
-        cdef str wanted
-        for wanted in self.selection.keys:
-            if wanted.startswith(prefix):
-                return True
-        return False
+        return ".".join(path) in self.selection.keys_below
 
     cdef bint has_overlap(self, tuple path) except -1:
         """Returns True if a path of names extends another one that was seen, or another extends it.

@@ -4,21 +4,19 @@ from libc.stddef cimport size_t
 from libcpp.vector cimport vector
 
 from histscan._core.columns.column_cells cimport (
-    CELL_JSON, CELL_NULL, TYPE_JSON, Column, Columns, check_text, is_sound_value, text_bits,
+    CELL_JSON, TYPE_JSON, Cell, CellTable, Column, check_text, is_sound_value, text_bits,
 )
 from histscan._core.bytes.cursor cimport Cursor, open_cursor
 from histscan._core.columns.nested_items cimport NestedItem, NestedPath, is_tree, write_object
 
 
 cdef inline int put_nested(
-    Columns& columns, const vector[NestedPath]& paths, vector[NestedItem]& nested, size_t row
+    CellTable& cells, const vector[NestedPath]& paths, vector[NestedItem]& nested, size_t row
 ) except -1 nogil:
-    """Adds the nested items of a row as the text of objects; 0 where the row takes the slow path.
-
-    The columns have room for the row.
-    """
+    """Adds the nested items of a row as the text of objects; 0 where the row takes the slow path."""
     cdef Cursor value
     cdef Column* column
+    cdef Cell cell
     cdef size_t offset
     cdef size_t index = 0
     for index in range(nested.size()):
@@ -29,13 +27,14 @@ cdef inline int put_nested(
         return 0
     index = 0
     while index < nested.size():
-        column = &columns[paths[nested[index].path].column]
-        if column.tags[row] != CELL_NULL:
+        column = &cells.columns[paths[nested[index].path].column]
+        if cells.has_cell(column[0], row):
             return 0
         offset = column.text.size()
         index = write_object(paths, nested, index, column.text)
         check_text(column, 0)
-        column.bits[row] = text_bits(offset, column.text.size() - offset)
-        column.tags[row] = CELL_JSON
+        cell = cells.cell(column[0], row, cells.room)
+        cell.bits[0] = text_bits(offset, column.text.size() - offset)
+        cell.tag[0] = CELL_JSON
         column.type_flags |= TYPE_JSON
     return 1

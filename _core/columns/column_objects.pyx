@@ -28,13 +28,11 @@ cdef int put_member(
     """Makes cells of a member of a row."""
     if selection is None:
         return put_value(chunk, flatten, key, value, row)
-    for wanted in selection.keys:
-        found = MISSING
-        if wanted == key:
-            found = value
-        elif wanted.startswith(f"{key}."):
-            # A requested dotted key leads into the value.
-            found = find_below(value, wanted[len(key) + 1:])
+    if key in selection.slots:
+        put_value(chunk, flatten, key, value, row)
+    for wanted in selection.keys_below.get(key, ()):
+        # A requested dotted key leads into the value.
+        found = find_below(value, wanted[len(key) + 1:])
         if found is not MISSING:
             put_value(chunk, flatten, wanted, found, row)
     return 0

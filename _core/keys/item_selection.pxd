@@ -8,6 +8,7 @@ from histscan._core.keys.row_template cimport RowTemplate
 
 cdef class ItemSelection:
     cdef readonly tuple keys        # the requested keys
+    cdef dict keys_below    # the requested keys below each dotted name that they begin with
     cdef dict slots                 # the index of each in `keys`
     cdef MessageRowDecoder decoder
     cdef KeyObjects items           # item keys seen, as the bytes that spell them; with their places, by `resolve`

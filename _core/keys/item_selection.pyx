@@ -96,6 +96,12 @@ cdef class ItemSelection:
     def __cinit__(self, keys):
         self.keys = tuple(dict.fromkeys(keys))
         self.slots = {key: slot for slot, key in enumerate(self.keys)}
+        self.keys_below = {}
+        for key in self.keys:
+            dot = key.find(".")
+            while dot >= 0:
+                self.keys_below.setdefault(key[:dot], []).append(key)
+                dot = key.find(".", dot + 1)
         self.decoder = MessageRowDecoder(RECORD_ITEM)
         self.items = KeyObjects(are_items=True)
 

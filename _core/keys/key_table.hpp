@@ -27,14 +27,15 @@ struct Column;
 // Where a key's values go in columns.
 enum TargetKind {
     TARGET_UNREAD,  // nowhere: the key was not requested
-    TARGET_COLUMN,  // cells of a column
+    TARGET_COLUMN,  // cells of a dense column
+    TARGET_SPARSE,  // cells of a sparse column
     TARGET_PATH,    // part of the object that is the cell of a column
     TARGET_OBJECT,  // nowhere, but an object under the key may hold a requested key: such rows take the slow path
     TARGET_SHARED,  // rows with it take the slow path: it belongs to several columns, or overlaps with another key
 };
 
 struct KeyTarget {
-    Column *column = nullptr;  // of TARGET_COLUMN
+    Column *column = nullptr;  // of TARGET_COLUMN and TARGET_SPARSE
     TargetKind kind = TARGET_SHARED;
     int32_t path = -1;  // of TARGET_PATH: its index among the paths
 };
@@ -88,7 +89,7 @@ HISTSCAN_INLINE uint64_t hash_key(const uint8_t *text, ptrdiff_t length) {
 class KeyTable {
 public:
     // Beyond this many different keys, or this long a key, new ones stay unknown.
-    static constexpr size_t key_limit = 8192;
+    size_t key_limit = 8192;
     static constexpr ptrdiff_t length_limit = 4096;
 
     const Key &operator[](int32_t index) const { return key_at(static_cast<size_t>(index)); }

@@ -19,17 +19,19 @@ cdef extern from "keys/key_table.hpp" namespace "histscan" nogil:
     # Where a key's values go in columns.
     cdef enum TargetKind:
         TARGET_UNREAD   # nowhere: the key was not requested
-        TARGET_COLUMN   # cells of a column
+        TARGET_COLUMN   # cells of a dense column
+        TARGET_SPARSE   # cells of a sparse column
         TARGET_PATH     # part of the object that is the cell of a column
         TARGET_OBJECT   # nowhere, but an object under the key may hold a requested key: such rows take the slow path
         TARGET_SHARED   # rows with it take the slow path: it belongs to several columns, or overlaps with another key
 
     cdef struct KeyTarget:
-        Column* column  # of TARGET_COLUMN
+        Column* column  # of TARGET_COLUMN and TARGET_SPARSE
         TargetKind kind
         int32_t path    # of TARGET_PATH: its index among the paths
 
     cdef cppclass KeyTable:
+        size_t key_limit    # beyond so many different keys, new ones stay unknown
         size_t size()
         # Where a key's values go; set by the owner of the table, where that makes columns.
         KeyTarget& target(int32_t index)

@@ -22,6 +22,7 @@ cdef extern from "memory/pooled_vectors.hpp" namespace "histscan" nogil:
     # The bits of a column's cells: `resize` does not initialise new elements.
     cdef cppclass CellBits:
         uint64_t& operator[](size_t)
+        uint64_t* data()
         size_t size()
         size_t capacity()
         void reserve(size_t) except +

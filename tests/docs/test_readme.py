@@ -15,6 +15,8 @@ NAMES = {
     "entity/project/run_id": "my-team/my-project/run00000",
     "entity/project": "my-team/my-project",
     "team/vision": "my-team/my-project",
+    '"validation.*"': '"val/*"',
+    '"val/acc"': '"val/accuracy"',
     "wandb/run-*-h465zmzw": "resumed/run-*-h465zmzw",
 }
 
@@ -34,7 +36,7 @@ if find_spec("ray"):
     import ray.data
 
 api, client, ids = histscan.Api(), histscan.Client(), ["run00003"]
-subprocess.run(["histscan", "export", "examples/lissajous-regression.wandb", "-o", "history/", "-q"], check=True)
+subprocess.run(["histscan", "export", "my-team/my-project/run00000", "-o", "history/", "-q"], check=True)
 
 
 def load(run):

@@ -129,7 +129,7 @@ class TestOpening:
 
     def test_without_pyarrow(self, history: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
-        with pytest.raises(ImportError, match=r"histscan\[arrow\]"):
+        with pytest.raises(ImportError, match=r"pip install .pyarrow"):
             histscan.open(history)
 
     def test_file_that_may_not_be_read(self, tmp_path: Path) -> None:

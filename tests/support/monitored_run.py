@@ -24,9 +24,9 @@ def metrics_record(second: int, metrics: Mapping[str, Any]) -> bytes:
     return stats_record({key: json.dumps(value) for key, value in metrics.items()}, STARTED + second)
 
 
-def monitored_log(path: Path, *more: bytes) -> Path:
+def monitored_log(path: Path, *more: bytes, project: str = "machines") -> Path:
     """Write a log of three rows with `SYSTEM_ROWS` among them, and more records behind them."""
-    records = [wire.run_record("monitored", entity="histscan", project="machines", started=STARTED)]
+    records = [wire.run_record("monitored", entity="histscan", project=project, started=STARTED)]
     for step, metrics in enumerate(SYSTEM_ROWS):
         records.append(wire.history_record([(["_step"], str(step)), (["loss"], "0.5")], step))
         records.append(metrics_record(step + 1, metrics))

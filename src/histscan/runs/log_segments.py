@@ -136,6 +136,7 @@ class LogSegments:
         survey = SurveyReducer() if self.wants_survey and (self._survey is None or self._survey[0] != version) else None
         is_ascending = True
         later_steps = self._find_repeated_steps() if len(self.files) > 1 else [None]
+        has_repeats = any(steps is not None for steps in later_steps)
         last_step = -1
         dropped = 0
         lowest = highest = 0
@@ -144,19 +145,21 @@ class LogSegments:
                 survey.begin_log()
             reader = LogReader(self.skip_corrupt, last_step=last_step)
             limit = None if limits is None else limits[place]
+            later = [steps for steps in later_steps[place + 1 :] if steps is not None] if has_repeats else []
             for page in read_pages(file, reader, limit, progress, checks_rows=True):
                 if self._records[place] is None:
                     for message in page.records(RUN_FIELD)[:1]:
                         self._records[place] = read_run_record(message)
-                for steps in later_steps[place + 1 :]:
-                    found = page.step_range()
-                    if steps is None or found is None or steps[-1] < found[0] or found[1] < steps[0]:
+                span = page.step_range() if later else None
+                for steps in later:
+                    if span is None or steps[-1] < span[0] or span[1] < steps[0]:
                         continue
                     count = page.drop_steps(steps)
                     if count:
-                        first, last = max(found[0], steps[0]), min(found[1], steps[-1])
+                        first, last = max(span[0], steps[0]), min(span[1], steps[-1])
                         lowest, highest = (min(lowest, first), max(highest, last)) if dropped else (first, last)
                         dropped += count
+                        span = page.step_range()
                 if survey is not None:
                     survey.add_page(page)
                 yield page

@@ -23,6 +23,7 @@ from histscan.server.file_links import PREFIX, FileLinks, LinkError
 from histscan.server.file_responses import file_response
 from histscan.server.guard import Guard
 from histscan.server.query_context import QueryContext
+from histscan.server.reply_cache import ReplyCache
 from histscan.server.responses import ObservedResponse, json_response, problem, streamed_json
 from histscan.server.root_page import PAGE_HEADERS, root_page
 from histscan.server.settings import ANY_KEY, ServerSettings
@@ -74,6 +75,7 @@ class HistoryApp(Starlette):
         self._catalogue = catalogue
         self._links = FileLinks()
         self._executor = Executor(settings.limits)
+        self._replies = ReplyCache(catalogue)
         self._limiter = None if settings.rate_limit is None else RateLimiter(settings.rate_limit)
         self._faults = FaultPlan(settings.faults)
 
@@ -106,6 +108,9 @@ class HistoryApp(Starlette):
         if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
             # Browsers let any web page send other content types across origins without a CORS preflight.
             raise HTTPException(415, "a GraphQL request must have Content-Type: application/json")
+        reply = self._replies.find(body)
+        if reply is not None:
+            return await self._simulate(reply.name, lambda: _at_once(json_response(reply.body)))
         try:
             query = self._executor.recall(body)
             if query is None:
@@ -116,11 +121,11 @@ class HistoryApp(Starlette):
             raise HTTPException(400, str(error)) from None
 
         async def answer() -> Response:
-            return await self._work(request, lambda: self._run_query(request, query))
+            return await self._work(request, lambda: self._run_query(request, query, body))
 
         return await self._simulate(query.name, answer)
 
-    def _run_query(self, request: Request, query: Query) -> Response:
+    def _run_query(self, request: Request, query: Query, body: bytes) -> Response:
         parts = AnswerParts(self._settings.limits.answer)
         context = QueryContext(self._catalogue, self._links, _base_url(request), parts)
         try:
@@ -131,7 +136,10 @@ class HistoryApp(Starlette):
         if self._settings.verbose:
             for message in answer.errors:
                 _log.info("%s: %s", query.name, message)
-        return streamed_json(answer.parts, answer.status)
+        response = streamed_json(answer.parts, answer.status)
+        if not answer.errors and isinstance(response.body, bytes):
+            self._replies.keep(body, query.name, response.body, context.sources)
+        return response
 
     async def _answer_file(self, request: Request) -> Response | ObservedResponse:
         async def answer() -> Response:
@@ -167,6 +175,10 @@ class HistoryApp(Starlette):
                 _log.info("%s: HTTP %d, %d bytes, %.1f ms", operation, status, length, elapsed)
 
         return ObservedResponse(response, note, is_cut=fault == TRUNCATE)
+
+
+async def _at_once(response: Response) -> Response:
+    return response
 
 
 def _base_url(request: Request) -> str:

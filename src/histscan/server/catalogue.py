@@ -34,6 +34,9 @@ class Catalogue:
         settings: The paths, and the entity and project of runs recorded without one.
         folder: The folder of exported Parquet files.
 
+    Attributes:
+        generation: A number that changes with the runs.
+
     Raises:
         FileNotFoundError: One of the paths does not exist.
         HistoryError: A path is a file that can't be served.
@@ -53,6 +56,7 @@ class Catalogue:
         self._joined: dict[tuple[FoundLog, ...], tuple[tuple[int, ...], ServedRun]] = {}
         self._warned: set[str] = set()
         self._searched = 0.0
+        self.generation = 0
         self._lock = threading.RLock()
         self._search(is_first=True)
 
@@ -81,6 +85,22 @@ class Catalogue:
             if known is None or not known.is_current():
                 self._search(is_due=known is not None)
             return self._runs.get(key)
+
+    def serves(self, run: ServedRun) -> bool:
+        """Returns True if a run is still served under its name, as far as the last search found.
+
+        Args:
+            run: The run.
+        """
+        return self._runs.get(run.key) is run
+
+    def is_generation(self, generation: int) -> bool:
+        """Returns True if the runs are still those of a generation, and no search is due.
+
+        Args:
+            generation: An earlier value of `generation`.
+        """
+        return generation == self.generation and time.monotonic() - self._searched < SEARCH_INTERVAL
 
     def runs(self, entity: str | None = None, project: str | None = None) -> Sequence[ServedRun]:
         """Lists runs.
@@ -134,7 +154,9 @@ class Catalogue:
                 except (HistoryError, OSError) as error:
                     self._warn_once(f"{_path(found)} is not served: {error}")
         self._sources = sources
-        self._runs = self._name_runs(self._join_segments())
+        runs = self._name_runs(self._join_segments())
+        self.generation += runs != self._runs
+        self._runs = runs
         self._projects = {(key.entity, key.project) for key in self._runs}
         self._searched = time.monotonic()
 

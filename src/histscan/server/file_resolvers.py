@@ -15,7 +15,7 @@ from histscan.server.query_context import Info, Resolver, always, context_of
 from histscan.server.run_files import RunFile, choose_files
 from histscan.server.served_run import ServedRun
 
-__all__ = ["FILE_RESOLVERS", "list_files"]
+__all__ = ["FILE_RESOLVERS", "count_files", "list_files"]
 
 
 @dataclass(frozen=True)
@@ -27,11 +27,26 @@ class _MissingFile:
     mimetype: str | None = None
 
 
-def list_files(run: ServedRun, _: Info, **arguments: Any) -> dict[str, Any]:
+def count_files(run: ServedRun, info: Info) -> int:
+    """Resolves a run's ``fileCount``.
+
+    Args:
+        run: The run.
+        info: Has the context.
+
+    Returns:
+        The number of files.
+    """
+    context_of(info).sources.is_repeatable = False
+    return len(run.files())
+
+
+def list_files(run: ServedRun, info: Info, **arguments: Any) -> dict[str, Any]:
     """Resolves a run's ``files``.
 
     Args:
         run: The run.
+        info: Has the context.
         arguments: ``names``, ``pattern``, ``after`` and ``first``.
 
     Returns:
@@ -40,6 +55,7 @@ def list_files(run: ServedRun, _: Info, **arguments: Any) -> dict[str, Any]:
     Raises:
         GraphQLError: The cursor is unknown, or the pattern can't be used.
     """
+    context_of(info).sources.is_repeatable = False
     names = [name for name in arguments.get("names") or () if name is not None]
     try:
         files = choose_files(run.files(), names, arguments.get("pattern"))

@@ -113,6 +113,17 @@ class ServedLog(ServedRun):
             return False
         return True
 
+    def final_version(self) -> FileVersion | None:
+        """See `ServedRun.final_version`: a run without an exit code becomes crashed by time alone."""
+        surveyed = self._surveyed
+        if surveyed is None or surveyed[1].exit_code is None:
+            return None
+        try:
+            version = self._version()
+        except OSError:
+            return None
+        return version if version == surveyed[0] else None
+
     def _version(self) -> FileVersion:
         """Returns the version of the logs, which must be those that were found."""
         version = FileVersion.of(*self._files)

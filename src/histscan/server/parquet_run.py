@@ -58,6 +58,13 @@ class ServedParquet(ServedRun):
         self._summary: Mapping[str, Any] | None = None
         self._lock = threading.Lock()
 
+    def final_version(self) -> FileVersion | None:
+        """See `ServedRun.final_version`."""
+        try:
+            return FileVersion.of(*self._paths)
+        except OSError:
+            return None
+
     def description(self) -> RunDescription:
         """Describes the run; see `ServedRun.description`."""
         return RunDescription(self.key.id, created_at=min(FileVersion.of(path).modified_at for path in self._paths))

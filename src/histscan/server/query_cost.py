@@ -129,18 +129,18 @@ class _Estimate:
 
     def _descend(self, node: FieldNode, place: _Place) -> _Place:
         """Returns the objects of a field."""
-        name, catalogue = node.name.value, self._context.catalogue
+        name = node.name.value
         if name in ("project", "model"):
             if place.runs:
                 return _Place(place.times, place.runs[0].key[:2])
             arguments = self._arguments(node)
-            entity = _text(arguments.get("entityName")) or catalogue.default_entity
+            entity = _text(arguments.get("entityName")) or self._context.default_entity
             return _Place(place.times, (entity, _text(arguments.get("name"))))
         if name in ("models", "projects"):
             projects = {run.key[:2] for run in self._context.runs(None, None)}
             return _Place(place.times * _first(self._arguments(node), len(projects)))
         if name in ("run", "bucket") and place.project is not None:
-            run = catalogue.run(*place.project, _text(self._arguments(node).get("name")))
+            run = self._context.run(*place.project, _text(self._arguments(node).get("name")))
             return _Place(0) if run is None else _Place(place.times, place.project, (run,), 1)
         if name in ("runs", "buckets"):
             runs = self._context.runs(*(place.project or (None, None)))

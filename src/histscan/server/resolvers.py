@@ -19,7 +19,7 @@ from graphql import GraphQLError
 from histscan.many.filters import FilterError, RunTest
 from histscan.server.connections import global_id, page_info, page_of, time_text
 from histscan.server.file_links import LinkedFile
-from histscan.server.file_resolvers import FILE_RESOLVERS, list_files
+from histscan.server.file_resolvers import FILE_RESOLVERS, count_files, list_files
 from histscan.server.history_rows import HistoryRows
 from histscan.server.query_context import Info, Resolver, always, context_of
 from histscan.server.row_texts import json_text, strict_json
@@ -83,7 +83,7 @@ def _number(*parts: str) -> str:
 
 
 def _viewer(_: object, info: Info) -> dict[str, Any]:
-    return _user(context_of(info).catalogue.default_entity)
+    return _user(context_of(info).default_entity)
 
 
 def _server_info(*_: object) -> dict[str, Any]:
@@ -95,7 +95,7 @@ def _server_info(*_: object) -> dict[str, Any]:
 
 
 def _find_entity(_: object, info: Info, name: str | None = None) -> dict[str, Any] | None:
-    default = context_of(info).catalogue.default_entity
+    default = context_of(info).default_entity
     wanted = default if name is None else name
     is_known = wanted == default or bool(context_of(info).runs(wanted, None))
     return _entity(wanted) if is_known else None
@@ -107,10 +107,13 @@ def _entity_name(parent: Any) -> str | None:
 
 
 def _find_project(parent: Any, info: Info, **names: Any) -> _Project | None:
-    catalogue = context_of(info).catalogue
-    entity = _entity_name(parent) or names.get("entityName") or catalogue.default_entity
+    context = context_of(info)
+    entity = _entity_name(parent) or names.get("entityName") or context.default_entity
     name = names.get("name") or ""
-    return _Project(entity, name) if catalogue.has_project(entity, name) else None
+    if context.catalogue.has_project(entity, name):
+        return _Project(entity, name)
+    context.sources.is_repeatable = False
+    return None
 
 
 def _list_projects(parent: Any, info: Info, **arguments: Any) -> dict[str, Any]:
@@ -128,7 +131,7 @@ def _project_created_at(project: _Project, info: Info) -> str:
 
 
 def _find_run(project: _Project, info: Info, name: str, **_: Any) -> ServedRun | None:
-    return context_of(info).catalogue.run(project.entity, project.name, name)
+    return context_of(info).run(project.entity, project.name, name)
 
 
 def _test(filters: Any) -> RunTest[ServedRun]:
@@ -321,7 +324,7 @@ RESOLVERS: Mapping[str, Mapping[str, Resolver]] = {
         "failed": lambda run, _: run.details().state in ("failed", "crashed"),
         "stopped": always(False),
         "shouldStop": always(False),
-        "fileCount": lambda run, _: len(run.files()),
+        "fileCount": count_files,
         "files": list_files,
     },
     "File": FILE_RESOLVERS,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
@@ -201,6 +201,10 @@ class ServedRun(ABC):
     def is_current(self) -> bool:
         """Returns False if other files took the place of the run's: it must be found again."""
         return True
+
+    def final_version(self) -> Hashable:
+        """Identifies the run's state if only a change of its files can change it, else None. Takes little time."""
+        return None
 
     @abstractmethod
     def description(self) -> RunDescription:

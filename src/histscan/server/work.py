@@ -6,15 +6,14 @@ import asyncio
 import contextvars
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from starlette.types import Receive
 
 __all__ = ["Cancelled", "ClientLeftError", "Workers", "cancellable", "check_cancelled"]
 
-MOST_THREADS = 32
-SHORT_WORK = 0.02
+MOST_THREADS = 16
+SHORT_WORK = 0.2
 """Seconds of work after which the server starts to watch whether the client is still there."""
 
 _Result = TypeVar("_Result")
@@ -99,30 +98,29 @@ class Workers:
             except Cancelled:
                 return None
 
+        loop = asyncio.get_running_loop()
         self._running.add(work)
-        future = asyncio.get_running_loop().run_in_executor(self._pool, contextvars.copy_context().run, start)
-        watcher: asyncio.Task[None] | None = None
+        future = loop.run_in_executor(self._pool, start)
+        watchers: list[asyncio.Task[None]] = []
+        # Most work is done before: a task for each request would cost more than many a query.
+        timer = loop.call_later(SHORT_WORK, lambda: watchers.append(loop.create_task(_watch(receive, future))))
         try:
-            await asyncio.wait((future,), timeout=SHORT_WORK)
-            if not future.done():
-                watcher = asyncio.create_task(_wait_until_left(receive))
-                await asyncio.wait((future, watcher), return_when=asyncio.FIRST_COMPLETED)
-            if not future.done():
-                raise ClientLeftError
-            result = future.result()
-            if result is None:
-                # The server stops.
-                raise ClientLeftError
-            return result
+            result = await future
+        except asyncio.CancelledError:
+            if watchers and watchers[0].done():
+                raise ClientLeftError from None
+            raise
         finally:
+            timer.cancel()
             # Without effect on work that is done.
             work.is_cancelled = True
             self._running.discard(work)
-            future.cancel()
-            if watcher is not None:
+            for watcher in watchers:
                 watcher.cancel()
-                with suppress(asyncio.CancelledError):
-                    await watcher
+        if result is None:
+            # The server stops.
+            raise ClientLeftError
+        return result
 
     def stop(self) -> None:
         """Cancels all work, and accepts none any more. Does not wait for it."""
@@ -131,6 +129,8 @@ class Workers:
         self._pool.shutdown(wait=False, cancel_futures=True)
 
 
-async def _wait_until_left(receive: Receive) -> None:
+async def _watch(receive: Receive, future: asyncio.Future[Any]) -> None:
+    """Cancels a future when the client leaves."""
     while (await receive())["type"] != "http.disconnect":
         pass
+    future.cancel()

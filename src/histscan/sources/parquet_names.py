@@ -26,8 +26,8 @@ class ColumnNames:
         self._schema = schema
         self.names: list[str] = schema.names
         self.places = {name: place for place, name in enumerate(self.names)}
-        # The members of each struct that was asked for, by its path.
-        self._members: dict[tuple[str, ...], dict[str, int]] = {}
+        # The members of each struct that was asked for, by its path; those of the empty path are the columns.
+        self._members: dict[tuple[str, ...], _Members] = {(): _Members(self.places)}
 
     @cached_property
     def repeated(self) -> frozenset[str]:
@@ -61,10 +61,12 @@ class ColumnNames:
         """Resolves dotted names to a path of fields. Tries the longest names first, as the decoder of rows does."""
         import pyarrow
 
-        places = self.places if struct is None else self._members_of(path, struct)
-        for length in range(len(names), 0, -1):
+        members = self._members.get(path)
+        if members is None:
+            members = self._members[path] = _Members({field.name: place for place, field in enumerate(struct)})
+        for length in range(min(len(names), members.most_parts), 0, -1):
             name = ".".join(names[:length])
-            place = places.get(name)
+            place = members.places.get(name)
             if place is None:
                 continue
             rest = names[length:]
@@ -77,8 +79,15 @@ class ColumnNames:
                     return below
         return None
 
-    def _members_of(self, path: tuple[str, ...], struct: Any) -> dict[str, int]:
-        found = self._members.get(path)
-        if found is None:
-            found = self._members[path] = {field.name: place for place, field in enumerate(struct)}
-        return found
+
+class _Members:
+    """The members of a struct.
+
+    Attributes:
+        places: The place of each name.
+        most_parts: How many parts a name has at most, if names are split at dots.
+    """
+
+    def __init__(self, places: dict[str, int]) -> None:
+        self.places = places
+        self.most_parts = 1 + max((name.count(".") for name in places), default=0)
