@@ -64,7 +64,7 @@ def read_lines(
         begun_length = len(rest) if end else begun_length + len(rest)
         if begun_length > longest:
             raise HistoryDecodeError(
-                f"the line is longer than {readable_size(longest)}B, decompressed: if it is a row, allow longer ones "
+                f"it is longer than {readable_size(longest)}B, decompressed: if it is a row, allow longer ones "
                 f"with {MAX_ANSWER.variable}={readable_size(2 * longest)}",
                 page=str(number),
                 row=0,
