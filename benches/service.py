@@ -15,8 +15,9 @@ import histscan
 from benches.case import Case, Contestant, Scale
 from benches.clock import CLOCK
 from benches.data import RUN, Pages, Row, encoded, mixed_rows, plain_rows, service_page, shuffled
+from histscan import proto
 
-__all__ = ["SERVICE_CASES", "WANDB_SCAN", "plain_answers", "scan_service", "service_answer"]
+__all__ = ["SERVICE_CASES", "WANDB_SCAN", "plain_answers", "scan_raw_service", "scan_service", "service_answer"]
 
 
 class _MemoryService(ServiceApi):  # type: ignore[misc]
@@ -34,6 +35,28 @@ class _MemoryService(ServiceApi):  # type: ignore[misc]
         with CLOCK.halted():
             return wandb_api_pb2.ApiResponse.FromString(answer)
 
+
+class _RawService:
+    """A service whose responses leave the page as bytes; parses the envelope with the clock halted."""
+
+    def __init__(self, answers: Pages) -> None:
+        self._answers = answers
+
+    def send_api_request(self, request: Any) -> Any:
+        """Returns the response to one request."""
+        asked = request.read_run_history_request
+        if not asked.HasField("scan_run_history"):
+            return _RAW_SCAN_STARTED
+        answer = self._answers.pages[asked.scan_run_history.min_step // self._answers.page_rows]
+        with CLOCK.halted():
+            return proto.RawApiResponse.FromString(answer)
+
+
+_RAW_SCAN_STARTED = proto.RawApiResponse(
+    read_run_history_response=proto.RawReadRunHistoryResponse(
+        scan_run_history_init=proto.ScanRunHistoryInitResponse(request_id=1)
+    )
+)
 
 _SCAN_STARTED = wandb_api_pb2.ApiResponse(
     read_run_history_response=wandb_api_pb2.ReadRunHistoryResponse(
@@ -53,6 +76,11 @@ def service_answer(rows: Iterable[Row]) -> bytes:
 def scan_service(scan_class: Any, answers: Pages) -> Any:
     """Returns a scan of one of the classes through the service."""
     return scan_class(_MemoryService(answers), RUN, 0, answers.row_count, page_size=answers.page_rows)
+
+
+def scan_raw_service(answers: Pages) -> histscan.BetaHistoryScan:
+    """Returns a scan through a service that returns pages as bytes."""
+    return histscan.BetaHistoryScan(_RawService(answers), RUN, 0, answers.row_count, page_size=answers.page_rows)
 
 
 def plain_answers(scale: Scale) -> Pages:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from typing import Any, Final
 
 import duckdb
@@ -23,13 +24,13 @@ import pyarrow.parquet
 
 import histscan
 from benches.graphql import scan_history, scan_parsed
-from benches.service import scan_service
+from benches.service import scan_raw_service
 from benches.shapes.inputs import ShapeInputs
 
 __all__ = ["ENCODINGS", "Encoding", "Work"]
 
 Work = Callable[[ShapeInputs], Any]
-"""Reads all rows of a shape, to a list of rows or to a table."""
+"""Reads all rows of a shape: an iterable of dict rows, or a table."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class Encoding:
         floor: The minimum ratio of the fastest peer's time to ours.
         numeric_floor: That of numeric shapes; None for the same.
         struct_floor: That of shapes with columns of structs; None for the same.
-        gives_rows: True for a list of dict rows, False for a ``pyarrow.Table``.
+        gives_rows: True for an iterable of dict rows, False for a table.
     """
 
     name: str
@@ -57,22 +58,18 @@ class Encoding:
     gives_rows: bool = False
 
 
-def _load_joined(loads: Callable[[bytes], Any], inputs: ShapeInputs) -> list[Any]:
-    rows: list[Any] = []
-    for page in inputs.joined:
-        rows += loads(page)
-    return rows
+def _load_joined(loads: Callable[[bytes], Any], inputs: ShapeInputs) -> Iterator[Any]:
+    return chain.from_iterable(map(loads, inputs.joined))
 
 
-def _load_each(loads: Callable[[bytes], Any], inputs: ShapeInputs) -> list[Any]:
-    return [loads(text) for page in inputs.texts for text in page]
+def _load_each(loads: Callable[[bytes], Any], inputs: ShapeInputs) -> Iterator[Any]:
+    return map(loads, chain.from_iterable(inputs.texts))
 
 
-def _load_bodies(loads: Callable[[Any], Any], inputs: ShapeInputs) -> list[Any]:
-    rows: list[Any] = []
-    for body in inputs.bodies.pages:
-        rows += map(loads, loads(body)["data"]["project"]["run"]["history"])
-    return rows
+def _load_bodies(loads: Callable[[Any], Any], inputs: ShapeInputs) -> Iterator[Any]:
+    return chain.from_iterable(
+        map(loads, loads(body)["data"]["project"]["run"]["history"]) for body in inputs.bodies.pages
+    )
 
 
 _LOADERS: Final[dict[str, Callable[[Any], Any]]] = {
@@ -117,15 +114,11 @@ _READERS: Final[dict[str, Work]] = {**_POLARS, "pyarrow": _read_json, "duckdb": 
 
 
 def _service(inputs: ShapeInputs) -> Any:
-    return scan_service(histscan.BetaHistoryScan, inputs.answers)
+    return scan_raw_service(inputs.answers)
 
 
 def _to_arrow(scan: Callable[[ShapeInputs], Any], inputs: ShapeInputs) -> pyarrow.Table:
     return scan(inputs).to_arrow(threads=1)
-
-
-def _to_rows(scan: Callable[[ShapeInputs], Any], inputs: ShapeInputs) -> list[Any]:
-    return list(scan(inputs))
 
 
 def _parsed(inputs: ShapeInputs) -> Any:
@@ -160,8 +153,8 @@ ENCODINGS = {
     for encoding in (
         Encoding(
             "protobuf rows",
-            "wandb's service → BetaHistoryScan → dict rows",
-            partial(_to_rows, _service),
+            "bytes of a service's page → BetaHistoryScan → dict rows",
+            _service,
             {
                 **{f"{name}, joined": partial(_load_joined, loads) for name, loads in _LOADERS.items()},
                 **{f"{name}, each row": partial(_load_each, loads) for name, loads in _LOADERS.items()},
@@ -173,7 +166,7 @@ ENCODINGS = {
         Encoding(
             "graphql rows",
             "body → HistoryScan, histscan.Client → dict rows",
-            partial(_to_rows, _body),
+            _body,
             {name: partial(_load_bodies, loads) for name, loads in _LOADERS.items()},
             floor=1.3,
             gives_rows=True,
@@ -181,7 +174,7 @@ ENCODINGS = {
         Encoding(
             "wandb client rows",
             "rows of wandb's client → HistoryScan → dict rows",
-            partial(_to_rows, _parsed),
+            _parsed,
             {name: partial(_load_each, loads) for name, loads in _LOADERS.items()},
             floor=1.0,
             numeric_floor=1.3,
@@ -189,7 +182,7 @@ ENCODINGS = {
         ),
         Encoding(
             "protobuf columns",
-            "wandb's service → BetaHistoryScan.to_arrow(threads=1)",
+            "bytes of a service's page → BetaHistoryScan.to_arrow(threads=1)",
             partial(_to_arrow, _service),
             _READERS,
             floor=3.0,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import json
 import tempfile
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -128,11 +129,9 @@ def _measure(shape: Shape, encoding: Encoding, inputs: ShapeInputs, scale: Scale
     first_passes: dict[str, float] = {}
     failed = {}
     for name, work in encoding.peers.items():
-        started = CLOCK.read()
         try:
-            result = work(inputs)
-            first_passes[name] = CLOCK.read() - started
-            fault = expected.find_fault(encoding, result, is_ours=False)
+            fault = expected.find_fault(encoding, work(inputs), is_ours=False)
+            first_passes[name] = _time_once(work, encoding, inputs)
         except Exception as error:
             # Libraries refuse rows with errors of many kinds.
             fault = f"{type(error).__name__}: {error}".partition("\n")[0][:200]
@@ -141,7 +140,7 @@ def _measure(shape: Shape, encoding: Encoding, inputs: ShapeInputs, scale: Scale
             failed[name] = fault
     limit = _SLOWEST_PEER * min(first_passes.values(), default=0.0)
     fast = {name: encoding.peers[name] for name, seconds in first_passes.items() if seconds <= limit}
-    seconds = _time({"": encoding.ours, **fast}, inputs, scale)
+    seconds = _time({"": encoding.ours, **fast}, encoding, inputs, scale)
     ours = seconds.pop("")
     return ShapeOutcome(shape, encoding, ours, seconds, _floor_of(shape, encoding, inputs), failed)
 
@@ -154,18 +153,24 @@ def _floor_of(shape: Shape, encoding: Encoding, inputs: ShapeInputs) -> float:
     return encoding.floor
 
 
-def _time(works: dict[str, Work], inputs: ShapeInputs, scale: Scale) -> dict[str, float]:
+def _time_once(work: Work, encoding: Encoding, inputs: ShapeInputs) -> float:
+    """Returns the seconds of one pass. Rows are dropped as they come, as by a loop over a scan."""
+    gc.collect()
+    started = CLOCK.read()
+    result = work(inputs)
+    if encoding.gives_rows:
+        deque(result, maxlen=0)
+    return CLOCK.read() - started
+
+
+def _time(works: dict[str, Work], encoding: Encoding, inputs: ShapeInputs, scale: Scale) -> dict[str, float]:
     rounds: dict[str, list[float]] = {name: [] for name in works}
     gc.collect()
     gc.freeze()
     spent = 0.0
     while True:
         for name, work in works.items():
-            gc.collect()
-            started = CLOCK.read()
-            result = work(inputs)
-            rounds[name].append(CLOCK.read() - started)
-            del result
+            rounds[name].append(_time_once(work, encoding, inputs))
         done = len(rounds[""])
         spent += sum(times[-1] for times in rounds.values())
         if done >= scale.most_rounds or done >= _MOST_ROUNDS:
@@ -190,7 +195,7 @@ class _Expected:
     def find_fault(self, encoding: Encoding, result: Any, *, is_ours: bool) -> str | None:
         """Returns what is wrong with a result; None for nothing."""
         if encoding.gives_rows:
-            return self._fault_of_rows(result)
+            return self._fault_of_rows(list(result))
         return self._fault_of_table(result, are_cells_compared=is_ours)
 
     def _fault_of_rows(self, rows: list[Any]) -> str | None:
