@@ -137,7 +137,8 @@ class HistoryApp(Starlette):
             for message in answer.errors:
                 _log.info("%s: %s", query.name, message)
         response = streamed_json(answer.parts, answer.status)
-        if not answer.errors and isinstance(response.body, bytes):
+        # An answer that is sent in parts has no body of its own.
+        if not answer.errors and isinstance(response.body, bytes) and response.body:
             self._replies.keep(body, query.name, response.body, context.sources)
         return response
 
