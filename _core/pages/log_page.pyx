@@ -121,6 +121,20 @@ cdef class LogPage(Page):
             self.resize_rows(kept)
         return <Py_ssize_t> (count - kept)
 
+    def drop_rows(self, set dropped not None):
+        """Drop some rows.
+
+        Args:
+            dropped: Their indices.
+        """
+        cdef size_t index
+        cdef size_t kept = 0
+        for index in range(self.spans.size()):
+            if index not in dropped:
+                self.keep_row(index, kept)
+                kept += 1
+        self.resize_rows(kept)
+
     cdef void keep_row(self, size_t index, size_t place) noexcept nogil:
         """Moves a row to a place at or before its own."""
         self.spans[place] = self.spans[index]

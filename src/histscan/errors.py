@@ -28,6 +28,9 @@ __all__ = [
     "WandbMissingError",
 ]
 
+# Characters of an error's text: names in a log or an answer may have any length.
+_LONGEST_REASON, _LONGEST_PLACE = 2_000, 400
+
 
 class HistoryError(Exception):
     """History could not be read. The message says what is wrong, where, and what to do.
@@ -91,7 +94,7 @@ class HistoryError(Exception):
 
     def __str__(self) -> str:
         places = [
-            f"{name} {value}"
+            f"{name} {_shown(value, _LONGEST_PLACE)}"
             for name, value in (
                 ("run", self.run),
                 ("page", self.page),
@@ -102,8 +105,24 @@ class HistoryError(Exception):
             if value is not None
         ]
         if self.path is not None:
-            places.append(f"at `{self.path}`")
-        return f"{self.reason} ({', '.join(places)})" if places else self.reason
+            places.append(f"at `{_shown(self.path, _LONGEST_PLACE)}`")
+        reason = _shown(self.reason, _LONGEST_REASON)
+        return f"{reason} ({', '.join(places)})" if places else reason
+
+
+def _shown(value: object, longest: int) -> str:
+    """Makes one line of a text that may come from a log or a server: printable, with its middle left out if it is long.
+
+    Args:
+        value: The text, or a number.
+        longest: The largest number of characters before unprintable ones are escaped.
+    """
+    text = str(value)
+    if len(text) > longest:
+        text = f"{text[: longest // 2]} … {text[-longest // 2 :]}"
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
 class HistoryDecodeError(HistoryError, ValueError):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from histscan.server import catalogue, reply_cache
+from histscan.server import catalogue, reply_cache, responses
 from histscan.server.execution import Executor
 from histscan.server.simulation import parse_fault
 from tests.support.asgi_client import AsgiClient, client_of
@@ -171,3 +171,11 @@ def test_a_key_is_required_for_repeated_requests(tmp_path: Path) -> None:
     for _ in range(3):
         assert client.post(request, authorization=f"Bearer {'sesame' * 7}").status == 200
         assert client.post(request).status == 401
+
+
+def test_answers_that_are_sent_in_parts(counted: Counted, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = counted.client.post({"query": RUN % (FINISHED, "history")}).body
+    monkeypatch.setattr(responses, "PART_SIZE", 100)
+    counted.times(RUN % (FINISHED, "history state"))
+    answer = json.loads(counted.client.post({"query": RUN % (FINISHED, "history state")}).body)
+    assert answer["data"]["project"]["run"]["history"] == json.loads(whole)["data"]["project"]["run"]["history"]

@@ -235,3 +235,23 @@ def test_numbers_of_rows_that_are_not_possible(tmp_path: Path, claimed: bytes) -
     path.write_bytes(content[: -8 - length] + changed)
     with pytest.raises(HistoryError, match=r"corrupt|not a Parquet file"):
         list(histscan.open(path).scan_history())
+
+
+# Lines
+
+
+def test_lines_longer_than_allowed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "history.jsonl.gz"
+    row = b'{"_step": 0}\n'
+    path.write_bytes(gzip.compress(row + b'{"_step": 1, "a": "' + b"x" * (32 << 20) + b'"}\n' + row))
+    monkeypatch.setenv("HISTSCAN_MAX_ANSWER", "2M")
+    scan = histscan.open(path).scan_history()
+    assert next(scan) == {"_step": 0}
+
+    def go_on() -> None:
+        with pytest.raises(HistoryError, match=r"line 2: it is longer than 2MB.*HISTSCAN_MAX_ANSWER=4M"):
+            next(scan)
+
+    assert peak_of(go_on) < 16 << 20
+    monkeypatch.setenv("HISTSCAN_MAX_ANSWER", "64M")
+    assert [row["_step"] for row in histscan.open(path).scan_history()] == [0, 1, 0]

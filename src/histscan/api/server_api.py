@@ -61,6 +61,7 @@ class Api:
         max_answer: int | None = None,
         max_file: int | None = None,
     ) -> None:
+        api_key = ApiKey.of_argument(api_key)
         self.client = Client(
             base_url,
             api_key,

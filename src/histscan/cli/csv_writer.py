@@ -7,6 +7,7 @@ it, each padded with one comma for every column that was found after it.
 
 from __future__ import annotations
 
+import argparse
 import math
 import re
 import tempfile
@@ -20,7 +21,7 @@ import orjson
 from histscan.cli.flatten import Column, flatten, order_columns, unique_names
 from histscan.cli.json_lines import JsonLineEncoder, nonfinite_name
 
-__all__ = ["write_csv"]
+__all__ = ["add_guard_formulas", "write_csv"]
 
 # Of columns found within these rows, those that wandb adds and those of `keys` come first.
 FIRST_ROWS = 1_000
@@ -34,7 +35,19 @@ _LINE_END = b"\xff"
 # A line of one empty cell: most readers would skip a line without these quotes.
 _EMPTY_CELL = b'""'
 _NEEDS_QUOTES = re.compile(rb'[",\r\n]')
+# Also in the width of East Asian characters, which spreadsheets take for the same.
+_FORMULA_STARTS = (*"=+-@\t\r\n", *"\uff1d\uff0b\uff0d\uff20")
 _PLAIN_TYPES = frozenset({int, float, bool, type(None)})
+
+
+def add_guard_formulas(parser: argparse.ArgumentParser) -> None:
+    """Declares that texts of CSV files can be guarded."""
+    parser.add_argument(
+        "--guard-formulas",
+        action="store_true",
+        help="for CSV files that are opened in a spreadsheet: write an apostrophe before texts that it would take for "
+        "formulas (they begin with = + - @ or a tab)",
+    )
 
 
 def write_csv(
@@ -45,6 +58,7 @@ def write_csv(
     first: Sequence[str] = (),
     by_name: Callable[[], bool] = lambda: False,
     folder: Path | None = None,
+    guard_formulas: bool = False,
 ) -> int:
     """Writes rows as comma-separated values: UTF-8, a header, and a line for each row.
 
@@ -64,12 +78,14 @@ def write_csv(
         by_name: Called when a row has new columns: True if the keys of a row have no order of their own.
         folder: The folder of the unnamed temporary file, which takes about as much space as the output. None for the
             system's temporary folder.
+        guard_formulas: True to write an apostrophe before texts, also those of the header, that a spreadsheet would
+            take for a formula: they begin with ``=``, ``+``, ``-``, ``@``, a tab or a line break. Numbers stay.
 
     Returns:
         The number of columns.
     """
     with tempfile.SpooledTemporaryFile(SPOOL_IN_MEMORY, dir=None if folder is None else str(folder)) as waiting:
-        lines = _WaitingLines(waiting, keys, first, by_name)
+        lines = _WaitingLines(waiting, keys, first, by_name, guard_formulas)
         flat_rows = map(flatten, rows)
         lines.add(list(islice(flat_rows, FIRST_ROWS)))
         while batch := list(islice(flat_rows, BATCH_ROWS)):
@@ -82,7 +98,12 @@ class _WaitingLines:
     """Lines in a temporary file, which wait until all columns are known."""
 
     def __init__(
-        self, waiting: IO[bytes], keys: Sequence[str], first: Sequence[str], by_name: Callable[[], bool]
+        self,
+        waiting: IO[bytes],
+        keys: Sequence[str],
+        first: Sequence[str],
+        by_name: Callable[[], bool],
+        guard_formulas: bool,
     ) -> None:
         self.columns: dict[Column, None] = {}
         self._waiting = waiting
@@ -90,6 +111,7 @@ class _WaitingLines:
         self._keys = keys
         self._first = first
         self._by_name = by_name
+        self._guards = _FORMULA_STARTS if guard_formulas else ()
         self._stretches: list[tuple[int, int]] = []  # end offset, and the number of columns in its lines
         self._json = JsonLineEncoder()
 
@@ -130,6 +152,8 @@ class _WaitingLines:
         if value is None:
             return b""
         if type(value) is str:
+            if value.startswith(self._guards):
+                value = f"'{value}"
             text = value.encode("utf-8", "backslashreplace")
         elif type(value) is float and not math.isfinite(value):
             return nonfinite_name(value).encode()

@@ -8,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 
+from histscan.cli.csv_writer import add_guard_formulas
 from histscan.cli.exit_codes import SUCCEEDED, UsageError
 from histscan.cli.export_many import export_folder, export_runs
 from histscan.cli.export_run import describe_empty, export_run
@@ -19,6 +20,7 @@ from histscan.cli.run_argument import add_keys, add_source, add_steps
 from histscan.cli.runs_argument import add_choice, add_paths, add_skip_failed, open_one_or_many
 from histscan.cli.stream_export import CONSOLE, TEXT_FORMATS, add_stream, check_stream
 from histscan.cli.table_export import TABLE_FORMATS, add_table_options, check_table_options
+from histscan.common.printable import printable
 from histscan.many.runs import Runs
 
 __all__ = ["declare", "run"]
@@ -97,6 +99,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
     add_steps(parser)
     add_source(parser)
     add_nonfinite(parser)
+    add_guard_formulas(parser)
     add_table_options(parser)
     parser.add_argument("-q", "--quiet", action="store_true", help="show neither progress nor summary")
 
@@ -119,6 +122,8 @@ def run(arguments: argparse.Namespace) -> int:
     is_folder = output.endswith(("/", os.sep)) or os.path.isdir(output)
     file_format = _format(arguments, is_folder)
     check_stream(arguments, file_format)
+    if arguments.guard_formulas and file_format != "csv":
+        raise UsageError(f"--guard-formulas applies to CSV, not to {file_format}")
     goal = None if output == STDOUT else Path(output)
     check_table_options(arguments, file_format, goal)
     opened = open_one_or_many(arguments)
@@ -141,7 +146,7 @@ def run(arguments: argparse.Namespace) -> int:
             warn(describe_empty(opened, arguments))
         summary = outcome.summary(goal, time.perf_counter() - started)
     if not arguments.quiet:
-        print(summary, file=sys.stderr if goal is None else sys.stdout)
+        print(printable(summary), file=sys.stderr if goal is None else sys.stdout)
     return SUCCEEDED
 
 

@@ -19,6 +19,7 @@ from histscan.cli.key_selection import KeySelection
 from histscan.cli.many_rows import ManyRows
 from histscan.cli.messages import warn
 from histscan.cli.runs_argument import known_keys
+from histscan.cli.standard_output import standard_output
 from histscan.cli.stream_export import HISTORY
 from histscan.cli.table_export import TABLE_FORMATS, write_batches
 from histscan.common.atomic import atomic_output, is_replaceable
@@ -63,8 +64,8 @@ def export_runs(
     selection = KeySelection(arguments.keys or [])
     count = len(runs)
     if goal is None:
-        outcome = _write(runs, selection, sys.stdout.buffer, file_format, arguments, None)
-        sys.stdout.buffer.flush()
+        with standard_output() as terminal:
+            outcome = _write(runs, selection, terminal, file_format, arguments, None)
     else:
         if runs.can_reread and goal.exists():
             for run in runs:
@@ -124,6 +125,7 @@ def _write(
                     first=rows.first,
                     by_name=lambda: not rows.has_logged_order,
                     folder=folder,
+                    guard_formulas=arguments.guard_formulas,
                 )
             else:
                 write_json_lines(rows, output, nonfinite=arguments.nan)

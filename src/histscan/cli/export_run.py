@@ -17,6 +17,7 @@ from histscan.cli.json_lines import write_json_lines
 from histscan.cli.key_selection import ChosenRows, KeySelection
 from histscan.cli.run_argument import scan
 from histscan.cli.scan_watch import ScanWatch, scan_bar
+from histscan.cli.standard_output import standard_output
 from histscan.cli.stream_export import CONSOLE, HISTORY, SYSTEM, why_empty, write_console
 from histscan.cli.table_export import TABLE_FORMATS, write_chosen, write_table
 from histscan.common.atomic import atomic_output, is_replaceable
@@ -58,8 +59,8 @@ def export_run(opened: Run, arguments: argparse.Namespace, file_format: str, goa
         return outcome
 
     if goal is None:
-        outcome = write(sys.stdout.buffer)
-        sys.stdout.buffer.flush()
+        with standard_output() as terminal:
+            outcome = write(terminal)
     else:
         refuse_input(goal, opened)
         with atomic_output(goal) as output:
@@ -130,6 +131,7 @@ def _write(
                 keys=arguments.keys or (),
                 by_name=lambda: not getattr(rows, "has_logged_order", True),
                 folder=folder,
+                guard_formulas=arguments.guard_formulas,
             )
         else:
             write_json_lines(watch, output, nonfinite=arguments.nan)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import shlex
-import sys
 import textwrap
 from collections.abc import Sequence
 from itertools import islice
@@ -18,6 +17,7 @@ from histscan.cli.json_lines import add_nonfinite, write_json_lines
 from histscan.cli.key_selection import ChosenRows, KeySelection
 from histscan.cli.run_argument import add_keys, add_source, add_steps, count, scan
 from histscan.cli.runs_argument import add_choice, add_paths, known_keys, open_one_or_many
+from histscan.cli.standard_output import standard_output
 from histscan.cli.table import clip, column_widths, fitting_columns, render, terminal_width
 from histscan.common.printable import printable
 from histscan.many.run_columns import RUN_ID, run_ids
@@ -134,8 +134,8 @@ def _rows(run: Run, arguments: argparse.Namespace, selection: KeySelection) -> l
 
 
 def _print_json(rows: list[dict[str, Any]], arguments: argparse.Namespace) -> None:
-    write_json_lines(rows, sys.stdout.buffer, nonfinite=arguments.nan)
-    sys.stdout.buffer.flush()
+    with standard_output() as output:
+        write_json_lines(rows, output, nonfinite=arguments.nan)
 
 
 def table(rows: list[dict[Column, Any]], keys: Sequence[str], width: int | None, first: Sequence[str] = ()) -> str:

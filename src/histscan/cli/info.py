@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +17,7 @@ from histscan.cli.run_argument import add_source, scan
 from histscan.cli.run_facts import describe_run, run_facts
 from histscan.cli.runs_argument import add_choice, add_paths, open_one_or_many
 from histscan.cli.scan_watch import scan_bar
+from histscan.cli.standard_output import standard_output
 from histscan.cli.table import GAP, clip, render, table_width, terminal_width, text_width
 from histscan.common.printable import printable
 from histscan.many.runs import Runs
@@ -85,8 +85,8 @@ def run(arguments: argparse.Namespace) -> int:
         return describe_many(opened, arguments)
     statistics = gather(opened, arguments.source)
     if arguments.json:
-        sys.stdout.buffer.write(JsonLineEncoder(arguments.nan).encode(as_json(opened, statistics)))
-        sys.stdout.buffer.flush()
+        with standard_output() as output:
+            output.write(JsonLineEncoder(arguments.nan).encode(as_json(opened, statistics)))
     else:
         print("\n".join([*header(opened, statistics), "", *key_table(statistics, terminal_width())]))
     return SUCCEEDED

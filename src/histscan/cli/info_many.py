@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import shlex
-import sys
 from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -13,6 +12,7 @@ from histscan.cli.exit_codes import SUCCEEDED, UsageError
 from histscan.cli.figures import file_size, plural
 from histscan.cli.json_lines import JsonLineEncoder
 from histscan.cli.list_keys import key_lines
+from histscan.cli.standard_output import standard_output
 from histscan.cli.table import terminal_width
 from histscan.common.printable import printable
 from histscan.common.steps import STEP
@@ -49,8 +49,8 @@ def describe_many(runs: Runs[Any], arguments: argparse.Namespace) -> int:
         raise UsageError(str(error)) from error
     facts = table.select(["state", "created_at", "entity", "project"]).to_pylist()
     if arguments.json:
-        sys.stdout.buffer.write(JsonLineEncoder(arguments.nan).encode(_as_json(facts, keys)))
-        sys.stdout.buffer.flush()
+        with standard_output() as output:
+            output.write(JsonLineEncoder(arguments.nan).encode(_as_json(facts, keys)))
         return SUCCEEDED
     described = _describe(runs, facts, keys)
     width = max(map(len, described))

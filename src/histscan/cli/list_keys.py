@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +10,7 @@ from histscan.cli.exit_codes import SUCCEEDED, UsageError
 from histscan.cli.figures import plural
 from histscan.cli.json_lines import write_json_lines
 from histscan.cli.runs_argument import add_choice, add_paths, open_many
+from histscan.cli.standard_output import standard_output
 from histscan.cli.table import GAP, clip, render, table_width, terminal_width
 from histscan.common.near_keys import describe_missing
 from histscan.many.runs import RunList
@@ -77,8 +77,8 @@ def run(arguments: argparse.Namespace) -> int:
             raise UsageError(describe_missing(pattern, [key.name for key in known], "run"))
     chosen = choose_keys(known, arguments.patterns or None)
     if arguments.json:
-        write_json_lines((key.as_dict() for key in chosen), sys.stdout.buffer)
-        sys.stdout.buffer.flush()
+        with standard_output() as output:
+            write_json_lines((key.as_dict() for key in chosen), output)
     elif not known:
         print("no keys: the history is empty")
     else:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 import textwrap
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
@@ -13,17 +12,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from histscan.cli.cells import cell, is_number
-from histscan.cli.csv_writer import write_csv
+from histscan.cli.csv_writer import add_guard_formulas, write_csv
 from histscan.cli.exit_codes import SUCCEEDED, UsageError
 from histscan.cli.figures import file_size, plural
 from histscan.cli.json_lines import add_nonfinite, write_json_lines
 from histscan.cli.output_format import STDOUT, find_format
 from histscan.cli.run_argument import count
 from histscan.cli.runs_argument import add_choice, add_paths, open_many
+from histscan.cli.standard_output import standard_output
 from histscan.cli.table import clip, column_widths, fitting_columns, render, terminal_width
 from histscan.common.atomic import atomic_output
 from histscan.common.json_fields import is_json
 from histscan.common.near_keys import describe_missing
+from histscan.common.printable import printable
 
 if TYPE_CHECKING:
     import pyarrow
@@ -81,6 +82,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--format", choices=sorted(set(FORMATS.values())), help="format of --output")
     parser.add_argument("--json", action="store_true", help="print the complete rows as JSON Lines")
     add_nonfinite(parser)
+    add_guard_formulas(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -102,6 +104,8 @@ def run(arguments: argparse.Namespace) -> int:
         file_format = find_format(arguments.output, arguments.format, FORMATS)
     elif arguments.format is not None:
         raise UsageError("--format applies to --output: add -o FILE, or -o - for standard output")
+    if arguments.guard_formulas and file_format != "csv":
+        raise UsageError("--guard-formulas applies to CSV: add -o FILE.csv")
     runs = open_many(arguments)
     if arguments.rows is not None:
         runs = runs[: arguments.rows]
@@ -115,8 +119,8 @@ def run(arguments: argparse.Namespace) -> int:
     if file_format is not None:
         _write(table, arguments, file_format)
     elif arguments.json:
-        write_json_lines(_rows(table), sys.stdout.buffer, nonfinite=arguments.nan)
-        sys.stdout.buffer.flush()
+        with standard_output() as output:
+            write_json_lines(_rows(table), output, nonfinite=arguments.nan)
     elif not len(table):
         print("no runs")
     else:
@@ -220,17 +224,17 @@ def _cell(name: str, value: Any) -> str:
 def _write(table: pyarrow.Table, arguments: argparse.Namespace, file_format: str) -> None:
     """Writes the table to a file or to standard output."""
     if arguments.output == STDOUT:
-        _write_to(table, sys.stdout.buffer, file_format, arguments.nan)
-        sys.stdout.buffer.flush()
+        with standard_output() as terminal:
+            _write_to(table, terminal, file_format, arguments)
         return
     goal = Path(arguments.output)
     with atomic_output(goal) as output:
-        _write_to(table, output, file_format, arguments.nan)
+        _write_to(table, output, file_format, arguments)
     size = f", {file_size(goal.stat().st_size)}" if goal.is_file() else ""
-    print(f"{goal}: {plural(len(table), 'run')}, {plural(table.num_columns, 'column')}{size}")
+    print(f"{printable(str(goal))}: {plural(len(table), 'run')}, {plural(table.num_columns, 'column')}{size}")
 
 
-def _write_to(table: pyarrow.Table, output: BinaryIO, file_format: str, nonfinite: str) -> None:
+def _write_to(table: pyarrow.Table, output: BinaryIO, file_format: str, arguments: argparse.Namespace) -> None:
     if file_format == "parquet":
         import pyarrow.parquet
 
@@ -241,6 +245,6 @@ def _write_to(table: pyarrow.Table, output: BinaryIO, file_format: str, nonfinit
         with pyarrow.ipc.new_file(output, table.schema) as writer:
             writer.write_table(table)
     elif file_format == "csv":
-        write_csv(_rows(table), output, first=table.schema.names)
+        write_csv(_rows(table), output, first=table.schema.names, guard_formulas=arguments.guard_formulas)
     else:
-        write_json_lines(_rows(table), output, nonfinite=nonfinite)
+        write_json_lines(_rows(table), output, nonfinite=arguments.nan)

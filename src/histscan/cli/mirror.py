@@ -9,6 +9,7 @@ from histscan.cli.exit_codes import FAILED, SUCCEEDED, UsageError
 from histscan.cli.figures import plural
 from histscan.cli.run_argument import count
 from histscan.cli.runs_argument import add_filter, chosen_filters
+from histscan.common.printable import printable
 
 if TYPE_CHECKING:
     from histscan.many.mirrors.update import MirrorResult
@@ -120,4 +121,5 @@ def _summary(result: MirrorResult) -> str:
     for number, kind in ((result.extended, "extended"), (result.unchanged, "unchanged"), (result.deleted, "deleted")):
         parts.extend([f"{number:,} {kind}"] if number else [])
     parts.extend([f"{len(result.failures):,} failed"] if result.failures else [])
-    return f"{result.folder}: {plural(result.runs, 'run')} ({', '.join(parts)}), {plural(result.rows, 'row')} read"
+    folder = printable(str(result.folder))
+    return f"{folder}: {plural(result.runs, 'run')} ({', '.join(parts)}), {plural(result.rows, 'row')} read"

@@ -230,7 +230,7 @@ def run(arguments: argparse.Namespace) -> int:
         save(figure, output, goal.suffix.lower()[1:])
     if not arguments.quiet:
         size = f", {file_size(goal.stat().st_size)}" if goal.is_file() else ""
-        print(f"{goal}: {printable(summary)}{size}", file=sys.stdout)
+        print(f"{printable(f'{goal}: {summary}')}{size}", file=sys.stdout)
     return SUCCEEDED
 
 

@@ -18,6 +18,7 @@ from histscan.cli.key_selection import KeySelection
 from histscan.cli.messages import warn
 from histscan.cli.run_argument import add_keys, count
 from histscan.cli.runs_argument import add_paths, open_one_or_many
+from histscan.cli.standard_output import standard_output
 from histscan.cli.table import GAP, clip, fitting_columns, terminal_width, text_width
 from histscan.common.printable import printable
 from histscan.many.runs import Runs
@@ -146,8 +147,8 @@ class _RowPrinter:
         if not rows:
             return
         if self._is_json:
-            write_json_lines(rows, sys.stdout.buffer, nonfinite=self._nonfinite)
-            sys.stdout.buffer.flush()
+            with standard_output() as output:
+                write_json_lines(rows, output, nonfinite=self._nonfinite)
         else:
             self._print_table([flatten(row, typed_whole=True) for row in rows])
             sys.stdout.flush()

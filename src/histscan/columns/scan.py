@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from histscan._core.arrow.arrow_stream import ArrowStream
@@ -44,6 +44,18 @@ class Scan(RowScan, Frames):
 
     Subclasses define `_load_next`, which the core calls to load the next page, and `add_location`.
     """
+
+    def __aiter__(self) -> AsyncGenerator[dict[str, Any], None]:
+        """Iterates over all rows from asyncio: ``async for row in scan``.
+
+        Pages are loaded in a thread. The iteration starts at the first row, and does not affect ``next()``.
+
+        Returns:
+            The rows. If a loop may end early, use ``contextlib.aclosing``, which cancels the request in flight.
+        """
+        from histscan.columns.async_rows import iterate_rows
+
+        return iterate_rows(self)
 
     def _repr_html_(self) -> str:
         from histscan.columns.scan_html import scan_html

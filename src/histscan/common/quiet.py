@@ -11,6 +11,8 @@ import threading
 import warnings
 from collections.abc import Iterator
 
+from histscan.common.printable import printable
+
 __all__ = ["is_quiet", "quiet", "warn_of_file"]
 
 
@@ -45,4 +47,4 @@ def warn_of_file(message: str, category: type[UserWarning], stacklevel: int = 2)
         stacklevel: As for ``warnings.warn``, counted from the caller.
     """
     if not _quiet.depth:
-        warnings.warn(message, category, stacklevel + 1)
+        warnings.warn(printable(message), category, stacklevel + 1)

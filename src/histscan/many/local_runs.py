@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from histscan.common.printable import printable
 from histscan.errors import HistoryError, RunSkippedWarning
 from histscan.many.members import Member
 from histscan.many.mirrors.mirrored_runs import MirroredFiles
@@ -220,4 +221,4 @@ def _start(head: LogHead) -> tuple[int, int]:
 
 
 def _warn(message: str) -> None:
-    warnings.warn(message, RunSkippedWarning, stacklevel=4)
+    warnings.warn(printable(message), RunSkippedWarning, stacklevel=4)

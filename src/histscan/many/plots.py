@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from histscan.common.key_patterns import KeyChoice
 from histscan.common.near_keys import describe_missing
+from histscan.common.printable import printable
 from histscan.common.steps import STEP
 from histscan.runs.plots import require_plotting
 
@@ -104,7 +105,7 @@ class RunsPlots:
             for message in find_nonpositive(
                 {key: [run.curve for run in curves] for key, curves in found.by_key.items()}
             ):
-                warnings.warn(message, stacklevel=2)
+                warnings.warn(printable(message), stacklevel=2)
         usual = panel_size(len(found.by_key))
         picture = PanelPicture(
             title_of(found) if title is None else title,

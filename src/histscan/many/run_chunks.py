@@ -16,6 +16,7 @@ from histscan._core.columns.column_chunk import ColumnChunk
 from histscan._core.pages.page import Page
 from histscan.columns.chunks import build_chunks
 from histscan.columns.scan import Pages
+from histscan.common.printable import printable
 from histscan.common.quiet import is_quiet, quiet
 from histscan.errors import HistoryError, RunSkippedWarning
 from histscan.many.members import Member
@@ -185,7 +186,7 @@ class RunChunks:
             raise error
         self.failures[name] = error
         self.failed.add(failed.place)
-        warnings.warn(f"{name} is left out: {error}", RunSkippedWarning, stacklevel=6)
+        warnings.warn(f"{printable(name)} is left out: {error}", RunSkippedWarning, stacklevel=6)
 
 
 class ChunkMaker:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from histscan.columns.scan import Pages
+from histscan.common.printable import printable
 from histscan.common.temporary import TemporaryFolder
 from histscan.errors import HistoryError, RunSkippedWarning
 from histscan.many.members import Member
@@ -101,7 +102,7 @@ def spool_runs(runs: Runs[Any], options: FrameOptions) -> SpooledRuns:
                     if options.on_error != "skip":
                         raise
                     failures[member.name] = error
-                    warnings.warn(f"{member.name} is left out: {error}", RunSkippedWarning, stacklevel=5)
+                    warnings.warn(f"{printable(member.name)} is left out: {error}", RunSkippedWarning, stacklevel=5)
                     continue
                 rows += spools[place].rows
                 # Most runs have the same columns: they share one dict.

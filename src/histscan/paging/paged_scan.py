@@ -11,7 +11,7 @@ from histscan.paging.pickles import check_can_pickle
 from histscan.paging.prefetch import PageFetcher, PageSource, PageTimeoutError
 from histscan.paging.progress import ProgressReporter
 from histscan.paging.windows import Window, Windows, make_windows
-from histscan.sources.cancellation import RequestCancelledError
+from histscan.sources.cancellation import RequestCancelledError, check_cancelled
 
 __all__ = ["PagedScan", "RunIdentity"]
 
@@ -138,6 +138,7 @@ class PagedScan(Scan):
                 if fetcher is None:
                     # This thread's own request was cancelled: another one would be, too.
                     raise
+                check_cancelled()
                 # Another thread restarted the scan.
                 continue
             except PageTimeoutError:

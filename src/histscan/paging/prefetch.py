@@ -16,7 +16,7 @@ from queue import Empty, SimpleQueue
 from typing import Any, NamedTuple
 
 from histscan.paging.windows import Window
-from histscan.sources.cancellation import Cancellation, RequestCancelledError
+from histscan.sources.cancellation import Cancellation, RequestCancelledError, current_cancellation
 
 __all__ = ["PageFetcher", "PageSource", "PageTimeoutError"]
 
@@ -79,7 +79,11 @@ class _Fetch:
         """Waits for the page and returns it, or raises the error of its request. May be called once."""
         if not self._is_done:
             try:
-                self._wakeups.get(timeout=timeout)
+                waiting = current_cancellation()
+                if waiting is None:
+                    self._wakeups.get(timeout=timeout)
+                else:
+                    waiting.wait_on(self._wakeups, timeout)
             except Empty:
                 raise PageTimeoutError from None
         # Errors of a cancelled request are ignored.

@@ -24,6 +24,7 @@ from histscan.common.install_hint import install_hint
 from histscan.common.key_info import KeyInfo, KeyPatterns, choose_keys
 from histscan.common.key_patterns import KeyChoice
 from histscan.common.near_keys import check_known
+from histscan.common.printable import printable
 from histscan.common.quiet import quiet
 from histscan.common.steps import STEP
 from histscan.errors import HistoryError
@@ -526,7 +527,8 @@ class Run(Plots, ABC):
         """The path of the run, or the address of its server, for ``repr()``."""
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} {'/'.join(part for part in self.path if part)} {self.location}>"
+        name = printable("/".join(part for part in self.path if part))
+        return f"<{type(self).__name__} {name} {printable(self.location)}>"
 
     def _repr_html_(self) -> str:
         from histscan.runs.run_html import run_html

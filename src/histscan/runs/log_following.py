@@ -78,7 +78,7 @@ class GrowingLog:
 
     def _pages(self, reader: LogReader, size: int) -> Generator[LogPage, None, None]:
         """Reads pages without warnings: that the log ends within a record is expected."""
-        with closing(read_pages(self._path, reader, size)) as pages:
+        with closing(read_pages(self._path, reader, size, checks_rows=True)) as pages:
             while True:
                 # Not around the `yield`, at which the caller's code runs.
                 with quiet():

@@ -8,7 +8,7 @@ from pathlib import Path
 from histscan._core.pages.log_page import LogPage
 from histscan._core.pages.log_reader import LogReader
 from histscan.common.quiet import warn_of_file
-from histscan.errors import LogCorruptWarning, LogStepWarning, LogTruncatedWarning
+from histscan.errors import HistoryDecodeError, LogCorruptWarning, LogStepWarning, LogTruncatedWarning
 from histscan.runs.file_scan import ReadProgress
 from histscan.sources.files import WINDOW_SIZE, read_windows
 
@@ -24,6 +24,7 @@ def read_pages(
     progress: ReadProgress | None = None,
     *,
     window_size: int = WINDOW_SIZE,
+    checks_rows: bool = False,
 ) -> Generator[LogPage, None, None]:
     """Reads one log page by page, and warns at its end if rows are missing.
 
@@ -33,6 +34,8 @@ def read_pages(
         limit: Bytes of the file to read; None for all.
         progress: Counts the bytes that were read.
         window_size: Bytes in a window, a multiple of 32 KiB.
+        checks_rows: True if the rows of the pages will be read: if the reader skips corrupt parts, rows that can't be
+            decoded are dropped, too.
 
     Yields:
         The records of each window of the file.
@@ -52,12 +55,16 @@ def read_pages(
         if progress is not None:
             progress.bytes_read = bytes_before + bytes_read
 
+    malformed: list[int] = []
     for window, is_last in read_windows(path, window_size=window_size, limit=limit, watch=count):
-        yield reader.read_window(window, is_last)
+        page = reader.read_window(window, is_last)
+        if checks_rows and reader.skip_corrupt:
+            malformed += _drop_malformed(page)
+        yield page
         if reader.is_finished and not is_last:
             break
-    if reader.corrupt_at:
-        places = reader.corrupt_at
+    places = sorted([*reader.corrupt_at, *malformed])
+    if places:
         shown = ", ".join(map(str, places[:5])) + (", …" if len(places) > 5 else "")
         warn_of_file(
             f"{path}: {len(places)} corrupt part{'s were' if len(places) > 1 else ' was'} skipped (at byte {shown}); "
@@ -86,3 +93,27 @@ def read_pages(
             LogTruncatedWarning,
             stacklevel=2,
         )
+
+
+def _drop_malformed(page: LogPage) -> list[int]:
+    """Drops the rows that can't be decoded: their checksum holds, but their content is not that of a row.
+
+    Args:
+        page: The page.
+
+    Returns:
+        The offset of each in the file.
+    """
+    try:
+        page.rows()
+        return []
+    except HistoryDecodeError:
+        pass
+    places: dict[int, int] = {}
+    for index in range(len(page)):
+        try:
+            page.row(index)
+        except HistoryDecodeError as error:
+            places[index] = error.byte or 0
+    page.drop_rows(set(places))
+    return list(places.values())

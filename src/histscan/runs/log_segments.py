@@ -146,7 +146,7 @@ class LogSegments:
             reader = LogReader(self.skip_corrupt, last_step=last_step)
             limit = None if limits is None else limits[place]
             later = [steps for steps in later_steps[place + 1 :] if steps is not None] if has_repeats else []
-            for page in read_pages(file, reader, limit, progress):
+            for page in read_pages(file, reader, limit, progress, checks_rows=True):
                 if self._records[place] is None:
                     for message in page.records(RUN_FIELD)[:1]:
                         self._records[place] = read_run_record(message)
@@ -198,7 +198,7 @@ class LogSegments:
             reader = LogReader(self.skip_corrupt, last_step=last_step)
             logged: array[int] = array("q")
             with quiet(), contextlib.suppress(HistoryError):
-                for page in read_pages(file, reader):
+                for page in read_pages(file, reader, checks_rows=True):
                     page.add_steps_to(logged)
             last_step = reader.last_step
             if logged and highest is not None and min(logged) <= highest:

@@ -12,6 +12,7 @@ from histscan.columns.frames import Frames
 from histscan.common.install_hint import install_hint
 from histscan.common.key_patterns import KeyChoice
 from histscan.common.near_keys import describe_missing
+from histscan.common.printable import printable
 from histscan.common.steps import STEP
 
 if TYPE_CHECKING:
@@ -107,7 +108,7 @@ class Plots(Frames):
         curves = read_plotted(self, self.scan_steps(min_step, max_step, source), keys, x, align)
         if log_y:
             for message in find_nonpositive({curve.key: [curve] for curve in curves}):
-                warnings.warn(message, stacklevel=2)
+                warnings.warn(printable(message), stacklevel=2)
         picture = Picture(
             self.name if title is None else title,
             x_key=x,

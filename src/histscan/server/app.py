@@ -57,7 +57,7 @@ class HistoryApp(Starlette):
 
     def __init__(self, settings: ServerSettings, catalogue: Catalogue) -> None:
         self.traffic = Traffic()
-        self.workers = Workers()
+        self.workers = Workers(settings.limits.time)
         counted = [Middleware(InFlight, traffic=self.traffic)]
         super().__init__(
             routes=[
@@ -94,6 +94,9 @@ class HistoryApp(Starlette):
             return await self.workers.run(request.receive, function)
         except ClientLeftError:
             return Response(None, CLIENT_LEFT)
+        except TimeoutError:
+            limit = self._settings.limits.time
+            return problem(400, f"the query took longer than {limit} s (`histscan serve --limit time=` sets the limit)")
 
     async def _report_traffic(self, request: Request) -> Response:
         if request.method == "DELETE":

@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, runtime_checkable
 
 from histscan.errors import HistoryDecodeError, HistoryError, HistoryRequestError, ResponseShapeError
@@ -125,7 +126,8 @@ def load_body(response: requests.Response, limit: int, *, cut: bool = False) -> 
             room -= len(part)
         response._content = b"".join(parts)
     except BaseException:
-        response.close()
+        with suppress(OSError):
+            response.close()
         raise
 
 

@@ -33,6 +33,8 @@ class Cancellation:
         self.is_cancelled = False
         # SimpleQueue.put() is reentrant, so a finaliser may call it; Event.set() is not.
         self._wakeups: SimpleQueue[None] = SimpleQueue()
+        # Where the thread waits for other threads; None if it does not.
+        self._elsewhere: SimpleQueue[None] | None = None
         # Guards `_socket`: it must not be shut down after its request is over, when another may be using it.
         self._lock = threading.Lock()
         self._socket: socket.socket | None = None
@@ -50,6 +52,9 @@ class Cancellation:
         """Cancels the current request and all later ones. Never blocks."""
         self.is_cancelled = True
         self._wakeups.put(None)
+        elsewhere = self._elsewhere
+        if elsewhere is not None:
+            elsewhere.put(None)
         # If the lock is held, its holder checks the flag next.
         if self._lock.acquire(blocking=False):
             try:
@@ -81,6 +86,25 @@ class Cancellation:
         with contextlib.suppress(Empty):
             self._wakeups.get(timeout=seconds)
         self.check()
+
+    def wait_on(self, wakeups: SimpleQueue[None], timeout: float | None) -> None:
+        """Waits for another thread, which this one has asked for something.
+
+        Args:
+            wakeups: Where the other thread puts a wakeup.
+            timeout: Seconds to wait at most; None for no limit.
+
+        Raises:
+            RequestCancelledError: The request was cancelled before or during the wait.
+            queue.Empty: Nothing came in time.
+        """
+        self._elsewhere = wakeups
+        try:
+            self.check()
+            wakeups.get(timeout=timeout)
+            self.check()
+        finally:
+            self._elsewhere = None
 
     def watch(self, connected: socket.socket | None) -> None:
         """Sets the socket of the current request, which `cancel` shuts down.

@@ -18,7 +18,7 @@ from histscan.errors import (
     RunNotFoundError,
 )
 from histscan.sources.answers import AnswerReader, describe_answer, is_json, parse_json
-from histscan.sources.connection_errors import describe_failure, is_transient
+from histscan.sources.connection_errors import describe_failure, forget_locals, is_transient
 from histscan.sources.credentials import ApiKey, find_base_url
 from histscan.sources.limits import MAX_ANSWER, MAX_FILE
 from histscan.sources.login import Login
@@ -87,6 +87,7 @@ class Client:
         max_answer: int | None = None,
         max_file: int | None = None,
     ) -> None:
+        api_key = ApiKey.of_argument(api_key)
         self.base_url = find_base_url(base_url, allow_http=allow_http)
         self.timeout = timeout
         self.max_answer = MAX_ANSWER.find(max_answer)
@@ -194,6 +195,7 @@ class Client:
                 # requests raises the last two for certificates and proxies that it can't use.
                 wait = self._retry.wait_after_failure(attempt) if is_transient(error) else None
                 failure = describe_failure(error, self.timeout)
+                forget_locals(error)
                 if wait is None:
                     raise HistoryRequestError(f"{self.base_url} {failure}{_tries(attempt)}") from error
             else:
@@ -245,8 +247,7 @@ class Client:
         if opened is None:
             from histscan.sources.transport import Transport
 
-            key = None if self._key is None else self._key.text
-            transport = Transport(f"{self.base_url}/graphql", key, self.timeout, self.max_answer)
+            transport = Transport(f"{self.base_url}/graphql", self._key, self.timeout, self.max_answer)
             opened = self._opened.setdefault(os.getpid(), _Opened(transport, Throttle()))
         return opened
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Iterator
+from traceback import clear_frames
 
 from histscan.sources.answers import one_line
 
-__all__ = ["describe_failure", "describe_setup", "is_transient"]
+__all__ = ["describe_failure", "describe_setup", "forget_locals", "is_transient"]
 
 # OpenSSL's X509_V_ERR_ codes.
 _NOT_YET_VALID, _EXPIRED = 9, 10
@@ -79,6 +80,18 @@ def is_transient(error: Exception) -> bool:
         exceptions.ContentDecodingError,
     )
     return isinstance(error, transient) and not isinstance(error, exceptions.SSLError)
+
+
+def forget_locals(error: BaseException) -> None:
+    """Removes the local variables from the tracebacks of an exception: those of requests have the sent headers.
+
+    Tools that print local variables (rich, pytest, error trackers) would show the API key with them.
+
+    Args:
+        error: The exception, which is not raised any more.
+    """
+    for cause in _causes(error):
+        clear_frames(cause.__traceback__)
 
 
 def _describe_tls(error: Exception) -> str:

@@ -26,6 +26,18 @@ class ApiKey:
         self.text = text
         self.source = source
 
+    def __repr__(self) -> str:
+        return f"<API key from {self.source}>"
+
+    @classmethod
+    def of_argument(cls, api_key: str | ApiKey | None) -> ApiKey | None:
+        """Wraps the key that a caller passed, so that no printout of local variables shows it.
+
+        Args:
+            api_key: The key, or None if none was passed.
+        """
+        return cls(api_key.strip(), "the argument `api_key`") if isinstance(api_key, str) else api_key
+
 
 def find_base_url(base_url: str | None, *, allow_http: bool) -> str:
     """Returns the server's address, without a slash at its end.
@@ -81,15 +93,10 @@ def find_api_key(base_url: str, api_key: str | ApiKey | None) -> ApiKey | None:
     Warns:
         CredentialsWarning: The netrc file or a settings file can't be read.
     """
-    environment = os.environ.get("WANDB_API_KEY", "").strip()
-    if isinstance(api_key, ApiKey):
-        key: ApiKey | None = api_key
-    elif api_key is not None:
-        key = ApiKey(api_key.strip(), "the argument `api_key`")
-    elif environment:
-        key = ApiKey(environment, "the environment variable WANDB_API_KEY")
-    else:
-        key = find_key_of_host(base_url)
+    key = api_key = ApiKey.of_argument(api_key)
+    if key is None:
+        environment = ApiKey(os.environ.get("WANDB_API_KEY", "").strip(), "the environment variable WANDB_API_KEY")
+        key = environment if environment.text else find_key_of_host(base_url)
     if key is not None and not (key.text.isascii() and key.text.isprintable() and key.text and " " not in key.text):
         raise HistoryRequestError(
             f"the API key from {key.source} is empty, or has spaces or other characters that keys can't have: "

@@ -16,7 +16,7 @@ from histscan.errors import HistoryRequestError
 from histscan.sources.answers import one_line
 from histscan.sources.cancellation import check_cancelled
 from histscan.sources.certificates import certificates_of_environment
-from histscan.sources.connection_errors import describe_setup
+from histscan.sources.connection_errors import describe_setup, forget_locals
 from histscan.sources.inherited import keep_in_forks
 from histscan.sources.limits import MAX_FILE, readable_size
 from histscan.sources.request_log import log_retry
@@ -127,6 +127,7 @@ class FileRequests:
                 setup = describe_setup(error)
                 if setup is None and not isinstance(error, requests.RequestException | CutShortError):
                     raise
+                forget_locals(error)
                 wait = self._policy.wait_after_failure(attempt) if setup is None else None
                 failure = setup or f"could not be read from ({type(error).__name__.lstrip('_')})"
             if wait is None:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from histscan.common.quiet import warn_of_file
 from histscan.errors import HistoryDecodeError, LogTruncatedWarning
 from histscan.sources.files import read_windows
+from histscan.sources.limits import MAX_ANSWER, readable_size
 
 __all__ = ["Lines", "line_start", "read_lines"]
 
@@ -42,7 +43,7 @@ def read_lines(
         Lines that start with a brace.
 
     Raises:
-        HistoryDecodeError: A line is not a JSON object; the lines before it have been yielded.
+        HistoryDecodeError: A line is not a JSON object, or is too long; the lines before it have been yielded.
         OSError: The file can't be read.
 
     Warns:
@@ -50,6 +51,8 @@ def read_lines(
     """
     number = 1
     begun: list[bytes] = []  # the beginning of a line, until its end is read
+    begun_length = 0
+    longest = MAX_ANSWER.find()
     for window, _ in read_windows(path, limit=limit, watch=watch):
         block, end, rest = window.rpartition(b"\n")
         if end:
@@ -58,6 +61,14 @@ def read_lines(
             yield from _split(block, number)
             number += block.count(b"\n") + 1
         begun.append(rest)
+        begun_length = len(rest) if end else begun_length + len(rest)
+        if begun_length > longest:
+            raise HistoryDecodeError(
+                f"it is longer than {readable_size(longest)}B, decompressed: if it is a row, allow longer ones "
+                f"with {MAX_ANSWER.variable}={readable_size(2 * longest)}",
+                page=str(number),
+                row=0,
+            )
     last = b"".join(begun)
     if not last.strip(_BLANK):
         return

@@ -62,7 +62,7 @@ def _machine_memory() -> int:
 
 
 MAX_ANSWER = Limit("HISTSCAN_MAX_ANSWER", 512 << 20)
-"""The body of an answer, decompressed."""
+"""The body of an answer, and a line of a file, decompressed."""
 
 MAX_FILE = Limit("HISTSCAN_MAX_FILE", 16 << 30)
 """A file that is downloaded."""

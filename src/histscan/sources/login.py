@@ -30,7 +30,7 @@ class Login:
     def __init__(self, base_url: str, api_key: str | ApiKey | None, *, pickle_key: bool = False) -> None:
         self._base_url = base_url
         self._pickle_key = pickle_key
-        self._key = find_api_key(base_url, api_key)
+        self._key = find_api_key(base_url, api_key := ApiKey.of_argument(api_key))
         self._is_looked_up = True
         self.lost_key = False
 

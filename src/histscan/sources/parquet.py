@@ -6,6 +6,7 @@ import json
 import sys
 from array import array
 from collections.abc import Callable, Container, Sequence
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -387,7 +388,8 @@ class _OpenFile:
                 # Pre-buffering would also read small columns that are not wanted.
                 self._file = import_parquet().ParquetFile(source, metadata=metadata, pre_buffer=False)
         except BaseException:
-            self._close_source()
+            with suppress(Exception):
+                self._close_source()
             raise
 
     @property
@@ -397,6 +399,10 @@ class _OpenFile:
     @property
     def schema_arrow(self) -> Any:
         with _PyarrowErrors(self._name, "its schema can't be read"):
+            columns = self._file.metadata.schema
+            for place in range(len(columns)):
+                # Decodes the names of a column and of the structs around it, which pyarrow does when they are used.
+                columns.column(place).path  # noqa: B018
             return self._file.schema_arrow
 
     def read_row_group(self, index: int, columns: Sequence[str] | None) -> Any:
@@ -412,9 +418,11 @@ class _OpenFile:
     def __enter__(self) -> _OpenFile:
         return self
 
-    def __exit__(self, *_exception: object) -> None:
-        self._file.close()
-        self._close_source()
+    def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
+        # An error of the file is the one to report, not one of closing it.
+        with suppress(Exception) if error is not None else nullcontext():
+            self._file.close()
+            self._close_source()
 
     def _close_source(self) -> None:
         # The source may be a path, which pyarrow opens and closes itself.
@@ -436,6 +444,14 @@ class _PyarrowErrors:
     def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
         import pyarrow
 
+        if isinstance(error, UnicodeDecodeError):
+            name = error.object[:100].decode("utf-8", "backslashreplace")
+            raise HistoryDecodeError(
+                f"{self._reason}: the column name {name!r} is not UTF-8, which Parquet requires: write the file again "
+                "with another name",
+                run=self._name,
+                page=self._page,
+            ) from None
         # pyarrow raises an OSError without an error number for bad contents, and with one if the file can't be read.
         if isinstance(error, pyarrow.ArrowException) or (isinstance(error, OSError) and error.errno is None):
             text = str(error).splitlines()[0] if str(error) else type(error).__name__

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import IO, TYPE_CHECKING, Any
 
 from histscan.errors import HistoryError, ResponseShapeError
@@ -62,7 +63,8 @@ def fetch_run_file(client: Client, entity: str, project: str, run: str, name: st
                     file.write(part)
                 file.seek(0)
             except BaseException:
-                file.close()
+                with suppress(OSError):
+                    file.close()
                 raise
             return file
 

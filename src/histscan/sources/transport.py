@@ -21,7 +21,7 @@ from histscan._version import __version__
 from histscan.sources.answers import load_body
 from histscan.sources.cancellation import check_cancelled, current_cancellation
 from histscan.sources.certificates import certificates_of_environment
-from histscan.sources.credentials import is_this_machine
+from histscan.sources.credentials import ApiKey, is_this_machine
 from histscan.sources.inherited import keep_in_forks
 from histscan.sources.traffic import RECEIVED
 
@@ -40,9 +40,9 @@ class _OwnHostAuth(AuthBase):
     password of a ``default`` entry.
     """
 
-    def __init__(self, url: str, api_key: str | None) -> None:
+    def __init__(self, url: str, api_key: ApiKey | None) -> None:
         self._origin = _origin(url)
-        self._basic = None if api_key is None else HTTPBasicAuth("api", api_key)
+        self._basic = None if api_key is None else HTTPBasicAuth("api", api_key.text)
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         if self._basic is not None and _origin(request.url or "") == self._origin:
@@ -113,7 +113,7 @@ class Transport:
         HistoryRequestError: The environment names a file of CA certificates that does not exist.
     """
 
-    def __init__(self, url: str, api_key: str | None, timeout: float, max_answer: int) -> None:
+    def __init__(self, url: str, api_key: ApiKey | None, timeout: float, max_answer: int) -> None:
         self._url = url
         self._timeout = timeout
         self._max_answer = max_answer

@@ -11,6 +11,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from histscan.common.printable import printable
 from histscan.errors import HistoryError, RunNotFoundError, RunSkippedWarning
 from histscan.many.members import Member
 from histscan.many.mirrors.layouts import Layouts, layout_hash
@@ -313,7 +314,7 @@ class _Update:
         if self._options.on_error == "raise":
             raise error
         self._result.failures[name] = error
-        warnings.warn(f"{name} is left out: {error}", RunSkippedWarning, stacklevel=7)
+        warnings.warn(f"{printable(name)} is left out: {error}", RunSkippedWarning, stacklevel=7)
 
     def _note_deleted(self) -> None:
         """Marks the runs that the server does not have any more; their files stay."""
