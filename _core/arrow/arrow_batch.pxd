@@ -35,6 +35,7 @@ cdef class ArrowBatch(ArrowValues):
     cdef vector[int64_t] target_shifts  # for each target: where the batch's row 0 is in its column
     cdef vector[int64_t] required_shifts
     cdef bint is_full                   # every row has all keys
+    cdef dict gaps                      # None for all keys, where rows have None for missing ones; else None
     cdef dict templates                 # for each pattern, a row's keys with None
     cdef dict template                  # the latest of them; None before the first
     cdef uint64_t[PATTERN_WORDS] template_pattern   # which of the keys it has

@@ -65,6 +65,7 @@ cdef class ArrowBatch(ArrowValues):
         required: As for `ArrowLayout`.
         steps: The step of each row, as an array of 64-bit integers; None for those that the column of steps has.
         plain_steps: As for `ArrowLayout`; with `steps` it is always so.
+        fills_gaps: True if rows have None for keys that have a column and no value, instead of lacking them.
 
     Raises:
         HistoryDecodeError: The batch contradicts itself, or is of an unsupported type.
@@ -74,7 +75,14 @@ cdef class ArrowBatch(ArrowValues):
         self.templates = {}
 
     def __init__(
-        self, source not None, *, keys=None, required=(), const int64_t[::1] steps=None, bint plain_steps=False
+        self,
+        source not None,
+        *,
+        keys=None,
+        required=(),
+        const int64_t[::1] steps=None,
+        bint plain_steps=False,
+        bint fills_gaps=False,
     ):
         if self.array.release != NULL:
             raise RuntimeError("a batch cannot be initialised again")
@@ -83,6 +91,8 @@ cdef class ArrowBatch(ArrowValues):
             schema, keys=keys, required=required, plain_steps=plain_steps or steps is not None
         )
         self.take_batch(<ArrowArray*> PyCapsule_GetPointer(array, "arrow_array"))
+        if fills_gaps:
+            self.gaps = {<object> target.key: None for target in self.layout.targets}
         if steps is not None:
             if steps.shape[0] != self.array.length:
                 raise ValueError(f"got {steps.shape[0]} steps for {self.array.length} rows")
@@ -239,7 +249,7 @@ cdef class ArrowBatch(ArrowValues):
         cdef object value
         try:
             if not has_pattern:
-                cells = {}
+                cells = {} if self.gaps is None else PyDict_Copy(self.gaps)
                 for index in range(count):
                     if self.has_value(&target[index], self.target_shifts[index], row):
                         cells[<object> target[index].key] = self.decode_target(
@@ -256,7 +266,9 @@ cdef class ArrowBatch(ArrowValues):
                         pattern[index >> 6] |= <uint64_t> 1 << (index & 63)
                     elif self.has_value(&target[index], self.target_shifts[index], row):
                         pattern[index >> 6] |= <uint64_t> 1 << (index & 63)
-            if self.template is None or memcmp(pattern, self.template_pattern, words * sizeof(uint64_t)):
+            if self.gaps is not None:
+                self.template = self.gaps
+            elif self.template is None or memcmp(pattern, self.template_pattern, words * sizeof(uint64_t)):
                 self.template = self.templates.get((<char*> pattern)[:words * sizeof(uint64_t)])
                 memcpy(self.template_pattern, pattern, sizeof(pattern))
             template = self.template

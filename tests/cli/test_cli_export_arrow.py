@@ -66,6 +66,36 @@ def test_nested_values_as_columns(ending: str, tmp_path: Path) -> None:
     check_same_columns(read(goal), histscan.open(EXAMPLE).to_arrow(nested="flatten"))
 
 
+@endings
+@pytest.mark.parametrize("choice", [[], ["-k", "loss", "-k", "_timestamp"], ["-k", "_time*"]])
+def test_dates_and_times(ending: str, choice: list[str], tmp_path: Path) -> None:
+    goal, plain = tmp_path / f"history.{ending}", tmp_path / f"seconds.{ending}"
+    assert run("export", EXAMPLE, "-o", goal, *choice, "--timestamps", "datetime").returncode == 0
+    assert run("export", EXAMPLE, "-o", plain, *choice, "--timestamps", "seconds").returncode == 0
+    times = histscan.open(EXAMPLE).to_arrow(["_timestamp"], timestamps="datetime").column("_timestamp")
+    assert times.type == pa.timestamp("us", "UTC")
+    assert read(goal).column("_timestamp").equals(times)
+    seconds = histscan.open(EXAMPLE).to_arrow(["_timestamp"]).column("_timestamp")
+    assert read(plain).column("_timestamp").equals(seconds)
+    check_same_columns(read(goal).drop_columns("_timestamp"), read(plain).drop_columns("_timestamp"))
+
+
+def test_dates_and_times_of_many_runs(tmp_path: Path) -> None:
+    log = write_run(
+        tmp_path / "run-a.wandb",
+        [wire.history_record([("_step", "1"), ("_timestamp", "1.7e9"), ("x", "2")], 1)],
+    )
+    goal = tmp_path / "all.parquet"
+    assert run("export", EXAMPLE, log, "-o", goal, "-k", "_timestamp", "--timestamps", "datetime").returncode == 0
+    runs = histscan.open_runs([EXAMPLE, log])
+    assert (
+        read(goal)
+        .column("_timestamp")
+        .equals(runs.to_arrow(["_timestamp"], timestamps="datetime").column("_timestamp"))
+    )
+    assert read(goal).schema.field("_timestamp").type == pa.timestamp("us", "UTC")
+
+
 def test_compressions_match_those_of_arrow_files() -> None:
     known = {"parquet": arrow_files.PARQUET_COMPRESSIONS, "arrow": arrow_files.ARROW_COMPRESSIONS}
     assert known == COMPRESSIONS
@@ -160,6 +190,8 @@ def test_late_columns(tmp_path: Path) -> None:
     [
         (["-o", "x.csv", "--compression", "zstd"], ["--compression", "Parquet", "csv"]),
         (["-o", "x.jsonl", "--nested", "json"], ["--nested", "jsonl"]),
+        (["-o", "x.csv", "--timestamps", "datetime"], ["--timestamps", "Parquet", "csv"]),
+        (["-o", "x.parquet", "--timestamps", "days"], ["--timestamps", "datetime"]),
         (["-o", "x.parquet", "--nested", "deep"], ["--nested", "flatten"]),
         (["-o", "x.arrow", "--compression", "gzip"], ["Arrow", "gzip", "zstd, lz4, none"]),
         (["-o", "x.parquet", "--nan", "null"], ["--nan", "JSON"]),

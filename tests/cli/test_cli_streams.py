@@ -57,6 +57,30 @@ def test_system_metrics_in_every_format(log: Path, tmp_path: Path, capsys: pytes
     assert pyarrow.ipc.open_file(goals[3]).read_all().num_rows == 3
 
 
+def test_columns_of_system_metrics_have_one_order(tmp_path: Path) -> None:
+    values = [{"gpu.b": "1", "cpu": "2", "disk": "3"}, {"net": "4", "gpu.a": "5", "cpu": "6"}]
+    # wandb-core writes the metrics of a record in any order.
+    records = [wire.run_record("id", started=5), *(stats_record(row, 10 + step) for step, row in enumerate(values))]
+    log = write_run(tmp_path / "run-1.wandb", records, run=False)
+    scan = histscan.LogRun(log).system_metrics()
+    names = [
+        "_runtime",
+        "_timestamp",
+        "_wandb",
+        *(f"system.{name}" for name in ("cpu", "disk", "gpu.b", "gpu.a", "net")),
+    ]
+    assert scan.to_arrow().column_names == names
+    assert scan.to_polars().columns == [*scan.to_pandas().columns] == names
+    assert next(scan.batches(rows=1)).schema.names == names
+    for suffix in ("csv", "parquet", "arrow"):
+        assert main(["export", str(log), "--stream", "system", "-o", str(tmp_path / f"a.{suffix}"), "-q"]) == 0
+    assert (tmp_path / "a.csv").read_text().splitlines()[0].split(",") == names
+    assert pyarrow.parquet.read_table(tmp_path / "a.parquet").column_names == names
+    assert pyarrow.ipc.open_file(tmp_path / "a.arrow").read_all().column_names == names
+    chosen = ["system.net", "system.cpu"]
+    assert histscan.LogRun(log).system_metrics(chosen).to_arrow().column_names == chosen
+
+
 def test_keys_of_system_metrics(log: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     goal = tmp_path / "system.jsonl"
     arguments = ["export", str(log), "--stream", "system", "-o", str(goal)]

@@ -216,6 +216,32 @@ def test_missing_keys_and_many_runs(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert "run-r1.wandb" in told
 
 
+def test_a_running_run_may_log_a_key_later(
+    log: GrowingLog, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log.then(log.append(row(20, loss=2.0)), log.append(row(21, los=2.1), exit_record(0)))
+    rows, told = tail(capsys, 0, log.path, "-k", "los")
+    assert rows == [{"_step": 21, "los": 2.1}]
+    assert told == (
+        "histscan: warning: so far, no row has 'los'; did you mean loss? Waiting for a row that has it\n"
+        "the run has finished\n"
+    )
+    log.path.write_bytes(log.path.read_bytes()[:-100])
+    log.then(log.idle)
+    for keys in (["-k", "never"], ["-k", "never/*"]):
+        rows, told = tail(capsys, INTERRUPTED, log.path, *keys)
+        assert rows == []
+        assert "so far, no row has 'never" in told
+        assert told.endswith("the keys are _step, loss. Waiting for a row that has it\n")
+    rows, told = tail(capsys, INTERRUPTED, log.path, "-k", "never", "-n", "0")
+    assert (rows, told) == ([], "")
+    with serving(log.path) as server:
+        monkeypatch.setenv("WANDB_BASE_URL", server.url)
+        monkeypatch.setenv("WANDB_API_KEY", "d7" * 20)
+        rows, told = tail(capsys, INTERRUPTED, "e/p/abc", "-k", "los")
+        assert (rows, told.count("did you mean loss? Waiting for a row")) == ([], 1)
+
+
 def test_exported_histories(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     goal = tmp_path / "history.parquet"
     assert main(["export", str(EXAMPLE), "-o", str(goal), "-k", "loss", "-q"]) == 0

@@ -57,7 +57,7 @@ def test_types_are_those_of_one_machine(logs: Path) -> None:
 def test_aggregates_on_the_workers(logs: Path) -> None:
     runs = histscan.open_runs(logs)
     means = read_histories(runs, ["loss"], target_bytes=50_000).groupby("run_id")["loss"].mean().compute()
-    eager = runs.to_pandas(["loss"], with_step=False).groupby("run_id", observed=True)["loss"].mean().dropna()
+    eager = runs.to_pandas(["loss"]).groupby("run_id", observed=True)["loss"].mean().dropna()
     assert means.dropna().to_dict() == pytest.approx(eager.to_dict())
 
 

@@ -155,5 +155,5 @@ def test_keys_have_types_and_counts(run: Any, tmp_path: Path) -> None:
     assert run.to_arrow(run.keys("val/*")).column_names == ["_step", "val/acc", "val/loss"]
     assert list(run.scan_history(run.keys("loss"))) == [{"loss": 1.5}, {"loss": 0.5}]
     many = histscan.open_runs([run.file]).keys("loss")
-    assert many == run.keys("loss")
+    assert [key.as_dict() for key in many] == [key.as_dict() for key in run.keys("loss")]
     assert repr(many) == "[KeyInfo('loss', 'number', count=2, runs=1)]"

@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from histscan.common.patterns import PatternError, TimedPattern
+from histscan.common.patterns import PatternError, SearchTime, TimedPattern
 
 # Python's `re` takes years for either; `regex` knows the first kind, and must stop at the second.
 EASY, HARD = "^(a+)+$", "^(a|aa)+$"
@@ -26,7 +26,7 @@ def test_patterns_match_as_those_of_re(pattern: str, ignore_case: bool) -> None:
 
 
 def test_the_time_is_for_all_searches_together() -> None:
-    pattern = TimedPattern(HARD, seconds=0.05)
+    pattern = TimedPattern(HARD, time=SearchTime(0.05))
     assert pattern.search("aaaa")
     for _ in range(3):
         with pytest.raises(PatternError, match=r"longer than 0\.05 s"):
@@ -40,7 +40,7 @@ def test_nested_repeats() -> None:
 
 
 def test_a_search_does_not_stop_other_threads() -> None:
-    pattern = TimedPattern(HARD, seconds=1)
+    pattern = TimedPattern(HARD)
     done = threading.Event()
     counted = 0
 

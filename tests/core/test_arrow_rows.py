@@ -89,6 +89,28 @@ def test_timestamps_beyond_what_datetime_holds() -> None:
     assert [row["column"] for row in rows_of(table_of(far))] == ["+036812-02-20T00:36:16", "-032873-11-12T23:23:44"]
 
 
+@pytest.mark.parametrize("count", [3, 600])
+def test_gaps_that_are_filled(count: int) -> None:
+    table = pyarrow.table(
+        {
+            "_step": [0, 1, 2],
+            "nested": pyarrow.array([{"x": 1}, {"x": None}, None]),
+            "number": [None, 2, None],
+            **{f"k{place}": pyarrow.array([None, None, float(place)]) for place in range(count)},
+        }
+    )
+    keys = ["number", "_step", "nested.x", "no such key", *(f"k{place}" for place in range(count))]
+    (source,) = table.to_batches()
+    rows = ArrowPage([ArrowBatch(source, keys=keys, fills_gaps=True)]).rows()
+    keys.remove("no such key")
+    values = {**{key: table.column(key).to_pylist() for key in keys if key != "nested.x"}, "nested.x": [1, None, None]}
+    assert rows == [{key: values[key][place] for key in keys} for place in range(3)]
+    assert [list(row) for row in rows] == [keys] * 3
+    # Without keys, rows have all columns.
+    rows = ArrowPage([ArrowBatch(source, fills_gaps=True)]).rows()
+    assert [list(row) for row in rows] == [table.column_names] * 3
+
+
 class TestKeys:
     TABLE = pyarrow.table(
         {

@@ -193,7 +193,7 @@ class TestRows:
         with installed(source="parquet"):
             scan = made.graphql()
             assert scan.to_arrow().to_pylist() == list(scan)
-            assert scan.to_arrow(["a"], with_step=False).column("a").to_pylist() == [row["a"] for row in scan]
+            assert scan.to_arrow(["a"]).column("a").to_pylist() == [row["a"] for row in scan]
             assert [batch.num_rows for batch in scan.batches(rows=4)] == [4, 4, 2]
             assert made.service_scan().to_arrow().to_pylist() == list(scan)
         with installed():

@@ -195,8 +195,8 @@ def test_declared_types_need_no_pass_over_the_rows(folder: Path, scans: list[tup
 def test_value_of_another_type_than_declared_is_an_error(folder: Path) -> None:
     runs = histscan.open_runs(folder)
     for lazy in (
-        runs.scan_polars(["note"], with_step=False, types={"note": "string"}),
-        runs[4].scan_polars(["note"], with_step=False, types={"note": "string"}),
+        runs.scan_polars(["note"], types={"note": "string"}),
+        runs[4].scan_polars(["note"], types={"note": "string"}),
     ):
         with pytest.raises(
             (histscan.HistoryError, pl.exceptions.ComputeError),

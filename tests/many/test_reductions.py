@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 import histscan
-from histscan.columns.pandas_frames import make_pandas
 from tests.support.many_runs import rows_of, write_log
 
 pa = pytest.importorskip("pyarrow")
@@ -98,7 +97,7 @@ def test_samples(folder: Path) -> None:
             assert {run: max(row.get("wave", -9) for row in rows) for run, rows in found.items()} == highest
         assert split(runs.to_arrow(["_step", "wave"], **options)) == found
     # The x-axis is there even if it was not asked for.
-    assert runs.to_arrow(["wave"], with_step=False, samples=5).column_names == ["run_id", "run_name", "_step", "wave"]
+    assert runs.to_arrow(["wave"], samples=5).column_names == ["run_id", "run_name", "_step", "wave"]
 
 
 @pytest.mark.usefixtures("at_once")
@@ -217,14 +216,12 @@ def test_frames_of_one_run(folder: Path) -> None:
         {"align": "interpolate", "samples": 5},
     ]
     for options in cases:
-        alone = run.to_arrow(["loss", "val"], with_step=False, **options)
-        among = runs[:1].to_arrow(["loss", "val"], with_step=False, **options).drop_columns(["run_id", "run_name"])
+        alone = run.to_arrow(["loss", "val"], **options)
+        among = runs[:1].to_arrow(["loss", "val"], **options).drop_columns(["run_id", "run_name"])
         assert alone.equals(among), options
-        frame = run.scan_history().to_pandas(["loss", "val"], with_step=False, **options)
-        assert frame.equals(make_pandas(alone)), options
-        assert run.to_polars(["loss", "val"], with_step=False, **options).rows() == [
-            tuple(row.values()) for row in alone.to_pylist()
-        ]
+        frame = run.scan_history().to_pandas(["loss", "val"], **options)
+        assert pa.Table.from_pandas(frame, alone.schema, preserve_index=False).equals(alone), options
+        assert run.to_polars(["loss", "val"], **options).rows() == [tuple(row.values()) for row in alone.to_pylist()]
     with pytest.raises(ValueError, match="samples must be at least 2"):
         run.to_arrow(samples=1)
     with pytest.raises(TypeError, match="there is no argument samplez"):

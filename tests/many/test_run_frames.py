@@ -101,7 +101,7 @@ def test_keys_globs_and_expressions(folder: Path) -> None:
     for keys in (["other/*"], ["other"]):
         with pytest.raises(histscan.UnknownKeyError, match="no run has"):
             runs.to_arrow(keys)
-    assert len(runs.to_arrow(["val/*"], with_step=False)) == 73
+    assert len(runs.to_arrow(["val/*"])) == 73
     with pytest.raises(ValueError, match="keys must be a list"):
         runs.to_arrow("loss")
 
@@ -128,7 +128,7 @@ def test_frames_of_other_libraries(folder: Path) -> None:
     other = runs.to_pandas()
     assert other["run_id"].dtype == "category"
     assert other["loss"].isna().sum() == 20
-    assert histscan.open_runs(folder).to_polars(["loss"], with_step=False)["loss"].dtype == pl.String
+    assert histscan.open_runs(folder).to_polars(["loss"])["loss"].dtype == pl.String
 
 
 def test_a_run_that_cannot_be_read(folder: Path) -> None:
@@ -216,7 +216,7 @@ def test_runs_can_be_pickled(folder: Path) -> None:
 def test_nested_values(tmp_path: Path) -> None:
     write_log(tmp_path, "a", [{"_step": 0, "v": {"x": 1, "y": [1, 2]}}])
     runs = histscan.open_runs(tmp_path)
-    assert runs.to_arrow(["v"], with_step=False)["v"].to_pylist() == ['{"x": 1, "y": [1, 2]}']
+    assert runs.to_arrow(["v"])["v"].to_pylist() == ['{"x": 1, "y": [1, 2]}']
     assert rows_of(runs.to_arrow(nested="flatten").drop_columns(["run_id", "run_name"])) == [
         {"_step": 0, "v.x": 1, "v.y": [1, 2]}
     ]
@@ -241,7 +241,7 @@ def test_a_run_of_very_many_keys(tmp_path: Path) -> None:
     table = runs.to_arrow()
     assert (table.num_rows, table.num_columns) == (3, 50_004)
     assert table["layer/49999"].to_pylist() == [None, 49_999, None]
-    assert runs.to_arrow(["layer/49999", "x"], with_step=False)["x"].to_pylist() == [1.5, None, 2.5]
+    assert runs.to_arrow(["layer/49999", "x"])["x"].to_pylist() == [1.5, None, 2.5]
     assert len(runs.keys("layer/*")) == 50_000
 
 

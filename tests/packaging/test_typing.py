@@ -34,7 +34,7 @@ def test_a_script_passes(checker: str, tmp_path: Path) -> None:
     assert check(command, tmp_path, script) == ""
     for right, wrong in (
         ('nested="flatten"', 'nested="flat"'),
-        ("pandas=False", "pandas=True"),
+        ("pandas=False", 'pandas="no"'),
         ('compression="snappy"', 'compression="zip"'),
         ('timestamps="datetime"', 'timestamps="days"'),
     ):

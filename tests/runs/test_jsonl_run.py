@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 import histscan
 from histscan.cli.main import main
 from histscan.columns.arrow_files import write_parquet
+from histscan.common.key_info import KeyInfo
 from histscan.common.steps import step_after
 from histscan.errors import HistoryDecodeError, HistoryError, LogFormatError, LogTruncatedWarning
 from histscan.runs.jsonl_run import JsonlRun
@@ -89,7 +90,7 @@ def test_our_own_exports_read_back(tmp_path: Path) -> None:
     run = histscan.open(tmp_path / "history.jsonl")
     assert isinstance(run, JsonlRun)
     assert repr(list(run.scan_history())) == repr(list(log.scan_history()))
-    assert run.keys() == log.keys()
+    assert list(map(KeyInfo.as_dict, run.keys())) == list(map(KeyInfo.as_dict, log.keys()))
     assert run.lastHistoryStep == log.lastHistoryStep
     assert (run.id, run.name, run.config, run.path) == ("history", "history", {}, ["", "", "history"])
     for keys in (["loss"], ["validation.loss", "_step"], ["loss", "examples"]):
@@ -99,7 +100,7 @@ def test_our_own_exports_read_back(tmp_path: Path) -> None:
         )
         assert ours.to_arrow().equals(theirs.to_arrow())
         # Columns of other keys are those of the rows that have all of the keys.
-        assert ours.to_arrow(["_runtime"], with_step=False).equals(theirs.to_arrow(["_runtime"], with_step=False))
+        assert ours.to_arrow(["_runtime"]).equals(theirs.to_arrow(["_runtime"]))
         assert pyarrow.table(ours).num_rows == len(list(ours))
 
 
@@ -139,7 +140,7 @@ def test_windows_of_steps(
         scan = run.scan_history(min_step=first, max_step=stop)
         if first > 0:
             assert fingerprint(list(scan)) == fingerprint(expected)
-            assert scan.to_arrow(["a"], with_step=False).column("a").to_pylist() == [row["a"] for row in expected]
+            assert scan.to_arrow(["a"]).column("a").to_pylist() == [row["a"] for row in expected]
         assert run.lastHistoryStep == highest
 
 

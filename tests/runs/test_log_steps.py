@@ -309,4 +309,4 @@ def test_our_own_export_reads_back_with_every_row(tmp_path: Path) -> None:
     for first, window in zip(range(0, 50, 7), windows, strict=True):
         found = exported.scan_history(min_step=first, max_step=first + 9)
         assert [row["x"] for row in found] == [row["x"] for row in window]
-    assert exported.to_arrow(["x"], with_step=False).column("x").to_pylist() == [row["x"] for row in rows]
+    assert exported.to_arrow(["x"]).column("x").to_pylist() == [row["x"] for row in rows]

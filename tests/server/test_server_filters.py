@@ -195,6 +195,15 @@ def test_expressions_that_backtrack_forever_are_stopped() -> None:
             test(run)
 
 
+def test_all_expressions_of_a_filter_share_the_time() -> None:
+    run = FakeRun("a" * 60 + "!")
+    conditions = [{"name": {"$regex": f"^(a|aa)+{number}$"}} for number in range(50)]
+    with pytest.raises(FilterError, match="takes longer than 1 s"):
+        SERVED_FIELDS.compile({"$or": conditions})(run)
+    with pytest.raises(FilterError, match="more than 100 patterns"):
+        SERVED_FIELDS.compile({"$or": conditions * 3})
+
+
 def test_orders_by_many_fields() -> None:
     with pytest.raises(FilterError, match="at most 16 fields"):
         list_runs([FakeRun("a")], "name," * 100 + "name", None, None)

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 import histscan
+from histscan.server import traffic
 from histscan.server.schema import make_schema
 from tests.support.asgi_client import AsgiClient, client_of
 from tests.support.paths import DATA, EXAMPLE
@@ -354,3 +355,11 @@ class TestAccess:
         assert counted["requests"] == 2
         assert counted["most_in_flight"] == 1
         assert client.request("DELETE", "/traffic").json()["requests"] == 0
+
+    def test_names_in_counts_are_limited(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(traffic, "MOST_NAMES", 3)
+        client = client_of(EXAMPLE, folder=tmp_path)
+        for name in "abcde":
+            client.query(f"query {name * 1000} {{ viewer {{ id }} }}")
+        names = client.request("GET", "/traffic").json()["operations"]
+        assert names == {"a" * 100: 1, "b" * 100: 1, "c" * 100: 1, "others": 2}

@@ -126,6 +126,19 @@ def test_what_may_change_by_itself(counted: Counted, query: str) -> None:
     assert counted.executed - before == 3
 
 
+@pytest.mark.parametrize("rows", [700, 1_500, 4_000])
+def test_large_responses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: int) -> None:
+    counted = Counted(client_of(EXAMPLE, folder=tmp_path), monkeypatch)
+    of_run = '{ project(name: "examples", entityName: "histscan") { run(name: "lissajous") { %s } } }'
+    query = of_run % f"history(minStep: 0, maxStep: {rows}, samples: {rows})"
+    # The server has then read the whole log, and knows that the run is finished.
+    counted.client.post({"query": of_run % "historyKeys summaryMetrics"})
+    # Responses of more than a megabyte are not kept.
+    assert counted.times(query) == (4 if rows == 4_000 else 1)
+    found = counted.client.post({"query": query}).json()
+    assert len(found["data"]["project"]["run"]["history"]) == rows
+
+
 def test_errors_are_not_kept(counted: Counted) -> None:
     for _ in range(2):
         assert "errors" in counted.client.post({"query": RUN % (FINISHED, 'name history(minStep: "x")')}).json()

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from histscan.runs.sampling import even_places
+from histscan.server import history_rows
 from histscan.server.history_rows import HistoryRows, RowCache
 from histscan.server.row_texts import json_literal, json_text, strict_json
 
@@ -103,6 +104,18 @@ def test_cache_keeps_the_last_rows_even_beyond_its_limit() -> None:
     assert cache.get("large", lambda: pytest.fail("it was there")) is large
     cache.get("other", lambda: rows_of(1))
     assert cache.get("large", lambda: rows_of(5000)) is not large
+
+
+def test_cache_counts_keys_and_empty_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    cache = RowCache(3000)
+    kept = {name: cache.get(name, lambda: rows_of(1), key_size=900) for name in "abcd"}
+    assert cache.get("d", lambda: pytest.fail("it was there")) is kept["d"]
+    assert cache.get("a", lambda: rows_of(1)) is not kept["a"]
+    monkeypatch.setattr(history_rows, "MOST_CACHED", 2)
+    cache = RowCache(1 << 20)
+    kept = {name: cache.get(name, lambda: HistoryRows(())) for name in "abc"}
+    assert cache.get("c", lambda: pytest.fail("it was there")) is kept["c"]
+    assert cache.get("a", lambda: HistoryRows(())) is not kept["a"]
 
 
 def test_cache_discards() -> None:

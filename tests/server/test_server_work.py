@@ -81,6 +81,14 @@ def test_rows_are_not_read_for_a_client_that_left(tmp_path: Path, monkeypatch: p
     assert client.request("GET", "/traffic").json()["statuses"] == {"499": 1}
 
 
+def test_queries_take_a_limited_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    client = client_of(EXAMPLE, folder=tmp_path, limits=ServerLimits(time=1))
+    rows = Endless((0, b"{}"))
+    monkeypatch.setattr(ServedLog, "_texts", rows)
+    assert client.errors(HISTORY) == ["the query took longer than 1 s (`histscan serve --limit time=` sets the limit)"]
+    assert rows.ended.wait(PATIENCE)
+
+
 def test_a_log_is_not_read_for_a_client_that_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     client = client_of(EXAMPLE, folder=tmp_path)
     pages = Endless([])

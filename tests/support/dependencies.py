@@ -11,6 +11,7 @@ import re
 import shutil
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 from tests.support.paths import ROOT
@@ -60,8 +61,9 @@ def requirements() -> list[str]:
     return list(dict.fromkeys([*named, *FURTHER]))
 
 
+@cache
 def python_of(name: str) -> Path:
-    """Returns the interpreter of an environment.
+    """Returns the interpreter of an environment, which has histscan as it was at the first call.
 
     Args:
         name: One of `ENVIRONMENTS`.
@@ -83,7 +85,6 @@ def python_of(name: str) -> Path:
         subprocess.run([*pip, *wanted], check=True)
         stamp.write_text("\n".join(wanted))
     pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]
-    # With the sources as they are now.
     subprocess.run([*pip, "--force-reinstall", str(ROOT)], check=True)
     return python
 
@@ -119,7 +120,18 @@ def run_checks(python: Path, *checks: str, path: str = "") -> subprocess.Complet
     folder = ROOT / "tests" / "dependencies"
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     # Not in the checkout, where `histscan` would be the sources without a core for this Python.
-    command = [str(python), "-m", "pytest", "-q", "-p", "no:cacheprovider", "-c", "/dev/null", f"--rootdir={folder}"]
+    command = [
+        str(python),
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "-c",
+        "/dev/null",
+        f"--rootdir={folder}",
+        "--noconftest",
+    ]
     return subprocess.run(
         [*command, "--import-mode=importlib", *(str(folder / check) for check in checks)],
         cwd=folder,

@@ -211,6 +211,7 @@ class ExportedScan(Scan):
         min_step: First step, inclusive.
         stop_step: Step to stop at, exclusive.
         progress: As in `histscan.paging.options.PagingArguments`.
+        fills_gaps: As for `ParquetScan`; only for rows of the files.
     """
 
     def __init__(
@@ -223,8 +224,10 @@ class ExportedScan(Scan):
         min_step: int,
         stop_step: int,
         progress: ProgressOption = False,
+        fills_gaps: bool = False,
     ) -> None:
         self.keys = keys
+        self._fills_gaps = fills_gaps
         self._progress = ProgressReporter(progress) if progress is not False else None
         self._find = find
         self._make_tail = make_tail
@@ -264,6 +267,7 @@ class ExportedScan(Scan):
             min_step=self.min_step if first is None else first,
             stop_step=min(history.stop_step, self._stop_step),
             path=Path("/".join(self._name)),
+            fills_gaps=self._fills_gaps,
         )
 
     def _start_over(self) -> None:

@@ -37,7 +37,8 @@ many runs to one file with a column run_id, or to a folder with a file for each 
 
 JSON Lines (.jsonl, .ndjson) keeps every row as it was logged. CSV has a column for
 each key: nested keys have dotted columns (validation.loss), lists are JSON, and
-missing values are empty. Parquet (.parquet) and Arrow (.arrow, .feather) have a
+missing values are empty; keys that no row has before the 1,001st are the last columns,
+even _runtime. Parquet (.parquet) and Arrow (.arrow, .feather) have a
 typed column for each key, and need pyarrow. Rows are streamed: memory use does not
 grow with the length of the run. The file is written to a temporary file first, and
 replaces an existing file only when it is complete.
@@ -54,7 +55,7 @@ EXAMPLES = """\
 examples:
   histscan export wandb/offline-run-20260131_120000-abc -o history.jsonl
   histscan export run-abc.wandb -o history.csv -k loss -k validation.accuracy
-  histscan export run-abc.wandb -o history.parquet --nested flatten
+  histscan export run-abc.wandb -o history.parquet --nested flatten --timestamps datetime
   histscan export run-abc.wandb -o late.csv --min-step 90_000
   histscan export run-abc.wandb -o - --format jsonl | jq .loss
   histscan export my-team/my-project/1a2b3c4d -o history.parquet

@@ -102,6 +102,7 @@ def _write(
             "min_step": arguments.min_step,
             "max_step": arguments.max_step,
             "nested": arguments.nested or "json",
+            "timestamps": arguments.timestamps or "seconds",
             "on_error": "skip" if arguments.skip_failed else "raise",
             "progress": show_progress,
         }

@@ -49,6 +49,12 @@ def add_table_options(parser: argparse.ArgumentParser) -> None:
         help="how Parquet and Arrow files store nested values: as a column of JSON text (json, the default), or as a "
         "column with a dotted name for each nested key (flatten)",
     )
+    parser.add_argument(
+        "--timestamps",
+        choices=("seconds", "datetime"),
+        help="how Parquet and Arrow files store _timestamp: as logged, in seconds since 1970 (seconds, the default), "
+        "or as dates and times in UTC (datetime)",
+    )
 
 
 def check_table_options(arguments: argparse.Namespace, file_format: str, goal: Path | None) -> None:
@@ -63,7 +69,7 @@ def check_table_options(arguments: argparse.Namespace, file_format: str, goal: P
         UsageError: An option does not apply, or pyarrow is not installed.
     """
     if file_format not in NAMES:
-        for name in ("compression", "nested"):
+        for name in ("compression", "nested", "timestamps"):
             if getattr(arguments, name) is not None:
                 raise UsageError(f"--{name} applies to Parquet and Arrow files, not to {file_format}: leave it out")
         return
@@ -122,6 +128,7 @@ def write_table(
             compression=arguments.compression or "zstd",
             metadata=run_metadata(run),
             watch=bar.update,
+            timestamps=arguments.timestamps or "seconds",
         )
     count = len(written.columns) if written.rows else 0
     keys, columns = (count, None) if nested == "json" else (None, count)
@@ -159,7 +166,12 @@ def write_chosen(
     from histscan.runs.run_metadata import run_metadata
 
     axis = [] if arguments.stream == SYSTEM else [STEP]
-    batches = scan.batches([*axis, *keys], nested=arguments.nested or "json", with_step=False)
+    batches = scan.batches(
+        [*axis, *keys],
+        nested=arguments.nested or "json",
+        with_step=False,
+        timestamps=arguments.timestamps or "seconds",
+    )
     chosen = map(selection.choose_rows, batches)
     return write_batches(chosen, output, file_format=file_format, arguments=arguments, metadata=run_metadata(run))
 

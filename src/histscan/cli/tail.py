@@ -6,7 +6,7 @@ import argparse
 import sys
 import time
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from histscan.cli.cells import cell, is_number
 from histscan.cli.exit_codes import INTERRUPTED, SUCCEEDED, UsageError
@@ -15,12 +15,16 @@ from histscan.cli.flatten import Column, column_name, flatten, sort_columns
 from histscan.cli.following import follow
 from histscan.cli.json_lines import add_nonfinite, write_json_lines
 from histscan.cli.key_selection import KeySelection
+from histscan.cli.messages import warn
 from histscan.cli.run_argument import add_keys, count
 from histscan.cli.runs_argument import add_paths, open_one_or_many
 from histscan.cli.standard_output import standard_output
 from histscan.cli.table import GAP, clip, fitting_columns, terminal_width, text_width
 from histscan.common.printable import printable
 from histscan.many.runs import Runs
+
+if TYPE_CHECKING:
+    from histscan.runs.contracts import Run
 
 __all__ = ["declare", "run"]
 
@@ -68,7 +72,7 @@ def run(arguments: argparse.Namespace) -> int:
         The exit code: 0 when the run has ended, 130 after Ctrl-C.
 
     Raises:
-        UsageError: The path has several runs.
+        UsageError: The path has several runs; or the run has ended, and no row has one of the keys.
         HistoryError: The history cannot be read.
         OSError: The file cannot be read.
     """
@@ -84,8 +88,8 @@ def run(arguments: argparse.Namespace) -> int:
     printer = _RowPrinter(arguments)
     try:
         rows = follower.last_rows(arguments.rows)
-        if not rows and arguments.rows and follower.end is not None:
-            selection.check(opened.keys)
+        if not rows and arguments.rows:
+            _check_keys(selection, opened, may_grow=follower.end is None)
         printer.print(rows)
         wait = follower.shortest_wait
         while follower.end is None:
@@ -98,6 +102,17 @@ def run(arguments: argparse.Namespace) -> int:
         # This is how the command is meant to be ended: no error.
         return INTERRUPTED
     return SUCCEEDED
+
+
+def _check_keys(selection: KeySelection, opened: Run, *, may_grow: bool) -> None:
+    """Checks the keys, of which no row has been found; a run that goes on may log them later."""
+    try:
+        selection.check(opened.keys)
+    except UsageError as error:
+        if not may_grow:
+            raise
+        text = str(error)
+        warn(f"so far, {text}{'' if text.endswith('?') else '.'} Waiting for a row that has it")
 
 
 def pause(seconds: float) -> None:

@@ -36,9 +36,11 @@ class ReadsExports(PagedScan):
     Attributes:
         source: Where the rows of new scans come from: ``"pages"``, ``"parquet"`` or ``"auto"``, as for
             `histscan.install`.
+        fills_gaps: True if rows of the files that lack some of the keys are returned with None for them.
     """
 
     source: ClassVar[SourceOption] = "pages"
+    fills_gaps: ClassVar[bool] = False
 
     _source: SourceOption | None = None
     _exported: ExportedScan | None = None
@@ -128,7 +130,13 @@ class ReadsExports(PagedScan):
             find = partial(_find, client, name, _has_plain_http(self.run), self._uses_cache(), self._source == "auto")
             tail = partial(_make_tail, client, self.run, keys, self.page_size, self._tail_paging(client))
             self._exported = ExportedScan(
-                find, tail, name, keys=keys, min_step=self.min_step, stop_step=self._stop_step
+                find,
+                tail,
+                name,
+                keys=keys,
+                min_step=self.min_step,
+                stop_step=self._stop_step,
+                fills_gaps=self.fills_gaps,
             )
         if self._exported.history(wanted) is None:
             return None

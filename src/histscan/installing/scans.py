@@ -87,7 +87,12 @@ class _OfKeys(ReadsExports):
 
 
 class _ThroughCore(ReadsExports, BetaHistoryScan):
-    """Pages from a wandb service, which downloads exported files itself as soon as a scan is registered with it."""
+    """Pages from a wandb service, which downloads exported files itself as soon as a scan is registered with it.
+
+    Of files, the service returns all rows of the range, with None for requested keys that have no value.
+    """
+
+    fills_gaps: ClassVar[bool] = True
 
     def _exports_client(self) -> Any:
         if hasattr(type(self._service_api), "execute_graphql"):
@@ -219,12 +224,15 @@ class ExclusiveSampledScan(_ExclusiveMaxStep, SampledScan):
     """``SampledHistoryScan`` until 0.25.1."""
 
 
-class _OneByOne(BetaHistoryScan):
-    """Fetches no page ahead, whatever the options say.
+class _OneByOne(ReadsExports, BetaHistoryScan):
+    """Reads as wandb-core before 0.26.0 does.
 
-    wandb-core before 0.26.0 returns no rows for steps that it has passed: a page that was fetched ahead and not used,
-    because the caller has moved the scan, could not be fetched again.
+    It fetches no page ahead, whatever the options say: that wandb-core returns no rows for steps that it has passed, so
+    a page that was fetched ahead and not used, because the caller has moved the scan, could not be fetched again. Of
+    exported files, it returns the rows that have all of the requested keys.
     """
+
+    fills_gaps: ClassVar[bool] = False
 
     def _prepare(self) -> None:
         self.options = replace(self.options, prefetch=0)

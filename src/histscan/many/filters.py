@@ -7,9 +7,9 @@ import math
 import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timezone
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
-from histscan.common.patterns import PatternError, TimedPattern
+from histscan.common.patterns import PatternError, SearchTime, TimedPattern
 
 __all__ = ["ABSENT", "DEFAULT_ORDER", "FilterError", "RunFields", "RunTest"]
 
@@ -41,6 +41,19 @@ _OTHER_NAMES = {
 
 class FilterError(ValueError):
     """A filter, order or cursor is invalid. The message names the invalid part."""
+
+
+class _Allowance(NamedTuple):
+    """What the rest of a filter may have: levels of operators, and the time of its patterns."""
+
+    levels: int
+    time: SearchTime
+
+    def deeper(self) -> _Allowance:
+        """Returns what is left for the next level."""
+        if self.levels == 0:
+            raise _too_deep()
+        return self._replace(levels=self.levels - 1)
 
 
 class RunFields(Generic[_Subject]):
@@ -116,15 +129,13 @@ class RunFields(Generic[_Subject]):
         Raises:
             FilterError: The filter is invalid.
         """
-        return self._compile(conditions, DEEPEST_FILTER)
+        return self._compile(conditions, _Allowance(DEEPEST_FILTER, SearchTime()))
 
-    def _compile(self, conditions: Any, depth: int) -> RunTest[_Subject]:
-        """Compiles a filter that may nest operators to a depth."""
+    def _compile(self, conditions: Any, allowance: _Allowance) -> RunTest[_Subject]:
         if not isinstance(conditions, Mapping):
             raise FilterError(f"a filter must be an object, not {_shown(conditions)}")
-        if depth == 0:
-            raise _too_deep()
-        tests = [self._test_of(name, condition, depth - 1) for name, condition in conditions.items()]
+        inner = allowance.deeper()
+        tests = [self._test_of(name, condition, inner) for name, condition in conditions.items()]
         return lambda run: all(test(run) for test in tests)
 
     def sort(self, runs: Iterable[_Subject], order: str | None) -> list[_Subject]:
@@ -154,21 +165,21 @@ class RunFields(Generic[_Subject]):
             ordered = [run for _, run in ranked]
         return ordered
 
-    def _test_of(self, name: str, condition: Any, depth: int) -> RunTest[_Subject]:
+    def _test_of(self, name: str, condition: Any, allowance: _Allowance) -> RunTest[_Subject]:
         if name in ("$and", "$or", "$nor"):
             if not isinstance(condition, list):
                 raise FilterError(f"{name} must have a list of filters, not {_shown(condition)}")
-            tests = [self._compile(part, depth) for part in condition]
+            tests = [self._compile(part, allowance) for part in condition]
             if name == "$and":
                 return lambda run: all(test(run) for test in tests)
             wanted = name == "$or"
             return lambda run: any(test(run) for test in tests) is wanted
         if name == "$not":
-            test = self._compile(condition, depth)
+            test = self._compile(condition, allowance)
             return lambda run: not test(run)
         if name.startswith("$"):
             raise FilterError(f"there is no operator {name}")
-        matches = _matcher(condition, depth)
+        matches = _matcher(condition, allowance)
         return lambda run: matches(self.value(name, run))
 
 
@@ -186,19 +197,16 @@ def _descend(value: Any, path: str) -> Any:
     return ABSENT
 
 
-def _matcher(condition: Any, depth: int) -> Callable[[Any], bool]:
+def _matcher(condition: Any, allowance: _Allowance) -> Callable[[Any], bool]:
     """Compiles the condition of one field to a test of its value."""
     if not isinstance(condition, dict) or not any(name.startswith("$") for name in condition):
-        return _operator("$eq", condition, {}, depth)
-    if depth == 0:
-        raise _too_deep()
-    tests = [
-        _operator(name, operand, condition, depth - 1) for name, operand in condition.items() if name != "$options"
-    ]
+        return _operator("$eq", condition, {}, allowance)
+    inner = allowance.deeper()
+    tests = [_operator(name, operand, condition, inner) for name, operand in condition.items() if name != "$options"]
     return lambda value: all(test(value) for test in tests)
 
 
-def _operator(name: str, operand: Any, condition: Mapping[str, Any], depth: int) -> Callable[[Any], bool]:
+def _operator(name: str, operand: Any, condition: Mapping[str, Any], allowance: _Allowance) -> Callable[[Any], bool]:
     match name:
         case "$eq":
             return lambda value: _equals(value, operand)
@@ -220,17 +228,17 @@ def _operator(name: str, operand: Any, condition: Mapping[str, Any], depth: int)
         case "$exists":
             return lambda value: (value is not ABSENT) is bool(operand)
         case "$not":
-            matches = _matcher(operand, depth)
+            matches = _matcher(operand, allowance)
             return lambda value: not matches(value)
         case "$regex":
-            return _pattern(operand, str(condition.get("$options", "")))
+            return _pattern(operand, str(condition.get("$options", "")), allowance.time)
         case _:
             raise FilterError(f"there is no operator {name}")
 
 
-def _pattern(pattern: Any, options: str) -> Callable[[Any], bool]:
+def _pattern(pattern: Any, options: str, time: SearchTime) -> Callable[[Any], bool]:
     try:
-        compiled = TimedPattern(pattern, ignore_case="i" in options)
+        compiled = TimedPattern(pattern, ignore_case="i" in options, time=time)
     except PatternError as error:
         raise FilterError(f"$regex {_shown(pattern)} is not a valid pattern: {error}") from None
 

@@ -23,6 +23,7 @@ def read_pages(
     stop_step: int,
     watch: Callable[[ParquetSource, RowGroup], object] | None = None,
     steps_only: bool = False,
+    fills_gaps: bool = False,
 ) -> Iterator[ArrowPage]:
     """Reads rows in the order of their steps. The files may be in any order, and may overlap.
 
@@ -41,6 +42,7 @@ def read_pages(
         watch: Called after each row group is read.
         steps_only: The pages are only read for their `ArrowPage.segments`, and no row can be in two files: then their
             batches have only the steps, beside the batch that was read, their `ArrowBatch.source`.
+        fills_gaps: As for `ArrowBatch`.
 
     Yields:
         Pages that have rows.
@@ -71,7 +73,13 @@ def read_pages(
             _, origin, index, group = groups[position]
             position += 1
             for batch in _read_group(
-                sources[origin], group, keys=keys, required=required, columns=paths[origin], steps_only=steps_only
+                sources[origin],
+                group,
+                keys=keys,
+                required=required,
+                columns=paths[origin],
+                steps_only=steps_only,
+                fills_gaps=fills_gaps,
             ):
                 batch.origin = origin
                 batch.order_by_step(min_step, stop_step)
@@ -93,6 +101,7 @@ def _read_group(
     required: Sequence[str],
     columns: Sequence[str] | None,
     steps_only: bool,
+    fills_gaps: bool,
 ) -> list[ArrowBatch]:
     """Reads a row group as batches that can decode rows; with `steps_only`, only their steps.
 
@@ -114,6 +123,7 @@ def _read_group(
                 keys=keys,
                 required=required,
                 steps=None if steps is None else steps[rows : rows + source_batch.num_rows],
+                fills_gaps=fills_gaps,
             )
             batch.run, batch.page, batch.first_row, batch.source = source.name, page, rows, source_batch
             rows += len(batch)

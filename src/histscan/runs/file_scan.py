@@ -13,6 +13,7 @@ from histscan.columns.chunks import end_pages
 from histscan.columns.options import ColumnOptions
 from histscan.columns.passes import ColumnBatches, ColumnPasses
 from histscan.columns.scan import Pages, Scan, Watcher
+from histscan.common.quiet import quiet
 from histscan.common.steps import UNBOUNDED
 from histscan.errors import HistoryError
 from histscan.paging.page_stream import PageStream
@@ -119,6 +120,19 @@ class RereadScan(Scan):
                 if watch is not None:
                     watch(self.bytes_read)
                 yield page
+        finally:
+            end_pages(pages)
+
+    def first_row_has_logged_order(self) -> bool:
+        """Reads the first page, to see if the keys of its first row are in the order in which they were logged."""
+        pages = self.clone().read_through()
+        try:
+            with quiet():
+                first = next(pages, None)
+            return not isinstance(first, Page) or not len(first) or first.has_logged_order(0)
+        except HistoryError:
+            # Reading the rows raises it.
+            return True
         finally:
             end_pages(pages)
 

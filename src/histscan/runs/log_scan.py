@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from histscan._core.keys.item_selection import ItemSelection
 from histscan._core.pages.page import Page
-from histscan.columns.chunks import end_pages
 from histscan.columns.scan import Pages
-from histscan.common.quiet import quiet
 from histscan.common.steps import UNBOUNDED
-from histscan.errors import HistoryError
 from histscan.runs.file_scan import FileScan
 from histscan.runs.log_segments import LogSegments
 
@@ -56,16 +52,7 @@ class LogScan(FileScan):
     @property
     def has_logged_order(self) -> bool:
         """See `Scan.has_logged_order`; as of the first rows."""
-        pages = self.clone().read_through()
-        try:
-            with quiet():
-                first: list[Any] = list(islice(pages, 1))
-            return all(page.has_logged_order(0) for page in first if len(page))
-        except HistoryError:
-            # Reading the rows raises it.
-            return True
-        finally:
-            end_pages(pages)
+        return self.first_row_has_logged_order()
 
     def _start_over(self) -> None:
         super()._start_over()

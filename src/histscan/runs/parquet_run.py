@@ -207,6 +207,7 @@ class ParquetScan(FileScan):
         min_step: First step of the scan, inclusive.
         stop_step: Step to stop at, exclusive; `UNBOUNDED` for the end.
         path: The name of the history in errors.
+        fills_gaps: True for rows that lack some of the keys, too: with None for keys that their file has a column of.
     """
 
     def __init__(
@@ -217,8 +218,10 @@ class ParquetScan(FileScan):
         min_step: int = 0,
         stop_step: int = UNBOUNDED,
         path: Path,
+        fills_gaps: bool = False,
     ) -> None:
         self._sources = sources
+        self._fills_gaps = fills_gaps
         super().__init__(path, keys, min_step, stop_step)
 
     @cached_property
@@ -252,9 +255,10 @@ class ParquetScan(FileScan):
     def _read_pages(self, **options: Any) -> Iterator[Any]:
         return read_pages(
             self._sources,
-            required=self.keys or (),
+            required=() if self._fills_gaps else self.keys or (),
             min_step=self.min_step,
             stop_step=self._stop_step,
+            fills_gaps=self._fills_gaps,
             **options,
         )
 
@@ -276,7 +280,7 @@ class ParquetScan(FileScan):
 
     def _read_segments(self, columns: Sequence[str] | None) -> Iterator[ArrowPage]:
         """Yields pages for their segments: their rows can be decoded only if that is needed to find repeated rows."""
-        steps_only = not self.keys and self.can_read_less
+        steps_only = (self._fills_gaps or not self.keys) and self.can_read_less
         return self._read_pages(keys=None, columns=columns, steps_only=steps_only)
 
     def known_keys(self) -> Sequence[str] | None:
@@ -318,7 +322,14 @@ class ParquetScan(FileScan):
             min_step: First step, inclusive.
             stop_step: Step to stop at, exclusive.
         """
-        return ParquetScan(self._sources, keys=self.keys, min_step=min_step, stop_step=stop_step, path=self.path)
+        return ParquetScan(
+            self._sources,
+            keys=self.keys,
+            min_step=min_step,
+            stop_step=stop_step,
+            path=self.path,
+            fills_gaps=self._fills_gaps,
+        )
 
     def column_stream(self, options: ColumnOptions) -> Any:
         """See `Frames.column_stream`."""

@@ -34,6 +34,11 @@ class SystemMetricsScan(RereadScan):
         """See `RereadScan.open_pages`."""
         return self._open_pages()
 
+    @property
+    def has_logged_order(self) -> bool:
+        """See `Scan.has_logged_order`; as of the first rows."""
+        return self.first_row_has_logged_order()
+
     def add_location(self, error: HistoryError) -> None:
         """See `Scan.add_location`."""
         error.add_location(run=self._run)

@@ -57,7 +57,7 @@ class HistoryApp(Starlette):
 
     def __init__(self, settings: ServerSettings, catalogue: Catalogue) -> None:
         self.traffic = Traffic()
-        self.workers = Workers()
+        self.workers = Workers(settings.limits.time)
         counted = [Middleware(InFlight, traffic=self.traffic)]
         super().__init__(
             routes=[
@@ -94,6 +94,9 @@ class HistoryApp(Starlette):
             return await self.workers.run(request.receive, function)
         except ClientLeftError:
             return Response(None, CLIENT_LEFT)
+        except TimeoutError:
+            limit = self._settings.limits.time
+            return problem(400, f"the query took longer than {limit} s (`histscan serve --limit time=` sets the limit)")
 
     async def _report_traffic(self, request: Request) -> Response:
         if request.method == "DELETE":
@@ -110,7 +113,7 @@ class HistoryApp(Starlette):
             raise HTTPException(415, "a GraphQL request must have Content-Type: application/json")
         reply = self._replies.find(body)
         if reply is not None:
-            return await self._simulate(reply.name, lambda: _at_once(json_response(reply.body)))
+            return await self._simulate(reply.name, lambda: _at_once(streamed_json([reply.body], 200)))
         try:
             query = self._executor.recall(body)
             if query is None:
@@ -136,11 +139,9 @@ class HistoryApp(Starlette):
         if self._settings.verbose:
             for message in answer.errors:
                 _log.info("%s: %s", query.name, message)
-        response = streamed_json(answer.parts, answer.status)
-        # An answer that is sent in parts has no body of its own.
-        if not answer.errors and isinstance(response.body, bytes) and response.body:
-            self._replies.keep(body, query.name, response.body, context.sources)
-        return response
+        if not answer.errors:
+            self._replies.keep(body, query.name, answer.parts, context.sources)
+        return streamed_json(answer.parts, answer.status)
 
     async def _answer_file(self, request: Request) -> Response | ObservedResponse:
         async def answer() -> Response:

@@ -18,6 +18,7 @@ from histscan.server.work import cancellable, check_cancelled
 
 __all__ = ["HistoryRows", "RowCache"]
 
+MOST_CACHED = 20_000
 CHECK_ROWS = 256
 """Rows that are encoded between two checks whether the work is cancelled."""
 
@@ -106,15 +107,17 @@ class RowCache:
         self._limit = limit
         self._size = 0
         self._rows: OrderedDict[Hashable, HistoryRows] = OrderedDict()
+        self._sizes: dict[Hashable, int] = {}
         self._lock = threading.Lock()
         self._building: dict[Hashable, threading.Lock] = {}
 
-    def get(self, key: Hashable, build: Callable[[], HistoryRows]) -> HistoryRows:
+    def get(self, key: Hashable, build: Callable[[], HistoryRows], *, key_size: int = 0) -> HistoryRows:
         """Returns the rows of a key, and builds them if they are not cached.
 
         Args:
             key: Identifies the rows; it must differ between versions of a file.
             build: Builds the rows. Never called by two threads at once for the same key.
+            key_size: The memory that the key takes, in bytes.
 
         Returns:
             The rows.
@@ -136,7 +139,7 @@ class RowCache:
                 with self._lock:
                     self._building.pop(key, None)
             with self._lock:
-                self._keep(key, rows)
+                self._keep(key, rows, rows.size + key_size)
             return rows
 
     def discard(self, key: Hashable) -> None:
@@ -146,8 +149,8 @@ class RowCache:
             key: Identifies the rows.
         """
         with self._lock:
-            dropped = self._rows.pop(key, None)
-            self._size -= 0 if dropped is None else dropped.size
+            self._size -= self._sizes.pop(key, 0)
+            self._rows.pop(key, None)
 
     def _find(self, key: Hashable) -> HistoryRows | None:
         rows = self._rows.get(key)
@@ -155,10 +158,12 @@ class RowCache:
             self._rows.move_to_end(key)
         return rows
 
-    def _keep(self, key: Hashable, rows: HistoryRows) -> None:
-        previous = self._rows.pop(key, None)
-        self._size += rows.size - (0 if previous is None else previous.size)
+    def _keep(self, key: Hashable, rows: HistoryRows, size: int) -> None:
+        self._rows.pop(key, None)
         self._rows[key] = rows
-        while self._size > self._limit and len(self._rows) > 1:
-            _, dropped = self._rows.popitem(last=False)
-            self._size -= dropped.size
+        self._size += size - self._sizes.get(key, 0)
+        self._sizes[key] = size
+        # Rows of keys that no row has are empty, and would never exceed the limit by their size.
+        while (self._size > self._limit or len(self._rows) > MOST_CACHED) and len(self._rows) > 1:
+            dropped, _ = self._rows.popitem(last=False)
+            self._size -= self._sizes.pop(dropped)

@@ -27,13 +27,14 @@ class ServerLimits:
         tokens: The tokens of a query's text.
         depth: The levels of nested fields.
         fields: The fields of a query, those of fragments counted wherever they are used.
-        aliases: The fields with an alias.
+        aliases: The fields with an alias; also the specs of sampled histories.
         values: The estimated number of values in an answer: each field of each run in a list is one.
         rows: The estimated number of rows in an answer.
         answer: The size of an answer in bytes, first estimated, then measured. Downloads of files have no limit.
         body: The size of a request's body in bytes.
         headers: The size of a request line with its headers in bytes.
         connections: The number of open connections.
+        time: The number of seconds that a query may take.
         wait: The number of seconds to wait for a client: for its TLS handshake, its headers, its body, and for it to
             read on in an answer.
     """
@@ -48,6 +49,7 @@ class ServerLimits:
     body: int = 4 << 20
     headers: int = 32 << 10
     connections: int = 500
+    time: int = 300
     wait: int = 20
 
 

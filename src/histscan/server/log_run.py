@@ -34,6 +34,10 @@ __all__ = ["ServedLog"]
 _SYSTEM = "system"
 _SYSTEM_PREFIX = "system."
 
+# Clients choose the keys; how many of their choices a run remembers is limited.
+MOST_INDEXED = 256
+LONGEST_INDEXED = 16 << 10
+
 ROW_BYTES = 64
 """The estimated size of a row while their number is unknown."""
 
@@ -167,9 +171,13 @@ class ServedLog(ServedRun):
                 version = known[0]
             else:
                 self._cache.discard((self._files, keys, known[0]))
-        rows = self._cache.get((self._files, keys, version), lambda: self._read(self._texts(keys)))
+        size = sum(map(len, keys or ()))
+        rows = self._cache.get((self._files, keys, version), lambda: self._read(self._texts(keys)), key_size=size)
         with self._lock:
-            self._indexed[keys] = (version, rows.steps[-1] if rows.steps else -1)
+            if size <= LONGEST_INDEXED:
+                self._indexed[keys] = (version, rows.steps[-1] if rows.steps else -1)
+            if len(self._indexed) > MOST_INDEXED:
+                del self._indexed[next(iter(self._indexed))]
         return rows
 
     def _read(self, texts: Iterator[tuple[int, bytes]]) -> HistoryRows:

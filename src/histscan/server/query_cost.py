@@ -26,6 +26,9 @@ __all__ = ["check_cost"]
 PAGE = 50
 """The objects of a connection without `first`."""
 
+FILES = 100
+"""The estimated files of a run."""
+
 KEY_BYTES = 32
 """The estimated size of a key with its value."""
 
@@ -93,7 +96,7 @@ class _Estimate:
         self._variables = variables
         self._context = context
         self._limits = limits
-        self._values = self._rows = self._bytes = 0
+        self._values = self._rows = self._bytes = self._specs = 0
 
     def add(self, selection: SelectionSetNode, place: _Place) -> None:
         """Adds a selection."""
@@ -148,9 +151,10 @@ class _Estimate:
             return _Place(place.times * chosen, place.project, runs, chosen)
         if name == "files":
             arguments = self._arguments(node)
-            names = arguments.get("names")
-            count = _first(arguments, len(names) if isinstance(names, list) and names else 100)
-            return _Place(place.times * max(1, count))
+            # A missing file that is requested by name is in the list, too.
+            available = len(_list(arguments.get("names"))) or FILES
+            self._values += place.times * available
+            return _Place(place.times * (_first(arguments, available) if "first" in arguments else available))
         return place
 
     def _add_rows(self, node: FieldNode, place: _Place) -> None:
@@ -161,7 +165,16 @@ class _Estimate:
         sizes = place.sizes()
         repeats = place.times // max(1, place.chosen)
         if name == "sampledHistory":
-            for text in _list(arguments.get("specs")):
+            specs = _list(arguments.get("specs"))
+            self._specs += len(specs) * place.times
+            if self._specs > self._limits.aliases:
+                raise too_much(
+                    f"the query has {self._specs:,} specs",
+                    self._limits.aliases,
+                    "aliases",
+                    "split it into several queries",
+                )
+            for text in specs:
                 spec = _spec(text)
                 self._add_sizes(sizes, repeats, _most(spec.get("samples")), len(_list(spec.get("keys"))))
         elif name == "parquetHistory":

@@ -92,20 +92,21 @@ class ReplyCache:
                 self._replies.move_to_end(request)
         return reply
 
-    def keep(self, request: bytes, name: str, body: bytes, sources: Sources) -> None:
+    def keep(self, request: bytes, name: str, parts: Sequence[bytes | memoryview], sources: Sources) -> None:
         """Keeps a response, if what it is made of can be checked later.
 
         Args:
             request: The body of the request.
             name: The operation's name.
-            body: The response, which must be without errors.
+            parts: The body of the response, in parts; it must be without errors.
             sources: What it is made of.
         """
         versions = sources.versions
-        if len(request) > LARGEST_BODY or len(body) > LARGEST_REPLY or not sources.is_repeatable:
+        if len(request) > LARGEST_BODY or sum(map(len, parts)) > LARGEST_REPLY or not sources.is_repeatable:
             return
         if not versions or None in versions.values() or len(versions) > MOST_RUNS:
             return
+        body = b"".join(parts)
         reply = Reply(name, body, tuple(versions.items()), sources.generation)
         with self._lock:
             replaced = self._replies.pop(request, None)

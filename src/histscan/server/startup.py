@@ -6,6 +6,7 @@ import asyncio
 import functools
 import logging
 import shutil
+import signal
 import socket
 import sys
 import tempfile
@@ -23,7 +24,7 @@ from histscan.server.app import HistoryApp
 from histscan.server.catalogue import Catalogue
 from histscan.server.protocol import limited_protocol
 from histscan.server.settings import ANY_KEY, LOOPBACK_HOSTS, ServerSettings
-from histscan.server.stopping import exit_in_time
+from histscan.server.stopping import ExitInTime
 
 __all__ = ["serve"]
 
@@ -50,34 +51,48 @@ def serve(settings: ServerSettings, announce: Callable[[str], None]) -> None:
     with tempfile.TemporaryDirectory(prefix="histscan-serve-") as folder, _listen(settings) as listener:
         catalogue = Catalogue(settings, Path(folder))
         app = HistoryApp(settings, catalogue)
-        server = _Server(_config(app, settings), app, Path(folder))
+        server = _Server(_config(app, settings), settings.limits.wait)
         host, port = listener.getsockname()[:2]
         for line in environment(settings, host, port):
             announce(line)
         _log.info("%s", _overview(catalogue))
-        asyncio.run(server.serve_on(listener, settings))
+        server.exit_in_time(app.workers.stop, lambda: shutil.rmtree(folder, ignore_errors=True))
+        server.run(sockets=[listener])
 
 
 class _Server(uvicorn.Server):
-    """A server that ends in time after a signal."""
+    """A server that ends in time after a signal.
 
-    def __init__(self, config: uvicorn.Config, app: HistoryApp, folder: Path) -> None:
+    Args:
+        config: The configuration.
+        handshake: The seconds to wait for a TLS handshake.
+    """
+
+    def __init__(self, config: uvicorn.Config, handshake: int) -> None:
         super().__init__(config)
-        self._app = app
-        self._folder = folder
+        self._handshake = handshake
+        self._exit: ExitInTime | None = None
 
-    async def serve_on(self, listener: socket.socket, settings: ServerSettings) -> None:
-        """Serves until a signal."""
-        if settings.tls_cert is not None:
+    def exit_in_time(self, stop: Callable[[], object], clean_up: Callable[[], object]) -> None:
+        """Ends the process after a signal.
+
+        Args:
+            stop: Called at once.
+            clean_up: Called if the process does not end by itself.
+        """
+        self._exit = ExitInTime(stop, clean_up)
+
+    async def serve(self, sockets: list[socket.socket] | None = None) -> None:
+        if self.config.is_ssl:
             loop: Any = asyncio.get_running_loop()
             # uvicorn has no option for it, and asyncio's default is a minute.
-            loop.create_server = functools.partial(loop.create_server, ssl_handshake_timeout=settings.limits.wait)
-        await self.serve(sockets=[listener])
+            loop.create_server = functools.partial(loop.create_server, ssl_handshake_timeout=self._handshake)
+        await super().serve(sockets)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        if not self.should_exit:
-            exit_in_time(lambda: shutil.rmtree(self._folder, ignore_errors=True))
-            self._app.workers.stop()
+        if self._exit is not None:
+            # As the command ends after these signals.
+            self._exit.begin(128 + sig if sig == signal.SIGINT else 0)
         super().handle_exit(sig, frame)
 
 

@@ -12,6 +12,11 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 __all__ = ["InFlight", "Traffic"]
 
+# Clients choose the names of operations.
+LONGEST_NAME = 100
+MOST_NAMES = 1000
+OTHERS = "others"
+
 
 class Traffic:
     """Counts requests and responses. Thread-safe."""
@@ -49,8 +54,11 @@ class Traffic:
             status: The HTTP status.
             length: The length of the body in bytes.
         """
+        name = operation[:LONGEST_NAME]
         with self._lock:
-            self._operations[operation] += 1
+            if name not in self._operations and len(self._operations) >= MOST_NAMES:
+                name = OTHERS
+            self._operations[name] += 1
             self._statuses[str(status)] += 1
             self._bytes_sent += length
 

@@ -69,11 +69,17 @@ def cancellable(items: Iterable[_Item], every: int = 1) -> Iterator[_Item]:
 
 
 class Workers:
-    """Threads for the work of requests."""
+    """Threads for the work of requests.
 
-    def __init__(self) -> None:
+    Args:
+        limit: The seconds that the work of a request may take.
+    """
+
+    def __init__(self, limit: float) -> None:
+        self._limit = limit
         self._pool = ThreadPoolExecutor(MOST_THREADS, thread_name_prefix="histscan-serve")
         self._running: set[_Work] = set()
+        self._has_stopped = False
 
     async def run(self, receive: Receive, function: Callable[[], _Result]) -> _Result:
         """Runs work in a thread.
@@ -87,6 +93,7 @@ class Workers:
 
         Raises:
             ClientLeftError: The client left before, or the server stops; the work is cancelled.
+            TimeoutError: The work took too long, and is cancelled.
         """
         work = _Work()
 
@@ -98,17 +105,21 @@ class Workers:
             except Cancelled:
                 return None
 
+        if self._has_stopped:
+            raise ClientLeftError
         loop = asyncio.get_running_loop()
         self._running.add(work)
         future = loop.run_in_executor(self._pool, start)
-        watchers: list[asyncio.Task[None]] = []
+        watchers: list[asyncio.Task[Exception]] = []
         # Most work is done before: a task for each request would cost more than many a query.
-        timer = loop.call_later(SHORT_WORK, lambda: watchers.append(loop.create_task(_watch(receive, future))))
+        timer = loop.call_later(
+            SHORT_WORK, lambda: watchers.append(loop.create_task(_watch(receive, future, self._limit)))
+        )
         try:
             result = await future
         except asyncio.CancelledError:
             if watchers and watchers[0].done():
-                raise ClientLeftError from None
+                raise watchers[0].result() from None
             raise
         finally:
             timer.cancel()
@@ -124,13 +135,22 @@ class Workers:
 
     def stop(self) -> None:
         """Cancels all work, and accepts none any more. Does not wait for it."""
+        self._has_stopped = True
         for work in list(self._running):
             work.is_cancelled = True
-        self._pool.shutdown(wait=False, cancel_futures=True)
 
 
-async def _watch(receive: Receive, future: asyncio.Future[Any]) -> None:
-    """Cancels a future when the client leaves."""
+async def _watch(receive: Receive, future: asyncio.Future[Any], limit: float) -> Exception:
+    """Cancels a future when the client leaves or the time is over, and returns the reason."""
+    reason: Exception = ClientLeftError()
+    try:
+        await asyncio.wait_for(_wait_until_left(receive), limit)
+    except asyncio.TimeoutError:
+        reason = TimeoutError()
+    future.cancel()
+    return reason
+
+
+async def _wait_until_left(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
-    future.cancel()
