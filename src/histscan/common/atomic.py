@@ -82,6 +82,8 @@ def _replacement(goal: Path, path: Path, durable: bool, private: bool) -> Iterat
     output = _create(temporary, goal, path, private)
     try:
         mark_in_use(output.fileno())
+        if private:
+            os.fchmod(output.fileno(), 0o600)
         yield output
         output.flush()
         if not private:
@@ -113,12 +115,8 @@ def _create(temporary: Path, goal: Path, path: Path, private: bool) -> BinaryIO:
         # Replacing a file needs only a writable folder, but a read-only file must not be replaced.
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
     try:
-        return open(
-            temporary,
-            "xb",
-            buffering=BUFFER_SIZE,
-            opener=lambda name, flags: os.open(name, flags | os.O_NOFOLLOW, 0o600 if private else 0o666),
-        )
+        # Exclusive: a link at this path is not followed.
+        return temporary.open("xb", buffering=BUFFER_SIZE)
     except OSError as error:
         error.filename = str(path)
         raise
