@@ -209,11 +209,15 @@ class TestDownload:
         assert "secret" not in str(warned[0].message)
 
     def test_nobody_waits_for_the_other_files(self, backend: Backend, cache: Path) -> None:
-        released, answered = threading.Event(), threading.Event()
+        requested, released, answered = threading.Event(), threading.Event(), threading.Event()
 
         def respond(request: Received) -> Answer:
+            if request.path.startswith("/one"):
+                # Otherwise the other file might not be requested at all.
+                requested.wait(timeout=60)
             if not request.path.startswith("/slow"):
                 return backend.respond(request)
+            requested.set()
             released.wait(timeout=60)
             answered.set()
             return Answer(parquet(range(3)), headers={"ETag": '"1"'})

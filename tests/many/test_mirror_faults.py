@@ -264,7 +264,7 @@ class TestFullDisk:
     def full_disk(self, monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
         """Lets writing fail once ``left`` bytes were written to new files."""
         disk = {"left": 1 << 40}
-        open_file = open
+        open_file = Path.open
 
         class Limited:
             def __init__(self, file: Any) -> None:
@@ -286,11 +286,11 @@ class TestFullDisk:
             def __exit__(self, *_exception: object) -> None:
                 self._file.close()
 
-        def open_limited(path: Any, *arguments: Any, **options: Any) -> Any:
-            file = open_file(path, *arguments, **options)
-            return Limited(file) if str(path).endswith(".partial") else file
+        def open_limited(path: Path, mode: str = "r", *arguments: Any, **options: Any) -> Any:
+            file = open_file(path, mode, *arguments, **options)
+            return Limited(file) if path.name.endswith(".partial") else file
 
-        monkeypatch.setattr("builtins.open", open_limited)
+        monkeypatch.setattr(Path, "open", open_limited)
         return disk
 
     @pytest.mark.parametrize("on_error", ["raise", "skip"])
