@@ -14,7 +14,8 @@ from histscan.runs.registry import source_of
 if TYPE_CHECKING:
     from histscan.many.local_runs import RunPaths
     from histscan.many.runs import Runs
-    from histscan.runs.contracts import FileRun, Run
+    from histscan.runs.contracts import Run
+    from histscan.runs.file_run import FileRun
 
 __all__ = ["open_run", "open_runs"]
 

@@ -19,7 +19,7 @@ import histscan
 from histscan.cli.exit_codes import FAILED, MISUSED
 from histscan.cli.export_many import safe_names
 from histscan.cli.main import main
-from histscan.runs.contracts import FileRun
+from histscan.runs.file_run import FileRun
 from tests.support.extras import install_command
 from tests.support.log_samples import write_run as write_log
 from tests.support.paths import EXAMPLE

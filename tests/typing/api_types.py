@@ -11,10 +11,10 @@ import histscan
 from histscan.api.runs import ProjectRuns
 from histscan.columns.scan import Scan
 from histscan.many.runs import RunList
-from histscan.runs import contracts
+from histscan.runs import contracts, file_run
 
 assert_type(histscan.open("entity/project/run_id"), contracts.Run)
-assert_type(histscan.open(Path("entity/project/run_id")), contracts.FileRun)
+assert_type(histscan.open(Path("entity/project/run_id")), file_run.FileRun)
 
 api = histscan.Api(base_url="https://api.wandb.ai", api_key=None, timeout=10)
 runs = api.runs("entity/project", filters={"state": "finished"}, order="-created_at", per_page=10)

@@ -8,7 +8,7 @@ from typing import Any
 from typing_extensions import assert_type
 
 import histscan
-from histscan.runs.contracts import FileRun
+from histscan.runs.file_run import FileRun
 from histscan.runs.file_scan import FileScan
 
 assert_type(histscan.open(Path("run.wandb"), on_corrupt="skip"), FileRun)

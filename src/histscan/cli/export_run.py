@@ -21,7 +21,7 @@ from histscan.cli.standard_output import standard_output
 from histscan.cli.stream_export import CONSOLE, HISTORY, SYSTEM, why_empty, write_console
 from histscan.cli.table_export import TABLE_FORMATS, write_chosen, write_table
 from histscan.common.atomic import atomic_output, is_replaceable
-from histscan.runs.contracts import FileRun
+from histscan.runs.file_run import FileRun
 
 if TYPE_CHECKING:
     from histscan.runs.contracts import Run

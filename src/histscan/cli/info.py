@@ -21,7 +21,7 @@ from histscan.cli.standard_output import standard_output
 from histscan.cli.table import GAP, clip, render, table_width, terminal_width, text_width
 from histscan.common.printable import printable
 from histscan.many.runs import Runs
-from histscan.runs.contracts import FileRun
+from histscan.runs.file_run import FileRun
 
 if TYPE_CHECKING:
     from histscan.runs.contracts import Run

@@ -16,7 +16,7 @@ from histscan.cli.standard_output import standard_output
 from histscan.cli.table import terminal_width
 from histscan.common.printable import printable
 from histscan.common.steps import STEP
-from histscan.runs.contracts import FileRun
+from histscan.runs.file_run import FileRun
 
 if TYPE_CHECKING:
     from histscan.many.run_keys import KeyInfo

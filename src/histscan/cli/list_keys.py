@@ -14,7 +14,7 @@ from histscan.cli.standard_output import standard_output
 from histscan.cli.table import GAP, clip, render, table_width, terminal_width
 from histscan.common.near_keys import describe_missing
 from histscan.many.runs import RunList
-from histscan.runs.contracts import FileRun
+from histscan.runs.file_run import FileRun
 
 if TYPE_CHECKING:
     from histscan.many.run_keys import KeyInfo

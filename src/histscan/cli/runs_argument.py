@@ -166,7 +166,7 @@ def open_one_or_many(arguments: argparse.Namespace) -> Run | Runs[Any]:
         HistoryError: A file can't be read; or the server has no such run, or does not answer.
         UsageError: A condition is invalid, or there is no such field to sort by; or pyarrow is not installed.
     """
-    from histscan.runs.contracts import FileRun
+    from histscan.runs.file_run import FileRun
 
     opened = _open(_paths(arguments), arguments)
     has_source = getattr(arguments, "source", None) is not None
@@ -208,7 +208,7 @@ def _paths(arguments: argparse.Namespace) -> list[str]:
 
 def _like(opened: Sequence[Run]) -> Runs[Any] | None:
     """Returns a collection that is read as these runs must be."""
-    from histscan.runs.contracts import FileRun
+    from histscan.runs.file_run import FileRun
 
     return None if all(isinstance(run, FileRun) for run in opened) else _MixedRuns(opened)
 

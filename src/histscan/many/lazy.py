@@ -15,7 +15,7 @@ from histscan.many.members import Member
 from histscan.many.options import FrameOptions
 from histscan.many.run_table import to_polars
 from histscan.many.typed_runs import KeyFlags, TypedRuns, find_key_flags, key_formats
-from histscan.runs.contracts import FileRun
+from histscan.runs.file_run import FileRun
 
 if TYPE_CHECKING:
     import polars

@@ -18,7 +18,7 @@ from histscan.many.members import Member
 from histscan.many.mirrors.mirrored_runs import MirroredFiles
 from histscan.many.mirrors.state import is_mirror
 from histscan.many.runs import Runs
-from histscan.runs.contracts import FileRun
+from histscan.runs.file_run import FileRun
 from histscan.runs.log_heads import LogHead, read_head
 from histscan.runs.registry import RunSource, source_of
 from histscan.sources.discovery import FoundLog, FoundParquet, find_runs

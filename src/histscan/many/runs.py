@@ -23,7 +23,8 @@ from histscan.many.members import Member
 from histscan.many.options import FrameOptions
 from histscan.many.plots import RunsPlots
 from histscan.many.run_table import RunTable, describe_runs, need_pyarrow, parse_time
-from histscan.runs.contracts import FileRun, Run
+from histscan.runs.contracts import Run
+from histscan.runs.file_run import FileRun
 
 if TYPE_CHECKING:
     import pandas

@@ -2,17 +2,16 @@
 
 A source of runs defines the names (`Run.entity`, `Run.project`, `Run.id`), `Run.config`, `Run.summary`,
 `Run.lastHistoryStep` and `Run.scan_history`, and those of the other properties that it knows. Frames, `Run.history`,
-`Run.keys`, ``repr()`` and pickling follow from these. The contract of scans is `histscan.columns.scan.Scan`, and
-that of collections of runs `histscan.many.runs.Runs`.
+`Run.keys`, ``repr()`` and pickling follow from these. The contract of runs in files is
+`histscan.runs.file_run.FileRun`, that of scans `histscan.columns.scan.Scan`, and that of collections of runs
+`histscan.many.runs.Runs`.
 """
 
 from __future__ import annotations
 
-import os
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args, overload
@@ -34,15 +33,13 @@ from histscan.runs.sampling import sample_rows
 if TYPE_CHECKING:
     import pandas as pandas_module
     import polars
-    from typing_extensions import Self
 
     from histscan.columns.typed_columns import TypedHistory
     from histscan.runs.console import ConsoleLine
-    from histscan.runs.file_scan import FileScan
     from histscan.runs.run_html import Preview
     from histscan.sources.source_option import SourceOption
 
-__all__ = ["STREAMS", "FileRun", "Paths", "Run", "StreamName"]
+__all__ = ["STREAMS", "Run", "StreamName"]
 
 StreamName = Literal["default", "system", "events"]
 STREAMS: tuple[str, ...] = get_args(StreamName)
@@ -538,87 +535,6 @@ class Run(Plots, ABC):
     def __getstate__(self) -> dict[str, Any]:
         # A pickle may be loaded in another folder.
         return {name: _absolute(value) for name, value in self.__dict__.items()}
-
-
-Paths = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
-"""A path, or several paths of one run."""
-
-
-class FileRun(Run):
-    """A run in files, which are never written to.
-
-    Args:
-        path: The file, or anything else that the source takes.
-
-    Attributes:
-        file: The file; for several, the folder that has them.
-        files: The files.
-    """
-
-    file: Path
-    files: list[Path]
-
-    @abstractmethod
-    def __init__(self, path: Paths) -> None: ...
-
-    @classmethod
-    def open_files(cls, path: Paths, *, on_corrupt: str) -> Self:
-        """Opens a run for `histscan.open`.
-
-        Args:
-            path: As for the class.
-            on_corrupt: As for `histscan.open`; ignored by sources that cannot skip damage.
-
-        Returns:
-            The run.
-        """
-        del on_corrupt
-        return cls(path)
-
-    @classmethod
-    def open_found(cls, files: Sequence[Path], *, on_corrupt: str) -> Self:
-        """Opens a run for `histscan.open_runs`, which may open many: one that need not be read yet is not.
-
-        Args:
-            files: The files of the run; at least one.
-            on_corrupt: As for `open_files`.
-
-        Returns:
-            The run.
-        """
-        return cls.open_files(files[0] if len(files) == 1 else list(files), on_corrupt=on_corrupt)
-
-    @abstractmethod
-    def scan_history(
-        self,
-        keys: list[str] | None = None,
-        page_size: int = 1000,
-        min_step: int = 0,
-        max_step: int | None = None,
-    ) -> FileScan:
-        """See `Run.scan_history`."""
-
-    @property
-    def history_bytes(self) -> int:
-        """The size of the files that can be found, in bytes."""
-        size = 0
-        for file in self.files:
-            with suppress(OSError):
-                size += os.stat(file).st_size
-        return size
-
-    @property
-    def url(self) -> str:
-        """The address of the run's page on the configured W&B server; empty if entity or project is unknown."""
-        from histscan.sources.credentials import find_base_url
-        from histscan.sources.servers import run_url
-
-        return run_url(find_base_url(None, allow_http=True), self.path) if all(self.path) else ""
-
-    @property
-    def location(self) -> str:
-        """The path, for ``repr()``."""
-        return f"in {str(self.file)!r}"
 
 
 def _sample(scan: Scan, samples: int) -> list[dict[str, Any]]:

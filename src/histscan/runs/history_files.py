@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from histscan.common.keys import check_keys
 from histscan.common.quiet import quiet
 from histscan.common.steps import STEP, step_after
-from histscan.runs.contracts import FileRun
+from histscan.runs.file_run import FileRun
 
 if TYPE_CHECKING:
     from histscan.runs.console import ConsoleLine

@@ -14,7 +14,7 @@ from histscan.columns.scan import Pages
 from histscan.common.keys import ABSENT, check_keys, find_value
 from histscan.common.steps import STEP, UNBOUNDED, step_after
 from histscan.errors import HistoryDecodeError, HistoryError
-from histscan.runs.contracts import Paths
+from histscan.runs.file_run import Paths
 from histscan.runs.file_scan import FileScan
 from histscan.runs.history_files import HistoryFileRun
 from histscan.sources.file_paths import find_files

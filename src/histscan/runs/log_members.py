@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from histscan.common.keys import check_keys
-from histscan.runs.contracts import FileRun
+from histscan.runs.file_run import FileRun
 from histscan.runs.run_state import run_state
 
 if TYPE_CHECKING:

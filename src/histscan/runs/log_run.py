@@ -18,7 +18,7 @@ from histscan.sources.wandb_log import common_folder, find_logs
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-    from histscan.runs.contracts import Paths
+    from histscan.runs.file_run import Paths
 
 __all__ = ["LogRun"]
 

@@ -23,7 +23,7 @@ from histscan.common.lazy import cached_property
 from histscan.common.steps import STEP, UNBOUNDED
 from histscan.errors import HistoryDecodeError, HistoryError
 from histscan.paging.parquet_pages import read_pages
-from histscan.runs.contracts import Paths
+from histscan.runs.file_run import Paths
 from histscan.runs.file_scan import FileScan
 from histscan.runs.history_files import HistoryFileRun
 from histscan.runs.parquet_keys import count_columns

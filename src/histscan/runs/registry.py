@@ -17,7 +17,7 @@ from histscan.sources.parquet_files import PARQUET_SUFFIX
 from histscan.sources.wandb_log import LOG_SUFFIXES
 
 if TYPE_CHECKING:
-    from histscan.runs.contracts import FileRun
+    from histscan.runs.file_run import FileRun
 
 __all__ = ["SOURCES", "RunSource", "source_of"]
 

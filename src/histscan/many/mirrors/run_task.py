@@ -26,7 +26,8 @@ from histscan.many.mirrors.state import MirroredRunEntry, RunKey
 from histscan.many.options import FrameOptions
 from histscan.many.spool import RowSpool, page_of
 from histscan.paging.parquet_pages import read_pages
-from histscan.runs.contracts import FileRun, Run
+from histscan.runs.contracts import Run
+from histscan.runs.file_run import FileRun
 from histscan.runs.run_metadata import describe_run
 from histscan.sources.parquet import ParquetSource
 

@@ -31,7 +31,8 @@ from histscan.many.mirrors.state import MirroredRunEntry, MirrorState, RunKey
 from histscan.many.options import FrameOptions, RunsProgress
 from histscan.many.progress import Watch, open_progress
 from histscan.many.task_pool import run_tasks
-from histscan.runs.contracts import FileRun, Run
+from histscan.runs.contracts import Run
+from histscan.runs.file_run import FileRun
 
 if TYPE_CHECKING:
     from histscan.many.run_chunks import Failures
