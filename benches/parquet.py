@@ -97,9 +97,9 @@ def _to_arrow_by_pyarrow(files: ParquetFiles) -> Iterator[pyarrow.Table]:
 
 
 def _rows_of_tables(tables: Iterable[pyarrow.Table]) -> Iterator[Any]:
-    """Yields the tables' rows, with JSON text of objects decoded."""
+    """Yields the tables' rows with keys in alphabetical order, as histscan orders columns, and JSON text decoded."""
     for table in tables:
-        for row in _without_nulls(table.to_pylist()):
+        for row in _without_nulls(table.select(sorted(table.column_names)).to_pylist()):
             yield {
                 key: json.loads(cell) if isinstance(cell, str) and cell.startswith("{") else cell
                 for key, cell in row.items()
