@@ -10,7 +10,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-_LOG_KEYS = ["_step", "loss", "accuracy"]
+_LOG_KEYS = ["_step", "train/loss_00", "train/accuracy_01"]
 
 
 def stock_frame(api: Any, project: str) -> Any:
@@ -140,7 +140,7 @@ def digest(found: Any) -> dict[str, Any]:
         columns = found.to_pydict()
     sums = {}
     for name, values in columns.items():
-        if name in ("loss", "accuracy", "_step", "config.lr", "summary.loss"):
+        if name in (*_LOG_KEYS, "config.lr", "summary.loss"):
             numbers = [value for value in values if isinstance(value, int | float) and not math.isnan(value)]
             sums[name] = [len(numbers), f"{math.fsum(numbers):.9g}"]
     return {"rows": len(next(iter(columns.values()))), "sums": dict(sorted(sums.items()))}
