@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import io
 import math
 import os
 import sys
@@ -27,8 +26,8 @@ import histscan
 from benches.data import Row, value_text
 from benches.large_log import LogWriter
 from benches.text_table import format_cells
-from histscan.cli.main import main as run_command
 from tests.support import wire
+from tests.support.outputs import OUTPUTS, Output, export
 from tests.support.server_process import serving
 
 __all__ = ["AXES", "LARGEST_EXPONENT", "AxisOutcome", "format_axes", "measure_all"]
@@ -174,39 +173,11 @@ def _write(history: History, source: str, folder: Path) -> list[Path]:
     return files
 
 
-def _export(files: Sequence[Path], suffix: str) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        _command("export", "-q", *files, "-o", Path(folder, f"out{suffix}"))
-
-
-def _command(*arguments: str | Path) -> None:
-    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()) as errors:
-        code = run_command(list(map(str, arguments)))
-    if code:
-        raise RuntimeError(f"histscan {arguments[0]} failed: {errors.getvalue()}")
-
-
-Output = Callable[[Sequence[Path]], object]
-
-_OF_ONE_RUN: dict[str, Output] = {
-    "rows": lambda files: deque(histscan.open(files).scan_history(), maxlen=0),
-    "arrow": lambda files: histscan.open(files).to_arrow(threads=1),
-    "arrow of each key": lambda files: histscan.open(files).to_arrow(histscan.open(files).keys(), threads=1),
-    "batches": lambda files: deque(histscan.open(files).batches(), maxlen=0),
-    "pandas": lambda files: histscan.open(files).to_pandas(threads=1),
-    "polars": lambda files: histscan.open(files).to_polars(threads=1),
-    "info": lambda files: _command("info", *files),
-    "csv": lambda files: _export(files, ".csv"),
-    "jsonl": lambda files: _export(files, ".jsonl"),
-    "parquet": lambda files: _export(files, ".parquet"),
-    "arrow file": lambda files: _export(files, ".arrow"),
-}
-
 _OF_RUNS: dict[str, Output] = {
     "arrow": lambda files: histscan.open_runs(files).to_arrow(threads=1),
     "batches": lambda files: deque(histscan.open_runs(files).batches(), maxlen=0),
     "table of runs": lambda files: histscan.open_runs(files).table(),
-    "parquet": lambda files: _export(files, ".parquet"),
+    "parquet": lambda files: export(files, ".parquet"),
 }
 
 
@@ -251,7 +222,7 @@ def measure_all(names: Sequence[str], say: Callable[[str], object], *, quick: bo
     for axis in (AXES[name] for name in names):
         first = axis.first // 4 if quick else axis.first
         sizes = (first, 2 * first, 4 * first)
-        outputs = _OF_RUNS if axis.name == "runs" else _OF_ONE_RUN
+        outputs = _OF_RUNS if axis.name == "runs" else OUTPUTS
         for source in axis.sources:
             say(f"{axis.name}: {source} …")
             with contextlib.ExitStack() as stack:
@@ -261,7 +232,7 @@ def measure_all(names: Sequence[str], say: Callable[[str], object], *, quick: bo
                     seconds = [_best_time(output, files, 1 if quick else 3) for files in written]
                     outcomes.append(AxisOutcome(axis.name, source, name, sizes, seconds))
                     say(f"  {name}: {outcomes[-1].exponent:.2f}")
-                if source == "log" and outputs is _OF_ONE_RUN:
+                if source == "log" and outputs is OUTPUTS:
                     seconds = []
                     for folder, files in zip(folders, written, strict=True):
                         with _served(folder) as output:

@@ -5,8 +5,6 @@ Times are measured by `python -m benches axes`, with larger histories.
 
 from __future__ import annotations
 
-import contextlib
-import io
 import json
 import math
 import subprocess
@@ -19,8 +17,8 @@ from typing import Any
 import pytest
 
 import histscan
-from histscan.cli.main import main as run_command
 from tests.support import wire
+from tests.support.outputs import OUTPUTS
 from tests.support.parquet_files import write_parquet
 
 Row = dict[str, Any]
@@ -70,30 +68,6 @@ def write_lines(folder: Path, rows: Sequence[Row]) -> list[Path]:
 
 
 SOURCES = {"log": write_log, "parquet": write_columns, "json lines": write_lines}
-
-
-def command(*arguments: str | Path) -> None:
-    with contextlib.redirect_stdout(io.StringIO()):
-        assert run_command(list(map(str, arguments))) == 0
-
-
-def export(files: Sequence[Path], suffix: str) -> None:
-    command("export", "-q", *files, "-o", files[0].parent / f"out{suffix}")
-
-
-OUTPUTS: dict[str, Callable[[list[Path]], object]] = {
-    "rows": lambda files: deque(histscan.open(files).scan_history(), maxlen=0),
-    "arrow": lambda files: histscan.open(files).to_arrow(threads=1),
-    "arrow of each key": lambda files: histscan.open(files).to_arrow(histscan.open(files).keys(), threads=1),
-    "batches": lambda files: deque(histscan.open(files).batches(), maxlen=0),
-    "pandas": lambda files: histscan.open(files).to_pandas(threads=1),
-    "polars": lambda files: histscan.open(files).to_polars(threads=1),
-    "info": lambda files: command("info", *files),
-    ".csv": lambda files: export(files, ".csv"),
-    ".jsonl": lambda files: export(files, ".jsonl"),
-    ".parquet": lambda files: export(files, ".parquet"),
-    ".arrow": lambda files: export(files, ".arrow"),
-}
 
 
 def count_calls(work: Callable[[], object]) -> int:
