@@ -1,4 +1,4 @@
-// The str objects of JSON strings, made in one pass over the text: escapes and UTF-8 become code points as they are met,
+// The str objects of JSON strings, made in one pass over the text: escapes and UTF-8 become code points at once,
 // and the str is as wide as the largest of them needs.
 
 #ifndef HISTSCAN_STRING_OBJECTS_HPP
