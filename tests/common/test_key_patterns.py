@@ -32,6 +32,25 @@ def test_chosen_keys(items: list[Any], chosen: list[str]) -> None:
     assert choice.select(KEYS) == chosen
 
 
+@pytest.mark.parametrize(
+    ("items", "missing"),
+    [
+        (["loss", "val/*", "a[0]", "gradient.norm", re.compile("acc")], []),
+        (["gradient"], []),
+        (["grad", "gradient.", "los"], ["grad", "gradient.", "los"]),
+        (["a[1]", "loss", "x*"], ["a[1]", "x*"]),
+        ([], []),
+    ],
+)
+def test_items_that_choose_no_known_key(items: list[Any], missing: list[Any]) -> None:
+    choice = KeyChoice.of(items)
+    assert choice is not None
+    assert choice.missing(KEYS) == missing
+    assert choice.missing(iter(KEYS), knows_parents=False) == [
+        item for item in items if item in missing or item == "gradient"
+    ]
+
+
 def test_patterns() -> None:
     assert [is_pattern(text) for text in ("a*", "a?", "[ab]", "a.b", "")] == [True, True, True, False, False]
 

@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections import deque
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +106,28 @@ def test_one_run(tmp_path: Path, axis: str, source: str, output: str) -> None:
         # The first one imports what is needed.
         counts.append(count_calls(lambda files=files: OUTPUTS[output](files)))  # type: ignore[misc]
     assert exponent(*counts[1:]) <= LARGEST_EXPONENT
+
+
+def _frame_of(open_files: Callable[..., Any], file: Path, keys: list[str], nested: str) -> object:
+    return open_files([file]).to_arrow(keys, nested=nested, threads=1)
+
+
+@pytest.mark.parametrize("nested", ["json", "flatten"])
+@pytest.mark.parametrize("source", SOURCES)
+def test_requested_keys_without_values(tmp_path: Path, source: str, nested: str) -> None:
+    """For these, all keys of the history are looked at, to tell them from keys that there are not."""
+    counts = []
+    for number, size in enumerate((8, 200, GROWTH * 200)):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        names = [f"part{key}.value" for key in range(size)]
+        rows: list[Row] = [{"_step": step, **dict.fromkeys(names)} for step in range(2)]
+        [file] = SOURCES[source](folder, rows)
+        for open_files in (histscan.open, histscan.open_runs):
+            read = partial(_frame_of, open_files, file, [f"part{key}" for key in range(size)], nested)
+            counts.append(count_calls(read))
+    for one, larger in ((2, 4), (3, 5)):
+        assert exponent(counts[one], counts[larger]) <= LARGEST_EXPONENT
 
 
 def write_files(folder: Path, source: str, count: int) -> list[Path]:

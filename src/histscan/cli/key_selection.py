@@ -135,9 +135,8 @@ class KeySelection:
         known = list(find_known())
         if not known:
             return
-        for item in self.items:
-            if not any(name in known or _is_parent(name, known) for name in KeyChoice((item,)).select(known)):
-                raise UsageError(describe_missing(item, known, owner))
+        for item in KeyChoice(tuple(self.items)).missing(known):
+            raise UsageError(describe_missing(str(item), known, owner))
 
 
 class ChosenRows:
@@ -167,7 +166,3 @@ class ChosenRows:
     def bytes_read(self) -> int:
         """As for the scan."""
         return self._scan.bytes_read
-
-
-def _is_parent(name: str, known: Sequence[str]) -> bool:
-    return any(other.startswith(f"{name}.") for other in known)

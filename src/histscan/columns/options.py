@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from histscan.common.key_patterns import KeyChoice
-from histscan.common.keys import lead_columns
+from histscan.common.keys import lead_columns, leading_names
 from histscan.common.near_keys import check_known
 from histscan.common.steps import STEP
 from histscan.errors import HistoryError, UnknownKeyError
@@ -142,7 +142,7 @@ class ColumnOptions:
         self.check_found({name for name, found in columns.items() if found != "n"})
         return columns
 
-    def check_found(self, found: Iterable[str]) -> None:
+    def check_found(self, found: Collection[str]) -> None:
         """Checks the requested keys that have no value.
 
         Args:
@@ -152,12 +152,9 @@ class ColumnOptions:
             UnknownKeyError: There is no such key.
         """
         names = set(found)
-        keys = self.keys or ()
-        missing = [
-            key
-            for key in keys
-            if key not in names and not (self.flatten and any(name.startswith(f"{key}.") for name in names))
-        ]
+        if self.flatten:
+            names.update(part for name in found for part in leading_names(name))
+        missing = [key for key in self.keys or () if key not in names]
         if self.added_step and STEP in missing:
             missing.remove(STEP)
         if not missing:

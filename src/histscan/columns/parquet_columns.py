@@ -19,7 +19,7 @@ from histscan._core.columns.column_types import merge_columns
 from histscan.columns.chunks import ROWS_PER_CHUNK, build_chunks
 from histscan.columns.passes import ColumnSurvey
 from histscan.common.json_fields import JSON_METADATA, is_json, plain_json
-from histscan.common.keys import lead_columns
+from histscan.common.keys import lead_columns, leading_names
 from histscan.common.lazy import cached_property
 from histscan.common.steps import STEP
 from histscan.errors import HistoryDecodeError, HistoryError
@@ -65,7 +65,7 @@ class ColumnPlan:
         self.keys = names if keys is None else list(dict.fromkeys(keys))
         self._plain = _plain_fields(sources, self.keys, flatten=flatten)
         self._others = [key for key in self.keys if key not in self._plain]
-        self._other_sources = {name for key in self._others for name in _leading_names(key)}
+        self._other_sources = {name for key in self._others for name in leading_names(key)}
 
     def table(self) -> pyarrow.Table:
         """Reads all rows.
@@ -224,7 +224,7 @@ class ColumnPlan:
             # The columns that each key has become.
             dotted: dict[str, list[str]] = {}
             for name in others.schema.names:
-                for key in _leading_names(name):
+                for key in leading_names(name):
                     dotted.setdefault(key, []).append(name)
             names = [name for key in self.keys for name in ([key] if key in self._plain else dotted.get(key, ()))]
         places = {name: place for place, name in enumerate(others.schema.names)}
@@ -312,15 +312,6 @@ def _one_table(tables: Sequence[pyarrow.Table]) -> pyarrow.Table:
 def _one_batch(table: pyarrow.Table) -> pyarrow.RecordBatch:
     """Converts a table that is not empty to one batch."""
     return table.combine_chunks().to_batches()[0]
-
-
-def _leading_names(key: str) -> Iterator[str]:
-    """Yields what a dotted key may begin with, when it leads into another column; at last the key itself."""
-    place = key.find(".")
-    while place >= 0:
-        yield key[:place]
-        place = key.find(".", place + 1)
-    yield key
 
 
 def _plain_fields(sources: Sequence[ParquetSource], keys: Sequence[str], *, flatten: bool) -> dict[str, pyarrow.Field]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from fnmatch import translate
+
+from histscan.common.keys import leading_names
 
 __all__ = ["KeyChoice", "is_pattern"]
 
@@ -79,7 +81,31 @@ class KeyChoice:
             if isinstance(item, str) and (item in there or not _MAGIC.search(item)):
                 chosen[item] = None
                 continue
-            # A glob describes the whole key, a regular expression a part of it.
-            matches = item.search if isinstance(item, re.Pattern) else re.compile(translate(item)).match
+            matches = _matcher(item)
             chosen.update(dict.fromkeys(name for name in known if matches(name)))
         return list(chosen)
+
+    def missing(self, known: Iterable[str], *, knows_parents: bool = True) -> list[str | re.Pattern[str]]:
+        """Finds the items that choose no known key.
+
+        Args:
+            known: The keys that there are, nested ones dotted.
+            knows_parents: True if a key whose members are known is known, too.
+
+        Returns:
+            The items, in the caller's order.
+        """
+        names = list(map(str, known))
+        there = {part for name in names for part in leading_names(name)} if knows_parents else set(names)
+        return [item for item in self.items if item not in there and not _matches_any(item, names)]
+
+
+def _matcher(item: str | re.Pattern[str]) -> Callable[[str], object]:
+    """A glob describes the whole key, a regular expression a part of it."""
+    return item.search if isinstance(item, re.Pattern) else re.compile(translate(item)).match
+
+
+def _matches_any(item: str | re.Pattern[str], names: Iterable[str]) -> bool:
+    if isinstance(item, str) and not is_pattern(item):
+        return False
+    return any(map(_matcher(item), names))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from histscan.common.steps import STEP
 
-__all__ = ["ABSENT", "LEADING", "check_keys", "find_value", "in_order", "lead_columns"]
+__all__ = ["ABSENT", "LEADING", "check_keys", "find_value", "in_order", "lead_columns", "leading_names"]
 
 LEADING = (STEP, "_runtime", "_timestamp")
 """The keys that wandb adds to each row, which are the first columns of frames and files."""
@@ -55,6 +55,22 @@ def lead_columns(names: Iterable[str]) -> list[str]:
     """
     known = dict.fromkeys(names)
     return [*(name for name in LEADING if name in known), *(name for name in known if name not in LEADING)]
+
+
+def leading_names(key: str) -> Iterator[str]:
+    """Yields the names of what a dotted key may be a member of, from the outside in; at last the key itself.
+
+    Args:
+        key: The key: ``"a.b.c"`` gives ``"a"``, ``"a.b"`` and ``"a.b.c"``.
+
+    Yields:
+        The names.
+    """
+    place = key.find(".")
+    while place >= 0:
+        yield key[:place]
+        place = key.find(".", place + 1)
+    yield key
 
 
 def find_value(value: Any, key: str) -> Any:

@@ -46,13 +46,8 @@ def check_known(items: Iterable[str | re.Pattern[str]], known: Sequence[str], ow
     Raises:
         UnknownKeyError: There is no such key, or none that matches a pattern.
     """
-    there = set(known)
-    for item in items if there else ():
-        if not any(
-            name in there or any(other.startswith(f"{name}.") for other in known)
-            for name in KeyChoice((item,)).select(known)
-        ):
-            raise UnknownKeyError(describe_missing(item if isinstance(item, str) else item.pattern, known, owner))
+    for item in KeyChoice(tuple(items)).missing(known) if known else ():
+        raise UnknownKeyError(describe_missing(item if isinstance(item, str) else item.pattern, known, owner))
 
 
 def list_names(names: Sequence[str]) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from histscan.common.key_patterns import KeyChoice
 from histscan.common.keys import in_order
 from histscan.common.near_keys import check_known
 from histscan.errors import HistoryError, UnknownKeyError
@@ -31,15 +30,7 @@ def check_chosen(runs: Runs[Any], options: FrameOptions, formats: Mapping[str, s
     if options.keys is None:
         return
     found = [name for name, kind in formats.items() if kind != "n"]
-    there = set(found)
-    missing = [
-        item
-        for item in options.keys.items
-        if not any(
-            name in there or (options.flatten and any(other.startswith(f"{name}.") for other in found))
-            for name in KeyChoice((item,)).select(found)
-        )
-    ]
+    missing = options.keys.missing(found, knows_parents=options.flatten)
     if not missing:
         return
     try:
