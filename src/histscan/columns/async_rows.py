@@ -84,7 +84,7 @@ class _Loader:
             self.is_done = True
         finally:
             if self._is_closed:
-                end_pages(self._pages)
+                self._end_pages()
         return rows
 
     def _decode(self, page: Page | list[Any], rows: list[Any]) -> None:
@@ -106,6 +106,10 @@ class _Loader:
         """Closes the pages; cancels the request if a thread is loading one, and leaves the rest to that thread."""
         self._is_closed = True
         self._cancellation.cancel()
+        self._end_pages()
+
+    def _end_pages(self) -> None:
+        """Closes the pages, unless a thread is loading one or closes them: it does so afterwards."""
         if self._loading.acquire(blocking=False):
             try:
                 end_pages(self._pages)
