@@ -312,8 +312,8 @@ HISTSCAN_INLINE PyObject *read_value_object(Cursor *cursor, const ValueContext &
     return read_value(cursor, context, reading);
 }
 
-// Reads the one value that is all of the cursor's text, as `json.loads` does.
-HISTSCAN_INLINE PyObject *read_document_object(Cursor *cursor, const ValueContext &context) {
+// Reads the one value that is all of the cursor's text, as `json.loads` does. `key` is its key; null if unknown.
+HISTSCAN_INLINE PyObject *read_document_object(Cursor *cursor, const ValueContext &context, const Key *key = nullptr) {
     if (HISTSCAN_UNLIKELY(is_space(peek(cursor)))) skip_space(cursor);
     PyObject *value;
     if (begins_number(peek(cursor))) {
@@ -321,6 +321,7 @@ HISTSCAN_INLINE PyObject *read_document_object(Cursor *cursor, const ValueContex
         value = read_whole_token(cursor, &token) ? number_object(cursor, context, token) : nullptr;
     } else {
         ValueReading reading;
+        reading.latest = key;
         value = read_other_value(cursor, context, reading);
     }
     if (HISTSCAN_LIKELY(cursor->pos == cursor->end) || value == nullptr) return value;

@@ -83,13 +83,14 @@ public:
     HISTSCAN_INLINE int put(Format &format, const Key &key) {
         if (HISTSCAN_UNLIKELY(outcome_ != OUTCOME_DONE)) return outcome_;
         Cursor *cursor = format.open_value();
+        const Key *known_key = key.index == unknown_key ? nullptr : &key;
         PyObject *value;
         if (is_document) {
-            value = read_document_object(cursor, *row_.context);
+            value = read_document_object(cursor, *row_.context, known_key);
         } else if (format.is_quoted()) {
             value = read_quoted_object(format, cursor);
         } else {
-            value = read_value_object(cursor, *row_.context, key.index == unknown_key ? nullptr : &key);
+            value = read_value_object(cursor, *row_.context, known_key);
         }
         if (HISTSCAN_UNLIKELY(value == nullptr)) return PyErr_Occurred() ? OUTCOME_RAISED : OUTCOME_SLOW;
         format.close_value();

@@ -1,0 +1,283 @@
+// The characters of JSON strings, read in one pass: escapes and UTF-8 become code points, or UTF-8 without escapes.
+
+#ifndef HISTSCAN_STRING_TEXT_HPP
+#define HISTSCAN_STRING_TEXT_HPP
+
+#include <cstddef>
+#include <cstdint>
+
+#include "bytes/bytes.hpp"
+#include "json/json_text.hpp"
+
+namespace histscan {
+
+// What an escape of one character means; 0 for all other characters.
+struct EscapeTable {
+    uint8_t meaning[256];
+
+    constexpr EscapeTable() : meaning{} {
+        meaning[int{'"'}] = '"';
+        meaning[int{'\\'}] = '\\';
+        meaning[int{'/'}] = '/';
+        meaning[int{'b'}] = '\b';
+        meaning[int{'f'}] = '\f';
+        meaning[int{'n'}] = '\n';
+        meaning[int{'r'}] = '\r';
+        meaning[int{'t'}] = '\t';
+    }
+};
+
+inline constexpr EscapeTable escape_table{};
+
+// The UTF-16 code unit of the escape `\uXXXX` at `pos`, or -1 if there is no such escape.
+inline int escaped_unit(const uint8_t *pos, const uint8_t *end) {
+    if (end - pos < 6 || pos[0] != '\\' || pos[1] != 'u') return -1;
+    int unit = 0;
+    for (int offset = 2; offset < 6; ++offset) {
+        const int byte = pos[offset], letter = byte | 0x20;
+        int digit;
+        if (is_digit(byte)) {
+            digit = byte - '0';
+        } else if ('a' <= letter && letter <= 'f') {
+            digit = letter - 'a' + 10;
+        } else {
+            return -1;
+        }
+        unit = unit << 4 | digit;
+    }
+    return unit;
+}
+
+// Reads the character beyond ASCII at `pos`; returns where it ends, or null if it is not well-formed UTF-8. Surrogates
+// are well-formed where they are allowed.
+inline const uint8_t *read_utf8(const uint8_t *pos, const uint8_t *end, bool allow_surrogates, uint32_t *point) {
+    const uint32_t lead = pos[0];
+    const ptrdiff_t left = end - pos;
+    if (lead < 0xC2 || left < 2) return nullptr;
+    const uint32_t second = pos[1] ^ 0x80u;
+    if (lead < 0xE0) {
+        *point = (lead & 0x1F) << 6 | second;
+        return second < 0x40 ? pos + 2 : nullptr;
+    }
+    if (left < 3) return nullptr;
+    const uint32_t third = pos[2] ^ 0x80u;
+    if (lead < 0xF0) {
+        const uint32_t found = (lead & 0x0F) << 12 | second << 6 | third;
+        *point = found;
+        const bool is_surrogate = (found & 0xF800) == 0xD800;
+        return (second | third) < 0x40 && found >= 0x800 && (allow_surrogates || !is_surrogate) ? pos + 3 : nullptr;
+    }
+    if (left < 4 || lead > 0xF4) return nullptr;
+    const uint32_t fourth = pos[3] ^ 0x80u;
+    const uint32_t found = (lead & 0x07) << 18 | second << 12 | third << 6 | fourth;
+    *point = found;
+    return (second | third | fourth) < 0x40 && found >= 0x10000 && found <= 0x10FFFF ? pos + 4 : nullptr;
+}
+
+// The bytes [pos, end), which are fewer than 16, then zeros. `start` is where the readable bytes begin.
+//
+// They do not pass through memory: a load of bytes that several stores have just written waits for all of these.
+HISTSCAN_INLINE Bytes16 load_last(const uint8_t *start, const uint8_t *pos, const uint8_t *end) {
+    const auto left = static_cast<int>(end - pos);
+    if (HISTSCAN_UNLIKELY(end - start < 16)) {
+        uint8_t bytes[16] = {};
+        for (int place = 0; place < left; ++place) bytes[place] = pos[place];
+        return load16(bytes);
+    }
+    const uint64_t first = load_word(end - 16), second = load_word(end - 8);
+    if (left <= 8) return from_words(left == 0 ? 0 : second >> 8 * (8 - left), 0);
+    const int dropped = 8 * (16 - left);
+    return from_words(first >> dropped | second << (64 - dropped), second >> dropped);
+}
+
+// The 16 bytes at `pos`, as far as there are any, then zeros.
+HISTSCAN_INLINE Bytes16 load_up_to(const uint8_t *start, const uint8_t *pos, const uint8_t *end) {
+    return HISTSCAN_LIKELY(end - pos >= 16) ? load16(pos) : load_last(start, pos, end);
+}
+
+// The marks of what a run of plain characters ends with: a quote, a backslash, a control character, a byte beyond ASCII.
+HISTSCAN_INLINE Marks16 special_marks(Bytes16 text) {
+    // Compared as signed numbers, control characters and bytes from 0x80 on are both below a space.
+    return marks_of(either(quotes_and_backslashes(text), below_signed(text, fill16(' '))));
+}
+
+// As `find_string_special`; bytes from `start` on are readable. The last bytes are not looked at one by one.
+HISTSCAN_INLINE const uint8_t *find_special(const uint8_t *start, const uint8_t *pos, const uint8_t *end) {
+    for (; end - pos >= 16; pos += 16) {
+        const Marks16 marks = special_marks(load16(pos));
+        if (marks) return pos + first_mark(marks);
+    }
+    if (pos == end) return end;
+    if (HISTSCAN_LIKELY(end - start >= 16)) {
+        const Marks16 marks = marks_from(special_marks(load16(end - 16)), static_cast<int>(16 - (end - pos)));
+        return marks ? end - 16 + first_mark(marks) : end;
+    }
+    // The zeros after the last byte are control characters.
+    return pos + first_mark(special_marks(load_last(start, pos, end)));
+}
+
+HISTSCAN_INLINE void store_units(uint8_t *out, Bytes16 text) { store16(out, text); }
+template <typename Unit>
+HISTSCAN_INLINE void store_units(Unit *out, Bytes16 text) {
+    uint8_t bytes[16];
+    store16(bytes, text);
+    for (int place = 0; place < 16; ++place) out[place] = bytes[place];
+}
+
+// Characters written as units of one width. `put` writes one of them; it returns null if the unit is too narrow.
+template <typename AnyUnit>
+struct CodePoints {
+    using Unit = AnyUnit;
+
+    static HISTSCAN_INLINE Unit *put(Unit *out, uint32_t point) {
+        if (sizeof(Unit) < sizeof point && point >> (8 * sizeof(Unit) & 31)) return nullptr;
+        *out = static_cast<Unit>(point);
+        return out + 1;
+    }
+};
+
+// Characters written as UTF-8, which has none for surrogates.
+struct Utf8 {
+    using Unit = uint8_t;
+
+    static HISTSCAN_INLINE uint8_t *put(uint8_t *out, uint32_t point) {
+        if (point < 0x80) {
+            *out++ = static_cast<uint8_t>(point);
+        } else if (point < 0x800) {
+            *out++ = static_cast<uint8_t>(0xC0 | point >> 6);
+            *out++ = static_cast<uint8_t>(0x80 | (point & 0x3F));
+        } else {
+            if ((point & 0xFFFFF800) == 0xD800) return nullptr;
+            if (point < 0x10000) {
+                *out++ = static_cast<uint8_t>(0xE0 | point >> 12);
+            } else {
+                *out++ = static_cast<uint8_t>(0xF0 | point >> 18);
+                *out++ = static_cast<uint8_t>(0x80 | (point >> 12 & 0x3F));
+            }
+            *out++ = static_cast<uint8_t>(0x80 | (point >> 6 & 0x3F));
+            *out++ = static_cast<uint8_t>(0x80 | (point & 0x3F));
+        }
+        return out;
+    }
+};
+
+// A string while it is read.
+struct StringReading {
+    const uint8_t *start;  // the first readable byte
+    const uint8_t *pos;    // the next byte
+    const uint8_t *end;    // one past the last byte that may be read
+    size_t count;          // the units written so far
+    uint32_t bits;         // of all of them: below a power of two if and only if each of them is
+    bool allow_surrogates;
+    Fault fault;  // why it is malformed, at `pos`
+};
+
+// How the reading of a string stopped.
+enum StringStop {
+    STRING_CLOSED,     // at its closing quote
+    STRING_WIDER,      // before a character that can't be written, which is the last in `bits`
+    STRING_MALFORMED,  // at a fault, or at the end of the bytes
+};
+
+// Reads the escape or the character beyond ASCII at `pos`; returns where it ends, or null with a fault.
+inline const uint8_t *read_special(const uint8_t *pos, StringReading *reading, uint32_t *point) {
+    const uint8_t *const end = reading->end;
+    const int byte = byte_at(pos, end);
+    if (byte >= 0x80) {
+        reading->fault = JSON_UTF8_INVALID;
+        return read_utf8(pos, end, reading->allow_surrogates, point);
+    }
+    if (byte != '\\' || end - pos < 2) {
+        reading->fault = byte < 0 || byte == '\\' ? JSON_STRING_UNTERMINATED : JSON_CONTROL_CHARACTER;
+        return nullptr;
+    }
+    *point = escape_table.meaning[pos[1]];
+    if (*point) return pos + 2;
+    const int unit = escaped_unit(pos, end);
+    reading->fault = JSON_ESCAPE_INVALID;
+    if (unit < 0) return nullptr;
+    *point = static_cast<uint32_t>(unit);
+    if ((unit & 0xFC00) == 0xD800) {
+        const int low = escaped_unit(pos + 6, end);
+        if (low >= 0 && (low & 0xFC00) == 0xDC00) {
+            *point = 0x10000 + ((*point & 0x3FF) << 10) + (static_cast<uint32_t>(low) & 0x3FF);
+            return pos + 12;
+        }
+    }
+    return pos + 6;
+}
+
+// Continues to read a string, and writes its characters from `out` on, where there is room for 16 more units than there
+// are bytes.
+template <typename Characters>
+inline StringStop read_characters(StringReading *reading, typename Characters::Unit *out) {
+    constexpr int block_size = 16;
+    const uint8_t *pos = reading->pos, *const end = reading->end;
+    auto *next = out + reading->count;
+    uint32_t bits = reading->bits;
+    StringStop stopped;
+    while (true) {
+        const Bytes16 text = load_up_to(reading->start, pos, end);
+        store_units(next, text);
+        // Where the plain characters end is known for all of them: none waits for the one before it. The zeros after the
+        // last byte are control characters.
+        Marks16 marks = special_marks(text);
+        const auto last = static_cast<int>(end - pos < block_size ? end - pos : block_size) - 1;
+        int done = 0;
+        bool is_plain = true;
+        while (marks) {
+            const int place = first_mark(marks);
+            next += place - done;
+            done = place;
+            const uint8_t meaning = place < last && pos[place] == '\\' ? escape_table.meaning[pos[place + 1]] : 0;
+            is_plain = meaning != 0;
+            if (!is_plain) break;
+            *next++ = meaning;
+            done += 2;
+            store_units(next, load_up_to(reading->start, pos + done, end));
+            marks = marks_from(marks, done);
+        }
+        if (is_plain) {
+            next += block_size - done;
+            pos += block_size;
+            continue;
+        }
+        pos += done;
+        if (byte_at(pos, end) == '"') {
+            stopped = STRING_CLOSED;
+            break;
+        }
+        // Where one character is beyond ASCII, the next one often is, too.
+        uint32_t point;
+        const uint8_t *after;
+        do {
+            after = read_special(pos, reading, &point);
+            if (after == nullptr) break;
+            bits |= point;
+            auto *const written = Characters::put(next, point);
+            if (written == nullptr) break;
+            next = written;
+            pos = after;
+        } while (byte_at(pos, end) >= 0x80);
+        if (after != pos) {
+            stopped = after == nullptr ? STRING_MALFORMED : STRING_WIDER;
+            break;
+        }
+    }
+    reading->pos = pos;
+    reading->count = static_cast<size_t>(next - out);
+    reading->bits = bits;
+    return stopped;
+}
+
+// Reads the string in [begin, end), of which the last byte is the closing quote, and writes it as UTF-8 from `out` on,
+// where there is room for 16 more bytes than it has. `start` is where the readable bytes begin. Returns where it ends,
+// or null if it is malformed or has a lone surrogate.
+inline uint8_t *write_utf8_text(const uint8_t *start, const uint8_t *begin, const uint8_t *end, uint8_t *out) {
+    StringReading reading{start, begin, end, 0, 0, false, NO_FAULT};
+    return read_characters<Utf8>(&reading, out) == STRING_CLOSED ? out + reading.count : nullptr;
+}
+
+}  // namespace histscan
+
+#endif
