@@ -11,6 +11,11 @@ from threading import RLock, get_ident
 
 from histscan.errors import HistoryDecodeError
 
+cdef extern from "Python.h":
+    ctypedef object (*iternextfunc)(object)
+    ctypedef struct PyTypeObject:
+        iternextfunc tp_iternext
+
 # Scans for which a thread is loading a page or reading columns, by their addresses.
 cdef dict busy = {}
 
@@ -34,6 +39,19 @@ cdef object absolute(object value):
 def _make_scan(scan_class, arguments, options):
     """Makes a scan from the arguments of another, as `RowScan.__reduce__` passes them."""
     return scan_class(*arguments, **options)
+
+
+def share_next_slot(type scan_class not None):
+    """Gives a class the slot for the next row that its base in the core has, unless it has a `__next__` of its own.
+
+    CPython gives classes written in Python a slot that looks `__next__` up by its name for each row. Assigning a
+    `__next__` to the class later replaces the slot, as for any class.
+
+    Args:
+        scan_class: A new subclass of `RowScan`.
+    """
+    if issubclass(scan_class, RowScan) and scan_class.__next__ is RowScan.__next__:
+        (<PyTypeObject*> scan_class).tp_iternext = (<PyTypeObject*> RowScan).tp_iternext
 
 
 cdef class RowScan:

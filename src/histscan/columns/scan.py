@@ -10,7 +10,7 @@ from histscan._core.arrow.arrow_stream import ArrowStream
 from histscan._core.columns.column_chunk import ColumnChunk
 from histscan._core.columns.column_types import merge_columns
 from histscan._core.pages.page import Page
-from histscan._core.rows.scan import RowScan
+from histscan._core.rows.scan import RowScan, share_next_slot
 from histscan.columns.chunks import build_chunks
 from histscan.columns.frames import FileSource, Frames
 from histscan.columns.options import ColumnOptions
@@ -44,6 +44,10 @@ class Scan(RowScan, Frames):
 
     Subclasses define `_load_next`, which the core calls to load the next page, and `add_location`.
     """
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        share_next_slot(cls)
 
     def __aiter__(self) -> AsyncGenerator[dict[str, Any], None]:
         """Iterates over all rows from asyncio: ``async for row in scan``.
