@@ -10,6 +10,11 @@ from libc.stddef cimport size_t
 from histscan._core.rows.called_sink cimport ROW_DONE
 
 
+cdef enum:
+    # A new dict has room for so many members: with no more of them, it is filled in less time than one is copied.
+    FIRST_ROOM = 5
+
+
 cdef int leave_template(void* decoder, size_t count, PyObject** members) except -1:
     """The part of a `DictRow`."""
     (<RowDecoder> decoder).leave_template(count)
@@ -56,7 +61,7 @@ cdef class RowDecoder:
             # A key given twice has one place in the dict, but two in the row; and items with paths share a dict.
             is_flat = not self.has_paths and <size_t> len(row) == self.row_template.size()
             self.blank = None
-            if is_flat:
+            if is_flat and <size_t> len(row) > FIRST_ROOM:
                 # Once a CPython dict has had a key that is not a str, its table is laid out for any keys: lookups in
                 # it, and in its copies, take fewer steps than in one for str alone.
                 self.blank = dict.fromkeys((None, *row))
