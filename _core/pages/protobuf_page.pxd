@@ -36,6 +36,7 @@ cdef inline bint find_row(Cursor* cursor, RowSpan* span) noexcept nogil:
 
 
 cdef class ProtobufPage(Page):
+    cdef Py_buffer view         # of the page's bytes, which it keeps alive
     cdef MessageRowDecoder decoder
 
     cdef void open_all(self, Cursor* cursor) noexcept

@@ -1,6 +1,6 @@
 """Pages in protobuf: `RunHistoryResponse`, whose field 1 repeats `HistoryRow`."""
 
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
+from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
 
 from histscan._core.memory.buffer_pool cimport shared_pool
 from histscan._core.bytes.cursor cimport Cursor, open_cursor, prefetch
@@ -25,18 +25,26 @@ cdef class ProtobufPage(Page):
     """A page as wandb-core sends it.
 
     Args:
-        data: The bytes of a ``RunHistoryResponse``.
+        data: The bytes of a ``RunHistoryResponse``, or a view of them: the page does not copy them.
+
+    Raises:
+        TypeError: The bytes may change.
     """
 
-    def __cinit__(self, bytes data not None):
-        self.owner = data
-        self.data = <const unsigned char*> PyBytes_AS_STRING(data)
+    def __cinit__(self, data not None):
+        PyObject_GetBuffer(data, &self.view, PyBUF_SIMPLE)
+        if not self.view.readonly:
+            raise TypeError("a page needs bytes that cannot change, such as bytes or a memoryview of them")
+        self.data = <const unsigned char*> self.view.buf
         # Columns are built of rows as they are found: most pages need no index.
         self.is_indexed = False
 
+    def __dealloc__(self):
+        PyBuffer_Release(&self.view)
+
     cdef void open_all(self, Cursor* cursor) noexcept:
         """Points a cursor at the page's bytes, for `find_row`."""
-        open_cursor(cursor, self.data, PyBytes_GET_SIZE(self.owner))
+        open_cursor(cursor, self.data, self.view.len)
 
     def has_logged_order(self, Py_ssize_t index):
         return False
@@ -94,7 +102,7 @@ cdef class ProtobufPage(Page):
             except RecursionError:
                 raise_too_deep(&cursor)
         except HistoryDecodeError as error:
-            error.add_location(path=locate_item(self.owner[span.begin:span.end], error.byte - span.begin))
+            error.add_location(path=locate_item(self.data[span.begin:span.end], error.byte - span.begin))
             raise
 
     cdef int use_decoder_of(self, Page previous) except -1:

@@ -412,8 +412,8 @@ def _without_step(row: Any) -> Any:
 
 def _parsed(run_history: Any) -> Any:
     """Returns the page as a message, whose rows can be converted one by one."""
-    if not isinstance(run_history, bytes):
+    if not isinstance(run_history, (bytes, memoryview)):
         return run_history
     from histscan import proto
 
-    return proto.RunHistoryResponse.FromString(run_history)
+    return proto.RunHistoryResponse.FromString(bytes(run_history))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 from typing import Any
 
@@ -336,8 +337,21 @@ def test_noise(data: bytes) -> None:
 
 
 def test_wrong_arguments() -> None:
-    for wrong in (None, "", bytearray(PAGE), memoryview(PAGE), 5):
+    for wrong in (None, "", bytearray(PAGE), memoryview(bytearray(PAGE)), 5):
         with pytest.raises(TypeError):
             ProtobufPage(wrong)  # type: ignore[arg-type]
+    with pytest.raises(BufferError):
+        ProtobufPage(memoryview(PAGE)[::2])
     assert ProtobufPage(b"").rows() == []
     assert len(ProtobufPage(b"")) == 0
+
+
+def test_views_of_bytes() -> None:
+    around = b"\xff" * 40
+    page = ProtobufPage(memoryview(around + PAGE + around)[40:-40])
+    # repr() because NaN is not equal to itself.
+    expected = repr(ProtobufPage(PAGE).rows())
+    assert repr(page.rows()) == expected
+    del around
+    gc.collect()
+    assert repr(page.rows()) == expected

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from google.protobuf.message import DecodeError, Message
 from hypothesis import given
 from hypothesis import strategies as st
 from wandb.proto import wandb_api_pb2, wandb_internal_pb2, wandb_telemetry_pb2
@@ -22,7 +23,11 @@ def name_of(descriptor: Any) -> str | None:
     return None if descriptor is None else descriptor.name.removeprefix("Raw")
 
 
-@pytest.mark.parametrize("name", proto.__all__)
+NAMED = [(name, getattr(proto, name)) for name in proto.__all__]
+MESSAGES = [name for name, named in NAMED if isinstance(named, type) and issubclass(named, Message)]
+
+
+@pytest.mark.parametrize("name", MESSAGES)
 def test_every_field_is_as_wandb_declares_it(name: str) -> None:
     ours = getattr(proto, name).DESCRIPTOR
     homes = [wandb_api_pb2, wandb_internal_pb2, wandb_telemetry_pb2]
@@ -72,7 +77,31 @@ def test_pages_have_the_same_bytes(page_rows: list[list[tuple[str, str]]]) -> No
     assert proto.ApiResponse.FromString(theirs.SerializeToString()) == ours
     assert wandb_api_pb2.ApiResponse.FromString(ours.SerializeToString()) == theirs
     raw = proto.RawApiResponse.FromString(theirs.SerializeToString())
-    assert raw.read_run_history_response.run_history == theirs.read_run_history_response.run_history.SerializeToString()
+    page = theirs.read_run_history_response.run_history.SerializeToString()
+    assert raw.read_run_history_response.run_history == page
+    view = proto.read_response(theirs.SerializeToString())
+    assert isinstance(view, proto.PageResponse)
+    assert view.WhichOneof("response") == "read_run_history_response"
+    assert view.read_run_history_response.WhichOneof("response") == "run_history"
+    assert view.read_run_history_response.HasField("run_history")
+    assert view.read_run_history_response.run_history == page
+
+
+@pytest.mark.parametrize("page_rows", [[], [[("loss", "1")]], [[("loss", "1" * 200)] * 40]])
+def test_only_a_page_alone_is_left_in_the_response(page_rows: list[list[tuple[str, str]]]) -> None:
+    page = page_of(wandb_api_pb2, page_rows)
+    response = wandb_api_pb2.ApiResponse(
+        read_run_history_response=wandb_api_pb2.ReadRunHistoryResponse(run_history=page)
+    ).SerializeToString()
+    error = wandb_api_pb2.ApiResponse(api_error_response=wandb_api_pb2.ApiErrorResponse(message="no"))
+    # A field of a later release, and a page in two parts, which protobuf joins.
+    for other in (response + b"\x18\x01", response + response, b"\x18\x01" + response, error.SerializeToString(), b""):
+        ours, theirs = proto.read_response(other), wandb_api_pb2.ApiResponse.FromString(other)
+        assert not isinstance(ours, proto.PageResponse)
+        assert ours.SerializeToString() == theirs.SerializeToString()
+    for cut in range(1, len(response)):
+        with pytest.raises(DecodeError):
+            proto.read_response(response[:cut])
 
 
 @given(texts, texts, texts, st.lists(texts), st.booleans(), int64s, int64s, int32s)

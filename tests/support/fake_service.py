@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from histscan import proto
@@ -17,7 +17,7 @@ class FakeService:
 
     Args:
         rows: The run's rows.
-        raw_pages: Whether to answer histscan's requests with `RawApiResponse`.
+        raw_pages: Whether to answer histscan's requests without parsing the pages.
     """
 
     def __init__(self, rows: Iterable[ServiceRow] = (), *, raw_pages: bool = False) -> None:
@@ -31,7 +31,7 @@ class FakeService:
         message.api_id = ""
         self.requests.append(message.SerializeToString(deterministic=True))
         answer = self.answer(message.read_run_history_request)
-        return self._family_of(request).FromString(answer.SerializeToString())
+        return self._reader_for(request)(answer.SerializeToString())
 
     def answer(self, request: proto.ReadRunHistoryRequest) -> proto.ApiResponse:
         """Makes the answer to a history request."""
@@ -69,12 +69,13 @@ class FakeService:
         messages = [proto.ApiRequest.FromString(request).read_run_history_request for request in self.requests]
         return [message for message in messages if message.WhichOneof("request") == kind]
 
-    def _family_of(self, request: Any) -> Any:
+    def _reader_for(self, request: Any) -> Callable[[bytes], Any]:
         if request.DESCRIPTOR.file.package == "histscan.proto":
-            return proto.RawApiResponse if self.raw_pages else proto.ApiResponse
+            return proto.read_response if self.raw_pages else proto.ApiResponse.FromString
         from wandb.proto import wandb_api_pb2
 
-        return wandb_api_pb2.ApiResponse
+        read: Callable[[bytes], Any] = wandb_api_pb2.ApiResponse.FromString
+        return read
 
 
 def service_rows(rows: Iterable[Mapping[str, Any]]) -> list[ServiceRow]:

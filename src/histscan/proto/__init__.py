@@ -6,7 +6,7 @@ pool, so wandb may be imported before, after, or not at all. Building the classe
 of the protobuf runtime; generated modules need the runtime for which they were generated.
 
 ``RawApiResponse`` is ``ApiResponse`` with the page left as bytes: a service that answers with it saves one parse and
-one serialisation of each page.
+one serialisation of each page. One that answers with what ``read_response`` returns saves the copies, too.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from __future__ import annotations
 from google.protobuf.descriptor_pb2 import DescriptorProto, FieldDescriptorProto, FileDescriptorProto
 from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message_factory import GetMessageClass
+
+from histscan.proto.responses import PageResponse, only_page
 
 __all__ = [
     "ApiErrorResponse",
@@ -24,6 +26,7 @@ __all__ = [
     "HistoryRow",
     "MetricRecord",
     "OutputRecord",
+    "PageResponse",
     "ParquetHistoryItem",
     "RawApiResponse",
     "RawReadRunHistoryResponse",
@@ -39,6 +42,7 @@ __all__ = [
     "ScanRunHistoryInitResponse",
     "StatsRecord",
     "TelemetryRecord",
+    "read_response",
 ]
 
 _PACKAGE = "histscan.proto"
@@ -227,3 +231,23 @@ ScanRunHistoryInit = _message_class("ScanRunHistoryInit")
 ScanRunHistoryInitResponse = _message_class("ScanRunHistoryInitResponse")
 StatsRecord = _message_class("StatsRecord")
 TelemetryRecord = _message_class("TelemetryRecord")
+
+
+def read_response(data: bytes) -> PageResponse | ApiResponse:
+    """Reads an ``ApiResponse`` without copying its page.
+
+    Args:
+        data: The bytes of the response.
+
+    Returns:
+        A ``PageResponse`` if the response has a page and nothing else; an ``ApiResponse`` for all others.
+
+    Raises:
+        google.protobuf.message.DecodeError: The bytes are malformed.
+    """
+    page = only_page(data)
+    if page is not None:
+        return PageResponse(page)
+    response = ApiResponse()
+    response.ParseFromString(data)
+    return response

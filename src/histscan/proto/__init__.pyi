@@ -6,6 +6,8 @@ from typing import Any
 from google.protobuf.internal.containers import RepeatedCompositeFieldContainer, RepeatedScalarFieldContainer
 from google.protobuf.message import Message
 
+from histscan.proto.responses import PageResponse
+
 __all__ = [
     "ApiErrorResponse",
     "ApiRequest",
@@ -15,6 +17,7 @@ __all__ = [
     "HistoryRow",
     "MetricRecord",
     "OutputRecord",
+    "PageResponse",
     "ParquetHistoryItem",
     "RawApiResponse",
     "RawReadRunHistoryResponse",
@@ -30,6 +33,7 @@ __all__ = [
     "ScanRunHistoryInitResponse",
     "StatsRecord",
     "TelemetryRecord",
+    "read_response",
 ]
 
 # A message field is set from a message or from a mapping of its fields, as everywhere in protobuf.
@@ -261,3 +265,5 @@ class EnvironmentRecord(Message):
     def args(self) -> RepeatedScalarFieldContainer[str]: ...
     @property
     def git(self) -> GitRepoRecord: ...
+
+def read_response(data: bytes) -> PageResponse | ApiResponse: ...

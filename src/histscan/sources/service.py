@@ -32,7 +32,7 @@ class HistoryService(Protocol):
     """What a scan needs from a service."""
 
     def send_api_request(self, request: Any, /) -> Any:
-        """Answers an ``ApiRequest`` with an ``ApiResponse``, or a ``RawApiResponse``."""
+        """Answers an ``ApiRequest`` with an ``ApiResponse``, or with what ``proto.read_response`` returns."""
 
 
 class RequestLock:
@@ -118,13 +118,15 @@ def read_page(service: HistoryService, request_id: int, min_step: int, max_step:
     return _request(service, messages.ReadRunHistoryRequest(scan_run_history=window), "run_history")
 
 
-def page_bytes(run_history: Any) -> bytes:
+def page_bytes(run_history: Any) -> bytes | memoryview:
     """Returns the result of `read_page` as bytes.
 
     Args:
         run_history: A ``RunHistoryResponse``, as a message or as bytes.
     """
-    data: bytes = run_history if isinstance(run_history, bytes) else run_history.SerializeToString()
+    if isinstance(run_history, (bytes, memoryview)):
+        return run_history
+    data: bytes = run_history.SerializeToString()
     return data
 
 
