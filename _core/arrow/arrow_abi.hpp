@@ -68,13 +68,13 @@ namespace histscan {
 
 // The buffers of one array, of any type; those that the type does not use stay empty.
 struct ArrayBuffers {
-    explicit ArrayBuffers(BufferPool *pool = nullptr) : values(pool) {}
+    explicit ArrayBuffers(BufferPool *pool = nullptr) : values(pool), text(pool) {}
 
     std::vector<uint8_t> validity;  // a bit for each value, or nothing where none is null
     CellBits values;                // of fixed-width types
     std::vector<uint8_t> bits;      // of bools
     std::vector<int32_t> offsets;   // of text and lists
-    std::vector<uint8_t> text;
+    TextRoom text;
     int64_t length = 0;
     int64_t null_count = 0;
     char format = 'n';                    // the first character of Arrow's format string: n b l L g u +

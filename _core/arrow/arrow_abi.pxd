@@ -7,7 +7,7 @@ from libcpp.string cimport string
 from libcpp.vector cimport vector
 
 from histscan._core.memory.buffer_pool cimport BufferPool
-from histscan._core.memory.pooled_vectors cimport CellBits
+from histscan._core.memory.pooled_vectors cimport CellBits, TextRoom
 
 
 cdef extern from "arrow/arrow_abi.hpp" nogil:
@@ -48,7 +48,7 @@ cdef extern from "arrow/arrow_abi.hpp" namespace "histscan" nogil:
         CellBits values             # of int64, uint64 and float64
         vector[uint8_t] bits        # of bools
         vector[int32_t] offsets     # of text and lists
-        vector[uint8_t] text
+        TextRoom text
         int64_t length
         int64_t null_count
         char format                 # n null, b bool, l int64, L uint64, g float64, u text, + list

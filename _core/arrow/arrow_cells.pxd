@@ -5,6 +5,7 @@ from libc.stdint cimport int32_t, int64_t, uint8_t
 from libcpp.string cimport string
 from libcpp.vector cimport vector
 
+from histscan._core.memory.pooled_vectors cimport TextRoom
 from histscan._core.arrow.arrow_batch cimport ArrowBatch
 from histscan._core.arrow.arrow_layout cimport ArrowNode
 from histscan._core.arrow.arrow_rows cimport ArrowPage
@@ -56,9 +57,9 @@ cdef class ArrowCells:
     cdef int put_step(self, Column* column, Cell cell, int32_t node, int64_t index) except -1 nogil
     cdef int put_value(self, Column* column, Cell cell, int32_t node, int64_t index) except -1 nogil
     cdef bint find_text(self, int32_t node, int64_t index, byte_ptr* begin, byte_ptr* end) noexcept nogil
-    cdef int write_value(self, int32_t node, int64_t index, vector[uint8_t]& out) except -1 nogil
-    cdef int write_list(self, int32_t node, int64_t index, vector[uint8_t]& out) except -1 nogil
-    cdef int write_struct(self, int32_t node, int64_t index, vector[uint8_t]& out) except -1 nogil
+    cdef int write_value(self, int32_t node, int64_t index, TextRoom& out) except -1 nogil
+    cdef int write_list(self, int32_t node, int64_t index, TextRoom& out) except -1 nogil
+    cdef int write_struct(self, int32_t node, int64_t index, TextRoom& out) except -1 nogil
 
 
 cdef Py_ssize_t add_arrow_rows(

@@ -9,7 +9,6 @@ import json
 from libc.stddef cimport size_t
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
 from libcpp.string cimport string
-from libcpp.vector cimport vector
 
 from histscan._core.arrow.arrow_batch cimport ArrowBatch
 from histscan._core.arrow.arrow_layout cimport (
@@ -28,6 +27,7 @@ from histscan._core.bytes.cursor cimport Cursor, byte_ptr, find_invalid_utf8, op
 from histscan._core.keys.item_selection cimport ItemSelection
 from histscan._core.json.json_skip cimport skip_value
 from histscan._core.json.json_text cimport skip_space
+from histscan._core.memory.pooled_vectors cimport TextRoom, append_bytes
 from histscan._core.json.json_write cimport write_double, write_int64, write_literal, write_string, write_uint64
 
 cdef extern from "arrow/iso_time.hpp" namespace "histscan" nogil:
@@ -289,7 +289,7 @@ cdef class ArrowCells:
             end[0] = self.columns[node].text + last
         return True
 
-    cdef int write_value(self, int32_t node, int64_t index, vector[uint8_t]& out) except -1 nogil:
+    cdef int write_value(self, int32_t node, int64_t index, TextRoom& out) except -1 nogil:
         """Writes the value, which is not null, at a place in the node's buffers as JSON text; 0 for the slow path."""
         cdef ArrowKind kind = self.nodes[node].kind
         cdef int64_t number
@@ -326,7 +326,7 @@ cdef class ArrowCells:
             skip_space(&cursor)
             if cursor.pos != end:
                 return 0
-            out.insert(out.end(), begin, end)
+            append_bytes(out, begin, end - begin)
         elif kind == ARROW_STRUCT:
             return self.write_struct(node, index, out)
         elif kind == ARROW_LIST or kind == ARROW_LARGE_LIST or kind == ARROW_FIXED_LIST:
@@ -338,7 +338,7 @@ cdef class ArrowCells:
             write_string(<byte_ptr> text, length, out)
         return 1
 
-    cdef int write_list(self, int32_t node, int64_t index, vector[uint8_t]& out) except -1 nogil:
+    cdef int write_list(self, int32_t node, int64_t index, TextRoom& out) except -1 nogil:
         """Writes a list, null items as null."""
         cdef int32_t child = self.nodes[node].first_child
         cdef int64_t begin = index * self.nodes[node].fixed_size
@@ -357,7 +357,7 @@ cdef class ArrowCells:
         out.push_back(c']')
         return 1
 
-    cdef int write_struct(self, int32_t node, int64_t index, vector[uint8_t]& out) except -1 nogil:
+    cdef int write_struct(self, int32_t node, int64_t index, TextRoom& out) except -1 nogil:
         """Writes the members of a struct that are not null."""
         cdef int32_t child
         cdef const uint8_t* name
@@ -370,7 +370,7 @@ cdef class ArrowCells:
                 write_literal(", ", out)
             is_first = False
             name = <const uint8_t*> self.member_texts[child].data()
-            out.insert(out.end(), name, name + self.member_texts[child].size())
+            append_bytes(out, name, self.member_texts[child].size())
             if self.write_value(child, index + self.columns[child].offset, out) != 1:
                 return 0
         out.push_back(c'}')

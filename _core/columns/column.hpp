@@ -43,12 +43,12 @@ enum TypeFlag {
 };
 
 struct Column {
-    explicit Column(BufferPool *pool) : tags(pool), bits(pool) {}
+    explicit Column(BufferPool *pool) : tags(pool), bits(pool), text(pool) {}
 
     // Of a dense column, the cell of each row; rows behind the end are null. `CellTable` has those of sparse columns.
     PooledVector<uint8_t> tags;
     CellBits bits;
-    std::vector<uint8_t> text;
+    TextRoom text;
     // `complete_column` sets both.
     std::vector<uint8_t> validity;
     size_t null_count = 0;

@@ -10,13 +10,13 @@ from libc.string cimport memchr, memcpy
 from libcpp.vector cimport vector
 
 from histscan._core.memory.buffer_pool cimport BufferPool
-from histscan._core.memory.pooled_vectors cimport CellBits, PooledVector
+from histscan._core.memory.pooled_vectors cimport CellBits, PooledVector, TextRoom, append_bytes
 from histscan._core.bytes.cursor cimport (
     COLUMN_TEXT_TOO_LONG, Cursor, byte_ptr, find_invalid_utf8, has_text, open_cursor, peek,
 )
 from histscan._core.bytes.faults cimport raise_fault_at
 from histscan._core.json.json_skip cimport skip_value
-from histscan._core.json.json_string cimport code_unit_at, unescape_string
+from histscan._core.json.json_string cimport code_unit_at
 from histscan._core.json.json_text cimport (
     TOKEN_ARRAY, TOKEN_BIG_INTEGER, TOKEN_FALSE, TOKEN_FLOAT64, TOKEN_INT64, TOKEN_NULL, TOKEN_STRING, TOKEN_TRUE,
     PlainKind, Token, read_token, read_whole_token, skip_space,
@@ -54,7 +54,7 @@ cdef extern from "columns/column.hpp" namespace "histscan" nogil:
     cdef cppclass Column:
         PooledVector[uint8_t] tags  # of a dense column, a CellTag for each row; rows behind its end are null
         CellBits bits               # of each row; those of a null cell mean nothing
-        vector[uint8_t] text        # what CELL_TEXT and CELL_JSON refer to
+        TextRoom text               # what CELL_TEXT and CELL_JSON refer to
         vector[uint8_t] validity    # once the chunk is complete: a bit for each row, if any is null
         size_t null_count           # once the chunk is complete
         uint32_t type_flags         # of TypeFlag
@@ -103,6 +103,10 @@ cdef extern from "columns/cell_table.hpp" namespace "histscan" nogil:
         void make_dense(Column&, size_t row_count) except +
         const SparseCell* sparse_begin(const Column&)
         const SparseCell* sparse_end(const Column&)
+
+
+cdef extern from "json/string_text.hpp" namespace "histscan" nogil:
+    uint8_t* write_utf8_text(byte_ptr start, byte_ptr begin, byte_ptr end, uint8_t* out) noexcept
 
 
 cdef inline uint64_t text_bits(size_t offset, size_t length) noexcept nogil:
@@ -219,7 +223,7 @@ cdef inline int put_text(Column* column, Cell cell, CellTag tag, byte_ptr begin,
     """Copies text into the column and makes a cell of it."""
     cdef size_t offset = column.text.size()
     check_text(column, end - begin)
-    column.text.insert(column.text.end(), begin, end)
+    append_bytes(column.text, begin, end - begin)
     cell.bits[0] = text_bits(offset, end - begin)
     cell.tag[0] = tag
     return 0
@@ -261,10 +265,11 @@ cdef inline int put_utf8(Column* column, Cell cell, byte_ptr begin, byte_ptr end
     return 0
 
 
-cdef inline int put_string(Column* column, Cell cell, const Token* token) except -1 nogil:
-    """Makes a cell of a string token; 0 where it is not UTF-8, or has an invalid escape."""
-    cdef Cursor text
-    cdef bint has_surrogates = False
+cdef inline int put_string(Column* column, Cell cell, byte_ptr start, const Token* token) except -1 nogil:
+    """Makes a cell of a string token; 0 where it is not UTF-8, or has an invalid escape.
+
+    `start` is where the readable bytes before the token begin.
+    """
     cdef size_t offset
     cdef uint8_t* text_end
     if not token.has_escapes:
@@ -272,14 +277,11 @@ cdef inline int put_string(Column* column, Cell cell, const Token* token) except
             return 0
         put_utf8(column, cell, token.begin, token.end)
         return 1
-    if find_invalid_utf8(token.begin, token.end) != token.end:
-        return 0
     offset = column.text.size()
     check_text(column, token.end - token.begin + 1)
-    column.text.resize(offset + <size_t> (token.end - token.begin) + 1)
-    open_cursor(&text, token.begin, token.end - token.begin + 1)
-    text_end = unescape_string(&text, column.text.data() + offset, &has_surrogates)
-    if text_end == NULL or has_surrogates:
+    column.text.resize(offset + <size_t> (token.end - token.begin) + 17)
+    text_end = write_utf8_text(start, token.begin, token.end + 1, column.text.data() + offset)
+    if text_end == NULL:
         column.text.resize(offset)
         return 0
     column.text.resize(text_end - column.text.data())
@@ -313,7 +315,7 @@ cdef inline int put_token(Column* column, Cell cell, Cursor* cursor, const Token
     elif token.kind == TOKEN_INT64:
         put_int64(column, cell, token.integer)
     elif token.kind == TOKEN_STRING:
-        return put_string(column, cell, token)
+        return put_string(column, cell, cursor.start, token)
     elif token.kind == TOKEN_NULL:
         cell.tag[0] = CELL_NULL
     elif token.kind == TOKEN_TRUE or token.kind == TOKEN_FALSE:

@@ -8,15 +8,14 @@ from libc.stddef cimport size_t
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
 from libc.string cimport memcpy
 from libcpp.memory cimport unique_ptr
-from libcpp.vector cimport vector
 
 from histscan._core.arrow.arrow_abi cimport ArrayBuffers
 from histscan._core.memory.buffer_pool cimport shared_pool
-from histscan._core.memory.pooled_vectors cimport PooledVector
+from histscan._core.memory.pooled_vectors cimport PooledVector, TextRoom, append_bytes
 from histscan._core.columns.column_cells cimport (
     CELL_FALSE, CELL_FLOAT64, CELL_INT64, CELL_JSON, CELL_NULL, CELL_TEXT, CELL_TRUE, CELL_UINT64, TYPE_INT64,
-    TYPE_NUMBER_TEXT, TYPE_WIDE_INT64, CellTable, Column, SparseCell, fill_validity,
-    pack_bits,
+    TYPE_JSON, TYPE_LIST, TYPE_LIST_FLOAT64, TYPE_LIST_INT64, TYPE_LIST_WIDE_INT64, TYPE_NUMBER_TEXT, TYPE_WIDE_INT64,
+    CellTable, Column, SparseCell, fill_validity, pack_bits,
 )
 from histscan._core.bytes.cursor cimport Cursor, byte_ptr, open_cursor, peek
 from histscan._core.json.json_text cimport (
@@ -26,6 +25,11 @@ from histscan._core.json.json_write cimport write_double, write_int64, write_lit
 
 cdef extern from "<utility>" namespace "std" nogil:
     unique_ptr[ArrayBuffers] move(unique_ptr[ArrayBuffers])
+
+
+cdef enum:
+    # The flags of cells that are JSON text.
+    JSON_FLAGS = TYPE_LIST | TYPE_LIST_INT64 | TYPE_LIST_WIDE_INT64 | TYPE_LIST_FLOAT64 | TYPE_JSON
 
 
 cdef inline size_t text_offset(uint64_t bits) noexcept nogil:
@@ -163,7 +167,7 @@ cdef int fill_text(Column* column, size_t row_count, ArrayBuffers* out) except -
     return 0
 
 
-cdef int write_cell(Column* column, size_t row, vector[uint8_t]& out) except -1 nogil:
+cdef int write_cell(Column* column, size_t row, TextRoom& out) except -1 nogil:
     """Writes a cell's value as JSON text; JSON text is copied unchanged."""
     cdef uint64_t bits = column.bits[row]
     cdef uint8_t tag = column.tags[row]
@@ -180,13 +184,15 @@ cdef int write_cell(Column* column, size_t row, vector[uint8_t]& out) except -1 
         write_string(column.text.data() + text_offset(bits), text_length(bits), out)
     elif tag == CELL_JSON:
         text = column.text.data() + text_offset(bits)
-        out.insert(out.end(), text, text + text_length(bits))
+        append_bytes(out, text, text_length(bits))
     return 0
 
 
 cdef int fill_json(Column* column, size_t row_count, ArrayBuffers* out) except -1 nogil:
-    """Writes every value as JSON text."""
+    """Writes every value as JSON text; moves the text out if all of it is that."""
     cdef size_t row
+    if not column.type_flags & ~JSON_FLAGS:
+        return fill_text(column, row_count, out)
     out.offsets.resize(row_count + 1)
     for row in range(row_count):
         out.offsets[row] = <int32_t> out.text.size()

@@ -9,6 +9,8 @@
 #include <string>
 #include <vector>
 
+#include "memory/pooled_vectors.hpp"
+
 namespace histscan {
 
 struct NestedPath {
@@ -22,9 +24,7 @@ struct NestedItem {
     const uint8_t *end;
 };
 
-inline void append_text(std::vector<uint8_t> &out, const std::string &text) {
-    out.insert(out.end(), text.begin(), text.end());
-}
+inline void append_text(TextRoom &out, const std::string &text) { out.insert(out.end(), text.begin(), text.end()); }
 
 // Sorts the items so that those of one column, and within it those of one object, are together. False if they are
 // not the leaves of trees: an item is given twice, or is an object to another item and a value of its own.
@@ -47,8 +47,8 @@ inline bool is_tree(const std::vector<NestedPath> &paths, std::vector<NestedItem
 
 // Writes the object that the items from `first` on make up, those of one column, and returns the index after them.
 // The items are sorted as is_tree leaves them.
-inline size_t write_object(const std::vector<NestedPath> &paths, const std::vector<NestedItem> &items, size_t first,
-    std::vector<uint8_t> &out) {
+inline size_t write_object(
+    const std::vector<NestedPath> &paths, const std::vector<NestedItem> &items, size_t first, TextRoom &out) {
     const int32_t column = paths[items[first].path].column;
     const std::vector<std::string> *before = nullptr;
     size_t index = first;

@@ -1,10 +1,11 @@
 """Nested items of one row, put together as the JSON text of the object that they are leaves of."""
 
-from libc.stdint cimport int32_t, uint8_t
+from libc.stdint cimport int32_t
 from libcpp.string cimport string
 from libcpp.vector cimport vector
 
 from histscan._core.bytes.cursor cimport byte_ptr
+from histscan._core.memory.pooled_vectors cimport TextRoom
 
 
 cdef extern from "columns/nested_items.hpp" namespace "histscan" nogil:
@@ -21,5 +22,5 @@ cdef extern from "columns/nested_items.hpp" namespace "histscan" nogil:
 
     bint is_tree(const vector[NestedPath]& paths, vector[NestedItem]& items)
     size_t write_object(
-        const vector[NestedPath]& paths, const vector[NestedItem]& items, size_t first, vector[uint8_t]& out
+        const vector[NestedPath]& paths, const vector[NestedItem]& items, size_t first, TextRoom& out
     )

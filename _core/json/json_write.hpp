@@ -8,28 +8,37 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
-#include <vector>
 
 namespace histscan {
 
-inline void write_literal(const char *literal, std::vector<uint8_t> &out) {
+// A Text is a vector of bytes, to which they append.
+
+template <typename Text>
+inline void write_literal(const char *literal, Text &out) {
     out.insert(out.end(), literal, literal + std::strlen(literal));
 }
 
-template <typename Number>
-inline size_t write_number(Number number, std::vector<uint8_t> &out) {
+template <typename Number, typename Text>
+inline size_t write_number(Number number, Text &out) {
     char digits[32];
     const auto result = std::to_chars(digits, digits + sizeof digits, number);
     out.insert(out.end(), digits, result.ptr);
     return static_cast<size_t>(result.ptr - digits);
 }
 
-inline void write_int64(int64_t number, std::vector<uint8_t> &out) { write_number(number, out); }
+template <typename Text>
+inline void write_int64(int64_t number, Text &out) {
+    write_number(number, out);
+}
 
-inline void write_uint64(uint64_t number, std::vector<uint8_t> &out) { write_number(number, out); }
+template <typename Text>
+inline void write_uint64(uint64_t number, Text &out) {
+    write_number(number, out);
+}
 
 // The shortest text that reads as the same double.
-inline void write_double(double number, std::vector<uint8_t> &out) {
+template <typename Text>
+inline void write_double(double number, Text &out) {
     if (std::isnan(number)) return write_literal("NaN", out);
     if (std::isinf(number)) return write_literal(number < 0 ? "-Infinity" : "Infinity", out);
     const size_t length = write_number(number, out);
@@ -38,7 +47,8 @@ inline void write_double(double number, std::vector<uint8_t> &out) {
 }
 
 // A string in quotes; only what JSON requires is escaped.
-inline void write_string(const uint8_t *text, size_t length, std::vector<uint8_t> &out) {
+template <typename Text>
+inline void write_string(const uint8_t *text, size_t length, Text &out) {
     static const char hex[] = "0123456789abcdef";
     out.push_back('"');
     for (size_t index = 0; index < length; ++index) {

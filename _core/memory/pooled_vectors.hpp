@@ -10,6 +10,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <new>
 #include <type_traits>
 #include <utility>
@@ -75,6 +76,12 @@ using CellBits = std::vector<uint64_t, UnfilledAllocator<uint64_t>>;
 
 // Room for bytes that are written once, such as text with its escapes decoded; it is freed with its owner.
 using TextRoom = std::vector<uint8_t, UnfilledAllocator<uint8_t>>;
+
+inline void append_bytes(TextRoom &text, const uint8_t *bytes, size_t count) {
+    const size_t size = text.size();
+    text.resize(size + count);
+    if (count) std::memcpy(text.data() + size, bytes, count);
+}
 
 }  // namespace histscan
 

@@ -34,6 +34,11 @@ cdef extern from "memory/pooled_vectors.hpp" namespace "histscan" nogil:
     # Room for bytes that are written once: `resize` does not initialise them.
     cdef cppclass TextRoom:
         uint8_t* data()
+        size_t size()
         bint empty()
         void clear()
         void resize(size_t) except +
+        void push_back(uint8_t) except +
+        void swap(TextRoom&)
+
+    void append_bytes(TextRoom& text, const uint8_t* bytes, size_t count) except +
