@@ -22,6 +22,7 @@ from histscan.errors import ExportWarning, HistoryError
 from histscan.sources.file_cache import read_limit, write_limit
 from tests.support.export_backend import Backend, parquet
 from tests.support.graphql_server import GraphQLServer
+from tests.support.server_process import serving
 
 ROWS = "fff" + "p" * 7
 HOUR = 3_600
@@ -266,6 +267,20 @@ def test_temporary_folders_of_killed_processes(tmp_path: Path, monkeypatch: pyte
     assert other.exists()
     used.remove()
     assert not used.path.exists()
+
+
+def test_folders_of_killed_servers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    (tmp_path / "runs").mkdir()
+    with serving(tmp_path / "runs") as server:
+        (left,) = tmp_path.glob("histscan-*")
+        server.process.kill()
+        server.process.wait()
+    make_old(left)
+    with serving(tmp_path / "runs"):
+        (used,) = tmp_path.glob("histscan-*")
+        assert used != left
+    assert list(tmp_path.glob("histscan-*")) == []
 
 
 # The first error is the one that is reported
