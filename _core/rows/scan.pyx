@@ -145,12 +145,13 @@ cdef class RowScan:
                 self.scan_offset = index + 1
                 try:
                     return page.decode_row(index)
-                except HistoryDecodeError as error:
-                    check_memory(error)
+                except BaseException as error:
+                    # The row is still to come, also after an interrupt or a lack of memory.
                     if self.page is page and self.scan_offset == index + 1:
                         self.scan_offset = index
-                    error.add_location(row=index)
-                    self._add_location(error)
+                    if isinstance(error, HistoryDecodeError):
+                        error.add_location(row=index)
+                        self._add_location(error)
                     raise
             elif not page.is_indexed:
                 page.index()

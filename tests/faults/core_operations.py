@@ -184,6 +184,23 @@ def scan_rows(make: Callable[[], Page]) -> Any:
     return list(OnePage(make))
 
 
+def continue_scan(make: Callable[[], Page]) -> Any:
+    scan = OnePage(make)
+    # Room for all rows, so that none is lost here.
+    rows: list[Any] = [None] * 100
+    count = failures = 0
+    while True:
+        try:
+            rows[count] = next(scan)
+            count += 1
+        except StopIteration:
+            return rows
+        except MemoryError:
+            failures += 1
+            if failures > 3:
+                raise
+
+
 def keep_selected(page: Any) -> Any:
     page.select_keys(ItemSelection(["loss", "nested.c", "layer.a", "layer.b", "missing"]))
     page.select_steps(2, 9)
@@ -261,6 +278,7 @@ OPERATIONS: dict[str, Operation] = {
     **{f"index {name}": Operation(partial(PAGES.get, name), make_page) for name in PAGES},
     **{f"rows of {name}": Operation(make, lambda page: page.rows()) for name, make in PAGES.items()},
     **{f"row of {name}": Operation(make, lambda page: page.row(7)) for name, make in PAGES.items()},
+    **{f"scan on {name}": Operation(partial(PAGES.get, name), continue_scan) for name in ("protobuf", "log")},
     **{f"scan {name}": Operation(partial(PAGES.get, name), scan_rows) for name in PAGES},
     **{
         f"columns of {name}": Operation(make, lambda page: add_page(ColumnBuilder(), page), show_chunk)
