@@ -21,7 +21,7 @@ SITE   := out/site
 # Tools of the environment that call each other find each other.
 export PATH := $(abspath $(BIN)):$(PATH)
 
-.PHONY: run docs test test-clusters test-matrix test-dependencies lint format bench sanitize setup dist clean
+.PHONY: run docs test test-clusters test-matrix test-dependencies lint format bench faults sanitize setup dist clean
 
 setup: $(TESTS)
 
@@ -90,6 +90,10 @@ format: setup
 
 bench: setup
 	$(BIN)/python -m benches $(BENCH_ARGS)
+
+# Lets every allocation of the core's operations fail in turn; `make test` does so for one in 23. Some minutes.
+faults: setup
+	HISTSCAN_FAULTS=all $(BIN)/python -m pytest tests/faults
 
 # Builds the core with sanitizers into a virtual environment of its own, and runs the core's tests under them.
 SANITIZERS ?= address,undefined

@@ -142,6 +142,7 @@ inline void export_array(ArrayBuffers &&buffers, ArrayOwner *owner, ArrowArray *
     // Arrow requires a pointer that is not null for each buffer, even of an empty array.
     static const uint64_t nothing = 0;
     std::unique_ptr<ArrayBuffers> items = std::move(buffers.items);
+    std::unique_ptr<ArrayOwner> child;
     owner->buffers = std::move(buffers);
     const ArrayBuffers &held = owner->buffers;
     int64_t buffer_count = 2;
@@ -164,7 +165,9 @@ inline void export_array(ArrayBuffers &&buffers, ArrayOwner *owner, ArrowArray *
         owner->pointers[1] = held.offsets.data();
         owner->children.resize(1);
         owner->child_pointers.reserve(1);
-        export_array(std::move(*items), new ArrayOwner(), &owner->children[0]);
+        child = std::make_unique<ArrayOwner>();
+        export_array(std::move(*items), child.get(), &owner->children[0]);
+        child.release();
         break;
     default:
         owner->pointers[1] = held.values.empty() ? static_cast<const void *>(&nothing) : held.values.data();
@@ -182,28 +185,56 @@ inline void export_batch(
     owner->children.resize(columns.size());
     owner->child_pointers.reserve(columns.size());
     batch->owners.resize(columns.size());
-    for (size_t index = 0; index < columns.size(); ++index) {
-        ArrayOwner &column = batch->owners[index];
-        export_array(std::move(columns[index]), &column, &owner->children[index]);
-        column.batch = batch;
+    try {
+        for (size_t index = 0; index < columns.size(); ++index) {
+            ArrayOwner &column = batch->owners[index];
+            export_array(std::move(columns[index]), &column, &owner->children[index]);
+            column.batch = batch;
+        }
+    } catch (...) {
+        // Each column that is exported holds the batch, which has the columns.
+        for (ArrowArray &child : owner->children) {
+            if (child.release) child.release(&child);
+        }
+        throw;
     }
     point_to_owner(owner.release(), 1, out);
 }
 
+// Schemas, which are released with the list unless they were moved elsewhere.
+class SchemaList {
+public:
+    SchemaList() = default;
+    SchemaList(SchemaList &&other) = default;
+    SchemaList &operator=(SchemaList &&other) {
+        schemas_.swap(other.schemas_);
+        return *this;
+    }
+    ~SchemaList() {
+        for (ArrowSchema &schema : schemas_) {
+            if (schema.release) schema.release(&schema);
+        }
+    }
+    // Adds a schema that is to be filled in; until then it owns nothing.
+    ArrowSchema &add() { return schemas_.emplace_back(); }
+    size_t size() const { return schemas_.size(); }
+    std::vector<ArrowSchema>::iterator begin() { return schemas_.begin(); }
+    std::vector<ArrowSchema>::iterator end() { return schemas_.end(); }
+
+private:
+    std::vector<ArrowSchema> schemas_;
+};
+
 // What an exported schema owns.
 struct SchemaOwner {
     std::string format, name, metadata;
-    std::vector<ArrowSchema> children;
+    SchemaList children;
     std::vector<ArrowSchema *> child_pointers;
 };
 
 inline void release_schema(ArrowSchema *schema) {
-    SchemaOwner *owner = static_cast<SchemaOwner *>(schema->private_data);
-    for (ArrowSchema &child : owner->children) {
-        if (child.release) child.release(&child);
-    }
     schema->release = nullptr;
-    delete owner;
+    delete static_cast<SchemaOwner *>(schema->private_data);
 }
 
 // One pair of metadata, as the interface spells it: counts and lengths are int32 in the machine's byte order.
@@ -221,8 +252,8 @@ inline std::string encode_metadata(const std::string &key, const std::string &va
     return encoded;
 }
 
-inline ArrowSchema make_schema(const std::string &format, const std::string &name,
-    std::vector<ArrowSchema> children = {}, bool is_nullable = true, const std::string &metadata = {}) {
+inline ArrowSchema make_schema(const std::string &format, const std::string &name, SchemaList &&children,
+    bool is_nullable, const std::string &metadata = {}) {
     auto owner = std::make_unique<SchemaOwner>();
     owner->format = format;
     owner->name = name;
@@ -235,7 +266,7 @@ inline ArrowSchema make_schema(const std::string &format, const std::string &nam
     schema.metadata = owner->metadata.empty() ? nullptr : owner->metadata.data();
     schema.flags = is_nullable ? ARROW_FLAG_NULLABLE : 0;
     schema.n_children = static_cast<int64_t>(owner->children.size());
-    schema.children = owner->children.empty() ? nullptr : owner->child_pointers.data();
+    schema.children = owner->child_pointers.empty() ? nullptr : owner->child_pointers.data();
     schema.release = release_schema;
     schema.private_data = owner.release();
     return schema;
@@ -245,9 +276,23 @@ inline ArrowSchema make_schema(const std::string &format, const std::string &nam
 // tell what it is: Arrow's extension type for it makes polars before 1.36 panic, and later ones give columns that have
 // no text methods.
 inline ArrowSchema make_column_schema(const std::string &format, const std::string &name, bool is_json) {
-    if (format.size() > 2) return make_schema("+l", name, {make_schema(format.substr(2), "item")});
-    return make_schema(format, name, {}, true, is_json ? encode_metadata("histscan.type", "json") : std::string());
+    SchemaList items;
+    if (format.size() <= 2) {
+        const std::string metadata = is_json ? encode_metadata("histscan.type", "json") : std::string();
+        return make_schema(format, name, std::move(items), true, metadata);
+    }
+    ArrowSchema &item = items.add();
+    item = make_schema(format.substr(2), "item", SchemaList(), true);
+    return make_schema("+l", name, std::move(items), true);
 }
+
+inline void add_column_schema(SchemaList &schemas, const std::string &format, const std::string &name, bool is_json) {
+    ArrowSchema &schema = schemas.add();
+    schema = make_column_schema(format, name, is_json);
+}
+
+// The schema of record batches.
+inline ArrowSchema make_batch_schema(SchemaList &columns) { return make_schema("+s", "", std::move(columns), false); }
 
 }  // namespace histscan
 

@@ -3,7 +3,6 @@
 from libc.stddef cimport size_t
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
 from libcpp.memory cimport shared_ptr, unique_ptr
-from libcpp.string cimport string
 from libcpp.vector cimport vector
 
 from histscan._core.memory.buffer_pool cimport BufferPool
@@ -42,8 +41,8 @@ cdef extern from "arrow/arrow_abi.hpp" nogil:
 cdef extern from "arrow/arrow_abi.hpp" namespace "histscan" nogil:
     # The buffers of one array; export moves them out.
     cdef cppclass ArrayBuffers:
-        ArrayBuffers()
-        ArrayBuffers(BufferPool*)
+        ArrayBuffers() except +
+        ArrayBuffers(BufferPool*) except +
         vector[uint8_t] validity    # a bit for each value; filled in only where one is null
         CellBits values             # of int64, uint64 and float64
         vector[uint8_t] bits        # of bools
@@ -64,7 +63,12 @@ cdef extern from "arrow/arrow_abi.hpp" namespace "histscan" nogil:
     void export_batch(
         vector[ArrayBuffers]& columns, const shared_ptr[BatchMemory]& batch, int64_t length, ArrowArray* out
     ) except +
-    ArrowSchema make_schema(
-        const string& format, const string& name, vector[ArrowSchema] children, bint is_nullable
-    ) except +
-    ArrowSchema make_column_schema(const string& format, const string& name, bint is_json) except +
+
+    # Schemas, which are released with the list.
+    cdef cppclass SchemaList:
+        pass
+
+    # The texts are copied, and have no zero byte.
+    void add_column_schema(SchemaList& schemas, const char* format, const char* name, bint is_json) except +
+    # The schema of record batches; it takes the columns' schemas out of the list.
+    ArrowSchema make_batch_schema(SchemaList& columns) except +

@@ -12,6 +12,7 @@ from libc.stdint cimport int32_t, int64_t, uint64_t
 from libc.string cimport memcmp, memcpy, memset
 from libcpp.vector cimport vector
 
+from histscan._core.bytes.faults cimport check_memory
 from histscan._core.arrow.arrow_abi cimport ArrowArray
 from histscan._core.arrow.arrow_layout cimport (
     ARROW_DOUBLE, ARROW_INT64, ARROW_NULL, ARROW_UINT64, ARROW_UNKNOWN, ArrowKind, ArrowLayout, ArrowTarget,
@@ -128,6 +129,7 @@ cdef class ArrowBatch(ArrowValues):
                 elif not self.read_step(row.row, &row.step) or not lowest <= row.step < stop:
                     continue
             except HistoryDecodeError as error:
+                check_memory(error)
                 error.add_location(run=self.run, page=self.page, row=self.first_row + row.row)
                 raise
             if self.layout.required.size() and not self.has_required(row.row):
@@ -196,12 +198,14 @@ cdef class ArrowBatch(ArrowValues):
         if target.is_step:
             try:
                 return self.read_step(row, &step)
-            except HistoryDecodeError:
+            except HistoryDecodeError as error:
+                check_memory(error)
                 return True     # decoding the value raises the error
         if target.json_path != NULL:
             try:
                 return self.decode_target(target, shift, row) is not MISSING
-            except HistoryDecodeError:
+            except HistoryDecodeError as error:
+                check_memory(error)
                 return True
         return True
 
@@ -288,6 +292,7 @@ cdef class ArrowBatch(ArrowValues):
                 self.templates[(<char*> pattern)[:words * sizeof(uint64_t)]] = dict.fromkeys(cells)
             return cells
         except HistoryDecodeError as error:
+            check_memory(error)
             error.byte = None
             error.add_location(run=self.run, page=self.page, row=self.first_row + row)
             if index < count:

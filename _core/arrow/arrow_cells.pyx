@@ -408,6 +408,6 @@ cdef Py_ssize_t add_arrow_rows(
                     row += 1
     finally:
         chunk.row_count = row
-    if index < end:
-        chunk.cells.clear_row(row)
+        if index < end:
+            chunk.cells.clear_row(row)
     return index

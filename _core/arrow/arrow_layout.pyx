@@ -135,7 +135,9 @@ cdef class ArrowLayout:
         if keys is None:
             for child in range(self.nodes[0].first_child, self.nodes[0].first_child + self.nodes[0].child_count):
                 self.add_target(&self.targets, <object> self.nodes[child].name, child, None)
-        self.missing = [key for key in dict.fromkeys(keys or ()) if not self.find_key(&self.targets, key)]
+        for key in dict.fromkeys(keys or ()):
+            if not self.find_key(&self.targets, key):
+                self.missing.append(key)
         self.lacks_required = False
         for key in dict.fromkeys(required):
             if not self.find_key(&self.required, key):
@@ -145,12 +147,12 @@ cdef class ArrowLayout:
     def names(self):
         """The columns' names, in their order."""
         cdef int32_t child
+        cdef list found = []
         if self.nodes.empty():
-            return []
-        return [
-            <object> self.nodes[child].name
-            for child in range(self.nodes[0].first_child, self.nodes[0].first_child + self.nodes[0].child_count)
-        ]
+            return found
+        for child in range(self.nodes[0].first_child, self.nodes[0].first_child + self.nodes[0].child_count):
+            found.append(<object> self.nodes[child].name)
+        return found
 
     cdef int add_nodes(self, const ArrowSchema* schema) except -1:
         """Lists the types of a schema, breadth first."""

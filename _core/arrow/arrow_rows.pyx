@@ -4,6 +4,7 @@ from libc.stddef cimport size_t
 from libc.stdint cimport int64_t
 from libcpp.vector cimport vector
 
+from histscan._core.bytes.faults cimport check_memory
 from histscan._core.arrow.arrow_batch cimport ArrowBatch
 from histscan._core.arrow.arrow_layout cimport ArrowTarget
 from histscan._core.pages.page cimport Page, RowSpan
@@ -27,13 +28,19 @@ cdef bint is_same(object left, object right) except -1:
     if type(left) is float and type(right) is float:
         return left == right or (left != left and right != right)
     if type(left) is dict and type(right) is dict:
-        return len(left) == len(right) and all(
-            [key in <dict> right and is_same(value, (<dict> right)[key]) for key, value in (<dict> left).items()]
-        )
+        if len(left) != len(right):
+            return False
+        for key, value in (<dict> left).items():
+            if key not in <dict> right or not is_same(value, (<dict> right)[key]):
+                return False
+        return True
     if type(left) is list and type(right) is list:
-        return len(left) == len(right) and all(
-            [is_same(item, other) for item, other in zip(left, right)]
-        )
+        if len(left) != len(right):
+            return False
+        for item, other in zip(left, right):
+            if not is_same(item, other):
+                return False
+        return True
     return type(left) is not bool and type(right) is not bool and left == right or left is right
 
 
@@ -87,7 +94,8 @@ cdef class ArrowPage(Page):
                 repeated = source.decode_row(row) if repeated is None else repeated
                 if is_same(repeated, other.decode_row(self.spans[index].begin)):
                     return True
-            except HistoryDecodeError:
+            except HistoryDecodeError as error:
+                check_memory(error)
                 # It is raised when the row is requested.
                 continue
         return False
@@ -154,6 +162,7 @@ cdef class ArrowPage(Page):
                 try:
                     found[key] = batch.decode_target(target, batch.target_shifts[place], span.begin)
                 except HistoryDecodeError as error:
+                    check_memory(error)
                     error.add_location(run=batch.run, page=batch.page, row=batch.first_row + span.begin)
                     raise
             wanted[span.end].resize(kept)
@@ -180,6 +189,7 @@ def take_rows(batches, stop_step=None):
     cdef bint is_bounded = stop_step is not None
     cdef int64_t stop = stop_step if is_bounded else 0
     cdef bint several = False
+    cdef vector[size_t] delivered   # of each batch, how many rows are
     cdef size_t first = 0       # of the page's spans, the first one of the row's step
     cdef int64_t step = 0
     cdef Py_ssize_t index
@@ -187,14 +197,15 @@ def take_rows(batches, stop_step=None):
     for index in range(len(page.sources)):
         batch = page.sources[index]
         several |= batch.origin != (<ArrowBatch> page.sources[0]).origin
-        while batch.delivered < batch.pending.size() and (
-            not is_bounded or batch.pending[batch.delivered].step < stop
+        delivered.push_back(batch.delivered)
+        while delivered[index] < batch.pending.size() and (
+            not is_bounded or batch.pending[delivered[index]].step < stop
         ):
-            row.step = batch.pending[batch.delivered].step
-            row.row = batch.pending[batch.delivered].row
+            row.step = batch.pending[delivered[index]].step
+            row.row = batch.pending[delivered[index]].row
             row.batch = index
             merged.push_back(row)
-            batch.delivered += 1
+            delivered[index] += 1
     sort_by_step(merged)
     for row in merged:
         if row.step != step:
@@ -205,4 +216,7 @@ def take_rows(batches, stop_step=None):
         page.add_row(row.batch, row.row)
     if merged.size():
         page.last_step = merged.back().step
+    # Only now, so that no row is lost where memory runs out.
+    for index in range(len(page.sources)):
+        (<ArrowBatch> page.sources[index]).delivered = delivered[index]
     return page

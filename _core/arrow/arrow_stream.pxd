@@ -14,5 +14,6 @@ cdef class ArrowStream:
     cdef readonly object error      # the exception that ended the stream early
     cdef bytes last_error           # its text, as `get_last_error` returns it
 
+    cdef int note_error(self, object error) except -1
     cdef int export_schema(self, ArrowSchema* out) except -1
     cdef int export_chunk(self, ColumnChunk chunk, ArrowArray* out) except -1

@@ -12,11 +12,11 @@ from libc.stddef cimport size_t
 from libc.stdint cimport int64_t, uint64_t
 from libc.string cimport memset
 from libcpp.memory cimport make_shared, shared_ptr
-from libcpp.string cimport string
 from libcpp.vector cimport vector
 
 from histscan._core.arrow.arrow_abi cimport (
-    ArrayBuffers, ArrowArray, ArrowArrayStream, ArrowSchema, BatchMemory, export_batch, make_column_schema, make_schema,
+    ArrayBuffers, ArrowArray, ArrowArrayStream, ArrowSchema, BatchMemory, SchemaList, add_column_schema, export_batch,
+    make_batch_schema,
 )
 from histscan._core.memory.buffer_pool cimport POOL_CAPACITY, shared_pool
 from histscan._core.columns.column_cells cimport CellTable
@@ -53,18 +53,20 @@ cdef void release_schema_capsule(object capsule) noexcept:
     PyMem_Free(schema)
 
 
-cdef int get_stream_schema(ArrowArrayStream* stream, ArrowSchema* out) noexcept with gil:
-    cdef ArrowStream owner = <ArrowStream> stream.private_data
+# These return True only if they succeed, even where there is no memory to note an error. None returns within a handler:
+# Cython releases the traceback there, and without memory there is none.
+cdef bint exports_schema(ArrowStream owner, ArrowSchema* out) noexcept:
+    cdef bint is_done = False
     try:
         owner.export_schema(out)
-        return 0
-    except Exception as error:
-        owner.last_error = str(error).encode("utf-8", "replace")
-        return EINVAL
+        is_done = True
+    except BaseException as error:
+        owner.note_error(error)
+    return is_done
 
 
-cdef int get_next_array(ArrowArrayStream* stream, ArrowArray* out) noexcept with gil:
-    cdef ArrowStream owner = <ArrowStream> stream.private_data
+cdef bint exports_next(ArrowStream owner, ArrowArray* out) noexcept:
+    cdef bint is_done = False
     try:
         chunk = next(owner.chunks, None)
         if chunk is None:
@@ -72,11 +74,18 @@ cdef int get_next_array(ArrowArrayStream* stream, ArrowArray* out) noexcept with
             memset(out, 0, sizeof(ArrowArray))
         else:
             owner.export_chunk(chunk, out)
-        return 0
+        is_done = True
     except BaseException as error:
-        owner.error = error
-        owner.last_error = f"{type(error).__name__}: {error}".encode("utf-8", "replace")
-        return EIO
+        owner.note_error(error)
+    return is_done
+
+
+cdef int get_stream_schema(ArrowArrayStream* stream, ArrowSchema* out) noexcept with gil:
+    return 0 if exports_schema(<ArrowStream> stream.private_data, out) else EINVAL
+
+
+cdef int get_next_array(ArrowArrayStream* stream, ArrowArray* out) noexcept with gil:
+    return 0 if exports_next(<ArrowStream> stream.private_data, out) else EIO
 
 
 cdef const char* get_stream_error(ArrowArrayStream* stream) noexcept with gil:
@@ -119,7 +128,11 @@ cdef class ArrowStream:
         if schema == NULL:
             raise MemoryError()
         memset(schema, 0, sizeof(ArrowSchema))
-        capsule = PyCapsule_New(schema, "arrow_schema", release_schema_capsule)
+        try:
+            capsule = PyCapsule_New(schema, "arrow_schema", release_schema_capsule)
+        except BaseException:
+            PyMem_Free(schema)
+            raise
         self.export_schema(schema)
         return capsule
 
@@ -137,20 +150,32 @@ cdef class ArrowStream:
         stream.get_last_error = get_stream_error
         stream.release = release_stream
         stream.private_data = <void*> self
+        try:
+            capsule = PyCapsule_New(stream, "arrow_array_stream", release_stream_capsule)
+        except BaseException:
+            PyMem_Free(stream)
+            raise
         Py_INCREF(self)
-        return PyCapsule_New(stream, "arrow_array_stream", release_stream_capsule)
+        return capsule
+
+    cdef int note_error(self, object error) except -1:
+        """Keeps the error that ends the stream, and its text for the consumer, if there is memory for that."""
+        self.error = error
+        try:
+            self.last_error = f"{type(error).__name__}: {error}".encode("utf-8", "replace")
+        except MemoryError:
+            self.last_error = b"MemoryError"
+        return 0
 
     cdef int export_schema(self, ArrowSchema* out) except -1:
         """Fills in the schema of the record batches."""
-        cdef vector[ArrowSchema] children
-        cdef string format, column_name
+        cdef SchemaList children
+        cdef bytes form, column_name
         for name, column_format in self.columns.items():
-            format = b"u" if column_format == JSON_FORMAT else column_format.encode()
+            form = b"u" if column_format == JSON_FORMAT else column_format.encode()
             column_name = arrow_name(name).encode()
-            children.push_back(make_column_schema(format, column_name, column_format == JSON_FORMAT))
-        format = b"+s"
-        column_name = b""
-        out[0] = make_schema(format, column_name, children, False)
+            add_column_schema(children, form, column_name, column_format == JSON_FORMAT)
+        out[0] = make_batch_schema(children)
         return 0
 
     cdef int export_chunk(self, ColumnChunk chunk, ArrowArray* out) except -1:

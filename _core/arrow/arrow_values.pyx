@@ -24,7 +24,7 @@ from histscan._core.arrow.arrow_layout cimport (
     ArrowLayout, ArrowNode,
 )
 from histscan._core.bytes.cursor cimport Cursor, byte_ptr, open_cursor
-from histscan._core.bytes.faults cimport raise_too_deep
+from histscan._core.bytes.faults cimport check_memory, raise_too_deep
 from histscan._core.json.json_value cimport JsonContext, decode_document
 
 from histscan._core.rows.locate import member_path
@@ -94,7 +94,8 @@ cdef class ArrowValues:
         cdef size_t place
         cdef int32_t child
         cdef int64_t needed
-        arrays.assign(layout.nodes.size(), NULL)
+        # All are NULL at first.
+        arrays.resize(layout.nodes.size())
         self.columns.clear()
         self.columns.resize(layout.nodes.size())
         arrays[0] = &self.array
@@ -125,6 +126,7 @@ cdef class ArrowValues:
                 if node.dictionary >= 0:
                     arrays[node.dictionary] = array.dictionary
             except HistoryDecodeError as error:
+                check_memory(error)
                 error.add_location(path=self.path_of(<int32_t> place))
                 raise
         return 0

@@ -57,3 +57,14 @@ cdef int raise_too_deep(Cursor* cursor) except -1:
     """Raises the exception for nesting that reached Python's recursion limit, at the cursor's position."""
     stop(cursor, JSON_TOO_DEEP, cursor.pos)
     return raise_fault(cursor)
+
+
+cdef int check_memory(object error) except -1:
+    """Raises the error that an `except` clause has caught if it is a MemoryError, whatever the clause is for.
+
+    Cython makes an entry of the traceback before it hands over an error. Where there is no memory for that, a
+    MemoryError takes the place of the error, after the clause was chosen.
+    """
+    if isinstance(error, MemoryError):
+        raise error
+    return 0

@@ -9,15 +9,30 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <deque>
+#include <memory>
 #include <vector>
 
 #include "columns/column.hpp"
 
 namespace histscan {
 
-// The columns of a chunk. They stay where they are when more are added: keys point at them.
-using Columns = std::deque<Column>;
+// The columns of a chunk. They stay where they are when more are added: keys point at them. Unlike a std::deque, it is
+// made without an allocation, which no Cython class could report.
+class Columns {
+public:
+    Column &operator[](size_t index) { return *columns_[index]; }
+    const Column &operator[](size_t index) const { return *columns_[index]; }
+    size_t size() const { return columns_.size(); }
+    Column &add(BufferPool *pool) {
+        columns_.push_back(std::make_unique<Column>(pool));
+        columns_.back()->index = static_cast<uint32_t>(columns_.size() - 1);
+        return *columns_.back();
+    }
+    void remove_last() { columns_.pop_back(); }
+
+private:
+    std::vector<std::unique_ptr<Column>> columns_;
+};
 
 // Where the tag and the bits of a cell are, until the next cell is made.
 struct Cell {
@@ -39,11 +54,9 @@ public:
     std::vector<SparseCell> sparse;  // in the order of rows; once the table is complete, sorted by column
     size_t room = 0;                 // dense columns have cells for so many rows, at least
 
-    Column &add_column(BufferPool *pool) {
-        columns.emplace_back(pool);
-        columns.back().index = static_cast<uint32_t>(columns.size() - 1);
-        return columns.back();
-    }
+    Column &add_column(BufferPool *pool) { return columns.add(pool); }
+    // Removes the column that was added last, which must not have a cell.
+    void remove_last_column() { columns.remove_last(); }
 
     // The cell of a row, which is null if it is new. No later row may have a cell. `row_limit` is how many rows there
     // will be at least.
@@ -55,9 +68,9 @@ public:
                 column.last_row = row;
                 return {&sparse.back().tag, &sparse.back().bits};
             }
+            grow(column, std::max(room, row + 1), row_limit);
             dense_.push_back(&column);
             column.is_dense = true;
-            grow(column, std::max(room, row + 1), row_limit);
         } else if (column.tags.size() <= row) {
             grow(column, row + 1, row_limit);
         }
@@ -70,22 +83,26 @@ public:
         return column.sparse_count && column.last_row == row && !column.is_dense;
     }
 
-    // Gives every dense column a cell for a row. Columns that have too few values become sparse: returns true if any.
+    // Gives every dense column a cell for a row. Columns that have too few values become sparse: returns true if any
+    // has since it last returned. Where memory runs out, there is no room, and it must be called again for the row.
     bool make_room(size_t row, size_t row_limit) {
         if (row < room) return false;
-        room = next_room(row, row_limit);
-        const size_t before = dense_.size();
-        size_t kept = 0;
-        for (Column *column : dense_) {
-            if (is_thin(*column, row)) {
-                make_sparse(*column);
+        const size_t wanted = next_room(row, row_limit);
+        for (size_t place = 0; place < dense_.size();) {
+            Column &column = *dense_[place];
+            if (is_thin(column, row)) {
+                make_sparse(column);
+                dense_.erase(dense_.begin() + static_cast<ptrdiff_t>(place));
+                has_thinned_ = true;
             } else {
-                grow(*column, room, row_limit);
-                dense_[kept++] = column;
+                grow(column, wanted, row_limit);
+                ++place;
             }
         }
-        dense_.resize(kept);
-        return kept < before;
+        room = wanted;
+        const bool has_thinned = has_thinned_;
+        has_thinned_ = false;
+        return has_thinned;
     }
 
     // Removes the cells of the last row, which was not finished.
@@ -98,8 +115,10 @@ public:
         }
     }
 
-    // Gives every dense column a cell for each row, and sorts the sparse cells; no cell may be made afterwards.
+    // Gives every dense column a cell for each row, and sorts the sparse cells; no cell may be made afterwards, unless
+    // memory ran out.
     void complete(size_t row_count) {
+        room = row_count;
         for (Column *column : dense_) {
             column->tags.resize(row_count);
             column->bits.resize(row_count);
@@ -172,6 +191,10 @@ private:
         column.tags.resize(row_count);
     }
     void make_sparse(Column &column) {
+        const auto nulls = std::count(column.tags.begin(), column.tags.end(), uint8_t{CELL_NULL});
+        const size_t needed = sparse.size() + column.tags.size() - static_cast<size_t>(nulls);
+        // All of the cells move, or none.
+        if (needed > sparse.capacity()) sparse.reserve(std::max(needed, 2 * sparse.capacity()));
         for (size_t row = 0; row < column.tags.size(); ++row) {
             if (column.tags[row] == CELL_NULL) continue;
             sparse.push_back({column.bits[row], row, column.index, column.tags[row]});
@@ -187,9 +210,9 @@ private:
     void sort_sparse() {
         starts_.assign(columns.size() + 1, 0);
         size_t total = 0;
-        for (const Column &column : columns) {
-            starts_[column.index] = total;
-            if (!column.is_dense) total += column.sparse_count;
+        for (size_t index = 0; index < columns.size(); ++index) {
+            starts_[index] = total;
+            if (!columns[index].is_dense) total += columns[index].sparse_count;
         }
         std::vector<SparseCell> sorted(total);
         for (const SparseCell &cell : sparse) {
@@ -202,11 +225,12 @@ private:
             }
         }
         sparse.swap(sorted);
-        for (const Column &column : columns) {
-            if (!column.is_dense) starts_[column.index] -= column.sparse_count;
+        for (size_t index = 0; index < columns.size(); ++index) {
+            if (!columns[index].is_dense) starts_[index] -= columns[index].sparse_count;
         }
     }
 
+    bool has_thinned_ = false;  // dense columns have become sparse, and `make_room` has not said so yet
     std::vector<Column *> dense_;
     std::vector<size_t> starts_;  // for each column, where its sparse cells begin
 };

@@ -21,6 +21,7 @@ from histscan._core.columns.column_keys cimport ColumnKeys, KnownKeys
 from histscan._core.columns.column_nested cimport put_nested
 from histscan._core.columns.column_objects cimport add_object_row
 from histscan._core.bytes.cursor cimport Cursor, byte_ptr, open_cursor_within, peek
+from histscan._core.bytes.faults cimport check_memory
 from histscan._core.pages.graphql_page cimport JsonPage
 from histscan._core.wire.item_format cimport PARQUET_ITEM, RECORD_ITEM, ItemSchema
 from histscan._core.keys.item_selection cimport ItemSelection
@@ -210,9 +211,10 @@ cdef class ColumnBuilder:
         self.claim()
         try:
             chunk = self.chunk
-            self.start_chunk()
+            # The rows stay where they are if memory runs out.
             with nogil:
                 chunk.complete()
+            self.start_chunk()
             return chunk
         finally:
             self.busy = False
@@ -261,6 +263,7 @@ cdef class ColumnBuilder:
                     add_object_row(self.chunk, self.selection, self.flatten, page.decode_whole_row(row))
                     row += 1
         except HistoryError as error:
+            check_memory(error)
             error.add_location(row=self.chunk.row_count + ahead)
             raise
         else:
@@ -268,8 +271,10 @@ cdef class ColumnBuilder:
                 page.raise_if_faulty()
             return row
         finally:
-            self.chunk.sort_names_since(begin, page, ahead)
-            self.busy = False
+            try:
+                self.chunk.sort_names_since(begin, page, ahead)
+            finally:
+                self.busy = False
 
     def add_whole_pages(self, pages):
         """Add the first of some pages in one call: those of protobuf, up to a row that takes the slow path.
@@ -335,8 +340,8 @@ cdef class ColumnBuilder:
         finally:
             index = first + <Py_ssize_t> (row - self.chunk.row_count)
             self.chunk.row_count = row
-        if index < end:
-            self.chunk.cells.clear_row(row)
+            if index < end:
+                self.chunk.cells.clear_row(row)
         return index
 
     cdef tuple add_found_pages(self, tuple pages, size_t limit):
@@ -365,10 +370,12 @@ cdef class ColumnBuilder:
                     index += 1
                     begin = row
         except HistoryError as error:
+            check_memory(error)
             error.add_location(page=pages[index].label, row=row - begin)
             raise
         finally:
             self.chunk.row_count = row
+            self.chunk.cells.clear_row(row)
             if rests.size():
                 # No page of protobuf has the logged order.
                 self.chunk.sort_names_since(first_row, pages[0], 0)
@@ -414,7 +421,6 @@ cdef class ColumnBuilder:
             open_cursor_within(&cursor, rest.start, span.begin, span.end)
             cells.row = row
             if not add_item_row(self, &cursor, &context, &cells, row + UNCOUNTED_ROWS):
-                self.chunk.cells.clear_row(row)
                 return False
             row += 1
             row_count[0] = row

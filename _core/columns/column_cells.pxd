@@ -89,10 +89,12 @@ cdef extern from "columns/cell_table.hpp" namespace "histscan" nogil:
         vector[SparseCell] sparse
         size_t room                 # dense columns have cells for so many rows, at least
         Column& add_column(BufferPool*) except +
+        # Removes the column that was added last, which must not have a cell.
+        void remove_last_column()
         # The cell of a row, which is null if it is new. No later row may have a cell.
         Cell cell(Column&, size_t row, size_t row_limit) except +
         bint has_cell(const Column&, size_t row)
-        # Gives every dense column a cell for a row; returns True if columns have become sparse.
+        # Gives every dense column a cell for a row; returns True if columns have become sparse since it last returned.
         bint make_room(size_t row, size_t row_limit) except +
         void clear_row(size_t row)
         void complete(size_t row_count) except +

@@ -2,6 +2,7 @@
 
 from libc.stddef cimport size_t
 from libc.stdint cimport int32_t
+from libcpp.vector cimport vector
 
 from histscan._core.columns.column_cells cimport CellTable
 
@@ -9,7 +10,7 @@ from histscan._core.columns.column_cells cimport CellTable
 cdef class ColumnChunk:
     cdef CellTable cells                # of the columns
     cdef readonly list names            # of the columns, in the order in which they first appeared
-    cdef list first_rows                # in which row each of `names` first appeared
+    cdef vector[size_t] first_rows      # in which row each of `names` first appeared
     cdef dict index_of                  # column indexes by name
     cdef size_t row_at_hand             # in which row columns appear that are created now
     cdef Py_ssize_t requested           # how many of `names` were there before any row

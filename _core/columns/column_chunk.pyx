@@ -29,7 +29,6 @@ cdef class ColumnChunk:
 
     def __cinit__(self):
         self.names = []
-        self.first_rows = []
         self.index_of = {}
 
     def __len__(self):
@@ -41,7 +40,12 @@ cdef class ColumnChunk:
         Returns:
             A bit set of `TypeFlag` for each of ``names``; see ``histscan._core.columns.column_types``.
         """
-        return [self.cells.columns[<int32_t> self.index_of[name]].type_flags for name in self.names]
+        # A loop, here and elsewhere in the core: where a list can't grow, a comprehension of Cython 3.3 releases the
+        # item twice.
+        cdef list found = []
+        for name in self.names:
+            found.append(self.cells.columns[<int32_t> self.index_of[name]].type_flags)
+        return found
 
     def value_counts(self):
         """Count the values of each column.
@@ -50,9 +54,10 @@ cdef class ColumnChunk:
             The number of rows that have one, for each of ``names``; null is none.
         """
         cdef size_t row_count = <size_t> self.row_count
-        return [
-            self.cells.count_values(self.cells.columns[<int32_t> self.index_of[name]], row_count) for name in self.names
-        ]
+        cdef list found = []
+        for name in self.names:
+            found.append(self.cells.count_values(self.cells.columns[<int32_t> self.index_of[name]], row_count))
+        return found
 
     cdef bint is_full(self) noexcept nogil:
         """Returns True if there are so many cells, or a column has so much text, that the chunk should end."""
@@ -86,16 +91,25 @@ cdef class ColumnChunk:
         if known is not None:
             return known
         index = <int32_t> self.cells.columns.size()
-        self.cells.add_column(shared_pool())
-        self.names.append(name)
-        self.first_rows.append(self.row_at_hand)
-        self.index_of[name] = index
+        self.first_rows.push_back(self.row_at_hand)
+        try:
+            self.cells.add_column(shared_pool())
+            try:
+                self.index_of[name] = index
+                self.names.append(name)
+            except BaseException:
+                self.index_of.pop(name, None)
+                self.cells.remove_last_column()
+                raise
+        except BaseException:
+            self.first_rows.pop_back()
+            raise
         return index
 
     cdef Py_ssize_t first_name_since(self, size_t row) except -1:
         """The index of the first of `names` that appeared in a row or later; requested ones appear before all rows."""
         cdef Py_ssize_t index = len(self.names)
-        while index > self.requested and <size_t> self.first_rows[index - 1] >= row:
+        while index > self.requested and self.first_rows[index - 1] >= row:
             index -= 1
         return index
 
@@ -105,15 +119,24 @@ cdef class ColumnChunk:
         Rows before `row` are not looked at. The index of a row in the page is that in the chunk and `ahead`.
         """
         cdef Py_ssize_t first = self.first_name_since(row)
-        cdef list places
+        cdef list places, names
+        cdef list rows = []
+        cdef list keys = []
+        cdef dict has_order = {}
+        cdef Py_ssize_t index
         if first == len(self.names):
             return 0
-        names, rows = self.names[first:], self.first_rows[first:]
-        has_order = {place: page.has_logged_order(place + ahead) for place in set(rows)}
-        keys = [(place, "" if has_order[place] else name) for place, name in zip(rows, names)]
+        names = self.names[first:]
+        for index in range(len(names)):
+            row = self.first_rows[first + index]
+            if row not in has_order:
+                has_order[row] = page.has_logged_order(<Py_ssize_t> row + ahead)
+            rows.append(row)
+            keys.append((row, "" if has_order[row] else names[index]))
         places = sorted(range(len(names)), key=keys.__getitem__)
-        self.names[first:] = [names[place] for place in places]
-        self.first_rows[first:] = [rows[place] for place in places]
+        for index in range(len(places)):
+            self.names[first + index] = names[<Py_ssize_t> places[index]]
+            self.first_rows[first + index] = rows[<Py_ssize_t> places[index]]
         return 0
 
     cdef int put_object(self, str name, object value, size_t row) except -1:

@@ -90,7 +90,8 @@ cdef int fill_sparse_numbers(
     cdef size_t count = 0
     if words == NULL:
         out.values.assign(row_count, 0)
-        out.validity.assign((row_count + 7) // 8, 0)
+        # All are zero at first.
+        out.validity.resize((row_count + 7) // 8)
         values = out.values.data()
         validity = out.validity.data()
     else:

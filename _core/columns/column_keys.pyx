@@ -66,13 +66,15 @@ cdef class ColumnKeys:
     cdef int32_t learn_member_key(self, byte_ptr begin, byte_ptr end) except -2:
         """Interns a key of a JSON row that is written in [begin, end); -1 if it can't be interned."""
         cdef int32_t index
-        cdef object key
+        cdef object key = None
         try:
             key = (<char*> begin)[:end - begin].decode()
             if key[0] == "\\":
                 key = key.replace('\\"', '"')
             key = json.loads(key.rstrip().rstrip(":"))
         except ValueError:
+            key = None
+        if key is None:
             return -1
         index = self.members.table.add(begin, end - begin, prefix_of(begin, end - begin))
         if index != UNKNOWN_KEY:
@@ -82,16 +84,21 @@ cdef class ColumnKeys:
     cdef int32_t learn_item_key(self, Cursor* cursor, ItemSchema schema, byte_ptr begin, byte_ptr end) except -2:
         """Interns the key of an item that is spelt from `begin` to `end`; -1 if it can't be interned."""
         cdef int32_t index
+        cdef KeyTarget target
         cdef MessageRowDecoder decoder = self.record_keys if schema == RECORD_ITEM else self.parquet_keys
-        cdef object key
+        cdef object key = None
         try:
             key = decoder.item_key(cursor, begin, end)
         except ValueError:
+            pass
+        if key is None:
             return -1
         index = add_item_key(self.items.table, begin, end - begin)
         if index != UNKNOWN_KEY:
-            (&self.items.table.target(index))[0] = self.resolve(key, True)
+            # Until its target is set, rows with the key take the slow path; then its path must be known.
+            target = self.resolve(key, True)
             self.seen_paths[key if type(key) is tuple else (key,)] = index
+            (&self.items.table.target(index))[0] = target
         return index
 
     cdef KeyTarget resolve(self, object key, bint is_item) except *:

@@ -16,8 +16,12 @@ cdef int add_object_row(ColumnChunk chunk, ItemSelection selection, bint flatten
     cdef size_t index = chunk.row_count
     if not isinstance(row, dict):
         raise ResponseShapeError(f"a row is {type(row).__name__}, not an object: it has no columns")
-    for key, value in (<dict> row).items():
-        put_member(chunk, selection, flatten, key, value, index)
+    try:
+        for key, value in (<dict> row).items():
+            put_member(chunk, selection, flatten, key, value, index)
+    except BaseException:
+        chunk.cells.clear_row(index)
+        raise
     chunk.row_count += 1
     return 0
 

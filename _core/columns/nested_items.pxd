@@ -23,4 +23,4 @@ cdef extern from "columns/nested_items.hpp" namespace "histscan" nogil:
     bint is_tree(const vector[NestedPath]& paths, vector[NestedItem]& items)
     size_t write_object(
         const vector[NestedPath]& paths, const vector[NestedItem]& items, size_t first, TextRoom& out
-    )
+    ) except +

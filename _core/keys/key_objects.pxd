@@ -14,7 +14,7 @@ cdef extern from "Python.h":
 cdef class KeyObjects:
     cdef KeyTable table
     cdef bint are_items     # the keys are those of message items, not of JSON members
-    cdef list objects       # one for each key of the table
+    cdef list objects       # one for each key of the table; behind them perhaps one that it did not take
 
     cdef inline object object_at(self, int32_t index):
         """The object of a key that the table has."""

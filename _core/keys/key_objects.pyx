@@ -5,7 +5,7 @@ from libc.stdint cimport int32_t
 
 from histscan._core.bytes.cursor cimport byte_ptr
 from histscan._core.wire.item_format cimport add_item_key
-from histscan._core.keys.key_table cimport UNKNOWN_KEY, prefix_of
+from histscan._core.keys.key_table cimport prefix_of
 
 
 cdef class KeyObjects:
@@ -17,16 +17,12 @@ cdef class KeyObjects:
 
     cdef int32_t add(self, byte_ptr text, size_t length, object key) except -2:
         """Adds a key that the table does not have; returns its index, or UNKNOWN_KEY if there is no room."""
-        cdef int32_t index
-        self.objects.append(key)
-        try:
-            if self.are_items:
-                index = add_item_key(self.table, text, length)
-            else:
-                index = self.table.add(text, length, prefix_of(text, length))
-        except MemoryError:
-            self.objects.pop()
-            raise
-        if index == UNKNOWN_KEY:
-            self.objects.pop()
-        return index
+        cdef Py_ssize_t place = <Py_ssize_t> self.table.size()
+        # Each key of the table must have its object. One that the table did not take is replaced by the next.
+        if place < len(self.objects):
+            self.objects[place] = key
+        else:
+            self.objects.append(key)
+        if self.are_items:
+            return add_item_key(self.table, text, length)
+        return self.table.add(text, length, prefix_of(text, length))

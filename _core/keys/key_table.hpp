@@ -129,7 +129,10 @@ public:
         while (probe < probe_limit && slots_[slot_of(hash, probe)] != nullptr) ++probe;
         // Too many keys share these slots, as crafted ones may: this one stays unknown, and costs no memory.
         if (probe == probe_limit) return unknown_key;
-        if (size_ % key_block_size == 0) key_blocks_.emplace_back(new Key[key_block_size]);
+        // A block may be there already: where memory ran out, the key that it was made for was not added.
+        if (size_ == key_blocks_.size() * key_block_size) {
+            key_blocks_.push_back(std::make_unique<Key[]>(key_block_size));
+        }
         Key &key = key_at(size_);
         key.prefix = prefix;
         key.length = length;
@@ -189,7 +192,7 @@ private:
     size_t slot_of(uint64_t hash, size_t probe) const { return ((hash >> unused_bits_) + probe) & (slot_count() - 1); }
     const uint8_t *copy_text(const uint8_t *text, size_t length) {
         if (length > block_size - block_used_ || blocks_.empty()) {
-            blocks_.emplace_back(new uint8_t[block_size]);
+            blocks_.push_back(std::make_unique<uint8_t[]>(block_size));
             block_used_ = 0;
         }
         uint8_t *copy = blocks_.back().get() + block_used_;

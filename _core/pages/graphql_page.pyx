@@ -11,7 +11,7 @@ from histscan._core.bytes.cursor cimport (
     JSON_COMMA_EXPECTED, JSON_UTF8_INVALID, Cursor, byte_ptr, find_invalid_utf8, find_plain_string_end, open_cursor,
     open_cursor_within, peek, stop,
 )
-from histscan._core.bytes.faults cimport raise_fault, raise_too_deep
+from histscan._core.bytes.faults cimport check_memory, raise_fault, raise_too_deep
 from histscan._core.rows.json_rows cimport JsonRowDecoder
 from histscan._core.json.json_skip cimport skip_value
 from histscan._core.json.json_string cimport unescape_string
@@ -145,6 +145,7 @@ cdef class JsonPage(Page):
             except RecursionError:
                 raise_too_deep(&reader.cursor)
         except HistoryDecodeError as error:
+            check_memory(error)
             if not reader.reached:
                 raise HistoryDecodeError(
                     f"the server's answer is not valid JSON: {error.reason}", byte=error.byte
@@ -174,6 +175,7 @@ cdef class JsonPage(Page):
             except RecursionError:
                 raise_too_deep(&cursor)
         except HistoryDecodeError as error:
+            check_memory(error)
             error.add_location(path=locate_value((<char*> data)[span.begin:span.end], error.byte))
             raise
 

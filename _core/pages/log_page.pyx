@@ -5,7 +5,7 @@ from libc.stdint cimport INT64_MAX, INT64_MIN, int64_t, uint8_t
 from libc.string cimport memcpy
 
 from histscan._core.bytes.cursor cimport NO_FAULT, Cursor, byte_ptr, open_cursor, open_cursor_within, peek
-from histscan._core.bytes.faults cimport fault_reason, raise_too_deep
+from histscan._core.bytes.faults cimport check_memory, fault_reason, raise_too_deep
 from histscan._core.keys.item_selection cimport ItemSelection
 from histscan._core.wire.item_format cimport ITEM_TAG, NESTED_KEY_TAG, RECORD_ITEM
 from histscan._core.wire.wire cimport read_length
@@ -128,12 +128,18 @@ cdef class LogPage(Page):
             dropped: Their indices.
         """
         cdef size_t index
-        cdef size_t kept = 0
+        cdef vector[size_t] kept
         for index in range(self.spans.size()):
             if index not in dropped:
-                self.keep_row(index, kept)
-                kept += 1
-        self.resize_rows(kept)
+                kept.push_back(index)
+        self.keep_rows(kept)
+
+    cdef int keep_rows(self, const vector[size_t]& kept) except -1:
+        """Keeps the rows of these indexes, which ascend. All have been chosen before the first one moves."""
+        cdef size_t place
+        for place in range(kept.size()):
+            self.keep_row(kept[place], place)
+        return self.resize_rows(kept.size())
 
     cdef void keep_row(self, size_t index, size_t place) noexcept nogil:
         """Moves a row to a place at or before its own."""
@@ -158,20 +164,20 @@ cdef class LogPage(Page):
         """
         cdef Cursor cursor
         cdef size_t index
-        cdef size_t kept = 0
+        cdef vector[size_t] kept
         cdef bint wanted
-        self.selection = selection
         for index in range(self.spans.size()):
             open_cursor(&cursor, self.span_data(self.spans[index]), self.spans[index].end - self.spans[index].begin)
             try:
                 wanted = selection.has_all(&cursor)
-            except HistoryDecodeError:
+            except HistoryDecodeError as error:
+                check_memory(error)
                 # Decoding the row will raise it again, when all rows before it have been delivered.
                 wanted = True
             if wanted:
-                self.keep_row(index, kept)
-                kept += 1
-        self.resize_rows(kept)
+                kept.push_back(index)
+        self.keep_rows(kept)
+        self.selection = selection
 
     def records(self, *fields):
         """Copy out the records of some kinds other than history.
@@ -216,6 +222,7 @@ cdef class LogPage(Page):
             except RecursionError:
                 raise_too_deep(&cursor)
         except HistoryDecodeError as error:
+            check_memory(error)
             path = locate_item((<char*> data)[:span.end - span.begin], error.byte)
             if self.places[index] >= 0:
                 error.byte += self.places[index]

@@ -20,6 +20,7 @@ cdef class LogReader:
     cdef readonly bint skip_corrupt     # continue at the next block after corrupt chunks, instead of stopping
     cdef uint64_t kept                  # bit n: records of field n of `Record` are kept
     cdef readonly bint is_finished      # the last window was read, or the log was corrupt
+    cdef bint is_broken                 # a window was read in part: an error ended it
     cdef int64_t truncated              # file offset where the file ends within a record; -1 if it does not
     cdef vector[int64_t] corrupt        # file offsets of the corrupt chunks that were skipped
     cdef vector[uint8_t] partial        # the chunks so far of a record whose last one has yet to come

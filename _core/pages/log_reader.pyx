@@ -184,6 +184,7 @@ cdef class LogReader:
 
         Raises:
             LogFormatError: The file does not begin as a wandb log does.
+            RuntimeError: An error has ended the reading of an earlier window, such as a lack of memory.
             ValueError: A window other than the last is not whole blocks, or everything was read.
         """
         cdef LogPage page = LogPage.__new__(LogPage)
@@ -194,6 +195,9 @@ cdef class LogReader:
             raise ValueError("the log has already been read to its end")
         if not is_last and length % BLOCK_LENGTH:
             raise ValueError("every window except the last must be whole blocks of 32 KiB")
+        if self.is_broken:
+            raise RuntimeError("an error ended the reading of this log before: read it with a new reader")
+        self.is_broken = True
         self.window_offset = self.offset - PyBytes_GET_SIZE(self.held)
         self.offset += length
         if self.held:
@@ -228,6 +232,7 @@ cdef class LogReader:
             self.is_finished = True
             if self.in_record and self.truncated < 0:
                 self.truncated = self.record_offset
+        self.is_broken = False
         return page
 
     cdef Py_ssize_t stop_at(self, LogPage page, Fault fault, Py_ssize_t pos, Py_ssize_t block_end) except -2 nogil:

@@ -7,7 +7,7 @@ Some pages find their rows only when they are needed: code that needs to know wh
 from histscan._core.memory.buffer_pool cimport shared_pool
 from histscan._core.memory.pooled_vectors cimport PooledVector
 from histscan._core.bytes.cursor cimport NO_FAULT, Cursor, open_cursor_within
-from histscan._core.bytes.faults cimport raise_fault_at
+from histscan._core.bytes.faults cimport check_memory, raise_fault_at
 
 from histscan.errors import HistoryDecodeError
 
@@ -67,8 +67,10 @@ cdef class Page:
             HistoryDecodeError: A row's bytes, or the page's, are malformed.
         """
         cdef Py_ssize_t index
+        cdef list rows = []
         self.index()
-        cdef list rows = [self.located_row(index) for index in range(<Py_ssize_t> self.spans.size())]
+        for index in range(<Py_ssize_t> self.spans.size()):
+            rows.append(self.located_row(index))
         self.raise_if_faulty()
         return rows
 
@@ -88,6 +90,7 @@ cdef class Page:
         try:
             return self.decode_row(index)
         except HistoryDecodeError as error:
+            check_memory(error)
             error.add_location(row=index)
             raise
 
@@ -130,6 +133,7 @@ cdef class Page:
             try:
                 raise_fault_at(self.fault, self.fault_byte)
             except HistoryDecodeError as error:
+                check_memory(error)
                 error.add_location(row=<Py_ssize_t> self.spans.size())
                 raise
         return 0

@@ -4,7 +4,7 @@ from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
 
 from histscan._core.memory.buffer_pool cimport shared_pool
 from histscan._core.bytes.cursor cimport Cursor, open_cursor, prefetch
-from histscan._core.bytes.faults cimport raise_too_deep
+from histscan._core.bytes.faults cimport check_memory, raise_too_deep
 from histscan._core.wire.item_format cimport PARQUET_ITEM
 from histscan._core.rows.message_rows cimport MessageRowDecoder
 from histscan._core.pages.page cimport Page, RowSpan
@@ -102,6 +102,7 @@ cdef class ProtobufPage(Page):
             except RecursionError:
                 raise_too_deep(&cursor)
         except HistoryDecodeError as error:
+            check_memory(error)
             error.add_location(path=locate_item(self.data[span.begin:span.end], error.byte - span.begin))
             raise
 

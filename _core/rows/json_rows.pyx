@@ -86,12 +86,12 @@ cdef class JsonRowDecoder(RowDecoder):
         try:
             row = self.decode_members(cursor, True)
             skip_space(cursor)
-            return row if cursor.pos == cursor.end else None
         except (HistoryDecodeError, RecursionError):
-            return None
+            row = None
         finally:
             self.row = None
             self.busy = False
+        return row if cursor.pos == cursor.end else None
 
     cdef dict decode_members(self, Cursor* cursor, bint is_quoted):
         """Decodes an object."""

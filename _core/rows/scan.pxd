@@ -13,6 +13,7 @@ cdef class RowScan:
     cdef bint exporting                 # the pages are being read without rows; see _pages
     cdef Py_ssize_t restarts            # how many times the scan started over
     cdef object load_lock               # held by the thread that loads a page
+    cdef object identity                # the scan's key in `busy`
     cdef object loader                  # identifies that thread; None while no page is being loaded
     cdef object exporter                # identifies the thread for which `exporting` was set
     cdef tuple kept_position            # the position that _pages restores at its end

@@ -3,6 +3,7 @@
 Subclasses fetch pages, in `_load_next`; all that is done for each row is done here.
 """
 
+from histscan._core.bytes.faults cimport check_memory
 from histscan._core.pages.page cimport Page
 
 import os
@@ -75,6 +76,8 @@ cdef class RowScan:
         self.min_step = self.page_offset = self._stop_step = 0
         self.row_list = []
         self.load_lock = RLock()
+        # Removing the scan from `busy` must not need memory.
+        self.identity = id(self)
         self.arguments = (args, kwargs)
 
     def __init__(self, min_step, stop_step):
@@ -120,6 +123,7 @@ cdef class RowScan:
             try:
                 rows = page.rows()
             except HistoryDecodeError as error:
+                check_memory(error)
                 self._add_location(error)
                 raise
             if self.page is not page or self.row_list is not None:
@@ -159,11 +163,13 @@ cdef class RowScan:
                 self.scan_offset = index + 1
                 try:
                     return page.decode_row(index)
-                except HistoryDecodeError as error:
+                except BaseException as error:
+                    # The row is still to come, also after an interrupt or a lack of memory.
                     if self.page is page and self.scan_offset == index + 1:
                         self.scan_offset = index
-                    error.add_location(row=index)
-                    self._add_location(error)
+                    if isinstance(error, HistoryDecodeError):
+                        error.add_location(row=index)
+                        self._add_location(error)
                     raise
             elif not page.is_indexed:
                 page.index()
@@ -172,9 +178,13 @@ cdef class RowScan:
                 try:
                     page.raise_if_faulty()
                 except HistoryDecodeError as error:
+                    check_memory(error)
                     self._add_location(error)
                     raise
-            with self.load_lock:
+            # Not by `with`: where there is no memory for a traceback, Cython's passes a null pointer to the lock.
+            lock = self.load_lock
+            lock.acquire()
+            try:
                 # Of several threads that share the scan, one loads the page; the others then find it here.
                 if (
                     self.page is page
@@ -185,12 +195,14 @@ cdef class RowScan:
                     if self.page_offset >= self._stop_step and not self.is_torn:
                         raise StopIteration
                     self.load_page()
+            finally:
+                lock.release()
 
     cdef object load_page(self):
         """Loads the next page. The caller must hold `load_lock`."""
         cdef object outer = self.loader     # this same thread, if loading a page requests a row
         self.loader = get_ident()
-        busy[id(self)] = self
+        busy[self.identity] = self
         try:
             if self.is_torn:
                 # A row of the current page may be next.
@@ -200,7 +212,7 @@ cdef class RowScan:
         finally:
             self.loader = outer
             if outer is None and not self.exporting:
-                busy.pop(id(self), None)
+                busy.pop(self.identity, None)
 
     cdef object mend(self):
         """Brings the source back to the end of the current page, after a fork left it within the next one."""
@@ -239,7 +251,7 @@ cdef class RowScan:
             self.load_lock = RLock()
             self.is_torn = True
         if self.loader is None and not self.exporting:
-            busy.pop(id(self), None)
+            busy.pop(self.identity, None)
 
     cdef object put_back(self):
         """Restores the position that rows had before the scan was read as columns."""
@@ -281,13 +293,17 @@ cdef class RowScan:
         cdef tuple position = None
         if not self.exporting:
             # A thread that reads rows may be loading a page: that page still belongs to it.
-            with self.load_lock:
+            lock = self.load_lock
+            lock.acquire()
+            try:
                 if not self.exporting:
                     position = (self.page, self.row_list, self.page_offset, self.scan_offset)
                     self.kept_position = position
                     self.exporter = get_ident()
+                    busy[self.identity] = self
                     self.exporting = True
-                    busy[id(self)] = self
+            finally:
+                lock.release()
         if position is None:
             raise RuntimeError("this scan is already being read as columns: create one scan for each reader")
         try:
@@ -310,7 +326,7 @@ cdef class RowScan:
                     self.put_back()
                 self.kept_position = None
                 if self.loader is None:
-                    busy.pop(id(self), None)
+                    busy.pop(self.identity, None)
 
     def _page_label(self):
         """The name of the page just loaded, for errors; subclasses override this."""

@@ -28,4 +28,3 @@ cdef class SummaryReducer:
     cdef LatestItems items
 
     cdef int reduce(self, Cursor* cursor) except -1
-    cdef int put_events(self, LatestItem item, list events) except -1

@@ -61,13 +61,13 @@ cdef class SummaryReducer:
         """
         cdef dict values = {}
         cdef Cursor cursor
-        cdef LatestItem item
+        cdef size_t index
         cdef list events = []
         cdef bytes message
-        for item in self.items.known:
-            self.put_events(item, events)
-        for item in self.items.others:
-            self.put_events(item, events)
+        for index in range(self.items.known.size()):
+            put_events(self.items.known[index], events)
+        for index in range(self.items.others.size()):
+            put_events(self.items.others[index], events)
         events.sort()
         for _, is_removed, message in events:
             open_cursor(&cursor, <byte_ptr> PyBytes_AS_STRING(message), PyBytes_GET_SIZE(message))
@@ -87,13 +87,14 @@ cdef class SummaryReducer:
             raise_fault(cursor)
         return 0
 
-    cdef int put_events(self, LatestItem item, list events) except -1:
-        """Adds the latest events of one key, as their number, True for a removal, and the message."""
-        if item.updated:
-            events.append((item.updated, False, <bytes> item.message))
-        if item.removed:
-            events.append((item.removed, True, <bytes> item.message))
-        return 0
+
+cdef int put_events(const LatestItem& item, list events) except -1:
+    """Adds the latest events of one key, as their number, True for a removal, and the message."""
+    if item.updated:
+        events.append((item.updated, False, item.message.data()[:item.message.size()]))
+    if item.removed:
+        events.append((item.removed, True, item.message.data()[:item.message.size()]))
+    return 0
 
 
 cdef int remove_member(dict values, object key) except -1:

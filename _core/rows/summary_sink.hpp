@@ -20,8 +20,8 @@ struct LatestItem {
     std::string message;  // the SummaryItem or ConfigItem of the latest update, or of a removal if there was none
 
     void note(int64_t number, bool is_removal, const uint8_t *begin, const uint8_t *end) {
-        (is_removal ? removed : updated) = number;
         if (!is_removal || !updated) message.assign(reinterpret_cast<const char *>(begin), end - begin);
+        (is_removal ? removed : updated) = number;
     }
 };
 
@@ -29,7 +29,7 @@ struct LatestItem {
 struct LatestItems {
     KeyTable table;
     RowTemplate row_template;
-    std::vector<LatestItem> known;   // by the index of their key
+    std::vector<LatestItem> known;   // by the index of their key; perhaps one more, which is empty
     std::vector<LatestItem> others;  // one event each, of keys that are not in the table
     int64_t count = 0;
 };
@@ -69,9 +69,9 @@ public:
 
 private:
     int32_t add(const uint8_t *begin, const uint8_t *end) {
-        const int32_t index = add_item_key(items_.table, begin, end - begin);
-        items_.known.resize(items_.table.size());
-        return index;
+        // Before the table has the key, which must have its item.
+        if (items_.known.size() <= items_.table.size()) items_.known.resize(items_.table.size() + 1);
+        return add_item_key(items_.table, begin, end - begin);
     }
     LatestItem &item_for(int32_t index) {
         if (index != unknown_key) return items_.known[static_cast<size_t>(index)];

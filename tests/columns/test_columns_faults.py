@@ -308,3 +308,16 @@ def test_dict_rows_of_an_odd_kind() -> None:
     builder.add_rows([{"b": 1}])
     assert builder.row_count == 1
     assert table_of([builder.take_chunk()]).column("b").to_pylist() == [1]
+
+
+def test_a_row_that_fails_leaves_no_cells_in_the_next() -> None:
+    deep: list[object] = []
+    for _ in range(100_000):
+        deep = [deep]
+    builder = ColumnBuilder()
+    builder.add_rows([{"loss": 0.5}])
+    with pytest.raises(HistoryDecodeError):
+        builder.add_rows([{"loss": 1.5, "early": 1, "deep": deep}])
+    builder.add_rows([{"late": 2}])
+    rows = table_of([builder.take_chunk()]).to_pylist()
+    assert [list(filter(None, row.values())) for row in rows] == [[0.5], [2]]

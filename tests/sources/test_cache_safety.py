@@ -19,9 +19,11 @@ import pytest
 from histscan.common.atomic import atomic_output
 from histscan.common.temporary import TemporaryFolder
 from histscan.errors import ExportWarning, HistoryError
-from histscan.sources.file_cache import read_limit, write_limit
+from histscan.sources import exported_files
+from histscan.sources.file_cache import cache_output, clear_cache, read_limit, write_limit
 from tests.support.export_backend import Backend, parquet
 from tests.support.graphql_server import GraphQLServer
+from tests.support.server_process import serving
 
 ROWS = "fff" + "p" * 7
 HOUR = 3_600
@@ -266,6 +268,98 @@ def test_temporary_folders_of_killed_processes(tmp_path: Path, monkeypatch: pyte
     assert other.exists()
     used.remove()
     assert not used.path.exists()
+
+
+def test_folders_of_killed_servers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    (tmp_path / "runs").mkdir()
+    with serving(tmp_path / "runs") as server:
+        (left,) = tmp_path.glob("histscan-*")
+        server.process.kill()
+        server.process.wait()
+    make_old(left)
+    with serving(tmp_path / "runs"):
+        (used,) = tmp_path.glob("histscan-*")
+        assert used != left
+    assert list(tmp_path.glob("histscan-*")) == []
+
+
+# What takes the place of the cache between its check and its use
+
+
+def swap(folder: Path, other: Path) -> None:
+    """Puts a link to another folder in the place of one, which gets another name."""
+    folder.rename(folder.with_name("moved"))
+    folder.symlink_to(other)
+
+
+@pytest.fixture
+def other(tmp_path: Path) -> Path:
+    (tmp_path / "other").mkdir()
+    return tmp_path / "other"
+
+
+def test_folder_that_is_swapped_while_a_file_is_written(cache: Path, other: Path) -> None:
+    with cache_output(cache / "file") as output:
+        output.write(b"content")
+        swap(cache, other)
+    assert list(other.iterdir()) == []
+    assert [path.name for path in (cache.parent / "moved").iterdir()] == ["file"]
+
+
+def test_folder_that_is_swapped_before_a_partial_file_is_removed(cache: Path, other: Path) -> None:
+    def write_and_fail() -> None:
+        with cache_output(cache / "file"):
+            (partial,) = cache.iterdir()
+            (other / partial.name).write_bytes(b"another file")
+            swap(cache, other)
+            raise ValueError("the error")
+
+    with pytest.raises(ValueError, match="the error"):
+        write_and_fail()
+    assert len(list(other.iterdir())) == 1
+    assert list((cache.parent / "moved").iterdir()) == []
+
+
+def test_folder_that_is_swapped_while_files_are_removed(
+    backend: Backend, cache: Path, other: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = cached(backend, cache).name
+    (other / name).write_bytes(b"another file")
+    unlink = os.unlink
+
+    def swap_and_unlink(path: Any, **options: Any) -> None:
+        swap(cache, other)
+        unlink(path, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "unlink", swap_and_unlink)
+        assert len(clear_cache(cache)) == 1
+    assert (other / name).exists()
+    assert list((cache.parent / "moved").iterdir()) == []
+
+
+@pytest.mark.parametrize("how", ["link", "writable by others"])
+def test_file_that_is_swapped_after_it_was_found(
+    backend: Backend, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    path = cached(backend, cache)
+    planted = other_file(path.stat().st_size)
+
+    def swap_file(found: Path) -> None:
+        (tmp_path / "planted").write_bytes(planted)
+        found.unlink()
+        if how == "link":
+            found.symlink_to(tmp_path / "planted")
+        else:
+            (tmp_path / "planted").rename(found)
+            found.chmod(0o666)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(exported_files, "mark_used", swap_file)
+        with pytest.raises(HistoryError, match="changed after it was opened"):
+            list(backend.scan())
+    assert backend.rows() == ROWS
 
 
 # The first error is the one that is reported

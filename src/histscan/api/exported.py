@@ -141,7 +141,9 @@ def fetch_exported_by(
     def open_file(url: str) -> ParquetSource:
         requests = FileRequests(url, allow_http=allow_http, timeout=timeout, max_file=max_file)
         source = None if keys is None or not reuse else open_by_ranges(requests, folder, keys=keys)
-        return ParquetSource.of_file(fetch_file(requests, folder, reuse=reuse)) if source is None else source
+        return (
+            ParquetSource.of_file(fetch_file(requests, folder, reuse=reuse), is_own=True) if source is None else source
+        )
 
     try:
         sources = _all_at_once(open_file, urls)

@@ -44,7 +44,9 @@ def is_replaceable(path: Path) -> bool:
 
 
 @contextlib.contextmanager
-def atomic_output(path: Path, *, durable: bool = True, private: bool = False) -> Iterator[BinaryIO]:
+def atomic_output(
+    path: Path, *, durable: bool = True, private: bool = False, folder: int | None = None
+) -> Iterator[BinaryIO]:
     """Opens a file for writing, which appears at its path only when the block ends without an exception.
 
     Args:
@@ -53,6 +55,7 @@ def atomic_output(path: Path, *, durable: bool = True, private: bool = False) ->
         durable: False saves some milliseconds, for files that can be made again: after a power failure, which is worse
             than a killed process, the file may be shorter than it was.
         private: True for a file that only this user can read; whatever is at its path is replaced, also a link.
+        folder: The descriptor of the file's folder, with `private`: another folder that takes its place is not used.
 
     Yields:
         The open binary file.
@@ -63,7 +66,7 @@ def atomic_output(path: Path, *, durable: bool = True, private: bool = False) ->
     try:
         goal = path if private else Path(os.path.realpath(path))
         with (
-            _replacement(goal, path, durable, private)
+            _replacement(goal, path, durable, private, folder)
             if private or is_replaceable(goal)
             else goal.open("wb", buffering=BUFFER_SIZE) as output
         ):
@@ -75,11 +78,12 @@ def atomic_output(path: Path, *, durable: bool = True, private: bool = False) ->
 
 
 @contextlib.contextmanager
-def _replacement(goal: Path, path: Path, durable: bool, private: bool) -> Iterator[BinaryIO]:
+def _replacement(goal: Path, path: Path, durable: bool, private: bool, folder: int | None) -> Iterator[BinaryIO]:
     """Opens a temporary file beside `goal` that replaces it at the end. Errors name `path`, which the caller passed."""
     _remove_abandoned_once(goal.parent, os.getpid())
     temporary = goal.with_name(f".{goal.name[:40]}.{secrets.token_hex(6)}.partial")
-    output = _create(temporary, goal, path, private)
+    output = _create(temporary, goal, path, private, folder)
+    found: Path | str = temporary if folder is None else temporary.name
     try:
         mark_in_use(output.fileno())
         if private:
@@ -92,16 +96,16 @@ def _replacement(goal: Path, path: Path, durable: bool, private: bool) -> Iterat
         if durable:
             os.fsync(output.fileno())
         output.close()
-        os.replace(temporary, goal)
+        os.replace(found, goal if folder is None else goal.name, src_dir_fd=folder, dst_dir_fd=folder)
     except BaseException:
         # Closing writes what is buffered, and may fail again: the first error is the one to report.
         with contextlib.suppress(OSError):
             output.close()
         with contextlib.suppress(OSError):
-            temporary.unlink()
+            os.unlink(found, dir_fd=folder)
         raise
     if durable:
-        _sync_folder(goal.parent)
+        _sync_folder(goal.parent, folder)
 
 
 @functools.lru_cache(maxsize=256)
@@ -109,23 +113,26 @@ def _remove_abandoned_once(folder: Path, process: int) -> None:  # noqa: ARG001 
     remove_abandoned(folder, _PARTIAL, os.unlink)
 
 
-def _create(temporary: Path, goal: Path, path: Path, private: bool) -> BinaryIO:
+def _create(temporary: Path, goal: Path, path: Path, private: bool, folder: int | None) -> BinaryIO:
     """Creates the temporary file, which must not exist yet."""
     if not private and goal.exists() and not os.access(goal, os.W_OK):
         # Replacing a file needs only a writable folder, but a read-only file must not be replaced.
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
     try:
         # Exclusive: a link at this path is not followed.
-        return temporary.open("xb", buffering=BUFFER_SIZE)
+        if folder is None:
+            return temporary.open("xb", buffering=BUFFER_SIZE)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        return os.fdopen(os.open(temporary.name, flags, 0o600, dir_fd=folder), "wb", buffering=BUFFER_SIZE)
     except OSError as error:
         error.filename = str(path)
         raise
 
 
-def _sync_folder(folder: Path) -> None:
+def _sync_folder(path: Path, folder: int | None) -> None:
     """Flushes a folder to disk, with its entry for the new file, if the file system supports that."""
     with contextlib.suppress(OSError):
-        descriptor = os.open(folder, os.O_RDONLY)
+        descriptor = os.open(path, os.O_RDONLY) if folder is None else os.dup(folder)
         try:
             os.fsync(descriptor)
         finally:

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-__all__ = ["mark_in_use", "remove_abandoned"]
+__all__ = ["is_own_file", "mark_in_use", "remove_abandoned"]
 
 # A process may have created a file without having marked it yet; and on a file system without locks, none is marked.
 _LEAST_AGE = 3_600.0
@@ -29,6 +29,20 @@ def mark_in_use(descriptor: int) -> None:
     """
     with suppress(OSError):
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+
+
+def is_own_file(found: os.stat_result) -> bool:
+    """Returns True if this user wrote a file, and nobody else can write to it.
+
+    Args:
+        found: The status of the file itself, not of a link's target.
+    """
+    return (
+        stat.S_ISREG(found.st_mode)
+        and found.st_uid == os.geteuid()
+        and found.st_nlink == 1
+        and not found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+    )
 
 
 def remove_abandoned(folder: Path, name: re.Pattern[str], remove: Callable[[Path], object]) -> None:

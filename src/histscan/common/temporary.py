@@ -18,7 +18,7 @@ _NAME = re.compile(rf"{_PREFIX}[a-z0-9_]{{8}}")
 
 
 class TemporaryFolder:
-    """A folder that only this user can read. It is removed with this object, or at the end of the process.
+    """A folder that only this user can read. It is removed with this object, or at the end of a `with` block.
 
     Forked processes leave it to the process that made it.
 
@@ -35,6 +35,12 @@ class TemporaryFolder:
         descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
         mark_in_use(descriptor)
         self._finalizer = weakref.finalize(self, _remove, self.path, descriptor, os.getpid())
+
+    def __enter__(self) -> TemporaryFolder:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.remove()
 
     def remove(self) -> None:
         """Removes the folder."""

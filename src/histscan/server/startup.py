@@ -5,20 +5,18 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
-import shutil
 import signal
 import socket
 import sys
-import tempfile
 import warnings
 from collections.abc import Callable
-from pathlib import Path
 from types import FrameType
 from typing import Any
 
 import uvicorn
 
 from histscan.common.printable import printable
+from histscan.common.temporary import TemporaryFolder
 from histscan.errors import HistoryError, LogTruncatedWarning
 from histscan.server.app import HistoryApp
 from histscan.server.catalogue import Catalogue
@@ -48,15 +46,15 @@ def serve(settings: ServerSettings, announce: Callable[[str], None]) -> None:
     _log_to_stderr()
     # A log that is still being written usually ends within a record.
     warnings.simplefilter("ignore", LogTruncatedWarning)
-    with tempfile.TemporaryDirectory(prefix="histscan-serve-") as folder, _listen(settings) as listener:
-        catalogue = Catalogue(settings, Path(folder))
+    with TemporaryFolder() as folder, _listen(settings) as listener:
+        catalogue = Catalogue(settings, folder.path)
         app = HistoryApp(settings, catalogue)
         server = _Server(_config(app, settings), settings.limits.wait)
         host, port = listener.getsockname()[:2]
         for line in environment(settings, host, port):
             announce(line)
         _log.info("%s", _overview(catalogue))
-        server.exit_in_time(app.workers.stop, lambda: shutil.rmtree(folder, ignore_errors=True))
+        server.exit_in_time(app.workers.stop, folder.remove)
         server.run(sockets=[listener])
 
 

@@ -5,16 +5,22 @@ from __future__ import annotations
 import functools
 import hashlib
 import os
+import re
 import time
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult
 
-from histscan.common.atomic import atomic_output
 from histscan.common.temporary import TemporaryFolder
 from histscan.sources.exported_requests import CutShortError, FileRequests
-from histscan.sources.file_cache import check_cache, has_cached, keep_within_limit, mark_used, prepare_cache
+from histscan.sources.file_cache import (
+    cache_output,
+    check_cache,
+    has_cached,
+    keep_within_limit,
+    mark_used,
+    remove_versions,
+)
 from histscan.sources.folders import expand_home, home_folder
 
 if TYPE_CHECKING:
@@ -98,11 +104,8 @@ class RemoteVersion:
             folder: The cache.
         """
         limit = time.time() - _OLD_VERSIONS_STAY
-        newest = self.path_in(folder)
-        for path in folder.glob(f"{self._address}-*.parquet"):
-            with suppress(OSError):
-                if path != newest and path.lstat().st_mtime < limit:
-                    path.unlink()
+        versions = re.compile(rf"{self._address}-[0-9a-f]{{16}}\.parquet")
+        remove_versions(folder, versions, self.path_in(folder).name, limit)
 
 
 def fetch_file(file_requests: FileRequests, folder: Path, *, reuse: bool = True) -> Path:
@@ -131,9 +134,8 @@ def fetch_file(file_requests: FileRequests, folder: Path, *, reuse: bool = True)
         found = version.find_in(folder) if reuse else None
         if found is not None:
             return found
-        prepare_cache(folder)
         path = version.path_in(folder)
-        with atomic_output(path, private=True) as output:
+        with cache_output(path) as output:
             written = sum(output.write(part) for part in file_requests.read(response))
             if size is not None and written != size:
                 raise CutShortError

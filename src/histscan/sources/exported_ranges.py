@@ -68,7 +68,7 @@ def open_by_ranges(file_requests: FileRequests, folder: Path, *, keys: Sequence[
         return None
     found = tail.version.find_in(folder)
     if found is not None:
-        return ParquetSource.of_file(found)
+        return ParquetSource.of_file(found, is_own=True)
     if tail.size < _SMALLEST_SIZE or not tail.version.tag:
         return None
     remote = _RemoteFile(file_requests, tail)

@@ -1,11 +1,13 @@
 """The files in the cache of exported histories: which there are, which can be trusted, and which are removed.
 
 What is in the cache is read instead of what the server has. So it counts only if this user wrote it, and nobody else
-can write to it: links that others planted are neither followed nor written through.
+can write to it: links that others planted are neither followed nor written through. The folder is opened and checked
+once for each of these functions, which then use the open folder: another one that takes its place is not touched.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import stat
@@ -13,13 +15,15 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 from histscan.common.atomic import atomic_output
+from histscan.common.ownership import is_own_file
 from histscan.errors import HistoryError
 
 __all__ = [
     "CachedFile",
+    "cache_output",
     "cached_files",
     "check_cache",
     "clear_cache",
@@ -28,6 +32,7 @@ __all__ = [
     "mark_used",
     "prepare_cache",
     "read_limit",
+    "remove_versions",
     "write_limit",
 ]
 
@@ -68,6 +73,25 @@ def prepare_cache(folder: Path) -> None:
     check_cache(folder)
 
 
+@contextlib.contextmanager
+def cache_output(path: Path) -> Iterator[BinaryIO]:
+    """Opens a file of a cache for writing; see `atomic_output`. Makes the cache if there is none.
+
+    Args:
+        path: The file, which is replaced when the block ends without an exception.
+
+    Yields:
+        The open file, which only this user can read.
+
+    Raises:
+        HistoryError: Others can write to the folder.
+        OSError: The file can't be written.
+    """
+    prepare_cache(path.parent)
+    with _opened(path.parent) as folder, atomic_output(path, private=True, folder=folder) as output:
+        yield output
+
+
 def check_cache(folder: Path) -> None:
     """Checks that only this user can write to a cache.
 
@@ -77,12 +101,33 @@ def check_cache(folder: Path) -> None:
     Raises:
         HistoryError: Others can write to the folder, or made it.
     """
+    with suppress(FileNotFoundError, NotADirectoryError), _opened(folder):
+        pass
+
+
+@contextlib.contextmanager
+def _opened(folder: Path) -> Iterator[int]:
+    """Opens a cache and checks it.
+
+    Yields:
+        The descriptor of the folder, for functions with `dir_fd`.
+
+    Raises:
+        HistoryError: Others can write to the folder, or made it.
+        FileNotFoundError: It does not exist.
+        NotADirectoryError: It is no folder.
+    """
+    # A link of this user is followed, for a cache on another disk; one that others made is not.
+    links = [os.lstat(folder)] if folder.is_symlink() else []
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        # A link of this user is followed, for a cache on another disk; one that others made is not.
-        links = [os.lstat(folder)] if folder.is_symlink() else []
-        found = os.stat(folder)
-    except (FileNotFoundError, NotADirectoryError):
-        return
+        _check_folder(folder, os.fstat(descriptor), links)
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _check_folder(folder: Path, found: os.stat_result, links: list[os.stat_result]) -> None:
     if any(status.st_uid != os.geteuid() for status in (*links, found)):
         raise HistoryError(
             f"the cache folder {str(folder)!r} belongs to another user: set HISTSCAN_CACHE_DIR to a folder of your own"
@@ -98,20 +143,13 @@ def has_cached(path: Path, size: int) -> bool:
     """Returns True if a file is in the cache that this user wrote, and that nobody else can write to.
 
     Args:
-        path: The file, in a cache that was checked.
+        path: The file.
         size: Its size in bytes; a file of another size was not written by us.
     """
-    try:
-        found = os.lstat(path)
-    except (FileNotFoundError, NotADirectoryError):
-        return False
-    return (
-        stat.S_ISREG(found.st_mode)
-        and found.st_uid == os.geteuid()
-        and found.st_nlink == 1
-        and not found.st_mode & _WRITABLE_BY_OTHERS
-        and found.st_size == size
-    )
+    with suppress(FileNotFoundError, NotADirectoryError), _opened(path.parent) as folder:
+        found = os.stat(path.name, dir_fd=folder, follow_symlinks=False)
+        return is_own_file(found) and found.st_size == size
+    return False
 
 
 def cached_files(folder: Path) -> list[CachedFile]:
@@ -132,9 +170,9 @@ def mark_used(path: Path) -> None:
     Args:
         path: The file.
     """
-    with suppress(OSError):
-        modified = os.lstat(path).st_mtime_ns
-        os.utime(path, ns=(time.time_ns(), modified), follow_symlinks=False)
+    with suppress(OSError), _opened(path.parent) as folder:
+        modified = os.stat(path.name, dir_fd=folder, follow_symlinks=False).st_mtime_ns
+        os.utime(path.name, ns=(time.time_ns(), modified), dir_fd=folder, follow_symlinks=False)
 
 
 def clear_cache(folder: Path, *, unused_for: float = 0.0) -> list[CachedFile]:
@@ -148,9 +186,9 @@ def clear_cache(folder: Path, *, unused_for: float = 0.0) -> list[CachedFile]:
         The removed files.
     """
     now = time.time()
-    removed = list(_remove(file for file in cached_files(folder) if file.used <= now - unused_for))
+    removed = _remove(folder, (file for file in cached_files(folder) if file.used <= now - unused_for))
     # A killed process leaves its incomplete file.
-    list(_remove(file for file in _entries(folder, _PARTIAL) if file.used <= now - max(_IN_USE, unused_for)))
+    _remove(folder, (file for file in _entries(folder, _PARTIAL) if file.used <= now - max(_IN_USE, unused_for)))
     return removed
 
 
@@ -160,9 +198,11 @@ def read_limit(folder: Path) -> int | None:
     Args:
         folder: The cache.
     """
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     try:
-        descriptor = os.open(folder / _LIMIT, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError:
+        with _opened(folder) as opened:
+            descriptor = os.open(_LIMIT, flags, dir_fd=opened)
+    except (HistoryError, OSError):
         return None
     try:
         return int(os.read(descriptor, 32))
@@ -184,10 +224,10 @@ def write_limit(folder: Path, limit: int | None) -> None:
         OSError: The folder can't be written.
     """
     if limit is None:
-        (folder / _LIMIT).unlink(missing_ok=True)
+        with suppress(FileNotFoundError, NotADirectoryError), _opened(folder) as opened:
+            os.unlink(_LIMIT, dir_fd=opened)
         return
-    prepare_cache(folder)
-    with atomic_output(folder / _LIMIT, private=True) as output:
+    with cache_output(folder / _LIMIT) as output:
         output.write(f"{limit}\n".encode())
 
 
@@ -214,20 +254,42 @@ def keep_within_limit(folder: Path) -> list[CachedFile]:
             break
         chosen.append(file)
         excess -= file.size
-    return list(_remove(chosen))
+    return _remove(folder, chosen)
 
 
 def _entries(folder: Path, name: re.Pattern[str]) -> Iterator[CachedFile]:
-    with suppress(FileNotFoundError, NotADirectoryError), os.scandir(folder) as entries:
-        for entry in entries:
-            if name.fullmatch(entry.name) and entry.is_file(follow_symlinks=False):
+    with suppress(FileNotFoundError, NotADirectoryError), _opened(folder) as opened:
+        for file in os.listdir(opened):
+            if name.fullmatch(file):
                 with suppress(FileNotFoundError):
-                    found = entry.stat(follow_symlinks=False)
-                    yield CachedFile(Path(entry.path), found.st_size, max(found.st_atime, found.st_mtime))
+                    found = os.stat(file, dir_fd=opened, follow_symlinks=False)
+                    if not stat.S_ISREG(found.st_mode):
+                        continue
+                    yield CachedFile(folder / file, found.st_size, max(found.st_atime, found.st_mtime))
 
 
-def _remove(files: Iterable[CachedFile]) -> Iterator[CachedFile]:
-    for file in files:
-        with suppress(OSError):
-            file.path.unlink()
-            yield file
+def _remove(folder: Path, files: Iterable[CachedFile]) -> list[CachedFile]:
+    removed = []
+    with suppress(FileNotFoundError, NotADirectoryError), _opened(folder) as opened:
+        for file in files:
+            with suppress(OSError):
+                os.unlink(file.path.name, dir_fd=opened)
+                removed.append(file)
+    return removed
+
+
+def remove_versions(folder: Path, names: re.Pattern[str], newest: str, limit: float) -> None:
+    """Removes older versions of a file.
+
+    Args:
+        folder: The cache.
+        names: The names of all versions.
+        newest: The name of the one that stays.
+        limit: Only versions that were written before this time, in seconds since 1970.
+    """
+    with suppress(OSError), _opened(folder) as opened:
+        for file in os.listdir(opened):
+            if file != newest and names.fullmatch(file):
+                with suppress(OSError):
+                    if os.stat(file, dir_fd=opened, follow_symlinks=False).st_mtime < limit:
+                        os.unlink(file, dir_fd=opened)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import sys
 from array import array
 from collections.abc import Callable, Container, Sequence
@@ -14,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from histscan.common.install_hint import install_hint
 from histscan.common.json_fields import is_json
 from histscan.common.lazy import cached_property
+from histscan.common.ownership import is_own_file
 from histscan.common.steps import STEP, step_after
 from histscan.errors import HistoryDecodeError, HistoryError
 from histscan.sources.parquet_names import ColumnNames
@@ -79,26 +82,41 @@ class _LocalFile:
         name: The file's name in error messages.
         size: Its size in bytes.
         modified: When it was modified, in nanoseconds since 1970.
+        is_own: True if only a file counts that this user wrote, and nobody else can write to: one of the cache.
     """
 
     path: Path
     name: str
     size: int
     modified: int
+    is_own: bool
 
     @classmethod
-    def at(cls, path: Path) -> _LocalFile:
+    def at(cls, path: Path, *, is_own: bool) -> _LocalFile:
         status = path.stat()
-        return cls(path.absolute(), str(path), status.st_size, status.st_mtime_ns)
+        return cls(path.absolute(), str(path), status.st_size, status.st_mtime_ns, is_own)
 
     def __call__(self) -> Any:
         import pyarrow
 
-        status = self.path.stat()
-        if (status.st_size, status.st_mtime_ns) != (self.size, self.modified):
-            raise HistoryError("the file changed after it was opened: open it again", run=self.name)
-        # Never memory-mapped: a file that is truncated while it is read must raise an error, not a signal.
-        return pyarrow.OSFile(str(self.path))
+        changed = HistoryError("the file changed after it was opened: open it again", run=self.name)
+        flags = os.O_RDONLY | os.O_CLOEXEC | (os.O_NOFOLLOW | os.O_NONBLOCK if self.is_own else 0)
+        try:
+            descriptor = os.open(self.path, flags)
+        except OSError as error:
+            # A link took the place of a file in the cache.
+            if self.is_own and error.errno == errno.ELOOP:
+                raise changed from None
+            raise
+        try:
+            status = os.fstat(descriptor)
+            is_same = (status.st_size, status.st_mtime_ns) == (self.size, self.modified)
+            if not is_same or (self.is_own and not is_own_file(status)):
+                raise changed
+            # Never memory-mapped: a file that is truncated while it is read must raise an error, not a signal.
+            return pyarrow.OSFile(f"/dev/fd/{descriptor}" if self.is_own else str(self.path))
+        finally:
+            os.close(descriptor)
 
 
 class ParquetSource:
@@ -163,16 +181,17 @@ class ParquetSource:
         self.schema = pyarrow.schema(fields)
 
     @classmethod
-    def of_file(cls, path: Path) -> ParquetSource:
+    def of_file(cls, path: Path, *, is_own: bool = False) -> ParquetSource:
         """Opens a local file.
 
         Args:
             path: The file.
+            is_own: True to refuse a file that others may have written, and a link: for files of the cache.
 
         Returns:
             The source, which raises a `HistoryError` if the file changes later.
         """
-        opener = _LocalFile.at(path)
+        opener = _LocalFile.at(path, is_own=is_own)
         return cls(str(path), opener, opener.size)
 
     @property

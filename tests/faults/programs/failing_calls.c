@@ -1,0 +1,160 @@
+// Lets calls of the system fail that read and write files of one folder, whoever makes them: Python or a library.
+//
+// The library is loaded before the C library (LD_PRELOAD). Only for glibc on Linux.
+
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+// Groups of calls.
+enum { OPEN = 1, READ = 2, WRITE = 4, SYNC = 8, RENAME = 16, CLOSE = 32, STAT = 64 };
+
+static char folder[PATH_MAX];
+static size_t folder_length;
+static int groups;            // of which calls fail
+static int error_number;      // 0: reads and writes are short
+static long first_failure;    // the number of the first call that fails
+static bool fails_always;
+static atomic_bool is_armed;
+static atomic_long seen, failed;
+
+// Calls of these groups in the folder fail from now on.
+void arm_calls(const char *path, int which, int error, long first, int always) {
+    snprintf(folder, sizeof folder, "%s", path);
+    folder_length = strlen(folder);
+    groups = which;
+    error_number = error;
+    first_failure = first;
+    fails_always = always;
+    atomic_store(&seen, 0);
+    atomic_store(&failed, 0);
+    atomic_store(&is_armed, true);
+}
+
+// No calls fail any more. Returns how many have.
+long disarm_calls(void) {
+    atomic_store(&is_armed, false);
+    return atomic_load(&failed);
+}
+
+static bool is_below(const char *path) { return !strncmp(path, folder, folder_length); }
+
+static bool is_open_below(int descriptor) {
+    char link[64], path[PATH_MAX];
+    snprintf(link, sizeof link, "/proc/self/fd/%d", descriptor);
+    const ssize_t length = readlink(link, path, sizeof path - 1);
+    if (length < 0) return false;
+    path[length] = 0;
+    return is_below(path);
+}
+
+static bool counts(void) {
+    const long number = atomic_fetch_add(&seen, 1);
+    if (number != first_failure && !(fails_always && number > first_failure)) return false;
+    atomic_fetch_add(&failed, 1);
+    return true;
+}
+
+static bool is_due(int group) { return atomic_load(&is_armed) && groups & group; }
+
+// Returns true if a call fails, with errno.
+static bool fails_at(int group, int directory, const char *path) {
+    if (!is_due(group) || !error_number) return false;
+    const bool is_ours = path[0] == '/' ? is_below(path) : directory != AT_FDCWD && is_open_below(directory);
+    if (!is_ours || !counts()) return false;
+    errno = error_number;
+    return true;
+}
+static bool fails_on(int group, int descriptor) {
+    if (!is_due(group) || !error_number || !is_open_below(descriptor) || !counts()) return false;
+    errno = error_number;
+    return true;
+}
+static size_t shortened(int group, int descriptor, size_t size) {
+    if (!is_due(group) || error_number || size < 2 || !is_open_below(descriptor) || !counts()) return size;
+    return size / 2;
+}
+
+#define NEXT(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))
+
+#define OPEN_CALL(name)                                                        \
+    int name(const char *path, int flags, ...) {                               \
+        va_list more;                                                          \
+        va_start(more, flags);                                                 \
+        const int mode = va_arg(more, int);                                    \
+        va_end(more);                                                          \
+        return fails_at(OPEN, AT_FDCWD, path) ? -1 : NEXT(name)(path, flags, mode); \
+    }
+#define OPENAT_CALL(name)                                                      \
+    int name(int directory, const char *path, int flags, ...) {                \
+        va_list more;                                                          \
+        va_start(more, flags);                                                 \
+        const int mode = va_arg(more, int);                                    \
+        va_end(more);                                                          \
+        return fails_at(OPEN, directory, path) ? -1 : NEXT(name)(directory, path, flags, mode); \
+    }
+OPEN_CALL(open)
+OPEN_CALL(open64)
+OPENAT_CALL(openat)
+OPENAT_CALL(openat64)
+
+ssize_t read(int descriptor, void *buffer, size_t size) {
+    if (fails_on(READ, descriptor)) return -1;
+    return NEXT(read)(descriptor, buffer, shortened(READ, descriptor, size));
+}
+ssize_t pread(int descriptor, void *buffer, size_t size, off_t offset) {
+    if (fails_on(READ, descriptor)) return -1;
+    return NEXT(pread)(descriptor, buffer, shortened(READ, descriptor, size), offset);
+}
+ssize_t pread64(int descriptor, void *buffer, size_t size, off64_t offset) {
+    if (fails_on(READ, descriptor)) return -1;
+    return NEXT(pread64)(descriptor, buffer, shortened(READ, descriptor, size), offset);
+}
+ssize_t write(int descriptor, const void *buffer, size_t size) {
+    if (fails_on(WRITE, descriptor)) return -1;
+    return NEXT(write)(descriptor, buffer, shortened(WRITE, descriptor, size));
+}
+ssize_t pwrite64(int descriptor, const void *buffer, size_t size, off64_t offset) {
+    if (fails_on(WRITE, descriptor)) return -1;
+    return NEXT(pwrite64)(descriptor, buffer, shortened(WRITE, descriptor, size), offset);
+}
+ssize_t writev(int descriptor, const struct iovec *parts, int count) {
+    if (fails_on(WRITE, descriptor)) return -1;
+    return NEXT(writev)(descriptor, parts, count);
+}
+int ftruncate64(int descriptor, off64_t size) {
+    return fails_on(WRITE, descriptor) ? -1 : NEXT(ftruncate64)(descriptor, size);
+}
+int fsync(int descriptor) { return fails_on(SYNC, descriptor) ? -1 : NEXT(fsync)(descriptor); }
+int fdatasync(int descriptor) { return fails_on(SYNC, descriptor) ? -1 : NEXT(fdatasync)(descriptor); }
+int rename(const char *from, const char *to) {
+    return fails_at(RENAME, AT_FDCWD, from) ? -1 : NEXT(rename)(from, to);
+}
+int renameat(int from_folder, const char *from, int to_folder, const char *to) {
+    return fails_at(RENAME, from_folder, from) ? -1 : NEXT(renameat)(from_folder, from, to_folder, to);
+}
+int close(int descriptor) {
+    // As on Linux, the descriptor is closed all the same.
+    const bool fails = fails_on(CLOSE, descriptor);
+    const int result = NEXT(close)(descriptor);
+    if (!fails) return result;
+    errno = error_number;
+    return -1;
+}
+int fstat64(int descriptor, struct stat64 *status) {
+    return fails_on(STAT, descriptor) ? -1 : NEXT(fstat64)(descriptor, status);
+}
+int stat64(const char *path, struct stat64 *status) {
+    return fails_at(STAT, AT_FDCWD, path) ? -1 : NEXT(stat64)(path, status);
+}
