@@ -43,8 +43,11 @@ class LogMembers(FileRun):
 
     @property
     def exit_code(self) -> int | None:
-        """The exit code of the run, 0 for success; None if it has not ended, or was killed."""
-        return self._facts.exit_code
+        """The exit code of the run, 0 for success; None if it has not ended, or was killed.
+
+        Of a large log, it is read from the last blocks if the run's end is there, so `state` is too.
+        """
+        return self._segments.exit_code()
 
     @property
     def wandb_version(self) -> str:

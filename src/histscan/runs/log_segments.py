@@ -14,6 +14,7 @@ from histscan._core.pages.log_reader import LogReader
 from histscan.common.quiet import quiet, warn_of_file
 from histscan.errors import HistoryError, LogOverlapWarning
 from histscan.runs.file_scan import ReadProgress
+from histscan.runs.log_ends import read_last_exit_code
 from histscan.runs.log_heads import RUN_FIELD, read_head, read_run_record
 from histscan.runs.log_pages import read_pages
 from histscan.runs.log_survey import SURVEY_FIELDS, LogSurvey, SurveyReducer
@@ -59,6 +60,7 @@ class LogSegments:
         self._ascending: tuple[object, bool] | None = None
         self._survey: tuple[object, LogSurvey] | None = None
         self._facts: tuple[object, LogFacts] | None = None
+        self._exit_code: tuple[object, int | None] | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         # A pickle may be loaded in another folder.
@@ -110,6 +112,21 @@ class LogSegments:
         if self._facts is None or self._facts[0] != version:
             self._facts = version, read_facts(self.files, skip_corrupt=self.skip_corrupt)
         return self._facts[1]
+
+    def exit_code(self) -> int | None:
+        """Returns the exit code of the run; reads only the end of the last log if that has it.
+
+        Raises:
+            LogFormatError: A file is not a log.
+            OSError: A file can't be read.
+        """
+        version = self.version()
+        if self._facts is None or self._facts[0] != version:
+            if self._exit_code is None or self._exit_code[0] != version:
+                self._exit_code = version, read_last_exit_code(self.files[-1])
+            if self._exit_code[1] is not None:
+                return self._exit_code[1]
+        return self.facts().exit_code
 
     def version(self) -> tuple[tuple[int, int, int], ...]:
         """Returns the version of the files: it is equal as long as they are unchanged.
