@@ -90,7 +90,7 @@ class LogSegments:
         """
         found = self._survey
         if found is None or found[0] != self.version():
-            self.wants_survey = True
+            self.wants_survey = self.wants_facts = True
             with quiet():  # the scan warns
                 for _ in self.read_pages():
                     pass
