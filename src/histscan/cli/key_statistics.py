@@ -85,9 +85,11 @@ class KeyStatistics:
         ):
             if number:
                 self.types[kind] += number
-        self.types.update(value_type(value) for _, value in others)
+        numbers = cells.numbers
+        if others:
+            self.types.update(value_type(value) for _, value in others)
+            numbers = [*numbers, *((value, row) for row, value in others if type(value) is int)]
         self.nan += cells.nans
-        numbers = [*cells.numbers, *((value, row) for row, value in others if type(value) is int)]
         if numbers:
             # Of equal numbers, such as 1 and 1.0, the first one counts.
             lowest, _ = min(numbers)
@@ -188,27 +190,33 @@ class HistoryStatistics:
         """
         steps = _StepsOfRows(chunk)
         for name, cells in zip(chunk.names, column_statistics(chunk), strict=True):
-            nested: dict[Column, list[tuple[int, Any]]] = {}
-            for row, value in cells.others:
-                # The members of a nested dict have columns of their own; a typed dict is one value.
-                for column, member in flatten({name: value}, typed_whole=True).items():
-                    nested.setdefault(column, []).append((row, member))
-            others = nested.pop(name, [])
-            rows = [row for row, _ in (*others[:1], *others[-1:])]
+            others = self._add_nested(name, cells, steps) if cells.others else []
+            rows = [row for row, _ in others]
             rows += [row for row in (cells.first_row, cells.last_row) if row is not None]
             if rows:
-                key = self._key(name, steps[min(rows)])
-                key.add_cells(cells, others, column_value(chunk, name, max(rows)))
-                key.last_step = steps[max(rows)]
-            for column, members in nested.items():
-                key = self._key(column, steps[members[0][0]])
-                key.add([member for _, member in members])
-                key.last_step = steps[members[-1][0]]
+                first, last = min(rows), max(rows)
+                key = self._key(name, steps[first])
+                key.add_cells(cells, others, column_value(chunk, name, last))
+                key.last_step = steps[last]
         if len(chunk) and not self.rows:
             self.first_step = steps[0]
         if len(chunk):
             self.last_step = steps[len(chunk) - 1]
         self.rows += len(chunk)
+
+    def _add_nested(self, name: str, cells: ColumnStatistics, steps: _StepsOfRows) -> list[tuple[int, Any]]:
+        """Adds the members of nested dicts, which have columns of their own; returns the other values."""
+        nested: dict[Column, list[tuple[int, Any]]] = {}
+        for row, value in cells.others:
+            # A typed dict is one value.
+            for column, member in flatten({name: value}, typed_whole=True).items():
+                nested.setdefault(column, []).append((row, member))
+        others = nested.pop(name, [])
+        for column, members in nested.items():
+            key = self._key(column, steps[members[0][0]])
+            key.add([member for _, member in members])
+            key.last_step = steps[members[-1][0]]
+        return others
 
     def _key(self, column: Column, first_step: int | None) -> KeyStatistics:
         statistics = self._keys.get(column)
