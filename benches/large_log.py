@@ -13,6 +13,7 @@ import json
 import struct
 import time
 from collections.abc import Callable, Iterable, Iterator
+from functools import cache
 from itertools import cycle
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -77,6 +78,18 @@ def items_of(row: dict[str, Any], path: tuple[str, ...] = ()) -> Iterator[bytes]
             yield wire.field(1, wire.item([*path, key], json.dumps(value, separators=(",", ":"))))
 
 
+@cache
+def _templates(rows: Callable[[Iterable[int]], Iterable[Row]]) -> list[tuple[bytes, bytes]]:
+    """Makes records without their steps: the bytes before the `_step` item, and those between it and the message."""
+    templates = []
+    for row in shuffled({**row, "_step": _MARK} for row in rows(range(_TEMPLATES))):
+        record = wire.history_record([((key,), value_text(value)) for key, value in row.items()], _MARK)
+        # The record's own step is its last field.
+        before, _, after = record.removesuffix(wire.varint(_MARK)).partition(b"%d" % _MARK)
+        templates.append((before, after))
+    return templates
+
+
 def numbered_records(rows: Callable[[Iterable[int]], Iterable[Row]], count: int) -> Iterator[bytes]:
     """Yields the records of many rows as wandb-core writes them: their keys in random order, and steps from
     `FIRST_STEP` on.
@@ -88,13 +101,8 @@ def numbered_records(rows: Callable[[Iterable[int]], Iterable[Row]], count: int)
     Yields:
         The records.
     """
-    templates = []
-    for row in shuffled({**row, "_step": _MARK} for row in rows(range(_TEMPLATES))):
-        record = wire.history_record([((key,), value_text(value)) for key, value in row.items()], _MARK)
-        # The record's own step is its last field.
-        before, _, after = record.removesuffix(wire.varint(_MARK)).partition(b"%d" % _MARK)
-        templates.append((before, after))
-    for step, (before, after) in zip(range(FIRST_STEP, FIRST_STEP + count), cycle(templates), strict=False):
+    steps = range(FIRST_STEP, FIRST_STEP + count)
+    for step, (before, after) in zip(steps, cycle(_templates(rows)), strict=False):
         yield b"%b%d%b%b" % (before, step, after, wire.varint(step))
 
 
@@ -106,7 +114,7 @@ def write_numbered_log(path: Path, count: int, run_id: str = "large") -> None:
         count: The number of rows.
         run_id: The id of the run.
     """
-    with atomic_output(path) as output:
+    with path.open("wb") as output:
         writer = LogWriter(output)
         writer.write(wire.run_record(run_id, entity="histscan", project="benches"))
         for record in numbered_records(plain_rows, count):

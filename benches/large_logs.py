@@ -22,11 +22,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 import histscan
-from benches.large_log import write_numbered_log
+from benches.data import value_text
+from benches.large_log import LogWriter, write_numbered_log
 from benches.text_table import format_cells
 from histscan._core.pages.log_reader import LogReader, checksum
 from histscan.cli.main import main as histscan_command
 from histscan.sources.files import WINDOW_SIZE, read_windows
+from tests.support import wire
 
 __all__ = ["LARGE_LOGS", "main"]
 
@@ -34,6 +36,7 @@ LARGE_LOGS = "large-logs"
 
 _ROWS = 1_000_000
 _LOGS = 1_000
+_KEYS = 50_000
 _COPIED_SIZE = 128 * WINDOW_SIZE
 _FULL_CHUNK = 1
 # A kind of record that no log has.
@@ -49,15 +52,33 @@ class Part:
         work: Does it once.
         most: The name of the part that must take at least about as long, and the largest ratio; None for no limit.
         least_speed: The minimum of gigabytes of log in a second; None for none.
+        most_seconds: The largest time; None for no limit.
     """
 
     name: str
     work: Callable[[], object]
     most: tuple[str, float] | None = None
     least_speed: float | None = None
+    most_seconds: float | None = None
 
 
-def _parts(log: Path, folder: Path) -> list[Part]:
+@dataclass(frozen=True)
+class Logs:
+    """The logs that are read.
+
+    Attributes:
+        large: One log.
+        folder: Logs with the same rows.
+        wide: A log of one row with very many keys.
+    """
+
+    large: Path
+    folder: Path
+    wide: Path
+
+
+def _parts(logs: Logs) -> list[Part]:
+    log = logs.large
     window = bytes(WINDOW_SIZE)
     windows = -(-log.stat().st_size // WINDOW_SIZE)
 
@@ -100,26 +121,46 @@ def _parts(log: Path, folder: Path) -> list[Part]:
         Part("one log of a list, 2 threads", lambda: histscan.open_runs([log]).to_arrow(threads=2)),
         Part(
             f"{_LOGS:,} logs, 2 threads",
-            lambda: histscan.open_runs(folder).to_arrow(threads=2),
+            lambda: histscan.open_runs(logs.folder).to_arrow(threads=2),
             most=("one log of a list, 2 threads", 1.2),
+        ),
+        Part(
+            f"{_KEYS:,} keys, 1 row: columns",
+            lambda: histscan.open(logs.wide).to_arrow(),
+            most_seconds=0.5,
+        ),
+        Part(
+            f"{_KEYS:,} keys, 1 row: dict row", lambda: list(histscan.open(logs.wide).scan_history()), most_seconds=0.5
         ),
     ]
 
 
-def _written(rows: int) -> tuple[Path, Path]:
-    """Returns the log, and the folder of logs with the same rows; writes them on first use."""
+def _written(rows: int) -> Logs:
+    """Returns the logs; writes them on first use."""
     place = Path(tempfile.gettempdir()) / f"histscan-large-logs-{rows}"
-    place.mkdir(exist_ok=True)
-    log, folder = place / "run-large.wandb", place / "runs"
-    if not log.is_file():
-        write_numbered_log(log, rows)
+    logs = Logs(place / "run-large.wandb", place / "runs", place / "run-wide.wandb")
+    if not place.is_dir():
+        # Under its name, the folder is always complete.
+        with tempfile.TemporaryDirectory(prefix="histscan-large-logs-") as aside:
+            _write(Path(aside) / "logs", rows)
+            (Path(aside) / "logs").rename(place)
+    return logs
+
+
+def _write(place: Path, rows: int) -> None:
+    place.mkdir()
+    write_numbered_log(place / "run-large.wandb", rows)
     for number in range(_LOGS):
         run_id = f"run{number:05}"
-        part = folder / f"offline-run-20260101_{number:06}-{run_id}" / f"run-{run_id}.wandb"
-        if not part.is_file():
-            part.parent.mkdir(parents=True, exist_ok=True)
-            write_numbered_log(part, rows // _LOGS, run_id)
-    return log, folder
+        log = place / "runs" / f"offline-run-20260101_{number:06}-{run_id}" / f"run-{run_id}.wandb"
+        log.parent.mkdir(parents=True)
+        write_numbered_log(log, rows // _LOGS, run_id)
+    keys = (f"model.layers.{number}.self_attn.q_proj.weight/grad_norm" for number in range(_KEYS))
+    items = [(["_step"], "0"), *(([key], value_text(number / 7)) for number, key in enumerate(keys))]
+    with (place / "run-wide.wandb").open("wb") as output:
+        writer = LogWriter(output)
+        writer.write(wire.run_record("wide", entity="histscan", project="benches"))
+        writer.write(wire.history_record(items, 0))
 
 
 class _Times(NamedTuple):
@@ -153,12 +194,15 @@ def _line(part: Part, best: dict[str, _Times], size: int) -> list[str]:
     limit, is_kept = "", True
     if part.least_speed is not None:
         limit, is_kept = f"≥ {part.least_speed:.2f} GB/s", speed >= part.least_speed
+    if part.most_seconds is not None:
+        limit, is_kept = f"≤ {part.most_seconds} s", times.clock <= part.most_seconds
     if part.most is not None:
         other, most = part.most
         ratio, of_processor = times.clock / best[other].clock, times.processor / best[other].processor
         limit, is_kept = f"{ratio:.2f}x of {other} ({of_processor:.2f}x of its CPU), ≤ {most}x", ratio <= most
     milliseconds = [f"{seconds * 1e3:,.1f}" for seconds in times]
-    return [part.name, *milliseconds, f"{speed:,.2f}", limit, "" if is_kept else "← missed"]
+    shown = "" if part.most_seconds is not None else f"{speed:,.2f}"
+    return [part.name, *milliseconds, shown, limit, "" if is_kept else "← missed"]
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -179,9 +223,9 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--quick", action="store_true", help="a tenth of the rows and one round, for a rough check")
     options = parser.parse_args(arguments)
     print("writing logs …", file=sys.stderr, flush=True)
-    log, folder = _written(_ROWS // 10 if options.quick else _ROWS)
-    parts = _parts(log, folder)
+    logs = _written(_ROWS // 10 if options.quick else _ROWS)
+    parts = _parts(logs)
     best = _measure(parts, 1 if options.quick else options.rounds)
-    lines = [_line(part, best, log.stat().st_size) for part in parts]
+    lines = [_line(part, best, logs.large.stat().st_size) for part in parts]
     print("\n".join(format_cells(["what", "ms", "CPU ms", "GB/s of log", "limit", ""], lines, {1, 2, 3})))
     return 0
