@@ -89,8 +89,10 @@ def build_chunks_in_threads(
             if not waiting[0].is_done and any(task.run() for task in waiting):
                 continue
             for chunk in waiting.popleft().chunks():
-                is_first = False
-                yield chunk
+                # A page may have no rows, and an empty chunk would become an array for each column.
+                if len(chunk):
+                    is_first = False
+                    yield chunk
     finally:
         begun = [task for task in waiting if not task.cancel()]
         if os.getpid() == process:
