@@ -16,6 +16,8 @@ from benches.axes import main as measure_axes
 from benches.case import FULL, QUICK, Scale
 from benches.cases import CASES
 from benches.end_to_end import END_TO_END, end_to_end_as_json, format_end_to_end, measure_end_to_end
+from benches.large_logs import LARGE_LOGS
+from benches.large_logs import main as measure_large_logs
 from benches.memory import peak_memory
 from benches.mirrors import MIRRORS, format_mirrors, measure_mirror
 from benches.outcome import CaseOutcome, StreamOutcome, as_json
@@ -60,6 +62,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return write_report(arguments[1:], lambda numbers: main(["--json", str(numbers)]))
     if arguments and arguments[0] == _AXES:
         return measure_axes(arguments[1:])
+    if arguments and arguments[0] == LARGE_LOGS:
+        return measure_large_logs(arguments[1:])
     if arguments and arguments[0] == SERVE:
         return measure_serve(arguments[1:])
     options = _parser().parse_args(arguments)

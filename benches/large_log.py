@@ -12,16 +12,27 @@ import argparse
 import json
 import struct
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import cache
+from itertools import cycle
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import histscan
+from benches.data import Row, plain_rows, shuffled, value_text
 from histscan._core.pages.log_reader import BLOCK_SIZE, checksum
 from histscan.common.atomic import atomic_output
 from tests.support import wire
 
-__all__ = ["LogWriter", "write_large_log"]
+__all__ = ["FIRST_STEP", "LogWriter", "numbered_records", "write_large_log", "write_numbered_log"]
+
+FIRST_STEP = 1_000_000
+"""The first step of `numbered_records`: all steps have seven digits, and three bytes as varints."""
+
+# It marks the places of steps in a template, and is never reached.
+_MARK = 1_999_999
+_TEMPLATES = 1_000
+_EXIT = 18
 
 EXAMPLE = Path(__file__).resolve().parent.parent / "examples" / "lissajous-regression.wandb"
 
@@ -65,6 +76,51 @@ def items_of(row: dict[str, Any], path: tuple[str, ...] = ()) -> Iterator[bytes]
             yield from items_of(value, (*path, key))
         else:
             yield wire.field(1, wire.item([*path, key], json.dumps(value, separators=(",", ":"))))
+
+
+@cache
+def _templates(rows: Callable[[Iterable[int]], Iterable[Row]]) -> list[tuple[bytes, bytes]]:
+    """Makes records without their steps: the bytes before the `_step` item, and those between it and the message."""
+    templates = []
+    for row in shuffled({**row, "_step": _MARK} for row in rows(range(_TEMPLATES))):
+        record = wire.history_record([((key,), value_text(value)) for key, value in row.items()], _MARK)
+        # The record's own step is its last field.
+        before, _, after = record.removesuffix(wire.varint(_MARK)).partition(b"%d" % _MARK)
+        templates.append((before, after))
+    return templates
+
+
+def numbered_records(rows: Callable[[Iterable[int]], Iterable[Row]], count: int) -> Iterator[bytes]:
+    """Yields the records of many rows as wandb-core writes them: their keys in random order, and steps from
+    `FIRST_STEP` on.
+
+    Args:
+        rows: Makes rows with the given steps. Their other values are repeated after a thousand rows.
+        count: The number of rows.
+
+    Yields:
+        The records.
+    """
+    steps = range(FIRST_STEP, FIRST_STEP + count)
+    for step, (before, after) in zip(steps, cycle(_templates(rows)), strict=False):
+        yield b"%b%d%b%b" % (before, step, after, wire.varint(step))
+
+
+def write_numbered_log(path: Path, count: int, run_id: str = "large") -> None:
+    """Writes the log of a finished run with rows of 23 items, about 920 bytes each: a million rows take some seconds.
+
+    Args:
+        path: The log.
+        count: The number of rows.
+        run_id: The id of the run.
+    """
+    with path.open("wb") as output:
+        writer = LogWriter(output)
+        writer.write(wire.run_record(run_id, entity="histscan", project="benches"))
+        for record in numbered_records(plain_rows, count):
+            writer.write(record)
+        writer.write(wire.update_record(wire.SUMMARY, [(["_step"], str(FIRST_STEP + count - 1))]))
+        writer.write(wire.field(_EXIT, wire.varint_field(2, count)))
 
 
 def write_large_log(path: Path, source: Path, size: int) -> int:

@@ -10,13 +10,14 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
-from itertools import chain, cycle, islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
 import histscan
 from benches.apart import call_apart, forget_peak, resident_bytes
-from benches.data import RUN, Row, history_body, numbered_rows, service_page, shuffled, value_text
+from benches.data import RUN, Row, history_body, numbered_rows, service_page
+from benches.large_log import FIRST_STEP, LogWriter, numbered_records
 from benches.record_log import DEFAULT_DIRECTORY
 from histscan import proto
 from tests.support import wire
@@ -28,9 +29,8 @@ _WATCHED_ROWS = 3 * _PAGE_ROWS
 TOLERANCE = 0.05
 """The relative change of memory that still counts as flat."""
 
-# All steps have seven digits, and three bytes as varints, so that a page can be made from a template by replacing the
-# steps. The step that marks their positions is never reached.
-_FIRST_STEP = 1_000_000
+# All steps have seven digits, so that a page can be made from a template by replacing the steps. The step that marks
+# their positions is never reached.
 _MARK = 1_999_999
 
 
@@ -167,11 +167,11 @@ class _StreamingClient(histscan.Client):
 
 
 def _scan_service(template: _PageTemplate, rows: int) -> Iterable[Row]:
-    return histscan.BetaHistoryScan(_StreamingService(template), RUN, _FIRST_STEP, _FIRST_STEP + rows)
+    return histscan.BetaHistoryScan(_StreamingService(template), RUN, FIRST_STEP, FIRST_STEP + rows)
 
 
 def _scan_client(template: _PageTemplate, rows: int) -> Iterable[Row]:
-    return histscan.HistoryScan(_StreamingClient(template), RUN, _FIRST_STEP, _FIRST_STEP + rows)
+    return histscan.HistoryScan(_StreamingClient(template), RUN, FIRST_STEP, FIRST_STEP + rows)
 
 
 @contextmanager
@@ -180,25 +180,11 @@ def _written_log(rows: int) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="streaming-", dir=DEFAULT_DIRECTORY) as folder:
         path = Path(folder) / "run-streaming.wandb"
         with path.open("wb") as file:
-            block = wire.append_record(wire.LOG_HEADER, wire.run_record(RUN.id, entity=RUN.entity, project=RUN.project))
-            for record in _records(rows):
-                block = wire.append_record(block, record)
-                whole = len(block) - len(block) % wire.BLOCK_SIZE
-                file.write(block[:whole])
-                block = block[whole:]
-            file.write(block)
+            writer = LogWriter(file)
+            writer.write(wire.run_record(RUN.id, entity=RUN.entity, project=RUN.project))
+            for record in numbered_records(numbered_rows, rows):
+                writer.write(record)
         yield path
-
-
-def _records(rows: int) -> Iterator[bytes]:
-    templates = []
-    for row in shuffled({**row, "_step": _MARK} for row in numbered_rows(range(_PAGE_ROWS))):
-        record = wire.history_record([((key,), value_text(value)) for key, value in row.items()], _MARK)
-        # The record's own step is its last field.
-        before, _, after = record.removesuffix(wire.varint(_MARK)).partition(b"%d" % _MARK)
-        templates.append((before, after))
-    for step, (before, after) in zip(range(_FIRST_STEP, _FIRST_STEP + rows), cycle(templates), strict=False):
-        yield b"%b%d%b%b" % (before, step, after, wire.varint(step))
 
 
 def _scan_log(path: Path, rows: int) -> Iterable[Row]:

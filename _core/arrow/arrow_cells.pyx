@@ -19,8 +19,8 @@ from histscan._core.arrow.arrow_layout cimport (
 from histscan._core.arrow.arrow_rows cimport ArrowPage
 from histscan._core.arrow.arrow_values cimport bit_at
 from histscan._core.columns.column_cells cimport (
-    CELL_JSON, TYPE_JSON, Cell, Column, check_text, is_sound_text, list_type_flags, put_bool, put_document, put_double,
-    put_int64, put_uint64, put_utf8, text_bits,
+    CELL_JSON, CELL_NULL, TYPE_JSON, Cell, Column, check_text, is_sound_text, list_type_flags, put_bool, put_document,
+    put_double, put_int64, put_uint64, put_utf8, text_bits,
 )
 from histscan._core.columns.column_chunk cimport ColumnChunk
 from histscan._core.bytes.cursor cimport Cursor, byte_ptr, find_invalid_utf8, open_cursor
@@ -202,6 +202,8 @@ cdef class ArrowCells:
                 done = self.put_value(column, cell, source.node, source.begin + row)
             if done != 1:
                 return 0
+            if self.chunk.notes_nulls and cell.tag[0] == CELL_NULL:
+                column.null_rows.push_back(place)
         return 1
 
     cdef int put_step(self, Column* column, Cell cell, int32_t node, int64_t index) except -1 nogil:

@@ -49,6 +49,8 @@ struct Column {
     PooledVector<uint8_t> tags;
     CellBits bits;
     TextRoom text;
+    // The rows whose value is null, if the builder notes them; a row may be here twice, or have a value after all.
+    std::vector<size_t> null_rows;
     // `complete_column` sets both.
     std::vector<uint8_t> validity;
     size_t null_count = 0;

@@ -25,10 +25,12 @@ cdef struct RowContext:
     size_t row
     ItemSchema schema
     bint flatten
+    bint notes_nulls
 
 
 cdef class ColumnBuilder:
     cdef readonly bint flatten          # nested values become columns with dotted names, instead of JSON text
+    cdef bint notes_nulls               # rows whose value is null are noted, for statistics
     cdef size_t expected_rows           # at least how many rows the chunk will have; 0 if unknown
     cdef ItemSelection selection        # the requested keys; None for all
     cdef ColumnChunk chunk              # what is being built

@@ -7,7 +7,14 @@ from histscan._core.columns.column_chunk import ColumnChunk
 from histscan._core.pages.page import Page
 
 class ColumnBuilder:
-    def __init__(self, keys: Sequence[str] | None = None, *, flatten: bool = False, expected_rows: int = 0) -> None: ...
+    def __init__(
+        self,
+        keys: Sequence[str] | None = None,
+        *,
+        flatten: bool = False,
+        expected_rows: int = 0,
+        notes_nulls: bool = False,
+    ) -> None: ...
     @property
     def flatten(self) -> bool: ...
     @property

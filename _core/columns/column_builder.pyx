@@ -15,7 +15,7 @@ from libcpp.vector cimport vector
 from histscan._core.arrow.arrow_cells cimport add_arrow_rows
 from histscan._core.arrow.arrow_rows cimport ArrowPage
 from histscan._core.columns.cell_sink cimport CELLS_DONE, CELLS_SLOW, CellRow, add_item_cells, add_json_cells
-from histscan._core.columns.column_cells cimport put_document, put_token
+from histscan._core.columns.column_cells cimport CELL_NULL, Cell, put_document, put_token
 from histscan._core.columns.column_chunk cimport ColumnChunk
 from histscan._core.columns.column_keys cimport ColumnKeys, KnownKeys
 from histscan._core.columns.column_nested cimport put_nested
@@ -47,6 +47,7 @@ cdef int put_item_value(
     """Reads any value of an item."""
     cdef RowContext* context = <RowContext*> self
     cdef NestedItem nested
+    cdef Cell cell
     if target.kind == TARGET_PATH:
         # Decided at the row's end, when all items of one object have been read.
         nested.path = target.path
@@ -58,7 +59,12 @@ cdef int put_item_value(
         return CELLS_SLOW
     if target.column == NULL:
         return CELLS_DONE
-    return put_document(target.column, context.cells.cell(target.column[0], context.row, context.cells.room), value)
+    cell = context.cells.cell(target.column[0], context.row, context.cells.room)
+    if put_document(target.column, cell, value) != 1:
+        return CELLS_SLOW
+    if context.notes_nulls and cell.tag[0] == CELL_NULL:
+        target.column.null_rows.push_back(context.row)
+    return CELLS_DONE
 
 
 cdef int put_member_value(
@@ -67,6 +73,7 @@ cdef int put_member_value(
     """Reads any value of a member of a JSON object."""
     cdef RowContext* context = <RowContext*> self
     cdef Token token
+    cdef Cell cell
     cdef int byte = peek(cursor)
     if target.kind == TARGET_SHARED:
         return CELLS_SLOW
@@ -80,9 +87,12 @@ cdef int put_member_value(
         return skip_quoted_value(cursor) if is_quoted[0] else skip_value(cursor)
     if not (read_quoted_token(cursor, &token) if is_quoted[0] else read_token(cursor, &token)):
         return CELLS_SLOW
-    return put_token(
-        target.column, context.cells.cell(target.column[0], context.row, context.cells.room), cursor, &token
-    )
+    cell = context.cells.cell(target.column[0], context.row, context.cells.room)
+    if put_token(target.column, cell, cursor, &token) != 1:
+        return CELLS_SLOW
+    if context.notes_nulls and cell.tag[0] == CELL_NULL:
+        target.column.null_rows.push_back(context.row)
+    return CELLS_DONE
 
 
 cdef int learn_item_key(
@@ -155,16 +165,18 @@ cdef class ColumnBuilder:
         flatten: Nested values become columns with dotted names, instead of one column of JSON text.
         expected_rows: How many rows will be added, where that is known: each column gets room for them at once. Not
             for counts that a server claims; these rows must be in memory.
+        notes_nulls: Keep which values are null, not only which cells have no value: for `column_statistics`.
     """
 
     def __cinit__(self, *args, **kwargs):
         self.start_chunk()
 
-    def __init__(self, keys=None, *, bint flatten=False, size_t expected_rows=0):
+    def __init__(self, keys=None, *, bint flatten=False, size_t expected_rows=0, bint notes_nulls=False):
         self.claim()
         try:
             self.flatten = flatten
             self.expected_rows = expected_rows
+            self.notes_nulls = notes_nulls
             self.selection = None if keys is None else ItemSelection(keys)
             self.start_chunk()
         finally:
@@ -174,6 +186,7 @@ cdef class ColumnBuilder:
         """Begins with no rows, and with the requested columns."""
         cdef ColumnChunk chunk = ColumnChunk()
         cdef ColumnKeys keys = ColumnKeys(chunk, self.selection, self.flatten)
+        chunk.notes_nulls = self.notes_nulls
         self.chunk = chunk
         self.keys = keys
         return 0
@@ -401,6 +414,7 @@ cdef class ColumnBuilder:
         context.nested = &self.nested
         context.unquoted = &self.unquoted
         context.flatten = self.flatten
+        context.notes_nulls = self.notes_nulls
         cells.table = &keys.table
         cells.row_template = &keys.row_template
         cells.calls.self = context

@@ -56,6 +56,7 @@ cdef extern from "columns/column.hpp" namespace "histscan" nogil:
         CellBits bits               # of each row; those of a null cell mean nothing
         TextRoom text               # what CELL_TEXT and CELL_JSON refer to
         vector[uint8_t] validity    # once the chunk is complete: a bit for each row, if any is null
+        vector[size_t] null_rows    # rows whose value is null, if the builder notes them; see `column.hpp`
         size_t null_count           # once the chunk is complete
         uint32_t type_flags         # of TypeFlag
         bint is_dense

@@ -15,6 +15,7 @@ cdef class ColumnChunk:
     cdef size_t row_at_hand             # in which row columns appear that are created now
     cdef Py_ssize_t requested           # how many of `names` were there before any row
     cdef readonly Py_ssize_t row_count
+    cdef bint notes_nulls               # `Column.null_rows` are filled
     cdef bint is_used_up                # the columns' buffers were exported
 
     cdef int32_t column_named(self, str name) except -2

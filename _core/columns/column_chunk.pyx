@@ -149,6 +149,8 @@ cdef class ColumnChunk:
         cell = self.cells.cell(column[0], row, row + 1)
         if value is None:
             cell.tag[0] = CELL_NULL
+            if self.notes_nulls:
+                column.null_rows.push_back(row)
         elif type(value) is bool:
             put_bool(column, cell, value)
         elif type(value) is float:

@@ -11,7 +11,7 @@ from histscan._core.pages.page cimport RowSpan
 cdef class LogReader:
     cdef readonly int64_t offset        # file offset of the next window
     cdef int64_t window_offset          # file offset of the bytes being read; before `offset` where some were held back
-    cdef int64_t block_shift            # file offset of the first block: 0, or 7 in logs of wandb-core before 0.17.6
+    cdef readonly int64_t block_shift   # file offset of the first block: 0, or 7 in logs of wandb-core before 0.17.6
     cdef bytes held                     # bytes of earlier windows that were not read yet: less than two blocks
     cdef readonly int64_t last_step     # step of the latest row
     cdef readonly bint is_ascending     # no row has a lower step than the one before

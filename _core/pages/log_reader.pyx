@@ -142,6 +142,8 @@ cdef class LogReader:
         last_step: Step of the latest row.
         is_ascending: No row so far has a lower step than the one before.
         odd_steps: How many rows have a ``_step`` that is not a whole number.
+        block_shift: File offset of the first block, known once two blocks were read: 0; or 7 in logs of wandb-core
+            before 0.17.6.
     """
 
     def __cinit__(self, bint skip_corrupt=False, *, fields=None, int64_t last_step=-1):
@@ -234,6 +236,24 @@ cdef class LogReader:
                 self.truncated = self.record_offset
         self.is_broken = False
         return page
+
+    def skip_to(self, int64_t offset):
+        """Go on at a later block. Records that begin before it are left out, also those that end behind it.
+
+        Args:
+            offset: File offset of the block, as blocks are counted in this log; see ``block_shift``.
+
+        Raises:
+            ValueError: No block begins there, it was read already, or it is not known yet where blocks begin.
+        """
+        if self.offset == 0 or self.is_finished or offset < self.offset or (offset - self.block_shift) % BLOCK_LENGTH:
+            raise ValueError(f"no block that was not read yet is known to begin at byte {offset}")
+        self.held = b""
+        self.in_record = False
+        self.partial.clear()
+        self.zeros_offset = -1
+        self.resyncing = True
+        self.offset = offset
 
     cdef Py_ssize_t stop_at(self, LogPage page, Fault fault, Py_ssize_t pos, Py_ssize_t block_end) except -2 nogil:
         """Records corruption at `pos`. Returns -1 to stop there, or `block_end` to continue after the block."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import histscan
+from histscan._core.columns.column_builder import ColumnBuilder
+from histscan._core.pages.formats import ProtobufPage, TextPage
+from histscan._core.pages.log_reader import BLOCK_SIZE, LogReader
+from histscan._core.pages.page import Page
 from histscan.cli.figures import short_number
 from histscan.cli.flatten import column_name, flatten
 from histscan.cli.key_statistics import HistoryStatistics
 from histscan.cli.main import main
-from tests.support.paths import EXAMPLE
+from tests.support import wire
+from tests.support.paths import EXAMPLE, REAL_LOGS
 from tests.support.recording import record_run
 
 
@@ -57,6 +63,100 @@ def test_statistics_match_a_value_by_value_computation(rows: list[dict[str, Any]
         assert key.lowest == (min(numbers) if numbers else None)
         assert key.highest == (max(numbers) if numbers else None)
         assert key.last is values[-1]
+
+
+_nested_values = st.one_of(
+    _values,
+    st.sampled_from([math.inf, -math.inf, -0.0, 0.0, 0, 1, 1.0, True, 2**63, -(2**70), "\ud800"]),
+    st.recursive(_values, lambda below: st.dictionaries(st.sampled_from(["a", "_type"]), below, max_size=2)),
+)
+_sparse_rows = st.lists(st.dictionaries(st.sampled_from(["a", "b", "c", "a.a"]), _nested_values), max_size=40)
+
+
+def _described(statistics: HistoryStatistics) -> dict[Any, Any]:
+    """Describes statistics so that 1, 1.0 and True differ, and the order of types and of members does not matter."""
+    keys = {
+        column: (dict(key.types), key.first_step, key.last_step, key.nan, repr(key.lowest), repr(key.highest), key.last)
+        for column, key in statistics.items()
+    }
+    described = {column: (*facts[:-1], json.dumps(facts[-1], sort_keys=True)) for column, facts in keys.items()}
+    return {"rows": statistics.rows, "steps": (statistics.first_step, statistics.last_step), **described}
+
+
+@pytest.mark.parametrize("kind", ["log", "service", "lines", "rows"])
+@given(rows=_sparse_rows, size=st.integers(1, 40))
+def test_statistics_of_columns_are_those_of_the_rows(kind: str, rows: list[dict[str, Any]], size: int) -> None:
+    rows = [{"_step": 2 * step, **row} for step, row in enumerate(rows)]
+    statistics = HistoryStatistics()
+    builder = ColumnBuilder(notes_nulls=True)
+    decoded: list[dict[str, Any]] = []
+    for start in range(0, len(rows), size):
+        part = rows[start : start + size]
+        items = [[(key, json.dumps(value)) for key, value in row.items()] for row in part]
+        if kind == "log":
+            page: Page = LogReader().read_window(wire.write_log(map(wire.history_record, items)), True)
+        elif kind == "service":
+            page = ProtobufPage(wire.page(items))
+        else:
+            page = TextPage(list(map(json.dumps, part)))
+        decoded += part if kind == "rows" else page.rows()
+        if kind == "rows":
+            builder.add_rows(part)
+        else:
+            builder.add_page(page)
+        if start // size % 2:
+            statistics.add_chunk(builder.take_chunk())
+    statistics.add_chunk(builder.take_chunk())
+    assert _described(statistics) == _described(statistics_of(decoded))
+
+
+@pytest.mark.parametrize("log", sorted(REAL_LOGS.glob("*.wandb")), ids=lambda log: log.stem)
+def test_info_of_real_logs_agrees_with_their_rows(log: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    try:
+        rows = list(histscan.open(log).scan_history())
+    except histscan.HistoryError:
+        assert main(["info", str(log), "--json"]) == 1
+        return
+    assert main(["info", str(log), "--json"]) == 0
+    run, told = histscan.open(log), json.loads(capfdbinary.readouterr().out)
+    expected = {column_name(column): key for column, key in statistics_of(rows).items()}
+    assert told["keys"].keys() == expected.keys()
+    for name, key in expected.items():
+        assert told["keys"][name] == {
+            "types": dict(key.types),
+            "count": key.count,
+            "first_step": key.first_step,
+            "last_step": key.last_step,
+            "nan": key.nan,
+            "min": key.lowest,
+            "max": key.highest,
+            "last": key.last,
+        }
+    # The pass over the history has found these, too.
+    assert [told[name] for name in ("config", "summary", "exit_code", "duration", "metadata", "axes")] == [
+        run.config,
+        run.summary,
+        run.exit_code,
+        run.duration,
+        run.metadata or {},
+        run.axes,
+    ]
+
+
+def test_info_reads_a_log_once(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    read: list[int] = []
+    pread = os.pread
+
+    def counted(file: int, size: int, position: int) -> bytes:
+        data = pread(file, size, position)
+        read.append(len(data))
+        return data
+
+    monkeypatch.setattr(os, "pread", counted)
+    assert main(["info", str(EXAMPLE)]) == 0
+    # The head is read to open the log.
+    assert sum(read) <= EXAMPLE.stat().st_size + 2 * BLOCK_SIZE
+    assert "5,000 rows" in capsys.readouterr().out
 
 
 def test_type_names() -> None:

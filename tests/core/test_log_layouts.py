@@ -10,6 +10,7 @@ import pytest
 
 import histscan
 from histscan import LogFormatError, LogTruncatedWarning
+from histscan._core.pages.log_reader import LogReader
 from tests.support import wire
 from tests.support.json_corpus import fingerprint
 from tests.support.log_samples import read_log, step_rows, steps_of
@@ -148,3 +149,38 @@ def test_several_compressed_parts_are_one_file(tmp_path: Path) -> None:
     path = tmp_path / "run.wandb.gz"
     path.write_bytes(gzip.compress(log[:40_000]) + gzip.compress(log[40_000:]))
     assert steps_of(histscan.open(path).scan_history()) == list(range(50))
+
+
+@pytest.mark.parametrize("shift", [0, HEADER])
+@pytest.mark.parametrize("size", [10, 9_000, 32_700, 100_000])
+def test_reading_goes_on_at_any_block(size: int, shift: int) -> None:
+    records = step_rows(range(400_000 // (size + 100)), size=size)
+    log, begins = wire.LOG_HEADER, []
+    body = b"" if shift else log
+    for record in records:
+        left = wire.BLOCK_SIZE - len(body) % wire.BLOCK_SIZE
+        begins.append(shift + len(body) + (left if left < wire.CHUNK_HEADER_SIZE else 0))
+        body = wire.append_record(body, record)
+    log = log + body if shift else body
+    for begin in range(2 * wire.BLOCK_SIZE + shift, len(log), wire.BLOCK_SIZE):
+        reader = LogReader()
+        reader.read_window(log[: 2 * wire.BLOCK_SIZE], False)
+        assert reader.block_shift == shift
+        reader.skip_to(begin)
+        page = reader.read_window(log[begin:], True)
+        assert [row["_step"] for row in page.rows()] == [step for step, place in enumerate(begins) if place >= begin]
+        assert (reader.truncated_at, reader.offset) == (None, len(log))
+
+
+def test_reading_goes_on_at_blocks_alone() -> None:
+    log = wire.write_log(step_rows(range(100), size=1_000))
+    new, reader = LogReader(), LogReader()
+    reader.read_window(log[: 2 * wire.BLOCK_SIZE], False)
+    for wrong in (new, reader):
+        for offset in (-1, 0, wire.BLOCK_SIZE, 2 * wire.BLOCK_SIZE + 7):
+            with pytest.raises(ValueError, match="no block"):
+                wrong.skip_to(offset)
+    reader.skip_to(2 * wire.BLOCK_SIZE)
+    reader.read_window(log[2 * wire.BLOCK_SIZE :], True)
+    with pytest.raises(ValueError, match="no block"):
+        reader.skip_to(4 * wire.BLOCK_SIZE)

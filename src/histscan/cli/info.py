@@ -19,9 +19,12 @@ from histscan.cli.runs_argument import add_choice, add_paths, open_one_or_many
 from histscan.cli.scan_watch import scan_bar
 from histscan.cli.standard_output import standard_output
 from histscan.cli.table import GAP, clip, render, table_width, terminal_width, text_width
+from histscan.columns.threads import build_chunks_in_threads
 from histscan.common.printable import printable
+from histscan.errors import HistoryError
 from histscan.many.runs import Runs
 from histscan.runs.file_run import FileRun
+from histscan.runs.file_scan import RereadScan
 
 if TYPE_CHECKING:
     from histscan.runs.contracts import Run
@@ -29,7 +32,6 @@ if TYPE_CHECKING:
 
 __all__ = ["declare", "run"]
 
-BATCH_ROWS = 512
 WIDEST_LAST = 11
 DIGITS = 4
 NARROWEST_KEY = 8
@@ -103,16 +105,20 @@ def gather(opened: Run, source: SourceOption | None) -> HistoryStatistics:
         The statistics.
     """
     statistics = HistoryStatistics()
+    opened.expect_config()
+    opened.expect_facts()
     rows = scan(opened, None, source=source, show_progress=True)
     with scan_bar(rows) as bar:
-        batch: list[dict[str, Any]] = []
-        for row in rows:
-            batch.append(row)
-            if len(batch) == BATCH_ROWS:
-                statistics.add(batch)
-                batch.clear()
-                bar.update(rows.bytes_read, statistics.rows)
-        statistics.add(batch)
+        if isinstance(rows, RereadScan):
+            pages = rows.column_pages(lambda bytes_read: bar.update(bytes_read, statistics.rows))
+        else:
+            pages = rows.column_pages()
+        try:
+            for chunk in build_chunks_in_threads(pages, keys=None, flatten=False, notes_nulls=True):
+                statistics.add_chunk(chunk)
+        except HistoryError as error:
+            rows.add_location(error)
+            raise
     return statistics
 
 

@@ -23,7 +23,12 @@ _CELLS_PER_CHUNK = 196_608
 
 
 def build_chunks(
-    pages: Iterable[Page | list[Any]], *, keys: Sequence[str] | None, flatten: bool, rows: int | None = None
+    pages: Iterable[Page | list[Any]],
+    *,
+    keys: Sequence[str] | None,
+    flatten: bool,
+    rows: int | None = None,
+    notes_nulls: bool = False,
 ) -> Iterator[ColumnChunk]:
     """Builds columns page by page.
 
@@ -32,6 +37,7 @@ def build_chunks(
         keys: The keys to make columns of; None for all.
         flatten: Nested values become columns with dotted names.
         rows: Rows in a chunk; None for whole pages with about `ROWS_PER_CHUNK` rows, or more if `keys` are few.
+        notes_nulls: As for `ColumnBuilder`.
 
     Yields:
         Chunks of `rows` rows; the last one may have fewer. At least one, even without rows, so that requested keys are
@@ -42,7 +48,7 @@ def build_chunks(
         OSError: A file can't be read; likewise.
     """
     most = rows or max(ROWS_PER_CHUNK, _CELLS_PER_CHUNK // len(keys) if keys else 0)
-    builder = ColumnBuilder(keys, flatten=flatten)
+    builder = ColumnBuilder(keys, flatten=flatten, notes_nulls=notes_nulls)
     is_first = True
     source = iter(pages)
     try:
@@ -50,7 +56,7 @@ def build_chunks(
             if is_first and not builder.row_count:
                 # Room for some pages of the size of the first one.
                 room = min(most, _PAGES_TO_MAKE_ROOM_FOR * likely_rows(page))
-                builder = ColumnBuilder(keys, flatten=flatten, expected_rows=room)
+                builder = ColumnBuilder(keys, flatten=flatten, expected_rows=room, notes_nulls=notes_nulls)
             first, before = 0, builder.row_count
             while True:
                 first = _add_page(builder, page, first, None if rows is None else rows - builder.row_count)
@@ -73,7 +79,9 @@ def build_chunks(
         yield builder.take_chunk()
 
 
-def build_group(group: Sequence[Page | list[Any]], *, keys: Sequence[str] | None, flatten: bool) -> list[ColumnChunk]:
+def build_group(
+    group: Sequence[Page | list[Any]], *, keys: Sequence[str] | None, flatten: bool, notes_nulls: bool = False
+) -> list[ColumnChunk]:
     """Builds the columns of a group of pages.
 
     `build_chunks` would acquire the GIL after each page. Here, as many pages as possible are built in one go, so that
@@ -83,6 +91,7 @@ def build_group(group: Sequence[Page | list[Any]], *, keys: Sequence[str] | None
         group: The pages.
         keys: The keys to make columns of; None for all.
         flatten: Nested values become columns with dotted names.
+        notes_nulls: As for `ColumnBuilder`.
 
     Returns:
         One chunk, or several if there is too much text for one.
@@ -90,7 +99,8 @@ def build_group(group: Sequence[Page | list[Any]], *, keys: Sequence[str] | None
     Raises:
         HistoryError: A page can't be read.
     """
-    builder = ColumnBuilder(keys, flatten=flatten, expected_rows=min(ROWS_PER_CHUNK, sum(map(likely_rows, group))))
+    room = min(ROWS_PER_CHUNK, sum(map(likely_rows, group)))
+    builder = ColumnBuilder(keys, flatten=flatten, expected_rows=room, notes_nulls=notes_nulls)
     chunks = []
     index = 0
     while index < len(group):

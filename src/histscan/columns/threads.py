@@ -32,7 +32,12 @@ def default_threads() -> int:
 
 
 def build_chunks_in_threads(
-    pages: Iterable[Page | list[Any]], *, keys: Sequence[str] | None, flatten: bool, threads: int | None = None
+    pages: Iterable[Page | list[Any]],
+    *,
+    keys: Sequence[str] | None,
+    flatten: bool,
+    threads: int | None = None,
+    notes_nulls: bool = False,
 ) -> Iterator[ColumnChunk]:
     """Builds columns in several threads, one of which is the caller's. Only the caller's thread fetches pages.
 
@@ -41,6 +46,7 @@ def build_chunks_in_threads(
         keys: The keys to make columns of; None for all.
         flatten: Nested values become columns with dotted names.
         threads: The number of threads; 1 builds each page as it arrives. None for one per core, at most four.
+        notes_nulls: As for `ColumnBuilder`.
 
     Yields:
         Chunks in the order of the pages; at least one, as in `build_chunks`. The number of rows in each depends on the
@@ -52,7 +58,7 @@ def build_chunks_in_threads(
     """
     threads = default_threads() if threads is None else threads
     if threads <= 1:
-        yield from build_chunks(pages, keys=keys, flatten=flatten)
+        yield from build_chunks(pages, keys=keys, flatten=flatten, notes_nulls=notes_nulls)
         return
     process = os.getpid()
     groups = _PageGroups(iter(pages), threads)
@@ -69,7 +75,7 @@ def build_chunks_in_threads(
                 group = groups.take()
                 if group is None:
                     break
-                task = _GroupTask(group, keys, flatten)
+                task = _GroupTask(group, keys, flatten, notes_nulls)
                 waiting.append(task)
                 task.offer(others)
             if not waiting:
@@ -83,8 +89,10 @@ def build_chunks_in_threads(
             if not waiting[0].is_done and any(task.run() for task in waiting):
                 continue
             for chunk in waiting.popleft().chunks():
-                is_first = False
-                yield chunk
+                # A page may have no rows, and an empty chunk would become an array for each column.
+                if len(chunk):
+                    is_first = False
+                    yield chunk
     finally:
         begun = [task for task in waiting if not task.cancel()]
         if os.getpid() == process:
@@ -94,7 +102,7 @@ def build_chunks_in_threads(
     if groups.failure is not None:
         raise groups.failure
     if is_first:
-        yield ColumnBuilder(keys, flatten=flatten).take_chunk()
+        yield ColumnBuilder(keys, flatten=flatten, notes_nulls=notes_nulls).take_chunk()
 
 
 class _PageGroups:
@@ -161,12 +169,16 @@ class _GroupTask:
         pages: The group.
         keys: The keys to make columns of; None for all.
         flatten: Nested values become columns with dotted names.
+        notes_nulls: As for `ColumnBuilder`.
     """
 
-    def __init__(self, pages: list[Page | list[Any]], keys: Sequence[str] | None, flatten: bool) -> None:
+    def __init__(
+        self, pages: list[Page | list[Any]], keys: Sequence[str] | None, flatten: bool, notes_nulls: bool
+    ) -> None:
         self._pages = pages
         self._keys = keys
         self._flatten = flatten
+        self._notes_nulls = notes_nulls
         self._begun = Lock()
         self._chunks: Future[list[ColumnChunk]] = Future()
         self._offer: Future[bool] | None = None
@@ -184,7 +196,9 @@ class _GroupTask:
         if not self._begun.acquire(blocking=False):
             return False
         try:
-            self._chunks.set_result(build_group(self._pages, keys=self._keys, flatten=self._flatten))
+            self._chunks.set_result(
+                build_group(self._pages, keys=self._keys, flatten=self._flatten, notes_nulls=self._notes_nulls)
+            )
         except BaseException as error:
             self._chunks.set_exception(error)
             if not isinstance(error, Exception):

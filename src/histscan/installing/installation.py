@@ -12,6 +12,7 @@ from histscan.common.process_lock import ProcessLock
 from histscan.errors import InstallError
 from histscan.history import BetaHistoryScan
 from histscan.installing.exports import ReadsExports
+from histscan.installing.raw_responses import raw_responses
 from histscan.installing.releases import (
     check_exports,
     describe,
@@ -57,8 +58,8 @@ class _Installation:
     """What was replaced, and by what, while histscan's classes are in place.
 
     Attributes:
-        wandbs: wandb's own classes, and its method of runs if that is replaced too.
-        ours: The classes and the method that replace them.
+        wandbs: wandb's own classes, and its methods of runs and of the service's client if those are replaced too.
+        ours: The classes and the methods that replace them.
     """
 
     wandbs: Mapping[_Place, Any]
@@ -92,6 +93,8 @@ def install(
     ``wandb.apis.public`` and ``wandb.apis.public.history``. Constructors and attributes stay those of that release.
     Before wandb 0.27.0, ``Run.scan_history`` is replaced too: it requests the last step and the first page together
     if the run has no more rows than a page. So such a scan has its rows in memory from the start, until they are read.
+    Where scans use a wandb service, two methods of wandb's client of the service are replaced: they leave the pages of
+    these scans as bytes, which saves parsing and serialising each of them, and handle all other responses as before.
     Existing scans are not changed. Imports wandb if it is not imported yet. Calling it again only changes the options
     of new scans.
 
@@ -212,6 +215,9 @@ def _put_in_place(options: _Options) -> None:
         if scan_history is not None:
             place = run_class, "scan_history"
             wandbs[place], ours[place] = scan_history, make_scan_history(run_class, scan_history)
+        if any(issubclass(stand_in, BetaHistoryScan) for stand_in in stand_ins.values()):
+            for (client, name), method in raw_responses().items():
+                wandbs[client, name], ours[client, name] = vars(client)[name], method
         found = _Installation(wandbs, ours)
         options.set(found)
         _set(found.ours)

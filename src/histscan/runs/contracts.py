@@ -518,6 +518,9 @@ class Run(Plots, ABC):
     def expect_config(self) -> None:
         """Announces that `config` is read after the history, so that one pass over the files can find both."""
 
+    def expect_facts(self) -> None:
+        """Announces that state, axes and metadata are read after the history, likewise."""
+
     @property
     @abstractmethod
     def location(self) -> str:

@@ -80,6 +80,10 @@ class LogFacts:
     axes: dict[str, str] = field(default_factory=dict)
     metadata: dict[str, Any] = field(default_factory=dict)
 
+    def begin_log(self) -> None:
+        """Begins with the next log of the run: the last one decides how the run ended."""
+        self.exit_code = None
+
     def add_page(self, page: LogPage) -> None:
         """Adds the records of a page. Malformed records are ignored.
 
@@ -183,9 +187,8 @@ def read_facts(logs: Sequence[Path], *, skip_corrupt: bool = False) -> LogFacts:
     facts = LogFacts()
     with quiet():  # scans give the same warnings
         for log in logs:
-            # The last log decides how the run ended.
-            facts.exit_code = None
-            for page in read_pages(log, LogReader(skip_corrupt=skip_corrupt, fields=FACT_FIELDS)):
+            facts.begin_log()
+            for page in read_pages(log, LogReader(skip_corrupt, fields=FACT_FIELDS), checks_rows=True):
                 facts.add_page(page)
             facts.add_metadata_file(log)
     return facts

@@ -12,12 +12,10 @@ from histscan._core.pages.log_page import LogPage
 from histscan._core.pages.log_reader import LogReader
 from histscan.common.quiet import quiet
 from histscan.errors import HistoryError, LogFormatError
+from histscan.runs.log_ends import EXIT_FIELD, exit_code_of
 from histscan.runs.log_pages import read_pages
 
 __all__ = ["GrowingLog"]
-
-# The number of the field in wandb's `Record`.
-_EXIT = 18
 
 
 class GrowingLog:
@@ -68,8 +66,8 @@ class GrowingLog:
         with closing(self._pages(reader, size)) as pages:
             for page in pages:
                 before, seen = seen, seen + len(page)
-                for ended in page.records(_EXIT):
-                    self.exit_code = _exit_code(ended, self.exit_code)
+                for ended in page.records(EXIT_FIELD):
+                    self.exit_code = exit_code_of(ended, self.exit_code)
                 if seen > self._rows or reader.is_finished:
                     yield from self._rows_of(page, max(self._rows - before, 0))
         if seen < self._rows:
@@ -95,16 +93,3 @@ class GrowingLog:
             error.add_location(run=str(self._path))
             self._error = error
             return [page.row(place) for place in range(first, len(page))]
-
-
-def _exit_code(record: bytes, before: int | None) -> int | None:
-    """Returns the exit code that a record has; that of `before` if the run continues elsewhere."""
-    from google.protobuf.message import DecodeError
-
-    from histscan import proto
-
-    try:
-        ended = proto.RunExitRecord.FromString(record)
-    except DecodeError:
-        return before
-    return before if ended.not_complete else int(ended.exit_code)

@@ -14,11 +14,10 @@ from histscan.runs.run_state import run_state
 if TYPE_CHECKING:
     from histscan.runs.console import ConsoleLine
     from histscan.runs.log_facts import LogFacts
+    from histscan.runs.log_segments import LogSegments
     from histscan.runs.system_metrics import SystemMetricsScan
 
 __all__ = ["LogMembers"]
-
-_Version = tuple[tuple[int, int], ...]
 
 
 class LogMembers(FileRun):
@@ -27,19 +26,12 @@ class LogMembers(FileRun):
     if TYPE_CHECKING:
         _skip_corrupt: bool
         _first_record: Any
-
-    _read_facts: tuple[_Version, LogFacts] | None = None
+        _segments: LogSegments
 
     @property
     def _facts(self) -> LogFacts:
         """The description of the run; read again after a file has changed."""
-        statuses = [log.stat() for log in self.files]
-        version = tuple((status.st_size, status.st_mtime_ns) for status in statuses)
-        if self._read_facts is None or self._read_facts[0] != version:
-            from histscan.runs.log_facts import read_facts
-
-            self._read_facts = (version, read_facts(self.files, skip_corrupt=self._skip_corrupt))
-        return self._read_facts[1]
+        return self._segments.facts()
 
     @property
     def state(self) -> str:
@@ -51,8 +43,11 @@ class LogMembers(FileRun):
 
     @property
     def exit_code(self) -> int | None:
-        """The exit code of the run, 0 for success; None if it has not ended, or was killed."""
-        return self._facts.exit_code
+        """The exit code of the run, 0 for success; None if it has not ended, or was killed.
+
+        Of a large log, it is read from the last blocks if the run's end is there, so `state` is too.
+        """
+        return self._segments.exit_code()
 
     @property
     def wandb_version(self) -> str:

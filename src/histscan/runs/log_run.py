@@ -95,6 +95,10 @@ class LogRun(LogMembers):
         """See `Run.expect_config`."""
         self._segments.wants_survey = True
 
+    def expect_facts(self) -> None:
+        """See `Run.expect_facts`."""
+        self._segments.wants_facts = True
+
     @property
     def entity(self) -> str:
         """The user or team that the run belongs to; empty if it was recorded without one."""

@@ -7,16 +7,20 @@ import os
 from array import array
 from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from histscan._core.pages.log_page import LogPage
 from histscan._core.pages.log_reader import LogReader
 from histscan.common.quiet import quiet, warn_of_file
 from histscan.errors import HistoryError, LogOverlapWarning
 from histscan.runs.file_scan import ReadProgress
+from histscan.runs.log_ends import read_last_exit_code
 from histscan.runs.log_heads import RUN_FIELD, read_head, read_run_record
 from histscan.runs.log_pages import read_pages
-from histscan.runs.log_survey import LogSurvey, SurveyReducer
+from histscan.runs.log_survey import SURVEY_FIELDS, LogSurvey, SurveyReducer
+
+if TYPE_CHECKING:
+    from histscan.runs.log_facts import LogFacts
 
 __all__ = ["LogSegments"]
 
@@ -34,6 +38,7 @@ class LogSegments:
 
     Attributes:
         wants_survey: Let the next pass over everything make the survey, too.
+        wants_facts: Let it read the facts, too.
     """
 
     def __init__(
@@ -48,11 +53,14 @@ class LogSegments:
         self.path = path
         self.skip_corrupt = skip_corrupt
         self.wants_survey = False
+        self.wants_facts = False
         self._records: list[Any] = [None] * len(self.files) if records is None else list(records)
         # Each with the version of the files that it applies to.
         self._steps: tuple[object, list[array[int] | None]] | None = None
         self._ascending: tuple[object, bool] | None = None
         self._survey: tuple[object, LogSurvey] | None = None
+        self._facts: tuple[object, LogFacts] | None = None
+        self._exit_code: tuple[object, int | None] | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         # A pickle may be loaded in another folder.
@@ -82,7 +90,7 @@ class LogSegments:
         """
         found = self._survey
         if found is None or found[0] != self.version():
-            self.wants_survey = True
+            self.wants_survey = self.wants_facts = True
             with quiet():  # the scan warns
                 for _ in self.read_pages():
                     pass
@@ -90,6 +98,35 @@ class LogSegments:
             assert found is not None
         found[1].read_files(self.files)
         return found[1]
+
+    def facts(self) -> LogFacts:
+        """Returns the description of the run in the present contents of the logs; reads them unless a pass has.
+
+        Raises:
+            LogFormatError: A file is not a log.
+            OSError: A file can't be read.
+        """
+        from histscan.runs.log_facts import read_facts
+
+        version = self.version()
+        if self._facts is None or self._facts[0] != version:
+            self._facts = version, read_facts(self.files, skip_corrupt=self.skip_corrupt)
+        return self._facts[1]
+
+    def exit_code(self) -> int | None:
+        """Returns the exit code of the run; reads only the end of the last log if that has it.
+
+        Raises:
+            LogFormatError: A file is not a log.
+            OSError: A file can't be read.
+        """
+        version = self.version()
+        if self._facts is None or self._facts[0] != version:
+            if self._exit_code is None or self._exit_code[0] != version:
+                self._exit_code = version, read_last_exit_code(self.files[-1])
+            if self._exit_code[1] is not None:
+                return self._exit_code[1]
+        return self.facts().exit_code
 
     def version(self) -> tuple[tuple[int, int, int], ...]:
         """Returns the version of the files: it is equal as long as they are unchanged.
@@ -134,6 +171,7 @@ class LogSegments:
         """
         version = self.version()
         survey = SurveyReducer() if self.wants_survey and (self._survey is None or self._survey[0] != version) else None
+        facts = self._start_facts(version)
         is_ascending = True
         later_steps = self._find_repeated_steps() if len(self.files) > 1 else [None]
         has_repeats = any(steps is not None for steps in later_steps)
@@ -143,13 +181,17 @@ class LogSegments:
         for place, file in enumerate(self.files):
             if survey is not None:
                 survey.begin_log()
-            reader = LogReader(self.skip_corrupt, last_step=last_step)
+            if facts is not None:
+                facts.begin_log()
+            reader = LogReader(self.skip_corrupt, fields=_fields(facts), last_step=last_step)
             limit = None if limits is None else limits[place]
             later = [steps for steps in later_steps[place + 1 :] if steps is not None] if has_repeats else []
             for page in read_pages(file, reader, limit, progress, checks_rows=True):
                 if self._records[place] is None:
                     for message in page.records(RUN_FIELD)[:1]:
                         self._records[place] = read_run_record(message)
+                if facts is not None:
+                    facts.add_page(page)
                 span = page.step_range() if later else None
                 for steps in later:
                     if span is None or steps[-1] < span[0] or span[1] < steps[0]:
@@ -163,12 +205,16 @@ class LogSegments:
                 if survey is not None:
                     survey.add_page(page)
                 yield page
+            if facts is not None:
+                facts.add_metadata_file(file)
             last_step = reader.last_step
             is_ascending = is_ascending and reader.is_ascending
         if limits is None or tuple(limits) == tuple(size for _, size, _ in version):
             self._ascending = version, is_ascending
             if survey is not None:
                 self._survey = version, survey.result()
+            if facts is not None:
+                self._facts = version, facts
         if dropped:
             warn_of_file(
                 f"{self.path}: {dropped} row{'s were' if dropped > 1 else ' was'} logged again when the run was "
@@ -176,6 +222,14 @@ class LogSegments:
                 LogOverlapWarning,
                 stacklevel=2,
             )
+
+    def _start_facts(self, version: object) -> LogFacts | None:
+        """Returns facts to be found in a pass; None unless they are wanted and unknown."""
+        if not self.wants_facts or (self._facts is not None and self._facts[0] == version):
+            return None
+        from histscan.runs.log_facts import LogFacts
+
+        return LogFacts()
 
     def is_ascending(self) -> bool:
         """Returns True if the steps are known to never decrease from row to row.
@@ -207,3 +261,12 @@ class LogSegments:
                 yield None
             if logged:
                 highest = max(logged) if highest is None else max(highest, *logged)
+
+
+def _fields(facts: LogFacts | None) -> Sequence[int] | None:
+    """Returns the kinds of records that a pass needs; None for those of history, summary, config, run and exit."""
+    if facts is None:
+        return None
+    from histscan.runs.log_facts import FACT_FIELDS
+
+    return (*SURVEY_FIELDS, *FACT_FIELDS)

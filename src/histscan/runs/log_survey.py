@@ -12,11 +12,13 @@ from histscan._core.rows.summary_reducer import SummaryReducer
 from histscan.runs.log_heads import RUN_FIELD, read_run_record
 from histscan.runs.run_folder import read_config_file, read_summary_file
 
-__all__ = ["LogSurvey", "SurveyReducer"]
+__all__ = ["SURVEY_FIELDS", "LogSurvey", "SurveyReducer"]
 
 # The numbers of fields in wandb's `Record`.
-_SUMMARY_FIELD = 3
-_CONFIG_FIELD = 5
+_HISTORY_FIELD, _SUMMARY_FIELD, _CONFIG_FIELD = 2, 3, 5
+
+SURVEY_FIELDS = (_HISTORY_FIELD, _SUMMARY_FIELD, _CONFIG_FIELD, RUN_FIELD)
+"""The kinds of records that `SurveyReducer` reads: a `LogReader` must keep them."""
 
 
 @dataclass

@@ -14,7 +14,7 @@ from histscan.common.install_hint import install_hint
 from histscan.common.quiet import warn_of_file
 from histscan.errors import LogFormatError, LogTruncatedWarning
 
-__all__ = ["WINDOW_SIZE", "read_windows"]
+__all__ = ["WINDOW_SIZE", "is_compressed", "read_range", "read_windows"]
 
 WINDOW_SIZE = 32 * 32_768
 """Bytes read at a time: whole blocks of a log, small enough to stay in the processor's cache while decoded."""
@@ -58,7 +58,7 @@ def read_windows(
     with _PositionedFile(path, limit) as file:
         window = file.read_fully(window_size)
         begin = window if len(window) >= len(_ZSTD_MAGIC) else file.peek_begin(len(_ZSTD_MAGIC))
-        if not begin.startswith((_GZIP_MAGIC, _ZSTD_MAGIC)):
+        if not is_compressed(begin):
             read = file.read_fully
         else:
             kind = "gzip" if begin.startswith(_GZIP_MAGIC) else "zstd"
@@ -75,6 +75,34 @@ def read_windows(
             window = read(window_size)
         # What is wrong with compressed data is said behind all that could be read of them.
         read(1)
+
+
+def is_compressed(begin: bytes) -> bool:
+    """Returns True if a file is compressed with gzip or zstd.
+
+    Args:
+        begin: Its first bytes.
+    """
+    return begin.startswith((_GZIP_MAGIC, _ZSTD_MAGIC))
+
+
+def read_range(path: Path, begin: int, size: int) -> bytes:
+    """Reads a part of a file.
+
+    Args:
+        path: The file.
+        begin: Where the part begins, in bytes.
+        size: Bytes to read.
+
+    Returns:
+        The bytes; fewer at the end of the file.
+
+    Raises:
+        OSError: The file can't be read.
+    """
+    with _PositionedFile(path, None) as file:
+        file.position = begin
+        return file.read_fully(size)
 
 
 class _PositionedFile(io.RawIOBase):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from contextvars import ContextVar
 from typing import Any, Protocol
 
 from histscan.common.process_lock import ProcessLock
@@ -18,6 +19,7 @@ from histscan.sources.cleanup import call_when_collected
 from histscan.sources.origins import comes_from
 
 __all__ = [
+    "WANTS_PAGE_BYTES",
     "HistoryService",
     "RequestLock",
     "end_scan",
@@ -26,6 +28,9 @@ __all__ = [
     "read_page",
     "start_scan",
 ]
+
+WANTS_PAGE_BYTES: ContextVar[bool] = ContextVar("WANTS_PAGE_BYTES", default=False)
+"""True while `read_page` sends a request: the page may be left as bytes, by a client that can."""
 
 
 class HistoryService(Protocol):
@@ -115,7 +120,11 @@ def read_page(service: HistoryService, request_id: int, min_step: int, max_step:
     """
     messages = _messages_for(service)
     window = messages.ScanRunHistory(min_step=min_step, max_step=max_step, request_id=request_id)
-    return _request(service, messages.ReadRunHistoryRequest(scan_run_history=window), "run_history")
+    reset = WANTS_PAGE_BYTES.set(True)
+    try:
+        return _request(service, messages.ReadRunHistoryRequest(scan_run_history=window), "run_history")
+    finally:
+        WANTS_PAGE_BYTES.reset(reset)
 
 
 def page_bytes(run_history: Any) -> bytes | memoryview:
