@@ -21,6 +21,8 @@ WINDOW_SIZE = 32 * 32_768
 
 # Bytes to ask for at the end of a file, which may have grown, or whose size the system does not know.
 _LEAST_READ = 32_768
+# Bytes to ask for at once: macOS refuses 2 GiB and more.
+_MOST_READ = 1 << 30
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
@@ -98,7 +100,8 @@ class _PositionedFile(io.RawIOBase):
         while size > 0:
             # A buffer of a whole window for a small file takes longer than reading the file.
             file_size = os.fstat(self._file).st_size
-            piece = os.pread(self._file, min(size, max(file_size - self.position, _LEAST_READ)), self.position)
+            room = min(size, max(file_size - self.position, _LEAST_READ), _MOST_READ)
+            piece = os.pread(self._file, room, self.position)
             if not piece:
                 break
             pieces.append(piece)
