@@ -82,6 +82,9 @@ def read_windows(
 class _PositionedFile(io.RawIOBase):
     """A file read by `os.pread`: its position belongs to this object, and not to the file, which a fork shares."""
 
+    # Not open. A file that could not be opened is closed, too, when it is finalized.
+    _file = -1
+
     def __init__(self, path: Path, limit: int | None) -> None:
         super().__init__()
         self._end = limit
@@ -121,7 +124,7 @@ class _PositionedFile(io.RawIOBase):
         return len(data)
 
     def close(self) -> None:
-        if not self.closed:
+        if not self.closed and self._file >= 0:
             os.close(self._file)
         super().close()
 
