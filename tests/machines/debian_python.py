@@ -27,13 +27,11 @@ PACKAGES = "ca-certificates,libpython3-dev,libstdc++6,python3"
 NOT_NEEDED = re.compile(r"(build|mypy|py-?spy|ipykernel|ipywidgets|nbclient|pysocks|shtab|matplotlib)\b")
 """Requirements of tests that are not run here; each takes time to install under emulation."""
 
-# `sys.executable` must be the script, or interpreters that tests start would be called without qemu.
-SITE = """\
-import os
-import sys
+PACKAGES_FOLDER = "usr/lib/python3/dist-packages"
+"""Where Debian's interpreters look for packages, in the root folder."""
 
-sys.executable = os.environ["HISTSCAN_PYTHON"]
-"""
+# Interpreters that tests start must be called by the script, too.
+SITE = "import sys\n\nsys.executable = {launcher!r}\n"
 
 
 @dataclass(frozen=True)
@@ -124,21 +122,23 @@ def test_requirements() -> list[str]:
     return [item for item in named if not item.startswith("histscan") and not NOT_NEEDED.match(item)]
 
 
-def install_requirements(launcher: Path, site: Path) -> None:
+def install_requirements(launcher: Path, folder: Path) -> None:
     """Installs what the tests need, unless that is what was installed last."""
     wanted = test_requirements()
-    note = site / "requirements.txt"
+    note = folder / "requirements.txt"
     if note.exists() and note.read_text() == "\n".join(wanted):
         return
+    site = folder / "root" / PACKAGES_FOLDER
     shutil.rmtree(site, ignore_errors=True)
     pip = (sys.executable, "-m", "pip", "--python", launcher)
     run(*pip, "install", "--quiet", "--only-binary=:all:", "--no-compile", "--target", site, *wanted)
-    (site / "sitecustomize.py").write_text(SITE)
+    (site / "sitecustomize.py").write_text(SITE.format(launcher=str(launcher)))
+    (site / "histscan.pth").write_text(f"{folder / 'library'}\n")
     note.write_text("\n".join(wanted))
 
 
-def compile_core(folder: Path, processor: Processor, release: str) -> Path:
-    """Compiles the core with this machine's Cython and compilers, and returns the folder of the package."""
+def compile_core(folder: Path, processor: Processor, release: str) -> None:
+    """Puts the package into the folder ``library``, with a core that this machine's Cython and compilers compile."""
     library, include = folder / "library", folder / "include"
     # The folders of Python's headers alone: the compiler has its own C library.
     for name in (f"python{release}", f"{processor.triplet}/python{release}"):
@@ -148,14 +148,15 @@ def compile_core(folder: Path, processor: Processor, release: str) -> Path:
             link.symlink_to(folder / "root" / "usr" / "include" / name)
     compilers = {} if processor.is_native else {"CC": f"{processor.triplet}-gcc", "CXX": f"{processor.triplet}-g++"}
     shutil.rmtree(library, ignore_errors=True)
+    library.mkdir()
     run(
-        *(sys.executable, "setup.py", "--quiet", "build_py", "--build-lib", library),
+        *(sys.executable, "setup.py", "--quiet", "dist_info", "--output-dir", library),
+        *("build_py", "--build-lib", library),
         *("build_ext", "--build-lib", library, "--build-temp", folder / "objects"),
         *("--include-dirs", f"{include / f'python{release}'}{os.pathsep}{include}"),
         SETUPTOOLS_EXT_SUFFIX=f".cpython-{release.replace('.', '')}-{processor.triplet}.so",
         **compilers,
     )
-    return library
 
 
 def main() -> None:
@@ -167,12 +168,9 @@ def main() -> None:
     (default,) = (folder / "root" / "usr" / "bin").glob("python3")
     release = os.readlink(default).removeprefix("python")
     launcher = write_launcher(folder, processor, release)
-    site = folder / "site"
-    install_requirements(launcher, site)
-    library = compile_core(folder, processor, release)
-    # The linker's path is not for programs of this machine, and the package of the checkout has a core of this machine.
-    path = os.pathsep.join(map(str, (library, site)))
-    run(launcher, "-m", "pytest", *arguments, PYTHONPATH=path, HISTSCAN_PYTHON=str(launcher))
+    install_requirements(launcher, folder)
+    compile_core(folder, processor, release)
+    run(launcher, "-m", "pytest", *arguments)
 
 
 if __name__ == "__main__":
