@@ -9,6 +9,7 @@ on systems as new as this one, as auditwheel finds.
 from __future__ import annotations
 
 import os
+import struct
 import subprocess
 import sys
 import tempfile
@@ -16,7 +17,6 @@ import zipfile
 from pathlib import Path
 
 from tests.support.dependencies import find_python
-from tests.support.elf_files import elf_sections
 from tests.support.paths import ROOT
 
 PYTHONS = ("3.10", "3.11", "3.12", "3.13", "3.14")
@@ -45,6 +45,16 @@ def make_environment(python: str | Path, folder: Path, *requirements: str | Path
     if requirements:
         run(folder / "bin" / "python", "-m", "pip", "install", "--quiet", *requirements)
     return folder / "bin"
+
+
+def elf_sections(data: bytes) -> list[str]:
+    """Returns the names of the sections of an ELF file of 64 bits."""
+    assert data[:6] == b"\x7fELF\x02\x01"
+    (table,) = struct.unpack_from("<Q", data, 40)
+    size, count, name_index = struct.unpack_from("<HHH", data, 58)
+    headers = [struct.unpack_from("<IIQQQQ", data, table + index * size) for index in range(count)]
+    names = headers[name_index][4]
+    return [data[names + header[0] : data.index(b"\0", names + header[0])].decode() for header in headers]
 
 
 def check_files(wheel: Path) -> None:
