@@ -107,7 +107,8 @@ sanitize:
 
 # The core's tests on ARM64, by qemu, with Debian's packages below .venvs; Debian needs debootstrap, qemu-user-static
 # and g++-aarch64-linux-gnu, and root. Emulated, hypothesis has time for fewer examples.
-EMULATED_TESTS := $(filter-out %/test_headers.py,$(CORE_TESTS))
+# The other ones compile for this machine, or need AVX2.
+EMULATED_TESTS := $(filter-out %/test_headers.py %/test_processors.py,$(CORE_TESTS))
 test-arm64: setup
 	HISTSCAN_EXAMPLES=10 $(BIN)/python -m tests.machines.debian_python arm64 \
 		$$(. /etc/os-release && echo $$VERSION_CODENAME) $(EMULATED_TESTS)
