@@ -21,7 +21,8 @@ SITE   := out/site
 # Tools of the environment that call each other find each other.
 export PATH := $(abspath $(BIN)):$(PATH)
 
-.PHONY: run docs test test-clusters test-matrix test-dependencies lint format bench faults sanitize setup dist clean
+.PHONY: run docs test test-clusters test-matrix test-dependencies test-arm64 test-clang test-next-python lint format \
+	bench faults sanitize setup dist wheels clean
 
 setup: $(TESTS)
 
@@ -108,8 +109,32 @@ sanitize:
 	ASAN_OPTIONS=detect_leaks=0 PYTHONMALLOC=malloc \
 	$(SANITIZED)/bin/python -m pytest $(CORE_TESTS)
 
+# The core's tests on ARM64, by qemu, with Debian's packages below .venvs; Debian needs debootstrap, qemu-user-static
+# and g++-aarch64-linux-gnu, and root. Emulated, hypothesis has time for fewer examples.
+# The other ones compile for this machine, or need AVX2.
+EMULATED_TESTS := $(filter-out %/test_headers.py %/test_processors.py,$(CORE_TESTS))
+test-arm64: setup
+	HISTSCAN_EXAMPLES=10 $(BIN)/python -m tests.machines.debian_python arm64 \
+		$$(. /etc/os-release && echo $$VERSION_CODENAME) $(EMULATED_TESTS)
+
+# The core's tests on the newest release of Python that Debian has.
+test-next-python: setup
+	$(BIN)/python -m tests.machines.debian_python amd64 sid $(EMULATED_TESTS)
+
+# The core's tests with the core that clang and libc++ make, as on macOS.
+CLANG := .venvs/clang
+test-clang: setup
+	rm -rf $(CLANG)
+	CC=clang CXX=clang++ CXXFLAGS=-stdlib=libc++ LDFLAGS=-stdlib=libc++ $(BIN)/python setup.py --quiet \
+		build_py --build-lib $(CLANG) build_ext --build-lib $(CLANG) --build-temp build/clang
+	PYTHONPATH=$(CLANG) $(BIN)/python -m pytest $(CORE_TESTS)
+
 dist: setup
 	$(BIN)/python -m build
+
+# An sdist, and wheels for each Python of this machine, each checked in a virtual environment of its own.
+wheels: setup
+	$(BIN)/python -m tests.machines.build_wheels dist
 
 clean:
 	rm -rf build dist out .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info src/*.egg-info

@@ -36,6 +36,11 @@ char *sample(char *begin, char *end, std::optional<double> value) {
 }
 """
 PYTHON_SAMPLE = "#include <Python.h>\n"
+NO_WINDOWS = (
+    "histscan does not support Windows: install it in the Windows Subsystem for Linux (wsl --install). "
+    "docs/reliability.md lists what is missing"
+)
+WRONG_PROCESSOR = "histscan's core needs a 64-bit little-endian processor, such as x86-64 and ARM64"
 NO_COMPILER = (
     "histscan's core needs a C++17 compiler: GCC 11, clang 14 or newer, e.g. apt install g++ (Debian, Ubuntu), "
     "dnf install gcc-c++ (Fedora), xcode-select --install (macOS)"
@@ -67,14 +72,15 @@ class BuildCore(build_ext):  # type: ignore[misc]
         """Translates and compiles the core, once it is known that the compiler can.
 
         Raises:
-            PlatformError: There is no compiler that can compile the core.
+            PlatformError: The system is not supported, or there is no compiler that can compile the core.
         """
+        require_system()
         require_compiler(self.compiler)
         translated = {extension.name: extension.sources for extension in translate(self.extensions)}
         for extension in self.extensions:
             extension.sources = translated[extension.name]
             if not self.inplace:
-                extension.extra_link_args += strip_args()
+                extension.extra_link_args = [*extension.extra_link_args, *strip_args()]
         super().build_extensions()
 
 
@@ -158,6 +164,18 @@ def translate(extensions: list[Extension]) -> list[Extension]:
         nthreads=os.cpu_count() or 1,
     )
     return translated
+
+
+def require_system() -> None:
+    """Checks that the core supports this system and processor.
+
+    Raises:
+        PlatformError: It does not.
+    """
+    if sys.platform == "win32":
+        raise PlatformError(NO_WINDOWS)
+    if sys.byteorder != "little" or sys.maxsize < 2**32:
+        raise PlatformError(WRONG_PROCESSOR)
 
 
 def require_compiler(compiler: Any) -> None:

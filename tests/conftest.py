@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -15,7 +16,10 @@ except ImportError:
     pass
 else:
     # How long an example takes says how busy the machine is. What time things take is measured in benches/.
-    settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    # An emulated processor takes ten times as long: HISTSCAN_EXAMPLES says how many examples it can do.
+    examples = int(os.environ.get("HISTSCAN_EXAMPLES", "100"))
+    untimed = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=examples)
+    settings.register_profile("untimed", untimed)
     settings.load_profile("untimed")
 
 

@@ -7,9 +7,16 @@ Everything is imported when it is first used.
 from __future__ import annotations
 
 import importlib
+import sys
 from typing import TYPE_CHECKING, Any
 
 from histscan._version import __version__
+
+if sys.platform == "win32":
+    raise ImportError(
+        "histscan does not support Windows: install it in the Windows Subsystem for Linux (wsl --install). "
+        "docs/reliability.md lists what is missing"
+    )
 
 if TYPE_CHECKING:
     from histscan.api.run import Run

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.dependencies import find_python
 from tests.support.paths import ROOT
 
 CORE = ROOT / "_core"
@@ -77,6 +78,21 @@ def test_headers_compile_without_warnings(build: str, tmp_path: Path) -> None:
     source.write_text("".join(f'#include "{name}"\n' for name in names))
     includes = [] if foreign else [f"-isystem{sysconfig.get_path('include')}"]
     run([*BUILDS[build], *FLAGS, *includes, "-fsyntax-only", str(source)])
+
+
+@pytest.mark.parametrize("release", ["3.13", "3.14"])
+def test_headers_compile_for_free_threaded_python(release: str, tmp_path: Path) -> None:
+    """With the headers of a Python that has the GIL: those of one that has not differ by this macro only."""
+    skip_if_missing("gcc")
+    python = find_python(release)
+    if python is None:
+        pytest.skip(f"Python {release} is not installed")
+    include = run([python, "-c", "import sysconfig; print(sysconfig.get_path('include'))"]).strip()
+    names = [path.relative_to(CORE) for path in sorted(CORE.rglob("*.hpp")) if "<Python.h>" in path.read_text()]
+    assert names
+    source = tmp_path / "all.cpp"
+    source.write_text("".join(f'#include "{name}"\n' for name in names))
+    run(["g++", *FLAGS, f"-isystem{include}", "-DPy_GIL_DISABLED=1", "-fsyntax-only", str(source)])
 
 
 def test_only_two_interfaces_know_compilers_and_processors() -> None:

@@ -21,6 +21,8 @@ WINDOW_SIZE = 32 * 32_768
 
 # Bytes to ask for at the end of a file, which may have grown, or whose size the system does not know.
 _LEAST_READ = 32_768
+# Bytes to ask for at once: macOS refuses 2 GiB and more.
+_MOST_READ = 1 << 30
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
@@ -108,6 +110,9 @@ def read_range(path: Path, begin: int, size: int) -> bytes:
 class _PositionedFile(io.RawIOBase):
     """A file read by `os.pread`: its position belongs to this object, and not to the file, which a fork shares."""
 
+    # Not open. A file that could not be opened is closed, too, when it is finalized.
+    _file = -1
+
     def __init__(self, path: Path, limit: int | None) -> None:
         super().__init__()
         self._end = limit
@@ -126,7 +131,8 @@ class _PositionedFile(io.RawIOBase):
         while size > 0:
             # A buffer of a whole window for a small file takes longer than reading the file.
             file_size = os.fstat(self._file).st_size
-            piece = os.pread(self._file, min(size, max(file_size - self.position, _LEAST_READ)), self.position)
+            room = min(size, max(file_size - self.position, _LEAST_READ), _MOST_READ)
+            piece = os.pread(self._file, room, self.position)
             if not piece:
                 break
             pieces.append(piece)
@@ -146,7 +152,7 @@ class _PositionedFile(io.RawIOBase):
         return len(data)
 
     def close(self) -> None:
-        if not self.closed:
+        if not self.closed and self._file >= 0:
             os.close(self._file)
         super().close()
 
