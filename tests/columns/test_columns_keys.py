@@ -209,6 +209,18 @@ def test_nested_items_as_columns_of_their_own(rows: list[list[tuple[list[str], s
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
+@pytest.mark.parametrize("space", [" ", "\t\r\n "])
+def test_nested_values_behind_white_space(encoding: str, space: str) -> None:
+    rows: list[Pairs] = [[("n", space + '{"x":1}'), ("b", space + "2")], [("n", '{"x":3}')], [("n", space + '{"x":4}')]]
+    for keys in (None, ["n"], ["n.x"], ["b", "n.x"]):
+        page = ENCODINGS[encoding](rows * 2)
+        expected = [flat(row if keys is None else selected(row, keys)) for row in page.rows()]
+        table = build_table([page], keys, flatten=True)
+        assert table.column("n.x").type == "int64"
+        check_values(table, expected)
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
 def test_flat_columns_of_some_keys(encoding: str) -> None:
     for keys in KEYS:
         page = ENCODINGS[encoding](ROWS)
