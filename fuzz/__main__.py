@@ -7,6 +7,7 @@ import sys
 
 from fuzz.builds import BuildError
 from fuzz.campaign import minimise, run_targets, table_of
+from fuzz.coverage import coverage_of, report_of
 from fuzz.targets import HEADER_TARGETS, ORACLE_TARGETS
 
 _ALL = [*HEADER_TARGETS, *ORACLE_TARGETS]
@@ -20,7 +21,8 @@ def main() -> int:
     run.add_argument("--seconds", type=int, default=60, help="seconds for each target (default: %(default)s)")
     run.add_argument("--jobs", type=int, default=2, help="targets that run at a time (default: %(default)s)")
     smaller = commands.add_parser("minimise", help="replace the stored corpora by the fewest inputs")
-    for command in (run, smaller):
+    reached = commands.add_parser("coverage", help="say which functions of the core the stored corpora reach")
+    for command in (run, smaller, reached):
         command.add_argument("targets", nargs="*", metavar="TARGET", help=f"one of {', '.join(_ALL)} (default: all)")
     arguments = parser.parse_args()
     names = arguments.targets or _ALL
@@ -29,6 +31,9 @@ def main() -> int:
     try:
         if arguments.command == "minimise":
             minimise(names)
+            return 0
+        if arguments.command == "coverage":
+            print(report_of(coverage_of(names)))
             return 0
         results = run_targets(names, arguments.seconds, arguments.jobs)
     except BuildError as error:

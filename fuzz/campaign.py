@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -130,7 +131,7 @@ def read_log(name: str, log: str) -> Result:
 
 
 def minimise(names: Sequence[str]) -> None:
-    """Replaces the stored corpora of targets by the fewest inputs that reach all that the grown ones reach.
+    """Replaces the stored corpora of targets by the fewest short inputs that reach all that the grown ones reach.
 
     Args:
         names: The targets.
@@ -141,18 +142,19 @@ def minimise(names: Sequence[str]) -> None:
     """
     for name in names:
         grown, stored = corpus_of(name)
-        fewest = WORK / "fewest" / name
-        for path in fewest.glob("*"):
-            path.unlink()
-        fewest.mkdir(parents=True, exist_ok=True)
-        command: list[str | Path] = [program_of(name), "-merge=1", fewest, *stored, grown]
+        short, fewest = (_empty_folder(WORK / kind / name) for kind in ("short", "fewest"))
+        for path in (path for folder in (grown, *stored) for path in folder.iterdir()):
+            if path.stat().st_size <= _LONGEST:
+                shutil.copy(path, short)
+        command: list[str | Path] = [program_of(name), "-merge=1", fewest, short]
         subprocess.run(command, env=environment_of(name), check=True, capture_output=True)
-        target = CORPUS / name
-        target.mkdir(parents=True, exist_ok=True)
-        for path in target.iterdir():
-            path.unlink()
-        for path in fewest.iterdir():
-            path.rename(target / path.name)
+        shutil.copytree(fewest, _empty_folder(CORPUS / name), dirs_exist_ok=True)
+
+
+def _empty_folder(folder: Path) -> Path:
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    return folder
 
 
 def table_of(results: Sequence[Result]) -> str:

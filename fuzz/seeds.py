@@ -25,6 +25,7 @@ _ROWS = [
     '{"_step":1,"loss":1e-07,"epoch":2,"list":[1,2.5,null],"nested":{"a":{"b":"c"}},"big":18446744073709551615}',
 ]
 _PAIRS = [
+    *(("x.a", "1"), ("x.b.c", "2")),
     *(("_step", "7"), ("loss", "0.125"), ("val", '{"loss":1,"acc":{"top1":2}}'), ("val.loss", "3"), ("t", '"é"')),
     *(("a", "[1,2.5]"), ("flag", "true"), ("none", "null"), ("n", "NaN"), ("big", "18446744073709551615")),
 ]
@@ -46,6 +47,7 @@ def write_seeds(name: str, folder: Path) -> None:
 def _texts() -> Iterator[bytes]:
     yield from _TEXTS
     yield ROW_END.join(row.encode() for row in _ROWS * 3)
+    yield b"[" + b"1," * 140 + b'{"a":[' + b"null," * 140 + b'""]}]'
     yield ROW_END.join(json.dumps({"x": value}).encode() for value in (1, 2.5, "a", None, [1], {"b": 1}))
 
 
@@ -88,6 +90,7 @@ def _graphql() -> Iterator[bytes]:
         for text in _TEXTS:
             yield bytes([choice]) + text
         yield bytes([choice]) + ROW_END.join(row.encode() for row in _ROWS * 3)
+        yield bytes([choice]) + json.dumps({f"key {place}": "é" * place for place in range(30)}).encode()
 
 
 def _protobuf() -> Iterator[bytes]:
@@ -172,11 +175,14 @@ def _selections() -> Iterator[bytes]:
 
 def _arrow() -> Iterator[bytes]:
     for choice in range(32):
-        yield bytes([3, 0, choice, 0, 0]) + bytes(range(1, 120))
-        yield bytes([4, 1, choice, 1, 1, 0x5D]) + bytes(range(200, 256)) + bytes(100)
+        yield bytes([0, 9, 3, 0, choice, 0, 0]) + bytes(range(1, 120))
+        yield bytes([0, 9, 4, 1, choice, 1, 1, 0x5D]) + bytes(range(200, 256)) + bytes(100)
     for choice in (24, 25, 26, 27, 28):
         for inner in range(32):
-            yield bytes([3, 0, choice, 0, 0, 6, 0, 0, 1, 2, 3, 1, inner, 0, 0]) + bytes(range(1, 100))
+            yield bytes([1, 9, 3, 0, choice, 0, 0, 6, 0, 0, 1, 2, 3, 1, inner, 0, 0]) + bytes(range(1, 100))
+    # A column of steps, and one of numbers.
+    steps = b"".join(step.to_bytes(8, "little") for step in (5, 2, 9, 2))
+    yield bytes([1, 9, 4, 1, 6, 0, 0]) + steps + bytes([10, 0, 0]) + steps + bytes([2, 0])
 
 
 _SEEDS: dict[str, Callable[[], Iterable[bytes]]] = {

@@ -14,12 +14,14 @@ import pyarrow
 
 from fuzz.inputs import Input
 from histscan._core.arrow.arrow_input import read_batches
-from histscan._core.arrow.arrow_rows import ArrowPage
+from histscan._core.arrow.arrow_rows import ArrowPage, take_rows
 from histscan._core.columns.column_builder import ColumnBuilder
+from histscan.common.steps import STEP
 from histscan.errors import HistoryDecodeError
 from tests.support.arrow_samples import expected_rows, same
 from tests.support.column_rows import build_table, rows_of
 from tests.support.json_corpus import fingerprint
+from tests.support.selected_rows import NOTHING, find_below
 
 _FIXED: list[tuple[Any, int]] = [
     (pyarrow.int8(), 1),
@@ -61,11 +63,13 @@ _MOST_ROWS = 8
 
 def check(data: bytes) -> None:
     """Checks dict rows and columns of a table."""
-    table = TableMaker(Input(data)).table()
+    taken = Input(data)
+    low, stop = sorted((taken.byte() % 8, taken.byte()))
+    table = TableMaker(taken).table()
     try:
         page = ArrowPage(read_batches(table))
-    except HistoryDecodeError:
-        assert not is_valid(table)
+    except HistoryDecodeError as refused:
+        assert "steps are not numbers" in refused.reason or not is_valid(table)
         return
     error = None
     rows: list[dict[str, Any]] = []
@@ -74,6 +78,9 @@ def check(data: bytes) -> None:
     except HistoryDecodeError as caught:
         error = caught
     check_columns(page, rows, error)
+    if error is None:
+        check_steps(table, rows, low, stop)
+        check_keys(table, rows)
     if not is_valid(table):
         return
     try:
@@ -84,8 +91,8 @@ def check(data: bytes) -> None:
     if error is None:
         assert same(rows, expected), (rows, expected)
     else:
-        # pyarrow does not check times of day.
-        assert "time of day" in error.reason, error
+        # pyarrow does not check times of day, and knows nothing of steps.
+        assert "time of day" in error.reason or "step" in error.reason, error
 
 
 def is_valid(table: Any) -> bool:
@@ -115,6 +122,38 @@ def check_columns(page: ArrowPage, rows: list[dict[str, Any]], error: HistoryDec
         assert fingerprint(rows_of(found)) == fingerprint(rows_of(expected))
 
 
+def check_steps(table: Any, rows: list[dict[str, Any]], low: int, stop: int) -> None:
+    """Checks that a range of steps has the rows whose steps are within it, in the order of their steps."""
+    batches = list(read_batches(table))
+    try:
+        for batch in batches:
+            batch.order_by_step(low, stop)
+    except HistoryDecodeError as error:
+        assert "no `_step` column" in error.reason, error
+        assert STEP not in table.column_names
+        return
+    expected = sorted((row for row in rows if STEP in row and low <= row[STEP] < stop), key=lambda row: int(row[STEP]))
+    page = take_rows(batches)
+    assert same(page.rows(), expected), (page.rows(), expected)
+    last = {key: row[key] for row in expected for key in row}
+    assert fingerprint(sorted(page.last_values().items())) == fingerprint(sorted(last.items()))
+
+
+def check_keys(table: Any, rows: list[dict[str, Any]]) -> None:
+    """Checks that rows of some keys have what the whole rows have for them, and columns likewise."""
+    keys = [*table.column_names[::-1], f"{table.column_names[0]}.a", "missing", f"{table.column_names[-1]}.b.c"]
+    found = [{key: find_below(row, key) for key in keys} for row in rows]
+    expected = [{key: value for key, value in row.items() if value is not NOTHING} for row in found]
+    page = ArrowPage(read_batches(table, keys=keys))
+    assert same(page.rows(), expected), (page.rows(), expected)
+    whole = ArrowPage(read_batches(table))
+    for flatten in (False, True):
+        columns = build_table([whole], keys, flatten=flatten)
+        of_rows = build_table([rows], keys, flatten=flatten)
+        assert columns.schema.equals(of_rows.schema), (columns.schema, of_rows.schema)
+        assert fingerprint(rows_of(columns)) == fingerprint(rows_of(of_rows))
+
+
 class TableMaker:
     """Makes the table that an input describes; it need not be valid.
 
@@ -131,12 +170,17 @@ class TableMaker:
         rows = self._taken.byte() % (_MOST_ROWS + 1)
         count = 1 + self._taken.byte() % 3
         arrays = [self._array(rows, 0) for _ in range(count)]
-        names = [f"{place}.{place % 2}" if self._taken.byte() & 1 else str(place) for place in range(count)]
+        names = [self._name(place) for place in range(count)]
         table = pyarrow.Table.from_batches([pyarrow.RecordBatch.from_arrays(arrays, names)])
         # pyarrow refuses to make arrays of wrong offsets, so they are written when all arrays are there.
         for buffer, content in self._offsets:
             memoryview(buffer)[:] = content
         return table
+
+    def _name(self, place: int) -> str:
+        """Returns the name of a column: dotted ones and that of the step among them."""
+        choice = self._taken.byte() % 4
+        return STEP if choice == 2 and place == 0 else f"{place}.a" if choice == 1 else str(place)
 
     def _array(self, length: int, depth: int) -> Any:
         """Returns an array of a length."""
