@@ -15,7 +15,7 @@ from benches.text_table import format_cells
 from fuzz.builds import WORK, environment_of, program_of
 from fuzz.targets import CORPUS, ORACLE_TARGETS
 
-__all__ = ["Result", "minimise", "run_targets", "table_of"]
+__all__ = ["Result", "make_seeds", "minimise", "run_targets", "table_of"]
 
 _SECONDS_FOR_AN_INPUT = 60
 _MEGABYTES = 4_096
@@ -96,13 +96,15 @@ def _run(name: str, program: Path, seconds: int) -> Result:
 def corpus_of(name: str) -> tuple[Path, list[Path]]:
     """Returns the folder that a target's corpus grows in, which has the seeds, and the stored one if there is one."""
     grown = WORK / "corpus" / name
-    grown.mkdir(parents=True, exist_ok=True)
-    subprocess.run(
-        [sys.executable, "-m", "fuzz.seeds", name, str(grown)],
-        env=environment_of(next(iter(ORACLE_TARGETS))),
-        check=True,
-    )
+    make_seeds(name, grown)
     return grown, [folder for folder in (CORPUS / name,) if folder.exists()]
+
+
+def make_seeds(name: str, folder: Path) -> None:
+    """Writes the first inputs of a target. They are made with the core, so that takes the environment of a target."""
+    folder.mkdir(parents=True, exist_ok=True)
+    environment = environment_of(next(iter(ORACLE_TARGETS)))
+    subprocess.run([sys.executable, "-m", "fuzz.seeds", name, str(folder)], env=environment, check=True)
 
 
 def read_log(name: str, log: str) -> Result:

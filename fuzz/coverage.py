@@ -1,4 +1,4 @@
-"""Which functions of the core the stored corpora reach, and which they do not."""
+"""Which functions of the core the stored corpora and the first inputs reach, and which they do not."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from benches.text_table import format_cells
-from fuzz.builds import ROOT, environment_of, program_of
+from fuzz.builds import ROOT, WORK, environment_of, program_of
+from fuzz.campaign import make_seeds
 from fuzz.targets import CORPUS, ORACLE_TARGETS
 
 __all__ = ["coverage_of", "report_of"]
@@ -52,7 +53,7 @@ class Function:
 
 
 def coverage_of(names: Sequence[str]) -> list[Function]:
-    """Runs targets on their stored corpora, and returns the functions that they load.
+    """Runs targets on their first inputs and stored corpora, and returns the functions that they load.
 
     Args:
         names: The targets; those in C++ tell nothing, because each is a program of its own.
@@ -65,8 +66,10 @@ def coverage_of(names: Sequence[str]) -> list[Function]:
     for name in names:
         if name not in ORACLE_TARGETS:
             continue
+        seeds = WORK / "seeds" / name
+        make_seeds(name, seeds)
         ran = subprocess.run(
-            [program_of(name), "-runs=0", "-print_coverage=1", CORPUS / name],
+            [program_of(name), "-runs=0", "-print_coverage=1", seeds, CORPUS / name],
             env=environment_of(name),
             check=True,
             capture_output=True,

@@ -85,6 +85,9 @@ def _graphql() -> Iterator[bytes]:
     yield b"\0" + history_body(_ROWS)
     yield b"\0" + history_body(_ROWS, spell_every_unit)
     yield b"\1" + sampled_body(_ROWS)
+    long_row = {"list": [*range(2_000)], "text": 'a "quoted" text', "nested": {"é": [None, {}]}}
+    for end in ("}", ', "more": nul}'):
+        yield b"\0" + history_body([json.dumps(long_row)[:-1] + end])
     yield b'\0{"errors":[{"message":"no"}],"data":{"project":null}}'
     for choice in (2, 3, 4, 5):
         for text in _TEXTS:
@@ -122,7 +125,7 @@ def _records() -> list[bytes]:
 
 
 def _histories() -> Iterator[bytes]:
-    for options in (0, 3):
+    for options in (0, 3, 4):
         head = bytes([options]) + (2).to_bytes(8, "little") + (9).to_bytes(8, "little")
         yield head + join_messages(_records())
         yield head + join_messages([_records()[2]] * 5)

@@ -34,7 +34,7 @@ class OracleTarget:
 
 ORACLE_TARGETS = {
     "texts": OracleTarget("texts"),
-    "graphql": OracleTarget("graphql_bodies"),
+    "graphql": OracleTarget("graphql_bodies", longest=16_000),
     "protobuf": OracleTarget("protobuf_pages"),
     "logs": OracleTarget("logs", longest=40_000, repair=True),
     "histories": OracleTarget("histories"),

@@ -32,12 +32,18 @@ def check(data: bytes) -> None:
     if encoding == "sampled" and not all(is_value(text) for row in rows for _, text in row):
         # A text that is not JSON may end the row, or what is around it.
         return
-    pages = pages_of_paths(rows, size) if encoding == _PATHS else pages_of(encoding, rows, size)
+
+    def make_pages() -> list[Page]:
+        return pages_of_paths(rows, size) if encoding == _PATHS else pages_of(encoding, rows, size)
+
+    pages = make_pages()
     check_scan(pages)
     if check_pages(pages, batch_rows):
         return
     whole = build_table(pages)
-    for other in (build_table(pages, rows=batch_rows), table_of(build_group(pages, keys=None, flatten=False))):
+    # Groups of pages that have not been read before take a way of their own.
+    group = table_of(build_group(make_pages(), keys=None, flatten=False))
+    for other in (group, build_table(pages, rows=batch_rows)):
         assert other.schema == whole.schema
         assert fingerprint(rows_of(other)) == fingerprint(rows_of(whole))
     check_values(build_table(pages, flatten=True), [flat(row) for page in pages for row in page.rows()])

@@ -12,6 +12,7 @@ from typing import Any
 
 from fuzz.inputs import Input, messages_of
 from fuzz.oracles.messages import NoRowError, history_row, is_shallow_message, parse, step_message
+from histscan._core.keys.item_selection import ItemSelection
 from histscan._core.pages.log_page import LogPage
 from histscan._core.pages.log_reader import LogReader
 from histscan.errors import HistoryDecodeError
@@ -37,6 +38,8 @@ def check(data: bytes) -> None:
         check_selected_steps(log, expected, is_whole, low, stop)
     if options & 2:
         check_dropped_steps(log, expected, is_whole)
+    if options & 4:
+        check_selected_keys(log, expected, is_whole)
 
 
 def read(log: bytes) -> LogPage:
@@ -133,3 +136,13 @@ def check_dropped_steps(log: bytes, expected: list[Row], is_whole: bool) -> None
     assert fingerprint(page.rows()) == fingerprint(kept)
     page.drop_rows(set(range(0, len(kept), 2)))
     assert fingerprint(page.rows()) == fingerprint(kept[1::2])
+
+
+def check_selected_keys(log: bytes, expected: list[Row], is_whole: bool) -> None:
+    """Checks that rows of some keys are the rows that have all of them, with these keys only."""
+    page = read(log)
+    keys = ("_step", "a")
+    page.select_keys(ItemSelection(keys))
+    if is_whole:
+        kept = [{key: row[key] for key in keys} for row in expected if row.keys() >= {*keys}]
+        assert fingerprint(page.rows()) == fingerprint(kept)
