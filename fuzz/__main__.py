@@ -6,7 +6,7 @@ import argparse
 import sys
 
 from fuzz.builds import BuildError
-from fuzz.campaign import minimise, run_targets, table_of
+from fuzz.campaign import minimise, replay, run_targets, table_of
 from fuzz.coverage import coverage_of, report_of
 from fuzz.targets import HEADER_TARGETS, ORACLE_TARGETS
 
@@ -24,6 +24,9 @@ def main() -> int:
     reached = commands.add_parser("coverage", help="say which functions of the core the stored corpora reach")
     for command in (run, smaller, reached):
         command.add_argument("targets", nargs="*", metavar="TARGET", help=f"one of {', '.join(_ALL)} (default: all)")
+    again = commands.add_parser("replay", help="run a target on one input, under the sanitizers")
+    again.add_argument("targets", nargs=1, metavar="TARGET", help="the target")
+    again.add_argument("input", help="the path of the input")
     arguments = parser.parse_args()
     names = arguments.targets or _ALL
     if unknown := [name for name in names if name not in _ALL]:
@@ -32,6 +35,8 @@ def main() -> int:
         if arguments.command == "minimise":
             minimise(names)
             return 0
+        if arguments.command == "replay":
+            return replay(names[0], arguments.input)
         if arguments.command == "coverage":
             print(report_of(coverage_of(names)))
             return 0

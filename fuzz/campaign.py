@@ -15,7 +15,7 @@ from benches.text_table import format_cells
 from fuzz.builds import WORK, environment_of, program_of
 from fuzz.targets import CORPUS, ORACLE_TARGETS
 
-__all__ = ["Result", "make_seeds", "minimise", "run_targets", "table_of"]
+__all__ = ["Result", "make_seeds", "minimise", "replay", "run_targets", "table_of"]
 
 _SECONDS_FOR_AN_INPUT = 60
 _MEGABYTES = 4_096
@@ -130,6 +130,19 @@ def read_log(name: str, log: str) -> Result:
         reason = re.findall(r"(?:AssertionError.*|CHECK\(.*|SUMMARY: .*)", log)
         result.finding = f"{reason[0] if reason else 'failed'}: {written[-1]}"
     return result
+
+
+def replay(name: str, path: str) -> int:
+    """Runs a target on one input; returns the exit code of its process.
+
+    Args:
+        name: The target.
+        path: The input.
+
+    Raises:
+        BuildError: The target cannot be built.
+    """
+    return subprocess.run([program_of(name), path], env=environment_of(name), check=False).returncode
 
 
 def minimise(names: Sequence[str]) -> None:
