@@ -22,7 +22,7 @@ SITE   := out/site
 export PATH := $(abspath $(BIN)):$(PATH)
 
 .PHONY: run docs test test-clusters test-matrix test-dependencies test-arm64 test-clang test-next-python lint format \
-	bench faults sanitize setup dist wheels clean
+	bench faults fuzz sanitize setup dist wheels clean
 
 setup: $(TESTS)
 
@@ -80,14 +80,14 @@ lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/cython-lint _core
-	$(BIN)/clang-format --dry-run --Werror $(filter %.hpp,$(CORE))
+	$(BIN)/clang-format --dry-run --Werror $(filter %.hpp,$(CORE)) fuzz/headers/*
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 
 format: setup
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
-	$(BIN)/clang-format -i $(filter %.hpp,$(CORE))
+	$(BIN)/clang-format -i $(filter %.hpp,$(CORE)) fuzz/headers/*
 
 bench: setup
 	$(BIN)/python -m benches $(BENCH_ARGS)
@@ -128,6 +128,19 @@ test-clang: setup
 	CC=clang CXX=clang++ CXXFLAGS=-stdlib=libc++ LDFLAGS=-stdlib=libc++ $(BIN)/python setup.py --quiet \
 		build_py --build-lib $(CLANG) build_ext --build-lib $(CLANG) --build-temp build/clang
 	PYTHONPATH=$(CLANG) $(BIN)/python -m pytest $(CORE_TESTS)
+
+# Builds the core for fuzzing into a virtual environment of its own, and runs each target (or those in TARGETS) for so
+# many seconds, two at a time. Needs clang with its runtime: Debian's clang has both.
+SECONDS ?= 60
+FUZZED  := .venvs/fuzz
+fuzz: $(FUZZED)/.installed
+	$(FUZZED)/bin/python -m fuzz run --seconds $(SECONDS) $(TARGETS)
+
+$(FUZZED)/.installed: pyproject.toml setup.py $(CORE)
+	test -x $(FUZZED)/bin/python || $(PYTHON) -m venv $(FUZZED)
+	CC=clang CXX=clang++ HISTSCAN_SANITIZE=fuzzer-no-link,address,undefined \
+	$(FUZZED)/bin/python -m pip install --quiet --disable-pip-version-check '.[fuzz]'
+	touch $@
 
 dist: setup
 	$(BIN)/python -m build

@@ -55,6 +55,8 @@ cdef int put_item_value(
         nested.end = value.end
         context.nested.push_back(nested)
         return CELLS_DONE
+    # An item's value, unlike a member's, may begin with white space.
+    skip_space(value)
     if target.kind == TARGET_SHARED or (peek(value) == c'{' and (context.flatten or target.kind == TARGET_OBJECT)):
         return CELLS_SLOW
     if target.column == NULL:
@@ -101,6 +103,7 @@ cdef int learn_item_key(
     """Interns the key of an item."""
     cdef RowContext* context = <RowContext*> self
     # A key that only holds objects has no column of its own.
+    skip_space(value)
     if context.flatten and peek(value) == c'{':
         return CELLS_SLOW
     with gil:

@@ -37,6 +37,7 @@ cdef class LogPage(Page):
 
     cdef object decode_span(self, Py_ssize_t index, ItemSelection selection)
     cdef int keep_rows(self, const vector[size_t]& kept) except -1
+    cdef int raise_if_stepless(self, byte_ptr data, Py_ssize_t length) except -1
     cdef void keep_row(self, size_t index, size_t place) noexcept nogil
     cdef int resize_rows(self, size_t count) except -1 nogil
     cdef int copy_with_step(self, RowSpan* span, int64_t step) except -1 nogil

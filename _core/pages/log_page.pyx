@@ -5,13 +5,13 @@ from libc.stdint cimport INT64_MAX, INT64_MIN, int64_t, uint8_t
 from libc.string cimport memcpy
 
 from histscan._core.bytes.cursor cimport NO_FAULT, Cursor, byte_ptr, open_cursor, open_cursor_within, peek
-from histscan._core.bytes.faults cimport check_memory, fault_reason, raise_too_deep
+from histscan._core.bytes.faults cimport check_memory, fault_reason, raise_fault, raise_too_deep
 from histscan._core.keys.item_selection cimport ItemSelection
 from histscan._core.wire.item_format cimport ITEM_TAG, NESTED_KEY_TAG, RECORD_ITEM
 from histscan._core.wire.wire cimport read_length
 from histscan._core.rows.message_rows cimport MessageRowDecoder
 from histscan._core.pages.page cimport Page, RowSpan
-from histscan._core.rows.row_steps cimport STEP_ITEM_ROOM, UNKNOWN_STEP, write_step_item
+from histscan._core.rows.row_steps cimport STEP_ITEM_ROOM, UNKNOWN_STEP, RowStep, read_row_step, write_step_item
 
 from histscan._core.rows.locate import locate_item
 
@@ -217,10 +217,14 @@ cdef class LogPage(Page):
         try:
             try:
                 if selection is not None:
-                    return selection.decode_row(&cursor)
-                return self.decoder.decode_row(&cursor)
+                    row = selection.decode_row(&cursor)
+                else:
+                    row = self.decoder.decode_row(&cursor)
             except RecursionError:
                 raise_too_deep(&cursor)
+            if self.steps[index] == UNKNOWN_STEP:
+                self.raise_if_stepless(data, span.end - span.begin)
+            return row
         except HistoryDecodeError as error:
             check_memory(error)
             path = locate_item((<char*> data)[:span.end - span.begin], error.byte)
@@ -231,6 +235,18 @@ cdef class LogPage(Page):
                 error.byte = self.offsets[index]
             error.add_location(path=path)
             raise
+
+    cdef int raise_if_stepless(self, byte_ptr data, Py_ssize_t length) except -1:
+        """Raises if a row needs its `step` message, which is malformed, because it has no `_step`."""
+        cdef Cursor cursor
+        cdef RowStep unused
+        open_cursor(&cursor, data, length)
+        if "_step" in self.decoder.decode_row(&cursor):
+            return 0
+        open_cursor(&cursor, data, length)
+        if not read_row_step(&cursor, &unused):
+            raise_fault(&cursor)
+        return 0
 
     cdef void open_span(self, RowSpan span, Cursor* cursor) noexcept nogil:
         if span.begin < self.window_length:

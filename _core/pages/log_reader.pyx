@@ -395,6 +395,8 @@ cdef class LogReader:
                 self.odd_steps += 1
                 if self.odd_step_offset < 0:
                     self.odd_step_offset = offset
+        else:
+            span.needs_slow_path = True
         page.spans.push_back(span)
         page.offsets.push_back(offset)
         page.steps.push_back(step)

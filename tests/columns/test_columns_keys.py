@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from histscan._core.pages.formats import HistoryPage, ProtobufPage, SampledPage, TextPage
-from histscan._core.pages.page import Page
 from histscan.errors import HistoryDecodeError
 from tests.support import wire
 from tests.support.column_rows import (
@@ -21,7 +18,6 @@ from tests.support.column_rows import (
     build_table,
     check_table,
     check_values,
-    expected_type,
     pages_of,
     rows_of,
     rows_of_pairs,
@@ -31,41 +27,7 @@ from tests.support.column_rows import (
 from tests.support.encodings import history_body, log_page
 from tests.support.json_corpus import fingerprint
 from tests.support.log_samples import Row
-
-NOTHING = object()
-
-
-def find_below(value: Any, dotted: str) -> Any:
-    """What a dotted name leads to within a value; `NOTHING` if nothing."""
-    if not isinstance(value, dict):
-        return NOTHING
-    if dotted in value:
-        return value[dotted]
-    found = (find_below(value[name], dotted[len(name) + 1 :]) for name in value if dotted.startswith(f"{name}."))
-    return next((some for some in found if some is not NOTHING), NOTHING)
-
-
-def selected(row: Mapping[str, Any], keys: Sequence[str]) -> Row:
-    """The values that a row has for keys; of several members that lead to one, the last."""
-    values: Row = dict.fromkeys(keys)
-    for name, value in row.items():
-        for key in keys:
-            found = find_below({name: value}, key)
-            if found is not NOTHING:
-                values[key] = found
-    return values
-
-
-def check_keys(page: Page, keys: Sequence[str], *, types: bool = True) -> None:
-    """Checks a page of which only some keys become columns."""
-    rows = [selected(row, keys) for row in page.rows()]
-    table = build_table([page], keys)
-    assert table.num_rows == len(page)
-    assert table.column_names == [*dict.fromkeys(keys)]
-    check_values(table, rows)
-    for key, type_name in types_of(table).items():
-        assert not types or type_name == expected_type([row[key] for row in rows if row[key] is not None])
-
+from tests.support.selected_rows import check_keys, flat, selected
 
 ROWS: list[Pairs] = [
     [("_step", "0"), ("loss", "0.5"), ("text", '"é"'), ("val", '{"loss":1,"acc":{"top1":2}}')],
@@ -188,17 +150,6 @@ def test_text_that_was_not_requested_must_be_json() -> None:
     assert build_table([SampledPage(body)], ["a"]).column("a").to_pylist() == [1]
 
 
-def flat(row: Mapping[str, Any], prefix: str = "") -> Row:
-    """A row whose nested values have dotted names; an empty object stays what it is."""
-    members: Row = {}
-    for key, value in row.items():
-        if isinstance(value, dict) and value:
-            members.update(flat(value, f"{prefix}{key}."))
-        else:
-            members[prefix + key] = value
-    return members
-
-
 def rebuilt(row: Row) -> Row:
     """Puts a flat row together again."""
     members: Row = {}
@@ -255,6 +206,18 @@ def test_nested_items_as_columns_of_their_own(rows: list[list[tuple[list[str], s
     page = log_page(wire.write_log(wire.history_record(row) for row in rows * 2))
     table = build_table([page], flatten=True)
     check_values(table, [flat(row) for row in page.rows()])
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+@pytest.mark.parametrize("space", [" ", "\t\r\n "])
+def test_nested_values_behind_white_space(encoding: str, space: str) -> None:
+    rows: list[Pairs] = [[("n", space + '{"x":1}'), ("b", space + "2")], [("n", '{"x":3}')], [("n", space + '{"x":4}')]]
+    for keys in (None, ["n"], ["n.x"], ["b", "n.x"]):
+        page = ENCODINGS[encoding](rows * 2)
+        expected = [flat(row if keys is None else selected(row, keys)) for row in page.rows()]
+        table = build_table([page], keys, flatten=True)
+        assert table.column("n.x").type == "int64"
+        check_values(table, expected)
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)

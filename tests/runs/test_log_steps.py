@@ -16,11 +16,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import histscan
-from histscan import LogStepWarning
+from histscan import HistoryDecodeError, LogStepWarning
+from histscan._core.keys.item_selection import ItemSelection
 from histscan._core.pages.log_reader import LogReader
 from histscan.columns.arrow_files import write_parquet
 from histscan.runs.run_metadata import run_metadata
 from tests.support import log_oracle, wire
+from tests.support.column_rows import build_table
 from tests.support.json_corpus import fingerprint
 from tests.support.log_samples import read_log, steps_of, write_run
 from tests.support.paths import REAL_LOGS
@@ -119,6 +121,26 @@ def test_whole_numbers_of_any_length(digits: int, message: bytes | None) -> None
     items = [("loss", "0.5"), ("_step", str(step)), ("_sted", "7"), ("_step/x", "8"), ("a", '"' + "b" * 200 + '"')]
     rows = read_log(wire.write_log([history(b"".join(item(*pair) for pair in items), message)])).rows
     assert rows == [{key: json.loads(text) for key, text in items}]
+
+
+@pytest.mark.parametrize("message", [b"\x08\x80", b"?", b"\x0a\x05", b"\x06\x06"])
+def test_a_row_without_an_item_needs_its_message(message: bytes) -> None:
+    records = [history(item("_step", "8")), history(item("x", "1"), message), history(item("_step", "9"))]
+    log = wire.write_log(records)
+    page = LogReader().read_window(log, True)
+    assert (page.row(0), page.row(2)) == ({"_step": 8}, {"_step": 9})
+    for attempt in (lambda: page.row(1), page.rows, lambda: build_table([page])):
+        with pytest.raises(HistoryDecodeError) as caught:
+            attempt()
+        assert caught.value.row == 1
+        assert caught.value.byte is not None
+        assert log.index(message) <= caught.value.byte <= log.index(message) + len(message)
+    # Whichever steps and keys are requested, the row stays for its error.
+    page.select_steps(9, 10)
+    page.select_keys(ItemSelection(["x"]))
+    assert len(page) == 1
+    with pytest.raises(HistoryDecodeError):
+        page.row(0)
 
 
 @pytest.mark.parametrize("digits", [1, 2, 17, 18, 19])

@@ -1,0 +1,1 @@
+"""Fuzzing: targets with oracles, their corpus, and what runs them (README.md)."""

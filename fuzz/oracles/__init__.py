@@ -1,0 +1,1 @@
+"""What is right: one module for each target in Python, also used by tests/fuzzing without a fuzzer."""

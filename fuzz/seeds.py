@@ -1,0 +1,210 @@
+"""The first inputs of each target, made of the tests' data: ``python -m fuzz.seeds TARGET FOLDER``."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+from fuzz.inputs import PART_END, ROW_END, join_messages
+from tests.support import wire
+from tests.support.encodings import history_body, sampled_body, spell_every_unit
+from tests.support.json_corpus import CORPUS, FLOATS, INTEGERS, LITERALS, STRINGS, is_json
+from tests.support.paths import EXAMPLE, REAL_LOGS
+
+__all__ = ["write_seeds"]
+
+_LONGEST = 300
+"""Longer texts of the corpus gain nothing: the fuzzer makes its own."""
+
+_TEXTS = [text.encode("utf-8", "surrogatepass") for text in CORPUS if len(text) <= _LONGEST]
+_ROWS = [
+    '{"_step":0,"loss":0.25,"epoch":1,"text":"é\\n","ok":true,"none":null,"nan":NaN}',
+    '{"_step":1,"loss":1e-07,"epoch":2,"list":[1,2.5,null],"nested":{"a":{"b":"c"}},"big":18446744073709551615}',
+]
+_PAIRS = [
+    *(("x.a", "1"), ("x.b.c", "2")),
+    *(("_step", "7"), ("loss", "0.125"), ("val", '{"loss":1,"acc":{"top1":2}}'), ("val.loss", "3"), ("t", '"é"')),
+    *(("a", "[1,2.5]"), ("flag", "true"), ("none", "null"), ("n", "NaN"), ("big", "18446744073709551615")),
+]
+
+
+def write_seeds(name: str, folder: Path) -> None:
+    """Writes the first inputs of a target, each under the name that libFuzzer gives it.
+
+    Args:
+        name: The target.
+        folder: An existing folder.
+    """
+    for seed in _SEEDS[name]():
+        path = folder / hashlib.sha1(seed, usedforsecurity=False).hexdigest()
+        if not path.exists():
+            path.write_bytes(seed)
+
+
+def _texts() -> Iterator[bytes]:
+    yield from _TEXTS
+    yield ROW_END.join(row.encode() for row in _ROWS * 3)
+    yield b"[" + b"1," * 140 + b'{"a":[' + b"null," * 140 + b'""]}]'
+    yield ROW_END.join(json.dumps({"x": value}).encode() for value in (1, 2.5, "a", None, [1], {"b": 1}))
+
+
+def _numbers() -> Iterator[bytes]:
+    for text in (*INTEGERS, *FLOATS, *LITERALS):
+        if len(text) <= _LONGEST:
+            yield b"\0" + text.encode()
+            yield b"\x28" + b"x" * 40 + text.encode() + b',"next"}'
+
+
+def _strings() -> Iterator[bytes]:
+    for text in STRINGS:
+        if len(text) <= _LONGEST:
+            yield b"\x01" + text[1:].encode("utf-8", "surrogatepass")
+            yield b"\x10" + b"padding so that whole vectors are read: " + text[1:].encode("utf-8", "surrogatepass")
+
+
+def _messages() -> list[bytes]:
+    rows = [[(key, text) for key, text in _PAIRS[:5]], [(key, text) for key, text in _PAIRS]]
+    return [wire.page(rows), wire.page([rows[0]] * 4), wire.group(3, wire.varint_field(1, 300) + wire.group(2))]
+
+
+def _wire_fields() -> Iterator[bytes]:
+    yield from _messages()
+    yield wire.fixed64_field(2, 1.5) + wire.fixed32_field(3, 7) + wire.varint_field(7, -1)
+    yield wire.varint(2**64 - 1) + wire.varint(1, length=10)
+
+
+def _checksums() -> Iterator[bytes]:
+    for length in (0, 1, 7, 8, 63, 64, 65, 127, 128, 300):
+        yield bytes([1, 0]) + bytes(range(256))[:length] + bytes(max(0, length - 256))
+
+
+def _graphql() -> Iterator[bytes]:
+    yield b"\0" + history_body(_ROWS)
+    yield b"\0" + history_body(_ROWS, spell_every_unit)
+    yield b"\1" + sampled_body(_ROWS)
+    long_row = {"list": [*range(2_000)], "text": 'a "quoted" text', "nested": {"é": [None, {}]}}
+    for end in ("}", ', "more": nul}'):
+        yield b"\0" + history_body([json.dumps(long_row)[:-1] + end])
+    yield b'\0{"errors":[{"message":"no"}],"data":{"project":null}}'
+    for choice in (2, 3, 4, 5):
+        for text in _TEXTS:
+            yield bytes([choice]) + text
+        yield bytes([choice]) + ROW_END.join(row.encode() for row in _ROWS * 3)
+        yield bytes([choice]) + json.dumps({f"key {place}": "é" * place for place in range(30)}).encode()
+
+
+def _protobuf() -> Iterator[bytes]:
+    for message in _messages():
+        yield b"\1" + message
+    for text in _TEXTS:
+        yield b"\0" + text
+        yield b"\1" + wire.page([[("a", text)]])
+
+
+def _items() -> list[bytes]:
+    plain = [wire.item(key, text) for key, text in _PAIRS]
+    nested = [wire.item([key], text) for key, text in _PAIRS] + [wire.item(["a", "b"], "1"), wire.item(["a", "c"], "2")]
+    typed = [
+        wire.field(1, "none") + wire.varint_field(3, 1),
+        wire.field(2, "flag") + wire.varint_field(4, 1),
+        wire.field(2, "_step") + wire.varint_field(5, 9),
+        wire.field(2, "x") + wire.fixed64_field(6, 2.5),
+        wire.field(2, "t") + wire.field(7, "text"),
+        wire.field(2, "j") + wire.field(8, '{"a":1}'),
+    ]
+    return [*plain, *nested, *typed]
+
+
+def _records() -> list[bytes]:
+    step = wire.field(2, wire.varint_field(1, 5))
+    fields = [wire.field(1, item) for item in _items()]
+    return [b"".join(fields), b"".join(fields) + step, fields[0] + fields[1], fields[1] + step, step, b""]
+
+
+def _histories() -> Iterator[bytes]:
+    for options in (0, 3, 4):
+        head = bytes([options]) + (2).to_bytes(8, "little") + (9).to_bytes(8, "little")
+        yield head + join_messages(_records())
+        yield head + join_messages([_records()[2]] * 5)
+        for item in _items():
+            yield head + join_messages([wire.field(1, item)] * 3)
+
+
+def _updates() -> Iterator[bytes]:
+    updates = [wire.field(1, item) for item in _items()]
+    removals = [wire.field(2, wire.field(1, "a")), wire.field(2, wire.field(2, "a") + wire.field(2, "b"))]
+    yield join_messages([*updates, *removals])
+    yield join_messages([b"".join(updates), b"".join(removals), updates[0]])
+    yield join_messages([removals[0], updates[-1], removals[1]])
+
+
+def _logs() -> Iterator[bytes]:
+    records = [wire.field(wire.HISTORY, record) for record in _records()]
+    others = [wire.run_record("id", entity="e", project="p"), wire.update_record(wire.SUMMARY, [("a", "1")])]
+    yield wire.write_log([*others, *records])
+    yield wire.write_log(records)[:-3]
+    log = wire.write_log(records[:1])
+    parts = [wire.chunk(kind, records[1][at : at + 60]) for kind, at in ((2, 0), (3, 60), (4, 120))]
+    yield log + b"".join(parts) + wire.chunk(1, records[2]) + bytes(20)
+    # Records of several chunks, and the border of two blocks.
+    text = json.dumps("y" * 12_000)
+    yield wire.write_log(wire.history_record([(["_step"], str(step)), (["x"], text)]) for step in range(3))
+    for path in (EXAMPLE, *REAL_LOGS.glob("*.wandb")):
+        yield path.read_bytes()[:2_000]
+
+
+def _row(pairs: Iterable[tuple[str, str]]) -> bytes:
+    return PART_END.join(part.encode() for pair in pairs for part in pair)
+
+
+def _columns() -> Iterator[bytes]:
+    for options in range(8):
+        yield bytes([options | 0x48]) + ROW_END.join([_row(_PAIRS), _row(_PAIRS[:5]), _row(_PAIRS[5:])])
+        yield bytes([options]) + ROW_END.join([_row(_PAIRS[:3])] * 6)
+        yield bytes([options]) + _row([("a", "{"), ("b", "1")])
+    for text in _TEXTS:
+        yield bytes([len(text) % 8]) + b"a" + PART_END + text
+
+
+def _selections() -> Iterator[bytes]:
+    keys = [b"_step\xfeloss", b"val.loss\xfeval", b"never", b"", b"val.acc.top1\xfeval.acc\xfea"]
+    for options in range(8):
+        for requested in keys:
+            yield bytes([options]) + requested + ROW_END + ROW_END.join([_row(_PAIRS), _row(_PAIRS[:5])] * 2)
+
+
+def _arrow() -> Iterator[bytes]:
+    for choice in range(32):
+        yield bytes([0, 9, 3, 0, choice, 0, 0]) + bytes(range(1, 120))
+        yield bytes([0, 9, 4, 1, choice, 1, 1, 0x5D]) + bytes(range(200, 256)) + bytes(100)
+    for choice in (24, 25, 26, 27, 28):
+        for inner in range(32):
+            yield bytes([1, 9, 3, 0, choice, 0, 0, 6, 0, 0, 1, 2, 3, 1, inner, 0, 0]) + bytes(range(1, 100))
+    # A column of steps, and one of numbers.
+    steps = b"".join(step.to_bytes(8, "little") for step in (5, 2, 9, 2))
+    yield bytes([1, 9, 4, 1, 6, 0, 0]) + steps + bytes([10, 0, 0]) + steps + bytes([2, 0])
+
+
+_SEEDS: dict[str, Callable[[], Iterable[bytes]]] = {
+    "arrow": _arrow,
+    "checksums": _checksums,
+    "columns": _columns,
+    "graphql": _graphql,
+    "histories": _histories,
+    "logs": _logs,
+    "numbers": _numbers,
+    "protobuf": _protobuf,
+    "selections": _selections,
+    "strings": _strings,
+    "texts": _texts,
+    "updates": _updates,
+    "values": lambda: [text for text in _TEXTS if is_json(text.decode("utf-8", "replace")) or len(text) < 40],
+    "wire_fields": _wire_fields,
+}
+
+
+if __name__ == "__main__":
+    write_seeds(sys.argv[1], Path(sys.argv[2]))
