@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,9 +20,8 @@ from histscan.cli.runs_argument import add_choice, add_paths, open_one_or_many
 from histscan.cli.scan_watch import scan_bar
 from histscan.cli.standard_output import standard_output
 from histscan.cli.table import GAP, clip, render, table_width, terminal_width, text_width
-from histscan.columns.threads import build_chunks_in_threads
+from histscan.columns.statistics import statistics_chunks
 from histscan.common.printable import printable
-from histscan.errors import HistoryError
 from histscan.many.runs import Runs
 from histscan.runs.file_run import FileRun
 from histscan.runs.file_scan import RereadScan
@@ -109,16 +109,11 @@ def gather(opened: Run, source: SourceOption | None) -> HistoryStatistics:
     opened.expect_facts()
     rows = scan(opened, None, source=source, show_progress=True)
     with scan_bar(rows) as bar:
+        open_pages = rows.column_pages
         if isinstance(rows, RereadScan):
-            pages = rows.column_pages(lambda bytes_read: bar.update(bytes_read, statistics.rows))
-        else:
-            pages = rows.column_pages()
-        try:
-            for chunk in build_chunks_in_threads(pages, keys=None, flatten=False, notes_nulls=True):
-                statistics.add_chunk(chunk)
-        except HistoryError as error:
-            rows.add_location(error)
-            raise
+            open_pages = partial(rows.column_pages, lambda bytes_read: bar.update(bytes_read, statistics.rows))
+        for chunk in statistics_chunks(rows, open_pages):
+            statistics.add_chunk(chunk)
     return statistics
 
 

@@ -8,9 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from histscan._core.columns.column_chunk import ColumnChunk
-from histscan._core.columns.column_statistics import ColumnStatistics, column_statistics, column_value
 from histscan.cli.flatten import Column, flatten, sort_columns, value_type
+from histscan.columns.statistics import ColumnChunk, ColumnStatistics, column_statistics, column_value
 from histscan.common.steps import STEP, whole_step
 
 __all__ = ["HistoryStatistics", "KeyStatistics"]
