@@ -136,7 +136,7 @@ FUZZED  := .venvs/fuzz
 fuzz: $(FUZZED)/.installed
 	$(FUZZED)/bin/python -m fuzz run --seconds $(SECONDS) $(TARGETS)
 
-$(FUZZED)/.installed: pyproject.toml setup.py $(CORE)
+$(FUZZED)/.installed: pyproject.toml setup.py $(CORE) $(shell find src -name '*.py')
 	test -x $(FUZZED)/bin/python || $(PYTHON) -m venv $(FUZZED)
 	CC=clang CXX=clang++ HISTSCAN_SANITIZE=fuzzer-no-link,address,undefined \
 	$(FUZZED)/bin/python -m pip install --quiet --disable-pip-version-check '.[fuzz]'

@@ -5,7 +5,7 @@ Two environment variables change what is built:
 ``HISTSCAN_DEBUG=1``
     Bounds checks, ``assert`` statements, line tracing and an annotated page per module.
 ``HISTSCAN_SANITIZE=address,undefined``
-    The named sanitizers of the C++ compiler (``make sanitize`` runs the core's tests under them).
+    The named sanitizers of the C++ compiler (``make sanitize`` and ``make fuzz`` run the core under them).
 
 A failed compile fails the installation: there is no slower twin to fall back to. Without a compiler, the error says
 what to install, before anything is translated.
