@@ -13,9 +13,9 @@ from pathlib import Path
 
 from benches.text_table import format_cells
 from fuzz.builds import WORK, environment_of, program_of
-from fuzz.targets import CORPUS, ORACLE_TARGETS
+from fuzz.targets import ORACLE_TARGETS, pack_corpus, unpack_corpus
 
-__all__ = ["Result", "make_seeds", "minimise", "replay", "run_targets", "table_of"]
+__all__ = ["Result", "make_seeds", "minimise", "replay", "run_targets", "stored_inputs", "table_of"]
 
 _SECONDS_FOR_AN_INPUT = 60
 _MEGABYTES = 4_096
@@ -79,7 +79,7 @@ def _run(name: str, program: Path, seconds: int) -> Result:
     log = WORK / f"{name}.log"
     with log.open("w") as output:
         ended = subprocess.run(
-            [program, *options, grown, *stored],
+            [program, *options, grown, stored],
             env=environment_of(name),
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -93,11 +93,18 @@ def _run(name: str, program: Path, seconds: int) -> Result:
     return result
 
 
-def corpus_of(name: str) -> tuple[Path, list[Path]]:
-    """Returns the folder that a target's corpus grows in, which has the seeds, and the stored one if there is one."""
+def corpus_of(name: str) -> tuple[Path, Path]:
+    """Returns the folder that a target's corpus grows in, which has the seeds, and one with the stored inputs."""
     grown = WORK / "corpus" / name
     make_seeds(name, grown)
-    return grown, [folder for folder in (CORPUS / name,) if folder.exists()]
+    return grown, stored_inputs(name)
+
+
+def stored_inputs(name: str) -> Path:
+    """Returns a folder with the stored inputs of a target."""
+    folder = _empty_folder(WORK / "stored" / name)
+    unpack_corpus(name, folder)
+    return folder
 
 
 def make_seeds(name: str, folder: Path) -> None:
@@ -158,12 +165,12 @@ def minimise(names: Sequence[str]) -> None:
     for name in names:
         grown, stored = corpus_of(name)
         short, fewest = (_empty_folder(WORK / kind / name) for kind in ("short", "fewest"))
-        for path in (path for folder in (grown, *stored) for path in folder.iterdir()):
+        for path in (path for folder in (grown, stored) for path in folder.iterdir()):
             if path.stat().st_size <= _LONGEST:
                 shutil.copy(path, short)
         command: list[str | Path] = [program_of(name), "-merge=1", fewest, short]
         subprocess.run(command, env=environment_of(name), check=True, capture_output=True)
-        shutil.copytree(fewest, _empty_folder(CORPUS / name), dirs_exist_ok=True)
+        pack_corpus(name, fewest)
 
 
 def _empty_folder(folder: Path) -> Path:

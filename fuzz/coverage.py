@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 from benches.text_table import format_cells
 from fuzz.builds import ROOT, WORK, environment_of, program_of
-from fuzz.campaign import make_seeds
-from fuzz.targets import CORPUS, ORACLE_TARGETS
+from fuzz.campaign import make_seeds, stored_inputs
+from fuzz.targets import ORACLE_TARGETS
 
 __all__ = ["coverage_of", "report_of"]
 
@@ -69,7 +69,7 @@ def coverage_of(names: Sequence[str]) -> list[Function]:
         seeds = WORK / "seeds" / name
         make_seeds(name, seeds)
         ran = subprocess.run(
-            [program_of(name), "-runs=0", "-print_coverage=1", seeds, CORPUS / name],
+            [program_of(name), "-runs=0", "-print_coverage=1", seeds, stored_inputs(name)],
             env=environment_of(name),
             check=True,
             capture_output=True,

@@ -11,20 +11,20 @@ import pytest
 from fuzz.builds import compile_program
 from fuzz.oracles.logs import repair
 from fuzz.seeds import write_seeds
-from fuzz.targets import CORPUS, FINDINGS, FOLDER, HEADER_TARGETS, ORACLE_TARGETS, oracle_of
+from fuzz.targets import CORPUS, FINDINGS, FOLDER, HEADER_TARGETS, ORACLE_TARGETS, oracle_of, unpack_corpus
 from tests.support import wire
 from tests.support.log_samples import read_log, step_rows
 
 
-def inputs_of(name: str) -> list[Path]:
-    """The stored inputs of a target."""
-    return [*sorted((CORPUS / name).glob("*")), *sorted((FINDINGS / name).glob("*"))]
+def inputs_of(name: str, folder: Path) -> list[Path]:
+    """The stored inputs of a target, unpacked into a folder, and those that failed once."""
+    return [*unpack_corpus(name, folder), *sorted((FINDINGS / name).glob("*"))]
 
 
 @pytest.mark.parametrize("name", ORACLE_TARGETS)
-def test_stored_inputs(name: str) -> None:
+def test_stored_inputs(name: str, tmp_path: Path) -> None:
     check = oracle_of(name)
-    paths = inputs_of(name)
+    paths = inputs_of(name, tmp_path)
     assert len(paths) > 10
     for path in paths:
         try:
@@ -42,7 +42,7 @@ def test_first_inputs(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ORACLE_TARGETS)
-def test_stored_inputs_reach_comparisons(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_stored_inputs_reach_comparisons(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """If nothing were equal to anything, some of them would fail."""
     module = importlib.import_module(f"fuzz.oracles.{ORACLE_TARGETS[name].module}")
     monkeypatch.setattr(module, "fingerprint", lambda value: object(), raising=False)
@@ -50,7 +50,7 @@ def test_stored_inputs_reach_comparisons(name: str, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr("fuzz.oracles.histories.fingerprint", lambda value: object())
     monkeypatch.setattr("tests.support.column_rows.fingerprint", lambda value: object())
     failed = 0
-    for path in inputs_of(name):
+    for path in inputs_of(name, tmp_path):
         try:
             module.check(path.read_bytes())
         except AssertionError:
@@ -63,7 +63,7 @@ def test_stored_inputs_of_headers(name: str, tmp_path: Path) -> None:
     program = tmp_path / name
     flags = ("g++", "-std=c++17", "-O1", "-Wall", "-Wextra", "-Werror")
     compile_program(HEADER_TARGETS[name], program, flags, FOLDER / "headers" / "replay.cc")
-    paths = inputs_of(name)
+    paths = inputs_of(name, tmp_path / "inputs")
     assert len(paths) > 10
     ran = subprocess.run([program, *paths], capture_output=True, text=True, check=False)
     assert ran.returncode == 0, f"{ran.stdout.splitlines()[-1]}: {ran.stderr}"
