@@ -1,0 +1,52 @@
+"""Strings with what is special, and with their ends, at every place of the blocks that they are read by."""
+
+from __future__ import annotations
+
+import json
+from itertools import product
+
+import pytest
+
+from histscan._core.columns.column_builder import ColumnBuilder
+from histscan.errors import HistoryDecodeError
+from tests.support.column_rows import ENCODINGS as COLUMN_ENCODINGS
+from tests.support.column_rows import table_of
+from tests.support.encodings import PROTOBUF, TEXT, TEXT_ENCODINGS, Encoding
+
+SPECIAL = ['\\"', "\\\\", "\\n", "\\u00e9", "\\ud83d\\ude00", "é", "数", "😀", "\\n\\té数😀\\/"]
+BEFORE = range(36)
+AFTER = (0, 1, 13, 14, 15, 16, 17, 31, 32, 33)
+STRINGS = [f'"{"a" * before}{special}{"b" * after}"' for before, special, after in product(BEFORE, SPECIAL, AFTER)]
+MALFORMED = ["\x01", "\\x", "\\u12g4", "\\u1z", "\\ "]
+
+
+@pytest.mark.parametrize("encoding", TEXT_ENCODINGS, ids=lambda encoding: encoding.name)
+def test_dict_rows(encoding: Encoding) -> None:
+    values = [json.loads(text) for text in STRINGS]
+    if encoding is PROTOBUF or encoding.name.startswith("log"):
+        page = encoding.page(STRINGS)
+        assert [row["value"] for row in page.rows()] == values
+    else:
+        page = encoding.page([f'{{"value":{text}}}' for text in STRINGS])
+        assert [row["value"] for row in page.rows()] == values
+        # Within an array, and as keys.
+        nested = encoding.page([f'{{"value":[{text},{{{text}:{text}}}]}}' for text in STRINGS])
+        assert [row["value"] for row in nested.rows()] == [[value, {value: value}] for value in values]
+
+
+@pytest.mark.parametrize("encoding", COLUMN_ENCODINGS)
+def test_columns(encoding: str) -> None:
+    page = COLUMN_ENCODINGS[encoding]([[("value", text)] for text in STRINGS])
+    builder = ColumnBuilder()
+    assert builder.add_page(page, 0) == len(STRINGS)
+    table = table_of([builder.take_chunk()])
+    assert table.column("value").to_pylist() == [json.loads(text) for text in STRINGS]
+
+
+@pytest.mark.parametrize("special", MALFORMED)
+def test_malformed_strings(special: str) -> None:
+    for before, after in product(BEFORE, AFTER):
+        text = f'{{"value":"{"a" * before}{special}{"b" * after}"}}'
+        for encoding in (TEXT, PROTOBUF):
+            with pytest.raises(HistoryDecodeError):
+                encoding.page([text]).rows()
