@@ -116,7 +116,7 @@ void check_characters(const uint8_t *begin, const uint8_t *end, bool allow_surro
     StringReading reading{begin, begin, end, 0, 0, allow_surrogates, NO_FAULT};
     // As much room as the core makes, and no more.
     const std::unique_ptr<Unit[]> out(new Unit[size + 16]);
-    const StringStop stopped = read_characters(&reading, out.get());
+    const StringStop stopped = read_characters<CodePoints<Unit>>(&reading, out.get());
     CHECK(reading.pos >= begin && reading.pos <= end);
     CHECK(reading.count <= expected.points.size());
     CHECK(std::equal(out.get(), out.get() + reading.count, expected.points.begin()));
@@ -129,6 +129,41 @@ void check_characters(const uint8_t *begin, const uint8_t *end, bool allow_surro
     CHECK((stopped == STRING_CLOSED) == (expected.fault == NO_FAULT));
     CHECK(stopped == STRING_CLOSED || reading.fault == expected.fault);
     CHECK(static_cast<size_t>(reading.pos - begin) == expected.place || expected.fault == JSON_STRING_UNTERMINATED);
+}
+
+bool is_surrogate(uint32_t point) { return point >= 0xD800 && point < 0xE000; }
+
+// UTF-8 by its table in RFC 3629.
+void append_utf8(std::string &text, uint32_t point) {
+    const size_t length = point < 0x80 ? 1 : point < 0x800 ? 2 : point < 0x10000 ? 3 : 4;
+    static const uint32_t leads[] = {0, 0, 0xC0, 0xE0, 0xF0};
+    text.push_back(static_cast<char>(leads[length - 1 ? length : 0] | point >> 6 * (length - 1)));
+    for (size_t left = length - 1; left-- > 0;) text.push_back(static_cast<char>(0x80 | (point >> 6 * left & 0x3F)));
+}
+
+// Reads the string as UTF-8, which ends before the first surrogate.
+void check_utf8(const uint8_t *begin, const uint8_t *end, bool allow_surrogates, const Decoded &expected) {
+    const auto size = static_cast<size_t>(end - begin);
+    StringReading reading{begin, begin, end, 0, 0, allow_surrogates, NO_FAULT};
+    const std::unique_ptr<uint8_t[]> out(new uint8_t[size + 16]);
+    const StringStop stopped = read_characters<Utf8>(&reading, out.get());
+    const auto surrogate = std::find_if(expected.points.begin(), expected.points.end(), is_surrogate);
+    std::string text;
+    for (auto point = expected.points.begin(); point != surrogate; ++point) append_utf8(text, *point);
+    CHECK(reading.count == text.size());
+    CHECK(std::memcmp(out.get(), text.data(), text.size()) == 0);
+    if (surrogate != expected.points.end()) {
+        CHECK(stopped == STRING_WIDER);
+    } else {
+        CHECK((stopped == STRING_CLOSED) == (expected.fault == NO_FAULT));
+        CHECK(stopped == STRING_CLOSED || reading.fault == expected.fault);
+    }
+    if (expected.fault == NO_FAULT) {
+        // A column reads up to the quote, and takes the text only if it is whole.
+        uint8_t *const written = write_utf8_text(begin, begin, begin + expected.place + 1, out.get());
+        CHECK((written != nullptr) == (surrogate == expected.points.end()));
+        CHECK(written == nullptr || written == out.get() + text.size());
+    }
 }
 
 bool ends_string(uint8_t byte) { return byte == '"' || byte == '\\' || byte < 0x20; }
@@ -231,6 +266,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     check_characters<uint8_t>(begin, end, allow_surrogates, expected);
     check_characters<uint16_t>(begin, end, allow_surrogates, expected);
     check_characters<uint32_t>(begin, end, allow_surrogates, expected);
+    check_utf8(begin, end, allow_surrogates, expected);
     check_searches(begin, end);
     check_plain_end(begin, end);
     check_token(text, expected);
