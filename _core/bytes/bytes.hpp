@@ -30,32 +30,46 @@ HISTSCAN_INLINE Bytes16 string_ends(Bytes16 text) {
     return either(quotes_and_backslashes(text), at_most(text, fill16(0x1F)));
 }
 
-// The first byte that ends or complicates a JSON string: a quote, a backslash, a control character or a byte
-// beyond ASCII. `end` if there is none.
-inline const uint8_t *find_string_special(const uint8_t *pos, const uint8_t *end) {
+// The marks of what ends or complicates a JSON string: a quote, a backslash, a control character, a byte beyond ASCII.
+HISTSCAN_INLINE Marks16 special_marks(Bytes16 text) {
+    // Compared as signed numbers, control characters and bytes from 0x80 on are both below a space.
+    return marks_of(either(quotes_and_backslashes(text), below_signed(text, fill16(' '))));
+}
+
+// The first mark among the last bytes [pos, end), which are fewer than 16; `end` if there is none. `start` is where the
+// readable bytes begin. A zero must be marked.
+template <typename FindMarks>
+HISTSCAN_INLINE const uint8_t *find_among_last(
+    const uint8_t *start, const uint8_t *pos, const uint8_t *end, FindMarks find_marks) {
+    if (pos == end) return end;
+    if (HISTSCAN_LIKELY(end - start >= 16)) {
+        const Marks16 marks = marks_from(find_marks(load16(end - 16)), static_cast<int>(16 - (end - pos)));
+        return marks ? end - 16 + first_mark(marks) : end;
+    }
+    uint8_t bytes[16] = {};
+    for (ptrdiff_t place = 0; place < end - pos; ++place) bytes[place] = pos[place];
+    return pos + first_mark(find_marks(load16(bytes)));
+}
+
+// The first byte that ends or complicates a JSON string; `end` if there is none. `start` is where the readable bytes
+// begin.
+HISTSCAN_INLINE const uint8_t *find_string_special(const uint8_t *start, const uint8_t *pos, const uint8_t *end) {
+    const auto find_marks = [](Bytes16 text) { return special_marks(text); };
     for (; end - pos >= 16; pos += 16) {
-        const Bytes16 text = load16(pos);
-        // Compared as signed numbers, control characters and bytes from 0x80 on are both below a space.
-        const Marks16 marks = marks_of(either(quotes_and_backslashes(text), below_signed(text, fill16(' '))));
+        const Marks16 marks = find_marks(load16(pos));
         if (marks) return pos + first_mark(marks);
     }
-    for (; pos < end; ++pos) {
-        const uint8_t byte = *pos;
-        if (byte == '"' || byte == '\\' || byte < 0x20 || byte >= 0x80) return pos;
-    }
-    return end;
+    return find_among_last(start, pos, end, find_marks);
 }
 
 // The first quote, backslash or control character; bytes beyond ASCII are skipped.
-inline const uint8_t *find_string_end(const uint8_t *pos, const uint8_t *end) {
+inline const uint8_t *find_string_end(const uint8_t *start, const uint8_t *pos, const uint8_t *end) {
+    const auto find_marks = [](Bytes16 text) { return marks_of(string_ends(text)); };
     for (; end - pos >= 16; pos += 16) {
-        const Marks16 marks = marks_of(string_ends(load16(pos)));
+        const Marks16 marks = find_marks(load16(pos));
         if (marks) return pos + first_mark(marks);
     }
-    for (; pos < end; ++pos) {
-        if (*pos == '"' || *pos == '\\' || *pos < 0x20) return pos;
-    }
-    return end;
+    return find_among_last(start, pos, end, find_marks);
 }
 
 // Copies [pos, end) to `out` up to the first quote, backslash or control character, and returns where that is.

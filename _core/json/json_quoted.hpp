@@ -21,11 +21,11 @@ inline bool read_quoted_string(Cursor *cursor, Token *token) {
     token->kind = TOKEN_STRING;
     token->begin = pos;
     token->has_escapes = false;
-    pos = find_string_special(pos, end);
+    pos = find_string_special(cursor->start, pos, end);
     int byte = byte_at(pos, end);
     token->is_ascii = byte < 0x80;
     if (!token->is_ascii) {
-        pos = find_string_end(pos, end);
+        pos = find_string_end(cursor->start, pos, end);
         byte = byte_at(pos, end);
     }
     if (byte != '\\') return stop(cursor, byte < 0 ? JSON_STRING_UNTERMINATED : JSON_CONTROL_CHARACTER, pos);

@@ -131,7 +131,7 @@ inline bool read_string(Cursor *cursor, Token *token) {
     token->begin = pos;
     token->has_escapes = false;
     token->is_ascii = true;
-    pos = find_string_special(pos, end);
+    pos = find_string_special(cursor->start, pos, end);
     int byte = byte_at(pos, end);
     while (byte != '"') {
         if (byte < 0) return stop(cursor, JSON_STRING_UNTERMINATED, cursor->pos);
@@ -145,7 +145,7 @@ inline bool read_string(Cursor *cursor, Token *token) {
             token->is_ascii = false;
             ++pos;
         }
-        pos = token->is_ascii ? find_string_special(pos, end) : find_string_end(pos, end);
+        pos = token->is_ascii ? find_string_special(cursor->start, pos, end) : find_string_end(cursor->start, pos, end);
         byte = byte_at(pos, end);
     }
     token->end = pos;

@@ -105,7 +105,7 @@ HISTSCAN_NOINLINE PyObject *read_special_string(Cursor *cursor, bool allow_surro
 // cursor. Surrogates written as UTF-8 are accepted only where they are allowed.
 HISTSCAN_INLINE PyObject *read_string_object(Cursor *cursor, bool allow_surrogates) {
     const uint8_t *begin = cursor->pos + 1, *end = cursor->end;
-    const uint8_t *pos = find_special(cursor->start, begin, end);
+    const uint8_t *pos = find_string_special(cursor->start, begin, end);
     if (HISTSCAN_UNLIKELY(byte_at(pos, end) != '"')) return read_special_string(cursor, allow_surrogates);
     cursor->pos = pos + 1;
     return ascii_text(begin, pos - begin);

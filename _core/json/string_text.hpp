@@ -95,27 +95,6 @@ HISTSCAN_INLINE Bytes16 load_up_to(const uint8_t *start, const uint8_t *pos, con
     return HISTSCAN_LIKELY(end - pos >= 16) ? load16(pos) : load_last(start, pos, end);
 }
 
-// The marks of what a run of plain characters ends with: a quote, a backslash, a control character, a byte beyond ASCII.
-HISTSCAN_INLINE Marks16 special_marks(Bytes16 text) {
-    // Compared as signed numbers, control characters and bytes from 0x80 on are both below a space.
-    return marks_of(either(quotes_and_backslashes(text), below_signed(text, fill16(' '))));
-}
-
-// As `find_string_special`; bytes from `start` on are readable. The last bytes are not looked at one by one.
-HISTSCAN_INLINE const uint8_t *find_special(const uint8_t *start, const uint8_t *pos, const uint8_t *end) {
-    for (; end - pos >= 16; pos += 16) {
-        const Marks16 marks = special_marks(load16(pos));
-        if (marks) return pos + first_mark(marks);
-    }
-    if (pos == end) return end;
-    if (HISTSCAN_LIKELY(end - start >= 16)) {
-        const Marks16 marks = marks_from(special_marks(load16(end - 16)), static_cast<int>(16 - (end - pos)));
-        return marks ? end - 16 + first_mark(marks) : end;
-    }
-    // The zeros after the last byte are control characters.
-    return pos + first_mark(special_marks(load_last(start, pos, end)));
-}
-
 HISTSCAN_INLINE void store_units(uint8_t *out, Bytes16 text) { store16(out, text); }
 template <typename Unit>
 HISTSCAN_INLINE void store_units(Unit *out, Bytes16 text) {

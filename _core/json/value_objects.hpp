@@ -102,7 +102,7 @@ inline PyObject *look_up_key_object(Cursor *cursor, const ValueContext &context,
         stop(cursor, JSON_KEY_EXPECTED, begin);
         return nullptr;
     }
-    const uint8_t *pos = find_special(cursor->start, begin + 1, end);
+    const uint8_t *pos = find_string_special(cursor->start, begin + 1, end);
     const bool is_plain = byte_at(pos, end) == '"';
     PyObject *text = nullptr;
     if (HISTSCAN_LIKELY(is_plain)) {

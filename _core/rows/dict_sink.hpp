@@ -128,7 +128,7 @@ private:
         }
         // Within a JSON string, a backslash is before each quote.
         if (*begin == '"') --text;
-        const uint8_t *text_end = find_special(begin, text, end);
+        const uint8_t *text_end = find_string_special(begin, text, end);
         if (text_end == end || *text_end != text[-1 - (*begin == '\\')]) return nullptr;
         return ascii_text(text, text_end - text);
     }

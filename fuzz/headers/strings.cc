@@ -141,29 +141,18 @@ void append_utf8(std::string &text, uint32_t point) {
     for (size_t left = length - 1; left-- > 0;) text.push_back(static_cast<char>(0x80 | (point >> 6 * left & 0x3F)));
 }
 
-// Reads the string as UTF-8, which ends before the first surrogate.
-void check_utf8(const uint8_t *begin, const uint8_t *end, bool allow_surrogates, const Decoded &expected) {
-    const auto size = static_cast<size_t>(end - begin);
-    StringReading reading{begin, begin, end, 0, 0, allow_surrogates, NO_FAULT};
-    const std::unique_ptr<uint8_t[]> out(new uint8_t[size + 16]);
-    const StringStop stopped = read_characters<Utf8>(&reading, out.get());
-    const auto surrogate = std::find_if(expected.points.begin(), expected.points.end(), is_surrogate);
+// Reads the string as UTF-8, as for a column: it must be whole, and have no surrogate.
+void check_utf8(const uint8_t *begin, const Decoded &expected) {
+    if (expected.fault != NO_FAULT) return;
+    const std::unique_ptr<uint8_t[]> out(new uint8_t[expected.place + 1 + 16]);
+    const uint8_t *const written = write_utf8_text(begin, begin, begin + expected.place + 1, out.get());
+    const bool is_text = std::none_of(expected.points.begin(), expected.points.end(), is_surrogate);
+    CHECK((written != nullptr) == is_text);
+    if (!is_text) return;
     std::string text;
-    for (auto point = expected.points.begin(); point != surrogate; ++point) append_utf8(text, *point);
-    CHECK(reading.count == text.size());
+    for (const uint32_t point : expected.points) append_utf8(text, point);
+    CHECK(written == out.get() + text.size());
     CHECK(std::memcmp(out.get(), text.data(), text.size()) == 0);
-    if (surrogate != expected.points.end()) {
-        CHECK(stopped == STRING_WIDER);
-    } else {
-        CHECK((stopped == STRING_CLOSED) == (expected.fault == NO_FAULT));
-        CHECK(stopped == STRING_CLOSED || reading.fault == expected.fault);
-    }
-    if (expected.fault == NO_FAULT) {
-        // A column reads up to the quote, and takes the text only if it is whole.
-        uint8_t *const written = write_utf8_text(begin, begin, begin + expected.place + 1, out.get());
-        CHECK((written != nullptr) == (surrogate == expected.points.end()));
-        CHECK(written == nullptr || written == out.get() + text.size());
-    }
 }
 
 bool ends_string(uint8_t byte) { return byte == '"' || byte == '\\' || byte < 0x20; }
@@ -172,9 +161,14 @@ bool ends_string(uint8_t byte) { return byte == '"' || byte == '\\' || byte < 0x
 void check_searches(const uint8_t *begin, const uint8_t *end) {
     const uint8_t *special = std::find_if(begin, end, [](uint8_t byte) { return ends_string(byte) || byte >= 0x80; });
     const uint8_t *stop = std::find_if(begin, end, ends_string);
-    CHECK(find_string_special(begin, end) == special);
-    CHECK(find_special(begin, begin, end) == special);
-    CHECK(find_string_end(begin, end) == stop);
+    CHECK(find_string_special(begin, begin, end) == special);
+    CHECK(find_string_end(begin, begin, end) == stop);
+    // With bytes before the searched ones.
+    for (const uint8_t *pos = begin; pos <= end && pos - begin < 40; ++pos) {
+        const uint8_t *after = std::find_if(pos, end, [](uint8_t byte) { return ends_string(byte) || byte >= 0x80; });
+        CHECK(find_string_special(begin, pos, end) == after);
+        CHECK(find_string_end(begin, pos, end) == std::find_if(pos, end, ends_string));
+    }
     const std::unique_ptr<uint8_t[]> copy(new uint8_t[static_cast<size_t>(end - begin) + 15]);
     CHECK(copy_string_run(begin, end, copy.get()) == stop);
     CHECK(std::equal(begin, stop, copy.get()));
@@ -266,7 +260,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     check_characters<uint8_t>(begin, end, allow_surrogates, expected);
     check_characters<uint16_t>(begin, end, allow_surrogates, expected);
     check_characters<uint32_t>(begin, end, allow_surrogates, expected);
-    check_utf8(begin, end, allow_surrogates, expected);
+    check_utf8(begin, expected);
     check_searches(begin, end);
     check_plain_end(begin, end);
     check_token(text, expected);

@@ -84,8 +84,15 @@ void check_strings() {
     const uint8_t *begin = memory.put(text), *end = memory.end(), *special = begin, *stop = begin;
     while (special < end && !ends_string(*special) && *special < 0x80) ++special;
     while (stop < end && !ends_string(*stop)) ++stop;
-    expect(find_string_special(begin, end) == special, "find_string_special", text);
-    expect(find_string_end(begin, end) == stop, "find_string_end", text);
+    // Also where bytes before the searched ones may be read.
+    const uint8_t *const from = begin + below(text.size() + 1);
+    for (const uint8_t *start : {begin, from}) {
+        const uint8_t *after_special = special < start ? start : special, *after_stop = stop < start ? start : stop;
+        while (after_special < end && !ends_string(*after_special) && *after_special < 0x80) ++after_special;
+        while (after_stop < end && !ends_string(*after_stop)) ++after_stop;
+        expect(find_string_special(begin, start, end) == after_special, "find_string_special", text);
+        expect(find_string_end(begin, start, end) == after_stop, "find_string_end", text);
+    }
     uint8_t copy[200] = {};
     expect(copy_string_run(begin, end, copy) == stop, "copy_string_run", text);
     expect(std::memcmp(copy, begin, static_cast<size_t>(stop - begin)) == 0, "the copy", text);
@@ -97,7 +104,9 @@ void check_plain_strings() {
     std::string text = "\"";
     for (uint64_t count = below(220); count; --count) {
         const uint64_t kind = below(40);
-        text += kind < 5 ? "\\\"" : kind == 5 && below(6) == 0 ? "\\n" : std::string(1, static_cast<char>('a' + kind % 26));
+        text += kind < 5                     ? "\\\""
+                : kind == 5 && below(6) == 0 ? "\\n"
+                                             : std::string(1, static_cast<char>('a' + kind % 26));
     }
     if (below(8) == 0 && text.size() > 1) {
         char &byte = text[1 + below(text.size() - 1)];
@@ -280,7 +289,8 @@ void check_number_ends() {
 #if HISTSCAN_HAS_WIDE_VECTORS
     if (wide_vectors) {
         expect(WideVectors().length_of_plain_number(begin, end) == plain, "plain_number_length_wide", text);
-        if (end - begin >= 32) expect(WideVectors().length_of_number(begin, end, begin) == length, "number_length", text);
+        if (end - begin >= 32)
+            expect(WideVectors().length_of_number(begin, end, begin) == length, "number_length", text);
     }
 #endif
 }
@@ -326,11 +336,11 @@ void check_checksums() {
 
 // Numbers of many digits, at the ends of the range and half way between doubles.
 void check_rare_numbers() {
-    std::vector<std::string> numbers = {
-        "0.0", "-0.0", "0e5", "1e400", "-1e400", "1e-400", "4.9e-324", "2.4703282292062327e-324", "2.5e-324",
-        "2.2250738585072011e-308", "1.7976931348623157e308", "1.7976931348623159e308", "9007199254740993.0",
-        "9007199254740992.99999999999999999999999999", "9007199254740993.00000000000000000000000001",
-        "1e1000000000000000000000000", "1e-1000000000000000000000000", "0.1e99999999999999999999"};
+    std::vector<std::string> numbers = {"0.0", "-0.0", "0e5", "1e400", "-1e400", "1e-400", "4.9e-324",
+        "2.4703282292062327e-324", "2.5e-324", "2.2250738585072011e-308", "1.7976931348623157e308",
+        "1.7976931348623159e308", "9007199254740993.0", "9007199254740992.99999999999999999999999999",
+        "9007199254740993.00000000000000000000000001", "1e1000000000000000000000000", "1e-1000000000000000000000000",
+        "0.1e99999999999999999999"};
     // The number half way between 0 and the least double, and its neighbours: 768 digits and more.
     char half[1100];
     std::snprintf(half, sizeof half, "%.1074f", 4.9406564584124654e-324);
