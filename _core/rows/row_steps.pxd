@@ -7,7 +7,7 @@ lack the item, the `step` message or both (the rules are in `LogReader.add_row`)
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy
 
-from histscan._core.bytes.cursor cimport Cursor, byte_ptr, open_cursor
+from histscan._core.bytes.cursor cimport WIRE_TRUNCATED, Cursor, byte_ptr, open_cursor, stop
 from histscan._core.json.json_text cimport TOKEN_FLOAT64, TOKEN_INT64, Token, read_token, skip_space
 from histscan._core.wire.item_format cimport (
     ITEM_TAG, KEY_TAG, NESTED_KEY_TAG, RECORD_ITEM, TYPED_INTEGER, TYPED_JSON, TYPED_NUMBER, ItemFields,
@@ -161,6 +161,9 @@ cdef inline bint read_step_message(Cursor* cursor, RowStep* found) noexcept nogi
             found.message = <int64_t> number
         elif not skip_field(cursor, tag):
             return False
+    if cursor.pos != field_end:
+        # A field reaches beyond the message.
+        return stop(cursor, WIRE_TRUNCATED, field_end)
     return True
 
 

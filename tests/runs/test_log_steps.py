@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from google.protobuf.message import DecodeError
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from wandb.proto import wandb_internal_pb2
 
 import histscan
 from histscan import HistoryDecodeError, LogStepWarning
@@ -141,6 +143,19 @@ def test_a_row_without_an_item_needs_its_message(message: bytes) -> None:
     assert len(page) == 1
     with pytest.raises(HistoryDecodeError):
         page.row(0)
+
+
+@pytest.mark.parametrize("message", [b"\x12\x05", b"\x12\x03\x08\x01", b"\x08\x80", b"\x10\xff"])
+def test_fields_of_a_message_stay_within_it(message: bytes) -> None:
+    """What follows the message would complete its last field."""
+    record = wire.field(wire.HISTORY, wire.field(2, message) + item("x", "1234567"))
+    with pytest.raises(DecodeError):
+        wandb_internal_pb2.HistoryRecord.FromString(wire.field(2, message) + item("x", "1234567"))
+    page = LogReader().read_window(wire.write_log([history(item("_step", "8")), record]), True)
+    assert page.row(0) == {"_step": 8}
+    with pytest.raises(HistoryDecodeError) as caught:
+        page.row(1)
+    assert caught.value.row == 1
 
 
 @pytest.mark.parametrize("digits", [1, 2, 17, 18, 19])
