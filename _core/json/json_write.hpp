@@ -19,11 +19,10 @@ inline void write_literal(const char *literal, Text &out) {
 }
 
 template <typename Number, typename Text>
-inline size_t write_number(Number number, Text &out) {
+inline void write_number(Number number, Text &out) {
     char digits[32];
     const auto result = std::to_chars(digits, digits + sizeof digits, number);
     out.insert(out.end(), digits, result.ptr);
-    return static_cast<size_t>(result.ptr - digits);
 }
 
 template <typename Text>
@@ -36,26 +35,38 @@ inline void write_uint64(uint64_t number, Text &out) {
     write_number(number, out);
 }
 
-// The shortest text that reads as the same double.
+// The shortest text that reads as the same double, as Python's `repr` writes it: with an exponent only below 1e-4 and
+// from 1e16 on.
 template <typename Text>
 inline void write_double(double number, Text &out) {
     if (std::isnan(number)) return write_literal("NaN", out);
     if (std::isinf(number)) return write_literal(number < 0 ? "-Infinity" : "Infinity", out);
-    const size_t length = write_number(number, out);
-    const uint8_t *text = out.data() + out.size() - length;
-    if (!std::memchr(text, '.', length) && !std::memchr(text, 'e', length)) write_literal(".0", out);
+    const double magnitude = std::fabs(number);
+    char digits[32];
+    if (magnitude != 0 && (magnitude < 1e-4 || magnitude >= 1e16)) {
+        const auto result = std::to_chars(digits, digits + sizeof digits, number, std::chars_format::scientific);
+        out.insert(out.end(), digits, result.ptr);
+        return;
+    }
+    const auto result = std::to_chars(digits, digits + sizeof digits, number, std::chars_format::fixed);
+    out.insert(out.end(), digits, result.ptr);
+    if (!std::memchr(digits, '.', static_cast<size_t>(result.ptr - digits))) write_literal(".0", out);
 }
 
-// A string in quotes; only what JSON requires is escaped.
+// A string in quotes, as Python's `json.dumps(ensure_ascii=False)` writes it: only what JSON requires is escaped.
 template <typename Text>
 inline void write_string(const uint8_t *text, size_t length, Text &out) {
     static const char hex[] = "0123456789abcdef";
+    static const char short_escapes[] = "btn-fr";  // of the bytes from 8 on
     out.push_back('"');
     for (size_t index = 0; index < length; ++index) {
         const uint8_t byte = text[index];
         if (byte == '"' || byte == '\\') {
             out.push_back('\\');
             out.push_back(byte);
+        } else if (byte >= 8 && byte <= 13 && byte != 11) {
+            out.push_back('\\');
+            out.push_back(static_cast<uint8_t>(short_escapes[byte - 8]));
         } else if (byte < 0x20) {
             write_literal("\\u00", out);
             out.push_back(static_cast<uint8_t>(hex[byte >> 4]));
