@@ -44,8 +44,13 @@ def write_seeds(name: str, folder: Path) -> None:
             path.write_bytes(seed)
 
 
+_LONG_KEYS = ["k" * 40 + end for end in ("a", "b", "ba", "é", '\\"')]
+"""Keys that are the same for longer than is compared at once."""
+
+
 def _texts() -> Iterator[bytes]:
     yield from _TEXTS
+    yield ROW_END.join(json.dumps(dict.fromkeys(_LONG_KEYS[place % 2 :], place)).encode() for place in range(8))
     yield ROW_END.join(row.encode() for row in _ROWS * 3)
     yield b"[" + b"1," * 140 + b'{"a":[' + b"null," * 140 + b'""]}]'
     yield ROW_END.join(json.dumps({"x": value}).encode() for value in (1, 2.5, "a", None, [1], {"b": 1}))
@@ -88,7 +93,34 @@ def _graphql() -> Iterator[bytes]:
     long_row = {"list": [*range(2_000)], "text": 'a "quoted" text', "nested": {"é": [None, {}]}}
     for end in ("}", ', "more": nul}'):
         yield b"\0" + history_body([json.dumps(long_row)[:-1] + end])
+    rest = json.dumps({**long_row, "list": [*range(5_000)]})
+    yield b"\0" + history_body([rest, rest[:-1] + ', "odd": "\\ud800"}'])
     yield b'\0{"errors":[{"message":"no"}],"data":{"project":null}}'
+    for errors in ('{"message":1}', "[1,{}]", "null", "[]"):
+        yield f'\0{{"errors":{errors},"data":{{"project":{{"run":{{"history":[]}}}}}}}}'.encode()
+    for history in (
+        "1",
+        "[1]",
+        '["{}",2]',
+        '["{}"',
+        '["{}";',
+        '["{}","',
+        "null",
+        "[]",
+        '["\\ud800\xff"]',
+        '["\\u00e9{}"]',
+    ):
+        yield b'\0{"data":{"project":{"run":{"history":' + history.encode("latin-1") + b"}}}}"
+    for sampled in ("1", "[1]", "[[{}],[{}], 1]", "[[{}],nul]", "[[{}];", "[[{} {}]]", "[[{}]", "[]"):
+        yield b'\1{"data":{"project":{"run":{"sampledHistory":' + sampled.encode() + b"}}}}"
+    for data in (
+        '{"project":1}',
+        '{"project":{}}',
+        '{"project":{"run":[]}}',
+        '{"project":{"run":null,"run":{}}}',
+        "[]",
+    ):
+        yield b'\0{"data":' + data.encode() + b"}"
     for choice in (2, 3, 4, 5):
         for text in _TEXTS:
             yield bytes([choice]) + text
@@ -167,6 +199,13 @@ def _columns() -> Iterator[bytes]:
         yield bytes([options]) + _row([("a", "{"), ("b", "1")])
     for text in _TEXTS:
         yield bytes([len(text) % 8]) + b"a" + PART_END + text
+
+    paths = [("a.b.c", "1"), ("z.q", "[1, 2]"), ("a.b.d", ' {"x": 1} '), ("a.e", '"é"'), ("b", "1")]
+    for more in ([], [("a.b", "2")], [("a.b.c", "2")], [("a", "3")], [("odd", '"\\ud800"')]):
+        for options in (6, 7):
+            yield bytes([options | 0x48]) + ROW_END.join([_row([*paths, *more]), _row([*more, *paths[::-1]])] * 2)
+    for options in range(8):
+        yield bytes([options | 0x48]) + ROW_END.join([_row([(key, "1") for key in _LONG_KEYS])] * 3)
 
 
 def _selections() -> Iterator[bytes]:

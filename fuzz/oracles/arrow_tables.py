@@ -7,12 +7,15 @@ most the size of what it leads to.
 
 from __future__ import annotations
 
+import array
 import struct
+from collections.abc import Iterable
 from typing import Any
 
 import pyarrow
 
 from fuzz.inputs import Input
+from histscan._core.arrow.arrow_batch import ArrowBatch
 from histscan._core.arrow.arrow_input import read_batches
 from histscan._core.arrow.arrow_rows import ArrowPage, take_rows
 from histscan._core.columns.column_builder import ColumnBuilder
@@ -81,6 +84,7 @@ def check(data: bytes) -> None:
     if error is None:
         check_steps(table, rows, low, stop)
         check_keys(table, rows)
+        check_options(table, rows, low, stop)
     if not is_valid(table):
         return
     try:
@@ -152,6 +156,38 @@ def check_keys(table: Any, rows: list[dict[str, Any]]) -> None:
         of_rows = build_table([rows], keys, flatten=flatten)
         assert columns.schema.equals(of_rows.schema), (columns.schema, of_rows.schema)
         check_cells(columns, of_rows, table)
+
+
+def check_options(table: Any, rows: list[dict[str, Any]], low: int, stop: int) -> None:
+    """Checks batches with required keys, with steps of their own, with None for gaps, and of several origins."""
+    whole = ArrowPage(read_batches(table))
+    gaps = [{name: row.get(name) for name in [*dict.fromkeys(table.column_names)]} for row in whole.rows()]
+    filled = ArrowPage(ArrowBatch(batch, fills_gaps=True) for batch in table.to_batches())
+    assert same(filled.rows(), gaps), (filled.rows(), gaps)
+    plain = ArrowPage(ArrowBatch(batch, plain_steps=True) for batch in table.to_batches()).rows()
+    steps = array.array("q", [(place * 5 + low) % 7 for place in range(len(rows))])
+    taken = take_rows(ordered([ArrowBatch(batch, steps=steps) for batch in table.to_batches()], 1, 6)).rows()
+    expected = [row for step, row in sorted(zip(steps, plain, strict=True), key=lambda pair: pair[0]) if 1 <= step < 6]
+    assert same(taken, expected), (taken, expected)
+    if STEP not in table.column_names:
+        return
+    within = [row for row in rows if STEP in row and low <= row[STEP] < stop]
+    for required in ([table.column_names[-1]], [f"{table.column_names[-1]}.a", STEP], ["missing"]):
+        found = take_rows(ordered(read_batches(table, required=required), low, stop)).rows()
+        complete = [row for row in within if all(find_below(row, key) is not NOTHING for key in required)]
+        assert same(found, sorted(complete, key=lambda row: int(row[STEP]))), (found, complete)
+    twice = [*read_batches(table), *read_batches(table)]
+    for origin, batch in enumerate(twice):
+        batch.origin = origin
+    assert same(take_rows(ordered(twice, low, stop)).rows(), sorted(within, key=lambda row: int(row[STEP])))
+
+
+def ordered(batches: Iterable[ArrowBatch], low: int, stop: int) -> list[ArrowBatch]:
+    """Orders the rows of batches by their steps; returns the batches."""
+    every = list(batches)
+    for batch in every:
+        batch.order_by_step(low, stop)
+    return every
 
 
 def check_cells(found: Any, expected: Any, table: Any) -> None:
