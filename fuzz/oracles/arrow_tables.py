@@ -26,7 +26,7 @@ from tests.support.column_rows import build_table, cells_of, rows_of
 from tests.support.json_corpus import fingerprint
 from tests.support.selected_rows import NOTHING, find_below
 
-_FIXED: list[tuple[Any, int]] = [
+FIXED: list[tuple[Any, int]] = [
     (pyarrow.int8(), 1),
     (pyarrow.uint8(), 1),
     (pyarrow.int16(), 2),
@@ -237,11 +237,11 @@ class TableMaker:
             all_buffers = [None if buffer is None else pyarrow.py_buffer(buffer) for buffer in (validity, *buffers)]
             return pyarrow.Array.from_buffers(arrow_type, length, all_buffers, offset=offset, children=children)
 
-        if choice < len(_FIXED):
-            arrow_type, width = _FIXED[choice]
+        if choice < len(FIXED):
+            arrow_type, width = FIXED[choice]
             return make(arrow_type, self._taken.take(slots * width))
-        if choice < len(_FIXED) + len(_TEXTS):
-            arrow_type, is_large = _TEXTS[choice - len(_FIXED)]
+        if choice < len(FIXED) + len(_TEXTS):
+            arrow_type, is_large = _TEXTS[choice - len(FIXED)]
             size = self._taken.byte() % 64
             return make(arrow_type, self._offsets_of(slots, size, is_large=is_large), self._taken.take(size))
         if depth == _DEEPEST or choice == 31:
@@ -262,7 +262,7 @@ class TableMaker:
             return make(pyarrow.struct(fields), children=members)
         if choice == 28:
             values = self._array(1 + self._taken.byte() % 4, _DEEPEST)
-            arrow_type, width = _FIXED[self._taken.byte() % _INTEGERS]
+            arrow_type, width = FIXED[self._taken.byte() % _INTEGERS]
             indices = make(arrow_type, self._taken.take(slots * width))
             return pyarrow.DictionaryArray.from_arrays(indices, values, safe=False)
         if choice == 29 and depth == 0:
