@@ -51,7 +51,10 @@ _LONG_KEYS = ["k" * 40 + end for end in ("a", "b", "ba", "é", '\\"')]
 
 def _texts() -> Iterator[bytes]:
     yield from _TEXTS
-    yield ROW_END.join(json.dumps(dict.fromkeys(_LONG_KEYS[place % 2 :], place)).encode() for place in range(8))
+    for order in (_LONG_KEYS, _LONG_KEYS[::-1], [*_LONG_KEYS[1:], "x"]):
+        long_rows = [dict.fromkeys(keys, keys[0]) for keys in (*[_LONG_KEYS] * 3, order, _LONG_KEYS)]
+        yield ROW_END.join(json.dumps(row).encode() for row in long_rows)
+        yield ROW_END.join(json.dumps({"x": row, "y": [row]}).encode() for row in long_rows)
     yield ROW_END.join(row.encode() for row in _ROWS * 3)
     yield b"[" + b"1," * 140 + b'{"a":[' + b"null," * 140 + b'""]}]'
     yield ROW_END.join(json.dumps({"x": value}).encode() for value in (1, 2.5, "a", None, [1], {"b": 1}))
@@ -114,6 +117,9 @@ def _graphql() -> Iterator[bytes]:
         yield b'\0{"data":{"project":{"run":{"history":' + history.encode("latin-1") + b"}}}}"
     for sampled in ("1", "[1]", "[[{}],[{}], 1]", "[[{}],nul]", "[[{}];", "[[{} {}]]", "[[{}]", "[]"):
         yield b'\1{"data":{"project":{"run":{"sampledHistory":' + sampled.encode() + b"}}}}"
+    body = b'\0{"data":{"project":{"run":{"history":["{}" , "{\\"a\\":1}","\\u00e9"]}}}}'
+    for length in range(len(body)):
+        yield body[:length]
     for data in (
         '{"project":1}',
         '{"project":{}}',
@@ -241,6 +247,12 @@ def _columns() -> Iterator[bytes]:
             yield bytes([options | 0x48]) + ROW_END.join([_row([*paths, *more]), _row([*more, *paths[::-1]])] * 2)
     for options in range(8):
         yield bytes([options | 0x48]) + ROW_END.join([_row([(key, "1") for key in _LONG_KEYS])] * 3)
+    for texts in (["1.5", '"NaN"', "3", '"-Infinity"', '"Infinity"'], ["-7"] * 5, ["[1]", "{}", "true", "null", "1.5"]):
+        for options in range(8):
+            yield bytes([options | 0x48]) + ROW_END.join(_row([("x", text), ("y", "0")]) for text in texts)
+            yield bytes([options | 0x48]) + ROW_END.join(
+                [*[_row([("y", "0")])] * 9, *(_row([("x", text)]) for text in texts)]
+            )
 
 
 def _selections() -> Iterator[bytes]:
