@@ -300,8 +300,14 @@ def _arrow() -> Iterator[bytes]:
         yield _arrow_table(nested, numbers, rows=3)
         # Beside bytes, rows are decoded.
         yield _arrow_table(nested, _array(21, 3), rows=3)
-    for texts in (b'{"a":1}[1 ,2] null', b'{"a":{"b":2}}"x"[}', b"\xff\xfe{}  1.5   []"):
-        yield _arrow_table(bytes([29, 0, 0, len(texts), 0, 0, 7, 6, 5]) + texts, numbers, rows=3)
+    for texts in (
+        [b'{"a":1}', b"[1 ,2]", b" null "],
+        [b'{"a":{"b":[2 ]}}', b'"x"', b"[}"],
+        [b'{"\\ud800":1}', b"{} ", b"1.5"],
+    ):
+        ends = [sum(map(len, texts[:count])) for count in range(4)]
+        content = b"".join(end.to_bytes(4, "little") for end in ends) + b"".join(texts)
+        yield _arrow_table(bytes([29, 0, 0, ends[3], 1]) + content, numbers, rows=3)
     # A column of steps, and one of numbers.
     steps = b"".join(step.to_bytes(8, "little") for step in (5, 2, 9, 2))
     yield bytes([1, 9, 4, 1, 6, 0, 0]) + steps + bytes([10, 0, 0]) + steps + bytes([2, 0])

@@ -1,4 +1,4 @@
-"""The tests that the documentation names exist."""
+"""The tests and functions that the documentation names exist."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from fuzz.source_functions import Functions
 from tests.support.paths import ROOT
 
 PAGES = [*sorted((ROOT / "docs").glob("*.md")), *sorted(ROOT.glob("*.md")), *sorted((ROOT / "fuzz").glob("*.md"))]
@@ -35,3 +36,12 @@ def test_attacks_have_tests() -> None:
     assert len(rows) > 30
     for row in rows:
         assert any(name for _, name in NAMED.findall(row)), row
+
+
+def test_functions_that_are_not_reached() -> None:
+    names = Functions(ROOT).names()
+    listed = re.findall(r"^\| (`[^|]+`) \|", (ROOT / "fuzz" / "UNREACHED.md").read_text(), re.MULTILINE)
+    assert len(listed) > 20
+    for cell in listed:
+        for name in re.findall(r"`([^`]+)`", cell):
+            assert name in names, name
