@@ -192,7 +192,11 @@ class ColumnPlan:
             if place is None:
                 columns.append(pyarrow.nulls(rows, field.type))
                 continue
-            (column,) = plain_json([table.column(place)])
+            column = table.column(place)
+            if column.type == field.type:
+                columns.append(column)
+                continue
+            (column,) = plain_json([column])
             if field.name == STEP and pyarrow.types.is_floating(column.type):
                 column = column.cast(pyarrow.float64())
             columns.append(column if column.type == field.type else column.cast(field.type))
