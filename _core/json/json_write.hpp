@@ -9,21 +9,32 @@
 #include <cstdint>
 #include <cstring>
 
+#include "bytes/bytes.hpp"
+
 namespace histscan {
 
 // A Text is a vector of bytes, to which they append.
 
+// Appends bytes. `insert` would construct each byte by itself, if the vector's allocator says how to.
+template <typename Text>
+inline void write_bytes(const void *bytes, size_t length, Text &out) {
+    const size_t size = out.size();
+    out.resize(size + length);
+    if (length) std::memcpy(out.data() + size, bytes, length);
+}
+
 template <typename Text>
 inline void write_literal(const char *literal, Text &out) {
-    out.insert(out.end(), literal, literal + std::strlen(literal));
+    write_bytes(literal, std::strlen(literal), out);
 }
 
 template <typename Number, typename Text>
 inline size_t write_number(Number number, Text &out) {
     char digits[32];
     const auto result = std::to_chars(digits, digits + sizeof digits, number);
-    out.insert(out.end(), digits, result.ptr);
-    return static_cast<size_t>(result.ptr - digits);
+    const auto length = static_cast<size_t>(result.ptr - digits);
+    write_bytes(digits, length, out);
+    return length;
 }
 
 template <typename Text>
@@ -50,19 +61,21 @@ inline void write_double(double number, Text &out) {
 template <typename Text>
 inline void write_string(const uint8_t *text, size_t length, Text &out) {
     static const char hex[] = "0123456789abcdef";
+    const uint8_t *pos = text;
+    const uint8_t *const end = text + length;
     out.push_back('"');
-    for (size_t index = 0; index < length; ++index) {
-        const uint8_t byte = text[index];
-        if (byte == '"' || byte == '\\') {
-            out.push_back('\\');
-            out.push_back(byte);
-        } else if (byte < 0x20) {
-            write_literal("\\u00", out);
-            out.push_back(static_cast<uint8_t>(hex[byte >> 4]));
-            out.push_back(static_cast<uint8_t>(hex[byte & 15]));
+    for (;;) {
+        const uint8_t *special = find_string_end(text, pos, end);
+        write_bytes(pos, static_cast<size_t>(special - pos), out);
+        if (special == end) break;
+        if (*special < 0x20) {
+            const char escape[] = {'\\', 'u', '0', '0', hex[*special >> 4], hex[*special & 15]};
+            write_bytes(escape, sizeof escape, out);
         } else {
-            out.push_back(byte);
+            const uint8_t escape[] = {'\\', *special};
+            write_bytes(escape, sizeof escape, out);
         }
+        pos = special + 1;
     }
     out.push_back('"');
 }
