@@ -75,8 +75,9 @@ def read_windows(
             if is_last:
                 break
             window = read(window_size)
-        # What is wrong with compressed data is said behind all that could be read of them.
-        read(1)
+        if is_compressed(begin):
+            # What is wrong with compressed data is said behind all that could be read of them.
+            read(1)
 
 
 def is_compressed(begin: bytes) -> bool:
