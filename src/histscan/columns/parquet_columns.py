@@ -181,8 +181,9 @@ class ColumnPlan:
 
         # The schema may have metadata of other programs.
         table = pyarrow.concat_tables(tables).replace_schema_metadata(None)
-        if table.schema.equals(self._plain_schema, check_metadata=True):
-            return table
+        if table.schema.equals(self._plain_schema):
+            # The fields of a Parquet file have metadata of their own.
+            return pyarrow.Table.from_arrays(table.columns, schema=self._plain_schema)
         columns = []
         # A table without columns would not know its rows.
         rows = sum(map(len, tables))
