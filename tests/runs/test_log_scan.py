@@ -177,8 +177,7 @@ def test_a_log_that_shrinks_while_it_is_read(tmp_path: Path) -> None:
         file.truncate(100)
     rest: list[int] = []
     with pytest.raises(HistoryError, match=r"the file became shorter while it was read, from \d+ to 100 bytes"):
-        while True:
-            rest.append(next(scan)["_step"])
+        rest.extend(iter(lambda: next(scan)["_step"], None))
     assert rest == list(range(1, len(rest) + 1))
     path.unlink()
     with pytest.raises(FileNotFoundError):
