@@ -8,7 +8,7 @@ import os
 import sys
 import weakref
 from array import array
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from contextlib import ExitStack, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +26,7 @@ from histscan.sources.parquet_sizes import ClaimedSizes
 if TYPE_CHECKING:
     import pyarrow
 
-__all__ = ["MIRROR_METADATA", "RUN_METADATA", "ParquetSource", "RowGroup", "import_parquet"]
+__all__ = ["MIRROR_METADATA", "RUN_METADATA", "ParquetSource", "RowGroup", "import_parquet", "read_batches"]
 
 RUN_METADATA = b"histscan.run"
 """The key of the file metadata in which our own exports describe their run."""
@@ -423,6 +423,25 @@ class ParquetSource:
                 columns.append(pyarrow.nulls(len(table)) if is_null else column.cast(own_type))
                 fields.append(pyarrow.field(field.name, own_type))
         return pyarrow.Table.from_arrays(columns, schema=pyarrow.schema(fields))
+
+
+def read_batches(path: Path) -> Iterator[pyarrow.RecordBatch]:
+    """Reads a Parquet file that need not be a history.
+
+    Args:
+        path: The file.
+
+    Yields:
+        Its batches.
+
+    Raises:
+        HistoryDecodeError: It is not a Parquet file, or is corrupt.
+        HistoryError: It changed while it was read.
+        OSError: It can't be opened.
+    """
+    with _OpenFile(str(path), _LocalFile.at(path, is_own=False)()) as file:
+        for index in range(file.metadata.num_row_groups):
+            yield from file.read_row_group(index, None).to_batches()
 
 
 class _OpenFile:
