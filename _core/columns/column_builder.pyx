@@ -12,6 +12,7 @@ from libc.stdint cimport int32_t
 from libcpp cimport bool as cpp_bool
 from libcpp.vector cimport vector
 
+from histscan._core.memory.critical_section cimport CriticalSection
 from histscan._core.arrow.arrow_cells cimport add_arrow_rows
 from histscan._core.arrow.arrow_rows cimport ArrowPage
 from histscan._core.columns.cell_sink cimport CELLS_DONE, CELLS_SLOW, CellRow, add_item_cells, add_json_cells
@@ -175,6 +176,8 @@ cdef class ColumnBuilder:
         self.start_chunk()
 
     def __init__(self, keys=None, *, bint flatten=False, size_t expected_rows=0, bint notes_nulls=False):
+        cdef CriticalSection section
+        section.enter(self)
         self.claim()
         try:
             self.flatten = flatten
@@ -207,11 +210,15 @@ cdef class ColumnBuilder:
     @property
     def row_count(self):
         """How many rows there are in the chunk being built."""
+        cdef CriticalSection section
+        section.enter(self)
         return self.chunk.row_count
 
     @property
     def is_full(self):
         """Returns True if the chunk should be taken before more is added."""
+        cdef CriticalSection section
+        section.enter(self)
         # Not while columns are being added.
         self.claim()
         self.busy = False
@@ -223,6 +230,8 @@ cdef class ColumnBuilder:
         Returns:
             The rows so far, as a chunk.
         """
+        cdef CriticalSection section
+        section.enter(self)
         cdef ColumnChunk chunk
         self.claim()
         try:
@@ -250,6 +259,8 @@ cdef class ColumnBuilder:
             HistoryDecodeError: A row is malformed, or the page ends early; all rows before have been added.
             RuntimeError: Another thread is adding a page to this builder.
         """
+        cdef CriticalSection section
+        section.enter(self)
         cdef Py_ssize_t row = max(first, 0)
         cdef Py_ssize_t stop = sys.maxsize if limit is None else min(row + limit, sys.maxsize)
         cdef Py_ssize_t page_end
@@ -308,6 +319,8 @@ cdef class ColumnBuilder:
             HistoryDecodeError: A row is malformed; all rows before have been added.
             RuntimeError: Another thread is adding a page to this builder.
         """
+        cdef CriticalSection section
+        section.enter(self)
         self.claim()
         try:
             # In a tuple, from which no other thread can remove a page meanwhile: its bytes would be freed.
@@ -321,6 +334,8 @@ cdef class ColumnBuilder:
         Args:
             rows: An iterable of dicts.
         """
+        cdef CriticalSection section
+        section.enter(self)
         self.claim()
         try:
             for row in rows:
