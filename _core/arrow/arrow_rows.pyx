@@ -155,12 +155,10 @@ cdef class ArrowPage(Page):
                 key = <object> target.key
                 if key in found:
                     continue
-                if not batch.has_value(target, batch.target_shifts[place], span.begin):
-                    wanted[span.end][kept] = place
-                    kept += 1
-                    continue
                 try:
-                    found[key] = batch.decode_target(target, batch.target_shifts[place], span.begin)
+                    if not batch.put_value(place, span.begin, found):
+                        wanted[span.end][kept] = place
+                        kept += 1
                 except HistoryDecodeError as error:
                     check_memory(error)
                     error.add_location(run=batch.run, page=batch.page, row=batch.first_row + span.begin)
