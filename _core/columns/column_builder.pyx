@@ -13,6 +13,7 @@ from libcpp cimport bool as cpp_bool
 from libcpp.vector cimport vector
 
 from histscan._core.arrow.arrow_cells cimport add_arrow_rows, arrow_texts
+from histscan._core.memory.critical_section cimport CriticalSection
 from histscan._core.arrow.arrow_rows cimport ArrowPage
 from histscan._core.columns.cell_sink cimport CELLS_DONE, CELLS_SLOW, CellRow, add_item_cells, add_json_cells
 from histscan._core.columns.column_cells cimport CELL_NULL, Cell, put_document, put_token
@@ -176,6 +177,8 @@ cdef class ColumnBuilder:
         self.start_chunk()
 
     def __init__(self, keys=None, *, bint flatten=False, size_t expected_rows=0, bint notes_nulls=False):
+        cdef CriticalSection section
+        section.enter(self)
         self.claim()
         try:
             self.flatten = flatten
@@ -208,11 +211,15 @@ cdef class ColumnBuilder:
     @property
     def row_count(self):
         """How many rows there are in the chunk being built."""
+        cdef CriticalSection section
+        section.enter(self)
         return self.chunk.row_count
 
     @property
     def is_full(self):
         """Returns True if the chunk should be taken before more is added."""
+        cdef CriticalSection section
+        section.enter(self)
         # Not while columns are being added.
         self.claim()
         self.busy = False
@@ -224,6 +231,8 @@ cdef class ColumnBuilder:
         Returns:
             The rows so far, as a chunk.
         """
+        cdef CriticalSection section
+        section.enter(self)
         cdef ColumnChunk chunk
         self.claim()
         try:
@@ -251,6 +260,8 @@ cdef class ColumnBuilder:
             HistoryDecodeError: A row is malformed, or the page ends early; all rows before have been added.
             RuntimeError: Another thread is adding a page to this builder.
         """
+        cdef CriticalSection section
+        section.enter(self)
         cdef Py_ssize_t row = max(first, 0)
         cdef Py_ssize_t stop = sys.maxsize if limit is None else min(row + limit, sys.maxsize)
         cdef Py_ssize_t page_end
@@ -309,6 +320,8 @@ cdef class ColumnBuilder:
             HistoryDecodeError: A row is malformed; all rows before have been added.
             RuntimeError: Another thread is adding a page to this builder.
         """
+        cdef CriticalSection section
+        section.enter(self)
         self.claim()
         try:
             # In a tuple, from which no other thread can remove a page meanwhile: its bytes would be freed.
@@ -322,6 +335,8 @@ cdef class ColumnBuilder:
         Args:
             rows: An iterable of dicts.
         """
+        cdef CriticalSection section
+        section.enter(self)
         self.claim()
         try:
             for row in rows:

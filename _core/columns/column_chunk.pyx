@@ -5,6 +5,7 @@ import json
 from libc.stddef cimport size_t
 from libc.stdint cimport int32_t
 
+from histscan._core.memory.critical_section cimport CriticalSection
 from histscan._core.memory.buffer_pool cimport shared_pool
 from histscan._core.columns.column_cells cimport (
     CELL_JSON, CELL_NULL, TYPE_JSON, Cell, Column, list_type_flags, put_bool, put_double, put_int64, put_text,
@@ -79,6 +80,8 @@ cdef class ColumnChunk:
 
     cdef int use_up(self) except -1:
         """Marks the columns' buffers as exported; raises if they already are."""
+        cdef CriticalSection section
+        section.enter(self)
         if self.is_used_up:
             raise RuntimeError("the columns of this chunk have already been exported")
         self.is_used_up = True

@@ -6,9 +6,10 @@ import errno
 import json
 import os
 import sys
+import weakref
 from array import array
-from collections.abc import Callable, Container, Sequence
-from contextlib import nullcontext, suppress
+from collections.abc import Callable, Container, Iterator, Sequence
+from contextlib import ExitStack, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,7 +26,7 @@ from histscan.sources.parquet_sizes import ClaimedSizes
 if TYPE_CHECKING:
     import pyarrow
 
-__all__ = ["MIRROR_METADATA", "RUN_METADATA", "ParquetSource", "RowGroup", "import_parquet"]
+__all__ = ["MIRROR_METADATA", "RUN_METADATA", "ParquetSource", "RowGroup", "import_parquet", "read_batches"]
 
 RUN_METADATA = b"histscan.run"
 """The key of the file metadata in which our own exports describe their run."""
@@ -96,6 +97,11 @@ class _LocalFile:
         status = path.stat()
         return cls(path.absolute(), str(path), status.st_size, status.st_mtime_ns, is_own)
 
+    def is_unchanged(self) -> bool:
+        """Returns True if the path still leads to this version."""
+        status = os.stat(self.path)
+        return (status.st_size, status.st_mtime_ns) == (self.size, self.modified)
+
     def __call__(self) -> Any:
         import pyarrow
 
@@ -117,6 +123,10 @@ class _LocalFile:
             return pyarrow.OSFile(f"/dev/fd/{descriptor}" if self.is_own else str(self.path))
         finally:
             os.close(descriptor)
+
+
+# The source whose file may be open; see `ParquetSource._keep`.
+_latest_source: weakref.ref[ParquetSource] | None = None
 
 
 class ParquetSource:
@@ -146,10 +156,14 @@ class ParquetSource:
         import_parquet()
         import pyarrow
 
-        with _OpenFile(name, opener()) as file:
+        with ExitStack() as until_known:
+            file = until_known.enter_context(_OpenFile(name, opener()))
             self._metadata = file.metadata
             self.schema = file.schema_arrow
-        self._sizes = ClaimedSizes(name, self._metadata)
+            self._sizes = file.sizes = ClaimedSizes(name, self._metadata)
+            if isinstance(opener, _LocalFile) and not opener.is_own:
+                until_known.pop_all()
+                self._keep(file)
         # The stored name of each column that belongs to the history; None if all do.
         self._stored: dict[str, str] | None = None
         self._own_types: dict[str, Any] = {}
@@ -247,8 +261,24 @@ class ParquetSource:
         """The number of rows in the file."""
         return int(self._metadata.num_rows)
 
+    def _keep(self, file: _OpenFile) -> None:
+        """Leaves a file open until it is read or another source is created: most files are read at once."""
+        global _latest_source
+        previous = None if _latest_source is None else _latest_source()
+        if previous is not None:
+            previous.__dict__.pop("_kept", None)
+        self._kept = file
+        _latest_source = weakref.ref(self)
+
     def _open(self) -> _OpenFile:
+        # Of several threads, one gets the file.
+        kept: _OpenFile | None = self.__dict__.pop("_kept", None)
+        if kept is not None and self._opener.is_unchanged():  # type: ignore[attr-defined]
+            return kept
         return _OpenFile(self.name, self._opener(), self._metadata, self._sizes)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "_kept"}
 
     @cached_property
     def groups(self) -> list[RowGroup]:
@@ -395,13 +425,32 @@ class ParquetSource:
         return pyarrow.Table.from_arrays(columns, schema=pyarrow.schema(fields))
 
 
+def read_batches(path: Path) -> Iterator[pyarrow.RecordBatch]:
+    """Reads a Parquet file that need not be a history.
+
+    Args:
+        path: The file.
+
+    Yields:
+        Its batches.
+
+    Raises:
+        HistoryDecodeError: It is not a Parquet file, or is corrupt.
+        HistoryError: It changed while it was read.
+        OSError: It can't be opened.
+    """
+    with _OpenFile(str(path), _LocalFile.at(path, is_own=False)()) as file:
+        for index in range(file.metadata.num_row_groups):
+            yield from file.read_row_group(index, None).to_batches()
+
+
 class _OpenFile:
     """A Parquet file while it is read. Errors of pyarrow become ours."""
 
     def __init__(self, name: str, source: Any, metadata: Any = None, sizes: ClaimedSizes | None = None) -> None:
         self._name = name
         self._source = source
-        self._sizes = sizes
+        self.sizes = sizes
         try:
             with _PyarrowErrors(name, "it is not a Parquet file, or is not complete"):
                 # Pre-buffering would also read small columns that are not wanted.
@@ -425,14 +474,20 @@ class _OpenFile:
             return self._file.schema_arrow
 
     def read_row_group(self, index: int, columns: Sequence[str] | None) -> Any:
-        if self._sizes is not None:
-            self._sizes.check(index, columns)
+        if self.sizes is not None:
+            self.sizes.check(index, columns)
         with _PyarrowErrors(self._name, "it is corrupt", page=f"row group {index}"):
             return self._file.read_row_group(
                 index,
                 columns=None if columns is None else list(columns),
-                use_threads=self.metadata.row_group(index).total_byte_size >= _BYTES_FOR_THREADS,
+                use_threads=self._gains_from_threads(index),
             )
+
+    def _gains_from_threads(self, index: int) -> bool:
+        # With threads, pyarrow copies the list of all columns for each column that it reads.
+        group = self.metadata.row_group(index)
+        size, columns = group.total_byte_size, group.num_columns
+        return bool(size >= max(_BYTES_FOR_THREADS, columns * columns))
 
     def __enter__(self) -> _OpenFile:
         return self
