@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import itertools
 import json
-from typing import Any
 
 from fuzz.inputs import PART_END, ROW_END, Input, as_text, is_value, rows_of_pairs
 from histscan._core.keys.item_selection import ItemSelection
 from histscan._core.pages.log_page import LogPage
-from histscan.common.steps import STEP
+from histscan._core.pages.page import Page
 from tests.support.column_rows import (
     ENCODINGS,
     LOGS,
@@ -24,7 +23,7 @@ from tests.support.column_rows import (
     types_of,
 )
 from tests.support.json_corpus import fingerprint
-from tests.support.selected_rows import NOTHING, check_keys, find_below
+from tests.support.selected_rows import NOTHING, check_keys, find_below, selected
 
 _MOST_REPLACED = 6
 """Any number of replaced values may count, and each choice of them is tried."""
@@ -44,31 +43,29 @@ def check(data: bytes) -> None:
         return
     page = ENCODINGS[encoding](rows)
     check_keys(page, keys, types=False)
-    check_types(build_table([page], keys), keys, rows, encoding)
+    check_types(page, keys, rows)
     if encoding in LOGS:
         check_rows_with_keys(page, keys)
 
 
-def check_types(table: Any, keys: list[str], rows: list[Pairs], encoding: str) -> None:
+def check_types(page: Page, keys: list[str], rows: list[Pairs]) -> None:
     """Checks the columns' types: values that others of their row replaced may count, and no other value does."""
-    types = types_of(table)
+    final = [selected(row, keys) for row in page.rows()]
+    types = types_of(build_table([page], keys))
     for key in keys:
-        final: list[object] = []
-        replaced: list[object] = []
-        for step, row in enumerate(rows):
-            found = [find_below({name: json.loads(text)}, key) for name, text in row]
-            if key == STEP and encoding in LOGS and all(name != STEP for name, _ in row):
-                found.append(step)
-            values = [value for value in found if value is not NOTHING]
-            final += [value for value in values[-1:] if value is not None]
-            replaced += [value for value in values[:-1] if value is not None]
-        kinds = {json.dumps(value): value for value in replaced[:_MOST_REPLACED]}
+        values = [row[key] for row in final if row[key] is not None]
+        found = [find_below({name: json.loads(text)}, key) for row in rows for name, text in row]
+        replaced = {json.dumps(value): value for value in found if value is not NOTHING and value is not None}
+        for value in values:
+            replaced.pop(json.dumps(value), None)
+        if len(replaced) > _MOST_REPLACED:
+            continue
         possible = {
-            expected_type([*final, *counted])
-            for count in range(len(kinds) + 1)
-            for counted in itertools.combinations(kinds.values(), count)
+            expected_type([*values, *counted])
+            for count in range(len(replaced) + 1)
+            for counted in itertools.combinations(replaced.values(), count)
         }
-        assert len(replaced) > _MOST_REPLACED or types[column_name(key)] in possible, (key, types, possible)
+        assert types[column_name(key)] in possible, (key, types, possible)
 
 
 def check_rows_with_keys(page: object, keys: list[str]) -> None:
