@@ -150,7 +150,9 @@ def step_message(history: Any) -> int | None:
     Raises:
         NoRowError: protobuf refuses the message.
     """
-    # Of several messages the last number counts, as messages merge.
+    for message in history.step:
+        parse("Step", message)
+    # Of several messages the last number counts, as messages merge; each must be whole by itself.
     return int(parse("Step", b"".join(history.step)).num) if history.step else None
 
 
