@@ -47,8 +47,9 @@ run: $(RUNS)
 	$(BIN)/histscan info $(EXAMPLE)
 
 # A module's tests share what they set up, so each module stays in one process.
+IN_PARALLEL := --numprocesses auto --maxprocesses 4 --dist loadfile
 test: lint
-	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+	$(BIN)/python -m pytest $(IN_PARALLEL)
 
 # Dask and Ray are large, so that only this target installs them. Without them, `make test` skips these tests, and the
 # pages of the documentation that use them.
@@ -133,11 +134,11 @@ sanitize-threads: setup
 EMULATED_TESTS := $(filter-out %/test_headers.py %/test_processors.py,$(CORE_TESTS))
 test-arm64: setup
 	HISTSCAN_EXAMPLES=10 $(BIN)/python -m tests.machines.debian_python arm64 \
-		$$(. /etc/os-release && echo $$VERSION_CODENAME) $(EMULATED_TESTS)
+		$$(. /etc/os-release && echo $$VERSION_CODENAME) $(IN_PARALLEL) $(EMULATED_TESTS)
 
 # The core's tests on the newest release of Python that Debian has.
 test-next-python: setup
-	$(BIN)/python -m tests.machines.debian_python amd64 sid $(EMULATED_TESTS)
+	$(BIN)/python -m tests.machines.debian_python amd64 sid $(IN_PARALLEL) $(EMULATED_TESTS)
 
 # The core's tests with the core that clang and libc++ make, as on macOS.
 CLANG := .venvs/clang

@@ -12,6 +12,7 @@ from libc.stdint cimport int32_t, int64_t, uint64_t
 from libc.string cimport memcmp, memcpy, memset
 from libcpp.vector cimport vector
 
+from histscan._core.memory.critical_section cimport CriticalSection
 from histscan._core.bytes.faults cimport check_memory
 from histscan._core.arrow.arrow_abi cimport ArrowArray
 from histscan._core.arrow.arrow_layout cimport (
@@ -113,13 +114,26 @@ cdef class ArrowBatch(ArrowValues):
         Raises:
             HistoryDecodeError: There is no column of steps, or a step is no integer.
         """
+        cdef CriticalSection section
+        section.enter(self)
         cdef int64_t lowest = max(min(min_step, INT64_MAX), INT64_MIN)
         cdef int64_t stop = max(min(stop_step, INT64_MAX), INT64_MIN)
         cdef StepRow row
+        cdef const ArrowColumn* column
+        cdef int64_t begin
         self.pending.clear()
         self.delivered = 0
         if self.layout.step_node < 0 and not self.has_row_steps:
             raise HistoryDecodeError("there is no `_step` column")
+        if self.has_plain_steps():
+            column = &self.columns[self.layout.step_node]
+            begin = self.columns[0].offset + column.offset
+            for row.row in range(self.array.length):
+                row.step = load_int64(column.values, begin + row.row)
+                if lowest <= row.step < stop:
+                    self.pending.push_back(row)
+            sort_by_step(self.pending)
+            return
         for row.row in range(self.array.length):
             try:
                 if self.has_row_steps:
@@ -138,6 +152,14 @@ cdef class ArrowBatch(ArrowValues):
         if self.layout.lacks_required:
             self.pending.clear()
         sort_by_step(self.pending)
+
+    cdef bint has_plain_steps(self) noexcept:
+        """True if each row has a step, and no key is required: no row needs to be looked at for more than its step."""
+        return (
+            not self.has_row_steps and not self.layout.lacks_required and self.layout.required.empty()
+            and self.layout.nodes[self.layout.step_node].kind == ARROW_INT64
+            and self.columns[self.layout.step_node].validity == NULL
+        )
 
     @property
     def next_step(self):
@@ -242,6 +264,8 @@ cdef class ArrowBatch(ArrowValues):
 
     cdef object decode_row(self, int64_t row):
         """The row at an index that the caller has checked."""
+        cdef CriticalSection section
+        section.enter(self)
         cdef const ArrowTarget* target = self.layout.targets.data()
         cdef size_t count = self.layout.targets.size()
         cdef size_t index = 0
@@ -298,6 +322,16 @@ cdef class ArrowBatch(ArrowValues):
             if index < count:
                 error.add_location(path=member_path(<object> target[index].key))
             raise
+
+    cdef bint put_value(self, size_t place, int64_t row, dict members) except -1:
+        """Puts the value of a target into a dict, under its key; returns False if the row has none."""
+        cdef CriticalSection section
+        section.enter(self)
+        cdef const ArrowTarget* target = &self.layout.targets[place]
+        if not self.has_value(target, self.target_shifts[place], row):
+            return False
+        members[<object> target.key] = self.decode_target(target, self.target_shifts[place], row)
+        return True
 
     cdef object decode_target(self, const ArrowTarget* target, int64_t shift, int64_t row):
         """A key's value in a row that has it; MISSING where JSON text lacks the member."""

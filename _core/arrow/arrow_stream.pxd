@@ -11,7 +11,7 @@ cdef class ArrowStream:
     cdef vector[char] formats       # the first character of each, `j` for JSON text
     cdef vector[char] item_formats  # the last character: of a list, its items' format
     cdef object chunks              # the iterator of chunks still to come
-    cdef readonly object error      # the exception that ended the stream early
+    cdef object latest_error        # `error`
     cdef bytes last_error           # its text, as `get_last_error` returns it
 
     cdef int note_error(self, object error) except -1

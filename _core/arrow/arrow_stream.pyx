@@ -14,6 +14,7 @@ from libc.string cimport memset
 from libcpp.memory cimport make_shared, shared_ptr
 from libcpp.vector cimport vector
 
+from histscan._core.memory.critical_section cimport CriticalSection
 from histscan._core.arrow.arrow_abi cimport (
     ArrayBuffers, ArrowArray, ArrowArrayStream, ArrowSchema, BatchMemory, SchemaList, add_column_schema, export_batch,
     make_batch_schema,
@@ -88,11 +89,16 @@ cdef int get_next_array(ArrowArrayStream* stream, ArrowArray* out) noexcept with
     return 0 if exports_next(<ArrowStream> stream.private_data, out) else EIO
 
 
-cdef const char* get_stream_error(ArrowArrayStream* stream) noexcept with gil:
-    cdef ArrowStream owner = <ArrowStream> stream.private_data
+cdef const char* last_error_of(ArrowStream owner) noexcept:
+    cdef CriticalSection section
+    section.enter(owner)
     if owner.last_error is None:
         return NULL
     return owner.last_error
+
+
+cdef const char* get_stream_error(ArrowArrayStream* stream) noexcept with gil:
+    return last_error_of(<ArrowStream> stream.private_data)
 
 
 cdef void release_stream(ArrowArrayStream* stream) noexcept with gil:
@@ -120,7 +126,14 @@ cdef class ArrowStream:
         for column_format in columns.values():
             self.formats.push_back(<char> (<int> ord(column_format[0])))
             self.item_formats.push_back(<char> (<int> ord(column_format[len(column_format) - 1])))
-        self.error = None
+        self.latest_error = None
+
+    @property
+    def error(self):
+        """The exception that ended the stream early; None if there was none."""
+        cdef CriticalSection section
+        section.enter(self)
+        return self.latest_error
 
     def __arrow_c_schema__(self):
         """The schema, as a capsule of an ``ArrowSchema``."""
@@ -160,7 +173,9 @@ cdef class ArrowStream:
 
     cdef int note_error(self, object error) except -1:
         """Keeps the error that ends the stream, and its text for the consumer, if there is memory for that."""
-        self.error = error
+        cdef CriticalSection section
+        section.enter(self)
+        self.latest_error = error
         try:
             self.last_error = f"{type(error).__name__}: {error}".encode("utf-8", "replace")
         except MemoryError:

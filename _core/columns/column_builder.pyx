@@ -12,7 +12,8 @@ from libc.stdint cimport int32_t
 from libcpp cimport bool as cpp_bool
 from libcpp.vector cimport vector
 
-from histscan._core.arrow.arrow_cells cimport add_arrow_rows
+from histscan._core.arrow.arrow_cells cimport add_arrow_rows, arrow_texts
+from histscan._core.memory.critical_section cimport CriticalSection
 from histscan._core.arrow.arrow_rows cimport ArrowPage
 from histscan._core.columns.cell_sink cimport CELLS_DONE, CELLS_SLOW, CellRow, add_item_cells, add_json_cells
 from histscan._core.columns.column_cells cimport CELL_NULL, Cell, put_document, put_token
@@ -20,6 +21,7 @@ from histscan._core.columns.column_chunk cimport ColumnChunk
 from histscan._core.columns.column_keys cimport ColumnKeys, KnownKeys
 from histscan._core.columns.column_nested cimport put_nested
 from histscan._core.columns.column_objects cimport add_object_row
+from histscan._core.columns.row_texts cimport item_texts, member_texts, needs_texts
 from histscan._core.bytes.cursor cimport Cursor, byte_ptr, open_cursor_within, peek
 from histscan._core.bytes.faults cimport check_memory
 from histscan._core.pages.graphql_page cimport JsonPage
@@ -175,6 +177,8 @@ cdef class ColumnBuilder:
         self.start_chunk()
 
     def __init__(self, keys=None, *, bint flatten=False, size_t expected_rows=0, bint notes_nulls=False):
+        cdef CriticalSection section
+        section.enter(self)
         self.claim()
         try:
             self.flatten = flatten
@@ -207,11 +211,15 @@ cdef class ColumnBuilder:
     @property
     def row_count(self):
         """How many rows there are in the chunk being built."""
+        cdef CriticalSection section
+        section.enter(self)
         return self.chunk.row_count
 
     @property
     def is_full(self):
         """Returns True if the chunk should be taken before more is added."""
+        cdef CriticalSection section
+        section.enter(self)
         # Not while columns are being added.
         self.claim()
         self.busy = False
@@ -223,6 +231,8 @@ cdef class ColumnBuilder:
         Returns:
             The rows so far, as a chunk.
         """
+        cdef CriticalSection section
+        section.enter(self)
         cdef ColumnChunk chunk
         self.claim()
         try:
@@ -250,6 +260,8 @@ cdef class ColumnBuilder:
             HistoryDecodeError: A row is malformed, or the page ends early; all rows before have been added.
             RuntimeError: Another thread is adding a page to this builder.
         """
+        cdef CriticalSection section
+        section.enter(self)
         cdef Py_ssize_t row = max(first, 0)
         cdef Py_ssize_t stop = sys.maxsize if limit is None else min(row + limit, sys.maxsize)
         cdef Py_ssize_t page_end
@@ -276,7 +288,7 @@ cdef class ColumnBuilder:
                 else:
                     row = add_arrow_rows(<ArrowPage> page, readers, self.chunk, self.selection, self.flatten, row, end)
                 if row < end:
-                    add_object_row(self.chunk, self.selection, self.flatten, page.decode_whole_row(row))
+                    self.add_slow_row(page, row, readers)
                     row += 1
         except HistoryError as error:
             check_memory(error)
@@ -308,6 +320,8 @@ cdef class ColumnBuilder:
             HistoryDecodeError: A row is malformed; all rows before have been added.
             RuntimeError: Another thread is adding a page to this builder.
         """
+        cdef CriticalSection section
+        section.enter(self)
         self.claim()
         try:
             # In a tuple, from which no other thread can remove a page meanwhile: its bytes would be freed.
@@ -321,12 +335,31 @@ cdef class ColumnBuilder:
         Args:
             rows: An iterable of dicts.
         """
+        cdef CriticalSection section
+        section.enter(self)
         self.claim()
         try:
             for row in rows:
-                add_object_row(self.chunk, self.selection, self.flatten, row)
+                add_object_row(self.chunk, self.selection, self.flatten, row, None)
         finally:
             self.busy = False
+
+    cdef int add_slow_row(self, Page page, Py_ssize_t index, list readers) except -1:
+        """Adds a row that takes the slow path; `readers` are those of an `ArrowPage`, otherwise None."""
+        cdef object row = page.decode_whole_row(index)
+        cdef dict texts = None
+        cdef Cursor cursor
+        if type(row) is dict and needs_texts(<dict> row, self.flatten):
+            if readers is not None:
+                texts = arrow_texts(<ArrowPage> page, readers, index)
+            elif isinstance(page, JsonPage):
+                texts = member_texts((<JsonPage> page).row_text(index))
+            else:
+                page.open_row(index, &cursor)
+                texts = item_texts(
+                    &cursor, self.keys.record_keys if isinstance(page, LogPage) else self.keys.parquet_keys
+                )
+        return add_object_row(self.chunk, self.selection, self.flatten, row, texts)
 
     cdef Py_ssize_t add_plain_rows(self, Page page, Py_ssize_t first, Py_ssize_t end) except -1:
         """Adds rows from `first` up to `end`, and returns the first one that takes the slow path, or `end`."""

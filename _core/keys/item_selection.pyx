@@ -4,6 +4,7 @@ from libc.stddef cimport size_t
 from libc.stdint cimport int32_t
 from libcpp cimport bool as cpp_bool
 
+from histscan._core.memory.critical_section cimport CriticalSection
 from histscan._core.rows.called_sink cimport ROW_DONE, CalledSink, read_item_row
 from histscan._core.bytes.cursor cimport Cursor, byte_ptr
 from histscan._core.bytes.faults cimport raise_fault
@@ -120,12 +121,16 @@ cdef class ItemSelection:
 
     cdef bint has_all(self, Cursor* cursor) except -1:
         """Returns True if the row that is the cursor's message has every requested key; decodes nothing."""
+        cdef CriticalSection section
+        section.enter(self)
         cdef SelectedRow row = SelectedRow()
         row.read(self, cursor)
         return not any(row.missing)
 
     cdef dict decode_row(self, Cursor* cursor):
         """Decodes the row that is the cursor's message, with only the requested keys; the row must have all of them."""
+        cdef CriticalSection section
+        section.enter(self)
         cdef SelectedRow row = SelectedRow()
         row.row = dict.fromkeys(self.keys)
         row.read(self, cursor)

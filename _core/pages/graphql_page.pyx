@@ -7,6 +7,7 @@ A body is `{"data": {"project": {"run": {FIELD: rows}}}}`; `history` gives rows 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from libc.stdint cimport int32_t, uint8_t
 
+from histscan._core.memory.critical_section cimport CriticalSection
 from histscan._core.bytes.cursor cimport (
     JSON_COMMA_EXPECTED, JSON_UTF8_INVALID, Cursor, byte_ptr, find_invalid_utf8, find_plain_string_end, open_cursor,
     open_cursor_within, peek, stop,
@@ -179,8 +180,16 @@ cdef class JsonPage(Page):
             error.add_location(path=locate_value((<char*> data)[span.begin:span.end], error.byte))
             raise
 
+    cdef bytes row_text(self, Py_ssize_t index):
+        """The text of a valid row."""
+        cdef Cursor cursor
+        self.open_row(index, &cursor)
+        return cursor.pos[:cursor.end - cursor.pos]
+
     cdef int use_decoder_of(self, Page previous) except -1:
+        cdef CriticalSection section
         if self.decoder is None and isinstance(previous, JsonPage):
+            section.enter(previous)
             self.decoder = (<JsonPage> previous).decoder
         return 0
 
@@ -267,6 +276,8 @@ cdef class HistoryPage(JsonPage):
         return 1
 
     cdef object decode_row(self, Py_ssize_t index):
+        cdef CriticalSection section
+        section.enter(self)
         cdef RowSpan span = self.spans[index]
         cdef uint8_t[STACK_ROW_LENGTH] short_text
         cdef Cursor cursor
@@ -296,6 +307,18 @@ cdef class HistoryPage(JsonPage):
         span.begin = 0
         span.end = unescape_string(&string, text, &span.needs_slow_path) - text
         return self.decode_span(text, span)
+
+    cdef bytes row_text(self, Py_ssize_t index):
+        cdef RowSpan span = self.spans[index]
+        cdef TextRoom text
+        cdef Cursor string
+        cdef uint8_t* text_end
+        if not span.is_quoted:
+            return JsonPage.row_text(self, index)
+        text.resize(span.end - span.begin + 1)
+        open_cursor(&string, self.data + span.begin, span.end - span.begin + 1)
+        text_end = unescape_string(&string, text.data(), &span.needs_slow_path)
+        return text.data()[:text_end - text.data()]
 
     cdef void open_span(self, RowSpan span, Cursor* cursor) noexcept nogil:
         open_cursor_within(
@@ -365,6 +388,8 @@ cdef class SampledPage(JsonPage):
         return 0
 
     cdef object decode_row(self, Py_ssize_t index):
+        cdef CriticalSection section
+        section.enter(self)
         return self.decode_span(self.data, self.spans[index])
 
 
@@ -406,6 +431,8 @@ cdef class TextPage(JsonPage):
             self.texts.push_back(data)
 
     cdef object decode_row(self, Py_ssize_t index):
+        cdef CriticalSection section
+        section.enter(self)
         return self.decode_span(self.texts[index], self.spans[index])
 
     cdef void open_row(self, size_t index, Cursor* cursor) noexcept nogil:

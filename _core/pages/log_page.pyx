@@ -4,6 +4,7 @@ from cpython.bytes cimport PyBytes_FromStringAndSize
 from libc.stdint cimport INT64_MAX, INT64_MIN, int64_t, uint8_t
 from libc.string cimport memcpy
 
+from histscan._core.memory.critical_section cimport CriticalSection
 from histscan._core.bytes.cursor cimport NO_FAULT, Cursor, byte_ptr, open_cursor, open_cursor_within, peek
 from histscan._core.bytes.faults cimport check_memory, fault_reason, raise_fault, raise_too_deep
 from histscan._core.keys.item_selection cimport ItemSelection
@@ -201,9 +202,13 @@ cdef class LogPage(Page):
         return found
 
     cdef object decode_row(self, Py_ssize_t index):
+        cdef CriticalSection section
+        section.enter(self)
         return self.decode_span(index, self.selection)
 
     cdef object decode_whole_row(self, Py_ssize_t index):
+        cdef CriticalSection section
+        section.enter(self)
         return self.decode_span(index, None)
 
     cdef object decode_span(self, Py_ssize_t index, ItemSelection selection):
@@ -257,7 +262,9 @@ cdef class LogPage(Page):
             )
 
     cdef int use_decoder_of(self, Page previous) except -1:
+        cdef CriticalSection section
         if self.decoder is None and isinstance(previous, LogPage):
+            section.enter(previous)
             self.decoder = (<LogPage> previous).decoder
         return 0
 

@@ -9,6 +9,7 @@ wandb's own are the 7-byte header, which counts as part of the first block, and 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from libc.stdint cimport INT64_MAX, int64_t, uint8_t, uint32_t, uint64_t
 
+from histscan._core.memory.critical_section cimport CriticalSection
 from histscan._core.bytes.cursor cimport (
     LOG_CHECKSUM_WRONG, LOG_CHUNK_ORDER_WRONG, LOG_CHUNK_TOO_LONG, LOG_CHUNK_TYPE_UNKNOWN, LOG_RECORD_INVALID,
     LOG_ZEROS, Cursor, Fault, byte_ptr, has_text, open_cursor,
@@ -189,6 +190,8 @@ cdef class LogReader:
             RuntimeError: An error has ended the reading of an earlier window, such as a lack of memory.
             ValueError: A window other than the last is not whole blocks, or everything was read.
         """
+        cdef CriticalSection section
+        section.enter(self)
         cdef LogPage page = LogPage.__new__(LogPage)
         cdef Py_ssize_t length = PyBytes_GET_SIZE(window)
         cdef Py_ssize_t pos = 0
@@ -246,6 +249,8 @@ cdef class LogReader:
         Raises:
             ValueError: No block begins there, it was read already, or it is not known yet where blocks begin.
         """
+        cdef CriticalSection section
+        section.enter(self)
         if self.offset == 0 or self.is_finished or offset < self.offset or (offset - self.block_shift) % BLOCK_LENGTH:
             raise ValueError(f"no block that was not read yet is known to begin at byte {offset}")
         self.held = b""

@@ -19,8 +19,7 @@ cdef class Page:
     cdef bint is_indexed        # the spans are those of all rows; until then, `index` finds them
     cdef Fault fault            # what ended the index early; every row before it is there
     cdef Py_ssize_t fault_byte  # where, as an offset into the page
-    # The name of the page in errors; set by the code that makes the page.
-    cdef public object label
+    cdef object page_label      # `label`
 
     cdef object located_row(self, Py_ssize_t index)
     cdef object decode_row(self, Py_ssize_t index)

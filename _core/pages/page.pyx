@@ -4,6 +4,7 @@ Some pages find their rows only when they are needed: code that needs to know wh
 `index` first, with the GIL.
 """
 
+from histscan._core.memory.critical_section cimport CriticalSection
 from histscan._core.memory.buffer_pool cimport shared_pool
 from histscan._core.memory.pooled_vectors cimport PooledVector
 from histscan._core.bytes.cursor cimport NO_FAULT, Cursor, open_cursor_within
@@ -23,6 +24,19 @@ cdef class Page:
         self.spans = PooledVector[RowSpan](shared_pool())
         self.fault = NO_FAULT
         self.is_indexed = True
+
+    @property
+    def label(self):
+        """The name of the page in errors; set by the code that makes the page."""
+        cdef CriticalSection section
+        section.enter(self)
+        return self.page_label
+
+    @label.setter
+    def label(self, label):
+        cdef CriticalSection section
+        section.enter(self)
+        self.page_label = label
 
     def __len__(self):
         self.index()

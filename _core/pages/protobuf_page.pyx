@@ -2,6 +2,7 @@
 
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
 
+from histscan._core.memory.critical_section cimport CriticalSection
 from histscan._core.memory.buffer_pool cimport shared_pool
 from histscan._core.bytes.cursor cimport Cursor, open_cursor, prefetch
 from histscan._core.bytes.faults cimport check_memory, raise_too_deep
@@ -66,6 +67,8 @@ cdef class ProtobufPage(Page):
         return guess + guess // 8
 
     cdef int index(self) except -1:
+        cdef CriticalSection section
+        section.enter(self)
         cdef Cursor cursor
         cdef RowSpan span
         cdef Py_ssize_t ahead
@@ -90,6 +93,8 @@ cdef class ProtobufPage(Page):
         return 0
 
     cdef object decode_row(self, Py_ssize_t index):
+        cdef CriticalSection section
+        section.enter(self)
         cdef Cursor cursor
         cdef RowSpan span = self.spans[index]
         if self.decoder is None:
@@ -107,6 +112,8 @@ cdef class ProtobufPage(Page):
             raise
 
     cdef int use_decoder_of(self, Page previous) except -1:
+        cdef CriticalSection section
         if self.decoder is None and isinstance(previous, ProtobufPage):
+            section.enter(previous)
             self.decoder = (<ProtobufPage> previous).decoder
         return 0

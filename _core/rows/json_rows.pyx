@@ -4,6 +4,7 @@ from cpython.object cimport PyObject
 from libc.stdint cimport int32_t
 from libcpp cimport bool as cpp_bool
 
+from histscan._core.memory.critical_section cimport CriticalSection
 from histscan._core.rows.called_sink cimport ROW_DONE, ROW_SLOW
 from histscan._core.rows.dict_sink cimport DictRow, read_json_dict
 from histscan._core.bytes.cursor cimport Cursor, byte_ptr, peek
@@ -52,6 +53,8 @@ cdef class JsonRowDecoder(RowDecoder):
 
     cdef object decode_text(self, Cursor* cursor, bint has_surrogates):
         """The value of a text that is one row and nothing else."""
+        cdef CriticalSection section
+        section.enter(self)
         cdef object row
         skip_space(cursor)
         row = self.decode_row(cursor, has_surrogates)
@@ -78,6 +81,8 @@ cdef class JsonRowDecoder(RowDecoder):
 
         Returns None if the row is malformed or rare: then `decode_text` must decode it, of the unescaped text.
         """
+        cdef CriticalSection section
+        section.enter(self)
         cdef dict row
         skip_space(cursor)
         if self.busy or peek(cursor) != c'{':

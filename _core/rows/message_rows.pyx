@@ -11,6 +11,7 @@ from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 from libcpp cimport bool as cpp_bool
 
+from histscan._core.memory.critical_section cimport CriticalSection
 from histscan._core.rows.called_sink cimport ROW_DONE
 from histscan._core.rows.dict_sink cimport DictRow, read_item_dict
 from histscan._core.bytes.cursor cimport (
@@ -116,6 +117,8 @@ cdef class MessageRowDecoder(RowDecoder):
 
     cdef dict decode_row(self, Cursor* cursor):
         """The row that is all of the cursor's message."""
+        cdef CriticalSection section
+        section.enter(self)
         if self.busy:
             # Freeing an object within a row ran code that decodes another row.
             return MessageRowDecoder(self.schema).decode_row(cursor)

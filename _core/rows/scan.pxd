@@ -4,9 +4,9 @@ from histscan._core.pages.page cimport Page
 
 
 cdef class RowScan:
-    cdef public object min_step         # first step of the scan, inclusive
-    cdef public object page_offset      # first step of the next page
-    cdef public object _stop_step       # where the scan ends, exclusive
+    cdef object first_step              # `min_step`
+    cdef object next_page_step          # `page_offset`
+    cdef object end_step                # `_stop_step`
     cdef public Py_ssize_t scan_offset  # index of the next row within the current page
     cdef Page page                      # the current page; None where row_list is
     cdef list row_list                  # the current page's rows, once they were requested or assigned; else None
@@ -25,4 +25,9 @@ cdef class RowScan:
     cdef object load_page(self)
     cdef object mend(self)
     cdef object put_back(self)
+    cdef list decoded_rows(self)
+    cdef tuple begin_export(self)
+    cdef bint has_next(self) except -1
+    cdef object exported_page(self)
+    cdef int end_export(self, tuple position, Py_ssize_t restarts) except -1
     cdef object free_after_fork(self, object survivor)

@@ -3,6 +3,7 @@
 Subclasses fetch pages, in `_load_next`; all that is done for each row is done here.
 """
 
+from histscan._core.memory.critical_section cimport CriticalSection
 from histscan._core.bytes.faults cimport check_memory
 from histscan._core.pages.page cimport Page
 
@@ -73,7 +74,7 @@ cdef class RowScan:
 
     def __cinit__(self, *args, **kwargs):
         # A subclass may forget to call __init__; it then has no rows, but does no harm.
-        self.min_step = self.page_offset = self._stop_step = 0
+        self.first_step = self.next_page_step = self.end_step = 0
         self.row_list = []
         self.load_lock = RLock()
         # Removing the scan from `busy` must not need memory.
@@ -81,9 +82,50 @@ cdef class RowScan:
         self.arguments = (args, kwargs)
 
     def __init__(self, min_step, stop_step):
-        self.min_step = min_step
-        self._stop_step = stop_step
+        cdef CriticalSection section
+        section.enter(self)
+        self.first_step = min_step
+        self.end_step = stop_step
         self._start_over()
+
+    @property
+    def min_step(self):
+        """First step of the scan, inclusive."""
+        cdef CriticalSection section
+        section.enter(self)
+        return self.first_step
+
+    @min_step.setter
+    def min_step(self, step):
+        cdef CriticalSection section
+        section.enter(self)
+        self.first_step = step
+
+    @property
+    def page_offset(self):
+        """First step of the page to be loaded next."""
+        cdef CriticalSection section
+        section.enter(self)
+        return self.next_page_step
+
+    @page_offset.setter
+    def page_offset(self, step):
+        cdef CriticalSection section
+        section.enter(self)
+        self.next_page_step = step
+
+    @property
+    def _stop_step(self):
+        """Where the scan ends, exclusive."""
+        cdef CriticalSection section
+        section.enter(self)
+        return self.end_step
+
+    @_stop_step.setter
+    def _stop_step(self, step):
+        cdef CriticalSection section
+        section.enter(self)
+        self.end_step = step
 
     def __copy__(self):
         return _make_scan(type(self), *self.arguments)
@@ -98,17 +140,21 @@ cdef class RowScan:
 
     def _start_over(self):
         """Goes back to the first page, without loading it."""
+        cdef CriticalSection section
+        section.enter(self)
         self.restarts += 1
         self.taken = 0
         self.is_torn = False
-        self.page_offset = self.min_step
+        self.next_page_step = self.first_step
         self.scan_offset = 0
         self.row_list = []
 
     @property
     def max_step(self):
         """The highest step that the scan can yield."""
-        return self._stop_step - 1
+        cdef CriticalSection section
+        section.enter(self)
+        return self.end_step - 1
 
     @property
     def rows(self):
@@ -117,6 +163,20 @@ cdef class RowScan:
         Raises:
             HistoryDecodeError: A row of the page is malformed. (Iterating delivers the rows before it.)
         """
+        return self.decoded_rows()
+
+    @rows.setter
+    def rows(self, rows):
+        if type(rows) is not list:
+            rows = list(rows)
+        cdef CriticalSection section
+        section.enter(self)
+        self.row_list = rows
+
+    cdef list decoded_rows(self):
+        """The current page's rows."""
+        cdef CriticalSection section
+        section.enter(self)
         cdef Page page = self.page
         cdef list rows
         if self.row_list is None:
@@ -131,10 +191,6 @@ cdef class RowScan:
             self.row_list = rows
         return self.row_list
 
-    @rows.setter
-    def rows(self, rows):
-        self.row_list = rows if type(rows) is list else list(rows)
-
     def __iter__(self):
         self._start_over()
         return self
@@ -144,6 +200,8 @@ cdef class RowScan:
 
     cdef object next_row(self):
         """The next row, loading pages until there is one."""
+        cdef CriticalSection section
+        section.enter(self)
         # Freeing an object may run any code, this scan's own methods included: references to all that is used are held
         # here, and a row counts as taken before it is decoded.
         cdef Page page
@@ -192,7 +250,7 @@ cdef class RowScan:
                     and self.scan_offset >= index
                     and not self.exporting
                 ):
-                    if self.page_offset >= self._stop_step and not self.is_torn:
+                    if self.next_page_step >= self.end_step and not self.is_torn:
                         raise StopIteration
                     self.load_page()
             finally:
@@ -231,6 +289,8 @@ cdef class RowScan:
 
     def _resume(self):
         """Loads all pages up to the current one again. A subclass that can seek in its source should override this."""
+        cdef CriticalSection section
+        section.enter(self)
         cdef Py_ssize_t taken = self.taken
         cdef Py_ssize_t scan_offset = self.scan_offset
         self._start_over()
@@ -240,6 +300,8 @@ cdef class RowScan:
 
     cdef object free_after_fork(self, object survivor):
         """Releases, in a forked process, the scan's locks that threads of the parent process held."""
+        cdef CriticalSection section
+        section.enter(self)
         if self.exporting and self.exporter != survivor:
             self.put_back()
             self.kept_position = None
@@ -255,7 +317,7 @@ cdef class RowScan:
 
     cdef object put_back(self):
         """Restores the position that rows had before the scan was read as columns."""
-        self.page, self.row_list, self.page_offset, self.scan_offset = self.kept_position
+        self.page, self.row_list, self.next_page_step, self.scan_offset = self.kept_position
 
     def _take_page(self, Page page not None):
         """Makes a page the current one.
@@ -263,6 +325,8 @@ cdef class RowScan:
         Args:
             page: A new page from the source; its rows are decoded when they are requested.
         """
+        cdef CriticalSection section
+        section.enter(self)
         if self.page is not None:
             page.use_decoder_of(self.page)
         self.page = page
@@ -276,6 +340,8 @@ cdef class RowScan:
         Args:
             rows: The rows; the scan takes ownership of the list.
         """
+        cdef CriticalSection section
+        section.enter(self)
         self.row_list = rows
         self.scan_offset = 0
         self.taken += 1
@@ -289,7 +355,24 @@ cdef class RowScan:
         Raises:
             RuntimeError: The scan is used for something else at the same time.
         """
+        # A generator can have no critical section: each part has its own.
         cdef Py_ssize_t restarts = -1
+        cdef tuple position = self.begin_export()
+        try:
+            self._start_over()
+            restarts = self.restarts
+            while self.has_next():
+                self._load_next()
+                yield self.exported_page()
+                if self.restarts != restarts:
+                    raise RuntimeError("this scan was restarted while it was being read as columns")
+        finally:
+            self.end_export(position, restarts)
+
+    cdef tuple begin_export(self):
+        """Marks the scan as being read as columns, and returns the position of its rows."""
+        cdef CriticalSection section
+        section.enter(self)
         cdef tuple position = None
         if not self.exporting:
             # A thread that reads rows may be loading a page: that page still belongs to it.
@@ -297,7 +380,7 @@ cdef class RowScan:
             lock.acquire()
             try:
                 if not self.exporting:
-                    position = (self.page, self.row_list, self.page_offset, self.scan_offset)
+                    position = (self.page, self.row_list, self.next_page_step, self.scan_offset)
                     self.kept_position = position
                     self.exporter = get_ident()
                     busy[self.identity] = self
@@ -306,27 +389,35 @@ cdef class RowScan:
                 lock.release()
         if position is None:
             raise RuntimeError("this scan is already being read as columns: create one scan for each reader")
-        try:
-            self._start_over()
-            restarts = self.restarts
-            while self.page_offset < self._stop_step:
-                self._load_next()
-                if self.row_list is None:
-                    self.page.label = self._page_label()
-                    yield self.page
-                else:
-                    yield self.row_list
-                if self.restarts != restarts:
-                    raise RuntimeError("this scan was restarted while it was being read as columns")
-        finally:
-            # Otherwise a fork has done so already.
-            if self.kept_position is position:
-                self.exporting = False
-                if self.restarts == restarts:
-                    self.put_back()
-                self.kept_position = None
-                if self.loader is None:
-                    busy.pop(self.identity, None)
+        return position
+
+    cdef bint has_next(self) except -1:
+        """Returns True if there are pages after the current one."""
+        cdef CriticalSection section
+        section.enter(self)
+        return self.next_page_step < self.end_step
+
+    cdef object exported_page(self):
+        """The current page, or its rows where a subclass has assigned them."""
+        cdef CriticalSection section
+        section.enter(self)
+        if self.row_list is not None:
+            return self.row_list
+        self.page.label = self._page_label()
+        return self.page
+
+    cdef int end_export(self, tuple position, Py_ssize_t restarts) except -1:
+        """Restores the position of rows, unless a fork has done so; `restarts` as it was while pages were read."""
+        cdef CriticalSection section
+        section.enter(self)
+        if self.kept_position is position:
+            self.exporting = False
+            if self.restarts == restarts:
+                self.put_back()
+            self.kept_position = None
+            if self.loader is None:
+                busy.pop(self.identity, None)
+        return 0
 
     def _page_label(self):
         """The name of the page just loaded, for errors; subclasses override this."""

@@ -7,6 +7,7 @@ decoded.
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from libc.stdint cimport uint32_t
 
+from histscan._core.memory.critical_section cimport CriticalSection
 from histscan._core.bytes.cursor cimport Cursor, byte_ptr, open_cursor
 from histscan._core.bytes.faults cimport raise_fault, raise_too_deep
 from histscan._core.wire.item_format cimport UPDATE_ITEM
@@ -29,6 +30,8 @@ cdef class SummaryReducer:
         Raises:
             HistoryDecodeError: The message is malformed.
         """
+        cdef CriticalSection section
+        section.enter(self)
         cdef Cursor cursor
         open_cursor(&cursor, <byte_ptr> PyBytes_AS_STRING(message), PyBytes_GET_SIZE(message))
         self.reduce(&cursor)
@@ -43,6 +46,8 @@ cdef class SummaryReducer:
         Raises:
             HistoryDecodeError: A record is malformed.
         """
+        cdef CriticalSection section
+        section.enter(self)
         cdef Cursor cursor
         cdef OtherRecord record
         for record in page.others:
@@ -59,6 +64,8 @@ cdef class SummaryReducer:
         Raises:
             HistoryDecodeError: A value is malformed.
         """
+        cdef CriticalSection section
+        section.enter(self)
         cdef dict values = {}
         cdef Cursor cursor
         cdef size_t index

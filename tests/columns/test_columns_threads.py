@@ -27,6 +27,7 @@ from histscan.errors import HistoryError
 from tests.support import wire
 from tests.support.column_rows import ENCODINGS, Pairs, build_table, in_parts, read_stream, table_of
 from tests.support.log_samples import step_rows, write_run
+from tests.support.threads import run_together
 
 ROWS: list[Pairs] = [
     [
@@ -46,21 +47,6 @@ def _short_turns() -> Iterator[None]:
     sys.setswitchinterval(1e-5)
     yield
     sys.setswitchinterval(before)
-
-
-def run_together(*tasks: Callable[[], Any]) -> list[Any]:
-    """Runs tasks at the same time; gives what each returned or raised."""
-    barrier = threading.Barrier(len(tasks))
-
-    def start(task: Callable[[], Any]) -> Any:
-        barrier.wait(timeout=30)
-        try:
-            return task()
-        except Exception as error:
-            return error
-
-    with ThreadPoolExecutor(len(tasks)) as pool:
-        return [future.result(timeout=120) for future in [pool.submit(start, task) for task in tasks]]
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)

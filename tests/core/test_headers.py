@@ -7,6 +7,7 @@ import os
 import platform
 import shutil
 import subprocess
+import sys
 import sysconfig
 from pathlib import Path
 
@@ -80,19 +81,51 @@ def test_headers_compile_without_warnings(build: str, tmp_path: Path) -> None:
     run([*BUILDS[build], *FLAGS, *includes, "-fsyntax-only", str(source)])
 
 
-@pytest.mark.parametrize("release", ["3.13", "3.14"])
-def test_headers_compile_for_free_threaded_python(release: str, tmp_path: Path) -> None:
-    """With the headers of a Python that has the GIL: those of one that has not differ by this macro only."""
+def free_threaded_flags(release: str) -> list[str]:
+    """The headers of a Python that has the GIL: those of one that has not differ by this macro only."""
     skip_if_missing("gcc")
     python = find_python(release)
     if python is None:
         pytest.skip(f"Python {release} is not installed")
     include = run([python, "-c", "import sysconfig; print(sysconfig.get_path('include'))"]).strip()
+    return [f"-isystem{include}", "-DPy_GIL_DISABLED=1", "-fsyntax-only"]
+
+
+@pytest.mark.parametrize("release", ["3.13", "3.14"])
+def test_headers_compile_for_free_threaded_python(release: str, tmp_path: Path) -> None:
+    flags = free_threaded_flags(release)
     names = [path.relative_to(CORE) for path in sorted(CORE.rglob("*.hpp")) if "<Python.h>" in path.read_text()]
     assert names
     source = tmp_path / "all.cpp"
     source.write_text("".join(f'#include "{name}"\n' for name in names))
-    run(["g++", *FLAGS, f"-isystem{include}", "-DPy_GIL_DISABLED=1", "-fsyntax-only", str(source)])
+    run(["g++", *FLAGS, *flags, str(source)])
+
+
+@pytest.mark.parametrize("module", ["columns/column_builder", "rows/scan"])
+def test_critical_sections_compile_for_free_threaded_python(module: str, tmp_path: Path) -> None:
+    pytest.importorskip("Cython")
+    flags = free_threaded_flags("3.13")
+    sources = ROOT / "src"
+    source = tmp_path / "module.cpp"
+    name = f"histscan._core.{module.replace('/', '.')}"
+    pyx = sources / "histscan" / "_core" / f"{module}.pyx"
+    run(
+        [
+            sys.executable,
+            "-m",
+            "cython",
+            "-3",
+            "--cplus",
+            f"-I{sources}",
+            "--module-name",
+            name,
+            str(pyx),
+            "-o",
+            str(source),
+        ]
+    )
+    assert ".enter(" in source.read_text()
+    run(["g++", "-std=c++17", "-Wall", "-Wno-unused-function", "-Werror", f"-I{CORE}", *flags, str(source)])
 
 
 def test_only_two_interfaces_know_compilers_and_processors() -> None:

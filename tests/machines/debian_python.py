@@ -30,8 +30,8 @@ NOT_NEEDED = re.compile(r"(build|mypy|py-?spy|ipykernel|ipywidgets|nbclient|pyso
 PACKAGES_FOLDER = "usr/lib/python3/dist-packages"
 """Where Debian's interpreters look for packages, in the root folder."""
 
-# Interpreters that tests start must be called by the script, too.
-SITE = "import sys\n\nsys.executable = {launcher!r}\n"
+# Interpreters that tests start must be called by the script, too. Debian's Python has a sitecustomize of its own.
+SITE = "{library}\nimport sys; sys.executable = {launcher!r}\n"
 
 
 @dataclass(frozen=True)
@@ -132,8 +132,7 @@ def install_requirements(launcher: Path, folder: Path) -> None:
     shutil.rmtree(site, ignore_errors=True)
     pip = (sys.executable, "-m", "pip", "--python", launcher)
     run(*pip, "install", "--quiet", "--only-binary=:all:", "--no-compile", "--target", site, *wanted)
-    (site / "sitecustomize.py").write_text(SITE.format(launcher=str(launcher)))
-    (site / "histscan.pth").write_text(f"{folder / 'library'}\n")
+    (site / "histscan.pth").write_text(SITE.format(library=folder / "library", launcher=str(launcher)))
     note.write_text("\n".join(wanted))
 
 

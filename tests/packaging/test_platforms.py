@@ -44,8 +44,13 @@ def test_a_build_says_what_is_not_supported(attribute: str, value: object, messa
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_import_says_that_windows_is_not_supported() -> None:
-    finished = run_program("import sys; sys.platform = 'win32'; import histscan")
+@pytest.mark.parametrize(
+    "module", ["histscan", "histscan.common.ownership", "histscan.many.mirrors.lock", "histscan.__main__"]
+)
+def test_an_import_says_that_windows_is_not_supported(module: str) -> None:
+    """Before any module is imported that Windows does not have."""
+    program = f"import sys; sys.platform = 'win32'; sys.modules.update(fcntl=None, pwd=None); import {module}"
+    finished = run_program(program)
     assert finished.stderr.splitlines()[-1].startswith(f"ImportError: {WINDOWS}")
 
 

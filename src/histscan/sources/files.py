@@ -83,7 +83,8 @@ def read_windows(
             window = read(window_size)
         # What is wrong is said behind all that could be read.
         file.check_size()
-        read(1)
+        if is_compressed(begin):
+            read(1)
 
 
 def is_compressed(begin: bytes) -> bool:

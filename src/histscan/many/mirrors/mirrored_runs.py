@@ -15,8 +15,8 @@ from histscan.many.run_columns import RUN_ID
 from histscan.many.run_table import describe_runs
 from histscan.runs.parquet_run import ParquetRun
 from histscan.runs.system_metrics import SystemMetricsScan, select_rows
-from histscan.sources.parquet import read_batches
 from histscan.sources.parquet_files import PARQUET_SUFFIX
+from histscan.sources.parquet_reader import read_batches
 
 if TYPE_CHECKING:
     from histscan.columns.scan import Pages
