@@ -231,8 +231,6 @@ class ChunkMaker:
             self.current = run
             rows = 0
             for page in run.pages:
-                if not len(page):
-                    continue
                 # Before the page is added, because a chunk may end within it.
                 self._added.append((run.place, len(page)))
                 rows += len(page)
