@@ -22,7 +22,7 @@ SITE   := out/site
 export PATH := $(abspath $(BIN)):$(PATH)
 
 .PHONY: run docs test test-clusters test-matrix test-dependencies test-arm64 test-clang test-next-python lint format \
-	bench faults fuzz sanitize setup dist wheels clean
+	bench faults fuzz sanitize sanitize-leaks sanitize-threads setup dist wheels clean
 
 setup: $(TESTS)
 
@@ -109,6 +109,24 @@ sanitize:
 	LD_PRELOAD="$$($(CXX) -print-file-name=libasan.so) $$($(CXX) -print-file-name=libubsan.so)" \
 	ASAN_OPTIONS=detect_leaks=0 PYTHONMALLOC=malloc \
 	$(SANITIZED)/bin/python -m pytest $(CORE_TESTS)
+
+# The core with another sanitizer, for the environment of the tests.
+define build_sanitized
+HISTSCAN_SANITIZE=$(1) $(BIN)/python setup.py --quiet build_py --build-lib $(2) build_ext --build-lib $(2) \
+	--build-temp build/$(1)
+endef
+
+# Does every operation of the core under LeakSanitizer. tests/faults/leaks.supp lists what is not the core's.
+sanitize-leaks: setup
+	$(call build_sanitized,address,.venvs/leaks)
+	$(BIN)/python -m tests.faults.run_sanitized leaks .venvs/leaks -- -m tests.faults.check_leaks
+
+# Runs the tests of threads under ThreadSanitizer.
+THREAD_TESTS := tests/faults/test_threads.py tests/core/test_buffer_pool.py tests/core/test_arrow_stream.py \
+	tests/columns/test_column_threads.py tests/columns/test_async_rows.py tests/paging/test_prefetch.py
+sanitize-threads: setup
+	$(call build_sanitized,thread,.venvs/threads)
+	$(BIN)/python -m tests.faults.run_sanitized threads .venvs/threads -- -m pytest $(THREAD_TESTS)
 
 # The core's tests on ARM64, by qemu, with Debian's packages below .venvs; Debian needs debootstrap, qemu-user-static
 # and g++-aarch64-linux-gnu, and root. Emulated, hypothesis has time for fewer examples.

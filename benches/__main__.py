@@ -18,6 +18,8 @@ from benches.cases import CASES
 from benches.end_to_end import END_TO_END, end_to_end_as_json, format_end_to_end, measure_end_to_end
 from benches.large_logs import LARGE_LOGS
 from benches.large_logs import main as measure_large_logs
+from benches.limits import LIMITS
+from benches.limits import main as measure_limits
 from benches.memory import peak_memory
 from benches.mirrors import MIRRORS, format_mirrors, measure_mirror
 from benches.outcome import CaseOutcome, StreamOutcome, as_json
@@ -64,6 +66,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return measure_axes(arguments[1:])
     if arguments and arguments[0] == LARGE_LOGS:
         return measure_large_logs(arguments[1:])
+    if arguments and arguments[0] == LIMITS:
+        return measure_limits(arguments[1:])
     if arguments and arguments[0] == SERVE:
         return measure_serve(arguments[1:])
     options = _parser().parse_args(arguments)
@@ -147,7 +151,8 @@ def _parser() -> argparse.ArgumentParser:
         epilog=f"Cases: {', '.join([*CASES, *STREAMS, MATRIX])}. These take minutes and run only if "
         f"named: {', '.join(END_TO_END)}, or {_ALL_END_TO_END} for all of these; {', '.join(SMALL_RUNS)}, or "
         f"{_ALL_SMALL_RUNS} for all of these; {', '.join(PROJECTS)}, or {_ALL_PROJECTS} for all of these; "
-        f"{', '.join(MIRRORS)}. `{REPORT}` writes an HTML page with charts: see `{REPORT} --help`. A ratio below its "
+        f"{', '.join(MIRRORS)}. `{_AXES}`, `{LARGE_LOGS}`, `{LIMITS}` and `{SERVE}` print tables of their own, and "
+        f"`{REPORT}` writes an HTML page with charts: see `{REPORT} --help`. A ratio below its "
         "minimum is marked, and the exit code stays 0. The case `log` records its log with the wandb client on first "
         "use, which takes about a minute.",
     )

@@ -1,5 +1,8 @@
 """How the time of each output grows along each axis of a history: at n, 2n and 4n, with the exponent.
 
+The time is that of this process's processors, which other work on the machine changes little; that of what a server
+sends is by the clock. Names in parentheses are other libraries that read the same files.
+
 python -m benches axes                  all axes; takes some minutes
 python -m benches axes files --quick    one of them; a quarter of the size, one round
 """
@@ -8,6 +11,8 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import gc
+import json
 import math
 import os
 import sys
@@ -36,6 +41,8 @@ LARGEST_EXPONENT = 1.15
 """The largest exponent that is not marked in the table."""
 
 _RUN = "a1b2c3d4"
+
+Clock = Callable[[], float]
 
 
 @dataclass(frozen=True)
@@ -79,7 +86,7 @@ class AxisOutcome:
         source: Where the history is.
         output: What is made of it.
         sizes: The three `n`.
-        seconds: The best time at each.
+        seconds: The best time at each: of the processors; by the clock for ``serve``.
     """
 
     axis: str
@@ -181,6 +188,24 @@ _OF_RUNS: dict[str, Output] = {
 }
 
 
+def _load_lines(files: Sequence[Path]) -> None:
+    for file in files:
+        with file.open("rb") as lines:
+            deque(map(json.loads, lines), maxlen=0)
+
+
+def _read_tables(files: Sequence[Path]) -> None:
+    for file in files:
+        pyarrow.parquet.read_table(file, use_threads=False)
+
+
+# What other libraries need for the same files: larger histories leave the processor's caches, whoever reads them.
+_REFERENCES: dict[str, dict[str, Output]] = {
+    "jsonl": {"(json.loads)": _load_lines},
+    "parquet": {"(pyarrow's read_table)": _read_tables},
+}
+
+
 @contextlib.contextmanager
 def _served(folder: Path) -> Iterator[Output]:
     """Serves the logs of a folder; yields the output that reads the run from the server."""
@@ -198,12 +223,13 @@ def _served(folder: Path) -> Iterator[Output]:
                     os.environ[name] = value
 
 
-def _best_time(output: Output, files: Sequence[Path], rounds: int) -> float:
+def _best_time(output: Output, files: Sequence[Path], rounds: int, clock: Clock = time.process_time) -> float:
     times = []
     for _ in range(rounds):
-        started = time.perf_counter()
+        gc.collect()
+        started = clock()
         output(files)
-        times.append(time.perf_counter() - started)
+        times.append(clock() - started)
     return min(times)
 
 
@@ -228,7 +254,7 @@ def measure_all(names: Sequence[str], say: Callable[[str], object], *, quick: bo
             with contextlib.ExitStack() as stack:
                 folders = [Path(stack.enter_context(tempfile.TemporaryDirectory())) for _ in sizes]
                 written = [_write(axis.make(n), source, folder) for n, folder in zip(sizes, folders, strict=True)]
-                for name, output in outputs.items():
+                for name, output in (outputs | _REFERENCES.get(source, {})).items():
                     seconds = [_best_time(output, files, 1 if quick else 3) for files in written]
                     outcomes.append(AxisOutcome(axis.name, source, name, sizes, seconds))
                     say(f"  {name}: {outcomes[-1].exponent:.2f}")
@@ -236,7 +262,7 @@ def measure_all(names: Sequence[str], say: Callable[[str], object], *, quick: bo
                     seconds = []
                     for folder, files in zip(folders, written, strict=True):
                         with _served(folder) as output:
-                            seconds.append(_best_time(output, files, 1 if quick else 3))
+                            seconds.append(_best_time(output, files, 1 if quick else 3, time.perf_counter))
                     outcomes.append(AxisOutcome(axis.name, source, "serve", sizes, seconds))
     return outcomes
 

@@ -7,7 +7,6 @@ import sys
 
 from fuzz.builds import BuildError
 from fuzz.campaign import minimise, replay, run_targets, table_of
-from fuzz.coverage import coverage_of, report_of
 from fuzz.targets import HEADER_TARGETS, ORACLE_TARGETS
 
 _ALL = [*HEADER_TARGETS, *ORACLE_TARGETS]
@@ -21,7 +20,8 @@ def main() -> int:
     run.add_argument("--seconds", type=int, default=60, help="seconds for each target (default: %(default)s)")
     run.add_argument("--jobs", type=int, default=2, help="targets that run at a time (default: %(default)s)")
     smaller = commands.add_parser("minimise", help="replace the stored corpora by the fewest inputs")
-    reached = commands.add_parser("coverage", help="say which functions of the core the stored corpora reach")
+    reached = commands.add_parser("coverage", help="say which lines of the core the stored corpora do not reach")
+    reached.add_argument("--tests", nargs="*", default=[], metavar="PATH", help="tests that are counted, too")
     for command in (run, smaller, reached):
         command.add_argument("targets", nargs="*", metavar="TARGET", help=f"one of {', '.join(_ALL)} (default: all)")
     again = commands.add_parser("replay", help="run a target on one input, under the sanitizers")
@@ -38,7 +38,11 @@ def main() -> int:
         if arguments.command == "replay":
             return replay(names[0], arguments.input)
         if arguments.command == "coverage":
-            print(report_of(coverage_of(names)))
+            # Imported here because it loads the core, which needs the environment of a target if it has sanitizers.
+            from fuzz.coverage import coverage_of_inputs, coverage_of_tests, report_of
+
+            inputs = coverage_of_inputs(names)
+            print(report_of(inputs, coverage_of_tests(arguments.tests) if arguments.tests else None))
             return 0
         results = run_targets(names, arguments.seconds, arguments.jobs)
     except BuildError as error:

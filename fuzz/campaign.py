@@ -102,7 +102,7 @@ def corpus_of(name: str) -> tuple[Path, Path]:
 
 def stored_inputs(name: str) -> Path:
     """Returns a folder with the stored inputs of a target."""
-    folder = _empty_folder(WORK / "stored" / name)
+    folder = empty_folder(WORK / "stored" / name)
     unpack_corpus(name, folder)
     return folder
 
@@ -164,7 +164,7 @@ def minimise(names: Sequence[str]) -> None:
     """
     for name in names:
         grown, stored = corpus_of(name)
-        short, fewest = (_empty_folder(WORK / kind / name) for kind in ("short", "fewest"))
+        short, fewest = (empty_folder(WORK / kind / name) for kind in ("short", "fewest"))
         for path in (path for folder in (grown, stored) for path in folder.iterdir()):
             if path.stat().st_size <= _LONGEST:
                 shutil.copy(path, short)
@@ -173,7 +173,7 @@ def minimise(names: Sequence[str]) -> None:
         pack_corpus(name, fewest)
 
 
-def _empty_folder(folder: Path) -> Path:
+def empty_folder(folder: Path) -> Path:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     return folder

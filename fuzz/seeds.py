@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from fuzz.inputs import PART_END, ROW_END, join_messages
+from fuzz.oracles.arrow_tables import FIXED
 from tests.support import wire
 from tests.support.encodings import history_body, sampled_body, spell_every_unit
 from tests.support.json_corpus import CORPUS, FLOATS, INTEGERS, LITERALS, STRINGS, is_json
@@ -44,8 +45,16 @@ def write_seeds(name: str, folder: Path) -> None:
             path.write_bytes(seed)
 
 
+_LONG_KEYS = ["k" * 40 + end for end in ("a", "b", "ba", "é", '\\"')]
+"""Keys that are the same for longer than is compared at once."""
+
+
 def _texts() -> Iterator[bytes]:
     yield from _TEXTS
+    for order in (_LONG_KEYS, _LONG_KEYS[::-1], [*_LONG_KEYS[1:], "x"]):
+        long_rows = [dict.fromkeys(keys, keys[0]) for keys in (*[_LONG_KEYS] * 3, order, _LONG_KEYS)]
+        yield ROW_END.join(json.dumps(row).encode() for row in long_rows)
+        yield ROW_END.join(json.dumps({"x": row, "y": [row]}).encode() for row in long_rows)
     yield ROW_END.join(row.encode() for row in _ROWS * 3)
     yield b"[" + b"1," * 140 + b'{"a":[' + b"null," * 140 + b'""]}]'
     yield ROW_END.join(json.dumps({"x": value}).encode() for value in (1, 2.5, "a", None, [1], {"b": 1}))
@@ -88,7 +97,37 @@ def _graphql() -> Iterator[bytes]:
     long_row = {"list": [*range(2_000)], "text": 'a "quoted" text', "nested": {"é": [None, {}]}}
     for end in ("}", ', "more": nul}'):
         yield b"\0" + history_body([json.dumps(long_row)[:-1] + end])
+    rest = json.dumps({**long_row, "list": [*range(5_000)]})
+    yield b"\0" + history_body([rest, rest[:-1] + ', "odd": "\\ud800"}'])
     yield b'\0{"errors":[{"message":"no"}],"data":{"project":null}}'
+    for errors in ('{"message":1}', "[1,{}]", "null", "[]"):
+        yield f'\0{{"errors":{errors},"data":{{"project":{{"run":{{"history":[]}}}}}}}}'.encode()
+    for history in (
+        "1",
+        "[1]",
+        '["{}",2]',
+        '["{}"',
+        '["{}";',
+        '["{}","',
+        "null",
+        "[]",
+        '["\\ud800\xff"]',
+        '["\\u00e9{}"]',
+    ):
+        yield b'\0{"data":{"project":{"run":{"history":' + history.encode("latin-1") + b"}}}}"
+    for sampled in ("1", "[1]", "[[{}],[{}], 1]", "[[{}],nul]", "[[{}];", "[[{} {}]]", "[[{}]", "[]"):
+        yield b'\1{"data":{"project":{"run":{"sampledHistory":' + sampled.encode() + b"}}}}"
+    body = b'\0{"data":{"project":{"run":{"history":["{}" , "{\\"a\\":1}","\\u00e9"]}}}}'
+    for length in range(len(body)):
+        yield body[:length]
+    for data in (
+        '{"project":1}',
+        '{"project":{}}',
+        '{"project":{"run":[]}}',
+        '{"project":{"run":null,"run":{}}}',
+        "[]",
+    ):
+        yield b'\0{"data":' + data.encode() + b"}"
     for choice in (2, 3, 4, 5):
         for text in _TEXTS:
             yield bytes([choice]) + text
@@ -132,6 +171,34 @@ def _histories() -> Iterator[bytes]:
         for item in _items():
             yield head + join_messages([wire.field(1, item)] * 3)
 
+    head = bytes([7]) + (0).to_bytes(8, "little") + (9).to_bytes(8, "little")
+    name, row = wire.field(1, "_step"), wire.field(1, wire.item("a", "1"))
+    for text in (
+        "5",
+        "-5",
+        "5.0",
+        "5.5",
+        "1e300",
+        "NaN",
+        "nul",
+        "1 2",
+        '"x"',
+        "007",
+        " 7 ",
+        "18446744073709551615",
+        "",
+    ):
+        items = [name + wire.field(16, text), wire.field(16, text) + name, name + wire.field(8, text)]
+        for item in (*items, wire.field(2, "_step") + wire.field(16, text)):
+            yield head + join_messages([row + wire.field(1, item), wire.field(1, item) + wire.field(2, b"\x08\x05")])
+    for payload in (wire.fixed64_field(6, 5.0), wire.fixed64_field(6, 1e300), wire.varint_field(5, -1), b"\x28", b""):
+        yield head + join_messages([row + wire.field(1, name + payload), wire.field(1, payload + name)])
+    nested = wire.field(2, "_step") + wire.field(2, "below") + wire.field(16, "1") + wire.varint_field(30, 1)
+    for item in (nested, b"\xff", wire.field(1, b"\xff") + wire.field(16, "1"), b"\x12\x7f", b"\x0a\x80", nested[:-1]):
+        yield head + join_messages([row, row + wire.field(1, item), row])
+    for step in (b"", b"\x08", b"\x08\x80", b"\x10\x01", b"\x12\x05", b"\x08\x05\x08\x07", b"\xff"):
+        yield head + join_messages([row + wire.field(2, step), row + wire.field(2, step) * 2, row])
+
 
 def _updates() -> Iterator[bytes]:
     updates = [wire.field(1, item) for item in _items()]
@@ -139,6 +206,8 @@ def _updates() -> Iterator[bytes]:
     yield join_messages([*updates, *removals])
     yield join_messages([b"".join(updates), b"".join(removals), updates[0]])
     yield join_messages([removals[0], updates[-1], removals[1]])
+    below = wire.field(2, wire.field(2, "a") + wire.field(2, "b") + wire.field(2, "c"))
+    yield join_messages([wire.field(1, wire.item("a", '{"b":{"c":1,"d":2}}')), below, below, removals[1]])
 
 
 def _logs() -> Iterator[bytes]:
@@ -165,8 +234,25 @@ def _columns() -> Iterator[bytes]:
         yield bytes([options | 0x48]) + ROW_END.join([_row(_PAIRS), _row(_PAIRS[:5]), _row(_PAIRS[5:])])
         yield bytes([options]) + ROW_END.join([_row(_PAIRS[:3])] * 6)
         yield bytes([options]) + _row([("a", "{"), ("b", "1")])
+        yield bytes([options | 0x48]) + ROW_END.join(
+            _row([("n", text), ("m", text), ("z", "1")])
+            for text in ("-7", "-2.5e-3", "9007199254740993", '"NaN"', '"-Infinity"')
+        )
     for text in _TEXTS:
         yield bytes([len(text) % 8]) + b"a" + PART_END + text
+
+    paths = [("a.b.c", "1"), ("z.q", "[1, 2]"), ("a.b.d", ' {"x": 1} '), ("a.e", '"é"'), ("b", "1")]
+    for more in ([], [("a.b", "2")], [("a.b.c", "2")], [("a", "3")], [("odd", '"\\ud800"')]):
+        for options in (6, 7):
+            yield bytes([options | 0x48]) + ROW_END.join([_row([*paths, *more]), _row([*more, *paths[::-1]])] * 2)
+    for options in range(8):
+        yield bytes([options | 0x48]) + ROW_END.join([_row([(key, "1") for key in _LONG_KEYS])] * 3)
+    for texts in (["1.5", '"NaN"', "3", '"-Infinity"', '"Infinity"'], ["-7"] * 5, ["[1]", "{}", "true", "null", "1.5"]):
+        for options in range(8):
+            yield bytes([options | 0x48]) + ROW_END.join(_row([("x", text), ("y", "0")]) for text in texts)
+            yield bytes([options | 0x48]) + ROW_END.join(
+                [*[_row([("y", "0")])] * 9, *(_row([("x", text)]) for text in texts)]
+            )
 
 
 def _selections() -> Iterator[bytes]:
@@ -176,6 +262,29 @@ def _selections() -> Iterator[bytes]:
             yield bytes([options]) + requested + ROW_END + ROW_END.join([_row(_PAIRS), _row(_PAIRS[:5])] * 2)
 
 
+def _arrow_table(*arrays: bytes, rows: int) -> bytes:
+    return bytes([1, 9, rows, len(arrays) - 1]) + b"".join(arrays) + bytes([1, 0, 2][: len(arrays)])
+
+
+def _array(choice: int, slots: int) -> bytes:
+    """An array as `TableMaker` reads it: numbers, texts with one letter each, or bits."""
+    head = bytes([choice, 0, 0])
+    if choice < len(FIXED):
+        return head + bytes(place % 251 + 1 for place in range(slots * FIXED[choice][1]))
+    if choice < len(FIXED) + 4:
+        return head + bytes([slots, 0, 0, *[1] * slots]) + (b'a"\n\x07z\\' * slots)[:slots]
+    return head + b"\x05" * ((slots + 7) // 8)
+
+
+def _list(items: bytes, slots: int) -> bytes:
+    """A list of two items in each slot; there must be as many."""
+    return bytes([24, 0, 0, 2 * slots, 0, 0, *[2] * slots]) + items
+
+
+def _struct(*members: bytes) -> bytes:
+    return bytes([27, 0, 0, len(members)]) + b"".join(members)
+
+
 def _arrow() -> Iterator[bytes]:
     for choice in range(32):
         yield bytes([0, 9, 3, 0, choice, 0, 0]) + bytes(range(1, 120))
@@ -183,6 +292,22 @@ def _arrow() -> Iterator[bytes]:
     for choice in (24, 25, 26, 27, 28):
         for inner in range(32):
             yield bytes([1, 9, 3, 0, choice, 0, 0, 6, 0, 0, 1, 2, 3, 1, inner, 0, 0]) + bytes(range(1, 100))
+    text, flags, numbers, times = _array(20, 3), _array(31, 3), _array(10, 3), _array(19, 3)
+    lists = [_list(items, 3) for items in (_array(20, 6), _array(31, 6), _array(7, 6), _list(_array(20, 6), 6))]
+    for place in range(32):
+        yield _arrow_table(_struct(text, _array(place, 3)), _list(_array(place, 6), 3), rows=3)
+    for nested in (*lists, _struct(flags, _struct(text, times)), _struct(lists[0], lists[3]), _struct(times, lists[1])):
+        yield _arrow_table(nested, numbers, rows=3)
+        # Beside bytes, rows are decoded.
+        yield _arrow_table(nested, _array(21, 3), rows=3)
+    for texts in (
+        [b'{"a":1}', b"[1 ,2]", b" null "],
+        [b'{"a":{"b":[2 ]}}', b'"x"', b"[}"],
+        [b'{"\\ud800":1}', b"{} ", b"1.5"],
+    ):
+        ends = [sum(map(len, texts[:count])) for count in range(4)]
+        content = b"".join(end.to_bytes(4, "little") for end in ends) + b"".join(texts)
+        yield _arrow_table(bytes([29, 0, 0, ends[3], 1]) + content, numbers, rows=3)
     # A column of steps, and one of numbers.
     steps = b"".join(step.to_bytes(8, "little") for step in (5, 2, 9, 2))
     yield bytes([1, 9, 4, 1, 6, 0, 0]) + steps + bytes([10, 0, 0]) + steps + bytes([2, 0])

@@ -54,6 +54,7 @@ cdef class ArrowBatch(ArrowValues):
     cdef bint has_value(self, const ArrowTarget* target, int64_t shift, int64_t row) except -1
     cdef bint has_required(self, int64_t row) except -1
     cdef bint read_step(self, int64_t row, int64_t* step) except -1
+    cdef bint has_plain_steps(self) noexcept
     cdef object decode_row(self, int64_t row)
     cdef bint put_value(self, size_t place, int64_t row, dict members) except -1
     cdef object decode_target(self, const ArrowTarget* target, int64_t shift, int64_t row)

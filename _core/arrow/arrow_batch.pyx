@@ -119,10 +119,21 @@ cdef class ArrowBatch(ArrowValues):
         cdef int64_t lowest = max(min(min_step, INT64_MAX), INT64_MIN)
         cdef int64_t stop = max(min(stop_step, INT64_MAX), INT64_MIN)
         cdef StepRow row
+        cdef const ArrowColumn* column
+        cdef int64_t begin
         self.pending.clear()
         self.delivered = 0
         if self.layout.step_node < 0 and not self.has_row_steps:
             raise HistoryDecodeError("there is no `_step` column")
+        if self.has_plain_steps():
+            column = &self.columns[self.layout.step_node]
+            begin = self.columns[0].offset + column.offset
+            for row.row in range(self.array.length):
+                row.step = load_int64(column.values, begin + row.row)
+                if lowest <= row.step < stop:
+                    self.pending.push_back(row)
+            sort_by_step(self.pending)
+            return
         for row.row in range(self.array.length):
             try:
                 if self.has_row_steps:
@@ -141,6 +152,14 @@ cdef class ArrowBatch(ArrowValues):
         if self.layout.lacks_required:
             self.pending.clear()
         sort_by_step(self.pending)
+
+    cdef bint has_plain_steps(self) noexcept:
+        """True if each row has a step, and no key is required: no row needs to be looked at for more than its step."""
+        return (
+            not self.has_row_steps and not self.layout.lacks_required and self.layout.required.empty()
+            and self.layout.nodes[self.layout.step_node].kind == ARROW_INT64
+            and self.columns[self.layout.step_node].validity == NULL
+        )
 
     @property
     def next_step(self):

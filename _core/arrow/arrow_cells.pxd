@@ -54,6 +54,7 @@ cdef class ArrowCells:
     cdef bint has_value(self, const CellSource* source, int64_t row) noexcept nogil
     cdef Column* column_of(self, CellSource* source, str name) except NULL
     cdef int add_row(self, int64_t row, size_t place, size_t row_limit) except -1 nogil
+    cdef dict texts_of(self, int64_t row)
     cdef int put_step(self, Column* column, Cell cell, int32_t node, int64_t index) except -1 nogil
     cdef int put_value(self, Column* column, Cell cell, int32_t node, int64_t index) except -1 nogil
     cdef bint find_text(self, int32_t node, int64_t index, byte_ptr* begin, byte_ptr* end) noexcept nogil
@@ -66,3 +67,6 @@ cdef Py_ssize_t add_arrow_rows(
     ArrowPage page, list readers, ColumnChunk chunk, ItemSelection selection, bint flatten,
     Py_ssize_t first, Py_ssize_t end,
 ) except -1
+
+
+cdef dict arrow_texts(ArrowPage page, list readers, Py_ssize_t index)

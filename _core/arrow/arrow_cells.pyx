@@ -28,6 +28,7 @@ from histscan._core.keys.item_selection cimport ItemSelection
 from histscan._core.json.json_skip cimport skip_value
 from histscan._core.json.json_text cimport skip_space
 from histscan._core.memory.pooled_vectors cimport TextRoom, append_bytes
+from histscan._core.pages.page cimport RowSpan
 from histscan._core.json.json_write cimport write_double, write_int64, write_literal, write_string, write_uint64
 
 cdef extern from "arrow/iso_time.hpp" namespace "histscan" nogil:
@@ -38,6 +39,9 @@ cdef extern from "arrow/arrow_values.hpp" namespace "histscan" nogil:
 
 cdef enum:
     NO_COLUMN = -1
+
+# Around JSON text.
+cdef bytes SPACE = b" \t\n\r"
 
 
 cdef class ArrowCells:
@@ -205,6 +209,26 @@ cdef class ArrowCells:
             if self.chunk.notes_nulls and cell.tag[0] == CELL_NULL:
                 column.null_rows.push_back(place)
         return 1
+
+    cdef dict texts_of(self, int64_t row):
+        """The JSON text of a row's nested values, by their keys."""
+        cdef dict texts = {}
+        cdef size_t place
+        cdef const ArrowTarget* target
+        cdef int64_t index
+        cdef TextRoom text
+        for place in range(self.batch.layout.targets.size()):
+            target = &self.batch.layout.targets[place]
+            if target.json_path != NULL or target.is_step or not self.is_writable(target.node):
+                continue
+            if not self.batch.has_value(target, self.batch.target_shifts[place], row):
+                continue
+            index = row + self.batch.target_shifts[place] + self.columns[target.node].offset
+            text.clear()
+            # The text of a value that is not UTF-8 is not written.
+            if self.write_value(target.node, index, text) == 1:
+                texts[<object> target.key] = (<char*> text.data())[:text.size()].strip(SPACE)
+        return texts
 
     cdef int put_step(self, Column* column, Cell cell, int32_t node, int64_t index) except -1 nogil:
         """Makes a cell of a row's step; 0 where it is not an integer, or does not fit 64 bits."""
@@ -413,3 +437,9 @@ cdef Py_ssize_t add_arrow_rows(
         if index < end:
             chunk.cells.clear_row(row)
     return index
+
+
+cdef dict arrow_texts(ArrowPage page, list readers, Py_ssize_t index):
+    """The JSON text of the nested values of a row, which `add_arrow_rows` has returned."""
+    cdef RowSpan span = page.spans[index]
+    return (<ArrowCells> readers[span.end]).texts_of(span.begin)

@@ -192,6 +192,15 @@ def take_rows(batches, stop_step=None):
     cdef int64_t step = 0
     cdef Py_ssize_t index
     page.sources = list(batches)
+    if len(page.sources) == 1:
+        batch = page.sources[0]
+        delivered.push_back(batch.delivered)
+        while delivered[0] < batch.pending.size() and (not is_bounded or batch.pending[delivered[0]].step < stop):
+            page.add_row(0, batch.pending[delivered[0]].row)
+            page.last_step = batch.pending[delivered[0]].step
+            delivered[0] += 1
+        batch.delivered = delivered[0]
+        return page
     for index in range(len(page.sources)):
         batch = page.sources[index]
         several |= batch.origin != (<ArrowBatch> page.sources[0]).origin

@@ -47,6 +47,7 @@ cdef class ColumnBuilder:
     cdef int add_item_rows(
         self, Page page, const RowSpan* spans, size_t count, ItemSchema schema, size_t* row, size_t row_limit
     ) except -1 nogil
+    cdef int add_slow_row(self, Page page, Py_ssize_t index, list readers) except -1
     cdef Py_ssize_t add_plain_rows(self, Page page, Py_ssize_t first, Py_ssize_t end) except -1
     cdef tuple add_found_pages(self, tuple pages, size_t limit)
     cdef int find_and_add_rows(self, Cursor* rest, size_t* row_count, size_t stop) except -1 nogil

@@ -12,8 +12,8 @@ from libc.stdint cimport int32_t
 from libcpp cimport bool as cpp_bool
 from libcpp.vector cimport vector
 
+from histscan._core.arrow.arrow_cells cimport add_arrow_rows, arrow_texts
 from histscan._core.memory.critical_section cimport CriticalSection
-from histscan._core.arrow.arrow_cells cimport add_arrow_rows
 from histscan._core.arrow.arrow_rows cimport ArrowPage
 from histscan._core.columns.cell_sink cimport CELLS_DONE, CELLS_SLOW, CellRow, add_item_cells, add_json_cells
 from histscan._core.columns.column_cells cimport CELL_NULL, Cell, put_document, put_token
@@ -21,6 +21,7 @@ from histscan._core.columns.column_chunk cimport ColumnChunk
 from histscan._core.columns.column_keys cimport ColumnKeys, KnownKeys
 from histscan._core.columns.column_nested cimport put_nested
 from histscan._core.columns.column_objects cimport add_object_row
+from histscan._core.columns.row_texts cimport item_texts, member_texts, needs_texts
 from histscan._core.bytes.cursor cimport Cursor, byte_ptr, open_cursor_within, peek
 from histscan._core.bytes.faults cimport check_memory
 from histscan._core.pages.graphql_page cimport JsonPage
@@ -287,7 +288,7 @@ cdef class ColumnBuilder:
                 else:
                     row = add_arrow_rows(<ArrowPage> page, readers, self.chunk, self.selection, self.flatten, row, end)
                 if row < end:
-                    add_object_row(self.chunk, self.selection, self.flatten, page.decode_whole_row(row))
+                    self.add_slow_row(page, row, readers)
                     row += 1
         except HistoryError as error:
             check_memory(error)
@@ -339,9 +340,26 @@ cdef class ColumnBuilder:
         self.claim()
         try:
             for row in rows:
-                add_object_row(self.chunk, self.selection, self.flatten, row)
+                add_object_row(self.chunk, self.selection, self.flatten, row, None)
         finally:
             self.busy = False
+
+    cdef int add_slow_row(self, Page page, Py_ssize_t index, list readers) except -1:
+        """Adds a row that takes the slow path; `readers` are those of an `ArrowPage`, otherwise None."""
+        cdef object row = page.decode_whole_row(index)
+        cdef dict texts = None
+        cdef Cursor cursor
+        if type(row) is dict and needs_texts(<dict> row, self.flatten):
+            if readers is not None:
+                texts = arrow_texts(<ArrowPage> page, readers, index)
+            elif isinstance(page, JsonPage):
+                texts = member_texts((<JsonPage> page).row_text(index))
+            else:
+                page.open_row(index, &cursor)
+                texts = item_texts(
+                    &cursor, self.keys.record_keys if isinstance(page, LogPage) else self.keys.parquet_keys
+                )
+        return add_object_row(self.chunk, self.selection, self.flatten, row, texts)
 
     cdef Py_ssize_t add_plain_rows(self, Page page, Py_ssize_t first, Py_ssize_t end) except -1:
         """Adds rows from `first` up to `end`, and returns the first one that takes the slow path, or `end`."""

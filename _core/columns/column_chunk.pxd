@@ -21,7 +21,7 @@ cdef class ColumnChunk:
     cdef int32_t column_named(self, str name) except -2
     cdef Py_ssize_t first_name_since(self, size_t row) except -1
     cdef int sort_names_since(self, size_t row, object page, Py_ssize_t ahead) except -1
-    cdef int put_object(self, str name, object value, size_t row) except -1
+    cdef int put_object(self, str name, object value, bytes text, size_t row) except -1
     cdef bint is_full(self) noexcept nogil
     cdef int complete(self) except -1 nogil
     cdef int use_up(self) except -1

@@ -142,11 +142,11 @@ cdef class ColumnChunk:
             self.first_rows[first + index] = rows[<Py_ssize_t> places[index]]
         return 0
 
-    cdef int put_object(self, str name, object value, size_t row) except -1:
-        """Makes one cell of a Python value."""
+    cdef int put_object(self, str name, object value, bytes text, size_t row) except -1:
+        """Makes one cell of a Python value; of a nested one with its JSON text, if that is not None."""
         cdef Column* column
         cdef Cell cell
-        cdef bytes text
+        cdef bint is_nested = type(value) is dict or type(value) is list
         self.row_at_hand = row
         column = &self.cells.columns[self.column_named(name)]
         cell = self.cells.cell(column[0], row, row + 1)
@@ -163,19 +163,33 @@ cdef class ColumnChunk:
         elif type(value) is int and 0 < value <= 0xFFFFFFFFFFFFFFFF:
             put_uint64(column, cell, value)
         else:
-            try:
-                text = value.encode() if type(value) is str else None
-            except UnicodeEncodeError:
-                text = None
-            if text is not None:
+            if not is_nested:
+                try:
+                    text = value.encode() if type(value) is str else None
+                except UnicodeEncodeError:
+                    text = None
+            if text is not None and not is_nested:
                 put_utf8(column, cell, <byte_ptr> <char*> text, <byte_ptr> <char*> text + len(text))
             else:
-                try:
-                    text = json.dumps(value).encode()
-                except RecursionError:
-                    raise_fault_at(JSON_TOO_DEEP, 0)
+                if text is None:
+                    text = json_text(value)
                 put_text(column, cell, CELL_JSON, <byte_ptr> <char*> text, <byte_ptr> <char*> text + len(text))
                 column.type_flags |= TYPE_JSON if type(value) is not list else list_type_flags(
                     <byte_ptr> <char*> text, <byte_ptr> <char*> text + len(text)
                 )
         return 0
+
+
+cdef bytes json_text(object value):
+    """A value as JSON text; where it has surrogates, which are no UTF-8, all that is not ASCII is escaped."""
+    cdef bytes text = None
+    try:
+        try:
+            text = json.dumps(value, ensure_ascii=False).encode()
+        except UnicodeEncodeError:
+            pass
+        if text is None:
+            text = json.dumps(value).encode()
+    except RecursionError:
+        raise_fault_at(JSON_TOO_DEEP, 0)
+    return text

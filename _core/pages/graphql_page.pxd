@@ -15,6 +15,7 @@ cdef class JsonPage(Page):
     cdef int index_body_rows(self, Cursor* cursor) except -1
     cdef int read_body(self, bytes body, str field) except -1
     cdef object decode_span(self, byte_ptr data, RowSpan span)
+    cdef bytes row_text(self, Py_ssize_t index)
 
 
 cdef class HistoryPage(JsonPage):

@@ -180,6 +180,12 @@ cdef class JsonPage(Page):
             error.add_location(path=locate_value((<char*> data)[span.begin:span.end], error.byte))
             raise
 
+    cdef bytes row_text(self, Py_ssize_t index):
+        """The text of a valid row."""
+        cdef Cursor cursor
+        self.open_row(index, &cursor)
+        return cursor.pos[:cursor.end - cursor.pos]
+
     cdef int use_decoder_of(self, Page previous) except -1:
         cdef CriticalSection section
         if self.decoder is None and isinstance(previous, JsonPage):
@@ -301,6 +307,18 @@ cdef class HistoryPage(JsonPage):
         span.begin = 0
         span.end = unescape_string(&string, text, &span.needs_slow_path) - text
         return self.decode_span(text, span)
+
+    cdef bytes row_text(self, Py_ssize_t index):
+        cdef RowSpan span = self.spans[index]
+        cdef TextRoom text
+        cdef Cursor string
+        cdef uint8_t* text_end
+        if not span.is_quoted:
+            return JsonPage.row_text(self, index)
+        text.resize(span.end - span.begin + 1)
+        open_cursor(&string, self.data + span.begin, span.end - span.begin + 1)
+        text_end = unescape_string(&string, text.data(), &span.needs_slow_path)
+        return text.data()[:text_end - text.data()]
 
     cdef void open_span(self, RowSpan span, Cursor* cursor) noexcept nogil:
         open_cursor_within(

@@ -7,23 +7,26 @@ most the size of what it leads to.
 
 from __future__ import annotations
 
+import array
 import struct
+from collections.abc import Iterable
 from typing import Any
 
 import pyarrow
 
 from fuzz.inputs import Input
+from histscan._core.arrow.arrow_batch import ArrowBatch
 from histscan._core.arrow.arrow_input import read_batches
 from histscan._core.arrow.arrow_rows import ArrowPage, take_rows
 from histscan._core.columns.column_builder import ColumnBuilder
 from histscan.common.steps import STEP
 from histscan.errors import HistoryDecodeError
 from tests.support.arrow_samples import expected_rows, same
-from tests.support.column_rows import build_table, rows_of
+from tests.support.column_rows import build_table, cells_of, rows_of
 from tests.support.json_corpus import fingerprint
 from tests.support.selected_rows import NOTHING, find_below
 
-_FIXED: list[tuple[Any, int]] = [
+FIXED: list[tuple[Any, int]] = [
     (pyarrow.int8(), 1),
     (pyarrow.uint8(), 1),
     (pyarrow.int16(), 2),
@@ -77,10 +80,11 @@ def check(data: bytes) -> None:
         rows = page.rows()
     except HistoryDecodeError as caught:
         error = caught
-    check_columns(page, rows, error)
+    check_columns(page, rows, error, table)
     if error is None:
         check_steps(table, rows, low, stop)
         check_keys(table, rows)
+        check_options(table, rows, low, stop)
     if not is_valid(table):
         return
     try:
@@ -104,7 +108,7 @@ def is_valid(table: Any) -> bool:
     return True
 
 
-def check_columns(page: ArrowPage, rows: list[dict[str, Any]], error: HistoryDecodeError | None) -> None:
+def check_columns(page: ArrowPage, rows: list[dict[str, Any]], error: HistoryDecodeError | None, table: Any) -> None:
     """Checks that columns are those of the rows, or end where they do."""
     if error is not None:
         builder = ColumnBuilder()
@@ -119,7 +123,7 @@ def check_columns(page: ArrowPage, rows: list[dict[str, Any]], error: HistoryDec
         found = build_table([page], flatten=flatten)
         expected = build_table([rows], flatten=flatten)
         assert found.schema.equals(expected.schema), (found.schema, expected.schema)
-        assert fingerprint(rows_of(found)) == fingerprint(rows_of(expected))
+        check_cells(found, expected, table)
 
 
 def check_steps(table: Any, rows: list[dict[str, Any]], low: int, stop: int) -> None:
@@ -151,7 +155,47 @@ def check_keys(table: Any, rows: list[dict[str, Any]]) -> None:
         columns = build_table([whole], keys, flatten=flatten)
         of_rows = build_table([rows], keys, flatten=flatten)
         assert columns.schema.equals(of_rows.schema), (columns.schema, of_rows.schema)
-        assert fingerprint(rows_of(columns)) == fingerprint(rows_of(of_rows))
+        check_cells(columns, of_rows, table)
+
+
+def check_options(table: Any, rows: list[dict[str, Any]], low: int, stop: int) -> None:
+    """Checks batches with required keys, with steps of their own, with None for gaps, and of several origins."""
+    whole = ArrowPage(read_batches(table))
+    gaps = [{name: row.get(name) for name in [*dict.fromkeys(table.column_names)]} for row in whole.rows()]
+    filled = ArrowPage(ArrowBatch(batch, fills_gaps=True) for batch in table.to_batches())
+    assert same(filled.rows(), gaps), (filled.rows(), gaps)
+    plain = ArrowPage(ArrowBatch(batch, plain_steps=True) for batch in table.to_batches()).rows()
+    steps = array.array("q", [(place * 5 + low) % 7 for place in range(len(rows))])
+    taken = take_rows(ordered([ArrowBatch(batch, steps=steps) for batch in table.to_batches()], 1, 6)).rows()
+    expected = [row for step, row in sorted(zip(steps, plain, strict=True), key=lambda pair: pair[0]) if 1 <= step < 6]
+    assert same(taken, expected), (taken, expected)
+    if STEP not in table.column_names:
+        return
+    within = [row for row in rows if STEP in row and low <= row[STEP] < stop]
+    for required in ([table.column_names[-1]], [f"{table.column_names[-1]}.a", STEP], ["missing"]):
+        found = take_rows(ordered(read_batches(table, required=required), low, stop)).rows()
+        complete = [row for row in within if all(find_below(row, key) is not NOTHING for key in required)]
+        assert same(found, sorted(complete, key=lambda row: int(row[STEP]))), (found, complete)
+    twice = [*read_batches(table), *read_batches(table)]
+    for origin, batch in enumerate(twice):
+        batch.origin = origin
+    assert same(take_rows(ordered(twice, low, stop)).rows(), sorted(within, key=lambda row: int(row[STEP])))
+
+
+def ordered(batches: Iterable[ArrowBatch], low: int, stop: int) -> list[ArrowBatch]:
+    """Orders the rows of batches by their steps; returns the batches."""
+    every = list(batches)
+    for batch in every:
+        batch.order_by_step(low, stop)
+    return every
+
+
+def check_cells(found: Any, expected: Any, table: Any) -> None:
+    """Checks that columns of a table are those of its dict rows, JSON text to the letter unless it came as such."""
+    if any(field.type == pyarrow.json_() for field in table.schema):
+        assert fingerprint(rows_of(found)) == fingerprint(rows_of(expected))
+    else:
+        assert fingerprint(cells_of(found)) == fingerprint(cells_of(expected))
 
 
 class TableMaker:
@@ -193,11 +237,11 @@ class TableMaker:
             all_buffers = [None if buffer is None else pyarrow.py_buffer(buffer) for buffer in (validity, *buffers)]
             return pyarrow.Array.from_buffers(arrow_type, length, all_buffers, offset=offset, children=children)
 
-        if choice < len(_FIXED):
-            arrow_type, width = _FIXED[choice]
+        if choice < len(FIXED):
+            arrow_type, width = FIXED[choice]
             return make(arrow_type, self._taken.take(slots * width))
-        if choice < len(_FIXED) + len(_TEXTS):
-            arrow_type, is_large = _TEXTS[choice - len(_FIXED)]
+        if choice < len(FIXED) + len(_TEXTS):
+            arrow_type, is_large = _TEXTS[choice - len(FIXED)]
             size = self._taken.byte() % 64
             return make(arrow_type, self._offsets_of(slots, size, is_large=is_large), self._taken.take(size))
         if depth == _DEEPEST or choice == 31:
@@ -218,7 +262,7 @@ class TableMaker:
             return make(pyarrow.struct(fields), children=members)
         if choice == 28:
             values = self._array(1 + self._taken.byte() % 4, _DEEPEST)
-            arrow_type, width = _FIXED[self._taken.byte() % _INTEGERS]
+            arrow_type, width = FIXED[self._taken.byte() % _INTEGERS]
             indices = make(arrow_type, self._taken.take(slots * width))
             return pyarrow.DictionaryArray.from_arrays(indices, values, safe=False)
         if choice == 29 and depth == 0:

@@ -5,6 +5,10 @@ The input is a byte of options and rows, of which a text need not be JSON. In on
 
 from __future__ import annotations
 
+import json
+import re
+from typing import Any
+
 from fuzz.inputs import Input, is_shallow, is_value, rows_of_pairs
 from histscan._core.pages.page import Page
 from histscan._core.rows.scan import RowScan
@@ -12,7 +16,19 @@ from histscan.columns.chunks import build_group
 from histscan.errors import HistoryError
 from tests.support import wire
 from tests.support.column_faults import as_rows, check_pages
-from tests.support.column_rows import ENCODINGS, Pairs, build_table, check_values, in_parts, pages_of, rows_of, table_of
+from tests.support.column_rows import (
+    ENCODINGS,
+    JSON,
+    Pairs,
+    build_table,
+    cells_of,
+    check_values,
+    column_name,
+    in_parts,
+    pages_of,
+    table_of,
+    types_of,
+)
 from tests.support.encodings import log_page
 from tests.support.json_corpus import fingerprint, is_utf8
 from tests.support.selected_rows import flat
@@ -45,8 +61,69 @@ def check(data: bytes) -> None:
     group = table_of(build_group(make_pages(), keys=None, flatten=False))
     for other in (group, build_table(pages, rows=batch_rows)):
         assert other.schema == whole.schema
-        assert fingerprint(rows_of(other)) == fingerprint(rows_of(whole))
-    check_values(build_table(pages, flatten=True), [flat(row) for page in pages for row in page.rows()])
+        assert fingerprint(cells_of(other)) == fingerprint(cells_of(whole))
+    check_texts(whole, rows, are_paths=encoding == _PATHS)
+    flattened = build_table(pages, flatten=True)
+    check_values(flattened, [flat(row) for page in pages for row in page.rows()])
+    for other in (build_table(make_pages(), flatten=True), build_table(pages, flatten=True, rows=batch_rows)):
+        assert fingerprint(cells_of(other)) == fingerprint(cells_of(flattened))
+
+
+def check_texts(table: Any, rows: list[Pairs], *, are_paths: bool) -> None:
+    """Checks JSON columns to the letter: a nested value has the text of the row, whichever way the row was read."""
+    types = types_of(table)
+    for row, cells in zip(rows, cells_of(table), strict=True):
+        for name, text in texts_of(row, are_paths=are_paths).items():
+            if text is not None and types.get(column_name(name)) == JSON and column_name(name) in cells:
+                assert cells[column_name(name)] == text, (name, cells[column_name(name)], text)
+
+
+def texts_of(row: Pairs, *, are_paths: bool) -> dict[str, str | None]:
+    """Returns the JSON text of each member of a row; None where items do not say it."""
+    texts: dict[str, str | None] = {}
+    items: dict[str, list[tuple[list[str], str]]] = {}
+    for key, text in row:
+        names = key.split(".") if are_paths else [key]
+        if len(names) > 1:
+            items.setdefault(names[0], []).append((names[1:], text))
+        else:
+            texts[key] = json_cell(text)
+    for name, below in items.items():
+        is_plain = name not in texts and all(map(has_plain_text, (text for _, text in below)))
+        texts[name] = object_text(below) if is_plain else None
+    return texts
+
+
+def json_cell(text: str) -> str:
+    """Returns the text of a JSON value in a column of JSON text."""
+    value = json.loads(text)
+    if isinstance(value, dict | list) and has_plain_text(text):
+        return text.strip(" \t\n\r")
+    written = json.dumps(value, ensure_ascii=False)
+    return written if is_utf8(written) else json.dumps(value)
+
+
+def has_plain_text(text: str) -> bool:
+    """Returns True if a text has no surrogates, not even escaped ones."""
+    escapes = re.findall(r"\\(u[0-9a-fA-F]{4}|.)", text, re.DOTALL)
+    return is_utf8(text) and not any(re.fullmatch("u[dD][89a-fA-F]..", escape) for escape in escapes)
+
+
+def object_text(items: list[tuple[list[str], str]]) -> str | None:
+    """Returns the object that items of a row make up, with sorted names; None if they are not the leaves of a tree."""
+    below: dict[str, list[tuple[list[str], str]]] = {}
+    for names, text in items:
+        below.setdefault(json.dumps(names[0], ensure_ascii=False), []).append((names[1:], text))
+    members = []
+    for name in sorted(below, key=str.encode):
+        (names, text), *others = below[name]
+        if others and not all(names for names, _ in below[name]):
+            return None
+        inner = object_text(below[name]) if names else text
+        if inner is None:
+            return None
+        members.append(f"{name}:{inner}")
+    return f"{{{','.join(members)}}}"
 
 
 def pages_of_paths(rows: list[Pairs], size: int) -> list[Page]:

@@ -9,6 +9,7 @@ import contextlib
 from typing import Any
 
 from fuzz.inputs import messages_of
+from fuzz.oracles.logs import read_field
 from fuzz.oracles.messages import NoRowError, is_shallow_message, item_value, parse
 from histscan._core.pages.log_reader import LogReader
 from histscan._core.rows.summary_reducer import SummaryReducer
@@ -48,11 +49,42 @@ def check(data: bytes) -> None:
 
 
 def check_refused(message: bytes) -> None:
-    """Reads a message that protobuf refuses: an item that a later one replaces is not looked at, so it may be read."""
+    """Checks a message that protobuf refuses: an item that a later one replaces is not looked at, any other is."""
+    items, is_whole = items_of(message)
     reducer = SummaryReducer()
-    with contextlib.suppress(HistoryDecodeError):
+    try:
         reducer.add(message)
-        reducer.values()
+        values = reducer.values()
+    except HistoryDecodeError:
+        return
+    assert is_whole, f"the message is malformed, but has the values {values!r:.200}"
+    assert is_item(items[-1][1]), f"the last item is malformed, but there are the values {values!r:.200}"
+    good = b"".join(wire.field(number, item) for number, item in items if is_item(item))
+    with contextlib.suppress(NoRowError):
+        assert fingerprint(in_order(values)) == fingerprint(in_order(fold([good])))
+
+
+def items_of(message: bytes) -> tuple[list[tuple[int, bytes]], bool]:
+    """Returns the items of a message with the numbers of their fields, and False if it is malformed behind them."""
+    items: list[tuple[int, bytes]] = []
+    place = 0
+    while place < len(message):
+        found = read_field(message, place)
+        if found is None:
+            return items, False
+        number, payload, place = found
+        if number in (1, 2) and payload is not None:
+            items.append((number, payload))
+    return items, True
+
+
+def is_item(message: bytes) -> bool:
+    """Returns True if protobuf takes a message for an item."""
+    try:
+        parse("Item", message)
+    except NoRowError:
+        return False
+    return True
 
 
 def values_or_reason(reducer: SummaryReducer) -> tuple[dict[str, Any], str | None]:

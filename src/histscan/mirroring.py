@@ -12,7 +12,7 @@ from histscan.many.mirrors.update import MirrorOptions, MirrorResult, update_mir
 from histscan.many.options import FrameOptions, RunsProgress
 from histscan.many.runs import Runs
 from histscan.opening import open_runs
-from histscan.sources.parquet import import_parquet
+from histscan.sources.parquet_reader import import_parquet
 
 if TYPE_CHECKING:
     from histscan.many.local_runs import RunPaths

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults.core_operations import OPERATIONS
+from tests.faults.thread_operations import THREAD_OPERATIONS
 from tests.support.failing_library import build_library
 from tests.support.paths import ROOT
 
@@ -23,9 +24,9 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return build_library("failing_allocations", tmp_path_factory.mktemp("library"), needs_python=True)
 
 
-def check(library: Path, stride: int, *names: str) -> subprocess.CompletedProcess[str]:
+def check(library: Path, stride: int, *names: str, preloaded: str = "") -> subprocess.CompletedProcess[str]:
     environment = {
-        "LD_PRELOAD": str(library),
+        "LD_PRELOAD": f"{library} {preloaded}",
         "PYTHONMALLOC": "malloc",
         "PYTHONPATH": os.pathsep.join([str(library.parent), str(ROOT)]),
     }
@@ -45,6 +46,13 @@ GROUPS = sorted({name.partition(" ")[0] for name in OPERATIONS})
 @pytest.mark.parametrize("group", GROUPS)
 def test_failing_allocations(group: str, library: Path) -> None:
     checked = check(library, STRIDE, *(name for name in OPERATIONS if name.partition(" ")[0] == group))
+    assert (checked.returncode, checked.stdout, checked.stderr) == (0, "", "")
+
+
+def test_failing_allocations_in_threads(library: Path) -> None:
+    # A library that is loaded later takes memory for each thread's exceptions, and the C library ends the process if
+    # there is none.
+    checked = check(library, STRIDE, *THREAD_OPERATIONS, preloaded="libstdc++.so.6")
     assert (checked.returncode, checked.stdout, checked.stderr) == (0, "", "")
 
 

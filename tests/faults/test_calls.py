@@ -1,4 +1,4 @@
-"""Failing calls of the system: an error of ours or the right result, no file lost, and none left behind."""
+"""Failing calls of the system, and files that are cut: an error or the right result, and nothing lost or left."""
 
 from __future__ import annotations
 
@@ -9,9 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.check_calls import OPERATIONS
+from tests.faults.file_operations import OPERATIONS
 from tests.support.failing_library import build_library
 from tests.support.paths import ROOT
+
+# As for allocations: `make faults` takes each call.
+STRIDE = 1 if os.environ.get("HISTSCAN_FAULTS") == "all" else 17
+READING = [name for name, operation in OPERATIONS.items() if not operation.output]
+WRITING = [name for name, operation in OPERATIONS.items() if operation.output]
 
 
 @pytest.fixture(scope="module")
@@ -19,10 +24,10 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return build_library("failing_calls", tmp_path_factory.mktemp("library"))
 
 
-def check(library: Path, *names: str) -> subprocess.CompletedProcess[str]:
+def check(library: Path, kind: str, stride: int, *names: str) -> subprocess.CompletedProcess[str]:
     environment = {"LD_PRELOAD": str(library), "PYTHONPATH": str(ROOT)}
     return subprocess.run(
-        [sys.executable, "-W", "ignore", "-m", "tests.faults.check_calls", str(library), *names],
+        [sys.executable, "-W", "ignore", "-m", "tests.faults.check_calls", str(library), kind, str(stride), *names],
         capture_output=True,
         text=True,
         check=False,
@@ -31,14 +36,20 @@ def check(library: Path, *names: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.parametrize("name", OPERATIONS)
-def test_failing_calls(name: str, library: Path) -> None:
-    checked = check(library, name)
+@pytest.mark.parametrize("kind", ["calls", "cuts"])
+@pytest.mark.parametrize("names", [READING, WRITING], ids=["reading", "writing"])
+def test_failures(names: list[str], kind: str, library: Path) -> None:
+    checked = check(library, kind, STRIDE, *names)
     assert (checked.returncode, checked.stdout, checked.stderr) == (0, "", "")
 
 
-def test_faults_would_be_seen(library: Path) -> None:
-    checked = check(library, "a partial file", "a wrong result", "a wrong error")
+def faults(library: Path, kind: str, *names: str) -> set[str]:
+    checked = check(library, kind, 1, *names)
     assert checked.returncode == 1
-    found = {line.partition(", ")[0] for line in checked.stdout.splitlines()}
-    assert found == {"a partial file", "a wrong result", "a wrong error"}
+    return {line.partition(", ")[0] for line in checked.stdout.splitlines()}
+
+
+def test_faults_would_be_seen(library: Path) -> None:
+    names = {"a partial file", "a wrong result", "a wrong error"}
+    assert faults(library, "calls", *names) == names
+    assert faults(library, "cuts", "lost bytes") == {"lost bytes"}

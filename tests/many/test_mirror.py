@@ -351,5 +351,9 @@ def test_system_metrics(tmp_path: Path) -> None:
     assert list(run.system_metrics(keys)) == list(source.system_metrics(keys))
     assert polars.scan_parquet(goal / "system/*.parquet").collect().columns[0] == "run_id"
     assert histscan.mirror(log, goal, system=True).unchanged == 1
+    (system_file,) = goal.glob("system/*.parquet")
+    system_file.write_bytes(system_file.read_bytes()[:-9])
+    with pytest.raises(histscan.HistoryDecodeError, match="it is not a Parquet file, or is not complete"):
+        list(run.system_metrics())
     # They are not taken for histories.
     assert len(histscan.open_runs(tmp_path)) == 2

@@ -104,6 +104,9 @@ class TestKilled:
         state.write_bytes(b"".join([*lines[:2], b'{"key": ["x"]}\n', *lines[2:]]))
         with pytest.raises(histscan.HistoryDecodeError, match="line 3 of the mirror's state is damaged"):
             histscan.mirror(logs, goal)
+        state.write_bytes(b"")
+        with pytest.raises(histscan.HistoryDecodeError, match="the mirror's state is empty: remove the file"):
+            histscan.open_runs(goal)
         state.write_bytes(json.dumps({"histscan_mirror": 99, "server": ""}).encode() + b"\n")
         with pytest.raises(histscan.HistoryError, match="update histscan"):
             histscan.open_runs(goal)

@@ -64,12 +64,11 @@ SAMPLES: dict[str, Any] = {
 
 def expected_rows(table: Any) -> list[Row]:
     """What the rows of a table are, by pyarrow's own conversion; tables without times in zones or nanoseconds."""
-    columns = {
-        name: [_value(cell, field) for cell in _cells(column)]
-        for name, field, column in zip(table.schema.names, table.schema, table.columns, strict=True)
-    }
+    fields = dict(zip(table.schema.names, table.schema, strict=True))
+    columns = {name: _cells(column) for name, column in zip(table.schema.names, table.columns, strict=True)}
+    # A null of JSON is a value, one of Arrow is none.
     rows = [
-        {name: cells[place] for name, cells in columns.items() if cells[place] is not None}
+        {name: _value(cells[place], fields[name]) for name, cells in columns.items() if cells[place] is not None}
         for place in range(len(table))
     ]
     for row in rows:

@@ -93,7 +93,12 @@ def serving(respond: Respond, certificate: Path | None = None) -> Iterator[Graph
             self._handle()
 
         def _handle(self) -> None:
-            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            length = int(self.headers.get("Content-Length", 0))
+            body = self.rfile.read(length)
+            if len(body) < length:
+                # The client has left.
+                self.close_connection = True
+                return
             request = Received(self.path, dict(self.headers), json.loads(body) if body else {})
             served.received.append(request)
             answer = served.respond(request)

@@ -25,7 +25,8 @@ from histscan.sources.exported_files import cache_folder, fetch_file
 from histscan.sources.exported_ranges import open_by_ranges
 from histscan.sources.exported_requests import FileRequests
 from histscan.sources.graphql import Operation, run_of
-from histscan.sources.parquet import ParquetSource, import_parquet
+from histscan.sources.parquet import ParquetSource
+from histscan.sources.parquet_reader import import_parquet
 from histscan.sources.run_queries import EXPORTED_FILES
 
 if TYPE_CHECKING:

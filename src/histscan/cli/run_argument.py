@@ -115,7 +115,7 @@ def scan(
     if not isinstance(run, ServerRun):
         return run.scan_history(wanted, min_step=min_step, max_step=max_step)
     if source == "parquet":
-        from histscan.sources.parquet import import_parquet
+        from histscan.sources.parquet_reader import import_parquet
 
         try:
             import_parquet()

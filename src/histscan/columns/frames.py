@@ -127,7 +127,8 @@ class Frames:
         if isinstance(keys, list) and reduced.needs_axis and reduced.x not in keys:
             keys = [reduced.x, *keys]
         stream = self.column_stream(ColumnOptions.of(keys, nested, threads=threads, with_step=with_step))
-        table = pyarrow.RecordBatchReader.from_stream(stream).read_all()
+        is_table = isinstance(stream, pyarrow.Table)
+        table = stream if is_table else pyarrow.RecordBatchReader.from_stream(stream).read_all()
         if reduced.reduces:
             table = reduced.apply(table, [0, len(table)])[0]
         return convert_timestamps(table) if wants_times else table

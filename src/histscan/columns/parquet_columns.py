@@ -181,8 +181,9 @@ class ColumnPlan:
 
         # The schema may have metadata of other programs.
         table = pyarrow.concat_tables(tables).replace_schema_metadata(None)
-        if table.schema.equals(self._plain_schema, check_metadata=True):
-            return table
+        if table.schema.equals(self._plain_schema):
+            # The fields of a Parquet file have metadata of their own.
+            return pyarrow.Table.from_arrays(table.columns, schema=self._plain_schema)
         columns = []
         # A table without columns would not know its rows.
         rows = sum(map(len, tables))
@@ -192,7 +193,11 @@ class ColumnPlan:
             if place is None:
                 columns.append(pyarrow.nulls(rows, field.type))
                 continue
-            (column,) = plain_json([table.column(place)])
+            column = table.column(place)
+            if column.type == field.type:
+                columns.append(column)
+                continue
+            (column,) = plain_json([column])
             if field.name == STEP and pyarrow.types.is_floating(column.type):
                 column = column.cast(pyarrow.float64())
             columns.append(column if column.type == field.type else column.cast(field.type))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from functools import cache
 from threading import Lock
@@ -175,12 +175,16 @@ class _GroupTask:
     def __init__(
         self, pages: list[Page | list[Any]], keys: Sequence[str] | None, flatten: bool, notes_nulls: bool
     ) -> None:
-        self._pages = pages
+        self._pages: list[Page | list[Any]] | None = pages
         self._keys = keys
         self._flatten = flatten
         self._notes_nulls = notes_nulls
         self._begun = Lock()
-        self._chunks: Future[list[ColumnChunk]] = Future()
+        self._result: list[ColumnChunk] | BaseException = []
+        # Locked until there is a result. To release a lock takes no memory: with a Future, the caller would wait for
+        # ever if a thread had none left to say that it has failed.
+        self._running = Lock()
+        self._running.acquire()
         self._offer: Future[bool] | None = None
 
     @property
@@ -189,22 +193,23 @@ class _GroupTask:
 
     @property
     def is_done(self) -> bool:
-        return self._chunks.done()
+        return not self._running.locked()
 
     def run(self) -> bool:
         """Builds the chunks, unless a thread has started; returns True if it did. `chunks` raises any error."""
         if not self._begun.acquire(blocking=False):
             return False
         try:
-            self._chunks.set_result(
-                build_group(self._pages, keys=self._keys, flatten=self._flatten, notes_nulls=self._notes_nulls)
+            self._result = build_group(
+                self._pages or [], keys=self._keys, flatten=self._flatten, notes_nulls=self._notes_nulls
             )
         except BaseException as error:
-            self._chunks.set_exception(error)
+            self._result = error
             if not isinstance(error, Exception):
                 raise
         finally:
-            self._pages = []
+            self._pages = None
+            self._running.release()
         return True
 
     def offer(self, others: ThreadPoolExecutor) -> None:
@@ -219,8 +224,10 @@ class _GroupTask:
 
     def end(self) -> None:
         """Waits for another thread that runs the task; not for the caller's, which may have been interrupted."""
-        if self._offer is not None and not self._offer.cancel():
-            wait([self._offer])
+        if self._offer is None or self._offer.cancel():
+            return
+        while not self._offer.done() and not self._running.acquire(timeout=0.01):
+            pass
 
     def chunks(self) -> list[ColumnChunk]:
         """Waits for the chunks.
@@ -231,7 +238,11 @@ class _GroupTask:
         Raises:
             HistoryError: A page can't be read.
         """
-        return self._chunks.result()
+        self._running.acquire()
+        self._running.release()
+        if isinstance(self._result, BaseException):
+            raise self._result
+        return self._result
 
 
 @cache

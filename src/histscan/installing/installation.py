@@ -23,7 +23,7 @@ from histscan.installing.releases import (
 )
 from histscan.installing.scan_history import find_scan_history, make_scan_history
 from histscan.paging.options import PIPELINED_GRAPHQL, PIPELINED_SERVICE, PagingOptions
-from histscan.sources.parquet import import_parquet
+from histscan.sources.parquet_reader import import_parquet
 from histscan.sources.source_option import SourceOption, check_source
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 from histscan.common.patterns import PatternError, SearchTime, TimedPattern
 
-__all__ = ["ABSENT", "DEFAULT_ORDER", "FilterError", "RunFields", "RunTest"]
+__all__ = ["ABSENT", "DEFAULT_ORDER", "FilterDepthError", "FilterError", "RunFields", "RunTest"]
 
 ABSENT: Any = object()
 """The value of a field that a run does not have."""
@@ -41,6 +41,10 @@ _OTHER_NAMES = {
 
 class FilterError(ValueError):
     """A filter, order or cursor is invalid. The message names the invalid part."""
+
+
+class FilterDepthError(FilterError):
+    """A filter is nested too deeply."""
 
 
 class _Allowance(NamedTuple):
@@ -301,8 +305,8 @@ def _rank(value: Any) -> tuple[int, Any]:
     return (3, str(value))
 
 
-def _too_deep() -> FilterError:
-    return FilterError(f"the filter is nested too deeply: use at most {DEEPEST_FILTER} levels")
+def _too_deep() -> FilterDepthError:
+    return FilterDepthError(f"the filter is nested too deeply: use at most {DEEPEST_FILTER} levels")
 
 
 def _shown(value: Any) -> str:

@@ -23,6 +23,7 @@ def read_pages(
     limit: int | None = None,
     progress: ReadProgress | None = None,
     *,
+    least: int = 0,
     window_size: int = WINDOW_SIZE,
     checks_rows: bool = False,
 ) -> Generator[LogPage, None, None]:
@@ -33,6 +34,7 @@ def read_pages(
         reader: A new reader.
         limit: Bytes of the file to read; None for all.
         progress: Counts the bytes that were read.
+        least: Bytes that the file has had before.
         window_size: Bytes in a window, a multiple of 32 KiB.
         checks_rows: True if the rows of the pages will be read: if the reader skips corrupt parts, rows that can't be
             decoded are dropped, too.
@@ -41,6 +43,7 @@ def read_pages(
         The records of each window of the file.
 
     Raises:
+        HistoryError: The file has become shorter; every row that could be read was yielded.
         LogFormatError: The file is empty, not a wandb log, or damaged compressed data.
         OSError: The file can't be read.
 
@@ -56,7 +59,7 @@ def read_pages(
             progress.bytes_read = bytes_before + bytes_read
 
     malformed: list[int] = []
-    for window, is_last in read_windows(path, window_size=window_size, limit=limit, watch=count):
+    for window, is_last in read_windows(path, window_size=window_size, limit=limit, least=least, watch=count):
         page = reader.read_window(window, is_last)
         if checks_rows and reader.skip_corrupt:
             malformed += _drop_malformed(page)

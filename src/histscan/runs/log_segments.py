@@ -162,6 +162,7 @@ class LogSegments:
             The records of each window of a file.
 
         Raises:
+            HistoryError: A file has become shorter; every row that could be read was yielded.
             LogFormatError: A file is empty, not a wandb log, or damaged compressed data.
             OSError: A file can't be read.
 
@@ -186,7 +187,8 @@ class LogSegments:
             reader = LogReader(self.skip_corrupt, fields=_fields(facts), last_step=last_step)
             limit = None if limits is None else limits[place]
             later = [steps for steps in later_steps[place + 1 :] if steps is not None] if has_repeats else []
-            for page in read_pages(file, reader, limit, progress, checks_rows=True):
+            # Steps of a log that has become shorter since they were found would leave rows of others out.
+            for page in read_pages(file, reader, limit, progress, least=version[place][1], checks_rows=True):
                 if self._records[place] is None:
                     for message in page.records(RUN_FIELD)[:1]:
                         self._records[place] = read_run_record(message)

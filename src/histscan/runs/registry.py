@@ -9,6 +9,7 @@ import glob
 import importlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -54,9 +55,14 @@ class RunSource:
         Returns:
             The class.
         """
-        module, _, name = self.home.partition(":")
-        found: type[FileRun] = getattr(importlib.import_module(module), name)
-        return found
+        return _import_class(self.home)
+
+
+@cache
+def _import_class(home: str) -> type[FileRun]:
+    module, _, name = home.partition(":")
+    found: type[FileRun] = getattr(importlib.import_module(module), name)
+    return found
 
 
 _LOGS = RunSource("logs", LOG_SUFFIXES, "histscan.runs.log_run:LogRun")

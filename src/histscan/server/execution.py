@@ -28,6 +28,7 @@ from graphql import (
 from graphql.validation import ASTValidationContext
 
 from histscan.errors import HistoryError
+from histscan.many.filters import FilterDepthError
 from histscan.server.answer_parts import AnswerTooLarge
 from histscan.server.limits import ServerLimits
 from histscan.server.query_context import QueryContext
@@ -243,12 +244,19 @@ class Executor:
                 error.original_error, HistoryError | OSError | GraphQLError
             ):
                 _log.error("%s failed", query.name, exc_info=error.original_error)
+        if too_deep := [error for error in errors if _is_too_deep(error)]:
+            return _refusal(too_deep)
         if result.data is None:
             return Answer(200 if errors and errors[0].path else 400, [error_body(errors)], _messages(errors))
         body = b'{"data":' + orjson.dumps(result.data)
         if errors:
             body += b',"errors":' + _write_errors(errors)
         return Answer(200, context.parts.join(body + b"}"), _messages(errors))
+
+
+def _is_too_deep(error: GraphQLError) -> bool:
+    """Returns True if a resolver refused a filter for its depth, as the query itself is refused for its own."""
+    return error.original_error is not None and isinstance(error.original_error.__cause__, FilterDepthError)
 
 
 def _mutated_fields(query: Query) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import zlib
@@ -12,7 +13,7 @@ from typing import Any
 
 from histscan.common.install_hint import install_hint
 from histscan.common.quiet import warn_of_file
-from histscan.errors import LogFormatError, LogTruncatedWarning
+from histscan.errors import HistoryError, LogFormatError, LogTruncatedWarning
 
 __all__ = ["WINDOW_SIZE", "is_compressed", "read_range", "read_windows"]
 
@@ -33,6 +34,7 @@ def read_windows(
     *,
     window_size: int = WINDOW_SIZE,
     limit: int | None = None,
+    least: int = 0,
     watch: Callable[[int], object] | None = None,
 ) -> Iterator[tuple[bytes, bool]]:
     """Reads a file from its beginning, window by window; one that is compressed with gzip or zstd, decompressed.
@@ -40,16 +42,20 @@ def read_windows(
     The file is never mapped: one that is cut short while it is read gives an error, not a signal. It is read by
     positions of its own, so that a process forked meanwhile reads on as if it were alone.
 
+    A file may grow meanwhile. One that becomes shorter than it was is an error, behind all that could be read.
+
     Args:
         path: The file; it need only be readable.
         window_size: Bytes in a window, a multiple of 32 KiB.
-        limit: Bytes of the file to read in all; None for all there are.
+        limit: Bytes of the file to read in all, as many as it has had before; None for all there are.
+        least: Bytes that the file has had before.
         watch: Called before each window with the number of bytes of the file that were read.
 
     Yields:
         The window's bytes, and whether it is the last: the only one that is shorter, perhaps empty.
 
     Raises:
+        HistoryError: The file has become shorter; what could be read was yielded.
         ImportError: The file is compressed with zstd, and nothing is installed that reads it.
         LogFormatError: The compressed data are damaged; what comes before was yielded.
         OSError: The file can't be read.
@@ -57,7 +63,7 @@ def read_windows(
     Warns:
         LogTruncatedWarning: The compressed data end early.
     """
-    with _PositionedFile(path, limit) as file:
+    with _PositionedFile(path, limit, least) as file:
         window = file.read_fully(window_size)
         begin = window if len(window) >= len(_ZSTD_MAGIC) else file.peek_begin(len(_ZSTD_MAGIC))
         if not is_compressed(begin):
@@ -75,8 +81,10 @@ def read_windows(
             if is_last:
                 break
             window = read(window_size)
-        # What is wrong with compressed data is said behind all that could be read of them.
-        read(1)
+        # What is wrong is said behind all that could be read.
+        file.check_size()
+        if is_compressed(begin):
+            read(1)
 
 
 def is_compressed(begin: bytes) -> bool:
@@ -102,7 +110,7 @@ def read_range(path: Path, begin: int, size: int) -> bytes:
     Raises:
         OSError: The file can't be read.
     """
-    with _PositionedFile(path, None) as file:
+    with _PositionedFile(path) as file:
         file.position = begin
         return file.read_fully(size)
 
@@ -113,9 +121,12 @@ class _PositionedFile(io.RawIOBase):
     # Not open. A file that could not be opened is closed, too, when it is finalized.
     _file = -1
 
-    def __init__(self, path: Path, limit: int | None) -> None:
+    def __init__(self, path: Path, limit: int | None = None, least: int = 0) -> None:
         super().__init__()
+        self._path = path
         self._end = limit
+        # The most bytes that the file is known to have had.
+        self._most = least if limit is None else max(least, limit)
         self.position = 0
         self._file = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
 
@@ -131,6 +142,7 @@ class _PositionedFile(io.RawIOBase):
         while size > 0:
             # A buffer of a whole window for a small file takes longer than reading the file.
             file_size = os.fstat(self._file).st_size
+            self._most = max(self._most, file_size)
             room = min(size, max(file_size - self.position, _LEAST_READ), _MOST_READ)
             piece = os.pread(self._file, room, self.position)
             if not piece:
@@ -143,6 +155,16 @@ class _PositionedFile(io.RawIOBase):
                 break
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
+    def check_size(self) -> None:
+        """Raises an error if the file has become shorter than it was."""
+        size = os.fstat(self._file).st_size
+        if size < self._most:
+            raise HistoryError(
+                f"the file became shorter while it was read, from {self._most} to {size} bytes: every row before was "
+                "read. Was it replaced? Then open it again",
+                run=str(self._path),
+            )
+
     def readable(self) -> bool:
         return True
 
@@ -153,7 +175,9 @@ class _PositionedFile(io.RawIOBase):
 
     def close(self) -> None:
         if not self.closed and self._file >= 0:
-            os.close(self._file)
+            # What was read is right all the same.
+            with contextlib.suppress(OSError):
+                os.close(self._file)
         super().close()
 
     def __exit__(

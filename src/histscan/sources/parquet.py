@@ -2,30 +2,28 @@
 
 from __future__ import annotations
 
-import errno
 import json
-import os
 import sys
+import weakref
 from array import array
 from collections.abc import Callable, Container, Sequence
-from contextlib import nullcontext, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from histscan.common.install_hint import install_hint
 from histscan.common.json_fields import is_json
 from histscan.common.lazy import cached_property
-from histscan.common.ownership import is_own_file
 from histscan.common.steps import STEP, step_after
-from histscan.errors import HistoryDecodeError, HistoryError
+from histscan.errors import HistoryError
 from histscan.sources.parquet_names import ColumnNames
+from histscan.sources.parquet_reader import LocalFile, OpenFile, import_parquet
 from histscan.sources.parquet_sizes import ClaimedSizes
 
 if TYPE_CHECKING:
     import pyarrow
 
-__all__ = ["MIRROR_METADATA", "RUN_METADATA", "ParquetSource", "RowGroup", "import_parquet"]
+__all__ = ["MIRROR_METADATA", "RUN_METADATA", "ParquetSource", "RowGroup"]
 
 RUN_METADATA = b"histscan.run"
 """The key of the file metadata in which our own exports describe their run."""
@@ -34,26 +32,6 @@ MIRROR_METADATA = b"histscan.mirror"
 """The key of the file metadata for files of a mirror: a JSON object whose ``columns`` has the column of each key that
 the run logged, and whose ``formats`` has Arrow's format of the run's own values if the column has a wider type because
 of other runs. Other columns name the run, or are there because other runs of the mirror logged their keys."""
-
-
-_BYTES_FOR_THREADS = 1 << 20
-"""Smaller row groups are read by one thread: starting others takes longer."""
-
-
-def import_parquet() -> Any:
-    """Imports pyarrow's reader.
-
-    Returns:
-        The module ``pyarrow.parquet``.
-
-    Raises:
-        ImportError: pyarrow is not installed; says what to install.
-    """
-    try:
-        import pyarrow.parquet as parquet
-    except ImportError as error:
-        raise ImportError(f"Parquet files need pyarrow: {install_hint('arrow')}") from error
-    return parquet
 
 
 @dataclass(frozen=True)
@@ -73,50 +51,8 @@ class RowGroup:
     last_step: int
 
 
-@dataclass(frozen=True)
-class _LocalFile:
-    """Opens one version of a file.
-
-    Attributes:
-        path: The absolute path: the working folder may have changed when the file is opened.
-        name: The file's name in error messages.
-        size: Its size in bytes.
-        modified: When it was modified, in nanoseconds since 1970.
-        is_own: True if only a file counts that this user wrote, and nobody else can write to: one of the cache.
-    """
-
-    path: Path
-    name: str
-    size: int
-    modified: int
-    is_own: bool
-
-    @classmethod
-    def at(cls, path: Path, *, is_own: bool) -> _LocalFile:
-        status = path.stat()
-        return cls(path.absolute(), str(path), status.st_size, status.st_mtime_ns, is_own)
-
-    def __call__(self) -> Any:
-        import pyarrow
-
-        changed = HistoryError("the file changed after it was opened: open it again", run=self.name)
-        flags = os.O_RDONLY | os.O_CLOEXEC | (os.O_NOFOLLOW | os.O_NONBLOCK if self.is_own else 0)
-        try:
-            descriptor = os.open(self.path, flags)
-        except OSError as error:
-            # A link took the place of a file in the cache.
-            if self.is_own and error.errno == errno.ELOOP:
-                raise changed from None
-            raise
-        try:
-            status = os.fstat(descriptor)
-            is_same = (status.st_size, status.st_mtime_ns) == (self.size, self.modified)
-            if not is_same or (self.is_own and not is_own_file(status)):
-                raise changed
-            # Never memory-mapped: a file that is truncated while it is read must raise an error, not a signal.
-            return pyarrow.OSFile(f"/dev/fd/{descriptor}" if self.is_own else str(self.path))
-        finally:
-            os.close(descriptor)
+# The source whose file may be open; see `ParquetSource._keep`.
+_latest_source: weakref.ref[ParquetSource] | None = None
 
 
 class ParquetSource:
@@ -146,10 +82,14 @@ class ParquetSource:
         import_parquet()
         import pyarrow
 
-        with _OpenFile(name, opener()) as file:
+        with ExitStack() as until_known:
+            file = until_known.enter_context(OpenFile(name, opener()))
             self._metadata = file.metadata
             self.schema = file.schema_arrow
-        self._sizes = ClaimedSizes(name, self._metadata)
+            self._sizes = file.sizes = ClaimedSizes(name, self._metadata)
+            if isinstance(opener, LocalFile) and not opener.is_own:
+                until_known.pop_all()
+                self._keep(file)
         # The stored name of each column that belongs to the history; None if all do.
         self._stored: dict[str, str] | None = None
         self._own_types: dict[str, Any] = {}
@@ -191,7 +131,7 @@ class ParquetSource:
         Returns:
             The source, which raises a `HistoryError` if the file changes later.
         """
-        opener = _LocalFile.at(path, is_own=is_own)
+        opener = LocalFile.at(path, is_own=is_own)
         return cls(str(path), opener, opener.size)
 
     @property
@@ -247,8 +187,24 @@ class ParquetSource:
         """The number of rows in the file."""
         return int(self._metadata.num_rows)
 
-    def _open(self) -> _OpenFile:
-        return _OpenFile(self.name, self._opener(), self._metadata, self._sizes)
+    def _keep(self, file: OpenFile) -> None:
+        """Leaves a file open until it is read or another source is created: most files are read at once."""
+        global _latest_source
+        previous = None if _latest_source is None else _latest_source()
+        if previous is not None:
+            previous.__dict__.pop("_kept", None)
+        self._kept = file
+        _latest_source = weakref.ref(self)
+
+    def _open(self) -> OpenFile:
+        # Of several threads, one gets the file.
+        kept: OpenFile | None = self.__dict__.pop("_kept", None)
+        if kept is not None and self._opener.is_unchanged():  # type: ignore[attr-defined]
+            return kept
+        return OpenFile(self.name, self._opener(), self._metadata, self._sizes)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "_kept"}
 
     @cached_property
     def groups(self) -> list[RowGroup]:
@@ -393,85 +349,3 @@ class ParquetSource:
                 columns.append(pyarrow.nulls(len(table)) if is_null else column.cast(own_type))
                 fields.append(pyarrow.field(field.name, own_type))
         return pyarrow.Table.from_arrays(columns, schema=pyarrow.schema(fields))
-
-
-class _OpenFile:
-    """A Parquet file while it is read. Errors of pyarrow become ours."""
-
-    def __init__(self, name: str, source: Any, metadata: Any = None, sizes: ClaimedSizes | None = None) -> None:
-        self._name = name
-        self._source = source
-        self._sizes = sizes
-        try:
-            with _PyarrowErrors(name, "it is not a Parquet file, or is not complete"):
-                # Pre-buffering would also read small columns that are not wanted.
-                self._file = import_parquet().ParquetFile(source, metadata=metadata, pre_buffer=False)
-        except BaseException:
-            with suppress(Exception):
-                self._close_source()
-            raise
-
-    @property
-    def metadata(self) -> Any:
-        return self._file.metadata
-
-    @property
-    def schema_arrow(self) -> Any:
-        with _PyarrowErrors(self._name, "its schema can't be read"):
-            columns = self._file.metadata.schema
-            for place in range(len(columns)):
-                # Decodes the names of a column and of the structs around it, which pyarrow does when they are used.
-                columns.column(place).path  # noqa: B018
-            return self._file.schema_arrow
-
-    def read_row_group(self, index: int, columns: Sequence[str] | None) -> Any:
-        if self._sizes is not None:
-            self._sizes.check(index, columns)
-        with _PyarrowErrors(self._name, "it is corrupt", page=f"row group {index}"):
-            return self._file.read_row_group(
-                index,
-                columns=None if columns is None else list(columns),
-                use_threads=self.metadata.row_group(index).total_byte_size >= _BYTES_FOR_THREADS,
-            )
-
-    def __enter__(self) -> _OpenFile:
-        return self
-
-    def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
-        # An error of the file is the one to report, not one of closing it.
-        with suppress(Exception) if error is not None else nullcontext():
-            self._file.close()
-            self._close_source()
-
-    def _close_source(self) -> None:
-        # The source may be a path, which pyarrow opens and closes itself.
-        if hasattr(self._source, "close"):
-            self._source.close()
-
-
-class _PyarrowErrors:
-    """Converts pyarrow's exceptions to `HistoryDecodeError`."""
-
-    def __init__(self, name: str, reason: str, page: str | None = None) -> None:
-        self._name = name
-        self._reason = reason
-        self._page = page
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
-        import pyarrow
-
-        if isinstance(error, UnicodeDecodeError):
-            name = error.object[:100].decode("utf-8", "backslashreplace")
-            raise HistoryDecodeError(
-                f"{self._reason}: the column name {name!r} is not UTF-8, which Parquet requires: write the file again "
-                "with another name",
-                run=self._name,
-                page=self._page,
-            ) from None
-        # pyarrow raises an OSError without an error number for bad contents, and with one if the file can't be read.
-        if isinstance(error, pyarrow.ArrowException) or (isinstance(error, OSError) and error.errno is None):
-            text = str(error).splitlines()[0] if str(error) else type(error).__name__
-            raise HistoryDecodeError(f"{self._reason}: {text}", run=self._name, page=self._page) from error

@@ -30,7 +30,8 @@ static atomic_long live;             // how many blocks are allocated
 static void *first_stack[FRAMES];    // where the first one failed
 static int first_depth;
 static bool records_stack;
-static __thread bool is_recording;
+// The library is loaded first: a thread needs no memory for this.
+static __thread bool is_recording __attribute__((tls_model("initial-exec")));
 
 static bool fails(void) {
     if (!atomic_load_explicit(&is_armed, memory_order_relaxed) || is_recording) return false;

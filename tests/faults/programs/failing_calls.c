@@ -1,8 +1,10 @@
-// Lets calls of the system fail that read and write files of one folder, whoever makes them: Python or a library.
+// Lets calls of the system fail that read and write files of one folder, or receive from one server, whoever makes
+// them: Python or a library. Or cuts the files that they read, as another process may.
 //
 // The library is loaded before the C library (LD_PRELOAD). Only for glibc on Linux.
 
 #define _GNU_SOURCE
+#include <arpa/inet.h>
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -12,18 +14,27 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/types.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
 // Groups of calls.
-enum { OPEN = 1, READ = 2, WRITE = 4, SYNC = 8, RENAME = 16, CLOSE = 32, STAT = 64 };
+enum { OPEN = 1, READ = 2, WRITE = 4, SYNC = 8, RENAME = 16, CLOSE = 32, STAT = 64, RECEIVE = 128, SEND = 256, CUT = 512 };
+
+// Instead of an error number: the server has closed the connection; a file loses one byte.
+enum { ENDED = -1, ONE_BYTE = -1 };
 
 static char folder[PATH_MAX];
 static size_t folder_length;
 static int groups;            // of which calls fail
-static int error_number;      // 0: reads and writes are short
+static int error_number;      // 0: reads and writes are short. For CUT: how many thousandths of the file stay
+static int server_port;
+enum { DESCRIPTORS = 1024 };
+static atomic_bool is_used[DESCRIPTORS];    // files that were read, or asked for their size, since they were opened
+static char cut_path[PATH_MAX];
+static atomic_bool is_cut_unused;    // the file that was cut had not been used before, or was opened again since
 static long first_failure;    // the number of the first call that fails
 static bool fails_always;
 static atomic_bool is_armed;
@@ -39,14 +50,25 @@ void arm_calls(const char *path, int which, int error, long first, int always) {
     fails_always = always;
     atomic_store(&seen, 0);
     atomic_store(&failed, 0);
+    atomic_store(&is_cut_unused, false);
+    cut_path[0] = 0;
     atomic_store(&is_armed, true);
 }
+
+// Connections to this port of loopback are those that RECEIVE and SEND are about.
+void set_server(int port) { server_port = port; }
 
 // No calls fail any more. Returns how many have.
 long disarm_calls(void) {
     atomic_store(&is_armed, false);
     return atomic_load(&failed);
 }
+
+// Returns true if what was read of the file that was cut may be from after the cut.
+int was_cut_unused(void) { return atomic_load(&is_cut_unused); }
+
+// Returns the path of the file that was cut; empty without one.
+const char *cut_file(void) { return cut_path; }
 
 static bool is_below(const char *path) { return !strncmp(path, folder, folder_length); }
 
@@ -86,6 +108,45 @@ static size_t shortened(int group, int descriptor, size_t size) {
     return size / 2;
 }
 
+static bool is_client(int descriptor) {
+    struct sockaddr_in peer;
+    socklen_t size = sizeof peer;
+    return !getpeername(descriptor, (struct sockaddr *)&peer, &size) && peer.sin_family == AF_INET &&
+        ntohs(peer.sin_port) == server_port;
+}
+
+// Cuts a file that is open for reading, if it is its turn.
+static void cut(int descriptor) {
+    char link[64], path[PATH_MAX];
+    struct stat status;
+    if (!is_due(CUT) || descriptor < 0 || descriptor >= DESCRIPTORS) return;
+    const bool was_used = atomic_exchange(&is_used[descriptor], true);
+    if (!is_open_below(descriptor) || (fcntl(descriptor, F_GETFL) & O_ACCMODE) != O_RDONLY) return;
+    if (fstatat(descriptor, "", &status, AT_EMPTY_PATH) || !S_ISREG(status.st_mode) || !status.st_size) return;
+    if (!counts()) return;
+    snprintf(link, sizeof link, "/proc/self/fd/%d", descriptor);
+    const ssize_t length = readlink(link, path, sizeof path - 1);
+    if (length < 0) return;
+    path[length] = 0;
+    atomic_store(&is_cut_unused, !was_used);
+    memcpy(cut_path, path, (size_t)length + 1);
+    const off_t size = error_number == ONE_BYTE ? status.st_size - 1 : status.st_size * error_number / 1000;
+    if (truncate(path, size)) perror("truncate");
+}
+
+// Notes that a file was opened.
+static int opened(int descriptor) {
+    char link[64], path[PATH_MAX];
+    if (descriptor < 0 || descriptor >= DESCRIPTORS || !is_due(CUT)) return descriptor;
+    atomic_store(&is_used[descriptor], false);
+    snprintf(link, sizeof link, "/proc/self/fd/%d", descriptor);
+    const ssize_t length = readlink(link, path, sizeof path - 1);
+    if (length < 0) return descriptor;
+    path[length] = 0;
+    if (cut_path[0] && !strcmp(path, cut_path)) atomic_store(&is_cut_unused, true);
+    return descriptor;
+}
+
 #define NEXT(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))
 
 #define OPEN_CALL(name)                                                        \
@@ -94,7 +155,7 @@ static size_t shortened(int group, int descriptor, size_t size) {
         va_start(more, flags);                                                 \
         const int mode = va_arg(more, int);                                    \
         va_end(more);                                                          \
-        return fails_at(OPEN, AT_FDCWD, path) ? -1 : NEXT(name)(path, flags, mode); \
+        return fails_at(OPEN, AT_FDCWD, path) ? -1 : opened(NEXT(name)(path, flags, mode)); \
     }
 #define OPENAT_CALL(name)                                                      \
     int name(int directory, const char *path, int flags, ...) {                \
@@ -102,7 +163,7 @@ static size_t shortened(int group, int descriptor, size_t size) {
         va_start(more, flags);                                                 \
         const int mode = va_arg(more, int);                                    \
         va_end(more);                                                          \
-        return fails_at(OPEN, directory, path) ? -1 : NEXT(name)(directory, path, flags, mode); \
+        return fails_at(OPEN, directory, path) ? -1 : opened(NEXT(name)(directory, path, flags, mode)); \
     }
 OPEN_CALL(open)
 OPEN_CALL(open64)
@@ -110,14 +171,17 @@ OPENAT_CALL(openat)
 OPENAT_CALL(openat64)
 
 ssize_t read(int descriptor, void *buffer, size_t size) {
+    cut(descriptor);
     if (fails_on(READ, descriptor)) return -1;
     return NEXT(read)(descriptor, buffer, shortened(READ, descriptor, size));
 }
 ssize_t pread(int descriptor, void *buffer, size_t size, off_t offset) {
+    cut(descriptor);
     if (fails_on(READ, descriptor)) return -1;
     return NEXT(pread)(descriptor, buffer, shortened(READ, descriptor, size), offset);
 }
 ssize_t pread64(int descriptor, void *buffer, size_t size, off64_t offset) {
+    cut(descriptor);
     if (fails_on(READ, descriptor)) return -1;
     return NEXT(pread64)(descriptor, buffer, shortened(READ, descriptor, size), offset);
 }
@@ -153,8 +217,25 @@ int close(int descriptor) {
     return -1;
 }
 int fstat64(int descriptor, struct stat64 *status) {
+    cut(descriptor);
     return fails_on(STAT, descriptor) ? -1 : NEXT(fstat64)(descriptor, status);
 }
 int stat64(const char *path, struct stat64 *status) {
     return fails_at(STAT, AT_FDCWD, path) ? -1 : NEXT(stat64)(path, status);
+}
+
+ssize_t recv(int descriptor, void *buffer, size_t size, int flags) {
+    if (is_due(RECEIVE) && is_client(descriptor) && counts()) {
+        if (error_number == ENDED) return 0;
+        if (error_number) return errno = error_number, -1;
+        size = size < 2 ? size : 1;
+    }
+    return NEXT(recv)(descriptor, buffer, size, flags);
+}
+ssize_t send(int descriptor, const void *buffer, size_t size, int flags) {
+    if (is_due(SEND) && is_client(descriptor) && counts()) {
+        if (error_number) return errno = error_number, -1;
+        size = size < 2 ? size : size / 2;
+    }
+    return NEXT(send)(descriptor, buffer, size, flags);
 }

@@ -16,6 +16,7 @@ from histscan.many.run_table import describe_runs
 from histscan.runs.parquet_run import ParquetRun
 from histscan.runs.system_metrics import SystemMetricsScan, select_rows
 from histscan.sources.parquet_files import PARQUET_SUFFIX
+from histscan.sources.parquet_reader import read_batches
 
 if TYPE_CHECKING:
     from histscan.columns.scan import Pages
@@ -65,15 +66,12 @@ class MirroredRun(ParquetRun):
 
 def _read_rows(file: Path | None, keys: Sequence[str] | None) -> Pages:
     """Yields the rows of a file of system metrics."""
-    import pyarrow.parquet
-
     if file is None:
         return
-    with pyarrow.parquet.ParquetFile(file) as opened:
-        for batch in opened.iter_batches():
-            rows = batch.drop_columns([RUN_ID]).to_pylist()
-            rows = [{key: value for key, value in row.items() if value is not None} for row in rows]
-            yield rows if keys is None else select_rows(rows, keys)
+    for batch in read_batches(file):
+        rows = batch.drop_columns([RUN_ID]).to_pylist()
+        rows = [{key: value for key, value in row.items() if value is not None} for row in rows]
+        yield rows if keys is None else select_rows(rows, keys)
 
 
 class MirroredFiles:

@@ -16,6 +16,7 @@ from typing import Any, BinaryIO
 from histscan.common.atomic import atomic_output
 from histscan.errors import HistoryDecodeError, HistoryError
 from histscan.many.mirrors.names import STATE_FILE
+from histscan.sources.files import read_windows
 
 __all__ = ["MirrorState", "MirroredRunEntry", "RunKey", "is_mirror"]
 
@@ -92,16 +93,21 @@ class MirrorState:
 
         Raises:
             HistoryDecodeError: The file is damaged.
-            HistoryError: A later release of histscan wrote it.
+            HistoryError: A later release of histscan wrote it, or it became shorter while it was read.
         """
         state = cls(folder)
         path = folder / STATE_FILE
         try:
-            text = path.read_bytes()
+            text = b"".join(window for window, _ in read_windows(path))
         except FileNotFoundError:
             return state
         # What follows the last line break was being written when the process was killed.
-        for number, line in enumerate(text.split(b"\n")[:-1], 1):
+        lines = text.split(b"\n")[:-1]
+        if not lines:
+            raise HistoryDecodeError(
+                "the mirror's state is empty: remove the file, and all runs are mirrored again", run=str(path)
+            )
+        for number, line in enumerate(lines, 1):
             try:
                 state._add_line(json.loads(line), is_first=number == 1)
             except (ValueError, KeyError, TypeError) as error:
