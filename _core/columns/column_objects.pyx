@@ -36,6 +36,7 @@ cdef int put_member(
     ColumnChunk chunk, ItemSelection selection, bint flatten, object key, object value, bytes text, size_t row
 ) except -1:
     """Makes cells of a member of a row."""
+    cdef dict known = None
     if selection is None:
         return put_value(chunk, flatten, key, value, text, row)
     if key in selection.slots:
@@ -43,22 +44,30 @@ cdef int put_member(
     for wanted in selection.keys_below.get(key, ()):
         # A requested dotted key leads into the value.
         found = find_below(value, wanted[len(key) + 1:])
-        if found is not MISSING:
-            put_value(chunk, flatten, wanted, found, text_below(value, text, wanted[len(key) + 1:]), row)
+        if type(found) is dict or type(found) is list:
+            known = {} if known is None else known
+            put_value(chunk, flatten, wanted, found, text_below(value, text, wanted[len(key) + 1:], known), row)
+        elif found is not MISSING:
+            put_value(chunk, flatten, wanted, found, None, row)
     return 0
 
 
-cdef bytes text_below(object value, bytes text, str dotted):
-    """The text of what `find_below` finds in a value of a text; None if it has none."""
+cdef bytes text_below(object value, bytes text, str dotted, dict known):
+    """The text of what `find_below` finds in a value of a text; None if it has none.
+
+    `known` keeps the texts of members, so that each object is searched once for all requested keys.
+    """
     cdef dict texts
     if text is None:
         return None
-    texts = member_texts(text)
+    texts = known.get(text)
+    if texts is None:
+        texts = known[text] = member_texts(text)
     if dotted in value:
         return texts.get(dotted)
     for name, below in (<dict> value).items():
         if dotted.startswith(f"{name}.") and find_below(below, dotted[len(name) + 1:]) is not MISSING:
-            return text_below(below, texts.get(name), dotted[len(name) + 1:])
+            return text_below(below, texts.get(name), dotted[len(name) + 1:], known)
     return None
 
 
