@@ -122,7 +122,7 @@ sanitize-leaks: setup
 	$(BIN)/python -m tests.faults.run_sanitized leaks .venvs/leaks -- -m tests.faults.check_leaks
 
 # Runs the tests of threads under ThreadSanitizer.
-THREAD_TESTS := tests/faults/test_threads.py tests/core/test_buffer_pool.py tests/core/test_arrow_stream.py \
+THREAD_TESTS := tests/faults/test_failing_threads.py tests/core/test_buffer_pool.py tests/core/test_arrow_stream.py \
 	tests/columns/test_column_threads.py tests/columns/test_async_rows.py tests/paging/test_prefetch.py
 sanitize-threads: setup
 	$(call build_sanitized,thread,.venvs/threads)
