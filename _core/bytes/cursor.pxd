@@ -14,7 +14,6 @@ cdef extern from "bytes/bytes.hpp" namespace "histscan" nogil:
     void prefetch(byte_ptr pos)
     uint64_t hash_bytes(byte_ptr pos, size_t length)
     bint same_bytes(byte_ptr left, byte_ptr right, size_t length)
-    byte_ptr find_string_special(byte_ptr start, byte_ptr pos, byte_ptr end)
     byte_ptr find_invalid_utf8(byte_ptr pos, byte_ptr end)
 
 cdef extern from "bytes/plain_string.hpp" namespace "histscan" nogil:

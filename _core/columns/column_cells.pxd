@@ -11,9 +11,10 @@ from libcpp cimport bool as cpp_bool
 from libcpp.vector cimport vector
 
 from histscan._core.memory.buffer_pool cimport BufferPool
-from histscan._core.memory.pooled_vectors cimport CellBits, PooledVector, TextRoom, append_bytes
+from histscan._core.memory.pooled_vectors cimport CellBits, PooledVector
+from histscan._core.memory.text_room cimport TextRoom
 from histscan._core.bytes.cursor cimport (
-    COLUMN_TEXT_TOO_LONG, Cursor, byte_at, byte_ptr, find_invalid_utf8, find_string_special, has_text, open_cursor,
+    COLUMN_TEXT_TOO_LONG, Cursor, byte_ptr, find_invalid_utf8, has_text, open_cursor,
     open_cursor_within, peek,
 )
 from histscan._core.bytes.faults cimport raise_fault_at
@@ -224,7 +225,7 @@ cdef inline int put_text(Column* column, Cell cell, CellTag tag, byte_ptr begin,
     """Copies text into the column and makes a cell of it."""
     cdef size_t offset = column.text.size()
     check_text(column, end - begin)
-    append_bytes(column.text, begin, end - begin)
+    column.text.append(begin, end - begin)
     cell.bits[0] = text_bits(offset, end - begin)
     cell.tag[0] = tag
     return 0
@@ -272,30 +273,28 @@ cdef inline int put_utf8(Column* column, Cell cell, byte_ptr begin, byte_ptr end
     """Makes a cell of text that is valid UTF-8, and has no escapes."""
     cdef size_t offset = column.text.size()
     check_text(column, end - begin)
-    append_bytes(column.text, begin, end - begin)
+    column.text.append(begin, end - begin)
     note_text(column, cell, offset)
     return 0
 
 
-cdef inline int put_special_string(Column* column, Cell cell, Cursor* cursor) except -1 nogil:
-    """Reads the rest of a string, behind its opening quote, and makes a cell of it.
+cdef inline int put_rest_of_string(Column* column, Cell cell, Cursor* cursor) except -1 nogil:
+    """Reads a string behind its opening quote, and makes a cell of it.
 
-    Returns 1, or 0 where the string is malformed, or not UTF-8. The column gets room for all that the cursor has left,
-    for a moment.
+    Returns 1, or 0 where the string is malformed, or not UTF-8. The column gets room for all that the cursor has left.
     """
     cdef byte_ptr begin = cursor.pos
     cdef size_t offset = column.text.size()
-    cdef size_t left = cursor.end - begin
+    cdef uint8_t* out
     cdef uint8_t* text_end
     cdef cpp_bool has_surrogates = False
-    check_text(column, left)
-    column.text.resize(offset + left + string_room)
-    text_end = unescape_string(cursor, column.text.data() + offset, &has_surrogates)
+    check_text(column, cursor.end - begin)
+    out = column.text.make_room(cursor.end - begin + string_room)
+    text_end = unescape_string(cursor, out, &has_surrogates)
     # The bytes that were read are searched: of those just written, a load would wait for the stores.
     if text_end == NULL or has_surrogates or find_invalid_utf8(begin, cursor.pos) != cursor.pos:
-        column.text.resize(offset)
         return 0
-    column.text.resize(text_end - column.text.data())
+    column.text.add(text_end - out)
     note_text(column, cell, offset)
     return 1
 
@@ -308,7 +307,7 @@ cdef inline int put_string(Column* column, Cell cell, byte_ptr start, const Toke
     cdef Cursor rest
     if token.has_escapes:
         open_cursor_within(&rest, start, token.begin - start, token.end + 1 - start)
-        return put_special_string(column, cell, &rest)
+        return put_rest_of_string(column, cell, &rest)
     if not token.is_ascii and find_invalid_utf8(token.begin, token.end) != token.end:
         return 0
     put_utf8(column, cell, token.begin, token.end)
@@ -359,19 +358,11 @@ cdef inline int put_document(Column* column, Cell cell, Cursor* cursor) except -
     Returns 1, or 0 where the value is malformed or legal but rare: then the row takes the slow path.
     """
     cdef Token token
-    cdef byte_ptr begin
-    cdef byte_ptr end
     skip_space(cursor)
     if peek(cursor) == c'"':
-        begin = cursor.pos + 1
-        end = find_string_special(cursor.start, begin, cursor.end)
-        if byte_at(end, cursor.end) == c'"':
-            put_utf8(column, cell, begin, end)
-            cursor.pos = end + 1
-        else:
-            cursor.pos = begin
-            if put_special_string(column, cell, cursor) != 1:
-                return 0
+        cursor.pos += 1
+        if put_rest_of_string(column, cell, cursor) != 1:
+            return 0
     elif not read_whole_token(cursor, &token) or put_token(column, cell, cursor, &token) != 1:
         return 0
     skip_space(cursor)

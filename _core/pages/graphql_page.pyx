@@ -19,7 +19,7 @@ from histscan._core.json.json_skip cimport skip_value
 from histscan._core.json.json_string cimport string_room, unescape_string
 from histscan._core.json.json_text cimport skip_space
 from histscan._core.json.json_value cimport JsonContext, decode_value, expect_end, read_key
-from histscan._core.memory.pooled_vectors cimport TextRoom
+from histscan._core.memory.text_room cimport TextRoom
 from histscan._core.pages.page cimport Page, RowSpan
 
 from histscan._core.rows.locate import locate_value
