@@ -22,7 +22,7 @@ extern void __libc_free(void *);
 enum {
     FRAMES = 48,
     // CPython repeats an allocation until it succeeds where it notes in which instruction an exception was raised.
-    MOST_FAILURES = 10000,
+    MOST_FAILURES = 1000,
 };
 
 static atomic_bool is_armed;
