@@ -46,8 +46,9 @@ run: $(RUNS)
 	$(BIN)/histscan plot $(EXAMPLE) -k loss -k validation.loss --smooth --log-y -o out/loss.png
 	$(BIN)/histscan info $(EXAMPLE)
 
-# A module's tests share what they set up, so each module stays in one process.
-IN_PARALLEL := --numprocesses auto --maxprocesses 4 --dist loadfile
+# A module's tests share what they set up, so each module stays in one process. In the order of their names: xdist's own
+# order ends with modules of few tests, and those that install and compile, which take longest, are among them.
+IN_PARALLEL := --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 test: lint
 	$(BIN)/python -m pytest $(IN_PARALLEL)
 
