@@ -135,7 +135,7 @@ sanitize-threads: setup
 EMULATED_TESTS := $(filter-out %/test_headers.py %/test_processors.py,$(CORE_TESTS)) $(wildcard tests/columns/test_json_*.py) \
 	tests/columns/test_parquet_columns.py tests/columns/test_column_order.py tests/columns/test_column_passes.py
 test-arm64: setup
-	HISTSCAN_EXAMPLES=20 $(BIN)/python -m tests.machines.debian_python arm64 \
+	HISTSCAN_EXAMPLES=10 $(BIN)/python -m tests.machines.debian_python arm64 \
 		$$(. /etc/os-release && echo $$VERSION_CODENAME) $(IN_PARALLEL) $(EMULATED_TESTS)
 
 # The core's tests on the newest release of Python that Debian has.
