@@ -239,6 +239,9 @@ def test_no_thread_can_be_started(monkeypatch: pytest.MonkeyPatch, builds: Build
 def build_in_child(results: Any) -> None:
     before = count_threads()
     chunks = list(build_chunks_in_threads(Source(90).pages(), keys=None, flatten=False, threads=2))
+    # A thread is counted when it runs.
+    while count_threads() == before:
+        time.sleep(0.001)
     results.put((count_threads() - before, steps_of(chunks)))
 
 
