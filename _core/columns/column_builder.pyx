@@ -291,6 +291,7 @@ cdef class ColumnBuilder:
                     self.add_slow_row(page, row, readers)
                     row += 1
         except HistoryError as error:
+            self.chunk.has_refused_row = True
             check_memory(error)
             error.add_location(row=self.chunk.row_count + ahead)
             raise
@@ -419,6 +420,7 @@ cdef class ColumnBuilder:
                     index += 1
                     begin = row
         except HistoryError as error:
+            self.chunk.has_refused_row = True
             check_memory(error)
             error.add_location(page=pages[index].label, row=row - begin)
             raise

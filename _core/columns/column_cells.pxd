@@ -221,6 +221,29 @@ cdef inline uint32_t list_type_flags(byte_ptr begin, byte_ptr end) noexcept nogi
         skip_space(&items)
 
 
+cdef inline uint32_t cell_type_flags(Column* column, uint8_t tag, uint64_t bits) noexcept nogil:
+    """The type flags that a cell gives its column."""
+    cdef byte_ptr begin
+    cdef byte_ptr end
+    if tag == CELL_NULL:
+        return 0
+    if tag == CELL_FALSE or tag == CELL_TRUE:
+        return TYPE_BOOL
+    if tag == CELL_INT64:
+        return (TYPE_INT64 if fits_double(<int64_t> bits) else TYPE_WIDE_INT64) | (
+            TYPE_NEGATIVE if <int64_t> bits < 0 else 0
+        )
+    if tag == CELL_UINT64:
+        return TYPE_UINT64
+    if tag == CELL_FLOAT64:
+        return TYPE_FLOAT64
+    begin = column.text.data() + (bits >> 32)
+    end = begin + <uint32_t> bits
+    if tag == CELL_TEXT:
+        return TYPE_NUMBER_TEXT if is_number_text(begin, end) else TYPE_TEXT
+    return list_type_flags(begin, end) if begin[0] == c'[' else TYPE_JSON
+
+
 cdef inline int put_text(Column* column, Cell cell, CellTag tag, byte_ptr begin, byte_ptr end) except -1 nogil:
     """Copies text into the column and makes a cell of it."""
     cdef size_t offset = column.text.size()

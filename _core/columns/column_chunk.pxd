@@ -4,7 +4,7 @@ from libc.stddef cimport size_t
 from libc.stdint cimport int32_t
 from libcpp.vector cimport vector
 
-from histscan._core.columns.column_cells cimport CellTable
+from histscan._core.columns.column_cells cimport CellTable, Column
 
 
 cdef class ColumnChunk:
@@ -16,6 +16,7 @@ cdef class ColumnChunk:
     cdef Py_ssize_t requested           # how many of `names` were there before any row
     cdef readonly Py_ssize_t row_count
     cdef bint notes_nulls               # `Column.null_rows` are filled
+    cdef bint has_refused_row           # a malformed row was removed, of whose values the type flags may be
     cdef bint is_used_up                # the columns' buffers were exported
 
     cdef int32_t column_named(self, str name) except -2
@@ -24,4 +25,5 @@ cdef class ColumnChunk:
     cdef int put_object(self, str name, object value, bytes text, size_t row) except -1
     cdef bint is_full(self) noexcept nogil
     cdef int complete(self) except -1 nogil
+    cdef void renew_type_flags(self, Column* column) noexcept nogil
     cdef int use_up(self) except -1

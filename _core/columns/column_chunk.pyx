@@ -3,13 +3,13 @@
 import json
 
 from libc.stddef cimport size_t
-from libc.stdint cimport int32_t
+from libc.stdint cimport int32_t, uint32_t
 
 from histscan._core.memory.critical_section cimport CriticalSection
 from histscan._core.memory.buffer_pool cimport shared_pool
 from histscan._core.columns.column_cells cimport (
-    CELL_JSON, CELL_NULL, TYPE_JSON, Cell, Column, list_type_flags, put_bool, put_double, put_int64, put_text,
-    put_uint64, put_utf8,
+    CELL_JSON, CELL_NULL, TYPE_JSON, Cell, Column, SparseCell, cell_type_flags, list_type_flags, put_bool, put_double,
+    put_int64, put_text, put_uint64, put_utf8,
 )
 from histscan._core.bytes.cursor cimport JSON_TOO_DEEP, byte_ptr
 from histscan._core.bytes.faults cimport raise_fault_at
@@ -75,8 +75,27 @@ cdef class ColumnChunk:
 
     cdef int complete(self) except -1 nogil:
         """Gives every column a cell for each row, and marks which are null; no row may be added afterwards."""
+        cdef size_t index
         self.cells.complete(<size_t> self.row_count)
+        if self.has_refused_row:
+            for index in range(self.cells.columns.size()):
+                self.renew_type_flags(&self.cells.columns[index])
         return 0
+
+    cdef void renew_type_flags(self, Column* column) noexcept nogil:
+        """Makes the type flags those of the cells, which no longer include those of a row that was refused."""
+        cdef uint32_t type_flags = 0
+        cdef const SparseCell* sparse
+        cdef size_t row
+        if column.is_dense:
+            for row in range(<size_t> self.row_count):
+                type_flags |= cell_type_flags(column, column.tags[row], column.bits[row])
+        else:
+            sparse = self.cells.sparse_begin(column[0])
+            while sparse < self.cells.sparse_end(column[0]):
+                type_flags |= cell_type_flags(column, sparse.tag, sparse.bits)
+                sparse += 1
+        column.type_flags = type_flags
 
     cdef int use_up(self) except -1:
         """Marks the columns' buffers as exported; raises if they already are."""

@@ -237,7 +237,7 @@ def test_a_builder_goes_on_behind_a_fault() -> None:
         builder.add_page(page, 2)
         assert builder.add_page(make([[("b", "4")]])) == 1
         table = table_of([builder.take_chunk()])
-        assert [table.column(name).to_pylist() for name in "ab"] == [[1, 3, None], ["2", None, "4"]]
+        assert [table.column(name).to_pylist() for name in "ab"] == [[1, 3, None], [2, None, 4]]
         assert table.column("c").null_count == 3
 
 
@@ -310,6 +310,25 @@ def test_dict_rows_of_an_odd_kind() -> None:
     builder.add_rows([{"b": 1}])
     assert builder.row_count == 1
     assert table_of([builder.take_chunk()]).column("b").to_pylist() == [1]
+
+
+@pytest.mark.parametrize("encoding", [name for name in ENCODINGS if name != "sampled"])
+def test_a_row_that_fails_does_not_decide_types(encoding: str) -> None:
+    good: list[Pairs] = [
+        [("int", "1"), ("float", "0.5"), ("text", '"a"'), ("bool", "true"), ("list", "[1]"), ("NaN", '"NaN"')],
+        [("int", "-2"), ("uint", str(2**63)), ("text", '"\\u00e9"'), ("list", "[]"), ("object", '{"a": 1}')],
+        [("big", str(2**64)), ("wide", str(2**53 + 1)), ("none", "null")],
+    ]
+    keys = dict.fromkeys(key for row in good for key, _ in row)
+    expected = build_table([ENCODINGS[encoding](good * 9)])
+    for value in ("1", "0.5", '"x"', "true", "[2]", "[0.5]", "-1", str(2**64), "{}"):
+        bad = [*((key, value) for key in keys), ("malformed", "tru")]
+        for rows in (good * 9, [good[0]] * 9 + [good[1], good[2]]):
+            builder = ColumnBuilder()
+            with pytest.raises(HistoryDecodeError):
+                builder.add_page(ENCODINGS[encoding]([*rows, bad, good[0]]), 0)
+            table = table_of([builder.take_chunk()]).select([*keys])
+            assert table.schema.equals(expected.select([*keys]).schema, check_metadata=True)
 
 
 def test_a_row_that_fails_leaves_no_cells_in_the_next() -> None:

@@ -10,7 +10,7 @@ import pytest
 from histscan._core.columns.column_builder import ColumnBuilder
 from histscan.errors import HistoryDecodeError
 from tests.support.column_rows import ENCODINGS as COLUMN_ENCODINGS
-from tests.support.column_rows import rows_of, table_of
+from tests.support.column_rows import table_of
 from tests.support.encodings import PROTOBUF, TEXT, TEXT_ENCODINGS, Encoding
 
 SPECIAL = ['\\"', "\\\\", "\\n", "\\u00e9", "\\ud83d\\ude00", "é", "数", "😀", "\\n\\té数😀\\/"]
@@ -71,8 +71,8 @@ def test_values_that_end_wrongly(encoding: str, value: str) -> None:
         builder = ColumnBuilder()
         with pytest.raises(HistoryDecodeError):
             builder.add_page(COLUMN_ENCODINGS[encoding]([*[good] * 9, bad, good]), 0)
-        rows = rows_of(table_of([builder.take_chunk()]))
-        assert [(row["value"], row["flag"]) for row in rows] == [("abc", True)] * 9
+        table = table_of([builder.take_chunk()]).select(["value", "flag"])
+        assert table.to_pylist() == [{"value": "abc", "flag": True}] * 9
 
 
 @pytest.mark.parametrize("special", MALFORMED)
