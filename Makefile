@@ -46,8 +46,9 @@ run: $(RUNS)
 	$(BIN)/histscan plot $(EXAMPLE) -k loss -k validation.loss --smooth --log-y -o out/loss.png
 	$(BIN)/histscan info $(EXAMPLE)
 
-# A module's tests share what they set up, so each module stays in one process.
-IN_PARALLEL := --numprocesses auto --maxprocesses 4 --dist loadfile
+# A module's tests share what they set up, so each module stays in one process. In the order of their names: xdist's own
+# order ends with modules of few tests, and those that install and compile, which take longest, are among them.
+IN_PARALLEL := --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 test: lint
 	$(BIN)/python -m pytest $(IN_PARALLEL)
 
@@ -132,7 +133,8 @@ sanitize-threads: setup
 # The core's tests on ARM64, by qemu, with Debian's packages below .venvs; Debian needs debootstrap, qemu-user-static
 # and g++-aarch64-linux-gnu, and root. Emulated, hypothesis has time for fewer examples.
 # The other ones compile for this machine, or need AVX2.
-EMULATED_TESTS := $(filter-out %/test_headers.py %/test_processors.py,$(CORE_TESTS))
+EMULATED_TESTS := $(filter-out %/test_headers.py %/test_processors.py,$(CORE_TESTS)) $(wildcard tests/columns/test_json_*.py) \
+	tests/columns/test_parquet_columns.py tests/columns/test_column_order.py tests/columns/test_column_passes.py
 test-arm64: setup
 	HISTSCAN_EXAMPLES=10 $(BIN)/python -m tests.machines.debian_python arm64 \
 		$$(. /etc/os-release && echo $$VERSION_CODENAME) $(IN_PARALLEL) $(EMULATED_TESTS)

@@ -17,10 +17,20 @@ except ImportError:
 else:
     # How long an example takes says how busy the machine is. What time things take is measured in benches/.
     # An emulated processor takes ten times as long: HISTSCAN_EXAMPLES says how many examples it can do.
-    examples = int(os.environ.get("HISTSCAN_EXAMPLES", "100"))
-    untimed = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=examples)
+    examples = int(os.environ.get("HISTSCAN_EXAMPLES", "0"))
+    untimed = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=examples or 100)
     settings.register_profile("untimed", untimed)
     settings.load_profile("untimed")
+
+    chosen_settings = "_hypothesis_internal_use_settings"
+
+    def pytest_itemcollected(item: pytest.Item) -> None:
+        """Limits the examples of tests that choose their number, too. Hypothesis has no public way to do so."""
+        test = getattr(item, "obj", None)
+        test = getattr(test, "__func__", test)
+        chosen = getattr(test, chosen_settings, None)
+        if examples and chosen and chosen.max_examples > examples:
+            setattr(test, chosen_settings, settings(chosen, max_examples=examples))
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ import histscan
 from histscan import LogFormatError, LogTruncatedWarning
 from histscan._core.pages.log_reader import LogReader
 from tests.support import wire
+from tests.support.compression import zstd_compress
 from tests.support.json_corpus import fingerprint
 from tests.support.log_samples import read_log, step_rows, steps_of
 
@@ -78,8 +79,7 @@ def test_shifted_logs_of_runs(tmp_path: Path) -> None:
 def compress(log: bytes, kind: str) -> bytes:
     if kind == "gz":
         return gzip.compress(log)
-    zstd = pytest.importorskip("backports.zstd")
-    return bytes(zstd.compress(log))
+    return zstd_compress(log)
 
 
 @pytest.fixture(params=["gz", "zst"])

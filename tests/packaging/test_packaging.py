@@ -152,6 +152,14 @@ def test_modules_of_the_wheel_are_stripped(packages: tuple[set[str], set[str]], 
     assert all(command.split()[-1] == ("-Wl,-x" if sys.platform == "darwin" else "-Wl,-s") for command in links)
 
 
+def test_doubles_are_computed_alike_on_all_processors(packages: tuple[set[str], set[str]], checkout: Path) -> None:
+    """ARM64 has an instruction for a * b + c, which rounds once; compilers use it unless they are told not to."""
+    commands = (checkout.parent / "commands").read_text().splitlines()
+    compiled = [command for command in commands if " -c build/" in command]
+    assert len(compiled) == len(modules_of_core())
+    assert all("-ffp-contract=off" in command.split() for command in compiled)
+
+
 def test_the_size_of_the_wheel(tmp_path: Path) -> None:
     """The modules of this checkout, stripped and packed as a wheel packs them."""
     strip = shutil.which("strip")

@@ -26,17 +26,12 @@ from histscan.common.steps import step_after
 from histscan.errors import HistoryDecodeError, HistoryError, LogFormatError, LogTruncatedWarning
 from histscan.runs.jsonl_run import JsonlRun
 from tests.support import wire
+from tests.support.compression import zstd_compress
 from tests.support.json_corpus import fingerprint, is_json, is_utf8
 from tests.support.json_strategies import object_texts
 from tests.support.log_samples import write_run
 from tests.support.paths import EXAMPLE
 from tests.support.window_sizes import set_window_size
-
-
-def zstd_compress(data: bytes) -> bytes:
-    zstd = pytest.importorskip("backports.zstd")
-    return bytes(zstd.compress(data))
-
 
 COMPRESS: dict[str, Callable[[bytes], bytes]] = {"": bytes, ".gz": gzip.compress, ".zst": zstd_compress}
 compressed = pytest.mark.parametrize("packed", COMPRESS)

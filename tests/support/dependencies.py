@@ -1,7 +1,7 @@
 """Environments with the lowest and the newest releases of what histscan needs, inside the checkout.
 
-An environment is made when it is first needed, and made up to date when what belongs into it changes. The core is
-compiled for each of them, which takes minutes.
+An environment is made when it is first needed, and made anew when what belongs into it changes; the newest releases
+are upgraded each time. The core is compiled for each of them, which takes minutes.
 """
 
 from __future__ import annotations
@@ -79,13 +79,14 @@ def python_of(name: str) -> Path:
     if name == "lowest":
         wanted = [item if item.startswith("pytest") else lowest(item) for item in wanted]
     stamp = folder / ".requirements"
+    pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     if not stamp.exists() or stamp.read_text() != "\n".join(wanted):
         subprocess.run([base, "-m", "venv", "--clear", folder], check=True)
-        pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
         subprocess.run([*pip, *wanted], check=True)
         stamp.write_text("\n".join(wanted))
-    pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]
-    subprocess.run([*pip, "--force-reinstall", str(ROOT)], check=True)
+    elif name == "newest":
+        subprocess.run([*pip, "--upgrade", "--upgrade-strategy=eager", *wanted], check=True)
+    subprocess.run([*pip, "--no-deps", "--force-reinstall", str(ROOT)], check=True)
     return python
 
 
