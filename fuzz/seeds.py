@@ -305,7 +305,13 @@ def _columns() -> Iterator[bytes]:
             yield bytes([options | 0x48]) + ROW_END.join([_row([*paths, *more]), _row([*more, *paths[::-1]])] * 2)
     for options in range(8):
         yield bytes([options | 0x48]) + ROW_END.join([_row([(key, "1") for key in _LONG_KEYS])] * 3)
-    for texts in (["1.5", '"NaN"', "3", '"-Infinity"', '"Infinity"'], ["-7"] * 5, ["[1]", "{}", "true", "null", "1.5"]):
+    for texts in (
+        ["1.5", '"NaN"', "3", '"-Infinity"', '"Infinity"'],
+        ["-7"] * 5,
+        ["[1]", "{}", "true", "null", "1.5"],
+        ["18446744073709551615", "-1", "2", "null", "3"],
+        ["[9007199254740993]", "[0.5]", "[]", "null", "[1]"],
+    ):
         for options in range(8):
             yield bytes([options | 0x48]) + ROW_END.join(_row([("x", text), ("y", "0")]) for text in texts)
             yield bytes([options | 0x48]) + ROW_END.join(
