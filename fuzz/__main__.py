@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from fuzz.builds import BuildError
+from fuzz.builds import ROOT, BuildError
 from fuzz.campaign import minimise, replay, run_targets, table_of
 from fuzz.targets import HEADER_TARGETS, ORACLE_TARGETS
 
@@ -40,10 +40,20 @@ def main() -> int:
         if arguments.command == "coverage":
             # Imported here because it loads the core, which needs the environment of a target if it has sanitizers.
             from fuzz.coverage import coverage_of_inputs, coverage_of_tests, report_of
+            from fuzz.reasons import UNREACHED, compare, missed_items, read_reasons
 
             inputs = coverage_of_inputs(names)
             print(report_of(inputs, coverage_of_tests(arguments.tests) if arguments.tests else None))
-            return 0
+            if arguments.targets:
+                return 0
+            differences = [*compare(missed_items(inputs, ROOT), read_reasons(UNREACHED.read_text()))]
+            print(
+                "\nfuzz/UNREACHED.md differs in:"
+                if differences
+                else "\nfuzz/UNREACHED.md has all of it, and nothing else"
+            )
+            print("\n".join(differences))
+            return 1 if differences else 0
         results = run_targets(names, arguments.seconds, arguments.jobs)
     except BuildError as error:
         print(error, file=sys.stderr)

@@ -155,6 +155,8 @@ def replay(name: str, path: str) -> int:
 def minimise(names: Sequence[str]) -> None:
     """Replaces the stored corpora of targets by the fewest short inputs that reach all that the grown ones reach.
 
+    What the first inputs reach is left to them: they are run with the stored ones.
+
     Args:
         names: The targets.
 
@@ -168,8 +170,13 @@ def minimise(names: Sequence[str]) -> None:
         for path in (path for folder in (grown, stored) for path in folder.iterdir()):
             if path.stat().st_size <= _LONGEST:
                 shutil.copy(path, short)
+        # libFuzzer keeps what is in the first folder, and adds to it.
+        make_seeds(name, fewest)
+        seeds = [*fewest.iterdir()]
         command: list[str | Path] = [program_of(name), "-merge=1", fewest, short]
         subprocess.run(command, env=environment_of(name), check=True, capture_output=True)
+        for seed in seeds:
+            seed.unlink()
         pack_corpus(name, fewest)
 
 

@@ -30,9 +30,6 @@ __all__ = ["Coverage", "coverage_of_inputs", "coverage_of_tests", "report_of"]
 BUILD = ROOT / ".venvs" / "coverage"
 """The package, with the core that counts."""
 
-UNREACHED = FOLDER / "UNREACHED.md"
-"""Says of each function in which something is not reached why, or what tests it."""
-
 _WORK = WORK / "coverage"
 _FLAGS = "-fprofile-instr-generate -fcoverage-mapping"
 _SOURCE = re.compile(r'\s*/\* "histscan/(_core/[\w/.]+)":(\d+)$')
@@ -234,6 +231,9 @@ def _add_module(found: Coverage, path: str, source: dict[str, Any]) -> None:
         if begin in places and _CONDITION.match(text) and not _OWN_CHECK.search(text):
             # Numbered, because the same source may be translated in several modules, under other names.
             place = places[begin]
+            if text.lstrip("(").startswith("!"):
+                # Of `a or b`, Cython asks whether `a` is false.
+                true, false = false, true
             conditions[place] = conditions.get(place, 0) + 1
             found.add_branch(place, conditions[place], "__pyx", true > 0, false > 0)
 
@@ -288,7 +288,6 @@ def report_of(inputs: Coverage, tests: Coverage | None = None) -> str:
             rows.append((f"{kind}, {title}", *(f"{count:,}" for count in counts)))
     report = format_cells(("", "reached by inputs", "only by tests", "not reached", "all"), rows, range(1, 5))
     functions = Functions(ROOT)
-    explained = UNREACHED.read_text() if UNREACHED.exists() else ""
     missed_by_tests = None if tests is None else tests.missed()
     groups: dict[tuple[str, str], list[str]] = {}
     for place, what in sorted(inputs.missed().items()):
@@ -296,8 +295,7 @@ def report_of(inputs: Coverage, tests: Coverage | None = None) -> str:
             continue
         mark = "" if missed_by_tests is None or place in missed_by_tests else "+"
         groups.setdefault((place[0], function), []).append(f"{mark}{place[1]}{f' ({what})' if what else ''}")
-    report.append("\nNot reached by inputs, by function. + reached by tests; * fuzz/UNREACHED.md does not have it")
+    report.append("\nNot reached by inputs, by line" + (" (+ reached by tests)" if tests else ""))
     for (source, function), notes in groups.items():
-        star = " " if f"`{function}`" in explained else "*"
-        report.append(f"{star} {source} {function}: {', '.join(notes)}")
+        report.append(f"{source} {function}: {', '.join(notes)}")
     return "\n".join(report)

@@ -48,6 +48,9 @@ def write_seeds(name: str, folder: Path) -> None:
 _LONG_KEYS = ["k" * 40 + end for end in ("a", "b", "ba", "é", '\\"')]
 """Keys that are the same for longer than is compared at once."""
 
+_MANY_KEYS = [[f"k{place}" for place in range(count)] for count in (300, 8_300)] + [["k" * 5_000, "a"]]
+"""More keys than are learnt at once, and than are learnt at all; and a key that is too long."""
+
 
 def _texts() -> Iterator[bytes]:
     yield from _TEXTS
@@ -58,6 +61,9 @@ def _texts() -> Iterator[bytes]:
     yield ROW_END.join(row.encode() for row in _ROWS * 3)
     yield b"[" + b"1," * 140 + b'{"a":[' + b"null," * 140 + b'""]}]'
     yield ROW_END.join(json.dumps({"x": value}).encode() for value in (1, 2.5, "a", None, [1], {"b": 1}))
+    for keys in _MANY_KEYS:
+        rows = [json.dumps(dict.fromkeys(keys[first:], first)).encode() for first in (0, 0, len(keys) // 2)]
+        yield ROW_END.join(rows)
 
 
 def _numbers() -> Iterator[bytes]:
@@ -112,6 +118,7 @@ def _graphql() -> Iterator[bytes]:
         "null",
         "[]",
         '["\\ud800\xff"]',
+        '["{\\"a\\":\\"\xff\\"}"]',
         '["\\u00e9{}"]',
     ):
         yield b'\0{"data":{"project":{"run":{"history":' + history.encode("latin-1") + b"}}}}"
@@ -125,6 +132,9 @@ def _graphql() -> Iterator[bytes]:
         '{"project":{}}',
         '{"project":{"run":[]}}',
         '{"project":{"run":null,"run":{}}}',
+        '{"project":{"run":null}}',
+        '{"project":null}',
+        "null",
         "[]",
     ):
         yield b'\0{"data":' + data.encode() + b"}"
@@ -133,6 +143,9 @@ def _graphql() -> Iterator[bytes]:
             yield bytes([choice]) + text
         yield bytes([choice]) + ROW_END.join(row.encode() for row in _ROWS * 3)
         yield bytes([choice]) + json.dumps({f"key {place}": "é" * place for place in range(30)}).encode()
+        for end in ("", ', "more": nul'):
+            yield bytes([choice]) + f'{{"list": {long_row["list"]}{end}}}'.encode()
+            yield bytes([choice]) + f'{{"text": "é", "é": 1{end}}}'.encode()
 
 
 def _protobuf() -> Iterator[bytes]:
@@ -170,6 +183,20 @@ def _histories() -> Iterator[bytes]:
         yield head + join_messages([_records()[2]] * 5)
         for item in _items():
             yield head + join_messages([wire.field(1, item)] * 3)
+
+    # A key that is predicted, and another one of the same length, or another kind of value.
+    keys = ["k" * 40 + end for end in "ab"]
+    first, other = (wire.field(1, key) for key in keys)
+    one = wire.field(16, "1")
+    for second in (other + one, first + wire.fixed64_field(6, 2.5), first + wire.field(7, "t"), first):
+        rows = [
+            wire.field(1, first + one),
+            wire.field(1, second),
+            wire.field(1, second + one),
+            wire.field(1, first + one),
+        ]
+        for options in (0, 4):
+            yield bytes([options]) + bytes(16) + join_messages([rows[0], rows[0], *rows, b"".join(rows)])
 
     head = bytes([7]) + (0).to_bytes(8, "little") + (9).to_bytes(8, "little")
     name, row = wire.field(1, "_step"), wire.field(1, wire.item("a", "1"))
@@ -221,6 +248,37 @@ def _logs() -> Iterator[bytes]:
     # Records of several chunks, and the border of two blocks.
     text = json.dumps("y" * 12_000)
     yield wire.write_log(wire.history_record([(["_step"], str(step)), (["x"], text)]) for step in range(3))
+    # Chunks in the wrong order or of no known type, and zeros, each where reading goes on at the next block.
+    whole = [wire.history_record([("a", str(step)), ("x", text)], step) for step in range(9)]
+    rest = wire.write_log(whole)[wire.BLOCK_SIZE :]
+    part = records[1][:60]
+    for chunks in (
+        [wire.chunk(9, part)],
+        [wire.chunk(0, part)],
+        [wire.chunk(2, part), wire.chunk(2, part)],
+        [wire.chunk(2, part), wire.chunk(1, part)],
+        [wire.chunk(3, part)],
+        [wire.chunk(4, part)],
+        [wire.chunk(1, b"\xff" + part)],
+        [wire.chunk(2, part), wire.chunk(3, part)],
+        [wire.chunk(2, part), bytes(3)],
+        [],
+    ):
+        begin = log + b"".join(chunks)
+        yield begin
+        yield begin + bytes(wire.BLOCK_SIZE - len(begin)) + rest
+        yield begin + bytes(2 * wire.BLOCK_SIZE - len(begin)) + rest
+        yield begin + bytes(10) + b"\1" + bytes(wire.BLOCK_SIZE - len(begin) - 11) + rest
+    yield wire.write_log(whole)[: wire.BLOCK_SIZE] + b"\1" * wire.BLOCK_SIZE + rest[wire.BLOCK_SIZE :]
+    yield wire.write_log(whole)[: wire.BLOCK_SIZE + 3]
+    yield wire.write_log([wire.history_record([("x", text * 3), ("a", "{")], 0), *whole])
+    yield wire.write_log([wire.history_record([("x", json.dumps("y" * 40_000)), ("a", "{")], 0), *whole])
+    # Blocks that are counted from behind the header, as wandb-core did before 0.17.6.
+    for size in (12_000, 32_730, 32_760):
+        long_rows = [wire.history_record([("x", json.dumps("y" * size))], step) for step in range(4)]
+        for cut in (0, 5, 3_000):
+            yield wire.shift_blocks(long_rows)[: -cut or None]
+            yield wire.write_log(long_rows)[: -cut or None]
     for path in (EXAMPLE, *REAL_LOGS.glob("*.wandb")):
         yield path.read_bytes()[:2_000]
 
@@ -253,6 +311,15 @@ def _columns() -> Iterator[bytes]:
             yield bytes([options | 0x48]) + ROW_END.join(
                 [*[_row([("y", "0")])] * 9, *(_row([("x", text)]) for text in texts)]
             )
+    for keys in _MANY_KEYS:
+        rows = [_row([(key, "1") for key in keys[first:]]) for first in (0, 0, len(keys) // 2, len(keys) // 2)]
+        for options in range(8) if len(keys) < 1_000 else (0, 5):
+            yield bytes([options | 0x48]) + ROW_END.join(rows)
+    for options in range(8):
+        escaped = [_row([("t", text), ("x", text)]) for text in ('"\\u004eaN"', '"-Infinit\\u0079"', '"\\u0061"')]
+        yield bytes([options | 0x48]) + ROW_END.join(escaped)
+        yield bytes([options | 0x48]) + ROW_END.join(_row([("x", text)]) for text in ("false", "1", '"t"', "true"))
+        yield bytes([options | 0x48]) + ROW_END.join([*[_row([("a", "1")])] * 600, _row([("b", "2")])])
 
 
 def _selections() -> Iterator[bytes]:
@@ -308,6 +375,13 @@ def _arrow() -> Iterator[bytes]:
         ends = [sum(map(len, texts[:count])) for count in range(4)]
         content = b"".join(end.to_bytes(4, "little") for end in ends) + b"".join(texts)
         yield _arrow_table(bytes([29, 0, 0, ends[3], 1]) + content, numbers, rows=3)
+    # Numbers of half precision that are infinite, or not a number.
+    yield _arrow_table(bytes([8, 0, 0]) + b"\x00\x7c\x01\x7c\x00\xfc", numbers, rows=3)
+    # Nanoseconds, and times with a zone.
+    for choice in range(4):
+        for unit in (1, 1_000):
+            times = b"".join((place * unit).to_bytes(8, "little") for place in (0, 7, 86_399_000_000_001))
+            yield _arrow_table(bytes([30, 0, 0, choice]) + times, numbers, rows=3)
     # A column of steps, and one of numbers.
     steps = b"".join(step.to_bytes(8, "little") for step in (5, 2, 9, 2))
     yield bytes([1, 9, 4, 1, 6, 0, 0]) + steps + bytes([10, 0, 0]) + steps + bytes([2, 0])

@@ -41,10 +41,25 @@ class Functions:
                 found = name
         return found
 
-    def names(self) -> set[str]:
-        """Returns the names of all functions."""
-        paths = [path for pattern in ("*.pyx", "*.pxd", "*.hpp") for path in (self._root / "_core").rglob(pattern)]
-        return {name for path in paths for _, _, name in functions_of(path)}
+    def of(self, source: str) -> list[tuple[int, int, str]]:
+        """Returns the first and the last line of each function of a source, and its name.
+
+        Args:
+            source: The source, below the root.
+        """
+        return functions_of(self._root / source)
+
+    def texts(self) -> dict[str, str]:
+        """Returns the lines of each function by its name; of several with the same name, of all."""
+        found: dict[str, str] = {}
+        for path in self._paths():
+            lines = path.read_text().splitlines()
+            for begin, end, name in functions_of(path):
+                found[name] = "\n".join([found.get(name, ""), *lines[begin - 1 : end]])
+        return found
+
+    def _paths(self) -> list[Path]:
+        return [path for pattern in ("*.pyx", "*.pxd", "*.hpp") for path in (self._root / "_core").rglob(pattern)]
 
 
 @cache

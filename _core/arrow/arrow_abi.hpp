@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "memory/pooled_vectors.hpp"
+#include "memory/text_room.hpp"
 
 #ifndef ARROW_C_DATA_INTERFACE
 #define ARROW_C_DATA_INTERFACE

@@ -6,7 +6,8 @@ from libcpp.memory cimport shared_ptr, unique_ptr
 from libcpp.vector cimport vector
 
 from histscan._core.memory.buffer_pool cimport BufferPool
-from histscan._core.memory.pooled_vectors cimport CellBits, TextRoom
+from histscan._core.memory.pooled_vectors cimport CellBits
+from histscan._core.memory.text_room cimport TextRoom
 
 
 cdef extern from "arrow/arrow_abi.hpp" nogil:

@@ -5,7 +5,7 @@ from libc.stdint cimport int32_t, int64_t, uint8_t
 from libcpp.string cimport string
 from libcpp.vector cimport vector
 
-from histscan._core.memory.pooled_vectors cimport TextRoom
+from histscan._core.memory.text_room cimport TextRoom
 from histscan._core.arrow.arrow_batch cimport ArrowBatch
 from histscan._core.arrow.arrow_layout cimport ArrowNode
 from histscan._core.arrow.arrow_rows cimport ArrowPage

@@ -27,7 +27,7 @@ from histscan._core.bytes.cursor cimport Cursor, byte_ptr, find_invalid_utf8, op
 from histscan._core.keys.item_selection cimport ItemSelection
 from histscan._core.json.json_skip cimport skip_value
 from histscan._core.json.json_text cimport skip_space
-from histscan._core.memory.pooled_vectors cimport TextRoom, append_bytes
+from histscan._core.memory.text_room cimport TextRoom
 from histscan._core.pages.page cimport RowSpan
 from histscan._core.json.json_write cimport write_double, write_int64, write_literal, write_string, write_uint64
 
@@ -352,7 +352,7 @@ cdef class ArrowCells:
             skip_space(&cursor)
             if cursor.pos != end:
                 return 0
-            append_bytes(out, begin, end - begin)
+            out.append(begin, end - begin)
         elif kind == ARROW_STRUCT:
             return self.write_struct(node, index, out)
         elif kind == ARROW_LIST or kind == ARROW_LARGE_LIST or kind == ARROW_FIXED_LIST:
@@ -396,7 +396,7 @@ cdef class ArrowCells:
                 write_literal(", ", out)
             is_first = False
             name = <const uint8_t*> self.member_texts[child].data()
-            append_bytes(out, name, self.member_texts[child].size())
+            out.append(name, self.member_texts[child].size())
             if self.write_value(child, index + self.columns[child].offset, out) != 1:
                 return 0
         out.push_back(c'}')

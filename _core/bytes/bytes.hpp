@@ -20,6 +20,27 @@ inline uint64_t load_word(const uint8_t *pos) {
     return word;
 }
 
+// The bytes [pos, end), which are fewer than 16, then zeros. `start` is where the readable bytes begin.
+//
+// They do not pass through memory: a load of bytes that several stores have just written waits for all of these.
+HISTSCAN_INLINE Bytes16 load_last(const uint8_t *start, const uint8_t *pos, const uint8_t *end) {
+    const auto left = static_cast<int>(end - pos);
+    if (HISTSCAN_UNLIKELY(end - start < 16)) {
+        uint8_t bytes[16] = {};
+        for (int place = 0; place < left; ++place) bytes[place] = pos[place];
+        return load16(bytes);
+    }
+    const uint64_t first = load_word(end - 16), second = load_word(end - 8);
+    if (left <= 8) return from_words(left == 0 ? 0 : second >> 8 * (8 - left), 0);
+    const int dropped = 8 * (16 - left);
+    return from_words(first >> dropped | second << (64 - dropped), second >> dropped);
+}
+
+// The 16 bytes at `pos`, as far as there are any, then zeros.
+HISTSCAN_INLINE Bytes16 load_up_to(const uint8_t *start, const uint8_t *pos, const uint8_t *end) {
+    return HISTSCAN_LIKELY(end - pos >= 16) ? load16(pos) : load_last(start, pos, end);
+}
+
 // The mask of quotes and backslashes.
 HISTSCAN_INLINE Bytes16 quotes_and_backslashes(Bytes16 text) {
     return either(equal(text, fill16('"')), equal(text, fill16('\\')));
@@ -70,22 +91,6 @@ inline const uint8_t *find_string_end(const uint8_t *start, const uint8_t *pos, 
         if (marks) return pos + first_mark(marks);
     }
     return find_among_last(start, pos, end, find_marks);
-}
-
-// Copies [pos, end) to `out` up to the first quote, backslash or control character, and returns where that is.
-// `out` must have room for `end - pos + 15` bytes: whole vectors are stored.
-inline const uint8_t *copy_string_run(const uint8_t *pos, const uint8_t *end, uint8_t *out) {
-    for (; end - pos >= 16; pos += 16, out += 16) {
-        const Bytes16 text = load16(pos);
-        store16(out, text);
-        const Marks16 marks = marks_of(string_ends(text));
-        if (marks) return pos + first_mark(marks);
-    }
-    for (; pos < end; ++pos, ++out) {
-        if (*pos == '"' || *pos == '\\' || *pos < 0x20) return pos;
-        *out = *pos;
-    }
-    return end;
 }
 
 // Hashes a text of more than 32 bytes, for tables that bound their probes, not for cryptography. Each word is
@@ -142,39 +147,54 @@ inline bool has_prefix(const uint8_t *pos, const Prefix32 &prefix) {
     return (bits_of(lower, upper) | prefix.ignored) == ~uint32_t{0};
 }
 
-// The first byte of [pos, end) that is not part of well-formed UTF-8 (RFC 3629: no surrogates, no over-long
-// forms, nothing above U+10FFFF); `end` if all bytes are valid.
-inline const uint8_t *find_invalid_utf8(const uint8_t *pos, const uint8_t *end) {
-    while (pos < end) {
-        if (end - pos >= 8 && !(load_word(pos) & 0x8080808080808080u)) {
-            pos += 8;
-            continue;
-        }
-        const uint8_t lead = *pos;
-        if (lead < 0x80) {
-            ++pos;
-            continue;
-        }
-        ptrdiff_t following;
-        uint8_t lowest = 0x80, highest = 0xBF;  // of the second byte
-        if (lead >= 0xC2 && lead <= 0xDF) {
-            following = 1;
-        } else if (lead >= 0xE0 && lead <= 0xEF) {
-            following = 2;
-            if (lead == 0xE0) lowest = 0xA0;
-            if (lead == 0xED) highest = 0x9F;
-        } else if (lead >= 0xF0 && lead <= 0xF4) {
-            following = 3;
-            if (lead == 0xF0) lowest = 0x90;
-            if (lead == 0xF4) highest = 0x8F;
-        } else {
-            return pos;
-        }
-        if (following >= end - pos || pos[1] < lowest || pos[1] > highest) return pos;
-        for (ptrdiff_t offset = 2; offset <= following; ++offset) {
-            if ((pos[offset] & 0xC0) != 0x80) return pos;
-        }
-        pos += following + 1;
+// How long the character beyond ASCII is with which `bytes` begin, the lowest of them first; 0 if it is not well-formed
+// UTF-8 (RFC 3629: no surrogates, no over-long forms, nothing above U+10FFFF).
+HISTSCAN_INLINE int utf8_length(uint32_t bytes) {
+    if ((bytes & 0xC0E0) == 0x80C0) return bytes & 0x1E ? 2 : 0;
+    if ((bytes & 0xC0C0F0) == 0x8080E0) {
+        // The highest five of its sixteen bits: zeros are an over-long form, and 0b11011 are a surrogate.
+        const uint32_t highest = bytes & 0x200F;
+        return highest != 0 && highest != 0x200D ? 3 : 0;
+    }
+    if ((bytes & 0xC0C0C0F8) == 0x808080F0) {
+        // The highest five of its 21 bits: planes 1 to 16.
+        const uint32_t plane = (bytes & 0x07) << 2 | (bytes >> 12 & 0x03);
+        return plane - 1 < 16 ? 4 : 0;
+    }
+    return 0;
+}
+
+// The first byte of [pos, end) that is beyond ASCII; `end` if there is none. `start` is where the readable bytes begin.
+HISTSCAN_INLINE const uint8_t *find_beyond_ascii(const uint8_t *start, const uint8_t *pos, const uint8_t *end) {
+    const auto find_marks = [](Bytes16 text) { return marks_of(below_signed(text, fill16(0))); };
+    for (; end - pos >= 16; pos += 16) {
+        const Marks16 marks = find_marks(load16(pos));
+        if (marks) return pos + first_mark(marks);
+    }
+    if (HISTSCAN_LIKELY(end - start >= 16)) {
+        const Marks16 marks = marks_from(find_marks(load16(end - 16)), static_cast<int>(16 - (end - pos)));
+        return marks ? end - 16 + first_mark(marks) : end;
+    }
+    while (pos < end && *pos < 0x80) ++pos;
+    return pos;
+}
+
+// The first byte of [begin, end) that is not part of well-formed UTF-8; `end` if all bytes are valid.
+inline const uint8_t *find_invalid_utf8(const uint8_t *begin, const uint8_t *end) {
+    const uint8_t *pos = begin;
+    while ((pos = find_beyond_ascii(begin, pos, end)) < end) {
+        // Where one character is beyond ASCII, the next one often is, too.
+        do {
+            uint32_t bytes = 0;
+            if (HISTSCAN_LIKELY(end - pos >= 4)) {
+                std::memcpy(&bytes, pos, sizeof bytes);
+            } else {
+                for (int place = 0; place < end - pos; ++place) bytes |= uint32_t{pos[place]} << 8 * place;
+            }
+            const int length = utf8_length(bytes);
+            if (length == 0) return pos;
+            pos += length;
+        } while (pos < end && *pos >= 0x80);
     }
     return end;
 }

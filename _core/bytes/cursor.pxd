@@ -12,7 +12,6 @@ ctypedef const uint8_t* byte_ptr
 
 cdef extern from "bytes/bytes.hpp" namespace "histscan" nogil:
     void prefetch(byte_ptr pos)
-    byte_ptr copy_string_run(byte_ptr pos, byte_ptr end, uint8_t* out)
     uint64_t hash_bytes(byte_ptr pos, size_t length)
     bint same_bytes(byte_ptr left, byte_ptr right, size_t length)
     byte_ptr find_invalid_utf8(byte_ptr pos, byte_ptr end)

@@ -1,5 +1,5 @@
-// Cells of columns as a Sink of `read_members`. Plain numbers become cells here, in the loop; other values by a
-// function of the column builder.
+// Cells of columns as a Sink of `read_members`. Plain numbers, texts and bools become cells here, in the loop; other
+// values by a function of the column builder.
 
 #ifndef HISTSCAN_CELL_SINK_HPP
 #define HISTSCAN_CELL_SINK_HPP
@@ -9,6 +9,7 @@
 #include <new>
 
 #include "columns/column.hpp"
+#include "columns/text_cells.hpp"
 #include "wire/item_format.hpp"
 #include "rows/json_format.hpp"
 #include "bytes/number_readers.hpp"
@@ -38,6 +39,7 @@ public:
         if (key.target.kind < TARGET_COLUMN) return format.skip_plain_value();
         if (key.target.kind > TARGET_COLUMN) return false;
         Column &column = *key.target.column;
+        if (!format.begins_number(value)) return put_text_or_bool(format, column, value);
         uint64_t *bits = column.bits.data() + row_;
         const uint8_t *value_end = format.find_value_end();
         const PlainKind kind =
@@ -75,6 +77,22 @@ public:
     int leave_template(size_t) { return OUTCOME_DONE; }
 
 private:
+    template <typename Format>
+    HISTSCAN_INLINE bool put_text_or_bool(Format &format, Column &column, const uint8_t *value) {
+        const uint8_t *const text = format.string_text(value), *const last = format.value_last();
+        const uint8_t *value_end;
+        if (text != nullptr) {
+            value_end = put_plain_text(column, row_, format.start(), text, format.end(), *value, last);
+            if (value_end == nullptr) return false;
+            value_end += text - value;
+        } else {
+            value_end = put_plain_bool(column, row_, value, format.end(), last);
+            if (value_end == nullptr) return false;
+        }
+        format.take_value(value_end);
+        return true;
+    }
+
     Vectors vectors_;
     size_t row_;
     const CellCalls &calls_;

@@ -47,7 +47,7 @@ struct CellStatistics {
     std::vector<size_t> others;       // rows of other values: objects, large integers, texts that are not UTF-8
 
     void add(const Column &column, uint8_t tag, uint64_t bits, size_t row) {
-        if (tag == CELL_UINT64 || (tag == CELL_JSON && column.text[bits >> 32] != '[')) {
+        if (tag == CELL_UINT64 || (tag == CELL_JSON && column.text.data()[bits >> 32] != '[')) {
             others.push_back(row);
             return;
         }

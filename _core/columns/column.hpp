@@ -12,6 +12,7 @@
 #include "bytes/bytes.hpp"
 #include "bytes/plain_number.hpp"
 #include "memory/pooled_vectors.hpp"
+#include "memory/text_room.hpp"
 
 namespace histscan {
 

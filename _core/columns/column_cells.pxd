@@ -7,16 +7,19 @@ was seen in a column is kept in its type flags, which decide the type: the order
 from libc.stddef cimport size_t
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memchr, memcpy
+from libcpp cimport bool as cpp_bool
 from libcpp.vector cimport vector
 
 from histscan._core.memory.buffer_pool cimport BufferPool
-from histscan._core.memory.pooled_vectors cimport CellBits, PooledVector, TextRoom, append_bytes
+from histscan._core.memory.pooled_vectors cimport CellBits, PooledVector
+from histscan._core.memory.text_room cimport TextRoom
 from histscan._core.bytes.cursor cimport (
-    COLUMN_TEXT_TOO_LONG, Cursor, byte_ptr, find_invalid_utf8, has_text, open_cursor, peek,
+    COLUMN_TEXT_TOO_LONG, Cursor, byte_ptr, find_invalid_utf8, has_text, open_cursor,
+    open_cursor_within, peek,
 )
 from histscan._core.bytes.faults cimport raise_fault_at
 from histscan._core.json.json_skip cimport skip_value
-from histscan._core.json.json_string cimport code_unit_at
+from histscan._core.json.json_string cimport escaped_unit, string_room, unescape_string
 from histscan._core.json.json_text cimport (
     TOKEN_ARRAY, TOKEN_BIG_INTEGER, TOKEN_FALSE, TOKEN_FLOAT64, TOKEN_INT64, TOKEN_NULL, TOKEN_STRING, TOKEN_TRUE,
     PlainKind, Token, read_token, read_whole_token, skip_space,
@@ -108,10 +111,6 @@ cdef extern from "columns/cell_table.hpp" namespace "histscan" nogil:
         const SparseCell* sparse_end(const Column&)
 
 
-cdef extern from "json/string_text.hpp" namespace "histscan" nogil:
-    uint8_t* write_utf8_text(byte_ptr start, byte_ptr begin, byte_ptr end, uint8_t* out) noexcept
-
-
 cdef inline uint64_t text_bits(size_t offset, size_t length) noexcept nogil:
     """Where a cell's text is. Both fit in 32 bits: `check_text` guarantees that."""
     return <uint64_t> offset << 32 | <uint64_t> length
@@ -174,7 +173,7 @@ cdef inline bint is_sound_text(byte_ptr begin, byte_ptr end) noexcept nogil:
         if end - pos < 2:
             return False
         if pos[1] == c'u':
-            unit = code_unit_at(pos, end)
+            unit = escaped_unit(pos, end)
             if unit < 0 or 0xD800 <= unit <= 0xDFFF:
                 return False
             pos += 6
@@ -226,7 +225,7 @@ cdef inline int put_text(Column* column, Cell cell, CellTag tag, byte_ptr begin,
     """Copies text into the column and makes a cell of it."""
     cdef size_t offset = column.text.size()
     check_text(column, end - begin)
-    append_bytes(column.text, begin, end - begin)
+    column.text.append(begin, end - begin)
     cell.bits[0] = text_bits(offset, end - begin)
     cell.tag[0] = tag
     return 0
@@ -261,11 +260,43 @@ cdef inline void put_bool(Column* column, Cell cell, bint value) noexcept nogil:
     column.type_flags |= TYPE_BOOL
 
 
+cdef inline void note_text(Column* column, Cell cell, size_t offset) noexcept nogil:
+    """Makes a cell of the column's text from `offset` on, which is UTF-8."""
+    cdef byte_ptr begin = column.text.data() + offset
+    cdef byte_ptr end = column.text.data() + column.text.size()
+    cell.bits[0] = text_bits(offset, end - begin)
+    cell.tag[0] = CELL_TEXT
+    column.type_flags |= TYPE_NUMBER_TEXT if is_number_text(begin, end) else TYPE_TEXT
+
+
 cdef inline int put_utf8(Column* column, Cell cell, byte_ptr begin, byte_ptr end) except -1 nogil:
     """Makes a cell of text that is valid UTF-8, and has no escapes."""
-    put_text(column, cell, CELL_TEXT, begin, end)
-    column.type_flags |= TYPE_NUMBER_TEXT if is_number_text(begin, end) else TYPE_TEXT
+    cdef size_t offset = column.text.size()
+    check_text(column, end - begin)
+    column.text.append(begin, end - begin)
+    note_text(column, cell, offset)
     return 0
+
+
+cdef inline int put_rest_of_string(Column* column, Cell cell, Cursor* cursor) except -1 nogil:
+    """Reads a string behind its opening quote, and makes a cell of it.
+
+    Returns 1, or 0 where the string is malformed, or not UTF-8. The column gets room for all that the cursor has left.
+    """
+    cdef byte_ptr begin = cursor.pos
+    cdef size_t offset = column.text.size()
+    cdef uint8_t* out
+    cdef uint8_t* text_end
+    cdef cpp_bool has_surrogates = False
+    check_text(column, cursor.end - begin)
+    out = column.text.make_room(cursor.end - begin + string_room)
+    text_end = unescape_string(cursor, out, &has_surrogates)
+    # The bytes that were read are searched: of those just written, a load would wait for the stores.
+    if text_end == NULL or has_surrogates or find_invalid_utf8(begin, cursor.pos) != cursor.pos:
+        return 0
+    column.text.add(text_end - out)
+    note_text(column, cell, offset)
+    return 1
 
 
 cdef inline int put_string(Column* column, Cell cell, byte_ptr start, const Token* token) except -1 nogil:
@@ -273,26 +304,13 @@ cdef inline int put_string(Column* column, Cell cell, byte_ptr start, const Toke
 
     `start` is where the readable bytes before the token begin.
     """
-    cdef size_t offset
-    cdef uint8_t* text_end
-    if not token.has_escapes:
-        if not token.is_ascii and find_invalid_utf8(token.begin, token.end) != token.end:
-            return 0
-        put_utf8(column, cell, token.begin, token.end)
-        return 1
-    offset = column.text.size()
-    check_text(column, token.end - token.begin + 1)
-    column.text.resize(offset + <size_t> (token.end - token.begin) + 17)
-    text_end = write_utf8_text(start, token.begin, token.end + 1, column.text.data() + offset)
-    if text_end == NULL:
-        column.text.resize(offset)
+    cdef Cursor rest
+    if token.has_escapes:
+        open_cursor_within(&rest, start, token.begin - start, token.end + 1 - start)
+        return put_rest_of_string(column, cell, &rest)
+    if not token.is_ascii and find_invalid_utf8(token.begin, token.end) != token.end:
         return 0
-    column.text.resize(text_end - column.text.data())
-    cell.bits[0] = text_bits(offset, column.text.size() - offset)
-    cell.tag[0] = CELL_TEXT
-    column.type_flags |= TYPE_NUMBER_TEXT if is_number_text(
-        column.text.data() + offset, column.text.data() + column.text.size()
-    ) else TYPE_TEXT
+    put_utf8(column, cell, token.begin, token.end)
     return 1
 
 
@@ -341,7 +359,11 @@ cdef inline int put_document(Column* column, Cell cell, Cursor* cursor) except -
     """
     cdef Token token
     skip_space(cursor)
-    if not read_whole_token(cursor, &token) or put_token(column, cell, cursor, &token) != 1:
+    if peek(cursor) == c'"':
+        cursor.pos += 1
+        if put_rest_of_string(column, cell, cursor) != 1:
+            return 0
+    elif not read_whole_token(cursor, &token) or put_token(column, cell, cursor, &token) != 1:
         return 0
     skip_space(cursor)
     return cursor.pos == cursor.end

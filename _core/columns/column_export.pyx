@@ -11,7 +11,8 @@ from libcpp.memory cimport unique_ptr
 
 from histscan._core.arrow.arrow_abi cimport ArrayBuffers
 from histscan._core.memory.buffer_pool cimport shared_pool
-from histscan._core.memory.pooled_vectors cimport PooledVector, TextRoom, append_bytes
+from histscan._core.memory.pooled_vectors cimport PooledVector
+from histscan._core.memory.text_room cimport TextRoom
 from histscan._core.columns.column_cells cimport (
     CELL_FALSE, CELL_FLOAT64, CELL_INT64, CELL_JSON, CELL_NULL, CELL_TEXT, CELL_TRUE, CELL_UINT64, TYPE_INT64,
     TYPE_JSON, TYPE_LIST, TYPE_LIST_FLOAT64, TYPE_LIST_INT64, TYPE_LIST_WIDE_INT64, TYPE_NUMBER_TEXT, TYPE_WIDE_INT64,
@@ -185,7 +186,7 @@ cdef int write_cell(Column* column, size_t row, TextRoom& out) except -1 nogil:
         write_string(column.text.data() + text_offset(bits), text_length(bits), out)
     elif tag == CELL_JSON:
         text = column.text.data() + text_offset(bits)
-        append_bytes(out, text, text_length(bits))
+        out.append(text, text_length(bits))
     return 0
 
 

@@ -24,7 +24,9 @@ struct NestedItem {
     const uint8_t *end;
 };
 
-inline void append_text(TextRoom &out, const std::string &text) { out.insert(out.end(), text.begin(), text.end()); }
+inline void append_text(TextRoom &out, const std::string &text) {
+    out.append(reinterpret_cast<const uint8_t *>(text.data()), text.size());
+}
 
 // Sorts the items so that those of one column, and within it those of one object, are together. False if they are
 // not the leaves of trees: an item is given twice, or is an object to another item and a value of its own.
@@ -69,7 +71,7 @@ inline size_t write_object(
         }
         append_text(out, names.back());
         out.push_back(':');
-        out.insert(out.end(), items[index].begin, items[index].end);
+        out.append(items[index].begin, static_cast<size_t>(items[index].end - items[index].begin));
         before = &names;
     }
     for (size_t open = before->size(); open > 0; --open) out.push_back('}');

@@ -5,7 +5,7 @@ from libcpp.string cimport string
 from libcpp.vector cimport vector
 
 from histscan._core.bytes.cursor cimport byte_ptr
-from histscan._core.memory.pooled_vectors cimport TextRoom
+from histscan._core.memory.text_room cimport TextRoom
 
 
 cdef extern from "columns/nested_items.hpp" namespace "histscan" nogil:

@@ -35,7 +35,7 @@ struct Token {
     const uint8_t *begin;  // text of TOKEN_STRING and TOKEN_BIG_INTEGER, and where any other token begins
     const uint8_t *end;
     bool has_escapes;  // of TOKEN_STRING: a backslash is among the text
-    bool is_ascii;     // of TOKEN_STRING: no byte is above 0x7F
+    bool is_ascii;     // of TOKEN_STRING: it has no escapes, and no byte is above 0x7F
 };
 
 inline bool is_space(int byte) { return byte == ' ' || byte == '\n' || byte == '\t' || byte == '\r'; }
@@ -123,6 +123,38 @@ inline bool read_number(Cursor *cursor, Token *token) {
     return true;
 }
 
+// Continues to read a string at `pos`, where its first backslash is, or its first byte beyond ASCII.
+HISTSCAN_NOINLINE bool read_special_token(Cursor *cursor, const uint8_t *pos, Token *token) {
+    const uint8_t *const end = cursor->end;
+    token->is_ascii = false;
+    while (true) {
+        const Bytes16 text = load_up_to(cursor->start, pos, end);
+        ptrdiff_t done = 16;
+        // The zeros after the last byte are control characters.
+        for (Marks16 marks = marks_of(string_ends(text)); marks;) {
+            const int place = first_mark(marks);
+            const int byte = byte_at(pos + place, end);
+            if (byte == '"') {
+                token->end = pos + place;
+                cursor->pos = token->end + 1;
+                return true;
+            }
+            if (byte < 0) return stop(cursor, JSON_STRING_UNTERMINATED, cursor->pos);
+            if (byte != '\\') return stop(cursor, JSON_CONTROL_CHARACTER, pos + place);
+            token->has_escapes = true;
+            const int escaped = byte_at(pos + place + 1, end);
+            if (escaped < 0) return stop(cursor, JSON_STRING_UNTERMINATED, cursor->pos);
+            if (escaped < 0x20) return stop(cursor, JSON_CONTROL_CHARACTER, pos + place + 1);
+            if (place >= 14) {
+                done = place + 2;
+                break;
+            }
+            marks = marks_from(marks, place + 2);
+        }
+        pos += done;
+    }
+}
+
 // Reads a string; the cursor must be at its opening quote. Escapes and UTF-8 are left to the reader of the text.
 inline bool read_string(Cursor *cursor, Token *token) {
     const uint8_t *end = cursor->end;
@@ -132,26 +164,14 @@ inline bool read_string(Cursor *cursor, Token *token) {
     token->has_escapes = false;
     token->is_ascii = true;
     pos = find_string_special(cursor->start, pos, end);
-    int byte = byte_at(pos, end);
-    while (byte != '"') {
+    const int byte = byte_at(pos, end);
+    if (byte != '"') {
         if (byte < 0) return stop(cursor, JSON_STRING_UNTERMINATED, cursor->pos);
         if (byte < 0x20) return stop(cursor, JSON_CONTROL_CHARACTER, pos);
-        if (byte == '\\') {
-            token->has_escapes = true;
-            if (end - pos < 2) return stop(cursor, JSON_STRING_UNTERMINATED, cursor->pos);
-            if (pos[1] < 0x20) return stop(cursor, JSON_CONTROL_CHARACTER, pos + 1);
-            pos += 2;
-        } else {
-            token->is_ascii = false;
-            ++pos;
-        }
-        pos = token->is_ascii ? find_string_special(cursor->start, pos, end) : find_string_end(cursor->start, pos, end);
-        byte = byte_at(pos, end);
+        return read_special_token(cursor, pos, token);
     }
     token->end = pos;
     cursor->pos = pos + 1;
-    // A byte right after a backslash was skipped unchecked.
-    if (token->has_escapes) token->is_ascii = false;
     return true;
 }
 

@@ -4,7 +4,7 @@ from libc.stddef cimport size_t
 from libc.stdint cimport int64_t, uint64_t
 
 from histscan._core.bytes.cursor cimport byte_ptr
-from histscan._core.memory.pooled_vectors cimport TextRoom
+from histscan._core.memory.text_room cimport TextRoom
 
 
 cdef extern from "json/json_write.hpp" namespace "histscan" nogil:

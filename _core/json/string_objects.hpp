@@ -27,13 +27,13 @@ public:
     // Returns room for `length` bytes of text, or null with an exception.
     Unit *reserve(ptrdiff_t length) {
         if (length <= short_string_length) return units_;
-        own_units_.reset(new (std::nothrow) Unit[static_cast<size_t>(length) + 16]);
+        own_units_.reset(new (std::nothrow) Unit[static_cast<size_t>(length) + string_room]);
         if (!own_units_) PyErr_NoMemory();
         return own_units_.get();
     }
 
 private:
-    Unit units_[short_string_length + 16];
+    Unit units_[short_string_length + string_room];
     std::unique_ptr<Unit[]> own_units_;
 };
 
@@ -79,15 +79,15 @@ inline PyObject *read_text(StringReading *reading, uint8_t *out) {
 HISTSCAN_NOINLINE PyObject *read_special_string(Cursor *cursor, bool allow_surrogates) {
     const uint8_t *begin = cursor->pos + 1;
     const bool is_short = cursor->end - begin <= short_string_length;
-    StringReading reading{
-        cursor->start, begin, is_short ? cursor->end : begin + short_string_length, 0, 0, allow_surrogates, NO_FAULT};
+    StringReading reading{cursor->start, begin, is_short ? cursor->end : begin + short_string_length, 0, 0,
+        allow_surrogates, false, NO_FAULT};
     CharacterRoom<uint8_t> room;
     PyObject *text = read_text(&reading, room.reserve(reading.end - begin));
     if (text == nullptr && !is_short && !PyErr_Occurred()) {
         // Its end was not among these bytes.
         Token token;
         if (!read_string(cursor, &token)) return nullptr;
-        reading = {cursor->start, begin, cursor->pos, 0, 0, allow_surrogates, NO_FAULT};
+        reading = {cursor->start, begin, cursor->pos, 0, 0, allow_surrogates, false, NO_FAULT};
         cursor->pos = begin - 1;
         uint8_t *out = room.reserve(reading.end - begin);
         if (out == nullptr) return nullptr;

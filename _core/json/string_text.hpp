@@ -29,6 +29,9 @@ struct EscapeTable {
 
 inline constexpr EscapeTable escape_table{};
 
+// The room for the text of a string, beyond as many units as its encoded form has bytes: whole vectors are stored.
+constexpr int string_room = 16;
+
 // The UTF-16 code unit of the escape `\uXXXX` at `pos`, or -1 if there is no such escape.
 inline int escaped_unit(const uint8_t *pos, const uint8_t *end) {
     if (end - pos < 6 || pos[0] != '\\' || pos[1] != 'u') return -1;
@@ -74,27 +77,6 @@ inline const uint8_t *read_utf8(const uint8_t *pos, const uint8_t *end, bool all
     return (second | third | fourth) < 0x40 && found >= 0x10000 && found <= 0x10FFFF ? pos + 4 : nullptr;
 }
 
-// The bytes [pos, end), which are fewer than 16, then zeros. `start` is where the readable bytes begin.
-//
-// They do not pass through memory: a load of bytes that several stores have just written waits for all of these.
-HISTSCAN_INLINE Bytes16 load_last(const uint8_t *start, const uint8_t *pos, const uint8_t *end) {
-    const auto left = static_cast<int>(end - pos);
-    if (HISTSCAN_UNLIKELY(end - start < 16)) {
-        uint8_t bytes[16] = {};
-        for (int place = 0; place < left; ++place) bytes[place] = pos[place];
-        return load16(bytes);
-    }
-    const uint64_t first = load_word(end - 16), second = load_word(end - 8);
-    if (left <= 8) return from_words(left == 0 ? 0 : second >> 8 * (8 - left), 0);
-    const int dropped = 8 * (16 - left);
-    return from_words(first >> dropped | second << (64 - dropped), second >> dropped);
-}
-
-// The 16 bytes at `pos`, as far as there are any, then zeros.
-HISTSCAN_INLINE Bytes16 load_up_to(const uint8_t *start, const uint8_t *pos, const uint8_t *end) {
-    return HISTSCAN_LIKELY(end - pos >= 16) ? load16(pos) : load_last(start, pos, end);
-}
-
 HISTSCAN_INLINE void store_units(uint8_t *out, Bytes16 text) { store16(out, text); }
 template <typename Unit>
 HISTSCAN_INLINE void store_units(Unit *out, Bytes16 text) {
@@ -108,6 +90,8 @@ template <typename AnyUnit>
 struct CodePoints {
     using Unit = AnyUnit;
 
+    static constexpr bool copies_utf8 = false;
+
     static HISTSCAN_INLINE Unit *put(Unit *out, uint32_t point) {
         if (sizeof(Unit) < sizeof point && point >> (8 * sizeof(Unit) & 31)) return nullptr;
         *out = static_cast<Unit>(point);
@@ -115,18 +99,21 @@ struct CodePoints {
     }
 };
 
-// Characters written as UTF-8, which has none for surrogates.
+// Characters written as UTF-8. Those beyond ASCII are copied as they are, unchecked, and lone surrogates get the three
+// bytes that they would have: whoever needs well-formed UTF-8 looks for both afterwards.
 struct Utf8 {
     using Unit = uint8_t;
+
+    static constexpr bool copies_utf8 = true;
 
     static HISTSCAN_INLINE uint8_t *put(uint8_t *out, uint32_t point) {
         if (point < 0x80) {
             *out++ = static_cast<uint8_t>(point);
-        } else if (point < 0x800) {
+            return out;
+        }
+        if (point < 0x800) {
             *out++ = static_cast<uint8_t>(0xC0 | point >> 6);
-            *out++ = static_cast<uint8_t>(0x80 | (point & 0x3F));
         } else {
-            if ((point & 0xFFFFF800) == 0xD800) return nullptr;
             if (point < 0x10000) {
                 *out++ = static_cast<uint8_t>(0xE0 | point >> 12);
             } else {
@@ -134,8 +121,8 @@ struct Utf8 {
                 *out++ = static_cast<uint8_t>(0x80 | (point >> 12 & 0x3F));
             }
             *out++ = static_cast<uint8_t>(0x80 | (point >> 6 & 0x3F));
-            *out++ = static_cast<uint8_t>(0x80 | (point & 0x3F));
         }
+        *out++ = static_cast<uint8_t>(0x80 | (point & 0x3F));
         return out;
     }
 };
@@ -148,7 +135,8 @@ struct StringReading {
     size_t count;          // the units written so far
     uint32_t bits;         // of all of them: below a power of two if and only if each of them is
     bool allow_surrogates;
-    Fault fault;  // why it is malformed, at `pos`
+    bool has_surrogates;  // one was escaped alone
+    Fault fault;          // why it is malformed, at `pos`
 };
 
 // How the reading of a string stopped.
@@ -183,11 +171,12 @@ inline const uint8_t *read_special(const uint8_t *pos, StringReading *reading, u
             return pos + 12;
         }
     }
+    if ((unit & 0xF800) == 0xD800) reading->has_surrogates = true;
     return pos + 6;
 }
 
-// Continues to read a string, and writes its characters from `out` on, where there is room for 16 more units than there
-// are bytes.
+// Continues to read a string, and writes its characters from `out` on, where there is room for `string_room` more units
+// than there are bytes.
 template <typename Characters>
 inline StringStop read_characters(StringReading *reading, typename Characters::Unit *out) {
     constexpr int block_size = 16;
@@ -200,7 +189,7 @@ inline StringStop read_characters(StringReading *reading, typename Characters::U
         store_units(next, text);
         // Where the plain characters end is known for all of them: none waits for the one before it. The zeros after the
         // last byte are control characters.
-        Marks16 marks = special_marks(text);
+        Marks16 marks = Characters::copies_utf8 ? marks_of(string_ends(text)) : special_marks(text);
         const auto last = static_cast<int>(end - pos < block_size ? end - pos : block_size) - 1;
         int done = 0;
         bool is_plain = true;
@@ -237,7 +226,7 @@ inline StringStop read_characters(StringReading *reading, typename Characters::U
             if (written == nullptr) break;
             next = written;
             pos = after;
-        } while (byte_at(pos, end) >= 0x80);
+        } while (!Characters::copies_utf8 && byte_at(pos, end) >= 0x80);
         if (after != pos) {
             stopped = after == nullptr ? STRING_MALFORMED : STRING_WIDER;
             break;
@@ -249,12 +238,19 @@ inline StringStop read_characters(StringReading *reading, typename Characters::U
     return stopped;
 }
 
-// Reads the string in [begin, end), of which the last byte is the closing quote, and writes it as UTF-8 from `out` on,
-// where there is room for 16 more bytes than it has. `start` is where the readable bytes begin. Returns where it ends,
-// or null if it is malformed or has a lone surrogate.
-inline uint8_t *write_utf8_text(const uint8_t *start, const uint8_t *begin, const uint8_t *end, uint8_t *out) {
-    StringReading reading{start, begin, end, 0, 0, false, NO_FAULT};
-    return read_characters<Utf8>(&reading, out) == STRING_CLOSED ? out + reading.count : nullptr;
+// Reads the rest of a string with its closing quote, and writes its text as UTF-8 from `out` on, where there is room for
+// `string_room` more bytes than the cursor has left: no text is longer than its encoded form. Bytes beyond ASCII are copied
+// unchecked, and `has_surrogates` is set if a lone surrogate was written, but never cleared. Returns where the text
+// ends, or null with a fault in the cursor.
+inline uint8_t *unescape_string(Cursor *cursor, uint8_t *out, bool *has_surrogates) {
+    StringReading reading{cursor->start, cursor->pos, cursor->end, 0, 0, true, false, NO_FAULT};
+    if (read_characters<Utf8>(&reading, out) != STRING_CLOSED) {
+        stop(cursor, reading.fault, reading.fault == JSON_STRING_UNTERMINATED ? cursor->pos : reading.pos);
+        return nullptr;
+    }
+    cursor->pos = reading.pos + 1;
+    if (reading.has_surrogates) *has_surrogates = true;
+    return out + reading.count;
 }
 
 }  // namespace histscan

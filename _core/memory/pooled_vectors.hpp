@@ -10,7 +10,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <new>
 #include <type_traits>
 #include <utility>
@@ -73,15 +72,6 @@ using PooledVector = std::vector<Element, PooledAllocator<Element>>;
 
 // The bits of a column's cells. Every element must have a value before the vector is exported.
 using CellBits = std::vector<uint64_t, UnfilledAllocator<uint64_t>>;
-
-// Room for bytes that are written once, such as text with its escapes decoded; it is freed with its owner.
-using TextRoom = std::vector<uint8_t, UnfilledAllocator<uint8_t>>;
-
-inline void append_bytes(TextRoom &text, const uint8_t *bytes, size_t count) {
-    const size_t size = text.size();
-    text.resize(size + count);
-    if (count) std::memcpy(text.data() + size, bytes, count);
-}
 
 }  // namespace histscan
 

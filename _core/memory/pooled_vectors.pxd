@@ -30,15 +30,3 @@ cdef extern from "memory/pooled_vectors.hpp" namespace "histscan" nogil:
         void assign(size_t, uint64_t) except +
         void push_back(uint64_t) except +
         void swap(CellBits&)
-
-    # Room for bytes that are written once: `resize` does not initialise them.
-    cdef cppclass TextRoom:
-        uint8_t* data()
-        size_t size()
-        bint empty()
-        void clear()
-        void resize(size_t) except +
-        void push_back(uint8_t) except +
-        void swap(TextRoom&)
-
-    void append_bytes(TextRoom& text, const uint8_t* bytes, size_t count) except +

@@ -4,7 +4,7 @@ from libc.stdint cimport uint8_t
 from libcpp.vector cimport vector
 
 from histscan._core.bytes.cursor cimport Cursor, byte_ptr
-from histscan._core.memory.pooled_vectors cimport TextRoom
+from histscan._core.memory.text_room cimport TextRoom
 from histscan._core.rows.json_rows cimport JsonRowDecoder
 from histscan._core.pages.page cimport Page, RowSpan
 

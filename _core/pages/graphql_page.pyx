@@ -6,6 +6,7 @@ A body is `{"data": {"project": {"run": {FIELD: rows}}}}`; `history` gives rows 
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from libc.stdint cimport int32_t, uint8_t
+from libcpp cimport bool as cpp_bool
 
 from histscan._core.memory.critical_section cimport CriticalSection
 from histscan._core.bytes.cursor cimport (
@@ -15,10 +16,10 @@ from histscan._core.bytes.cursor cimport (
 from histscan._core.bytes.faults cimport check_memory, raise_fault, raise_too_deep
 from histscan._core.rows.json_rows cimport JsonRowDecoder
 from histscan._core.json.json_skip cimport skip_value
-from histscan._core.json.json_string cimport unescape_string
+from histscan._core.json.json_string cimport string_room, unescape_string
 from histscan._core.json.json_text cimport skip_space
 from histscan._core.json.json_value cimport JsonContext, decode_value, expect_end, read_key
-from histscan._core.memory.pooled_vectors cimport TextRoom
+from histscan._core.memory.text_room cimport TextRoom
 from histscan._core.pages.page cimport Page, RowSpan
 
 from histscan._core.rows.locate import locate_value
@@ -256,17 +257,18 @@ cdef class HistoryPage(JsonPage):
         cdef byte_ptr begin = cursor.pos
         cdef byte_ptr invalid
         cdef uint8_t* text_end
+        cdef cpp_bool has_surrogates = False
         if self.text.empty():
             # No row's text is longer than its encoded form, so this is enough for all rows that follow.
-            self.text.resize(cursor.end - cursor.pos)
+            self.text.resize(cursor.end - cursor.pos + string_room)
             out[0] = self.text.data()
         cursor.pos += 1
-        span.needs_slow_path = False
         span.is_quoted = False
-        text_end = unescape_string(cursor, out[0], &span.needs_slow_path)
+        text_end = unescape_string(cursor, out[0], &has_surrogates)
         if text_end == NULL:
             return 0
-        if span.needs_slow_path:
+        span.needs_slow_path = has_surrogates
+        if has_surrogates:
             invalid = find_invalid_utf8(begin, cursor.pos)
             if invalid != cursor.pos:
                 return stop(cursor, JSON_UTF8_INVALID, invalid)
@@ -291,21 +293,23 @@ cdef class HistoryPage(JsonPage):
         if row is not None:
             return row
         # The string's closing quote is read with it, and needs room.
-        if span.end - span.begin < STACK_ROW_LENGTH:
+        if span.end - span.begin + 1 + string_room <= STACK_ROW_LENGTH:
             return self.decode_quoted(span, short_text)
         return self.decode_long_quoted(span)
 
     cdef object decode_long_quoted(self, RowSpan span):
         cdef TextRoom text
-        text.resize(span.end - span.begin + 1)
+        text.resize(span.end - span.begin + 1 + string_room)
         return self.decode_quoted(span, text.data())
 
     cdef object decode_quoted(self, RowSpan span, uint8_t* text):
         """The row at `span` of the body; `text` has room for it and its closing quote."""
         cdef Cursor string
+        # A row that is read in place has no escapes but those of quotes.
+        cdef cpp_bool has_surrogates = False
         open_cursor(&string, self.data + span.begin, span.end - span.begin + 1)
         span.begin = 0
-        span.end = unescape_string(&string, text, &span.needs_slow_path) - text
+        span.end = unescape_string(&string, text, &has_surrogates) - text
         return self.decode_span(text, span)
 
     cdef bytes row_text(self, Py_ssize_t index):
@@ -313,11 +317,12 @@ cdef class HistoryPage(JsonPage):
         cdef TextRoom text
         cdef Cursor string
         cdef uint8_t* text_end
+        cdef cpp_bool has_surrogates = False
         if not span.is_quoted:
             return JsonPage.row_text(self, index)
-        text.resize(span.end - span.begin + 1)
+        text.resize(span.end - span.begin + 1 + string_room)
         open_cursor(&string, self.data + span.begin, span.end - span.begin + 1)
-        text_end = unescape_string(&string, text.data(), &span.needs_slow_path)
+        text_end = unescape_string(&string, text.data(), &has_surrogates)
         return text.data()[:text_end - text.data()]
 
     cdef void open_span(self, RowSpan span, Cursor* cursor) noexcept nogil:

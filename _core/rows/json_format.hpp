@@ -72,7 +72,9 @@ public:
 
     const uint8_t *value() const { return value_; }
     HISTSCAN_INLINE const uint8_t *plain_value(const Key &) const { return value_; }
+    // The bytes from `start` to `end` may be read.
     const uint8_t *start() const { return start_; }
+    const uint8_t *end() const { return end_; }
     // Of a member that was looked up: its key, with the colon and white space.
     const uint8_t *key_begin() const { return pos_; }
     const uint8_t *key_end() const { return value_; }
@@ -103,9 +105,18 @@ public:
         pos_ = value_ + length;
         return true;
     }
+    HISTSCAN_INLINE bool begins_number(const uint8_t *value) const {
+        return histscan::begins_number(byte_at(value, end_));
+    }
+    // Where the text of the value begins if it is a string, else null; the byte at `value` follows the text, too.
+    HISTSCAN_INLINE const uint8_t *string_text(const uint8_t *value) const {
+        if (is_quoted_) return end_ - value >= 2 && *value == '\\' ? value + 2 : nullptr;
+        return byte_at(value, end_) == '"' ? value + 1 : nullptr;
+    }
+    const uint8_t *value_last() const { return nullptr; }
     // Reads the value, which begins at `value`, and moves to its end, if it is a plain number.
     HISTSCAN_INLINE bool take_plain_number(const uint8_t *value, PlainNumber *number) {
-        if (!begins_number(byte_at(value, end_))) return false;
+        if (!begins_number(value)) return false;
         const uint8_t *value_end = read_ended_number(value, end_, start_, number);
         if (value_end == nullptr) return false;
         pos_ = value_end;

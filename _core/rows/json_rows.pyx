@@ -25,9 +25,9 @@ cdef object make_key(void* self, Cursor* value, byte_ptr begin, byte_ptr end):
     if begin[0] != c'\\':
         return decode_value(value, (<JsonRowDecoder> self).context)
     # Within a string, up to the first container, each quote has a backslash.
-    if not read_quoted_token(value, &token):
-        raise_fault(value)
-    return utf8_object(value, token.begin, token.end)
+    if read_quoted_token(value, &token):
+        return utf8_object(value, token.begin, token.end)
+    raise_fault(value)
 
 
 cdef int32_t add_key(void* self, byte_ptr begin, size_t length, object key) except -2:

@@ -226,7 +226,9 @@ public:
         return begin + 1;
     }
     bool is_removal() const { return schema_ == UPDATE_ITEM && *pos_ == removal_tag; }
+    // The bytes from `start` to `end` may be read.
     const uint8_t *start() const { return start_; }
+    const uint8_t *end() const { return row_end_; }
     // Of a member that was looked up, but not found: the key fields.
     const uint8_t *key_begin() const { return item_begin(); }
     const uint8_t *key_end() const {
@@ -248,9 +250,18 @@ public:
     HISTSCAN_INLINE const uint8_t *find_value_end() const { return value_end_; }
     HISTSCAN_INLINE void take_value(const uint8_t *) {}
     HISTSCAN_INLINE bool skip_plain_value() { return true; }
+    HISTSCAN_INLINE bool begins_number(const uint8_t *value) const {
+        return histscan::begins_number(byte_at(value, value_end_));
+    }
+    // Where the text of the value begins if it is a string, else null; the byte at `value` follows the text, too.
+    HISTSCAN_INLINE const uint8_t *string_text(const uint8_t *value) const {
+        return byte_at(value, value_end_) == '"' ? value + 1 : nullptr;
+    }
+    // The last byte of the value, where that is known.
+    HISTSCAN_INLINE const uint8_t *value_last() const { return value_end_ - 1; }
     // Reads the value, which begins at `value`, if it is a plain number.
     HISTSCAN_INLINE bool take_plain_number(const uint8_t *value, PlainNumber *number) const {
-        if (!begins_number(byte_at(value, value_end_))) return false;
+        if (!begins_number(value)) return false;
         number->kind = vectors_.template read_number<has_lookbehind>(value, value_end_, start_, &number->bits);
         return number->kind != NOT_PLAIN;
     }

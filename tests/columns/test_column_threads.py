@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from _thread import _count as count_threads
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -19,6 +20,7 @@ from histscan._core.pages.formats import ProtobufPage, TextPage
 from histscan._core.pages.page import Page
 from histscan.columns.chunks import build_group
 from histscan.columns.threads import _GroupTask, build_chunks_in_threads
+from histscan.columns.worker_threads import WorkerThreads
 from histscan.errors import HistoryDecodeError
 from tests.support import wire
 from tests.support.column_rows import table_of
@@ -82,10 +84,6 @@ def builds(monkeypatch: pytest.MonkeyPatch) -> Builds:
     return Builds(monkeypatch)
 
 
-def threads_of_ours() -> int:
-    return sum(thread.name.startswith("histscan-columns") for thread in threading.enumerate())
-
-
 def steps_of(chunks: list[ColumnChunk]) -> list[int]:
     steps: list[int] = table_of(chunks).column("step").to_pylist()
     return steps
@@ -132,9 +130,9 @@ def test_groups_have_fewer_pages_where_these_are_large() -> None:
 
 def test_one_thread_starts_no_other(builds: Builds) -> None:
     source = Source(20)
-    before = threading.active_count()
+    before = count_threads()
     for _ in build_chunks_in_threads(source.pages(), keys=None, flatten=False, threads=1):
-        assert threading.active_count() == before
+        assert count_threads() == before
     assert not builds.threads
 
 
@@ -142,9 +140,9 @@ def test_scans_one_after_the_other_share_threads(builds: Builds) -> None:
     for _ in range(20):
         list(build_chunks_in_threads(Source(60).pages(), keys=None, flatten=False, threads=2))
     assert len(builds.threads) == 2
-    before = threads_of_ours()
+    before = count_threads()
     list(build_chunks_in_threads(Source(60).pages(), keys=None, flatten=False, threads=2))
-    assert threads_of_ours() == before
+    assert count_threads() == before
 
 
 def test_many_scans_at_once() -> None:
@@ -230,8 +228,8 @@ def test_an_interrupt_just_before_the_caller_builds(monkeypatch: pytest.MonkeyPa
 
 
 def test_no_thread_can_be_started(monkeypatch: pytest.MonkeyPatch, builds: Builds) -> None:
-    ended = ThreadPoolExecutor(1)
-    ended.shutdown()
+    ended = WorkerThreads(1)
+    ended.end()
     monkeypatch.setattr(histscan.columns.threads, "_other_threads", lambda count: ended)
     chunks = list(build_chunks_in_threads(Source(90).pages(), keys=None, flatten=False, threads=2))
     assert steps_of(chunks) == list(range(90 * ROWS))
@@ -239,23 +237,25 @@ def test_no_thread_can_be_started(monkeypatch: pytest.MonkeyPatch, builds: Build
 
 
 def build_in_child(results: Any) -> None:
-    before = threads_of_ours()
+    before = count_threads()
     chunks = list(build_chunks_in_threads(Source(90).pages(), keys=None, flatten=False, threads=2))
-    results.put((before, threads_of_ours(), steps_of(chunks)))
+    # A thread is counted when it runs.
+    while count_threads() == before:
+        time.sleep(0.001)
+    results.put((count_threads() - before, steps_of(chunks)))
 
 
 @pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="this system does not fork")
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_a_forked_process_starts_threads_of_its_own() -> None:
     list(build_chunks_in_threads(Source(90).pages(), keys=None, flatten=False, threads=2))
-    assert threads_of_ours()
     context = multiprocessing.get_context("fork")
     results = context.SimpleQueue()
     child = context.Process(target=build_in_child, args=(results,))
     child.start()
     child.join(60)
     assert child.exitcode == 0
-    assert results.get() == (0, 1, list(range(90 * ROWS)))
+    assert results.get() == (1, list(range(90 * ROWS)))
 
 
 def test_a_process_ends_though_a_scan_has_not() -> None:

@@ -19,19 +19,11 @@ from tests.support.log_samples import read_log, step_rows, steps_of
 HEADER = len(wire.LOG_HEADER)
 
 
-def shift_blocks(records: list[bytes]) -> bytes:
-    """A log as wandb-core before 0.17.6 laid it out: its blocks begin behind the header."""
-    body = b""
-    for record in records:
-        body = wire.append_record(body, record)
-    return wire.LOG_HEADER + body
-
-
 @pytest.mark.parametrize("blocks", [1, 2, 3, 100])
 @pytest.mark.parametrize("size", [10, 500, 9_000, 32_700, 100_000])
 def test_blocks_behind_the_header(size: int, blocks: int) -> None:
     records = step_rows(range(max(4, 200_000 // size)), size=size)
-    log = shift_blocks(records)
+    log = wire.shift_blocks(records)
     assert log != wire.write_log(records)
     reading = read_log(log, blocks=blocks)
     assert (reading.error, reading.reader.truncated_at, reading.reader.corrupt_at) == (None, None, [])
@@ -47,7 +39,7 @@ def test_one_block_that_ends_between_the_two_borders(left: int) -> None:
     last = next(
         record for size in range(room - 60, room) for record in step_rows([1], size=size) if len(record) == room
     )
-    log = shift_blocks([first, last])
+    log = wire.shift_blocks([first, last])
     assert len(log) == HEADER + wire.BLOCK_SIZE - left
     reading = read_log(log, blocks=4)
     assert (reading.error, steps_of(reading.rows), reading.reader.truncated_at) == (None, [0, 1], None)
@@ -55,7 +47,7 @@ def test_one_block_that_ends_between_the_two_borders(left: int) -> None:
 
 def test_damage_in_the_first_block_does_not_hide_the_layout() -> None:
     records = step_rows(range(40), size=5_000)
-    log = bytearray(shift_blocks(records))
+    log = bytearray(wire.shift_blocks(records))
     log[200] ^= 0xFF
     reading = read_log(bytes(log), blocks=4, skip_corrupt=True)
     assert reading.error is None
@@ -66,7 +58,7 @@ def test_damage_in_the_first_block_does_not_hide_the_layout() -> None:
 @pytest.mark.parametrize("cut", [1, 8, 5_000, 40_000, 70_000])
 def test_a_shifted_log_that_is_cut_short(cut: int) -> None:
     records = step_rows(range(40), size=5_000)
-    log = shift_blocks(records)[:-cut]
+    log = wire.shift_blocks(records)[:-cut]
     for blocks in (1, 4, 100):
         reading = read_log(log, blocks=blocks)
         assert reading.error is None
@@ -77,7 +69,7 @@ def test_a_shifted_log_that_is_cut_short(cut: int) -> None:
 
 def test_shifted_logs_of_runs(tmp_path: Path) -> None:
     path = tmp_path / "run.wandb"
-    path.write_bytes(shift_blocks([wire.run_record("old"), *step_rows(range(3_000), size=1_000)]))
+    path.write_bytes(wire.shift_blocks([wire.run_record("old"), *step_rows(range(3_000), size=1_000)]))
     run = histscan.open(path)
     assert (run.id, run.lastHistoryStep) == ("old", 2_999)
     assert steps_of(run.scan_history(min_step=1_000)) == list(range(1_000, 3_000))

@@ -10,13 +10,18 @@ import pytest
 from histscan._core.columns.column_builder import ColumnBuilder
 from histscan.errors import HistoryDecodeError
 from tests.support.column_rows import ENCODINGS as COLUMN_ENCODINGS
-from tests.support.column_rows import table_of
+from tests.support.column_rows import rows_of, table_of
 from tests.support.encodings import PROTOBUF, TEXT, TEXT_ENCODINGS, Encoding
 
 SPECIAL = ['\\"', "\\\\", "\\n", "\\u00e9", "\\ud83d\\ude00", "é", "数", "😀", "\\n\\té数😀\\/"]
 BEFORE = range(36)
 AFTER = (0, 1, 13, 14, 15, 16, 17, 31, 32, 33)
 STRINGS = [f'"{"a" * before}{special}{"b" * after}"' for before, special, after in product(BEFORE, SPECIAL, AFTER)]
+# Of every length, so that each ends at every place of a block, and a column's room at every place of a text.
+PLAIN = [f'"{"ab" * length}"'[: length + 1] + '"' for length in range(150)]
+NUMBERS = ['"NaN"', '"Infinity"', '"-Infinity"', '"Nano"', '"Infinity "', '"-"', '"-Inf"']
+LITERALS = ["true", "false", "null"]
+ENDED_WRONGLY = ['"abc"x', '"abc""', '"abc', "truex", "tru", "falsetrue", "fals", "true false", "nul", '"', "t"]
 MALFORMED = ["\x01", "\\x", "\\u12g4", "\\u1z", "\\ "]
 
 
@@ -41,6 +46,33 @@ def test_columns(encoding: str) -> None:
     assert builder.add_page(page, 0) == len(STRINGS)
     table = table_of([builder.take_chunk()])
     assert table.column("value").to_pylist() == [json.loads(text) for text in STRINGS]
+
+
+@pytest.mark.parametrize("encoding", COLUMN_ENCODINGS)
+def test_columns_of_plain_values(encoding: str) -> None:
+    values = [*PLAIN, *reversed(PLAIN), *NUMBERS, *LITERALS * 3, *PLAIN]
+    rows = [[("first", value), ("number", "1.5"), ("last", value)] for value in values]
+    page = COLUMN_ENCODINGS[encoding](rows)
+    builder = ColumnBuilder()
+    assert builder.add_page(page, 0) == len(rows)
+    table = table_of([builder.take_chunk()])
+    # Bools among strings make a column of JSON text.
+    expected = [None if value == "null" else json.loads(value) for value in values]
+    for name in ("first", "last"):
+        cells = [None if cell is None else json.loads(cell) for cell in table.column(name).to_pylist()]
+        assert cells == expected
+
+
+@pytest.mark.parametrize("value", ENDED_WRONGLY)
+@pytest.mark.parametrize("encoding", [name for name in COLUMN_ENCODINGS if name != "sampled"])
+def test_values_that_end_wrongly(encoding: str, value: str) -> None:
+    good = [("value", '"abc"'), ("flag", "true")]
+    for bad in ([("value", value), ("flag", "true")], [("flag", "true"), ("value", value)]):
+        builder = ColumnBuilder()
+        with pytest.raises(HistoryDecodeError):
+            builder.add_page(COLUMN_ENCODINGS[encoding]([*[good] * 9, bad, good]), 0)
+        rows = rows_of(table_of([builder.take_chunk()]))
+        assert [(row["value"], row["flag"]) for row in rows] == [("abc", True)] * 9
 
 
 @pytest.mark.parametrize("special", MALFORMED)

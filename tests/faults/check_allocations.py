@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import gc
 import sys
 from collections.abc import Callable, Iterator
@@ -13,6 +14,8 @@ from tests.faults.core_operations import OPERATIONS, Operation
 
 # A block that is left each time would be left in all of these: first a few, then enough to tell a leak from a cache.
 ROUNDS, MANY_ROUNDS = 3, 200
+# Seconds after which work has not ended because a thread waits for ever.
+PATIENCE = 100
 
 
 LEFT: list[object] = []
@@ -88,6 +91,11 @@ def check(operation: Operation, always: bool, stride: int, *, uses_threads: bool
 
 def attempt(operation: Operation, first: int, always: bool, good: Any) -> tuple[int, str]:
     """Does an operation while an allocation fails. Returns how many have failed, and what is wrong."""
+    # Shows where each thread waits, and ends the process, without memory.
+    faulthandler.dump_traceback_later(PATIENCE, exit=True)
+    # CPython has some errors in reserve. It loses a few, and ends the process if it needs more than are left.
+    reserve = [MemoryError() for _ in range(16)]
+    del reserve
     objects = operation.prepare()
     failures, result, error = failing_allocations.run(lambda: operation.work(objects), first, always)
     if error is None:

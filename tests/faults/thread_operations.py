@@ -7,7 +7,14 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+import pyarrow
+
+import histscan.columns.threads
+from histscan._core.arrow.arrow_stream import ArrowStream
 from histscan._core.columns.column_builder import ColumnBuilder
+from histscan._core.columns.column_types import merge_columns
+from histscan._core.pages.page import Page
+from histscan.columns.worker_threads import WorkerThreads
 from tests.faults.core_operations import PAGES, OnePage, Operation, add_page, show_chunk
 
 __all__ = ["THREAD_OPERATIONS"]
@@ -118,7 +125,37 @@ def show_chunks(chunks: list[Any]) -> str:
     return "\n".join(map(show_chunk, chunks))
 
 
+OTHER_THREADS: list[WorkerThreads] = []
+
+
+def start_anew(prepare: Callable[[], Any]) -> Any:
+    """Ends the threads that build columns, so that others must be started while allocations fail."""
+    while OTHER_THREADS:
+        OTHER_THREADS.pop().end()
+    OTHER_THREADS.append(WorkerThreads(1))
+    histscan.columns.threads._other_threads = lambda _: OTHER_THREADS[0]  # type: ignore[assignment]
+    return prepare()
+
+
+def make_pages() -> list[Page]:
+    return [make() for make in PAGES.values()]
+
+
+def stream_columns(pages: list[Page]) -> Any:
+    """What `to_arrow(threads=2)` does with pages before it calls pyarrow, which may end a process without memory."""
+    chunks = list(histscan.columns.threads.build_chunks_in_threads(iter(pages), keys=None, flatten=False, threads=2))
+    return ArrowStream(merge_columns(chunks), chunks)
+
+
+def show_stream(stream: Any) -> str:
+    return repr(pyarrow.RecordBatchReader.from_stream(stream).read_all().to_pylist())
+
+
 THREAD_OPERATIONS: dict[str, Operation] = {
+    "threads build chunks of columns": Operation(make_pages, stream_columns, show_stream),
+    "threads start, and build chunks of columns": Operation(
+        partial(start_anew, make_pages), stream_columns, show_stream
+    ),
     **{
         f"threads share a scan of {page}": Operation(partial(SharedScan, page), run_workers, show_shared, repeats=False)
         for page in ("protobuf", "log", "history", "text")

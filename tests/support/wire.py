@@ -133,3 +133,11 @@ def write_log(records: Iterable[bytes]) -> bytes:
         start = len(log) - len(log) % BLOCK_SIZE
         log[start:] = append_record(bytes(log[start:]), record)
     return bytes(log)
+
+
+def shift_blocks(records: list[bytes]) -> bytes:
+    """A log as wandb-core before 0.17.6 laid it out: its blocks begin behind the header."""
+    body = b""
+    for record in records:
+        body = append_record(body, record)
+    return LOG_HEADER + body

@@ -5,16 +5,16 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from functools import cache
-from threading import Lock
+from threading import Lock, get_ident
 from typing import Any
 
 from histscan._core.columns.column_builder import ColumnBuilder
 from histscan._core.columns.column_chunk import ColumnChunk
 from histscan._core.pages.page import Page
 from histscan.columns.chunks import ROWS_PER_CHUNK, build_chunks, build_group, end_pages, likely_rows
+from histscan.columns.worker_threads import WorkerThreads
 from histscan.errors import HistoryError
 
 __all__ = ["build_chunks_in_threads", "default_threads"]
@@ -23,6 +23,9 @@ _PAGES_PER_GROUP = 8
 """The largest number of pages in a chunk; fewer if they have more rows than a chunk should have."""
 
 _PAGES_PER_FIRST_GROUP = 2
+
+_NO_THREAD = 0
+"""No thread has this identifier."""
 
 
 def default_threads() -> int:
@@ -86,7 +89,7 @@ def build_chunks_in_threads(
                     "the process was forked while threads built columns: read the columns again in the child process"
                 )
             # Any free thread takes the first group that is not started, so that all finish at about the same time.
-            if not waiting[0].is_done and any(task.run() for task in waiting):
+            if not waiting[0].is_done and _run_first(waiting):
                 continue
             for chunk in waiting.popleft().chunks():
                 # A page may have no rows, and an empty chunk would become an array for each column.
@@ -179,17 +182,16 @@ class _GroupTask:
         self._keys = keys
         self._flatten = flatten
         self._notes_nulls = notes_nulls
-        self._begun = Lock()
+        # The thread that runs the task, or `_NO_THREAD` if it is cancelled. dict.setdefault() decides between threads.
+        self._runner: dict[str, tuple[int]] = {}
         self._result: list[ColumnChunk] | BaseException = []
-        # Locked until there is a result. To release a lock takes no memory: with a Future, the caller would wait for
-        # ever if a thread had none left to say that it has failed.
+        # Locked until there is a result. To release a lock takes no memory.
         self._running = Lock()
         self._running.acquire()
-        self._offer: Future[bool] | None = None
 
     @property
     def has_begun(self) -> bool:
-        return self._begun.locked()
+        return bool(self._runner)
 
     @property
     def is_done(self) -> bool:
@@ -197,7 +199,7 @@ class _GroupTask:
 
     def run(self) -> bool:
         """Builds the chunks, unless a thread has started; returns True if it did. `chunks` raises any error."""
-        if not self._begun.acquire(blocking=False):
+        if not self._begin(get_ident()):
             return False
         try:
             self._result = build_group(
@@ -212,22 +214,26 @@ class _GroupTask:
             self._running.release()
         return True
 
-    def offer(self, others: ThreadPoolExecutor) -> None:
+    def offer(self, others: WorkerThreads) -> None:
         """Lets one of the other threads start the task, unless the caller starts it first."""
-        # If no thread can be started (there are too many, or the interpreter is exiting), the caller runs the task.
-        with suppress(RuntimeError):
-            self._offer = others.submit(self.run)
+        # If no thread can be started, the caller runs the task.
+        with suppress(RuntimeError, MemoryError):
+            others.offer(self.run)
 
     def cancel(self) -> bool:
         """Cancels the task; returns True if it had not started."""
-        return self._begun.acquire(blocking=False)
+        return self._begin(_NO_THREAD)
 
     def end(self) -> None:
         """Waits for another thread that runs the task; not for the caller's, which may have been interrupted."""
-        if self._offer is None or self._offer.cancel():
-            return
-        while not self._offer.done() and not self._running.acquire(timeout=0.01):
-            pass
+        if self._runner["thread"] not in ((_NO_THREAD,), (get_ident(),)):
+            self._running.acquire()
+            self._running.release()
+
+    def _begin(self, thread: int) -> bool:
+        # A tuple of its own for each attempt: a thread that has begun must not begin again.
+        attempt = (thread,)
+        return self._runner.setdefault("thread", attempt) is attempt
 
     def chunks(self) -> list[ColumnChunk]:
         """Waits for the chunks.
@@ -245,13 +251,22 @@ class _GroupTask:
         return self._result
 
 
-@cache
-def _other_threads(count: int) -> ThreadPoolExecutor:
-    """Returns a pool of this many threads, shared by all scans that need this number.
+def _run_first(tasks: Iterable[_GroupTask]) -> bool:
+    """Runs the first task that no thread has started; returns False if there is none."""
+    # any() would close a generator, and lose the error if there is no memory for that.
+    for task in tasks:  # noqa: SIM110
+        if task.run():
+            return True
+    return False
 
-    It is kept, because starting a thread takes as long as building a thousand rows.
+
+@cache
+def _other_threads(count: int) -> WorkerThreads:
+    """Returns this many threads, shared by all scans that need this number.
+
+    They are kept, because starting a thread takes as long as building a thousand rows.
     """
-    return ThreadPoolExecutor(count, thread_name_prefix="histscan-columns")
+    return WorkerThreads(count)
 
 
 if hasattr(os, "register_at_fork"):

@@ -19,12 +19,16 @@ extern void *__libc_realloc(void *, size_t);
 extern void *__libc_memalign(size_t, size_t);
 extern void __libc_free(void *);
 
-enum { FRAMES = 48 };
+enum {
+    FRAMES = 48,
+    // CPython repeats an allocation until it succeeds where it notes in which instruction an exception was raised.
+    MOST_FAILURES = 1000,
+};
 
 static atomic_bool is_armed;
 static atomic_long seen;             // how many allocations there have been since it was armed
 static long first_failure;           // the number of the first one that fails
-static bool fails_always;            // all later ones fail too
+static bool fails_always;            // later ones fail, too
 static atomic_long failed;           // how many have failed
 static atomic_long live;             // how many blocks are allocated
 static void *first_stack[FRAMES];    // where the first one failed
@@ -36,7 +40,7 @@ static __thread bool is_recording __attribute__((tls_model("initial-exec")));
 static bool fails(void) {
     if (!atomic_load_explicit(&is_armed, memory_order_relaxed) || is_recording) return false;
     const long number = atomic_fetch_add(&seen, 1);
-    if (number != first_failure && !(fails_always && number > first_failure)) return false;
+    if (number < first_failure || number >= first_failure + (fails_always ? MOST_FAILURES : 1)) return false;
     if (atomic_fetch_add(&failed, 1) == 0 && records_stack) {
         is_recording = true;
         first_depth = backtrace(first_stack, FRAMES);
@@ -77,7 +81,7 @@ void *realloc(void *block, size_t size) {
     return made;
 }
 
-// run(work, first, always): calls work() while allocation number `first`, and with `always` each later one, fails.
+// run(work, first, always): calls work() while allocation number `first`, and with `always` all later ones, fail.
 // Returns how many failed, and what it returned or raised.
 static PyObject *run(PyObject *module, PyObject *const *arguments, Py_ssize_t count) {
     (void)module;
