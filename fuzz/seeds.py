@@ -311,6 +311,8 @@ def _columns() -> Iterator[bytes]:
         ["[1]", "{}", "true", "null", "1.5"],
         ["18446744073709551615", "-1", "2", "null", "3"],
         ["[9007199254740993]", "[0.5]", "[]", "null", "[1]"],
+        ["true", "false", "false", "true", "false"],
+        [f'"{"t" * length}"' for length in (5, 16, 40, 100, 700)],
     ):
         for options in range(8):
             yield bytes([options | 0x48]) + ROW_END.join(_row([("x", text), ("y", "0")]) for text in texts)
