@@ -78,6 +78,9 @@ def _strings() -> Iterator[bytes]:
         if len(text) <= _LONGEST:
             yield b"\x01" + text[1:].encode("utf-8", "surrogatepass")
             yield b"\x10" + b"padding so that whole vectors are read: " + text[1:].encode("utf-8", "surrogatepass")
+    # Forms of two bytes that are too long.
+    for start in (b"\x01", b"\x10padding so that whole vectors are read: "):
+        yield from (start + form + b'a"' for form in (b"\xc0\x80", b"\xc1\xbf"))
 
 
 def _messages() -> list[bytes]:
