@@ -78,6 +78,9 @@ def _strings() -> Iterator[bytes]:
         if len(text) <= _LONGEST:
             yield b"\x01" + text[1:].encode("utf-8", "surrogatepass")
             yield b"\x10" + b"padding so that whole vectors are read: " + text[1:].encode("utf-8", "surrogatepass")
+    # Forms of two bytes that are too long.
+    for start in (b"\x01", b"\x10padding so that whole vectors are read: "):
+        yield from (start + form + b'a"' for form in (b"\xc0\x80", b"\xc1\xbf"))
 
 
 def _messages() -> list[bytes]:
@@ -311,6 +314,8 @@ def _columns() -> Iterator[bytes]:
         ["[1]", "{}", "true", "null", "1.5"],
         ["18446744073709551615", "-1", "2", "null", "3"],
         ["[9007199254740993]", "[0.5]", "[]", "null", "[1]"],
+        ["true", "false", "false", "true", "false"],
+        [f'"{"t" * length}"' for length in (5, 16, 40, 100, 700)],
     ):
         for options in range(8):
             yield bytes([options | 0x48]) + ROW_END.join(_row([("x", text), ("y", "0")]) for text in texts)
