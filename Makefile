@@ -125,7 +125,8 @@ sanitize-leaks: setup
 
 # Runs the tests of threads under ThreadSanitizer.
 THREAD_TESTS := tests/faults/test_failing_threads.py tests/core/test_buffer_pool.py tests/core/test_arrow_stream.py \
-	tests/columns/test_column_threads.py tests/columns/test_async_rows.py tests/paging/test_prefetch.py
+	tests/columns/test_column_threads.py tests/columns/test_worker_threads.py tests/columns/test_async_rows.py \
+	tests/paging/test_prefetch.py
 sanitize-threads: setup
 	$(call build_sanitized,thread,.venvs/threads)
 	$(BIN)/python -m tests.faults.run_sanitized threads .venvs/threads -- -m pytest $(THREAD_TESTS)
