@@ -1,6 +1,6 @@
 """Environments with the lowest and the newest releases of what histscan needs, inside the checkout.
 
-An environment is made when it is first needed, and made anew when what belongs into it changes; the newest releases
+An environment is created when it is first needed, and again when what belongs into it changes; the newest releases
 are upgraded each time. The core is compiled for each of them, which takes minutes.
 """
 
