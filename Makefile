@@ -95,7 +95,7 @@ bench: setup
 	$(BIN)/python -m benches $(BENCH_ARGS)
 
 # Lets every allocation of the core's operations, and every call on files, fail in turn; `make test` does so for one in
-# 23, and one in 17. Some 15 minutes. The tests need no set-up in common, and some take minutes.
+# 23, and one in 17. Some minutes. The tests need no set-up in common, and some take a minute.
 faults: setup
 	HISTSCAN_FAULTS=all $(BIN)/python -m pytest $(IN_PARALLEL:loadfile=worksteal) tests/faults
 
