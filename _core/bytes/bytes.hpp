@@ -57,11 +57,14 @@ HISTSCAN_INLINE Marks16 special_marks(Bytes16 text) {
     return marks_of(either(quotes_and_backslashes(text), below_signed(text, fill16(' '))));
 }
 
-// The first mark among the last bytes [pos, end), which are fewer than 16; `end` if there is none. `start` is where the
-// readable bytes begin. A zero must be marked.
+// The first byte of [pos, end) that is marked; `end` if there is none. `start` is where the readable bytes begin.
 template <typename FindMarks>
-HISTSCAN_INLINE const uint8_t *find_among_last(
+HISTSCAN_INLINE const uint8_t *find_marked(
     const uint8_t *start, const uint8_t *pos, const uint8_t *end, FindMarks find_marks) {
+    for (; end - pos >= 16; pos += 16) {
+        const Marks16 marks = find_marks(load16(pos));
+        if (marks) return pos + first_mark(marks);
+    }
     if (pos == end) return end;
     if (HISTSCAN_LIKELY(end - start >= 16)) {
         const Marks16 marks = marks_from(find_marks(load16(end - 16)), static_cast<int>(16 - (end - pos)));
@@ -69,28 +72,20 @@ HISTSCAN_INLINE const uint8_t *find_among_last(
     }
     uint8_t bytes[16] = {};
     for (ptrdiff_t place = 0; place < end - pos; ++place) bytes[place] = pos[place];
-    return pos + first_mark(find_marks(load16(bytes)));
+    // A zero may be marked, too.
+    const Marks16 marks = find_marks(load16(bytes));
+    return marks && first_mark(marks) < end - pos ? pos + first_mark(marks) : end;
 }
 
 // The first byte that ends or complicates a JSON string; `end` if there is none. `start` is where the readable bytes
 // begin.
 HISTSCAN_INLINE const uint8_t *find_string_special(const uint8_t *start, const uint8_t *pos, const uint8_t *end) {
-    const auto find_marks = [](Bytes16 text) { return special_marks(text); };
-    for (; end - pos >= 16; pos += 16) {
-        const Marks16 marks = find_marks(load16(pos));
-        if (marks) return pos + first_mark(marks);
-    }
-    return find_among_last(start, pos, end, find_marks);
+    return find_marked(start, pos, end, [](Bytes16 text) { return special_marks(text); });
 }
 
 // The first quote, backslash or control character; bytes beyond ASCII are skipped.
 inline const uint8_t *find_string_end(const uint8_t *start, const uint8_t *pos, const uint8_t *end) {
-    const auto find_marks = [](Bytes16 text) { return marks_of(string_ends(text)); };
-    for (; end - pos >= 16; pos += 16) {
-        const Marks16 marks = find_marks(load16(pos));
-        if (marks) return pos + first_mark(marks);
-    }
-    return find_among_last(start, pos, end, find_marks);
+    return find_marked(start, pos, end, [](Bytes16 text) { return marks_of(string_ends(text)); });
 }
 
 // Hashes a text of more than 32 bytes, for tables that bound their probes, not for cryptography. Each word is
@@ -166,17 +161,7 @@ HISTSCAN_INLINE int utf8_length(uint32_t bytes) {
 
 // The first byte of [pos, end) that is beyond ASCII; `end` if there is none. `start` is where the readable bytes begin.
 HISTSCAN_INLINE const uint8_t *find_beyond_ascii(const uint8_t *start, const uint8_t *pos, const uint8_t *end) {
-    const auto find_marks = [](Bytes16 text) { return marks_of(below_signed(text, fill16(0))); };
-    for (; end - pos >= 16; pos += 16) {
-        const Marks16 marks = find_marks(load16(pos));
-        if (marks) return pos + first_mark(marks);
-    }
-    if (HISTSCAN_LIKELY(end - start >= 16)) {
-        const Marks16 marks = marks_from(find_marks(load16(end - 16)), static_cast<int>(16 - (end - pos)));
-        return marks ? end - 16 + first_mark(marks) : end;
-    }
-    while (pos < end && *pos < 0x80) ++pos;
-    return pos;
+    return find_marked(start, pos, end, [](Bytes16 text) { return marks_of(below_signed(text, fill16(0))); });
 }
 
 // The first byte of [begin, end) that is not part of well-formed UTF-8; `end` if all bytes are valid.

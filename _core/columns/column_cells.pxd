@@ -4,7 +4,7 @@ A cell is a tag and 64 bits. Numbers are in the bits; text is in the column's ow
 was seen in a column is kept in its type flags, which decide the type: the order of rows and pages has no effect.
 """
 
-from libc.stddef cimport size_t
+from libc.stddef cimport ptrdiff_t, size_t
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memchr, memcpy
 from libcpp cimport bool as cpp_bool
@@ -14,8 +14,7 @@ from histscan._core.memory.buffer_pool cimport BufferPool
 from histscan._core.memory.pooled_vectors cimport CellBits, PooledVector
 from histscan._core.memory.text_room cimport TextRoom
 from histscan._core.bytes.cursor cimport (
-    COLUMN_TEXT_TOO_LONG, Cursor, byte_ptr, find_invalid_utf8, has_text, open_cursor,
-    open_cursor_within, peek,
+    COLUMN_TEXT_TOO_LONG, Cursor, byte_ptr, find_invalid_utf8, has_text, open_cursor, open_cursor_within, peek,
 )
 from histscan._core.bytes.faults cimport raise_fault_at
 from histscan._core.json.json_skip cimport skip_value
@@ -24,9 +23,6 @@ from histscan._core.json.json_text cimport (
     TOKEN_ARRAY, TOKEN_BIG_INTEGER, TOKEN_FALSE, TOKEN_FLOAT64, TOKEN_INT64, TOKEN_NULL, TOKEN_STRING, TOKEN_TRUE,
     PlainKind, Token, read_token, read_whole_token, skip_space,
 )
-
-cdef enum:
-    TEXT_CAPACITY = 0x7FFFFFFF      # of a column in a chunk: Arrow's offsets are 32 bits wide, with a sign
 
 cdef extern from "columns/column.hpp" namespace "histscan" nogil:
     cdef enum CellTag:
@@ -69,6 +65,9 @@ cdef extern from "columns/column.hpp" namespace "histscan" nogil:
     size_t fill_validity(const uint8_t* tags, size_t count, vector[uint8_t]& validity) except +
     void note_plain_number(uint8_t& tag, uint32_t& type_flags, PlainKind kind, uint64_t bits)
 
+
+cdef extern from "columns/text_cells.hpp" namespace "histscan" nogil:
+    const ptrdiff_t text_capacity   # in bytes, of a column in a chunk
 
 cdef extern from "columns/cell_table.hpp" namespace "histscan" nogil:
     # The columns of a chunk. They stay where they are when more are added.
@@ -118,7 +117,7 @@ cdef inline uint64_t text_bits(size_t offset, size_t length) noexcept nogil:
 
 cdef inline int check_text(const Column* column, size_t more) except -1 nogil:
     """Raises if the column's text and `more` bytes are more than a chunk can have, which takes a page of that size."""
-    if more > TEXT_CAPACITY or column.text.size() > TEXT_CAPACITY - more:
+    if more > <size_t> text_capacity or column.text.size() > <size_t> text_capacity - more:
         with gil:
             raise_fault_at(COLUMN_TEXT_TOO_LONG, -1)
     return 0
@@ -221,6 +220,11 @@ cdef inline uint32_t list_type_flags(byte_ptr begin, byte_ptr end) noexcept nogi
         skip_space(&items)
 
 
+cdef inline uint32_t text_type_flag(byte_ptr begin, byte_ptr end) noexcept nogil:
+    """The type flag of a text."""
+    return TYPE_NUMBER_TEXT if is_number_text(begin, end) else TYPE_TEXT
+
+
 cdef inline uint32_t cell_type_flags(Column* column, uint8_t tag, uint64_t bits) noexcept nogil:
     """The type flags that a cell gives its column."""
     cdef byte_ptr begin
@@ -240,7 +244,7 @@ cdef inline uint32_t cell_type_flags(Column* column, uint8_t tag, uint64_t bits)
     begin = column.text.data() + (bits >> 32)
     end = begin + <uint32_t> bits
     if tag == CELL_TEXT:
-        return TYPE_NUMBER_TEXT if is_number_text(begin, end) else TYPE_TEXT
+        return text_type_flag(begin, end)
     return list_type_flags(begin, end) if begin[0] == c'[' else TYPE_JSON
 
 
@@ -283,21 +287,10 @@ cdef inline void put_bool(Column* column, Cell cell, bint value) noexcept nogil:
     column.type_flags |= TYPE_BOOL
 
 
-cdef inline void note_text(Column* column, Cell cell, size_t offset) noexcept nogil:
-    """Makes a cell of the column's text from `offset` on, which is UTF-8."""
-    cdef byte_ptr begin = column.text.data() + offset
-    cdef byte_ptr end = column.text.data() + column.text.size()
-    cell.bits[0] = text_bits(offset, end - begin)
-    cell.tag[0] = CELL_TEXT
-    column.type_flags |= TYPE_NUMBER_TEXT if is_number_text(begin, end) else TYPE_TEXT
-
-
 cdef inline int put_utf8(Column* column, Cell cell, byte_ptr begin, byte_ptr end) except -1 nogil:
     """Makes a cell of text that is valid UTF-8, and has no escapes."""
-    cdef size_t offset = column.text.size()
-    check_text(column, end - begin)
-    column.text.append(begin, end - begin)
-    note_text(column, cell, offset)
+    put_text(column, cell, CELL_TEXT, begin, end)
+    column.type_flags |= text_type_flag(begin, end)
     return 0
 
 
@@ -318,7 +311,9 @@ cdef inline int put_rest_of_string(Column* column, Cell cell, Cursor* cursor) ex
     if text_end == NULL or has_surrogates or find_invalid_utf8(begin, cursor.pos) != cursor.pos:
         return 0
     column.text.add(text_end - out)
-    note_text(column, cell, offset)
+    cell.bits[0] = text_bits(offset, text_end - out)
+    cell.tag[0] = CELL_TEXT
+    column.type_flags |= text_type_flag(out, text_end)
     return 1
 
 

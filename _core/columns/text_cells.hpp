@@ -40,11 +40,10 @@ HISTSCAN_NOINLINE const uint8_t *put_plain_text(Column &column, size_t row, cons
         }
         length += block_size;
         if (HISTSCAN_UNLIKELY(room - length < block_size)) {
-            column.text.add(length);
-            column.text.make_room(block_size);
-            column.text.resize(offset);
-            out = column.text.data() + offset;
+            // What is not counted yet does not move with the room: the text is copied again.
+            out = column.text.make_room(2 * (length + block_size));
             room = column.text.capacity() - offset;
+            length = 0;
         }
     }
     const uint8_t *const found = begin + length;
