@@ -18,6 +18,10 @@ constexpr size_t smallest_pooled = size_t{1} << 12, largest_pooled = size_t{1} <
 // Altogether no more than this is kept, in bytes.
 constexpr size_t pool_capacity = size_t{64} << 20;
 
+// As Arrow recommends for buffers. It matters for windows of files, too: to a place 16 bytes behind the start of a page
+// of memory, where large allocations are otherwise, the system copies a file at 0.7 of the speed.
+constexpr std::align_val_t buffer_alignment{64};
+
 constexpr int pool_class_count = 2 * (22 - 12) + 1;
 
 // The class of buffers that have room for so many bytes; -1 where buffers of that size are not kept.
@@ -83,7 +87,7 @@ private:
         Spare *spare = spares_[index];
         spares_[index] = spare->next;
         size_ -= pool_class_size(index);
-        ::operator delete(spare);
+        ::operator delete(spare, buffer_alignment);
     }
 
     std::atomic_flag in_use_ = ATOMIC_FLAG_INIT;
@@ -94,15 +98,15 @@ private:
 // Allocates `size` bytes, from the pool unless that is null. The allocated size does not depend on the pool.
 inline void *take_buffer(BufferPool *pool, size_t size) {
     const int index = pool_class(size);
-    if (index < 0) return ::operator new(size);
+    if (index < 0) return ::operator new(size, buffer_alignment);
     void *buffer = pool ? pool->take(index) : nullptr;
-    return buffer ? buffer : ::operator new(pool_class_size(index));
+    return buffer ? buffer : ::operator new(pool_class_size(index), buffer_alignment);
 }
 
 // Releases a buffer that `take_buffer` returned for the same size.
 inline void give_buffer(BufferPool *pool, void *buffer, size_t size) noexcept {
     const int index = pool_class(size);
-    if (index < 0 || !pool || !pool->give(buffer, index)) ::operator delete(buffer);
+    if (index < 0 || !pool || !pool->give(buffer, index)) ::operator delete(buffer, buffer_alignment);
 }
 
 }  // namespace histscan

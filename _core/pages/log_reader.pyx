@@ -6,7 +6,9 @@ wandb's own are the 7-byte header, which counts as part of the first block, and 
 (wandb-core before 0.17.6 counted blocks from the end of the header; the checksums show which.)
 """
 
+from cpython.buffer cimport PyBUF_READ
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
+from cpython.memoryview cimport PyMemoryView_FromObject, PyMemoryView_GET_BUFFER, PyMemoryView_GetContiguous
 from libc.stdint cimport INT64_MAX, int64_t, uint8_t, uint32_t, uint64_t
 
 from histscan._core.memory.critical_section cimport CriticalSection
@@ -175,11 +177,12 @@ cdef class LogReader:
         """The file offset of the first row whose ``_step`` is not a whole number; None if there is none."""
         return None if self.odd_step_offset < 0 else self.odd_step_offset
 
-    def read_window(self, bytes window not None, bint is_last):
+    def read_window(self, window not None, bint is_last):
         """Read the next window of the file.
 
         Args:
-            window: The file's bytes from ``offset`` on: whole blocks, unless it is the last window.
+            window: The file's bytes from ``offset`` on, as bytes or another read-only buffer: whole blocks, unless it
+                is the last window. The page refers to them, so they must not change.
             is_last: The file ends with the window.
 
         Returns:
@@ -188,14 +191,19 @@ cdef class LogReader:
         Raises:
             LogFormatError: The file does not begin as a wandb log does.
             RuntimeError: An error has ended the reading of an earlier window, such as a lack of memory.
+            TypeError: The window is not a read-only buffer.
             ValueError: A window other than the last is not whole blocks, or everything was read.
         """
         cdef CriticalSection section
         section.enter(self)
         cdef LogPage page = LogPage.__new__(LogPage)
-        cdef Py_ssize_t length = PyBytes_GET_SIZE(window)
+        cdef object view = PyMemoryView_GetContiguous(window, PyBUF_READ, c"C")
+        cdef Py_ssize_t length = PyMemoryView_GET_BUFFER(view).len
+        cdef const unsigned char* data
         cdef Py_ssize_t pos = 0
         cdef Py_ssize_t block_end
+        if not PyMemoryView_GET_BUFFER(view).readonly:
+            raise TypeError("a window must be bytes, or a view that is read-only")
         if self.is_finished:
             raise ValueError("the log has already been read to its end")
         if not is_last and length % BLOCK_LENGTH:
@@ -206,25 +214,26 @@ cdef class LogReader:
         self.window_offset = self.offset - PyBytes_GET_SIZE(self.held)
         self.offset += length
         if self.held:
-            window = self.held + window
-            length = PyBytes_GET_SIZE(window)
+            view = PyMemoryView_FromObject(self.held + view)
+            length = PyMemoryView_GET_BUFFER(view).len
             self.held = b""
+        data = <const unsigned char*> PyMemoryView_GET_BUFFER(view).buf
         if self.window_offset == 0:
             self.is_finished = True
-            check_header(<const unsigned char*> PyBytes_AS_STRING(window), length)
+            check_header(data, length)
             self.is_finished = False
             if not is_last and length < 2 * BLOCK_LENGTH:
                 # Where blocks begin is known only at the second one.
-                self.held = window
+                self.held = bytes(view)
                 length = 0
             else:
-                self.block_shift = find_block_shift(<const unsigned char*> PyBytes_AS_STRING(window), length)
+                self.block_shift = find_block_shift(data, length)
                 pos = FILE_HEADER_LENGTH
         if self.block_shift and not is_last:
             length -= (self.offset - self.block_shift) % BLOCK_LENGTH
-            self.held = window[length:]
-        page.owner = window
-        page.data = <const unsigned char*> PyBytes_AS_STRING(window)
+            self.held = bytes(view[length:])
+        page.owner = view
+        page.data = data
         page.window_length = length
         with nogil:
             while pos < length:

@@ -8,12 +8,16 @@ import struct
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import numpy
 import pytest
 
 from histscan._core.memory.buffer_pool import spare_bytes
+from histscan._core.memory.pooled_bytes import PooledBytes
 from histscan._core.pages.formats import ProtobufPage, TextPage
+from histscan._core.pages.log_reader import LogReader
 from tests.support import wire
 from tests.support.column_rows import build_table
+from tests.support.log_samples import step_rows
 
 MIB = 2**20
 LIMIT = 64 * MIB
@@ -73,6 +77,52 @@ def test_nulls_show_nothing_of_what_was_there_before() -> None:
             assert b"password" not in buffer.to_pybytes()[: 8 * len(chunk)]
         values = memoryview(chunk.buffers()[1]).cast("d")
         assert all(values[row] == 0.0 for row in range(len(chunk)) if not chunk[row].is_valid)
+
+
+def test_windows_keep_their_memory_for_as_long_as_rows_refer_to_it() -> None:
+    log = wire.write_log(step_rows(range(100), size=2_000))
+    pages = []
+    for _ in range(3):
+        window = PooledBytes(len(log))
+        memoryview(window)[:] = log
+        pages.append(LogReader().read_window(memoryview(window).toreadonly(), True))
+        del window
+    others = [PooledBytes(len(log)) for _ in range(3)]
+    for other in others:
+        memoryview(other)[:] = bytes(len(log))
+    rows = [page.rows() for page in pages]
+    assert rows[0] == rows[1] == rows[2] == LogReader().read_window(log, True).rows()
+    assert [row["_step"] for row in rows[0]] == list(range(100))
+
+
+@pytest.mark.parametrize("size", [4_096, 200_000, 1_048_576])
+def test_memory_of_windows_is_used_again_and_aligned(size: int) -> None:
+    addresses = set()
+    for _ in range(5):
+        window = PooledBytes(size)
+        view = numpy.frombuffer(memoryview(window), numpy.uint8)
+        assert len(view) == size
+        addresses.add(view.ctypes.data)
+        del view, window
+    assert len(addresses) == 1
+    assert addresses.pop() % 64 == 0
+
+
+@pytest.mark.parametrize("size", [0, 1, 4_095, 4_194_305])
+def test_windows_of_sizes_that_are_not_kept(size: int) -> None:
+    before = spare_bytes()
+    window = PooledBytes(size)
+    memoryview(window)[:] = b"x" * size
+    assert bytes(window) == b"x" * size
+    del window
+    assert spare_bytes() == before
+
+
+def test_windows_of_impossible_sizes() -> None:
+    with pytest.raises(OverflowError):
+        PooledBytes(-1)
+    with pytest.raises(MemoryError):
+        PooledBytes(2**62)
 
 
 def test_many_threads_take_and_give() -> None:

@@ -256,9 +256,11 @@ def test_windows_have_to_be_whole_blocks() -> None:
     assert reader.is_finished
     with pytest.raises(ValueError, match="read to its end"):
         reader.read_window(b"", True)
-    for wrong in (None, "text", bytearray(log)):
+    for wrong in (None, "text", bytearray(log), memoryview(bytearray(log))):
         with pytest.raises(TypeError):
             LogReader().read_window(wrong, True)  # type: ignore[arg-type]
+    strided = memoryview(log.replace(b"", b"-"))[1::2]
+    assert LogReader().read_window(strided, True).rows() == LogReader().read_window(log, True).rows()
 
 
 @pytest.mark.parametrize("size", [*range(150), 1000, 4096, 32_761])

@@ -21,6 +21,7 @@ from histscan._core.arrow.arrow_stream import ArrowStream
 from histscan._core.columns.column_builder import ColumnBuilder
 from histscan._core.columns.column_types import merge_columns
 from histscan._core.keys.item_selection import ItemSelection
+from histscan._core.memory.pooled_bytes import PooledBytes
 from histscan._core.pages.formats import HistoryPage, ProtobufPage, SampledPage, TextPage
 from histscan._core.pages.log_reader import LogReader
 from histscan._core.pages.page import Page
@@ -119,7 +120,9 @@ class OnePage(RowScan):
 
 
 def read_window() -> Page:
-    return LogReader().read_window(LOG, True)
+    window = PooledBytes(len(LOG))
+    memoryview(window)[:] = LOG
+    return LogReader().read_window(memoryview(window).toreadonly(), True)
 
 
 PAGES: dict[str, Callable[[], Page]] = {

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import histscan
 from histscan.runs.log_ends import read_last_exit_code
 from histscan.runs.log_facts import read_facts
 from tests.support import wire
+from tests.support.counted_reads import count_reads
 from tests.support.log_samples import step_rows
 from tests.support.paths import DATA, EXAMPLE, REAL_LOGS, SEGMENTS
 
@@ -38,16 +38,7 @@ def shifted(records: list[bytes]) -> bytes:
 
 @pytest.fixture
 def bytes_read(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    counts: list[int] = []
-    pread = os.pread
-
-    def counted(file: int, size: int, position: int) -> bytes:
-        data = pread(file, size, position)
-        counts.append(len(data))
-        return data
-
-    monkeypatch.setattr(os, "pread", counted)
-    return counts
+    return count_reads(monkeypatch)
 
 
 # Records, whether the end of the log tells how the run ended, and the exit code.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator
 from pathlib import Path
 
+from histscan._core.memory.pooled_bytes import PooledBytes
 from histscan._core.pages.log_page import LogPage
 from histscan._core.pages.log_reader import LogReader
 from histscan.common.quiet import warn_of_file
@@ -59,7 +60,8 @@ def read_pages(
             progress.bytes_read = bytes_before + bytes_read
 
     malformed: list[int] = []
-    for window, is_last in read_windows(path, window_size=window_size, limit=limit, least=least, watch=count):
+    windows = read_windows(path, window_size=window_size, limit=limit, least=least, watch=count, room=PooledBytes)
+    for window, is_last in windows:
         page = reader.read_window(window, is_last)
         if checks_rows and reader.skip_corrupt:
             malformed += _drop_malformed(page)

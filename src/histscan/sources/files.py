@@ -9,11 +9,14 @@ import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from histscan.common.install_hint import install_hint
 from histscan.common.quiet import warn_of_file
 from histscan.errors import HistoryError, LogFormatError, LogTruncatedWarning
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
 
 __all__ = ["WINDOW_SIZE", "is_compressed", "read_range", "read_windows"]
 
@@ -36,7 +39,8 @@ def read_windows(
     limit: int | None = None,
     least: int = 0,
     watch: Callable[[int], object] | None = None,
-) -> Iterator[tuple[bytes, bool]]:
+    room: Callable[[int], Buffer] | None = None,
+) -> Iterator[tuple[bytes | memoryview, bool]]:
     """Reads a file from its beginning, window by window; one that is compressed with gzip or zstd, decompressed.
 
     The file is never mapped: one that is cut short while it is read gives an error, not a signal. It is read by
@@ -50,6 +54,7 @@ def read_windows(
         limit: Bytes of the file to read in all, as many as it has had before; None for all there are.
         least: Bytes that the file has had before.
         watch: Called before each window with the number of bytes of the file that were read.
+        room: Makes memory of a size for a window; None for new bytes objects. Not called for a file that is compressed.
 
     Yields:
         The window's bytes, and whether it is the last: the only one that is shorter, perhaps empty.
@@ -63,11 +68,13 @@ def read_windows(
     Warns:
         LogTruncatedWarning: The compressed data end early.
     """
-    with _PositionedFile(path, limit, least) as file:
+    with _PositionedFile(path, limit, least, room) as file:
         window = file.read_fully(window_size)
-        begin = window if len(window) >= len(_ZSTD_MAGIC) else file.peek_begin(len(_ZSTD_MAGIC))
+        begin = bytes(window[: len(_ZSTD_MAGIC)])
+        if len(begin) < len(_ZSTD_MAGIC):
+            begin = file.peek_begin(len(_ZSTD_MAGIC))
         if not is_compressed(begin):
-            read = file.read_fully
+            read: Callable[[int], bytes | memoryview] = file.read_fully
         else:
             kind = "gzip" if begin.startswith(_GZIP_MAGIC) else "zstd"
             file.position = 0
@@ -112,7 +119,7 @@ def read_range(path: Path, begin: int, size: int) -> bytes:
     """
     with _PositionedFile(path) as file:
         file.position = begin
-        return file.read_fully(size)
+        return bytes(file.read_fully(size))
 
 
 class _PositionedFile(io.RawIOBase):
@@ -121,9 +128,12 @@ class _PositionedFile(io.RawIOBase):
     # Not open. A file that could not be opened is closed, too, when it is finalized.
     _file = -1
 
-    def __init__(self, path: Path, limit: int | None = None, least: int = 0) -> None:
+    def __init__(
+        self, path: Path, limit: int | None = None, least: int = 0, room: Callable[[int], Buffer] | None = None
+    ) -> None:
         super().__init__()
         self._path = path
+        self._room = room
         self._end = limit
         # The most bytes that the file is known to have had.
         self._most = least if limit is None else max(least, limit)
@@ -134,17 +144,16 @@ class _PositionedFile(io.RawIOBase):
         """Returns the first bytes of the file, without moving."""
         return os.pread(self._file, size, 0)
 
-    def read_fully(self, size: int) -> bytes:
+    def read_fully(self, size: int) -> bytes | memoryview:
         """Reads so many bytes, fewer only at the end."""
-        pieces = []
+        pieces: list[bytes | memoryview] = []
         if self._end is not None:
             size = min(size, self._end - self.position)
         while size > 0:
             # A buffer of a whole window for a small file takes longer than reading the file.
             file_size = os.fstat(self._file).st_size
             self._most = max(self._most, file_size)
-            room = min(size, max(file_size - self.position, _LEAST_READ), _MOST_READ)
-            piece = os.pread(self._file, room, self.position)
+            piece = self._read(min(size, max(file_size - self.position, _LEAST_READ), _MOST_READ))
             if not piece:
                 break
             pieces.append(piece)
@@ -154,6 +163,13 @@ class _PositionedFile(io.RawIOBase):
                 # Nothing to ask for behind the end. (Systems that do not know the size of a file call it 0.)
                 break
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def _read(self, size: int) -> bytes | memoryview:
+        """Reads at most so many bytes."""
+        if self._room is None:
+            return os.pread(self._file, size, self.position)
+        memory = memoryview(self._room(size))
+        return memory[: os.preadv(self._file, [memory], self.position)].toreadonly()
 
     def check_size(self) -> None:
         """Raises an error if the file has become shorter than it was."""

@@ -54,7 +54,7 @@ def read_lines(
     begun_length = 0
     longest = MAX_ANSWER.find()
     for window, _ in read_windows(path, limit=limit, watch=watch):
-        block, end, rest = window.rpartition(b"\n")
+        block, end, rest = bytes(window).rpartition(b"\n")
         if end:
             block = b"".join([*begun, block])
             begun.clear()
@@ -98,7 +98,8 @@ def line_start(path: Path, number: int) -> int:
         The offset of the line; in compressed files, within the decompressed data.
     """
     place = 0
-    for window, _ in read_windows(path):
+    for data, _ in read_windows(path):
+        window = bytes(data)
         if window.count(b"\n") < number - 1:
             number -= window.count(b"\n")
             place += len(window)

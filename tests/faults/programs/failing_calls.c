@@ -185,6 +185,19 @@ ssize_t pread64(int descriptor, void *buffer, size_t size, off64_t offset) {
     if (fails_on(READ, descriptor)) return -1;
     return NEXT(pread64)(descriptor, buffer, shortened(READ, descriptor, size), offset);
 }
+// Of one part, as Python passes for one buffer.
+ssize_t preadv(int descriptor, const struct iovec *parts, int count, off_t offset) {
+    cut(descriptor);
+    if (fails_on(READ, descriptor)) return -1;
+    const struct iovec part = {parts->iov_base, shortened(READ, descriptor, parts->iov_len)};
+    return NEXT(preadv)(descriptor, &part, count, offset);
+}
+ssize_t preadv64(int descriptor, const struct iovec *parts, int count, off64_t offset) {
+    cut(descriptor);
+    if (fails_on(READ, descriptor)) return -1;
+    const struct iovec part = {parts->iov_base, shortened(READ, descriptor, parts->iov_len)};
+    return NEXT(preadv64)(descriptor, &part, count, offset);
+}
 ssize_t write(int descriptor, const void *buffer, size_t size) {
     if (fails_on(WRITE, descriptor)) return -1;
     return NEXT(write)(descriptor, buffer, shortened(WRITE, descriptor, size));
