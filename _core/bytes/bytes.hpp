@@ -57,6 +57,14 @@ HISTSCAN_INLINE Marks16 special_marks(Bytes16 text) {
     return marks_of(either(quotes_and_backslashes(text), below_signed(text, fill16(' '))));
 }
 
+#if HISTSCAN_HAS_WIDE_VECTORS
+// The mask of the same bytes.
+HISTSCAN_WIDE HISTSCAN_INLINE Bytes32 special_bytes(Bytes32 text) {
+    const Bytes32 quotes = equal(text, fill32('"')), backslashes = equal(text, fill32('\\'));
+    return either(either(quotes, backslashes), below_signed(text, fill32(' ')));
+}
+#endif
+
 // The first byte of [pos, end) that is marked; `end` if there is none. `start` is where the readable bytes begin.
 template <typename FindMarks>
 HISTSCAN_INLINE const uint8_t *find_marked(

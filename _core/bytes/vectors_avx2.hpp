@@ -42,6 +42,9 @@ constexpr ptrdiff_t wide_vector_size = sizeof(Bytes32);
 HISTSCAN_WIDE HISTSCAN_INLINE Bytes32 load32(const uint8_t *pos) {
     return _mm256_loadu_si256(reinterpret_cast<const __m256i *>(pos));
 }
+HISTSCAN_WIDE HISTSCAN_INLINE void store32(uint8_t *out, Bytes32 bytes) {
+    _mm256_storeu_si256(reinterpret_cast<__m256i *>(out), bytes);
+}
 // From an address that is a multiple of 32.
 HISTSCAN_WIDE HISTSCAN_INLINE Bytes32 load32_aligned(const void *aligned) {
     return _mm256_load_si256(static_cast<const __m256i *>(aligned));

@@ -82,7 +82,7 @@ private:
         const uint8_t *const text = format.string_text(value), *const last = format.value_last();
         const uint8_t *value_end;
         if (text != nullptr) {
-            value_end = put_plain_text(column, row_, format.start(), text, format.end(), *value, last);
+            value_end = put_plain_text(vectors_, column, row_, format.start(), text, format.end(), *value, last);
             if (value_end == nullptr) return false;
             value_end += text - value;
         } else {

@@ -179,7 +179,15 @@ private:
         return std::max(row + 1, std::min(row_limit, std::max(first_room, room_factor * row)));
     }
     static void grow(Column &column, size_t row_count, size_t row_limit) {
-        if (column.tags.size() >= row_count) return;
+        const size_t rows_before = column.tags.size();
+        if (rows_before >= row_count) return;
+        if (rows_before > 0 && row_count >= 2 * rows_before) {
+            // As much text for each new row as the rows before have, and an eighth more: the text moves once for all of
+            // them, and not at each doubling. Where there are few new rows, it would move again for each.
+            const size_t text = column.text.size() + column.text.size() / 8;
+            const size_t wanted = std::min(text * row_count / rows_before, text * room_factor);
+            column.text.reserve(std::min(wanted, static_cast<size_t>(text_capacity)));
+        }
         if (column.bits.capacity() < row_count) {
             // Where there are more rows than predicted, more are likely to follow.
             const size_t more = column.tags.empty() ? row_count : row_count + row_count / 2;

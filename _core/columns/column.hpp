@@ -43,6 +43,9 @@ enum TypeFlag {
     TYPE_JSON = 1 << 12,
 };
 
+// How many bytes of text a column may have in a chunk: Arrow's offsets are 32 bits wide, with a sign.
+constexpr ptrdiff_t text_capacity = 0x7FFFFFFF;
+
 struct Column {
     explicit Column(BufferPool *pool) : tags(pool), bits(pool), text(pool) {}
 

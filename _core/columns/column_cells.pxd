@@ -65,8 +65,6 @@ cdef extern from "columns/column.hpp" namespace "histscan" nogil:
     size_t fill_validity(const uint8_t* tags, size_t count, vector[uint8_t]& validity) except +
     void note_plain_number(uint8_t& tag, uint32_t& type_flags, PlainKind kind, uint64_t bits)
 
-
-cdef extern from "columns/text_cells.hpp" namespace "histscan" nogil:
     const ptrdiff_t text_capacity   # in bytes, of a column in a chunk
 
 cdef extern from "columns/cell_table.hpp" namespace "histscan" nogil:

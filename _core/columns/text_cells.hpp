@@ -10,50 +10,138 @@
 
 #include "bytes/bytes.hpp"
 #include "bytes/cursor.hpp"
+#include "bytes/number_readers.hpp"
 #include "columns/column.hpp"
 
 namespace histscan {
 
-// What the text of a column in a chunk may have: Arrow's offsets are 32 bits wide, with a sign.
-constexpr ptrdiff_t text_capacity = 0x7FFFFFFF;
+// The text of a string that becomes a cell if it is printable ASCII without escapes. It is copied while its end is
+// looked for.
+class TextCopy {
+public:
+    // The text begins at `begin`; the readable bytes are those in [start, end).
+    TextCopy(Column &column, const uint8_t *start, const uint8_t *begin, const uint8_t *end)
+        : column_(column), start_(start), begin_(begin), end_(end), offset_(column.text.size()) {}
 
-// Makes a cell of a string of printable ASCII without escapes, whose text begins at `begin`: it is copied while its end
-// is looked for. `closing` follows the text, at `last` unless that is null. Returns where it is, or null if the string
-// is any other one. The readable bytes are those in [start, end).
-HISTSCAN_NOINLINE const uint8_t *put_plain_text(Column &column, size_t row, const uint8_t *start, const uint8_t *begin,
-    const uint8_t *end, uint8_t closing, const uint8_t *last) {
-    constexpr size_t block_size = 16;
-    const size_t offset = column.text.size();
-    const int first = byte_at(begin, end);
-    // Those that may spell NaN or an infinity give the column another type.
-    if (first == 'N' || first == 'I' || first == '-') return nullptr;
-    if (end - begin > text_capacity - static_cast<ptrdiff_t>(offset)) return nullptr;
-    uint8_t *out = column.text.make_room(4 * block_size);
-    size_t room = column.text.capacity() - offset, length = 0;
-    while (true) {
-        const Bytes16 text = load_up_to(start, begin + length, end);
-        store16(out + length, text);
-        const Marks16 marks = special_marks(text);
-        if (marks) {
-            length += static_cast<size_t>(first_mark(marks));
-            break;
-        }
-        length += block_size;
-        if (HISTSCAN_UNLIKELY(room - length < block_size)) {
-            // What is not counted yet does not move with the room: the text is copied again.
-            out = column.text.make_room(2 * (length + block_size));
-            room = column.text.capacity() - offset;
-            length = 0;
+    // Makes room, unless the text may be too long, or spell NaN or an infinity: those give the column another type.
+    HISTSCAN_INLINE bool open() {
+        constexpr size_t first_room = 64;
+        const int first = byte_at(begin_, end_);
+        if (first == 'N' || first == 'I' || first == '-') return false;
+        if (end_ - begin_ > text_capacity - static_cast<ptrdiff_t>(offset_)) return false;
+        out_ = column_.text.make_room(first_room);
+        room_ = column_.text.capacity() - offset_;
+        return true;
+    }
+
+    // Copies the text up to the first byte that is not plain.
+    HISTSCAN_INLINE void copy() {
+        constexpr size_t block_size = sizeof(Bytes16);
+        while (true) {
+            const Bytes16 text = load_up_to(start_, begin_ + length_, end_);
+            store16(out_ + length_, text);
+            const Marks16 marks = special_marks(text);
+            if (marks) {
+                length_ += static_cast<size_t>(first_mark(marks));
+                return;
+            }
+            length_ += block_size;
+            make_room(block_size);
         }
     }
-    const uint8_t *const found = begin + length;
-    if (byte_at(found, end) != closing || (last != nullptr && found != last)) return nullptr;
-    column.text.add(length);
-    column.bits[row] = uint64_t{offset} << 32 | length;
-    column.tags[row] = CELL_TEXT;
-    column.type_flags |= TYPE_TEXT;
-    return found;
+
+#if HISTSCAN_HAS_WIDE_VECTORS
+    // As `copy`. Where the text must end at `last`, which may be null, it is not looked at byte by byte.
+    HISTSCAN_WIDE HISTSCAN_INLINE void copy_wide(const uint8_t *last) {
+        constexpr auto block_size = sizeof(Bytes32);
+        const auto readable = static_cast<size_t>(end_ - begin_);
+        if (last != nullptr && last - begin_ >= wide_vector_size) {
+            copy_blocks(static_cast<size_t>(last - begin_));
+            return;
+        }
+        while (readable - length_ >= block_size) {
+            const Bytes32 text = load32(begin_ + length_);
+            store32(out_ + length_, text);
+            const uint32_t marks = bits_of(special_bytes(text));
+            if (marks) {
+                length_ += static_cast<size_t>(trailing_zeros(marks));
+                return;
+            }
+            length_ += block_size;
+            make_room(block_size);
+        }
+        copy();
+    }
+#endif
+
+    // Makes the cell if `closing` follows what was copied, at `last` unless that is null. Returns where it is, or null.
+    HISTSCAN_INLINE const uint8_t *close(size_t row, uint8_t closing, const uint8_t *last) {
+        const uint8_t *const found = begin_ + length_;
+        if (byte_at(found, end_) != closing || (last != nullptr && found != last)) return nullptr;
+        column_.text.add(length_);
+        column_.bits[row] = uint64_t{offset_} << 32 | length_;
+        column_.tags[row] = CELL_TEXT;
+        column_.type_flags |= TYPE_TEXT;
+        return found;
+    }
+
+private:
+    // Makes room for the next `count` bytes.
+    HISTSCAN_INLINE void make_room(size_t count) {
+        if (HISTSCAN_LIKELY(room_ - length_ >= count)) return;
+        // What is not counted yet does not move with the room: the text is copied again.
+        out_ = column_.text.make_room(2 * (length_ + count));
+        room_ = column_.text.capacity() - offset_;
+        length_ = 0;
+    }
+
+#if HISTSCAN_HAS_WIDE_VECTORS
+    // Copies the first `length` bytes, at least 32, if all of them are plain. The last block overlaps the one before.
+    HISTSCAN_WIDE HISTSCAN_INLINE void copy_blocks(size_t length) {
+        const size_t last_block = length - sizeof(Bytes32);
+        make_room(length);
+        Bytes32 special = fill32(0);
+        for (size_t place = 0;;) {
+            const Bytes32 text = load32(begin_ + place);
+            store32(out_ + place, text);
+            special = either(special, special_bytes(text));
+            if (place == last_block) break;
+            place = place + sizeof(Bytes32) < last_block ? place + sizeof(Bytes32) : last_block;
+        }
+        if (!bits_of(special)) length_ = length;
+    }
+#endif
+
+    Column &column_;
+    const uint8_t *start_, *begin_, *end_;
+    size_t offset_;           // of the text in the column
+    uint8_t *out_ = nullptr;  // where its copy begins
+    size_t room_ = 0;         // what may be written from there
+    size_t length_ = 0;       // what has been copied
+};
+
+// Makes a cell of a string of printable ASCII without escapes, whose text begins at `begin`. `closing` follows the text,
+// at `last` unless that is null. Returns where it is, or null if the string is any other one. The readable bytes are
+// those in [start, end).
+HISTSCAN_NOINLINE const uint8_t *put_plain_text(const NarrowVectors &, Column &column, size_t row, const uint8_t *start,
+    const uint8_t *begin, const uint8_t *end, uint8_t closing, const uint8_t *last) {
+    TextCopy text(column, start, begin, end);
+    if (!text.open()) return nullptr;
+    text.copy();
+    return text.close(row, closing, last);
 }
+
+#if HISTSCAN_HAS_WIDE_VECTORS
+
+HISTSCAN_WIDE HISTSCAN_NOINLINE const uint8_t *put_plain_text(const WideVectors &, Column &column, size_t row,
+    const uint8_t *start, const uint8_t *begin, const uint8_t *end, uint8_t closing, const uint8_t *last) {
+    TextCopy text(column, start, begin, end);
+    if (!text.open()) return nullptr;
+    text.copy_wide(last);
+    return text.close(row, closing, last);
+}
+
+#endif
 
 // Makes a cell of `true` or `false`, whose last byte is at `last` unless that is null. Returns where it ends, or null if
 // the value is another one.

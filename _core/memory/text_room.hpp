@@ -42,6 +42,10 @@ public:
         if (capacity_ - size_ < count) grow(count);
         return bytes_ + size_;
     }
+    // Makes room for `capacity` bytes in all.
+    void reserve(size_t capacity) {
+        if (capacity > capacity_) move_to(capacity);
+    }
     // Says that `count` bytes were written where `make_room` has made room.
     void add(size_t count) noexcept { size_ += count; }
 
@@ -71,7 +75,9 @@ private:
         constexpr size_t limit = static_cast<size_t>(-1) / 4;
         if (count > limit || size_ > limit) throw std::bad_alloc();
         const size_t needed = size_ + count, doubled = 2 * capacity_;
-        const size_t capacity = needed > doubled ? needed : doubled;
+        move_to(needed > doubled ? needed : doubled);
+    }
+    void move_to(size_t capacity) {
         auto *const bytes = static_cast<uint8_t *>(take_buffer(pool_, capacity));
         if (size_) std::memcpy(bytes, bytes_, size_);
         if (bytes_) give_buffer(pool_, bytes_, capacity_);

@@ -92,8 +92,9 @@ HISTSCAN_INLINE int read_members(Format &format, KeyTable &table, RowTemplate &r
         const Key *key;
         bool is_taken = false;
         if (predicted != last && format.enter_long(**predicted, has_entered)) {
-            // Predicted, with another value.
+            // Predicted, with another value, or with longer lengths than `enter` takes.
             key = *predicted++;
+            is_taken = Sink::has_plain && !has_entered && sink.put_plain(format, *key, format.value());
         } else {
             if (predicted != last) {
                 last = predicted;

@@ -15,10 +15,11 @@ from tests.support.encodings import PROTOBUF, TEXT, TEXT_ENCODINGS, Encoding
 
 SPECIAL = ['\\"', "\\\\", "\\n", "\\u00e9", "\\ud83d\\ude00", "é", "数", "😀", "\\n\\té数😀\\/"]
 BEFORE = range(36)
-AFTER = (0, 1, 13, 14, 15, 16, 17, 31, 32, 33)
+AFTER = (0, 1, 13, 14, 15, 16, 17, 31, 32, 33, 130)
 STRINGS = [f'"{"a" * before}{special}{"b" * after}"' for before, special, after in product(BEFORE, SPECIAL, AFTER)]
 # Of every length, so that each ends at every place of a block, and a column's room at every place of a text.
-PLAIN = [f'"{"ab" * length}"'[: length + 1] + '"' for length in range(150)]
+LENGTHS = [*range(150), 255, 256, 1_000, 16_370, 16_384, 40_000]
+PLAIN = [f'"{"ab" * length}"'[: length + 1] + '"' for length in LENGTHS]
 NUMBERS = ['"NaN"', '"Infinity"', '"-Infinity"', '"Nano"', '"Infinity "', '"-"', '"-Inf"']
 LITERALS = ["true", "false", "null"]
 ENDED_WRONGLY = ['"abc"x', '"abc""', '"abc', "truex", "tru", "falsetrue", "fals", "true false", "nul", '"', "t"]
@@ -82,3 +83,11 @@ def test_malformed_strings(special: str) -> None:
         for encoding in (TEXT, PROTOBUF):
             with pytest.raises(HistoryDecodeError):
                 encoding.page([text]).rows()
+        # The key is known, and the item of a record long or short.
+        good = [("value", '"abc"'), ("last", "1")]
+        bad = [("value", f'"{"a" * before}{special}{"b" * after}"'), ("last", "1")]
+        for name in ("protobuf", "text"):
+            builder = ColumnBuilder()
+            with pytest.raises(HistoryDecodeError):
+                builder.add_page(COLUMN_ENCODINGS[name]([good, good, good, bad, good]), 0)
+            assert builder.row_count == 3
