@@ -12,7 +12,7 @@ import histscan
 from histscan import LogFormatError, LogTruncatedWarning
 from histscan._core.pages.log_reader import LogReader
 from tests.support import wire
-from tests.support.compression import zstd_compress
+from tests.support.compressed_files import zstd_compress
 from tests.support.json_corpus import fingerprint
 from tests.support.log_samples import read_log, step_rows, steps_of
 

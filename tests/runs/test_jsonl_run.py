@@ -26,7 +26,7 @@ from histscan.common.steps import step_after
 from histscan.errors import HistoryDecodeError, HistoryError, LogFormatError, LogTruncatedWarning
 from histscan.runs.jsonl_run import JsonlRun
 from tests.support import wire
-from tests.support.compression import zstd_compress
+from tests.support.compressed_files import zstd_compress
 from tests.support.json_corpus import fingerprint, is_json, is_utf8
 from tests.support.json_strategies import object_texts
 from tests.support.log_samples import write_run

@@ -197,6 +197,8 @@ def main(parcel: str) -> int:
 
 
 if __name__ == "__main__":
+    # Python puts the folder of a script before its own library.
+    sys.path.pop(0)
     code = main(sys.argv[1])
     sys.stdout.flush()
     sys.stderr.flush()

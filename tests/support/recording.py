@@ -160,4 +160,6 @@ def _record(parcel: Path, log: Path) -> None:
 
 
 if __name__ == "__main__":
+    # Python puts the folder of a script before its own library.
+    sys.path.pop(0)
     _record(Path(sys.argv[1]), Path(sys.argv[2]))
