@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -77,6 +78,7 @@ def _run(name: str, program: Path, seconds: int) -> Result:
     if name not in ORACLE_TARGETS:
         options += (f"-max_len={_LONGEST}",)
     log = WORK / f"{name}.log"
+    start = time.monotonic()
     with log.open("w") as output:
         ended = subprocess.run(
             [program, *options, grown, stored],
@@ -86,6 +88,7 @@ def _run(name: str, program: Path, seconds: int) -> Result:
             check=False,
         )
     result = read_log(name, log.read_text(errors="replace"))
+    result.seconds = round(time.monotonic() - start)
     if ended.returncode and result.finding is None:
         result.finding = f"ended with status {ended.returncode}"
     if result.finding is not None:
@@ -132,9 +135,8 @@ def read_log(name: str, log: str) -> Result:
     result.edges = last(r"\bcov: (\d+)")
     result.features = last(r"\bft: (\d+)")
     result.all_edges = last(r"INFO: Loaded \d+ modules +\((\d+) inline 8-bit counters\)")
-    result.seconds = last(r"Done \d+ runs in (\d+) second")
     if written := re.findall(r"Test unit written to (\S+)", log):
-        reason = re.findall(r"(?:AssertionError.*|CHECK\(.*|SUMMARY: .*)", log)
+        reason = re.findall(r"(?:\w+(?:Error|Exception)\b.*|CHECK\(.*|SUMMARY: .*)", log)
         result.finding = f"{reason[0] if reason else 'failed'}: {written[-1]}"
     return result
 

@@ -35,7 +35,12 @@ class _Run:
     def execute(self, data: bytes) -> None:
         """Runs the oracle on an input."""
         self.executed_bytes += len(data)
-        self._check(data)
+        try:
+            self._check(data)
+        except BaseException:
+            # The process ends without a report.
+            self.report()
+            raise
 
     def report(self) -> None:
         """Prints what `fuzz.campaign` reads."""

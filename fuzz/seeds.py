@@ -316,6 +316,12 @@ def _columns() -> Iterator[bytes]:
         ["[9007199254740993]", "[0.5]", "[]", "null", "[1]"],
         ["true", "false", "false", "true", "false"],
         [f'"{"t" * length}"' for length in (5, 16, 40, 100, 700)],
+        [f'"{before}{"t" * 40}{after}"' for before, after in (("", ""), ("", "\\n"), ("\\n", ""), ("", "é"), ("", ""))],
+        # The values before the malformed one decide the type of the column.
+        ["-7", "9007199254740993", "[", "3", "[]", "["],
+        ["[]", "[", "[1]"],
+        # The lists of a chunk are all empty, those of the one before are not.
+        ["[1]", "[2]", "[3]", "[]", "[]", "[]"],
     ):
         for options in range(8):
             yield bytes([options | 0x48]) + ROW_END.join(_row([("x", text), ("y", "0")]) for text in texts)

@@ -73,6 +73,9 @@ def check_texts(table: Any, rows: list[Pairs], *, are_paths: bool) -> None:
     """Checks JSON columns to the letter: a nested value has the text of the row, whichever way the row was read."""
     types = types_of(table)
     for row, cells in zip(rows, cells_of(table), strict=True):
+        if not all(is_value(text) for _, text in row):
+            # Such texts may make up an object of other members, where they are written one after the other.
+            continue
         for name, text in texts_of(row, are_paths=are_paths).items():
             if text is not None and types.get(column_name(name)) == JSON and column_name(name) in cells:
                 assert cells[column_name(name)] == text, (name, cells[column_name(name)], text)

@@ -126,7 +126,7 @@ def fingerprint(value: object) -> list[object]:
         if isinstance(value, dict):
             parts.append([(type(key), key) for key in value])
             waiting.extend(value.values())
-        elif isinstance(value, list):
+        elif isinstance(value, list | tuple):
             parts.append(len(value))
             waiting.extend(value)
         elif isinstance(value, float):
