@@ -1,8 +1,8 @@
 """The contract of runs: the members of every run, whatever its history is stored in.
 
-A source of runs defines the names (`Run.entity`, `Run.project`, `Run.id`), `Run.config`, `Run.summary`,
-`Run.lastHistoryStep` and `Run.scan_history`, and those of the other properties that it knows. Frames, `Run.history`,
-`Run.keys`, ``repr()`` and pickling follow from these. The contract of runs in files is
+A source of runs defines `Run.lastHistoryStep`, `Run.scan_history`, and what a run says of itself
+(`histscan.runs.run_facts.RunFacts`): its names, `config`, `summary`, and those of the other facts that it knows.
+Frames, `Run.history`, `Run.keys`, ``repr()`` and pickling follow from these. The contract of runs in files is
 `histscan.runs.file_run.FileRun`, that of scans `histscan.columns.scan.Scan`, and that of collections of runs
 `histscan.many.runs.Runs`.
 """
@@ -10,7 +10,7 @@ A source of runs defines the names (`Run.entity`, `Run.project`, `Run.id`), `Run
 from __future__ import annotations
 
 import re
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -28,6 +28,7 @@ from histscan.common.quiet import quiet
 from histscan.common.steps import STEP
 from histscan.errors import HistoryError
 from histscan.runs.plots import Plots
+from histscan.runs.run_facts import RunFacts
 from histscan.runs.sampling import sample_rows
 
 if TYPE_CHECKING:
@@ -46,125 +47,11 @@ STREAMS: tuple[str, ...] = get_args(StreamName)
 """Values of ``history(stream=…)``: the logged metrics, or the machine's metrics under either of two names."""
 
 
-class Run(Plots, ABC):
+class Run(RunFacts, Plots):
     """A run, read-only, with the names of ``wandb.Api().run()``.
 
     The frame methods (`to_arrow` and so on) read the whole history.
     """
-
-    # Names
-
-    @property
-    @abstractmethod
-    def entity(self) -> str:
-        """The user or team that the run belongs to; empty if unknown."""
-
-    @property
-    @abstractmethod
-    def project(self) -> str:
-        """The project's name; empty if unknown."""
-
-    @property
-    @abstractmethod
-    def id(self) -> str:
-        """The run's id."""
-
-    @property
-    def path(self) -> list[str]:
-        """Entity, project and id."""
-        return [self.entity, self.project, self.id]
-
-    @property
-    @abstractmethod
-    def url(self) -> str:
-        """The address of the run's page, for a browser; empty if unknown."""
-
-    # Descriptions
-
-    @property
-    def name(self) -> str:
-        """The run's display name; its id if it has none."""
-        return self.id
-
-    @property
-    def state(self) -> str:
-        """``"running"``, ``"finished"``, ``"failed"``, ``"crashed"`` or another word; empty if unknown."""
-        return ""
-
-    @property
-    def exit_code(self) -> int | None:
-        """The exit code of the run, 0 for success; None if it has not ended, or if unknown."""
-        return None
-
-    @property
-    def created_at(self) -> str:
-        """When the run was started, in UTC: ``"2026-01-31T12:00:00Z"``; empty if unknown."""
-        return ""
-
-    @property
-    def heartbeat_at(self) -> str:
-        """When the run was last heard of, written as `created_at`; empty if unknown."""
-        return ""
-
-    @property
-    def duration(self) -> float | None:
-        """The run's duration in seconds, up to its last row if it has not ended; None if unknown."""
-        return None
-
-    @property
-    def tags(self) -> list[str]:
-        """The run's tags."""
-        return []
-
-    @property
-    def group(self) -> str:
-        """The run's group; empty if it has none."""
-        return ""
-
-    @property
-    def job_type(self) -> str:
-        """The run's job type; empty if it has none."""
-        return ""
-
-    @property
-    def sweep_id(self) -> str:
-        """The id of the sweep that started the run; empty without one, or if unknown."""
-        return ""
-
-    @property
-    def notes(self) -> str:
-        """The run's notes; empty if it has none."""
-        return ""
-
-    @property
-    def wandb_version(self) -> str:
-        """The release of wandb that recorded the run; empty if unknown."""
-        return ""
-
-    @property
-    def axes(self) -> dict[str, str]:
-        """The x-axis of each metric that ``define_metric`` gave one."""
-        return {}
-
-    @property
-    def metadata(self) -> dict[str, Any] | None:
-        """Program, arguments, versions and so on, with the names of ``wandb-metadata.json``; None if unknown."""
-        return None
-
-    @property
-    @abstractmethod
-    def config(self) -> dict[str, Any]:
-        """The run's configuration, without wandb's internal entries."""
-
-    @property
-    @abstractmethod
-    def summary(self) -> dict[str, Any]:
-        """The run's summary."""
-
-    @property
-    def is_loaded(self) -> bool:
-        """True if `config` and `summary` need no request."""
-        return True
 
     # History
 
