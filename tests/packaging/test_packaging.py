@@ -285,6 +285,8 @@ MADE_BY_CYTHON = r"""
 histscan\._core\.rows\.summary_reducer\.SummaryReducer\.__init__
 # Constants that modules import from each other.
 histscan\._core\.arrow\.arrow_stream\.JSON_FORMAT
+# Python has a name for the buffer protocol from 3.12 on.
+histscan\._core\.memory\.pooled_bytes\.PooledBytes\.__buffer__
 """
 
 
