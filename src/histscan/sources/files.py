@@ -54,7 +54,7 @@ def read_windows(
         limit: Bytes of the file to read in all, as many as it has had before; None for all there are.
         least: Bytes that the file has had before.
         watch: Called before each window with the number of bytes of the file that were read.
-        room: Makes memory of a size for a window; None for new bytes objects. Not called for a file that is compressed.
+        room: Makes memory of a size for a window. None for new bytes objects, as those of a compressed file always are.
 
     Yields:
         The window's bytes, and whether it is the last: the only one that is shorter, perhaps empty.
