@@ -58,15 +58,16 @@ private:
     std::vector<uint8_t> marks_;
 };
 
-// Returns true if a column has two different numbers in these rows.
+// Returns true if a column has two different numbers in these rows, or one that not all of them have.
 inline bool varies(const NumberView &column, RowRange rows) {
     int64_t row = rows.begin;
     while (row < rows.end && std::isnan(column.number(row))) ++row;
     if (row == rows.end) return false;
+    if (row > rows.begin) return true;
     const double first = column.number(row);
     while (++row < rows.end) {
-        const double number = column.number(row);
-        if (number < first || number > first) return true;
+        // NaN is not equal to it, either.
+        if (column.number(row) != first) return true;
     }
     return false;
 }

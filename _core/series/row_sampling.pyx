@@ -44,7 +44,8 @@ def select_extremes(Segments segments not None, columns, int64_t samples):
     A run of more than `samples` rows keeps its first and its last row. The rows between are split into parts of equal
     size, of which each keeps the first row of the lowest and that of the highest number of each column. There are as
     many parts as the columns that vary in the run allow; if there are too many columns for one part, the first columns
-    count. Null and NaN are no extremes, infinities are. A run in which no column varies keeps rows at equal distances.
+    count. A column varies if two rows have different numbers, or if some rows have one and others do not. Null and NaN
+    are no extremes, infinities are. A run in which no column varies keeps rows at equal distances.
 
     Args:
         segments: The runs.

@@ -35,7 +35,8 @@ def is_missing(number: float | None) -> bool:
 
 
 def varying(run: list[Row]) -> list[str]:
-    return [key for key in NUMBERS if len({row[key] for row in run if not is_missing(row[key])}) > 1]
+    found = {key: {None if is_missing(row[key]) else row[key] for row in run} for key in NUMBERS}
+    return [key for key, numbers in found.items() if len(numbers) > 1]
 
 
 def evenly(run: list[Row], samples: int) -> set[int]:
@@ -183,6 +184,15 @@ class TestExtremes:
         kept = sample_rows(series.table, series.offsets, 20)[0].column("loss").to_pylist()
         assert 1e9 in kept
         assert -math.inf in kept
+
+    @pytest.mark.parametrize("place", [0, 1, 4_321, 9_998, 9_999])
+    @pytest.mark.parametrize("missing", [None, math.nan])
+    def test_a_number_that_was_logged_once(self, place: int, missing: float | None) -> None:
+        rows: list[Row] = [{"_step": step, "epoch": step % 700, "loss": missing} for step in range(10_000)]
+        rows[place]["loss"] = 0.75
+        series = as_table([rows])
+        kept = sample_rows(series.table, series.offsets, 20)[0].column("loss").to_pylist()
+        assert 0.75 in kept
 
     def test_more_columns_than_rows(self) -> None:
         names = [f"key{index}" for index in range(100)]

@@ -26,8 +26,9 @@ def sample_rows(
 
     The result has only rows of the table, unchanged and in their order, and is the same on every call. A run of at most
     `samples` rows keeps all. Other runs keep their first and their last row, and rows between. All columns of numbers
-    but `x` that vary in the run share the remaining budget; columns of other types stay with their rows. A run in which
-    no number varies keeps rows at equal distances.
+    but `x` that vary in the run share the remaining budget, also those that have the same number in some rows and none
+    in others; columns of other types stay with their rows. A run in which no number varies keeps rows at equal
+    distances.
 
     ``"minmax"`` splits the rows between into buckets of equal size. Each keeps, of each column, the first row of the
     lowest and the first row of the highest number, so no spike is lost. With `k` columns, there are
