@@ -48,7 +48,7 @@ HISTSCAN_INLINE int trailing_zeros(uint64_t bits) { return __builtin_ctzll(bits)
 constexpr int leading_zeros(uint64_t bits) { return __builtin_clzll(bits); }
 
 // Prefetches the byte at `pos`, which need not be readable, into the cache.
-inline void prefetch(const uint8_t *pos) { __builtin_prefetch(pos); }
+inline void prefetch(const void *pos) { __builtin_prefetch(pos); }
 
 // Returns `pointer`, but the compiler no longer knows what it points at.
 template <typename Value>

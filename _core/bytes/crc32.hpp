@@ -13,6 +13,7 @@
 #include <cstring>
 
 #include "bytes/compiler.hpp"
+#include "bytes/prefetch.hpp"
 #include "bytes/vectors.hpp"
 
 namespace histscan {
@@ -61,6 +62,7 @@ HISTSCAN_FOLDING inline uint32_t crc32_by_folding(uint32_t state, const uint8_t 
     Bytes16 first = differing(load16(pos), from_words(state, 0));
     Bytes16 second = load16(pos + 16), third = load16(pos + 32), fourth = load16(pos + 48);
     for (pos += 64, length -= 64; length >= 64; pos += 64, length -= 64) {
+        prefetch_ahead(pos);
         first = fold(first, by_64_bytes, load16(pos));
         second = fold(second, by_64_bytes, load16(pos + 16));
         third = fold(third, by_64_bytes, load16(pos + 32));

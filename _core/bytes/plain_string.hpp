@@ -7,6 +7,7 @@
 #include <cstdint>
 
 #include "bytes/compiler.hpp"
+#include "bytes/prefetch.hpp"
 #include "bytes/vectors.hpp"
 
 namespace histscan {
@@ -52,6 +53,7 @@ HISTSCAN_WIDE inline const uint8_t *find_plain_string_end_wide(const uint8_t *po
         const Bytes32 first_differences = differing(equal(first, quote), equal(before_first, backslash));
         const Bytes32 second_differences = differing(equal(second, quote), equal(before_second, backslash));
         const Bytes32 controls = at_most(lowest(first, second), highest_control);
+        prefetch_ahead(pos);
         // The baseline function finds which of the bytes it is.
         if (bits_of(either(either(first_differences, second_differences), controls))) break;
     }

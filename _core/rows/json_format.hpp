@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "bytes/prefetch.hpp"
 #include "json/json_quoted.hpp"
 #include "keys/key_table.hpp"
 #include "rows/members.hpp"
@@ -97,7 +98,10 @@ public:
         return value_ + vectors_.length_of_number(value_, end_, start_);
     }
     // Moves to the end of the value.
-    HISTSCAN_INLINE void take_value(const uint8_t *value_end) { pos_ = value_end; }
+    HISTSCAN_INLINE void take_value(const uint8_t *value_end) {
+        prefetch_ahead(value_, value_end);
+        pos_ = value_end;
+    }
     // Skips the value if it is a plain number.
     HISTSCAN_INLINE bool skip_plain_value() {
         const ptrdiff_t length = vectors_.length_of_plain_number(value_, end_);

@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <cstring>
 
+#include "bytes/prefetch.hpp"
 #include "json/json_text.hpp"
 #include "keys/key_table.hpp"
 #include "rows/members.hpp"
@@ -248,7 +249,7 @@ public:
     // Continues where the reader of the value stopped, which is the value's end.
     void close_value() {}
     HISTSCAN_INLINE const uint8_t *find_value_end() const { return value_end_; }
-    HISTSCAN_INLINE void take_value(const uint8_t *) {}
+    HISTSCAN_INLINE void take_value(const uint8_t *) { prefetch_ahead(pos_, value_end_); }
     HISTSCAN_INLINE bool skip_plain_value() { return true; }
     HISTSCAN_INLINE bool begins_number(const uint8_t *value) const {
         return histscan::begins_number(byte_at(value, value_end_));
