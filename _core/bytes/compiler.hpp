@@ -30,7 +30,7 @@
 // vectors.hpp).
 #if defined(__x86_64__) && !defined(HISTSCAN_PLAIN_VECTORS)
 #define HISTSCAN_HAS_WIDE_VECTORS 1
-#define HISTSCAN_WIDE __attribute__((target("avx2,bmi,bmi2,lzcnt")))
+#define HISTSCAN_WIDE __attribute__((target("avx2,bmi,bmi2,lzcnt,popcnt")))
 #define HISTSCAN_HAS_FOLDING 1
 #define HISTSCAN_FOLDING __attribute__((target("pclmul,sse4.1")))
 #else

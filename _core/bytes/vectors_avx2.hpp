@@ -28,6 +28,7 @@ inline bool has_wide_vectors() {
     unsigned int eax, ebx, ecx = 0, edx;
     __builtin_cpu_init();
     return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2") &&
+           __builtin_cpu_supports("popcnt") &&
            __get_cpuid(0x80000001, &eax, &ebx, &ecx, &edx) && (ecx & lzcnt);
 }
 
@@ -101,6 +102,16 @@ HISTSCAN_WIDE HISTSCAN_INLINE Halves join_digits(Bytes32 digits, const DigitFact
     return {static_cast<uint64_t>(_mm_cvtsi128_si64(_mm256_castsi256_si128(sixteens))),
         static_cast<uint64_t>(_mm_cvtsi128_si64(_mm256_extracti128_si256(sixteens, 1)))};
 }
+
+// Stores eight of the bytes at `pos`, each from the place that `places` has for it.
+HISTSCAN_WIDE HISTSCAN_INLINE void store_places(uint8_t *out, const uint8_t *pos, const uint8_t *places) {
+    const __m128i bytes = _mm_loadl_epi64(reinterpret_cast<const __m128i *>(pos));
+    const __m128i order = _mm_loadl_epi64(reinterpret_cast<const __m128i *>(places));
+    _mm_storel_epi64(reinterpret_cast<__m128i *>(out), _mm_shuffle_epi8(bytes, order));
+}
+
+// How many bits are set.
+HISTSCAN_WIDE HISTSCAN_INLINE uint32_t count_bits(uint32_t bits) { return static_cast<uint32_t>(_mm_popcnt_u32(bits)); }
 
 // Counts the zeros above the highest set bit: 64 if none is set.
 HISTSCAN_WIDE HISTSCAN_INLINE uint64_t leading_zeros_wide(uint64_t bits) { return _lzcnt_u64(bits); }

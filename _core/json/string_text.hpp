@@ -7,27 +7,11 @@
 #include <cstdint>
 
 #include "bytes/bytes.hpp"
+#include "json/escape_table.hpp"
 #include "json/json_text.hpp"
+#include "json/string_blocks.hpp"
 
 namespace histscan {
-
-// What an escape of one character means; 0 for all other characters.
-struct EscapeTable {
-    uint8_t meaning[256];
-
-    constexpr EscapeTable() : meaning{} {
-        meaning[int{'"'}] = '"';
-        meaning[int{'\\'}] = '\\';
-        meaning[int{'/'}] = '/';
-        meaning[int{'b'}] = '\b';
-        meaning[int{'f'}] = '\f';
-        meaning[int{'n'}] = '\n';
-        meaning[int{'r'}] = '\r';
-        meaning[int{'t'}] = '\t';
-    }
-};
-
-inline constexpr EscapeTable escape_table{};
 
 // The room for the text of a string, beyond as many units as its encoded form has bytes: whole vectors are stored.
 constexpr int string_room = 16;
@@ -185,6 +169,12 @@ inline StringStop read_characters(StringReading *reading, typename Characters::U
     uint32_t bits = reading->bits;
     StringStop stopped;
     while (true) {
+#if HISTSCAN_HAS_WIDE_VECTORS
+        if constexpr (Characters::copies_utf8) {
+            // Shorter ones are read as fast without a call.
+            if (wide_vectors && end - pos >= 2 * wide_vector_size) pos = unescape_blocks(pos, end, &next);
+        }
+#endif
         const Bytes16 text = load_up_to(reading->start, pos, end);
         store_units(next, text);
         // Where the plain characters end is known for all of them: none waits for the one before it. The zeros after the

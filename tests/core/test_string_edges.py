@@ -14,6 +14,7 @@ from tests.support.column_rows import table_of
 from tests.support.encodings import PROTOBUF, TEXT, TEXT_ENCODINGS, Encoding
 
 SPECIAL = ['\\"', "\\\\", "\\n", "\\u00e9", "\\ud83d\\ude00", "é", "数", "😀", "\\n\\té数😀\\/"]
+SPECIAL += ["\\\\" * 17, '\\"' * 33, '\\\\\\"' * 9]
 BEFORE = range(36)
 AFTER = (0, 1, 13, 14, 15, 16, 17, 31, 32, 33, 130)
 STRINGS = [f'"{"a" * before}{special}{"b" * after}"' for before, special, after in product(BEFORE, SPECIAL, AFTER)]
