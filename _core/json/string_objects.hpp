@@ -18,7 +18,7 @@
 namespace histscan {
 
 // Strings up to this many bytes are read on the stack.
-constexpr ptrdiff_t short_string_length = 512;
+constexpr ptrdiff_t short_string_length = 4096;
 
 // Room for the characters of a string.
 template <typename Unit>
