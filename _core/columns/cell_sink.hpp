@@ -1,4 +1,4 @@
-// Cells of columns as a Sink of `read_members`. Plain numbers, texts and bools become cells here, in the loop; other
+// Cells of columns as a Sink of `read_members`. Plain numbers, texts, bools and null become cells here, in the loop; other
 // values by a function of the column builder.
 
 #ifndef HISTSCAN_CELL_SINK_HPP
@@ -23,6 +23,7 @@ struct CellCalls {
     int (*put_value)(void *self, const KeyTarget &target, Cursor *value, bool *is_quoted);
     // As in CalledSink; there must be an index.
     int (*learn_key)(void *self, Cursor *value, const uint8_t *begin, const uint8_t *end, int32_t *index);
+    bool notes_nulls;  // `put_value` must see each null
 };
 
 template <typename Vectors>
@@ -39,7 +40,7 @@ public:
         if (key.target.kind < TARGET_COLUMN) return format.skip_plain_value();
         if (key.target.kind > TARGET_COLUMN) return false;
         Column &column = *key.target.column;
-        if (!format.begins_number(value)) return put_text_or_bool(format, column, value);
+        if (!format.begins_number(value)) return put_text_or_word(format, column, value);
         uint64_t *bits = column.bits.data() + row_;
         const uint8_t *value_end = format.find_value_end();
         const PlainKind kind =
@@ -78,7 +79,7 @@ public:
 
 private:
     template <typename Format>
-    HISTSCAN_INLINE bool put_text_or_bool(Format &format, Column &column, const uint8_t *value) {
+    HISTSCAN_INLINE bool put_text_or_word(Format &format, Column &column, const uint8_t *value) {
         const uint8_t *const text = format.string_text(value), *const last = format.value_last();
         const uint8_t *value_end;
         if (text != nullptr) {
@@ -86,7 +87,7 @@ private:
             if (value_end == nullptr) return false;
             value_end += text - value;
         } else {
-            value_end = put_plain_bool(column, row_, value, format.end(), last);
+            value_end = put_plain_word(column, row_, value, format.end(), last, !calls_.notes_nulls);
             if (value_end == nullptr) return false;
         }
         format.take_value(value_end);

@@ -21,6 +21,7 @@ cdef extern from "columns/cell_sink.hpp" namespace "histscan" nogil:
         int (*put_value)(void* self, const KeyTarget& target, Cursor* value, cpp_bool* is_quoted) except -1 nogil
         # Interns the key spelt in [begin, end), and sets `index`.
         int (*learn_key)(void* self, Cursor* value, byte_ptr begin, byte_ptr end, int32_t* index) except -1 nogil
+        bint notes_nulls    # `put_value` must see each null
 
     # What is needed to add a row to columns.
     cdef struct CellRow:

@@ -460,6 +460,7 @@ cdef class ColumnBuilder:
         cells.table = &keys.table
         cells.row_template = &keys.row_template
         cells.calls.self = context
+        cells.calls.notes_nulls = self.notes_nulls
 
     cdef int find_and_add_rows(self, Cursor* rest, size_t* row_count, size_t stop) except -1 nogil:
         """Adds rows of a page from its cursor on, until the chunk has `stop`; updates `row_count`.

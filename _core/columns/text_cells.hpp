@@ -1,4 +1,4 @@
-// Cells of plain texts and bools, without a call for each step of the way. All other values are for the functions of
+// Cells of plain texts, bools and null, without a call for each step of the way. All other values are for the functions of
 // the column builder.
 
 #ifndef HISTSCAN_TEXT_CELLS_HPP
@@ -143,17 +143,19 @@ HISTSCAN_WIDE HISTSCAN_NOINLINE const uint8_t *put_plain_text(const WideVectors 
 
 #endif
 
-// Makes a cell of `true` or `false`, whose last byte is at `last` unless that is null. Returns where it ends, or null if
-// the value is another one.
-HISTSCAN_INLINE const uint8_t *put_plain_bool(
-    Column &column, size_t row, const uint8_t *value, const uint8_t *end, const uint8_t *last) {
+// Makes a cell of `true`, `false` or, with `takes_null`, `null`, whose last byte is at `last` unless that is null. Returns
+// where it ends, or null if the value is another one.
+HISTSCAN_INLINE const uint8_t *put_plain_word(Column &column, size_t row, const uint8_t *value, const uint8_t *end,
+    const uint8_t *last, bool takes_null) {
     if (end - value < 4) return nullptr;
     const bool is_true = std::memcmp(value, "true", 4) == 0;
-    if (!is_true && (end - value < 5 || std::memcmp(value, "false", 5) != 0)) return nullptr;
-    const uint8_t *const value_end = value + (is_true ? 4 : 5);
+    const bool is_null = takes_null && std::memcmp(value, "null", 4) == 0;
+    const bool is_short = is_true || is_null;
+    if (!is_short && (end - value < 5 || std::memcmp(value, "false", 5) != 0)) return nullptr;
+    const uint8_t *const value_end = value + (is_short ? 4 : 5);
     if (last != nullptr && value_end - 1 != last) return nullptr;
-    column.tags[row] = is_true ? CELL_TRUE : CELL_FALSE;
-    column.type_flags |= TYPE_BOOL;
+    column.tags[row] = is_true ? CELL_TRUE : is_null ? CELL_NULL : CELL_FALSE;
+    if (!is_null) column.type_flags |= TYPE_BOOL;
     return value_end;
 }
 
