@@ -399,37 +399,37 @@ cdef class SampledPage(JsonPage):
 
 
 cdef class TextPage(JsonPage):
-    """A page of row texts that the caller has taken out of the response.
+    """A page of row texts: those that the caller has taken out of a response, or the lines of a file.
 
     Args:
-        rows: One JSON text for each row.
+        rows: One JSON text for each row, as a str or as UTF-8.
 
     Raises:
-        ResponseShapeError: A row is not a str.
+        ResponseShapeError: A row is neither a str nor bytes.
     """
 
     def __cinit__(self, list rows not None):
         cdef RowSpan span
         cdef Py_ssize_t index
         cdef Py_ssize_t length
-        cdef bytes encoded
         cdef byte_ptr data
         # The list may be changed while the page is in use; a copy can't.
         self.owner = rows = rows[:]
         for index, row in enumerate(rows):
-            if not isinstance(row, str):
-                raise ResponseShapeError(f"a row of `history` is not a string but {type(row).__name__}", row=index)
             span.needs_slow_path = False
             span.is_quoted = False
-            try:
-                # Of an ASCII str these are its own bytes; of any other, a copy that the str keeps.
-                data = <byte_ptr> PyUnicode_AsUTF8AndSize(row, &length)
-            except UnicodeEncodeError:
-                encoded = row.encode("utf-8", "surrogatepass")
-                rows[index] = encoded
-                data = <byte_ptr> PyBytes_AS_STRING(encoded)
-                length = PyBytes_GET_SIZE(encoded)
-                span.needs_slow_path = True
+            if isinstance(row, str):
+                try:
+                    # Of an ASCII str these are its own bytes; of any other, a copy that the str keeps.
+                    data = <byte_ptr> PyUnicode_AsUTF8AndSize(row, &length)
+                except UnicodeEncodeError:
+                    rows[index] = row = row.encode("utf-8", "surrogatepass")
+                    span.needs_slow_path = True
+            elif not isinstance(row, bytes):
+                raise ResponseShapeError(f"a row of `history` is not a string but {type(row).__name__}", row=index)
+            if isinstance(row, bytes):
+                data = <byte_ptr> PyBytes_AS_STRING(row)
+                length = PyBytes_GET_SIZE(row)
             span.begin = 0
             span.end = length
             self.spans.push_back(span)

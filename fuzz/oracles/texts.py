@@ -8,13 +8,15 @@ from collections.abc import Sequence
 from fuzz.inputs import is_shallow, texts_of, values_of
 from histscan._core.pages.page import Page
 from histscan.errors import HistoryDecodeError
-from tests.support.encodings import TEXT, Encoding
+from tests.support.encodings import LINES, TEXT, Encoding
 from tests.support.json_corpus import fingerprint, is_json
 
 
 def check(data: bytes) -> None:
-    """Checks a `TextPage` of the input's texts."""
-    check_texts(TEXT, texts_of(data))
+    """Checks a `TextPage` of the input's texts, and one of their UTF-8."""
+    texts = texts_of(data)
+    check_texts(TEXT, texts)
+    check_texts(LINES, texts)
 
 
 def check_texts(encoding: Encoding, texts: Sequence[str]) -> None:

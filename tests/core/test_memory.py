@@ -117,7 +117,7 @@ def fail_on_pages() -> None:
         lambda: SampledPage(b"[]"),
         lambda: ProtobufPage(message[:-5]).rows(),
         lambda: ProtobufPage(message + b"\x00").rows(),
-        lambda: TextPage(["{}", 1]),  # type: ignore[list-item]
+        lambda: TextPage(["{}", 1]),  # type: ignore[arg-type]
     ):
         try:
             make()

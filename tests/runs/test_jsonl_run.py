@@ -158,7 +158,7 @@ MALFORMED: list[tuple[bytes, int, int, str]] = [
     ('{"é":"é",}'.encode(), 4, 11, "was expected"),
     (b"[1]", 4, 0, "a row must be a JSON object"),
     (b"null", 4, 0, "a row must be a JSON object"),
-    (b'{"a":"\xff"}', 4, 0, "not UTF-8"),
+    (b'{"a":"\xff"}', 4, 6, "not valid UTF-8"),
 ]
 
 

@@ -88,6 +88,7 @@ def _as_logged_item(value: Any, index: int) -> Any:
 
 
 TEXT = Encoding("text", lambda rows: TextPage(list(rows)), _as_is, lambda text: True)
+LINES = Encoding("text, bytes", lambda rows: TextPage([row.encode() for row in rows]), _as_is, is_utf8)
 HISTORY_BODIES = (
     Encoding("history", lambda rows: HistoryPage(history_body(rows)), _as_is, _joins_no_surrogates),
     Encoding(
@@ -113,7 +114,7 @@ NESTED_LOG = Encoding(
     is_utf8,
 )
 
-TEXT_ENCODINGS = (TEXT, *HISTORY_BODIES, PROTOBUF, LOG, NESTED_LOG)
+TEXT_ENCODINGS = (TEXT, LINES, *HISTORY_BODIES, PROTOBUF, LOG, NESTED_LOG)
 """Those in which a row's text is closed off from all around it, so that no text can break the page."""
 
 SAMPLED = Encoding("sampled", lambda rows: SampledPage(sampled_body(rows)), _as_is, is_utf8)

@@ -21,7 +21,7 @@ assert_type(pages[0].row(0), Any)
 assert_type(pages[0].rows(), list[Any])
 ProtobufPage("text")  # type: ignore[arg-type]
 HistoryPage(bytearray())  # type: ignore[arg-type]
-TextPage([b"bytes"])  # type: ignore[list-item]
+TextPage([1])  # type: ignore[arg-type]
 HistoryPage()  # type: ignore[call-arg]
 
 reader = LogReader(skip_corrupt=True)

@@ -132,7 +132,7 @@ class JsonlScan(FileScan):
         return self._label
 
 
-def _is_row(text: str) -> bool:
+def _is_row(text: bytes) -> bool:
     try:
         TextPage([text]).row(0)
     except ValueError:

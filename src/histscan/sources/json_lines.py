@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -21,15 +22,19 @@ class Lines(NamedTuple):
 
     Attributes:
         number: The number of the first line, from 1.
-        texts: The lines.
+        texts: The lines, as they are in the file: whether they are UTF-8 is seen when they are read.
     """
 
     number: int
-    texts: list[str]
+    texts: list[bytes]
 
 
 def read_lines(
-    path: Path, *, is_row: Callable[[str], bool], limit: int | None = None, watch: Callable[[int], object] | None = None
+    path: Path,
+    *,
+    is_row: Callable[[bytes], bool],
+    limit: int | None = None,
+    watch: Callable[[int], object] | None = None,
 ) -> Iterator[Lines]:
     """Reads the lines of a file that are not blank.
 
@@ -72,11 +77,7 @@ def read_lines(
     last = b"".join(begun)
     if not last.strip(_BLANK):
         return
-    try:
-        is_complete = is_row(_decode(last, number) or "{}")
-    except UnicodeDecodeError:
-        is_complete = False
-    if is_complete:
+    if is_row(_without_mark(last, number) or b"{}"):
         yield from _split(last, number)
     else:
         warn_of_file(
@@ -113,16 +114,10 @@ def line_start(path: Path, number: int) -> int:
 
 def _split(block: bytes, number: int) -> Iterator[Lines]:
     """Splits a block of lines at blank lines."""
-    try:
-        texts = _decode(block, number).split("\n")
-        fault = None
-    except UnicodeDecodeError as error:
-        line = block.count(b"\n", 0, error.start)
-        texts = b"\n".join(block.split(b"\n")[:line]).decode().split("\n") if line else []
-        fault = HistoryDecodeError(f"the text is not UTF-8 ({error.reason})", page=str(number + line), row=0)
+    texts = _without_mark(block, number).split(b"\n")
     first = 0
     for place, text in enumerate(texts):
-        if text.startswith("{") or (stripped := text.strip(_BLANK.decode())).startswith("{"):
+        if text.startswith(b"{") or (stripped := text.strip(_BLANK)).startswith(b"{"):
             continue
         if first < place:
             yield Lines(number + first, texts[first:place])
@@ -131,10 +126,8 @@ def _split(block: bytes, number: int) -> Iterator[Lines]:
         first = place + 1
     if first < len(texts):
         yield Lines(number + first, texts[first:])
-    if fault is not None:
-        raise fault
 
 
-def _decode(data: bytes, number: int) -> str:
+def _without_mark(data: bytes, number: int) -> bytes:
     # Some programs write a byte order mark at the start of a file.
-    return data.decode("utf-8-sig" if number == 1 else "utf-8")
+    return data.removeprefix(codecs.BOM_UTF8) if number == 1 else data
