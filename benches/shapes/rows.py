@@ -137,6 +137,13 @@ def _long_text(draw: random.Random, _: int) -> Row:
     return {"answer": " ".join(draw.choices(words, k=400)), "loss": draw.random()}
 
 
+def _prose(draw: random.Random, _: int) -> Row:
+    """A text with quotes and line breaks at places that differ from row to row, as language models answer."""
+    words = draw.choices(("the", "model", "answers", "a", "question", "about", "gradients", "in", "layer"), k=120)
+    forms = draw.choices(("{}", '"{}"', "{}\n", "{}\n\n- "), weights=(90, 5, 4, 1), k=120)
+    return {"answer": " ".join(form.format(word) for form, word in zip(forms, words, strict=True))}
+
+
 def _present_at_random(draw: random.Random) -> Iterator[Row]:
     for row in plain_rows(_steps()):
         yield {key: value for key, value in row.items() if key == "_step" or draw.random() < 0.7}
@@ -197,6 +204,7 @@ _ALL = (
     Shape("text", "8 plain texts", _rows_of(_texts(_SENTENCE)), 1_000),
     Shape("escapes", "8 texts with escapes, not in ASCII", _rows_of(_texts(_ESCAPED)), 1_000),
     Shape("long-text", "a text of 2 KB", _rows_of(_long_text), 250),
+    Shape("prose", "a text with quotes and line breaks", _rows_of(_prose), 1_000),
     Shape("nested", "nested dicts", _rows_of(_nested), 1_000),
     Shape("deep", "dicts nested 50 deep", _rows_of(_deep), 250),
     Shape("media", "references of media", _rows_of(_media), 500),
