@@ -14,7 +14,7 @@ from histscan._core.memory.buffer_pool cimport BufferPool
 from histscan._core.memory.pooled_vectors cimport CellBits, PooledVector
 from histscan._core.memory.text_room cimport TextRoom
 from histscan._core.bytes.cursor cimport (
-    COLUMN_TEXT_TOO_LONG, Cursor, byte_ptr, find_invalid_utf8, has_text, open_cursor, open_cursor_within, peek,
+    COLUMN_TEXT_TOO_LONG, Cursor, byte_ptr, find_invalid_utf8, has_text, open_cursor, peek,
 )
 from histscan._core.bytes.faults cimport raise_fault_at
 from histscan._core.json.json_skip cimport skip_value
@@ -315,15 +315,8 @@ cdef inline int put_rest_of_string(Column* column, Cell cell, Cursor* cursor) ex
     return 1
 
 
-cdef inline int put_string(Column* column, Cell cell, byte_ptr start, const Token* token) except -1 nogil:
-    """Makes a cell of a string token; 0 where it is not UTF-8, or has an invalid escape.
-
-    `start` is where the readable bytes before the token begin.
-    """
-    cdef Cursor rest
-    if token.has_escapes:
-        open_cursor_within(&rest, start, token.begin - start, token.end + 1 - start)
-        return put_rest_of_string(column, cell, &rest)
+cdef inline int put_quoted_string(Column* column, Cell cell, const Token* token) except -1 nogil:
+    """Makes a cell of a string within a JSON string, which has no escapes; 0 where it is not UTF-8."""
     if not token.is_ascii and find_invalid_utf8(token.begin, token.end) != token.end:
         return 0
     put_utf8(column, cell, token.begin, token.end)
@@ -341,7 +334,7 @@ cdef inline int put_container(Column* column, Cell cell, Cursor* cursor, bint is
 
 
 cdef inline int put_token(Column* column, Cell cell, Cursor* cursor, const Token* token) except -1 nogil:
-    """Makes a cell of a token just read.
+    """Makes a cell of a token just read; a string must be one within a JSON string.
 
     Of a container, reads the rest. Returns 1, or 0 where the value is malformed or legal but rare: then the row takes
     the slow path.
@@ -352,7 +345,7 @@ cdef inline int put_token(Column* column, Cell cell, Cursor* cursor, const Token
     elif token.kind == TOKEN_INT64:
         put_int64(column, cell, token.integer)
     elif token.kind == TOKEN_STRING:
-        return put_string(column, cell, cursor.start, token)
+        return put_quoted_string(column, cell, token)
     elif token.kind == TOKEN_NULL:
         cell.tag[0] = CELL_NULL
     elif token.kind == TOKEN_TRUE or token.kind == TOKEN_FALSE:

@@ -68,7 +68,6 @@ class MakePage(Protocol):
 
 ENCODINGS: dict[str, MakePage] = {
     "text": lambda rows, first=0: TextPage([*map(row_text, rows)]),
-    "text, bytes": lambda rows, first=0: TextPage([row_text(row).encode() for row in rows]),
     "text, spaced": lambda rows, first=0: TextPage([*map(spaced_row_text, rows)]),
     "history": lambda rows, first=0: HistoryPage(history_body([*map(row_text, rows)])),
     "history, escapes": lambda rows, first=0: HistoryPage(
