@@ -63,6 +63,7 @@ def _texts() -> Iterator[bytes]:
     yield ROW_END.join(json.dumps({"x": value}).encode() for value in (1, 2.5, "a", None, [1], {"b": 1}))
     # More than is read without looking for its end first.
     yield ROW_END.join(json.dumps({"x": 'a"' * 2_500 + last}, ensure_ascii=False).encode() for last in ("é", "→", "😀"))
+    yield b'{"x":"' + b"a\\n" * 2_000
     for keys in _MANY_KEYS:
         rows = [json.dumps(dict.fromkeys(keys[first:], first)).encode() for first in (0, 0, len(keys) // 2)]
         yield ROW_END.join(rows)
