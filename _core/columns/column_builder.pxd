@@ -13,6 +13,7 @@ from histscan._core.bytes.cursor cimport Cursor
 from histscan._core.wire.item_format cimport ItemSchema
 from histscan._core.keys.item_selection cimport ItemSelection
 from histscan._core.columns.nested_items cimport NestedItem
+from histscan._core.memory.text_room cimport TextRoom
 from histscan._core.pages.page cimport Page, RowSpan
 
 
@@ -22,6 +23,7 @@ cdef struct RowContext:
     CellTable* cells
     vector[NestedItem]* nested      # the row's nested items
     vector[uint8_t]* unquoted       # the row's text from the first value on that is a container
+    TextRoom* text                  # of the string at hand, with its escapes decoded
     size_t row
     ItemSchema schema
     bint flatten
@@ -37,6 +39,7 @@ cdef class ColumnBuilder:
     cdef ColumnKeys keys                # of the chunk's rows
     cdef vector[NestedItem] nested      # of the row at hand: the nested items
     cdef vector[uint8_t] unquoted       # of the row at hand: its text from the first value on that is a container
+    cdef TextRoom text                  # of the string at hand, with its escapes decoded
     cdef bint busy                      # a thread is using the builder; set by `claim`
 
     cdef int start_chunk(self) except -1

@@ -16,7 +16,7 @@ from histscan._core.arrow.arrow_cells cimport add_arrow_rows, arrow_texts
 from histscan._core.memory.critical_section cimport CriticalSection
 from histscan._core.arrow.arrow_rows cimport ArrowPage
 from histscan._core.columns.cell_sink cimport CELLS_DONE, CELLS_SLOW, CellRow, add_item_cells, add_json_cells
-from histscan._core.columns.column_cells cimport CELL_NULL, Cell, put_document, put_rest_of_string, put_token
+from histscan._core.columns.column_cells cimport CELL_NULL, Cell, put_document, put_string, put_token
 from histscan._core.columns.column_chunk cimport ColumnChunk
 from histscan._core.columns.column_keys cimport ColumnKeys, KnownKeys
 from histscan._core.columns.column_nested cimport put_nested
@@ -92,7 +92,7 @@ cdef int put_member_value(
     if byte == c'"' and not is_quoted[0]:
         cell = context.cells.cell(target.column[0], context.row, context.cells.room)
         cursor.pos += 1
-        return CELLS_DONE if put_rest_of_string(target.column, cell, cursor) == 1 else CELLS_SLOW
+        return CELLS_DONE if put_string(target.column, cell, cursor, context.text[0]) == 1 else CELLS_SLOW
     if not (read_quoted_token(cursor, &token) if is_quoted[0] else read_token(cursor, &token)):
         return CELLS_SLOW
     cell = context.cells.cell(target.column[0], context.row, context.cells.room)
@@ -455,6 +455,7 @@ cdef class ColumnBuilder:
         context.cells = &self.chunk.cells
         context.nested = &self.nested
         context.unquoted = &self.unquoted
+        context.text = &self.text
         context.flatten = self.flatten
         context.notes_nulls = self.notes_nulls
         cells.table = &keys.table

@@ -315,6 +315,22 @@ cdef inline int put_rest_of_string(Column* column, Cell cell, Cursor* cursor) ex
     return 1
 
 
+cdef inline int put_string(Column* column, Cell cell, Cursor* cursor, TextRoom& room) except -1 nogil:
+    """As `put_rest_of_string`, where much may follow the string: the column gets room for the string alone.
+
+    `room` is overwritten.
+    """
+    cdef byte_ptr begin = cursor.pos
+    cdef uint8_t* out = room.make_room(cursor.end - begin + string_room)
+    cdef uint8_t* text_end
+    cdef cpp_bool has_surrogates = False
+    text_end = unescape_string(cursor, out, &has_surrogates)
+    if text_end == NULL or has_surrogates or find_invalid_utf8(begin, cursor.pos) != cursor.pos:
+        return 0
+    put_utf8(column, cell, out, text_end)
+    return 1
+
+
 cdef inline int put_quoted_string(Column* column, Cell cell, const Token* token) except -1 nogil:
     """Makes a cell of a string within a JSON string, which has no escapes; 0 where it is not UTF-8."""
     if not token.is_ascii and find_invalid_utf8(token.begin, token.end) != token.end:

@@ -412,24 +412,29 @@ cdef class TextPage(JsonPage):
         cdef RowSpan span
         cdef Py_ssize_t index
         cdef Py_ssize_t length
+        cdef bytes encoded
         cdef byte_ptr data
         # The list may be changed while the page is in use; a copy can't.
         self.owner = rows = rows[:]
         for index, row in enumerate(rows):
             span.needs_slow_path = False
             span.is_quoted = False
+            encoded = None
             if isinstance(row, str):
                 try:
                     # Of an ASCII str these are its own bytes; of any other, a copy that the str keeps.
                     data = <byte_ptr> PyUnicode_AsUTF8AndSize(row, &length)
                 except UnicodeEncodeError:
-                    rows[index] = row = row.encode("utf-8", "surrogatepass")
+                    encoded = row.encode("utf-8", "surrogatepass")
                     span.needs_slow_path = True
-            elif not isinstance(row, bytes):
+            elif isinstance(row, bytes):
+                encoded = bytes(row)
+            else:
                 raise ResponseShapeError(f"a row of `history` is not a string but {type(row).__name__}", row=index)
-            if isinstance(row, bytes):
-                data = <byte_ptr> PyBytes_AS_STRING(row)
-                length = PyBytes_GET_SIZE(row)
+            if encoded is not None:
+                rows[index] = encoded
+                data = <byte_ptr> PyBytes_AS_STRING(encoded)
+                length = PyBytes_GET_SIZE(encoded)
             span.begin = 0
             span.end = length
             self.spans.push_back(span)

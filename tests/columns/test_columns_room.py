@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -18,6 +20,7 @@ from histscan._core.pages.page import Page
 from histscan.columns.threads import build_chunks_in_threads
 from tests.support.column_rows import build_table, table_of
 from tests.support.parquet_files import write_parquet
+from tests.support.paths import ROOT
 
 MIB = 2**20
 LONG = 64 * MIB
@@ -54,6 +57,27 @@ def test_more_text_than_a_column_can_have(make_page: Callable[[int], Page]) -> N
     assert table.column("text")[30].as_buffer().size == LONG
     builder.add_page(make_page(2), 1)
     assert table_of([builder.take_chunk()]).num_rows == 1
+
+
+MANY_TEXTS = """
+import json, resource
+from histscan._core.columns.column_builder import ColumnBuilder
+from histscan._core.pages.formats import HistoryPage, SampledPage, TextPage
+from tests.support.encodings import history_body, sampled_body
+
+rows = [json.dumps({f"key/{place}": "\\n" for place in range(40_000)}) for _ in range(2)]
+limit = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize() + (512 << 20)
+resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+for page in (TextPage(rows), HistoryPage(history_body(rows)), SampledPage(sampled_body(rows))):
+    builder = ColumnBuilder()
+    assert builder.add_page(page) == 2
+    assert len(builder.take_chunk().names) == 40_000
+"""
+
+
+def test_texts_of_many_columns_get_room_for_themselves() -> None:
+    # Room for all that follows in the row would be 12 GB.
+    subprocess.run([sys.executable, "-c", MANY_TEXTS], check=True, cwd=ROOT)
 
 
 def test_pages_that_have_too_much_text_together() -> None:

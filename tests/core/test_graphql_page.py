@@ -185,6 +185,22 @@ def test_a_row_that_is_no_string_is_named() -> None:
         assert caught.value.row == 1
 
 
+class Spelt(str):
+    """A str that says it is something else in UTF-8."""
+
+    def encode(self, *_: object) -> Any:
+        return 5
+
+
+def test_rows_of_classes_of_their_own() -> None:
+    plain: list[str] = [Spelt("{}")]
+    with_surrogate: list[str] = [Spelt('{"a":"\ud800"}')]
+    assert TextPage(plain).rows() == [{}]
+    with pytest.raises(TypeError):
+        TextPage(with_surrogate)
+    assert TextPage([type("Line", (bytes,), {})(b'{"a":1}')]).rows() == [{"a": 1}]
+
+
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(
     "body", [b"", b" ", b"<html>504</html>", b"nope", b"\xff\xfe", b"\xef\xbb\xbf{}", b"\x00"], ids=repr
