@@ -28,8 +28,7 @@ inline bool has_wide_vectors() {
     unsigned int eax, ebx, ecx = 0, edx;
     __builtin_cpu_init();
     return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2") &&
-           __builtin_cpu_supports("popcnt") &&
-           __get_cpuid(0x80000001, &eax, &ebx, &ecx, &edx) && (ecx & lzcnt);
+           __builtin_cpu_supports("popcnt") && __get_cpuid(0x80000001, &eax, &ebx, &ecx, &edx) && (ecx & lzcnt);
 }
 
 static const bool wide_vectors = has_wide_vectors();

@@ -145,8 +145,8 @@ HISTSCAN_WIDE HISTSCAN_NOINLINE const uint8_t *put_plain_text(const WideVectors 
 
 // Makes a cell of `true`, `false` or, with `takes_null`, `null`, whose last byte is at `last` unless that is null. Returns
 // where it ends, or null if the value is another one.
-HISTSCAN_INLINE const uint8_t *put_plain_word(Column &column, size_t row, const uint8_t *value, const uint8_t *end,
-    const uint8_t *last, bool takes_null) {
+HISTSCAN_INLINE const uint8_t *put_plain_word(
+    Column &column, size_t row, const uint8_t *value, const uint8_t *end, const uint8_t *last, bool takes_null) {
     if (end - value < 4) return nullptr;
     const bool is_true = std::memcmp(value, "true", 4) == 0;
     const bool is_null = takes_null && std::memcmp(value, "null", 4) == 0;
