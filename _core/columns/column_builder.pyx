@@ -43,9 +43,7 @@ cdef enum:
     UNCOUNTED_ROWS = 256
 
 
-cdef int put_item_value(
-    void* self, const KeyTarget& target, Cursor* value, cpp_bool* is_quoted
-) except -1 nogil:
+cdef int put_item_value(void* self, const KeyTarget& target, Cursor* value, cpp_bool* is_quoted) except -1 nogil:
     """Reads any value of an item."""
     cdef RowContext* context = <RowContext*> self
     cdef NestedItem nested
@@ -71,9 +69,7 @@ cdef int put_item_value(
     return CELLS_DONE
 
 
-cdef int put_member_value(
-    void* self, const KeyTarget& target, Cursor* cursor, cpp_bool* is_quoted
-) except -1 nogil:
+cdef int put_member_value(void* self, const KeyTarget& target, Cursor* cursor, cpp_bool* is_quoted) except -1 nogil:
     """Reads any value of a member of a JSON object."""
     cdef RowContext* context = <RowContext*> self
     cdef Token token
@@ -103,9 +99,7 @@ cdef int put_member_value(
     return CELLS_DONE
 
 
-cdef int learn_item_key(
-    void* self, Cursor* value, byte_ptr begin, byte_ptr end, int32_t* index
-) except -1 nogil:
+cdef int learn_item_key(void* self, Cursor* value, byte_ptr begin, byte_ptr end, int32_t* index) except -1 nogil:
     """Interns the key of an item."""
     cdef RowContext* context = <RowContext*> self
     # A key that only holds objects has no column of its own.
@@ -118,9 +112,7 @@ cdef int learn_item_key(
     return CELLS_DONE
 
 
-cdef int learn_member_key(
-    void* self, Cursor* value, byte_ptr begin, byte_ptr end, int32_t* index
-) except -1 nogil:
+cdef int learn_member_key(void* self, Cursor* value, byte_ptr begin, byte_ptr end, int32_t* index) except -1 nogil:
     """Interns the key of a member of a JSON object."""
     cdef RowContext* context = <RowContext*> self
     if context.flatten and peek(value) == c'{':

@@ -292,21 +292,32 @@ cdef inline int put_utf8(Column* column, Cell cell, byte_ptr begin, byte_ptr end
     return 0
 
 
+cdef inline uint8_t* decode_string(Cursor* cursor, uint8_t* out) noexcept nogil:
+    """Reads a string behind its opening quote, and writes its text; returns where that ends.
+
+    NULL where the string is malformed, or not UTF-8.
+    """
+    cdef byte_ptr begin = cursor.pos
+    cdef cpp_bool has_surrogates = False
+    cdef uint8_t* text_end = unescape_string(cursor, out, &has_surrogates)
+    # The bytes that were read are searched: of those just written, a load would wait for the stores.
+    if text_end == NULL or has_surrogates or find_invalid_utf8(begin, cursor.pos) != cursor.pos:
+        return NULL
+    return text_end
+
+
 cdef inline int put_rest_of_string(Column* column, Cell cell, Cursor* cursor) except -1 nogil:
     """Reads a string behind its opening quote, and makes a cell of it.
 
     Returns 1, or 0 where the string is malformed, or not UTF-8. The column gets room for all that the cursor has left.
     """
-    cdef byte_ptr begin = cursor.pos
     cdef size_t offset = column.text.size()
     cdef uint8_t* out
     cdef uint8_t* text_end
-    cdef cpp_bool has_surrogates = False
-    check_text(column, cursor.end - begin)
-    out = column.text.make_room(cursor.end - begin + string_room)
-    text_end = unescape_string(cursor, out, &has_surrogates)
-    # The bytes that were read are searched: of those just written, a load would wait for the stores.
-    if text_end == NULL or has_surrogates or find_invalid_utf8(begin, cursor.pos) != cursor.pos:
+    check_text(column, cursor.end - cursor.pos)
+    out = column.text.make_room(cursor.end - cursor.pos + string_room)
+    text_end = decode_string(cursor, out)
+    if text_end == NULL:
         return 0
     column.text.add(text_end - out)
     cell.bits[0] = text_bits(offset, text_end - out)
@@ -320,12 +331,9 @@ cdef inline int put_string(Column* column, Cell cell, Cursor* cursor, TextRoom& 
 
     `room` is overwritten.
     """
-    cdef byte_ptr begin = cursor.pos
-    cdef uint8_t* out = room.make_room(cursor.end - begin + string_room)
-    cdef uint8_t* text_end
-    cdef cpp_bool has_surrogates = False
-    text_end = unescape_string(cursor, out, &has_surrogates)
-    if text_end == NULL or has_surrogates or find_invalid_utf8(begin, cursor.pos) != cursor.pos:
+    cdef uint8_t* out = room.make_room(cursor.end - cursor.pos + string_room)
+    cdef uint8_t* text_end = decode_string(cursor, out)
+    if text_end == NULL:
         return 0
     put_utf8(column, cell, out, text_end)
     return 1
