@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -21,6 +22,7 @@ from histscan.history import BetaHistoryScan
 from histscan.sources import cleanup
 from tests.support.fake_service import FakeService, service_rows
 from tests.support.history_backend import RUN, collect, row_texts, training_rows
+from tests.support.prefetching import PATIENCE
 
 ROWS = service_rows(training_rows(range(2_345)))
 
@@ -248,6 +250,21 @@ def test_the_services_resources_are_freed_once_a_scan_is_gone(wandbs: bool) -> N
     gc.collect()
     assert cleanup.flush(timeout=10)
     assert service.ended_scans == [7]
+
+
+def test_the_resources_of_many_scans_are_freed_without_a_flush() -> None:
+    service = FakeService(ROWS)
+    for _ in range(30):
+        next(BetaHistoryScan(service, RUN, 0, 10))
+    gc.collect()
+    deadline = time.monotonic() + PATIENCE
+    while len(service.ended_scans) < 30:
+        assert time.monotonic() < deadline, f"only {len(service.ended_scans)} of 30 scans were ended"
+        time.sleep(0.01)
+    next(BetaHistoryScan(service, RUN, 0, 10))
+    gc.collect()
+    assert cleanup.flush(timeout=PATIENCE)
+    assert service.ended_scans == [7] * 31
 
 
 def test_a_subclass_may_clean_up_in_its_own_way() -> None:

@@ -1,9 +1,10 @@
 """Ends collected scans in their service, from a separate thread.
 
 A scan may be collected anywhere: in any thread, while any lock is held, in a forked process. So the finaliser only
-puts the request on a reentrant queue; a daemon thread, started earlier, sends it. A forked process does not end its
-parent's scans: the parent still uses them, and the child must not use its copy of their connection. At interpreter
-exit the remaining requests are sent too, within a time limit.
+puts the request on a reentrant queue; a daemon thread, started earlier, sends it. The thread gathers requests before it
+sends them: many short scans would else wake it each, and wait for it to hand back the GIL, which took half their time.
+A forked process does not end its parent's scans: the parent still uses them, and the child must not use its copy of
+their connection. At interpreter exit the remaining requests are sent too, within a time limit.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ __all__ = ["call_when_collected", "flush"]
 
 # Seconds that the interpreter's exit may wait for requests to be sent.
 _EXIT_WAIT = 2.0
+# Seconds that a request waits for others, unless `flush` is called.
+_GATHERING = 0.05
 
 _Call = tuple[Callable[..., object], tuple[Any, ...]]
 
@@ -35,6 +38,7 @@ class _Sender:
         self._waiting: dict[int, _Call] = {}  # those whose owner is still alive
         # SimpleQueue.put() never blocks and is reentrant, so a finaliser may call it; Queue.put() is not.
         self._due: SimpleQueue[_Call | threading.Event] = SimpleQueue()
+        self._is_flushing = threading.Event()
         threading.Thread(target=self._run, name="histscan-cleanup", daemon=True).start()
         # Not registered at import: exit handlers run last in, first out, and a service that is connected by now must
         # still be connected when this one runs.
@@ -47,6 +51,8 @@ class _Sender:
 
     def flush(self, timeout: float) -> bool:
         done = threading.Event()
+        # Set first: the thread clears it when it has come to `done`.
+        self._is_flushing.set()
         self._due.put(done)
         return done.wait(timeout)
 
@@ -66,14 +72,23 @@ class _Sender:
     def _run(self) -> None:
         while True:
             item = self._due.get()
-            if isinstance(item, threading.Event):
-                item.set()
-            else:
-                # Best effort: a service also frees a scan's resources when its client disconnects.
-                with contextlib.suppress(Exception):
-                    item[0](*item[1])
+            if not isinstance(item, threading.Event):
+                self._is_flushing.wait(_GATHERING)
+            self._handle(item)
             # Otherwise the idle thread would keep the last service alive.
             del item
+            while not self._due.empty():
+                self._handle(self._due.get())
+
+    def _handle(self, item: _Call | threading.Event) -> None:
+        if isinstance(item, threading.Event):
+            # Another flush, if there is one, may now wait for `_GATHERING`.
+            self._is_flushing.clear()
+            item.set()
+            return
+        # Best effort: a service also frees a scan's resources when its client disconnects.
+        with contextlib.suppress(Exception):
+            item[0](*item[1])
 
 
 _sender: _Sender | None = None
