@@ -286,7 +286,7 @@ class BetaHistoryScan(PagedScan):
 
         def fetch(window: Window) -> Page | list[Any]:
             try:
-                with lock.hold():
+                with lock:
                     answer = read_page(service, request_id, window.first, window.stop)
                 return list(_parsed(answer).history_rows) if converts else ProtobufPage(page_bytes(answer))
             except HistoryError as error:

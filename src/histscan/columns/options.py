@@ -105,18 +105,20 @@ class ColumnOptions:
             UnknownKeyError: There is no key that matches a pattern.
             ValueError: There are patterns, and the keys are unknown.
         """
-        options = self if self.find_known is not None else replace(self, find_known=find_known)
-        if options.choice is not None:
-            known = options.known_keys()
+        find_known = self.find_known or find_known
+        keys = self.keys
+        if self.choice is not None:
+            known = None if find_known is None else find_known()
             if known is None:
                 raise ValueError("the keys of this scan are unknown before it is read: pass keys, not patterns")
-            check_known(options.choice.items, known)
-            options = replace(options, keys=options.choice.select(known), choice=None)
-        if options.keys is None:
-            return replace(options, keys=own_keys, with_step=False)
-        if not options.with_step or STEP in options.keys or (own_keys is not None and STEP not in own_keys):
-            return options
-        return replace(options, keys=[STEP, *options.keys], with_step=False, added_step=True)
+            check_known(self.choice.items, known)
+            keys = self.choice.select(known)
+        with_step, added_step = self.with_step, self.added_step
+        if keys is None:
+            keys, with_step = own_keys, False
+        elif with_step and STEP not in keys and (own_keys is None or STEP in own_keys):
+            keys, with_step, added_step = [STEP, *keys], False, True
+        return replace(self, keys=keys, choice=None, with_step=with_step, added_step=added_step, find_known=find_known)
 
     def known_keys(self) -> Sequence[str] | None:
         """Finds all keys; None if that is not possible."""

@@ -86,6 +86,8 @@ class Reduction:
             TypeError: There is no such argument.
             ValueError: An argument is out of its range.
         """
+        if not arguments:
+            return cls()
         unknown = set(arguments) - set(ReduceArguments.__annotations__)
         if unknown:
             raise TypeError(f"there is no argument {', '.join(sorted(unknown))}")

@@ -109,7 +109,8 @@ class PagingOptions:
             raise TypeError(
                 f"unexpected keyword argument {min(unknown)!r}: use one of {', '.join(sorted(PAGING_ARGUMENTS))}"
             )
-        return replace(self, **{name: value for name, value in changes.items() if value is not None})  # type: ignore[arg-type]
+        given = {name: value for name, value in changes.items() if value is not None}
+        return replace(self, **given) if given else self  # type: ignore[arg-type]
 
     def as_arguments(self) -> PagingArguments:
         """Returns the arguments that give a scan these options."""

@@ -9,7 +9,7 @@ import functools
 import json
 from collections.abc import Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, runtime_checkable
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from histscan.errors import HistoryDecodeError, HistoryError, HistoryRequestError, ResponseShapeError
 from histscan.sources.limits import MAX_ANSWER, readable_size
@@ -35,15 +35,6 @@ _CHUNK_SIZE = 1 << 20
 _COMPRESSED_CHUNK_SIZE = 1 << 16
 
 _Read = TypeVar("_Read")
-
-
-@runtime_checkable
-class _Rows(Protocol):
-    """A page of rows, of any encoding."""
-
-    def __len__(self) -> int: ...
-
-    def row(self, index: int) -> Any: ...
 
 
 class AnswerReader(Generic[_Read]):
@@ -140,15 +131,17 @@ def _decompresses_in_parts() -> bool:
     return (int(major), int(minor)) >= (2, 6)
 
 
-def is_whole_page(value: object) -> bool:
+def is_whole_page(value: Any) -> bool:
     """Returns False if a page's body was cut short, within its rows or after them.
 
     Args:
         value: A page, or anything else.
     """
-    if isinstance(value, _Rows):
+    # By its method, because isinstance() of a protocol takes longer than reading a small page.
+    read_row = getattr(value, "row", None)
+    if read_row is not None:
         try:
-            value.row(len(value))
+            read_row(len(value))
         except HistoryDecodeError:
             return False
         except IndexError:

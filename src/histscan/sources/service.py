@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextvars import ContextVar
+from types import TracebackType
 from typing import Any, Protocol
 
 from histscan.common.process_lock import ProcessLock
@@ -41,28 +42,29 @@ class HistoryService(Protocol):
 
 
 class RequestLock:
-    """Guards the service: it processes the requests of one scan one at a time, from whichever threads they come.
+    """Guards the service, in ``with`` blocks: it processes a scan's requests one at a time, from whichever threads.
 
     wandb-core before 0.26.0 crashes if it gets two at once. Two may happen because a request that has been sent can't
-    be cancelled: it continues after its scan has restarted or was collected.
+    be cancelled: it continues after its scan has restarted or was collected. A request that was cancelled while it
+    waited for the lock raises a `RequestCancelledError`.
     """
 
     def __init__(self) -> None:
         self._lock = ProcessLock()
 
-    @contextlib.contextmanager
-    def hold(self) -> Iterator[None]:
-        """Holds the lock for a ``with`` block.
-
-        Yields:
-            Nothing.
-
-        Raises:
-            RequestCancelledError: The request was cancelled while it waited for the lock.
-        """
-        with self._lock:
+    def __enter__(self) -> None:
+        self._lock.__enter__()
+        try:
+            # The request may have been cancelled while it waited for the lock.
             check_cancelled()
-            yield
+        except BaseException:
+            self._lock.__exit__(None, None, None)
+            raise
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._lock.__exit__(kind, error, trace)
 
     def call(self, function: Callable[..., object], *arguments: Any) -> None:
         """Calls a function with the lock held.
@@ -71,7 +73,7 @@ class RequestLock:
             function: The function.
             *arguments: Its arguments.
         """
-        with self.hold():
+        with self:
             function(*arguments)
 
 
@@ -97,7 +99,8 @@ def start_scan(
     """
     messages = _messages_for(service)
     init = messages.ScanRunHistoryInit(entity=entity, project=project, run_id=run_id, keys=keys, use_cache=use_cache)
-    answer = _request(service, messages.ReadRunHistoryRequest(scan_run_history_init=init), "scan_run_history_init")
+    request = messages.ReadRunHistoryRequest(scan_run_history_init=init)
+    answer = _request(service, messages, request, "scan_run_history_init")
     request_id: int = answer.request_id
     return request_id
 
@@ -122,7 +125,7 @@ def read_page(service: HistoryService, request_id: int, min_step: int, max_step:
     window = messages.ScanRunHistory(min_step=min_step, max_step=max_step, request_id=request_id)
     reset = WANTS_PAGE_BYTES.set(True)
     try:
-        return _request(service, messages.ReadRunHistoryRequest(scan_run_history=window), "run_history")
+        return _request(service, messages, messages.ReadRunHistoryRequest(scan_run_history=window), "run_history")
     finally:
         WANTS_PAGE_BYTES.reset(reset)
 
@@ -193,9 +196,9 @@ def _send(service: Any, request: Any) -> Any:
     return (service._send_api_request if send is None else send)(request)
 
 
-def _request(service: HistoryService, request: Any, expected: str) -> Any:
-    """Sends a history request and returns the expected member of the answer."""
-    response = _send(service, _messages_for(service).ApiRequest(read_run_history_request=request))
+def _request(service: HistoryService, messages: Any, request: Any, expected: str) -> Any:
+    """Sends a history request and returns the expected member of the answer; `messages` are those of the service."""
+    response = _send(service, messages.ApiRequest(read_run_history_request=request))
     if response.WhichOneof("response") == "api_error_response":
         raise HistoryRequestError(f"the service answered with an error: {response.api_error_response.message}")
     answer = response.read_run_history_response
