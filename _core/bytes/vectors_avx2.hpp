@@ -134,11 +134,51 @@ inline bool has_carryless_products() {
 
 static const bool carryless_products = has_carryless_products();
 
+// True if HISTSCAN_WIDE_FOLDING functions are supported, and not disabled.
+static const bool wide_carryless_products =
+    has_wide_vectors() && has_carryless_products() && __builtin_cpu_supports("vpclmulqdq");
+
+// The carry-less product of the lower half of `a` and the lower, or the upper half of `b`.
+HISTSCAN_FOLDING HISTSCAN_INLINE Bytes16 product_with_lower(Bytes16 a, Bytes16 b) {
+    return _mm_clmulepi64_si128(a, b, 0x00);
+}
+HISTSCAN_FOLDING HISTSCAN_INLINE Bytes16 product_with_upper(Bytes16 a, Bytes16 b) {
+    return _mm_clmulepi64_si128(a, b, 0x10);
+}
+
 // The carry-less products of the lower halves and of the upper halves, added to `addend`.
 HISTSCAN_FOLDING HISTSCAN_INLINE Bytes16 fold(Bytes16 value, Bytes16 factors, Bytes16 addend) {
     const __m128i low = _mm_clmulepi64_si128(value, factors, 0x00);
     const __m128i high = _mm_clmulepi64_si128(value, factors, 0x11);
     return differing(differing(low, high), addend);
+}
+HISTSCAN_WIDE_FOLDING HISTSCAN_INLINE Bytes32 fold(Bytes32 value, Bytes32 factors, Bytes32 addend) {
+    const __m256i low = _mm256_clmulepi64_epi128(value, factors, 0x00);
+    const __m256i high = _mm256_clmulepi64_epi128(value, factors, 0x11);
+    return _mm256_xor_si256(_mm256_xor_si256(low, high), addend);
+}
+
+HISTSCAN_WIDE_FOLDING HISTSCAN_INLINE Bytes32 twice(Bytes16 bytes) { return _mm256_broadcastsi128_si256(bytes); }
+HISTSCAN_WIDE_FOLDING HISTSCAN_INLINE Bytes32 then_zeros(Bytes16 bytes) { return _mm256_zextsi128_si256(bytes); }
+HISTSCAN_WIDE_FOLDING HISTSCAN_INLINE Bytes16 lower_half(Bytes32 bytes) { return _mm256_castsi256_si128(bytes); }
+HISTSCAN_WIDE_FOLDING HISTSCAN_INLINE Bytes16 upper_half(Bytes32 bytes) { return _mm256_extracti128_si256(bytes, 1); }
+
+// The bytes from a place on, then zeros.
+template <int place>
+HISTSCAN_FOLDING HISTSCAN_INLINE Bytes16 bytes_from(Bytes16 bytes) {
+    return _mm_srli_si128(bytes, place);
+}
+// The bytes at `places`; zeros where the highest bit of a place is set.
+HISTSCAN_FOLDING HISTSCAN_INLINE Bytes16 bytes_at(Bytes16 bytes, Bytes16 places) {
+    return _mm_shuffle_epi8(bytes, places);
+}
+// The bytes of `a`; those of `b` where the highest bit of a place is set.
+HISTSCAN_FOLDING HISTSCAN_INLINE Bytes16 bytes_of(Bytes16 a, Bytes16 b, Bytes16 places) {
+    return _mm_blendv_epi8(a, b, places);
+}
+// The four bytes from the fourth on, as a number.
+HISTSCAN_FOLDING HISTSCAN_INLINE uint32_t second_number(Bytes16 bytes) {
+    return static_cast<uint32_t>(_mm_extract_epi32(bytes, 1));
 }
 
 }  // namespace histscan

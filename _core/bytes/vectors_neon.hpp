@@ -7,6 +7,11 @@
 
 #include <cstdint>
 
+#if defined(__linux__)
+#include <asm/hwcap.h>
+#include <sys/auxv.h>
+#endif
+
 #include "bytes/compiler.hpp"
 
 namespace histscan {
@@ -63,6 +68,34 @@ HISTSCAN_INLINE uint64_t join_digits(Bytes16 digits) {
     const uint64x2_t eights = vpaddlq_u32(vmulq_u32(fours, vreinterpretq_u32_u64(ten_thousands)));
     return vgetq_lane_u64(eights, 0) | vgetq_lane_u64(eights, 1) << 32;
 }
+
+#if HISTSCAN_HAS_CRC
+
+// True if the processor supports HISTSCAN_CRC functions: all but the first ARMv8 ones do.
+inline bool has_crc_instructions() {
+#if defined(__linux__)
+    return (getauxval(AT_HWCAP) & HWCAP_CRC32) != 0;
+#elif defined(__APPLE__)
+    return true;
+#else
+    return false;
+#endif
+}
+
+static const bool crc_instructions = has_crc_instructions();
+
+// Continues a CRC-32 over eight bytes, or over one. As assembly, because not every compiler's <arm_acle.h> has the
+// functions where only one function of a file may use the instructions.
+HISTSCAN_CRC HISTSCAN_INLINE uint32_t add_to_crc32(uint32_t state, uint64_t word) {
+    __asm__("crc32x %w0, %w0, %x1" : "+r"(state) : "r"(word));
+    return state;
+}
+HISTSCAN_CRC HISTSCAN_INLINE uint32_t add_to_crc32(uint32_t state, uint8_t byte) {
+    __asm__("crc32b %w0, %w0, %w1" : "+r"(state) : "r"(static_cast<uint32_t>(byte)));
+    return state;
+}
+
+#endif
 
 }  // namespace histscan
 
