@@ -7,7 +7,7 @@ from libcpp.vector cimport vector
 from histscan._core.bytes.faults cimport check_memory
 from histscan._core.arrow.arrow_batch cimport ArrowBatch
 from histscan._core.arrow.arrow_layout cimport ArrowTarget
-from histscan._core.pages.page cimport Page, RowSpan
+from histscan._core.pages.page cimport Page, RowSpan, add_span
 
 from histscan.errors import HistoryDecodeError
 
@@ -68,12 +68,7 @@ cdef class ArrowPage(Page):
         return self.sources.copy()
 
     cdef int add_row(self, Py_ssize_t batch, Py_ssize_t row) except -1:
-        cdef RowSpan span
-        span.begin = row
-        span.end = batch
-        span.needs_slow_path = False
-        self.spans.push_back(span)
-        return 0
+        return add_span(self.spans, row, batch)
 
     cdef object decode_row(self, Py_ssize_t index):
         cdef RowSpan span = self.spans[index]

@@ -17,6 +17,7 @@ cdef extern from "memory/pooled_vectors.hpp" namespace "histscan" nogil:
         void reserve(size_t) except +
         void resize(size_t) except +
         void push_back(const Element&) except +
+        Element& emplace_back() except +
         void swap(PooledVector[Element]&)
 
     # The bits of a column's cells: `resize` does not initialise new elements.

@@ -23,7 +23,7 @@ cdef class HistoryPage(JsonPage):
     # and open cursors point into it: it gets its room once, before the first of them, and is freed with the page.
     cdef TextRoom text
 
-    cdef int take_text(self, Cursor* cursor, uint8_t** out, RowSpan* span) except -1 nogil
+    cdef int take_text(self, Cursor* cursor, uint8_t** out) except -1 nogil
     cdef object decode_long_quoted(self, RowSpan span)
     cdef object decode_quoted(self, RowSpan span, uint8_t* text)
 

@@ -20,7 +20,7 @@ from histscan._core.json.json_string cimport string_room, unescape_string
 from histscan._core.json.json_text cimport skip_space
 from histscan._core.json.json_value cimport JsonContext, decode_value, expect_end, read_key
 from histscan._core.memory.text_room cimport TextRoom
-from histscan._core.pages.page cimport Page, RowSpan
+from histscan._core.pages.page cimport Page, RowSpan, add_span
 
 from histscan._core.rows.locate import locate_value
 
@@ -215,7 +215,6 @@ cdef class HistoryPage(JsonPage):
         cdef uint8_t* out = NULL
         cdef byte_ptr row_begin
         cdef byte_ptr row_end
-        cdef RowSpan span
         # The member may occur more than once; then the room for the first one's texts is reused.
         self.text.clear()
         cursor.pos += 1
@@ -228,14 +227,10 @@ cdef class HistoryPage(JsonPage):
                 row_begin = cursor.pos + 1
                 row_end = find_plain_string_end(row_begin, cursor.end)
                 if row_end != NULL:
-                    span.needs_slow_path = False
-                    span.is_quoted = True
-                    span.begin = row_begin - cursor.start
-                    span.end = row_end - cursor.start
+                    add_span(self.spans, row_begin - cursor.start, row_end - cursor.start, False, True)
                     cursor.pos = row_end + 1
-                elif not self.take_text(cursor, &out, &span):
+                elif not self.take_text(cursor, &out):
                     break
-                self.spans.push_back(span)
                 skip_space(cursor)
                 if peek(cursor) == c']':
                     cursor.pos += 1
@@ -252,8 +247,8 @@ cdef class HistoryPage(JsonPage):
             raise_fault(cursor)
         raise ResponseShapeError("a row of `history` is not a string", row=<Py_ssize_t> self.spans.size())
 
-    cdef int take_text(self, Cursor* cursor, uint8_t** out, RowSpan* span) except -1 nogil:
-        """Reads a row's string, and appends its text to `out`."""
+    cdef int take_text(self, Cursor* cursor, uint8_t** out) except -1 nogil:
+        """Reads a row's string, appends its text to `out`, and adds its span."""
         cdef byte_ptr begin = cursor.pos
         cdef byte_ptr invalid
         cdef uint8_t* text_end
@@ -263,17 +258,14 @@ cdef class HistoryPage(JsonPage):
             self.text.resize(cursor.end - cursor.pos + string_room)
             out[0] = self.text.data()
         cursor.pos += 1
-        span.is_quoted = False
         text_end = unescape_string(cursor, out[0], &has_surrogates)
         if text_end == NULL:
             return 0
-        span.needs_slow_path = has_surrogates
         if has_surrogates:
             invalid = find_invalid_utf8(begin, cursor.pos)
             if invalid != cursor.pos:
                 return stop(cursor, JSON_UTF8_INVALID, invalid)
-        span.begin = out[0] - self.text.data()
-        span.end = text_end - self.text.data()
+        add_span(self.spans, out[0] - self.text.data(), text_end - self.text.data(), has_surrogates)
         out[0] = text_end
         return 1
 
@@ -348,24 +340,21 @@ cdef class SampledPage(JsonPage):
         self.read_body(body, "sampledHistory")
 
     cdef int index_body_rows(self, Cursor* cursor) except -1:
-        cdef RowSpan span
+        cdef Py_ssize_t begin
         cdef bint whole = False
         cursor.pos += 1
         skip_space(cursor)
         if peek(cursor) != c'[':
             raise ResponseShapeError("`sampledHistory` is not a list with a list of rows for each spec")
         cursor.pos += 1
-        span.needs_slow_path = False
-        span.is_quoted = False
         with nogil:
             skip_space(cursor)
             whole = peek(cursor) == c']'
             while not whole:
-                span.begin = cursor.pos - cursor.start
+                begin = cursor.pos - cursor.start
                 if not skip_value(cursor):
                     break
-                span.end = cursor.pos - cursor.start
-                self.spans.push_back(span)
+                add_span(self.spans, begin, cursor.pos - cursor.start)
                 skip_space(cursor)
                 if peek(cursor) == c']':
                     whole = True
@@ -409,16 +398,15 @@ cdef class TextPage(JsonPage):
     """
 
     def __cinit__(self, list rows not None):
-        cdef RowSpan span
         cdef Py_ssize_t index
         cdef Py_ssize_t length
+        cdef bint has_surrogates
         cdef bytes encoded
         cdef byte_ptr data
         # The list may be changed while the page is in use; a copy can't.
         self.owner = rows = rows[:]
         for index, row in enumerate(rows):
-            span.needs_slow_path = False
-            span.is_quoted = False
+            has_surrogates = False
             encoded = None
             if isinstance(row, str):
                 try:
@@ -426,7 +414,7 @@ cdef class TextPage(JsonPage):
                     data = <byte_ptr> PyUnicode_AsUTF8AndSize(row, &length)
                 except UnicodeEncodeError:
                     encoded = row.encode("utf-8", "surrogatepass")
-                    span.needs_slow_path = True
+                    has_surrogates = True
             elif isinstance(row, bytes):
                 encoded = bytes(row)
             else:
@@ -435,9 +423,7 @@ cdef class TextPage(JsonPage):
                 rows[index] = encoded
                 data = <byte_ptr> PyBytes_AS_STRING(encoded)
                 length = PyBytes_GET_SIZE(encoded)
-            span.begin = 0
-            span.end = length
-            self.spans.push_back(span)
+            add_span(self.spans, 0, length, has_surrogates)
             self.texts.push_back(data)
 
     cdef object decode_row(self, Py_ssize_t index):

@@ -41,4 +41,4 @@ cdef class LogPage(Page):
     cdef void keep_row(self, size_t index, size_t place) noexcept nogil
     cdef int resize_rows(self, size_t count) except -1 nogil
     cdef int copy_with_step(self, RowSpan* span, int64_t step) except -1 nogil
-    cdef byte_ptr span_data(self, RowSpan span) noexcept nogil
+    cdef byte_ptr span_data(self, Py_ssize_t begin) noexcept nogil

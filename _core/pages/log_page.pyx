@@ -25,11 +25,11 @@ cdef extern from "<algorithm>" namespace "std" nogil:
 cdef class LogPage(Page):
     """The records of a log that end within one window of it. Made by ``LogReader.read_window``."""
 
-    cdef byte_ptr span_data(self, RowSpan span) noexcept nogil:
-        """Where the bytes of a span begin."""
-        if span.begin < self.window_length:
-            return self.data + span.begin
-        return self.joined.data() + (span.begin - self.window_length)
+    cdef byte_ptr span_data(self, Py_ssize_t begin) noexcept nogil:
+        """Where the bytes of the span lie that begins at `begin`."""
+        if begin < self.window_length:
+            return self.data + begin
+        return self.joined.data() + (begin - self.window_length)
 
     cdef int copy_with_step(self, RowSpan* span, int64_t step) except -1 nogil:
         """Copies a row after all others, with a `_step` item at its end, and sets `span` to the copy."""
@@ -39,7 +39,7 @@ cdef class LogPage(Page):
         cdef size_t begin = self.joined.size()
         self.joined.resize(begin + length + item_length)
         # Located only now: the row may be in `joined`, which has just moved.
-        memcpy(self.joined.data() + begin, self.span_data(span[0]), length)
+        memcpy(self.joined.data() + begin, self.span_data(span.begin), length)
         memcpy(self.joined.data() + begin + length, item, item_length)
         span.begin = self.window_length + <Py_ssize_t> begin
         span.end = span.begin + <Py_ssize_t> (length + item_length)
@@ -164,11 +164,13 @@ cdef class LogPage(Page):
             selection: The keys; the same object for every page of a scan.
         """
         cdef Cursor cursor
+        cdef RowSpan span
         cdef size_t index
         cdef vector[size_t] kept
         cdef bint wanted
         for index in range(self.spans.size()):
-            open_cursor(&cursor, self.span_data(self.spans[index]), self.spans[index].end - self.spans[index].begin)
+            span = self.spans[index]
+            open_cursor(&cursor, self.span_data(span.begin), span.end - span.begin)
             try:
                 wanted = selection.has_all(&cursor)
             except HistoryDecodeError as error:
@@ -196,7 +198,7 @@ cdef class LogPage(Page):
             if record.field in fields:
                 found.append(
                     PyBytes_FromStringAndSize(
-                        <char*> self.span_data(record.span), record.span.end - record.span.begin
+                        <char*> self.span_data(record.span.begin), record.span.end - record.span.begin
                     )
                 )
         return found
@@ -215,7 +217,7 @@ cdef class LogPage(Page):
         """The row at an index, with all its keys or with those of a selection."""
         cdef Cursor cursor
         cdef RowSpan span = self.spans[index]
-        cdef byte_ptr data = self.span_data(span)
+        cdef byte_ptr data = self.span_data(span.begin)
         if self.decoder is None:
             self.decoder = MessageRowDecoder(RECORD_ITEM)
         open_cursor(&cursor, data, span.end - span.begin)

@@ -5,7 +5,6 @@ from libcpp.vector cimport vector
 
 from histscan._core.bytes.cursor cimport Fault, byte_ptr
 from histscan._core.pages.log_page cimport LogPage
-from histscan._core.pages.page cimport RowSpan
 
 
 cdef class LogReader:
@@ -32,5 +31,5 @@ cdef class LogReader:
     # These grow vectors, which may run out of memory: a lost record must not go unnoticed.
     cdef Py_ssize_t read_block(self, LogPage page, Py_ssize_t pos, Py_ssize_t block_end) except -2 nogil
     cdef bint add_record(self, LogPage page, Py_ssize_t begin, Py_ssize_t end, int64_t offset) except -1 nogil
-    cdef int add_row(self, LogPage page, RowSpan span, int64_t offset) except -1 nogil
+    cdef int add_row(self, LogPage page, Py_ssize_t begin, Py_ssize_t end, int64_t offset) except -1 nogil
     cdef Py_ssize_t stop_at(self, LogPage page, Fault fault, Py_ssize_t pos, Py_ssize_t block_end) except -2 nogil

@@ -19,7 +19,7 @@ from histscan._core.bytes.cursor cimport (
 from histscan._core.pages.log_page cimport (
     CONFIG_RECORD, EXIT_RECORD, HISTORY_RECORD, RUN_RECORD, SUMMARY_RECORD, LogPage, OtherRecord,
 )
-from histscan._core.pages.page cimport RowSpan
+from histscan._core.pages.page cimport RowSpan, add_span
 from histscan._core.rows.row_steps cimport (
     STEP_ITEM_MISSING, STEP_ITEM_OTHER, STEP_ITEM_WHOLE, UNKNOWN_STEP, RowStep, read_row_step,
 )
@@ -352,14 +352,11 @@ cdef class LogReader:
     cdef bint add_record(self, LogPage page, Py_ssize_t begin, Py_ssize_t end, int64_t offset) except -1 nogil:
         """Adds a whole record to the page if it is of a kind that is kept; False if it is malformed."""
         cdef Cursor cursor
-        cdef RowSpan span
         cdef OtherRecord other
+        cdef Py_ssize_t message, message_end
         cdef uint32_t tag, field
         cdef byte_ptr field_end
-        span.begin = begin
-        span.end = end
-        span.needs_slow_path = False
-        open_cursor(&cursor, page.span_data(span), end - begin)
+        open_cursor(&cursor, page.span_data(begin), end - begin)
         while cursor.pos < cursor.end:
             if not read_tag(&cursor, &tag):
                 return False
@@ -367,20 +364,20 @@ cdef class LogReader:
             if tag & 7 == WIRE_BYTES and field < 64 and self.kept >> field & 1:
                 if not read_length(&cursor, &field_end):
                     return False
-                span.begin = begin + (cursor.pos - cursor.start)
-                span.end = begin + (field_end - cursor.start)
+                message = begin + (cursor.pos - cursor.start)
+                message_end = begin + (field_end - cursor.start)
                 if field == HISTORY_RECORD:
-                    self.add_row(page, span, offset)
+                    self.add_row(page, message, message_end, offset)
                 else:
                     other.field = field
-                    other.span = span
+                    other.span = RowSpan(message, message_end, False, False)
                     page.others.push_back(other)
                 return True
             if not skip_field(&cursor, tag):
                 return False
         return True
 
-    cdef int add_row(self, LogPage page, RowSpan span, int64_t offset) except -1 nogil:
+    cdef int add_row(self, LogPage page, Py_ssize_t begin, Py_ssize_t end, int64_t offset) except -1 nogil:
         """Adds a row to the page, with its step; one that has no `_step` gets it.
 
         The step is the `_step` item where that is a whole number; else the number of the `step` message; else the step
@@ -388,10 +385,11 @@ cdef class LogReader:
         """
         cdef Cursor cursor
         cdef RowStep found
+        cdef RowSpan span = RowSpan(begin, end, False, False)
         cdef int64_t step = UNKNOWN_STEP
         # Before the row may be copied.
-        page.places.push_back(self.window_offset + span.begin if span.begin < page.window_length else -1)
-        open_cursor(&cursor, page.span_data(span), span.end - span.begin)
+        page.places.push_back(self.window_offset + begin if begin < page.window_length else -1)
+        open_cursor(&cursor, page.span_data(begin), end - begin)
         if read_row_step(&cursor, &found):
             if found.kind == STEP_ITEM_WHOLE:
                 step = found.item
@@ -411,7 +409,7 @@ cdef class LogReader:
                     self.odd_step_offset = offset
         else:
             span.needs_slow_path = True
-        page.spans.push_back(span)
+        add_span(page.spans, span.begin, span.end, span.needs_slow_path)
         page.offsets.push_back(offset)
         page.steps.push_back(step)
         return 0

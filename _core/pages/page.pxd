@@ -12,6 +12,18 @@ cdef struct RowSpan:
     bint is_quoted          # of JSON pages only: the text is in a string as `json_quoted` reads it, then a quote
 
 
+cdef inline int add_span(
+    PooledVector[RowSpan]& spans, Py_ssize_t begin, Py_ssize_t end, bint needs_slow_path=False, bint is_quoted=False
+) except -1 nogil:
+    """Appends a span. It is written in its place: to copy one that was just written waits until it is in the cache."""
+    cdef RowSpan* span = &spans.emplace_back()
+    span.begin = begin
+    span.end = end
+    span.needs_slow_path = needs_slow_path
+    span.is_quoted = is_quoted
+    return 0
+
+
 cdef class Page:
     cdef object owner           # keeps the bytes alive that the spans point into
     cdef const unsigned char* data

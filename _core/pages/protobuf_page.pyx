@@ -8,7 +8,7 @@ from histscan._core.bytes.cursor cimport Cursor, open_cursor, prefetch
 from histscan._core.bytes.faults cimport check_memory, raise_too_deep
 from histscan._core.wire.item_format cimport PARQUET_ITEM
 from histscan._core.rows.message_rows cimport MessageRowDecoder
-from histscan._core.pages.page cimport Page, RowSpan
+from histscan._core.pages.page cimport Page, RowSpan, add_span
 from histscan._core.memory.pooled_vectors cimport PooledVector
 
 from histscan._core.rows.locate import locate_item
@@ -78,7 +78,7 @@ cdef class ProtobufPage(Page):
         self.open_all(&cursor)
         with nogil:
             while find_row(&cursor, &span):
-                spans.push_back(span)
+                add_span(spans, span.begin, span.end)
                 # Each row says where the next one is, so without prediction each would be waited for: rows are about as
                 # long as those before.
                 ahead = PREFETCHED_ROWS * span.end // <Py_ssize_t> spans.size()

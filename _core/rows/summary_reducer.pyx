@@ -52,7 +52,7 @@ cdef class SummaryReducer:
         cdef OtherRecord record
         for record in page.others:
             if record.field == <uint32_t> field:
-                open_cursor(&cursor, page.span_data(record.span), record.span.end - record.span.begin)
+                open_cursor(&cursor, page.span_data(record.span.begin), record.span.end - record.span.begin)
                 self.reduce(&cursor)
 
     def values(self):
