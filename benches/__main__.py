@@ -71,6 +71,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if arguments and arguments[0] == SERVE:
         return measure_serve(arguments[1:])
     options = _parser().parse_args(arguments)
+    if options.json is not None:
+        # A place that cannot be written to is an error before minutes of work, not after.
+        options.json.open("a", encoding="utf-8").close()
     scale = QUICK if options.quick else FULL
     chosen = options.case or [*CASES, *STREAMS, MATRIX]
     rounds = 1 if options.quick else _ROUNDS_END_TO_END
