@@ -6,6 +6,7 @@ from typing_extensions import Buffer, Self
 from histscan._core.pages.log_page import LogPage
 
 BLOCK_SIZE: Final[int]
+FILE_HEADER: Final[bytes]
 
 def checksum(chunk_type: int, data: bytes) -> int: ...
 

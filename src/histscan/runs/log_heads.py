@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from histscan._core.pages.log_reader import BLOCK_SIZE, LogReader
+from histscan._core.pages.log_reader import BLOCK_SIZE, FILE_HEADER, LogReader
 from histscan.common.quiet import quiet
 from histscan.errors import HistoryError
 from histscan.runs.log_pages import read_pages
+from histscan.sources.files import read_range
 
-__all__ = ["RUN_FIELD", "LogHead", "order_segments", "read_head", "read_run_record"]
+__all__ = ["RUN_FIELD", "LogHead", "begins_as_log", "order_segments", "read_head", "read_run_record"]
 
 RUN_FIELD = 17
 """The number of the run's field in wandb's `Record`."""
@@ -61,6 +62,18 @@ class LogHead:
                 (self.record.project, other.record.project),
             )
         )
+
+
+def begins_as_log(file: Path) -> bool:
+    """Returns True if a file begins as a log does that is not compressed.
+
+    Args:
+        file: The file.
+
+    Raises:
+        OSError: The file can't be read.
+    """
+    return read_range(file, 0, len(FILE_HEADER)) == FILE_HEADER
 
 
 def read_run_record(message: bytes) -> Any:

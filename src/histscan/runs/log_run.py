@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from histscan.common.keys import check_keys
 from histscan.common.steps import UNBOUNDED
-from histscan.runs.log_heads import order_segments, read_head
+from histscan.runs.log_heads import begins_as_log, order_segments, read_head
 from histscan.runs.log_members import LogMembers
 from histscan.runs.log_scan import LogScan
 from histscan.runs.log_segments import LogSegments
@@ -50,8 +50,13 @@ class LogRun(LogMembers):
 
     def __init__(self, path: Paths, *, on_corrupt: str = "raise") -> None:
         skip_corrupt = _is_skip(on_corrupt)
+        logs = find_logs(path)
+        if len(logs) == 1 and begins_as_log(logs[0]):
+            # Its run record is read once it is asked for, unless a pass over the rows has found it.
+            self._set_logs(LogSegments(logs, logs[0], skip_corrupt=skip_corrupt))
+            return
         # Read now, so that other files are rejected here and not at the first row.
-        heads = order_segments([read_head(log, skip_corrupt=skip_corrupt) for log in find_logs(path)], path)
+        heads = order_segments([read_head(log, skip_corrupt=skip_corrupt) for log in logs], path)
         files = [head.file for head in heads]
         folder = files[0] if len(files) == 1 else common_folder(files)
         records = [head.record for head in heads]

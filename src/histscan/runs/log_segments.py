@@ -54,6 +54,7 @@ class LogSegments:
         self.skip_corrupt = skip_corrupt
         self.wants_survey = False
         self.wants_facts = False
+        # Each is a message, or its bytes if a pass has found it and nothing has asked for it, or None if it is unknown.
         self._records: list[Any] = [None] * len(self.files) if records is None else list(records)
         # Each with the version of the files that it applies to.
         self._steps: tuple[object, list[array[int] | None]] | None = None
@@ -76,9 +77,13 @@ class LogSegments:
             LogFormatError: The file is empty, or not a wandb log.
             OSError: The file can't be read.
         """
-        if self._records[place] is None:
-            self._records[place] = read_head(self.files[place], skip_corrupt=self.skip_corrupt).record
-        return self._records[place]
+        record = self._records[place]
+        if record is None:
+            record = read_head(self.files[place], skip_corrupt=self.skip_corrupt).record
+        elif isinstance(record, bytes):
+            record = read_run_record(record)
+        self._records[place] = record
+        return record
 
     def survey(self) -> LogSurvey:
         """Returns what a pass over the present contents of the logs finds; makes the pass unless another one has.
@@ -191,7 +196,7 @@ class LogSegments:
             for page in read_pages(file, reader, limit, progress, least=version[place][1], checks_rows=True):
                 if self._records[place] is None:
                     for message in page.records(RUN_FIELD)[:1]:
-                        self._records[place] = read_run_record(message)
+                        self._records[place] = message
                 if facts is not None:
                     facts.add_page(page)
                 span = page.step_range() if later else None

@@ -41,6 +41,8 @@ def find_logs(path: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) -
             raise FileNotFoundError("the list of paths is empty: pass at least one")
         return list({log.resolve(): log for log in found}.values())
     given = Path(path)
+    if given.is_file():
+        return [given]
     if given.is_dir():
         logs = _logs_in(given)
         if not logs:
