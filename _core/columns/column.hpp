@@ -121,10 +121,10 @@ inline size_t fill_validity(const uint8_t *tags, size_t count, std::vector<uint8
 inline void complete_column(Column &column, size_t row_count) {
     column.null_count = fill_validity(column.tags.data(), row_count, column.validity);
     if (column.null_count == 0) return;
-    // Their bits may be uninitialised.
-    for (size_t row = 0; row < row_count; ++row) {
-        if (column.tags[row] == CELL_NULL) column.bits[row] = 0;
-    }
+    // Their bits may be uninitialised, and become zeros. Without a branch, because nulls may be at random places.
+    const uint8_t *tags = column.tags.data();
+    uint64_t *bits = column.bits.data();
+    for (size_t row = 0; row < row_count; ++row) bits[row] &= uint64_t{0} - (tags[row] != CELL_NULL);
 }
 
 }  // namespace histscan

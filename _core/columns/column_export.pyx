@@ -146,14 +146,16 @@ cdef int fill_bools(Column* column, size_t row_count, ArrayBuffers* out) except 
 cdef int fill_text(Column* column, size_t row_count, ArrayBuffers* out) except -1 nogil:
     """Moves the text out if the cells refer to all of it in order; otherwise copies it."""
     cdef size_t row
+    cdef uint64_t bits
     cdef size_t end = 0
     cdef bint is_whole = True
     out.offsets.resize(row_count + 1)
     for row in range(row_count):
+        # The bits of a null are zeros: no text. Without a branch, because nulls may be at random places.
+        bits = column.bits[row]
         out.offsets[row] = <int32_t> end
-        if column.tags[row] != CELL_NULL:
-            is_whole &= text_offset(column.bits[row]) == end
-            end += text_length(column.bits[row])
+        is_whole &= (text_offset(bits) == end) | (text_length(bits) == 0)
+        end += text_length(bits)
     out.offsets[row_count] = <int32_t> end
     if is_whole:
         column.text.resize(end)
@@ -161,7 +163,7 @@ cdef int fill_text(Column* column, size_t row_count, ArrayBuffers* out) except -
         return 0
     out.text.resize(end)
     for row in range(row_count):
-        if column.tags[row] != CELL_NULL and text_length(column.bits[row]):
+        if text_length(column.bits[row]):
             memcpy(
                 out.text.data() + out.offsets[row], column.text.data() + text_offset(column.bits[row]),
                 text_length(column.bits[row]),
