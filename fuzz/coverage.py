@@ -135,8 +135,9 @@ def coverage_of_inputs(names: Sequence[str]) -> Coverage:
         environment = _environment(raw, name)
         if name in ORACLE_TARGETS:
             command: list[str | Path] = [sys.executable, "-m", "fuzz.run_inputs", name]
-            # As on processors without AVX2, too.
-            subprocess.run(command, cwd=ROOT, env={**environment, "HISTSCAN_BASELINE": "1"}, check=True)
+            # As on processors without AVX-512 and without AVX2, too.
+            for baseline in ("AVX2", "1"):
+                subprocess.run(command, cwd=ROOT, env={**environment, "HISTSCAN_BASELINE": baseline}, check=True)
         else:
             program = _WORK / name
             compiler = ("clang++", "-std=c++17", "-O1", *_FLAGS.split())

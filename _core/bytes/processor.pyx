@@ -9,6 +9,6 @@ def vector_instructions():
     """Names the vector instructions that the core uses in this process.
 
     Returns:
-        ``"AVX2"``, ``"SSE2"``, ``"NEON"``, or ``"none"`` for plain C++.
+        ``"AVX-512"``, ``"AVX2"``, ``"SSE2"``, ``"NEON"``, or ``"none"`` for plain C++.
     """
     return vectors_in_use().decode("ascii")

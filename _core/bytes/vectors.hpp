@@ -13,8 +13,9 @@
 //   bits_of(lower, upper)                        a bit for each byte of two masks, the lowest for the first
 //   join_digits(digits)                          the numbers that two times eight digits spell, from 0 to 9 each
 //
-// `Bytes32` is a vector of 32 bytes, and exists where HISTSCAN_HAS_WIDE_VECTORS is 1: on x86-64, whose AVX2 is detected
-// when a module is loaded. Each HISTSCAN_WIDE function has a baseline version that does the same.
+// `Bytes32` is a vector of 32 bytes and `Bytes64` one of 64, and both exist where HISTSCAN_HAS_WIDE_VECTORS is 1: on
+// x86-64, whose AVX2 and AVX-512 are detected when a module is loaded. Each HISTSCAN_WIDE or HISTSCAN_WIDEST function has
+// a version for the baseline that does the same.
 
 #ifndef HISTSCAN_VECTORS_HPP
 #define HISTSCAN_VECTORS_HPP
@@ -33,6 +34,7 @@
 
 #if HISTSCAN_HAS_WIDE_VECTORS
 #include "bytes/vectors_avx2.hpp"
+#include "bytes/vectors_avx512.hpp"
 #endif
 
 namespace histscan {
@@ -40,6 +42,7 @@ namespace histscan {
 // Names the instructions that this process uses, for people.
 inline const char *vectors_in_use() {
 #if HISTSCAN_HAS_WIDE_VECTORS
+    if (widest_vectors) return widest_vector_name;
     if (wide_vectors) return wide_vector_name;
 #endif
     return vector_name;

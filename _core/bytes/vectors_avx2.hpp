@@ -1,7 +1,8 @@
 // `Bytes32` on x86-64 with AVX2, and the other instructions that are detected at run time; see `vectors.hpp`.
 //
 // CPU features are detected once, when a module is loaded; nothing is compiled for the machine that compiles. The
-// environment variable HISTSCAN_BASELINE=1 selects the baseline versions.
+// environment variable HISTSCAN_BASELINE=1 selects the baseline versions, and HISTSCAN_BASELINE=AVX2 those that need
+// nothing newer.
 
 #ifndef HISTSCAN_VECTORS_AVX2_HPP
 #define HISTSCAN_VECTORS_AVX2_HPP
@@ -19,10 +20,18 @@
 
 namespace histscan {
 
+// Returns true if HISTSCAN_BASELINE is set to this.
+inline bool is_baseline(const char *wanted) {
+    const char *baseline = std::getenv("HISTSCAN_BASELINE");
+    return std::strcmp(baseline == nullptr ? "" : baseline, wanted) == 0;
+}
+
+// True if what is newer than AVX2 is disabled.
+inline bool is_avx2_the_most() { return is_baseline("AVX2"); }
+
 // True if the processor and the system support HISTSCAN_WIDE functions, and HISTSCAN_BASELINE does not disable them.
 inline bool has_wide_vectors() {
-    const char *baseline = std::getenv("HISTSCAN_BASELINE");
-    if (baseline != nullptr && *baseline != '\0' && std::strcmp(baseline, "0") != 0) return false;
+    if (!is_baseline("") && !is_baseline("0") && !is_avx2_the_most()) return false;
     // Where `lzcnt` is missing, it runs as another instruction instead of failing, so it is checked, too.
     constexpr unsigned int lzcnt = 1u << 5;
     unsigned int eax, ebx, ecx = 0, edx;
@@ -136,7 +145,7 @@ static const bool carryless_products = has_carryless_products();
 
 // True if HISTSCAN_WIDE_FOLDING functions are supported, and not disabled.
 static const bool wide_carryless_products =
-    has_wide_vectors() && has_carryless_products() && __builtin_cpu_supports("vpclmulqdq");
+    has_wide_vectors() && !is_avx2_the_most() && has_carryless_products() && __builtin_cpu_supports("vpclmulqdq");
 
 // The carry-less product of the lower half of `a` and the lower, or the upper half of `b`.
 HISTSCAN_FOLDING HISTSCAN_INLINE Bytes16 product_with_lower(Bytes16 a, Bytes16 b) {

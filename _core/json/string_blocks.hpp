@@ -33,8 +33,9 @@ inline constexpr KeptPlaces kept_places{};
 // The backslashes that begin an escape, of a bit for each backslash, the first of which is not escaped: where several
 // follow each other, every second one. The subtraction carries a bit through each of these sequences, after simdjson
 // (J. Keiser, "Find escaped characters", github.com/simdjson/simdjson/pull/2042).
-HISTSCAN_INLINE uint32_t escape_begins(uint32_t backslashes) {
-    constexpr uint32_t odd_places = 0xAAAAAAAAu;
+template <typename Bits>
+HISTSCAN_INLINE Bits escape_begins(Bits backslashes) {
+    constexpr Bits odd_places = static_cast<Bits>(0xAAAAAAAAAAAAAAAAu);
     return ((((backslashes << 1) | odd_places) - backslashes) ^ odd_places) & backslashes;
 }
 
@@ -87,6 +88,37 @@ HISTSCAN_WIDE HISTSCAN_NOINLINE const uint8_t *unescape_blocks(
             next[static_cast<uint32_t>(place) - escapes] = meaning;
         }
         next += count - count_bits(low_bits(begins, count));
+        pos += count;
+    }
+    *out = next;
+    return pos;
+}
+
+// As `unescape_blocks`, but the last bytes can be read, too: there need be as much room as the text takes, and no more.
+HISTSCAN_WIDEST HISTSCAN_NOINLINE const uint8_t *unescape_widest_blocks(
+    const uint8_t *pos, const uint8_t *const end, uint8_t **const out) {
+    constexpr auto block_size = static_cast<unsigned>(widest_vector_size);
+    uint8_t *next = *out;
+    bool is_stopped = false;
+    while (!is_stopped && pos < end) {
+        const bool is_whole = end - pos >= widest_vector_size;
+        // The zeros behind the last byte are control characters, where reading stops.
+        const Bytes64 text =
+            is_whole ? load64(pos) : load64(pos, low_bits(~uint64_t{0}, static_cast<unsigned>(end - pos)));
+        const uint64_t begins = escape_begins(bits_equal(text, '\\')), escaped = begins << 1;
+        const Bytes64 meanings = entries_of(escape_table.meaning, text);
+        const uint64_t unknown = escaped & (bits_equal(meanings, 0) | bits_at_least_128(text));
+        const uint64_t stops = ((bits_equal(text, '"') | bits_at_most(text, 0x1F)) & ~escaped) | unknown >> 1;
+        // An escape that begins with the last byte is left for the next vector.
+        unsigned count = block_size - static_cast<unsigned>(begins >> (block_size - 1));
+        if (stops) {
+            is_stopped = true;
+            count = static_cast<unsigned>(trailing_zeros(stops));
+        }
+        const uint64_t kept = low_bits(~begins, count);
+        const uint32_t length = count_bits(kept);
+        store64(next, packed(bytes_of(text, meanings, escaped), kept), low_bits(~uint64_t{0}, length));
+        next += length;
         pos += count;
     }
     *out = next;

@@ -171,8 +171,12 @@ inline StringStop read_characters(StringReading *reading, typename Characters::U
     while (true) {
 #if HISTSCAN_HAS_WIDE_VECTORS
         if constexpr (Characters::copies_utf8) {
-            // Shorter ones are read as fast without a call.
-            if (wide_vectors && end - pos >= 2 * wide_vector_size) pos = unescape_blocks(pos, end, &next);
+            if (widest_vectors) {
+                pos = unescape_widest_blocks(pos, end, &next);
+            } else if (wide_vectors && end - pos >= 2 * wide_vector_size) {
+                // Shorter ones are read as fast without a call.
+                pos = unescape_blocks(pos, end, &next);
+            }
         }
 #endif
         const Bytes16 text = load_up_to(reading->start, pos, end);
@@ -205,7 +209,7 @@ inline StringStop read_characters(StringReading *reading, typename Characters::U
             stopped = STRING_CLOSED;
             break;
         }
-        // Where one character is beyond ASCII, the next one often is, too.
+        // Where one character is beyond ASCII, or is escaped by its number, the next one often is, too.
         uint32_t point;
         const uint8_t *after;
         do {
@@ -216,7 +220,8 @@ inline StringStop read_characters(StringReading *reading, typename Characters::U
             if (written == nullptr) break;
             next = written;
             pos = after;
-        } while (!Characters::copies_utf8 && byte_at(pos, end) >= 0x80);
+        } while ((!Characters::copies_utf8 && byte_at(pos, end) >= 0x80) ||
+                 (byte_at(pos, end) == '\\' && byte_at(pos + 1, end) == 'u'));
         if (after != pos) {
             stopped = after == nullptr ? STRING_MALFORMED : STRING_WIDER;
             break;

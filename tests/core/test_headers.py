@@ -183,6 +183,7 @@ def test_vectors_agree_with_loops_over_bytes(build: str, programs: Path) -> None
     emulator(build)
     digest = digest_of(build, programs)
     assert len(digest.strip()) == 16
+    assert digest_of(build, programs, baseline="AVX2") == digest
     assert digest_of(build, programs, baseline="1") == digest
     if not why_missing("gcc, plain vectors"):
         assert digest_of("gcc, plain vectors", programs) == digest

@@ -15,7 +15,7 @@ from tests.support.encodings import PROTOBUF, TEXT, TEXT_ENCODINGS, Encoding
 
 SPECIAL = ['\\"', "\\\\", "\\n", "\\u00e9", "\\ud83d\\ude00", "é", "数", "😀", "\\n\\té数😀\\/"]
 SPECIAL += ["\\\\" * 17, '\\"' * 33, '\\\\\\"' * 9]
-BEFORE = range(36)
+BEFORE = (*range(36), *range(60, 68))
 AFTER = (0, 1, 13, 14, 15, 16, 17, 31, 32, 33, 130)
 STRINGS = [f'"{"a" * before}{special}{"b" * after}"' for before, special, after in product(BEFORE, SPECIAL, AFTER)]
 # Of every length, so that each ends at every place of a block, and a column's room at every place of a text.

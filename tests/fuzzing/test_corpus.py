@@ -24,9 +24,10 @@ def test_inputs(name: str) -> None:
     run_inputs(name)
 
 
-def test_inputs_on_processors_with_shorter_vectors() -> None:
+@pytest.mark.parametrize("baseline", ["AVX2", "1"])
+def test_inputs_on_processors_with_shorter_vectors(baseline: str) -> None:
     command = [sys.executable, "-m", "fuzz.run_inputs"]
-    environment = {**os.environ, "HISTSCAN_BASELINE": "1"}
+    environment = {**os.environ, "HISTSCAN_BASELINE": baseline}
     ran = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stderr[-4_000:]
 

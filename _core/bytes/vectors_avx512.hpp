@@ -1,0 +1,73 @@
+// `Bytes64` on x86-64 with AVX-512, of which BW, VBMI and VBMI2 are needed; see `vectors.hpp`.
+//
+// Comparisons give a bit for each byte, the lowest for the first one.
+
+#ifndef HISTSCAN_VECTORS_AVX512_HPP
+#define HISTSCAN_VECTORS_AVX512_HPP
+
+#include <immintrin.h>
+
+#include <cstddef>
+#include <cstdint>
+
+#include "bytes/compiler.hpp"
+#include "bytes/vectors_avx2.hpp"
+
+namespace histscan {
+
+// True if the processor and the system support HISTSCAN_WIDEST functions, and HISTSCAN_BASELINE does not disable them.
+inline bool has_widest_vectors() {
+    return has_wide_vectors() && !is_avx2_the_most() && __builtin_cpu_supports("avx512bw") &&
+           __builtin_cpu_supports("avx512vbmi") && __builtin_cpu_supports("avx512vbmi2");
+}
+
+static const bool widest_vectors = has_widest_vectors();
+
+constexpr const char *widest_vector_name = "AVX-512";
+
+using Bytes64 = __m512i;
+
+constexpr ptrdiff_t widest_vector_size = sizeof(Bytes64);
+
+// The lowest `count` bits, up to 64.
+HISTSCAN_WIDEST HISTSCAN_INLINE uint64_t low_bits(uint64_t bits, unsigned count) { return _bzhi_u64(bits, count); }
+
+// How many bits are set.
+HISTSCAN_WIDEST HISTSCAN_INLINE uint32_t count_bits(uint64_t bits) {
+    return static_cast<uint32_t>(_mm_popcnt_u64(bits));
+}
+
+HISTSCAN_WIDEST HISTSCAN_INLINE Bytes64 load64(const uint8_t *pos) { return _mm512_loadu_si512(pos); }
+// The bytes that have a bit in `wanted`, and zeros; others need not be readable.
+HISTSCAN_WIDEST HISTSCAN_INLINE Bytes64 load64(const uint8_t *pos, uint64_t wanted) {
+    return _mm512_maskz_loadu_epi8(wanted, pos);
+}
+// Stores the bytes that have a bit in `wanted`; others need not be writable.
+HISTSCAN_WIDEST HISTSCAN_INLINE void store64(uint8_t *out, Bytes64 bytes, uint64_t wanted) {
+    _mm512_mask_storeu_epi8(out, wanted, bytes);
+}
+
+HISTSCAN_WIDEST HISTSCAN_INLINE uint64_t bits_equal(Bytes64 bytes, uint8_t byte) {
+    return _mm512_cmpeq_epi8_mask(bytes, _mm512_set1_epi8(static_cast<char>(byte)));
+}
+HISTSCAN_WIDEST HISTSCAN_INLINE uint64_t bits_at_most(Bytes64 bytes, uint8_t byte) {
+    return _mm512_cmple_epu8_mask(bytes, _mm512_set1_epi8(static_cast<char>(byte)));
+}
+HISTSCAN_WIDEST HISTSCAN_INLINE uint64_t bits_at_least_128(Bytes64 bytes) { return _mm512_movepi8_mask(bytes); }
+
+// The entry for each byte of a table of 128 bytes; the highest bits of the bytes are ignored.
+HISTSCAN_WIDEST HISTSCAN_INLINE Bytes64 entries_of(const uint8_t *table, Bytes64 bytes) {
+    return _mm512_permutex2var_epi8(load64(table), bytes, load64(table + widest_vector_size));
+}
+// The bytes of `a`; those of `b` where a bit is set.
+HISTSCAN_WIDEST HISTSCAN_INLINE Bytes64 bytes_of(Bytes64 a, Bytes64 b, uint64_t bits) {
+    return _mm512_mask_mov_epi8(a, bits, b);
+}
+// The bytes that have a bit in `kept`, one after the other, then zeros.
+HISTSCAN_WIDEST HISTSCAN_INLINE Bytes64 packed(Bytes64 bytes, uint64_t kept) {
+    return _mm512_maskz_compress_epi8(kept, bytes);
+}
+
+}  // namespace histscan
+
+#endif
