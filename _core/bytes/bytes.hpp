@@ -10,6 +10,7 @@
 #include <cstring>
 
 #include "bytes/compiler.hpp"
+#include "bytes/utf8_blocks.hpp"
 #include "bytes/vectors.hpp"
 
 namespace histscan {
@@ -176,6 +177,16 @@ HISTSCAN_INLINE const uint8_t *find_beyond_ascii(const uint8_t *start, const uin
 inline const uint8_t *find_invalid_utf8(const uint8_t *begin, const uint8_t *end) {
     const uint8_t *pos = begin;
     while ((pos = find_beyond_ascii(begin, pos, end)) < end) {
+#if HISTSCAN_HAS_WIDE_VECTORS
+        // Shorter ones are read as fast without a call.
+        if (wide_vectors && end - pos >= 2 * wide_vector_size) {
+            const uint8_t *const valid = skip_utf8_blocks(pos, end);
+            if (valid != pos) {
+                pos = valid;
+                continue;
+            }
+        }
+#endif
         // Where one character is beyond ASCII, the next one often is, too.
         do {
             uint32_t bytes = 0;

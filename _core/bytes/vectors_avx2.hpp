@@ -73,7 +73,22 @@ HISTSCAN_WIDE HISTSCAN_INLINE Bytes32 at_most(Bytes32 a, Bytes32 b) {
 }
 HISTSCAN_WIDE HISTSCAN_INLINE Bytes32 below_signed(Bytes32 a, Bytes32 b) { return _mm256_cmpgt_epi8(b, a); }
 
-// A bit for each byte of a mask.
+// The entry of each byte in a table of 16 bytes, which is there twice; no byte may be above 15.
+HISTSCAN_WIDE HISTSCAN_INLINE Bytes32 entries_of(Bytes32 table, Bytes32 bytes) {
+    return _mm256_shuffle_epi8(table, bytes);
+}
+// The upper four bits of each byte, as its lower ones; the upper ones are of its neighbours.
+HISTSCAN_WIDE HISTSCAN_INLINE Bytes32 high_halves(Bytes32 bytes) { return _mm256_srli_epi16(bytes, 4); }
+// a - b for each byte; 0 where that is negative.
+HISTSCAN_WIDE HISTSCAN_INLINE Bytes32 subtract_to_zero(Bytes32 a, Bytes32 b) { return _mm256_subs_epu8(a, b); }
+HISTSCAN_WIDE HISTSCAN_INLINE bool is_zero(Bytes32 bytes) { return _mm256_testz_si256(bytes, bytes); }
+// The last `count` bytes of `before`, then all but the last `count` of `bytes`.
+template <int count>
+HISTSCAN_WIDE HISTSCAN_INLINE Bytes32 moved_on(Bytes32 before, Bytes32 bytes) {
+    return _mm256_alignr_epi8(bytes, _mm256_permute2x128_si256(before, bytes, 0x21), 16 - count);
+}
+
+// A bit for each byte of a mask, or of any bytes: its highest one.
 HISTSCAN_WIDE HISTSCAN_INLINE uint32_t bits_of(Bytes32 mask) {
     return static_cast<uint32_t>(_mm256_movemask_epi8(mask));
 }

@@ -144,6 +144,11 @@ def _prose(draw: random.Random, _: int) -> Row:
     return {"answer": " ".join(form.format(word) for form, word in zip(forms, words, strict=True))}
 
 
+def _beyond_ascii(draw: random.Random, _: int) -> Row:
+    words = ("模型", "训练损失", "下降了", "größer", "als", "zuvor", "точность", "модели", "学習率", "précédente", "epoch")
+    return {"answer": " ".join(draw.choices(words, k=40))}
+
+
 def _present_at_random(draw: random.Random) -> Iterator[Row]:
     for row in plain_rows(_steps()):
         yield {key: value for key, value in row.items() if key == "_step" or draw.random() < 0.7}
@@ -205,6 +210,7 @@ _ALL = (
     Shape("escapes", "8 texts with escapes, not in ASCII", _rows_of(_texts(_ESCAPED)), 1_000),
     Shape("long-text", "a text of 2 KB", _rows_of(_long_text), 250),
     Shape("prose", "a text with quotes and line breaks", _rows_of(_prose), 1_000),
+    Shape("beyond-ascii", "a text of many languages", _rows_of(_beyond_ascii), 1_000),
     Shape("nested", "nested dicts", _rows_of(_nested), 1_000),
     Shape("deep", "dicts nested 50 deep", _rows_of(_deep), 250),
     Shape("media", "references of media", _rows_of(_media), 500),

@@ -331,6 +331,48 @@ void check_checksums() {
     note(remainder);
 }
 
+// The first byte that is not part of well-formed UTF-8, by the ranges of RFC 3629, section 4.
+size_t first_invalid(const std::string &text) {
+    const auto in = [&text](size_t place, unsigned low, unsigned high) {
+        const auto byte = place < text.size() ? static_cast<uint8_t>(text[place]) : 0u;
+        return low <= byte && byte <= high;
+    };
+    size_t place = 0;
+    while (place < text.size()) {
+        if (in(place, 0, 0x7F)) {
+            place += 1;
+        } else if (in(place, 0xC2, 0xDF) && in(place + 1, 0x80, 0xBF)) {
+            place += 2;
+        } else if (in(place, 0xE0, 0xEF) && in(place + 2, 0x80, 0xBF) &&
+                   in(place + 1, in(place, 0xE0, 0xE0) ? 0xA0 : 0x80, in(place, 0xED, 0xED) ? 0x9F : 0xBF)) {
+            place += 3;
+        } else if (in(place, 0xF0, 0xF4) && in(place + 2, 0x80, 0xBF) && in(place + 3, 0x80, 0xBF) &&
+                   in(place + 1, in(place, 0xF0, 0xF0) ? 0x90 : 0x80, in(place, 0xF4, 0xF4) ? 0x8F : 0xBF)) {
+            place += 4;
+        } else {
+            break;
+        }
+    }
+    return place;
+}
+
+void check_utf8() {
+    static const std::string characters[] = {"a", "plain", "\u00e9", "\u00df", "\u6570", "\u2192", "\U0001f600", "\uffff",
+        "\U0010ffff", "\u0800", "\xED\x9F\xBF", "\U00010000"};
+    static const std::string faults[] = {"\xC3", "\xE6\x95", "\xF0\x9F\x98", "\x80", "\xFF", "\xED\xA0\x80", "\xC0\x80",
+        "\xE0\x80\x80", "\xF4\x90\x80\x80", "\xF0\x80\x80\x80", "\xF8\x88\x80\x80\x80", "\xC1\xBF", "\xE0\x9F\xBF"};
+    std::string text;
+    for (uint64_t count = below(60); count; --count) {
+        text += below(80) ? characters[below(sizeof characters / sizeof *characters)]
+                          : faults[below(sizeof faults / sizeof *faults)];
+    }
+    if (!text.empty() && below(3) == 0) text[below(text.size())] ^= static_cast<char>(1 << below(8));
+    const uint8_t *begin = memory.put(text);
+    const auto found = static_cast<size_t>(find_invalid_utf8(begin, memory.end()) - begin);
+    expect(found == first_invalid(text), "find_invalid_utf8", text);
+    note(found);
+}
+
 // Numbers of many digits, at the ends of the range and half way between doubles.
 void check_rare_numbers() {
     std::vector<std::string> numbers = {"0.0", "-0.0", "0e5", "1e400", "-1e400", "1e-400", "4.9e-324",
@@ -367,6 +409,7 @@ int main() {
         check_numbers();
         check_number_ends();
         check_digits();
+        check_utf8();
         if (count % 10 == 0) check_checksums();
     }
     std::printf("%016llx\n", static_cast<unsigned long long>(digest));
