@@ -97,6 +97,22 @@ def test_a_growing_log_is_read_again(tmp_path: Path) -> None:
     assert run.exit_code == 7
 
 
+@pytest.mark.parametrize("is_asked_before", [False, True])
+@pytest.mark.parametrize("is_read_before", [False, True])
+def test_a_log_that_was_opened_before_it_named_its_run(
+    tmp_path: Path, is_asked_before: bool, is_read_before: bool
+) -> None:
+    path = tmp_path / "log.wandb"
+    path.write_bytes(wire.write_log([]))
+    run = histscan.LogRun(path)
+    if is_asked_before:
+        assert (run.id, run.entity, run.project) == ("log", "", "")
+    write_run(path, step_rows(range(3)))
+    if is_read_before:
+        assert len(list(run.scan_history())) == 3
+    assert (run.id, run.entity, run.project) == ("id", "e", "p")
+
+
 def test_a_run_without_any_facts(tmp_path: Path) -> None:
     run = histscan.LogRun(write_run(tmp_path / "log.wandb", [wire.update_record(wire.CONFIG)], run=False))
     assert (run.exit_code, run.wandb_version, run.created_at, run.duration) == (None, "", "", None)

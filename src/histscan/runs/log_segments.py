@@ -80,6 +80,9 @@ class LogSegments:
         record = self._records[place]
         if record is None:
             record = read_head(self.files[place], skip_corrupt=self.skip_corrupt).record
+            if not record.ByteSize():
+                # The log has none yet, but may get one.
+                return record
         elif isinstance(record, bytes):
             record = read_run_record(record)
         self._records[place] = record
