@@ -27,8 +27,8 @@
 
 // Some instructions are chosen when a module is loaded, not when it is compiled. Functions that have these attributes
 // may be called only where a constant of vectors.hpp is true: HISTSCAN_WIDE ones where `wide_vectors` is, HISTSCAN_WIDEST
-// ones where `widest_vectors` is, HISTSCAN_FOLDING ones where `carryless_products` is, HISTSCAN_WIDE_FOLDING ones where `wide_carryless_products` is, and
-// HISTSCAN_CRC ones where `crc_instructions` is.
+// ones where `widest_vectors` is, HISTSCAN_FOLDING ones where `carryless_products` is, HISTSCAN_WIDE_FOLDING ones where
+// `wide_carryless_products` is, and HISTSCAN_CRC ones where `crc_instructions` is.
 #if defined(__x86_64__) && !defined(HISTSCAN_PLAIN_VECTORS)
 #define HISTSCAN_HAS_WIDE_VECTORS 1
 #define HISTSCAN_WIDE __attribute__((target("avx2,bmi,bmi2,lzcnt,popcnt")))

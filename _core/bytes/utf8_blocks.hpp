@@ -13,8 +13,8 @@
 
 namespace histscan {
 
-// What may be wrong with two bytes that follow each other. Each of three tables, of half a byte, says what it allows; what
-// all of them allow is wrong.
+// What may be wrong with two bytes that follow each other. Each of three tables, of half a byte, says what it allows:
+// what all of them allow is wrong.
 struct Utf8Faults {
     enum : uint8_t {
         too_short = 1 << 0,   // a lead, or one of ASCII, where a lead needs another byte
@@ -56,8 +56,8 @@ struct Utf8Faults {
 
 inline constexpr Utf8Faults utf8_faults{};
 
-// Skips characters in whole vectors, as far as they are well-formed and not all of ASCII. `pos` must be where a character
-// begins; returns where another one does, before the first fault.
+// Skips characters in whole vectors, as far as they are well-formed and not all of ASCII. `pos` must be where a
+// character begins; returns where another one does, before the first fault.
 HISTSCAN_WIDE HISTSCAN_NOINLINE const uint8_t *skip_utf8_blocks(const uint8_t *pos, const uint8_t *const end) {
     const Bytes32 first_high = load32_aligned(utf8_faults.first_high),
                   first_low = load32_aligned(utf8_faults.first_low);
