@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import histscan
+from histscan.errors import HistoryDecodeError
 from histscan.runs.jsonl_run import JsonlRun
 from histscan.runs.run_state import SILENCE, run_state
 from histscan.sources.files import read_windows
@@ -106,11 +107,24 @@ def test_a_log_that_was_opened_before_it_named_its_run(
     path.write_bytes(wire.write_log([]))
     run = histscan.LogRun(path)
     if is_asked_before:
-        assert (run.id, run.entity, run.project) == ("log", "", "")
+        assert (run.id, run.entity, run.project) == ("", "", "")
     write_run(path, step_rows(range(3)))
     if is_read_before:
         assert len(list(run.scan_history())) == 3
     assert (run.id, run.entity, run.project) == ("id", "e", "p")
+
+
+@pytest.mark.parametrize("is_read_before", [False, True])
+def test_a_malformed_run_record_costs_no_row(tmp_path: Path, is_read_before: bool) -> None:
+    path = write_run(tmp_path / "log.wandb", [wire.field(wire.RUN, b"\x0a\x7fabc"), *step_rows(range(3))], run=False)
+    run = histscan.open(path)
+    if is_read_before:
+        assert [row["_step"] for row in run.scan_history()] == [0, 1, 2]
+    for member in ("id", "config"):
+        with pytest.raises(HistoryDecodeError, match="the record of the run is malformed") as raised:
+            getattr(run, member)
+        assert raised.value.run == str(path)
+    assert [row["_step"] for row in histscan.open(path).scan_history()] == [0, 1, 2]
 
 
 def test_a_run_without_any_facts(tmp_path: Path) -> None:

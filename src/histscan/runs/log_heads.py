@@ -11,7 +11,7 @@ from typing import Any
 
 from histscan._core.pages.log_reader import BLOCK_SIZE, FILE_HEADER, LogReader
 from histscan.common.quiet import quiet
-from histscan.errors import HistoryError
+from histscan.errors import HistoryDecodeError, HistoryError
 from histscan.runs.log_pages import read_pages
 from histscan.sources.files import read_range
 
@@ -84,10 +84,18 @@ def read_run_record(message: bytes) -> Any:
 
     Returns:
         The message.
+
+    Raises:
+        HistoryDecodeError: They are malformed.
     """
+    from google.protobuf.message import DecodeError
+
     from histscan.proto import RunRecord
 
-    return RunRecord.FromString(message)
+    try:
+        return RunRecord.FromString(message)
+    except DecodeError as error:
+        raise HistoryDecodeError(f"the record of the run is malformed, its rows can be read: {error}") from None
 
 
 def read_head(file: Path, *, skip_corrupt: bool = False) -> LogHead:

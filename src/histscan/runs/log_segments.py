@@ -74,6 +74,7 @@ class LogSegments:
             place: The index of the log.
 
         Raises:
+            HistoryDecodeError: The record is malformed.
             LogFormatError: The file is empty, or not a wandb log.
             OSError: The file can't be read.
         """
@@ -84,7 +85,8 @@ class LogSegments:
                 # The log has none yet, but may get one.
                 return record
         elif isinstance(record, bytes):
-            record = read_run_record(record)
+            with _named(self.files[place]):
+                record = read_run_record(record)
         self._records[place] = record
         return record
 
@@ -213,7 +215,8 @@ class LogSegments:
                         dropped += count
                         span = page.step_range()
                 if survey is not None:
-                    survey.add_page(page)
+                    with _named(file):
+                        survey.add_page(page)
                 yield page
             if facts is not None:
                 facts.add_metadata_file(file)
@@ -271,6 +274,16 @@ class LogSegments:
                 yield None
             if logged:
                 highest = max(logged) if highest is None else max(highest, *logged)
+
+
+@contextlib.contextmanager
+def _named(file: Path) -> Iterator[None]:
+    """Names a log in errors of a ``with`` block."""
+    try:
+        yield
+    except HistoryError as error:
+        error.add_location(run=str(file))
+        raise
 
 
 def _fields(facts: LogFacts | None) -> Sequence[int] | None:
