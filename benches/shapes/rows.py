@@ -145,7 +145,7 @@ def _prose(draw: random.Random, _: int) -> Row:
 
 
 def _beyond_ascii(draw: random.Random, _: int) -> Row:
-    words = ("模型", "训练损失", "下降了", "größer", "als", "zuvor", "точность", "модели", "学習率", "précédente", "epoch")
+    words = ("模型", "训练损失", "下降了", "größer", "als", "zuvor", "точность", "модели", "学習率", "précédente")
     return {"answer": " ".join(draw.choices(words, k=40))}
 
 
