@@ -137,6 +137,7 @@ def test_large_files_are_not_read(log: Path, monkeypatch: pytest.MonkeyPatch) ->
 def test_failures_are_shown(log: Path) -> None:
     run, runs = histscan.open(log), histscan.open_runs(log.parent.parent)
     log.unlink()
+    assert repr(run) == f"<LogRun in {str(log)!r}>"
     assert "FileNotFoundError" in run._repr_html_()
     assert "FileNotFoundError" in runs._repr_html_()
 

@@ -28,6 +28,7 @@ from histscan.errors import HistoryError
 from histscan.many.options import FrameOptions, RunsProgress
 from histscan.many.progress import open_progress
 from histscan.many.run_columns import run_ids
+from histscan.runs.run_facts import path_text
 
 if TYPE_CHECKING:
     import pyarrow
@@ -174,9 +175,9 @@ def export_folder(
             except (HistoryError, OSError) as error:
                 if not arguments.skip_failed:
                     if isinstance(error, HistoryError):
-                        error.add_location(run="/".join(filter(None, run.path)))
+                        error.add_location(run=path_text(run))
                     raise
-                warn(f"{'/'.join(filter(None, run.path))} is left out: {error}")
+                warn(f"{path_text(run) or run.location} is left out: {error}")
             if watch is not None:
                 watch(RunsProgress(place + 1, len(opened), rows))
     if missing is not None and not files:

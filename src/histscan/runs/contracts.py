@@ -28,7 +28,7 @@ from histscan.common.quiet import quiet
 from histscan.common.steps import STEP
 from histscan.errors import HistoryError
 from histscan.runs.plots import Plots
-from histscan.runs.run_facts import RunFacts
+from histscan.runs.run_facts import RunFacts, path_text
 from histscan.runs.sampling import sample_rows
 
 if TYPE_CHECKING:
@@ -414,8 +414,8 @@ class Run(RunFacts, Plots):
         """The path of the run, or the address of its server, for ``repr()``."""
 
     def __repr__(self) -> str:
-        name = printable("/".join(part for part in self.path if part))
-        return f"<{type(self).__name__} {name} {printable(self.location)}>"
+        parts = type(self).__name__, printable(path_text(self)), printable(self.location)
+        return f"<{' '.join(filter(None, parts))}>"
 
     def _repr_html_(self) -> str:
         from histscan.runs.run_html import run_html

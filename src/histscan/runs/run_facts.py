@@ -5,7 +5,9 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import Any
 
-__all__ = ["RunFacts"]
+from histscan.errors import HistoryError
+
+__all__ = ["RunFacts", "path_text"]
 
 
 class RunFacts(ABC):
@@ -127,3 +129,18 @@ class RunFacts(ABC):
     def is_loaded(self) -> bool:
         """True if `config` and `summary` need no request."""
         return True
+
+
+def path_text(run: RunFacts) -> str:
+    """Writes the path of a run, for people.
+
+    Args:
+        run: The run.
+
+    Returns:
+        ``"entity/project/id"``, without parts that are empty; empty if they can't be read, because the file is gone.
+    """
+    try:
+        return "/".join(filter(None, run.path))
+    except (HistoryError, OSError):
+        return ""

@@ -16,6 +16,7 @@ from histscan.errors import HistoryError
 from histscan.notebooks.markup import Markup, block, note, pairs, table
 from histscan.notebooks.sparkline import sparkline
 from histscan.notebooks.values import as_number, flat_items, short
+from histscan.runs.run_facts import path_text
 
 if TYPE_CHECKING:
     from histscan.runs.contracts import Run
@@ -53,7 +54,7 @@ def run_html(run: Run) -> str:
     Returns:
         HTML, in which everything from the run is escaped. Errors are shown as text.
     """
-    title = f"{type(run).__name__} {'/'.join(filter(None, run.path))}"
+    title = f"{type(run).__name__} {path_text(run)}"
     if not is_small(run):
         size = megabytes(run.history_bytes)
         return block(title, note(f"{run.location}, {size}: too large to be read for this view"), *_advice())
