@@ -9,6 +9,7 @@ from histscan.errors import HistoryError
 from histscan.many.options import FrameOptions
 from histscan.runs.contracts import Run
 from histscan.runs.file_scan import FileScan
+from histscan.runs.run_facts import path_text
 
 __all__ = ["Member"]
 
@@ -52,7 +53,7 @@ class Member:
     @property
     def name(self) -> str:
         """The run's path, for errors and warnings."""
-        return ("/".join(filter(None, self.run.path)) if self.can_be_opened() else "") or self._label
+        return (path_text(self.run) if self.can_be_opened() else "") or self._label
 
     def keep_rows(self) -> None:
         """Makes `open_pages` ignore rows that are added after the first time."""

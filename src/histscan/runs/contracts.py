@@ -400,7 +400,7 @@ class Run(RunFacts, Plots):
         if options.choice is not None:
             options = options.choose()
         history = self.typed_history(options, formats_of_types(types))
-        return make_lazy_frame(RunFrames(history), "/".join(filter(None, self.path)))
+        return make_lazy_frame(RunFrames(history), path_text(self))
 
     def expect_config(self) -> None:
         """Announces that `config` is read after the history, so that one pass over the files can find both."""

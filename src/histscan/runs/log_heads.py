@@ -140,8 +140,6 @@ def order_segments(
     Raises:
         HistoryError: They belong to several runs.
     """
-    if len(heads) == 1:
-        return list(heads)
     # Names of folders have local time: the two kinds of times must not be compared with each other.
     by_record = all(head.record.HasField("start_time") for head in heads)
     ordered = sorted(

@@ -52,7 +52,7 @@ class LogRun(LogMembers):
         skip_corrupt = _is_skip(on_corrupt)
         logs = find_logs(path)
         if len(logs) == 1 and begins_as_log(logs[0]):
-            # The run record is read when it is needed, unless a pass over the rows has found it by then.
+            # The run record is read when it is needed; reading the rows finds it, too.
             self._set_logs(LogSegments(logs, logs[0], skip_corrupt=skip_corrupt))
             return
         # Read now, so that other files are rejected here and not at the first row.
