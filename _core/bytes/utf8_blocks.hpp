@@ -89,6 +89,20 @@ HISTSCAN_WIDE HISTSCAN_NOINLINE const uint8_t *skip_utf8_blocks(const uint8_t *p
     return pos;
 }
 
+// A bit for each byte of `text` at which its UTF-8 turns out to be wrong; `before` are the 64 bytes before it, or zeros
+// where its first byte must begin a character.
+HISTSCAN_WIDEST HISTSCAN_INLINE uint64_t utf8_fault_bits(Bytes64 before, Bytes64 text) {
+    const Bytes64 first_high = four_times(utf8_faults.first_high), first_low = four_times(utf8_faults.first_low);
+    const Bytes64 second_high = four_times(utf8_faults.second_high), low_half = fill64(0x0F);
+    const Bytes64 first = moved_on<1>(before, text);
+    const Bytes64 found = both(
+        both(entries_of(first_high, both(high_halves(first), low_half)), entries_of(first_low, both(first, low_half))),
+        entries_of(second_high, both(high_halves(text), low_half)));
+    const Bytes64 third = subtract_to_zero(moved_on<2>(before, text), fill64(0xE0 - 0x80));
+    const Bytes64 fourth = subtract_to_zero(moved_on<3>(before, text), fill64(0xF0 - 0x80));
+    return bits_not_zero(differing(both(either(third, fourth), fill64(0x80)), found));
+}
+
 }  // namespace histscan
 
 #endif

@@ -63,6 +63,7 @@ struct Column {
     uint32_t index = 0;       // among the columns
     uint32_t type_flags = 0;
     bool is_dense = false;
+    bool has_plain_text = true;  // whether the last text was plain, where that is noted
 };
 
 // Makes a cell of a plain number, given its bits.
@@ -75,6 +76,27 @@ inline void note_plain_number(uint8_t &tag, uint32_t &type_flags, PlainKind kind
         // A plain integer is one that a double holds.
         type_flags |= TYPE_INT64 | (static_cast<int64_t>(bits) < 0 ? TYPE_NEGATIVE : 0);
     }
+}
+
+// Returns true if a column's text can get `length` more bytes.
+inline bool has_capacity(const Column &column, ptrdiff_t length) {
+    return length <= text_capacity - static_cast<ptrdiff_t>(column.text.size());
+}
+
+// Makes a cell of a dense column from the `length` bytes that were written behind its text. Returns false, without a cell,
+// if they may spell NaN or an infinity: those give the column another type.
+HISTSCAN_INLINE bool put_text_cell(Column &column, size_t row, size_t length) {
+    const size_t offset = column.text.size();
+    constexpr size_t longest_number = 9;
+    if (length <= longest_number && length != 0) {
+        const uint8_t first = column.text.data()[offset];
+        if (first == 'N' || first == 'I' || first == '-') return false;
+    }
+    column.text.add(length);
+    column.bits[row] = uint64_t{offset} << 32 | length;
+    column.tags[row] = CELL_TEXT;
+    column.type_flags |= TYPE_TEXT;
+    return true;
 }
 
 // Calls `put(place, bits)` for each eight tags: a bit for each one, which is one if the tag is the wanted one, or with

@@ -12,6 +12,7 @@
 #include "bytes/cursor.hpp"
 #include "bytes/number_readers.hpp"
 #include "columns/column.hpp"
+#include "columns/string_cells.hpp"
 
 namespace histscan {
 
@@ -21,32 +22,21 @@ class TextCopy {
 public:
     // The text begins at `begin`; the readable bytes are those in [start, end).
     TextCopy(Column &column, const uint8_t *start, const uint8_t *begin, const uint8_t *end)
-        : column_(column), start_(start), begin_(begin), end_(end), offset_(column.text.size()) {}
-
-    // Makes room, unless the text may be too long, or spell NaN or an infinity: those give the column another type.
-    HISTSCAN_INLINE bool open() {
-        constexpr size_t first_room = 64;
-        const int first = byte_at(begin_, end_);
-        if (first == 'N' || first == 'I' || first == '-') return false;
-        if (end_ - begin_ > text_capacity - static_cast<ptrdiff_t>(offset_)) return false;
-        out_ = column_.text.make_room(first_room);
-        room_ = column_.text.capacity() - offset_;
-        return true;
-    }
+        : column_(column), copy_(column.text, first_room), start_(start), begin_(begin), end_(end) {}
 
     // Copies the text up to the first byte that is not plain.
     HISTSCAN_INLINE void copy() {
         constexpr size_t block_size = sizeof(Bytes16);
         while (true) {
-            const Bytes16 text = load_up_to(start_, begin_ + length_, end_);
-            store16(out_ + length_, text);
+            const Bytes16 text = load_up_to(start_, begin_ + copy_.length(), end_);
+            store16(copy_.end(), text);
             const Marks16 marks = special_marks(text);
             if (marks) {
-                length_ += static_cast<size_t>(first_mark(marks));
+                copy_.move_on(static_cast<size_t>(first_mark(marks)));
                 return;
             }
-            length_ += block_size;
-            make_room(block_size);
+            copy_.move_on(block_size);
+            copy_.make_room(block_size);
         }
     }
 
@@ -59,16 +49,16 @@ public:
             copy_blocks(static_cast<size_t>(last - begin_));
             return;
         }
-        while (readable - length_ >= block_size) {
-            const Bytes32 text = load32(begin_ + length_);
-            store32(out_ + length_, text);
+        while (readable - copy_.length() >= block_size) {
+            const Bytes32 text = load32(begin_ + copy_.length());
+            store32(copy_.end(), text);
             const uint32_t marks = bits_of(special_bytes(text));
             if (marks) {
-                length_ += static_cast<size_t>(trailing_zeros(marks));
+                copy_.move_on(static_cast<size_t>(trailing_zeros(marks)));
                 return;
             }
-            length_ += block_size;
-            make_room(block_size);
+            copy_.move_on(block_size);
+            copy_.make_room(block_size);
         }
         copy();
     }
@@ -76,48 +66,35 @@ public:
 
     // Makes the cell if `closing` follows what was copied, at `last` unless that is null. Returns where it is, or null.
     HISTSCAN_INLINE const uint8_t *close(size_t row, uint8_t closing, const uint8_t *last) {
-        const uint8_t *const found = begin_ + length_;
+        const uint8_t *const found = begin_ + copy_.length();
         if (byte_at(found, end_) != closing || (last != nullptr && found != last)) return nullptr;
-        column_.text.add(length_);
-        column_.bits[row] = uint64_t{offset_} << 32 | length_;
-        column_.tags[row] = CELL_TEXT;
-        column_.type_flags |= TYPE_TEXT;
-        return found;
+        return put_text_cell(column_, row, copy_.length()) ? found : nullptr;
     }
 
 private:
-    // Makes room for the next `count` bytes.
-    HISTSCAN_INLINE void make_room(size_t count) {
-        if (HISTSCAN_LIKELY(room_ - length_ >= count)) return;
-        // What is not counted yet does not move with the room: the text is copied again.
-        out_ = column_.text.make_room(2 * (length_ + count));
-        room_ = column_.text.capacity() - offset_;
-        length_ = 0;
-    }
+    // For most texts, and for a vector more than has been read.
+    static constexpr size_t first_room = 64;
 
 #if HISTSCAN_HAS_WIDE_VECTORS
     // Copies the first `length` bytes, at least 32, if all of them are plain. The last block overlaps the one before.
     HISTSCAN_WIDE HISTSCAN_INLINE void copy_blocks(size_t length) {
         const size_t last_block = length - sizeof(Bytes32);
-        make_room(length);
+        copy_.make_room(length);
         Bytes32 special = fill32(0);
         for (size_t place = 0;;) {
             const Bytes32 text = load32(begin_ + place);
-            store32(out_ + place, text);
+            store32(copy_.end() + place, text);
             special = either(special, special_bytes(text));
             if (place == last_block) break;
             place = place + sizeof(Bytes32) < last_block ? place + sizeof(Bytes32) : last_block;
         }
-        if (!bits_of(special)) length_ = length;
+        if (!bits_of(special)) copy_.move_on(length);
     }
 #endif
 
     Column &column_;
+    TextTail copy_;
     const uint8_t *start_, *begin_, *end_;
-    size_t offset_;           // of the text in the column
-    uint8_t *out_ = nullptr;  // where its copy begins
-    size_t room_ = 0;         // what may be written from there
-    size_t length_ = 0;       // what has been copied
 };
 
 // Makes a cell of a string of printable ASCII without escapes, whose text begins at `begin`. `closing` follows the text,
@@ -125,8 +102,8 @@ private:
 // those in [start, end).
 HISTSCAN_NOINLINE const uint8_t *put_plain_text(const NarrowVectors &, Column &column, size_t row, const uint8_t *start,
     const uint8_t *begin, const uint8_t *end, uint8_t closing, const uint8_t *last) {
+    if (!has_capacity(column, end - begin)) return nullptr;
     TextCopy text(column, start, begin, end);
-    if (!text.open()) return nullptr;
     text.copy();
     return text.close(row, closing, last);
 }
@@ -135,10 +112,14 @@ HISTSCAN_NOINLINE const uint8_t *put_plain_text(const NarrowVectors &, Column &c
 
 HISTSCAN_WIDE HISTSCAN_NOINLINE const uint8_t *put_plain_text(const WideVectors &, Column &column, size_t row,
     const uint8_t *start, const uint8_t *begin, const uint8_t *end, uint8_t closing, const uint8_t *last) {
-    TextCopy text(column, start, begin, end);
-    if (!text.open()) return nullptr;
-    text.copy_wide(last);
-    return text.close(row, closing, last);
+    if (!has_capacity(column, end - begin)) return nullptr;
+    if (column.has_plain_text) {
+        TextCopy text(column, start, begin, end);
+        text.copy_wide(last);
+        const uint8_t *const found = text.close(row, closing, last);
+        if (found != nullptr || !widest_vectors) return found;
+    }
+    return put_any_text(column, row, begin, end, closing, last);
 }
 
 #endif

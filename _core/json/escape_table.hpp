@@ -25,6 +25,21 @@ struct EscapeTable {
 
 inline constexpr EscapeTable escape_table{};
 
+// The value of a hexadecimal digit; -1 for all other characters.
+struct HexDigits {
+    int8_t value[256];
+
+    constexpr HexDigits() : value{} {
+        for (int8_t &one : value) one = -1;
+        for (int digit = 0; digit < 10; ++digit) value['0' + digit] = static_cast<int8_t>(digit);
+        for (int digit = 10; digit < 16; ++digit) {
+            value['a' + digit - 10] = value['A' + digit - 10] = static_cast<int8_t>(digit);
+        }
+    }
+};
+
+inline constexpr HexDigits hex_digits{};
+
 }  // namespace histscan
 
 #endif

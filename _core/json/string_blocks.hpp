@@ -94,32 +94,38 @@ HISTSCAN_WIDE HISTSCAN_NOINLINE const uint8_t *unescape_blocks(
     return pos;
 }
 
+// What the first `count` of 64 bytes of a JSON string spell: `length` bytes of text. If `is_stopped`, a closing quote, a
+// control character, or another escape than those of one letter follows.
+struct TextBlock {
+    Bytes64 text;
+    unsigned length, count;
+    bool is_stopped;
+};
+
+// Reads 64 bytes of a string, the first of which must not be escaped. Zeros behind its last byte are control characters.
+// Bytes beyond ASCII are left as they are, unchecked.
+HISTSCAN_WIDEST HISTSCAN_INLINE TextBlock unescape_block(Bytes64 bytes) {
+    const uint64_t begins = escape_begins(bits_equal(bytes, '\\')), escaped = begins << 1;
+    const Bytes64 meanings = entries_of(escape_table.meaning, bytes);
+    const uint64_t unknown = escaped & (bits_equal(meanings, 0) | bits_at_least_128(bytes));
+    const uint64_t stops = ((bits_equal(bytes, '"') | bits_at_most(bytes, 0x1F)) & ~escaped) | unknown >> 1;
+    // An escape that begins with the last byte is left for the next vector: its bit counts as a stop.
+    const unsigned count = trailing_zeros_widest(stops | (begins & uint64_t{1} << 63));
+    const uint64_t kept = low_bits(~begins, count);
+    return {packed(bytes_of(bytes, meanings, escaped), kept), count_bits(kept), count, stops != 0};
+}
+
 // As `unescape_blocks`, but the last bytes can be read, too: there need be as much room as the text takes, and no more.
 HISTSCAN_WIDEST HISTSCAN_NOINLINE const uint8_t *unescape_widest_blocks(
     const uint8_t *pos, const uint8_t *const end, uint8_t **const out) {
-    constexpr auto block_size = static_cast<unsigned>(widest_vector_size);
     uint8_t *next = *out;
     bool is_stopped = false;
     while (!is_stopped && pos < end) {
-        const bool is_whole = end - pos >= widest_vector_size;
-        // The zeros behind the last byte are control characters, where reading stops.
-        const Bytes64 text =
-            is_whole ? load64(pos) : load64(pos, low_bits(~uint64_t{0}, static_cast<unsigned>(end - pos)));
-        const uint64_t begins = escape_begins(bits_equal(text, '\\')), escaped = begins << 1;
-        const Bytes64 meanings = entries_of(escape_table.meaning, text);
-        const uint64_t unknown = escaped & (bits_equal(meanings, 0) | bits_at_least_128(text));
-        const uint64_t stops = ((bits_equal(text, '"') | bits_at_most(text, 0x1F)) & ~escaped) | unknown >> 1;
-        // An escape that begins with the last byte is left for the next vector.
-        unsigned count = block_size - static_cast<unsigned>(begins >> (block_size - 1));
-        if (stops) {
-            is_stopped = true;
-            count = static_cast<unsigned>(trailing_zeros(stops));
-        }
-        const uint64_t kept = low_bits(~begins, count);
-        const uint32_t length = count_bits(kept);
-        store64(next, packed(bytes_of(text, meanings, escaped), kept), low_bits(~uint64_t{0}, length));
-        next += length;
-        pos += count;
+        const TextBlock block = unescape_block(load64_up_to(pos, end));
+        store64(next, block.text, low_bits(~uint64_t{0}, block.length));
+        next += block.length;
+        pos += block.count;
+        is_stopped = block.is_stopped;
     }
     *out = next;
     return pos;

@@ -19,20 +19,9 @@ constexpr int string_room = 16;
 // The UTF-16 code unit of the escape `\uXXXX` at `pos`, or -1 if there is no such escape.
 inline int escaped_unit(const uint8_t *pos, const uint8_t *end) {
     if (end - pos < 6 || pos[0] != '\\' || pos[1] != 'u') return -1;
-    int unit = 0;
-    for (int offset = 2; offset < 6; ++offset) {
-        const int byte = pos[offset], letter = byte | 0x20;
-        int digit;
-        if (is_digit(byte)) {
-            digit = byte - '0';
-        } else if ('a' <= letter && letter <= 'f') {
-            digit = letter - 'a' + 10;
-        } else {
-            return -1;
-        }
-        unit = unit << 4 | digit;
-    }
-    return unit;
+    const int8_t *const digits = hex_digits.value;
+    const int first = digits[pos[2]], second = digits[pos[3]], third = digits[pos[4]], fourth = digits[pos[5]];
+    return (first | second | third | fourth) < 0 ? -1 : first << 12 | second << 8 | third << 4 | fourth;
 }
 
 // Reads the character beyond ASCII at `pos`; returns where it ends, or null if it is not well-formed UTF-8. Surrogates

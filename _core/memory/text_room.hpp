@@ -9,6 +9,7 @@
 #include <new>
 #include <utility>
 
+#include "bytes/compiler.hpp"
 #include "memory/buffer_pool.hpp"
 
 namespace histscan {
@@ -39,13 +40,15 @@ public:
 
     // Makes room for `count` bytes after the last one, and returns where they begin.
     uint8_t *make_room(size_t count) {
-        if (capacity_ - size_ < count) grow(count);
+        if (capacity_ - size_ < count) grow(count, 0);
         return bytes_ + size_;
     }
     // Makes room for `capacity` bytes in all.
     void reserve(size_t capacity) {
-        if (capacity > capacity_) move_to(capacity);
+        if (capacity > capacity_) move_to(capacity, size_);
     }
+    // As `make_room`, where there is too little: the first `written` of the bytes are written already, and move as well.
+    HISTSCAN_NOINLINE void make_more_room(size_t count, size_t written) { grow(count, written); }
     // Says that `count` bytes were written where `make_room` has made room.
     void add(size_t count) noexcept { size_ += count; }
 
@@ -71,15 +74,17 @@ public:
     }
 
 private:
-    void grow(size_t count) {
+    // Makes room for `count` bytes after the last one, of which `written` have been written.
+    void grow(size_t count, size_t written) {
         constexpr size_t limit = static_cast<size_t>(-1) / 4;
         if (count > limit || size_ > limit) throw std::bad_alloc();
         const size_t needed = size_ + count, doubled = 2 * capacity_;
-        move_to(needed > doubled ? needed : doubled);
+        move_to(needed > doubled ? needed : doubled, size_ + written);
     }
-    void move_to(size_t capacity) {
+    // Moves the first `used` bytes.
+    void move_to(size_t capacity, size_t used) {
         auto *const bytes = static_cast<uint8_t *>(take_buffer(pool_, capacity));
-        if (size_) std::memcpy(bytes, bytes_, size_);
+        if (used) std::memcpy(bytes, bytes_, used);
         if (bytes_) give_buffer(pool_, bytes_, capacity_);
         bytes_ = bytes;
         capacity_ = capacity;
@@ -89,6 +94,32 @@ private:
     size_t size_ = 0;
     size_t capacity_ = 0;
     BufferPool *pool_ = nullptr;
+};
+
+// Bytes that are written behind a text, and belong to it when their number is known.
+class TextTail {
+public:
+    // Makes room for `count` bytes.
+    HISTSCAN_INLINE TextTail(TextRoom &text, size_t count) : text_(text), begin_(text.make_room(count)) {
+        room_ = text.capacity() - text.size();
+    }
+
+    size_t length() const { return length_; }
+    // Where the next byte is written.
+    uint8_t *end() const { return begin_ + length_; }
+    HISTSCAN_INLINE void make_room(size_t count) {
+        if (HISTSCAN_LIKELY(room_ - length_ >= count)) return;
+        text_.make_more_room(length_ + count, length_);
+        begin_ = text_.data() + text_.size();
+        room_ = text_.capacity() - text_.size();
+    }
+    // Says that `count` bytes were written where there is room.
+    void move_on(size_t count) { length_ += count; }
+
+private:
+    TextRoom &text_;
+    uint8_t *begin_;
+    size_t room_, length_ = 0;
 };
 
 }  // namespace histscan

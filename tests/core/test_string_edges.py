@@ -6,12 +6,17 @@ import json
 from itertools import product
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from histscan._core.columns.column_builder import ColumnBuilder
+from histscan._core.pages.formats import HistoryPage, Page, ProtobufPage
 from histscan.errors import HistoryDecodeError
+from tests.support import wire
 from tests.support.column_rows import ENCODINGS as COLUMN_ENCODINGS
 from tests.support.column_rows import table_of
 from tests.support.encodings import PROTOBUF, TEXT, TEXT_ENCODINGS, Encoding
+from tests.support.json_corpus import NOT_UTF8
 
 SPECIAL = ['\\"', "\\\\", "\\n", "\\u00e9", "\\ud83d\\ude00", "é", "数", "😀", "\\n\\té数😀\\/"]
 SPECIAL += ["\\\\" * 17, '\\"' * 33, '\\\\\\"' * 9]
@@ -24,6 +29,9 @@ PLAIN = [f'"{"ab" * length}"'[: length + 1] + '"' for length in LENGTHS]
 NUMBERS = ['"NaN"', '"Infinity"', '"-Infinity"', '"Nano"', '"Infinity "', '"-"', '"-Inf"']
 LITERALS = ["true", "false", "null"]
 ENDED_WRONGLY = ['"abc"x', '"abc""', '"abc', "truex", "tru", "falsetrue", "fals", "true false", "nul", '"', "t"]
+# Single characters, and bytes between escapes and such characters.
+LETTERS = 'abc d"\\\n\t/é߿ࠀ数\ud7ff\ue000\uffff😀\U0010ffff'
+JUNK = [junk for junk in NOT_UTF8 if b"\\" not in junk]
 MALFORMED = ["\x01", "\\x", "\\u12g4", "\\u1z", "\\ "]
 
 
@@ -48,6 +56,37 @@ def test_columns(encoding: str) -> None:
     assert builder.add_page(page, 0) == len(STRINGS)
     table = table_of([builder.take_chunk()])
     assert table.column("value").to_pylist() == [json.loads(text) for text in STRINGS]
+
+
+@pytest.mark.parametrize("encoding", COLUMN_ENCODINGS)
+@given(st.lists(st.tuples(st.text(LETTERS, max_size=300), st.booleans()), min_size=1, max_size=12))
+@settings(max_examples=60)
+def test_columns_of_any_letters(encoding: str, texts: list[tuple[str, bool]]) -> None:
+    # Of a key that is known, as numbers are escaped or not.
+    rows = [[("value", json.dumps(text, ensure_ascii=is_escaped))] for text, is_escaped in [("", False), *texts]]
+    builder = ColumnBuilder()
+    builder.add_page(COLUMN_ENCODINGS[encoding](rows))
+    cells = table_of([builder.take_chunk()]).column("value").to_pylist()
+    assert cells == ["", *(text for text, _ in texts)]
+
+
+@pytest.mark.parametrize("letters", ["a", "é", "数", "😀", '\\"'])
+@pytest.mark.parametrize("junk", JUNK)
+def test_bytes_that_are_not_utf8_at_every_place(junk: bytes, letters: str) -> None:
+    good = [("value", '"abc"')]
+    for before, after in product(range(67), (b"", b"b", b"b" * 64)):
+        text = b"a" * (before % 4) + letters.encode() * (before // 4 * 4 // len(letters.encode())) + junk + after
+        item = wire.field(1, "value") + wire.field(16, b'"' + text + b'"')
+        pages: list[Page] = [ProtobufPage(wire.page([good] * 3) + wire.field(1, wire.field(1, item)))]
+        if b"\\" not in text:
+            row = b'"{\\"value\\":\\"' + text + b'\\"}"'
+            rows = b",".join([*[rb'"{\"value\":\"abc\"}"'] * 3, row])
+            pages.append(HistoryPage(b'{"data":{"project":{"run":{"history":[' + rows + b"]}}}}"))
+        for page in pages:
+            builder = ColumnBuilder()
+            with pytest.raises(HistoryDecodeError, match="UTF-8"):
+                builder.add_page(page)
+            assert table_of([builder.take_chunk()]).to_pylist() == [{"value": "abc"}] * 3
 
 
 @pytest.mark.parametrize("encoding", COLUMN_ENCODINGS)
