@@ -147,23 +147,27 @@ def encoded(
     return Pages([encode(part) for part in parts], scale.page_rows, others)
 
 
-def service_page(rows: Iterable[Row]) -> bytes:
+def service_page(rows: Iterable[Row], *, ensure_ascii: bool = False) -> bytes:
     """Encodes a page of a wandb service: a serialised ``RunHistoryResponse``."""
     page = proto.RunHistoryResponse()
     for row in rows:
-        items = [proto.ParquetHistoryItem(key=key, value_json=value_text(value)) for key, value in row.items()]
+        items = [
+            proto.ParquetHistoryItem(key=key, value_json=value_text(value, ensure_ascii=ensure_ascii))
+            for key, value in row.items()
+        ]
         page.history_rows.add(history_items=items)
     return page.SerializeToString()
 
 
-def joined_rows(rows: Iterable[Row]) -> bytes:
+def joined_rows(rows: Iterable[Row], *, ensure_ascii: bool = False) -> bytes:
     """Encodes rows as one JSON array."""
-    return value_text(list(rows)).encode()
+    return value_text(list(rows), ensure_ascii=ensure_ascii).encode()
 
 
-def history_body(rows: Iterable[Row]) -> bytes:
+def history_body(rows: Iterable[Row], *, ensure_ascii: bool = False) -> bytes:
     """Encodes the body of a GraphQL response to ``HistoryPage``: each row is JSON within a JSON string."""
-    return value_text({"data": {"project": {"run": {"history": [value_text(row) for row in rows]}}}}).encode()
+    texts = [value_text(row, ensure_ascii=ensure_ascii) for row in rows]
+    return value_text({"data": {"project": {"run": {"history": texts}}}}).encode()
 
 
 def sampled_body(rows: Iterable[Row]) -> bytes:
@@ -171,6 +175,15 @@ def sampled_body(rows: Iterable[Row]) -> bytes:
     return value_text({"data": {"project": {"run": {"sampledHistory": [list(rows)]}}}}).encode()
 
 
-def value_text(value: Any) -> str:
-    """Encodes a value as JSON without spaces, and with as few escapes as possible."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+def value_text(value: Any, *, ensure_ascii: bool = False) -> str:
+    """Encodes a value as JSON without spaces.
+
+    Args:
+        value: The value.
+        ensure_ascii: Escape what is beyond ASCII, as wandb's client does where it has no orjson. Otherwise there are as
+            few escapes as possible.
+
+    Returns:
+        The text.
+    """
+    return json.dumps(value, ensure_ascii=ensure_ascii, separators=(",", ":"))

@@ -64,9 +64,9 @@ _SCAN_STARTED = wandb_api_pb2.ApiResponse(
 )
 
 
-def service_answer(rows: Iterable[Row]) -> bytes:
+def service_answer(rows: Iterable[Row], *, ensure_ascii: bool = False) -> bytes:
     """Encodes a page in the service's envelope."""
-    page = wandb_api_pb2.RunHistoryResponse.FromString(service_page(rows))
+    page = wandb_api_pb2.RunHistoryResponse.FromString(service_page(rows, ensure_ascii=ensure_ascii))
     history = wandb_api_pb2.ReadRunHistoryResponse(run_history=page)
     answer: bytes = wandb_api_pb2.ApiResponse(read_run_history_response=history).SerializeToString()
     return answer

@@ -69,8 +69,16 @@ HISTSCAN_WIDEST HISTSCAN_INLINE Bytes64 both(Bytes64 a, Bytes64 b) { return _mm5
 HISTSCAN_WIDEST HISTSCAN_INLINE Bytes64 differing(Bytes64 a, Bytes64 b) { return _mm512_xor_si512(a, b); }
 // a - b for each byte; 0 where that is negative.
 HISTSCAN_WIDEST HISTSCAN_INLINE Bytes64 subtract_to_zero(Bytes64 a, Bytes64 b) { return _mm512_subs_epu8(a, b); }
-// The upper four bits of each byte, as its lower ones; the upper ones are of its neighbours.
-HISTSCAN_WIDEST HISTSCAN_INLINE Bytes64 high_halves(Bytes64 bytes) { return _mm512_srli_epi16(bytes, 4); }
+// Each byte times, or divided by, a power of two; bits that leave a byte are in its neighbours.
+template <int bits>
+HISTSCAN_WIDEST HISTSCAN_INLINE Bytes64 moved_up(Bytes64 bytes) {
+    return _mm512_slli_epi16(bytes, bits);
+}
+template <int bits>
+HISTSCAN_WIDEST HISTSCAN_INLINE Bytes64 moved_down(Bytes64 bytes) {
+    return _mm512_srli_epi16(bytes, bits);
+}
+HISTSCAN_WIDEST HISTSCAN_INLINE Bytes64 high_halves(Bytes64 bytes) { return moved_down<4>(bytes); }
 // The last `count` bytes of `before`, then all but the last `count` of `bytes`.
 template <int count>
 HISTSCAN_WIDEST HISTSCAN_INLINE Bytes64 moved_on(Bytes64 before, Bytes64 bytes) {
@@ -79,13 +87,13 @@ HISTSCAN_WIDEST HISTSCAN_INLINE Bytes64 moved_on(Bytes64 before, Bytes64 bytes) 
 
 HISTSCAN_WIDEST HISTSCAN_INLINE uint64_t bits_not_zero(Bytes64 bytes) { return _mm512_test_epi8_mask(bytes, bytes); }
 HISTSCAN_WIDEST HISTSCAN_INLINE uint64_t bits_equal(Bytes64 bytes, uint8_t byte) {
-    return _mm512_cmpeq_epi8_mask(bytes, _mm512_set1_epi8(static_cast<char>(byte)));
+    return _mm512_cmpeq_epi8_mask(bytes, fill64(byte));
 }
 HISTSCAN_WIDEST HISTSCAN_INLINE uint64_t bits_at_most(Bytes64 bytes, uint8_t byte) {
-    return _mm512_cmple_epu8_mask(bytes, _mm512_set1_epi8(static_cast<char>(byte)));
+    return _mm512_cmple_epu8_mask(bytes, fill64(byte));
 }
-HISTSCAN_WIDEST HISTSCAN_INLINE uint64_t bits_below_signed(Bytes64 bytes, int8_t byte) {
-    return _mm512_cmplt_epi8_mask(bytes, _mm512_set1_epi8(byte));
+HISTSCAN_WIDEST HISTSCAN_INLINE uint64_t bits_at_least(Bytes64 bytes, uint8_t byte) {
+    return _mm512_cmpge_epu8_mask(bytes, fill64(byte));
 }
 HISTSCAN_WIDEST HISTSCAN_INLINE uint64_t bits_at_least_128(Bytes64 bytes) { return _mm512_movepi8_mask(bytes); }
 

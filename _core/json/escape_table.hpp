@@ -25,16 +25,14 @@ struct EscapeTable {
 
 inline constexpr EscapeTable escape_table{};
 
-// The value of a hexadecimal digit; -1 for all other characters.
+// The value of a hexadecimal digit; 255 for all other characters.
 struct HexDigits {
-    int8_t value[256];
+    uint8_t value[256];
 
     constexpr HexDigits() : value{} {
-        for (int8_t &one : value) one = -1;
-        for (int digit = 0; digit < 10; ++digit) value['0' + digit] = static_cast<int8_t>(digit);
-        for (int digit = 10; digit < 16; ++digit) {
-            value['a' + digit - 10] = value['A' + digit - 10] = static_cast<int8_t>(digit);
-        }
+        for (uint8_t &one : value) one = 0xFF;
+        for (uint8_t digit = 0; digit < 10; ++digit) value['0' + digit] = digit;
+        for (uint8_t digit = 10; digit < 16; ++digit) value['a' + digit - 10] = value['A' + digit - 10] = digit;
     }
 };
 

@@ -95,24 +95,66 @@ HISTSCAN_WIDE HISTSCAN_NOINLINE const uint8_t *unescape_blocks(
 }
 
 // What the first `count` of 64 bytes of a JSON string spell: `length` bytes of text. If `is_stopped`, a closing quote, a
-// control character, or another escape than those of one letter follows.
+// control character, or an escape that is malformed or a surrogate follows.
 struct TextBlock {
     Bytes64 text;
     unsigned length, count;
     bool is_stopped;
 };
 
+// Characters that are escaped by their numbers, `\uXXXX`, in 64 bytes: the UTF-8 of each is in its last bytes.
+struct NumberedBlock {
+    Bytes64 text;
+    uint64_t written, dropped;  // the bytes that are text, and those that are not
+    uint64_t wrong;             // the backslashes of those that can't be read
+    uint64_t cut_off;           // those of which the last bytes are missing
+};
+
+// Reads the escapes whose letters, `u`, have a bit in `letters`.
+HISTSCAN_WIDEST HISTSCAN_INLINE NumberedBlock read_numbered_block(Bytes64 bytes, uint64_t letters) {
+    constexpr uint64_t complete = ~uint64_t{0} >> 4;  // the places of letters behind which there are four digits
+    const Bytes64 digits = entries_of(hex_digits.value, bytes), digits_before = moved_on<1>(fill64(0), digits);
+    const uint64_t no_digit = bits_at_least_128(either(digits, bytes));
+    const uint64_t not_small = bits_not_zero(digits_before), from_8 = bits_at_least(digits, 8);
+    const uint64_t second = letters << 2, third = letters << 3, fourth = letters << 4;
+    const uint64_t surrogates = second & bits_equal(digits_before, 0xD) & from_8;
+    // From U+0800 on, the second digit becomes the first byte of three; from U+0080 on, the third one a byte.
+    const uint64_t of_three = second & (not_small | from_8);
+    const uint64_t of_more = third & (of_three << 1 | not_small | from_8);
+    const Bytes64 upper = either(moved_up<2>(digits_before), both(moved_down<2>(digits), fill64(3)));
+    const Bytes64 lower = either(moved_up<4>(digits_before), digits);
+    Bytes64 text = bytes_of(lower, either(both(lower, fill64(0x3F)), fill64(0x80)), of_more << 1);
+    text = bytes_of(text, either(upper, fill64(0xC0)), of_more);
+    text = bytes_of(text, either(upper, fill64(0x80)), of_three << 1);
+    text = bytes_of(text, either(digits_before, fill64(0xE0)), of_three);
+    const uint64_t malformed = letters & (no_digit >> 1 | no_digit >> 2 | no_digit >> 3 | no_digit >> 4);
+    return {text, of_three | of_more | fourth,
+        letters >> 1 | letters | letters << 1 | (second & ~of_three) | (third & ~of_more),
+        ((malformed & complete) | surrogates >> 2) >> 1, (letters & ~complete) >> 1};
+}
+
 // Reads 64 bytes of a string, the first of which must not be escaped. Zeros behind its last byte are control characters.
 // Bytes beyond ASCII are left as they are, unchecked.
 HISTSCAN_WIDEST HISTSCAN_INLINE TextBlock unescape_block(Bytes64 bytes) {
+    constexpr uint64_t last = uint64_t{1} << 63;
     const uint64_t begins = escape_begins(bits_equal(bytes, '\\')), escaped = begins << 1;
     const Bytes64 meanings = entries_of(escape_table.meaning, bytes);
     const uint64_t unknown = escaped & (bits_equal(meanings, 0) | bits_at_least_128(bytes));
-    const uint64_t stops = ((bits_equal(bytes, '"') | bits_at_most(bytes, 0x1F)) & ~escaped) | unknown >> 1;
-    // An escape that begins with the last byte is left for the next vector: its bit counts as a stop.
-    const unsigned count = trailing_zeros_widest(stops | (begins & uint64_t{1} << 63));
-    const uint64_t kept = low_bits(~begins, count);
-    return {packed(bytes_of(bytes, meanings, escaped), kept), count_bits(kept), count, stops != 0};
+    uint64_t stops = (bits_equal(bytes, '"') | bits_at_most(bytes, 0x1F)) & ~escaped;
+    // An escape that ends behind the last byte is left for the next vector.
+    uint64_t ends = begins & last, dropped = begins;
+    Bytes64 text = bytes_of(bytes, meanings, escaped);
+    if (unknown) {
+        const uint64_t numbered = unknown & bits_equal(bytes, 'u');
+        const NumberedBlock block = read_numbered_block(bytes, numbered);
+        text = bytes_of(text, block.text, block.written);
+        dropped |= block.dropped;
+        stops |= block.wrong | (unknown & ~numbered) >> 1;
+        ends |= block.cut_off;
+    }
+    const unsigned count = trailing_zeros_widest(stops | ends);
+    const uint64_t kept = low_bits(~dropped, count);
+    return {packed(text, kept), count_bits(kept), count, low_bits(stops, count + 1) != 0};
 }
 
 // As `unescape_blocks`, but the last bytes can be read, too: there need be as much room as the text takes, and no more.

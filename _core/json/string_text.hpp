@@ -19,9 +19,9 @@ constexpr int string_room = 16;
 // The UTF-16 code unit of the escape `\uXXXX` at `pos`, or -1 if there is no such escape.
 inline int escaped_unit(const uint8_t *pos, const uint8_t *end) {
     if (end - pos < 6 || pos[0] != '\\' || pos[1] != 'u') return -1;
-    const int8_t *const digits = hex_digits.value;
+    const uint8_t *const digits = hex_digits.value;
     const int first = digits[pos[2]], second = digits[pos[3]], third = digits[pos[4]], fourth = digits[pos[5]];
-    return (first | second | third | fourth) < 0 ? -1 : first << 12 | second << 8 | third << 4 | fourth;
+    return (first | second | third | fourth) > 0xF ? -1 : first << 12 | second << 8 | third << 4 | fourth;
 }
 
 // Reads the character beyond ASCII at `pos`; returns where it ends, or null if it is not well-formed UTF-8. Surrogates

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -66,20 +67,21 @@ def make_inputs(shape: Shape, folder: Path) -> ShapeInputs:
     """
     pages = shape.pages()
     rows = [row for page in pages for row in page]
-    texts = [[value_text(row).encode() for row in page] for page in pages]
+    is_ascii = shape.is_ascii
+    texts = [[value_text(row, ensure_ascii=is_ascii).encode() for row in page] for page in pages]
     lines = b"\n".join(text for page in texts for text in page) + b"\n"
     lines_file = folder / f"{shape.name}.ndjson"
     lines_file.write_bytes(lines)
     log = folder / f"run-{shape.name}.wandb"
-    log.write_bytes(_log_of(rows))
+    log.write_bytes(_log_of(rows, ensure_ascii=is_ascii))
     return ShapeInputs(
         rows=rows,
         texts=texts,
-        joined=[joined_rows(page) for page in pages],
+        joined=[joined_rows(page, ensure_ascii=is_ascii) for page in pages],
         lines=lines,
         lines_file=lines_file,
-        bodies=_encoded(pages, history_body),
-        answers=_encoded(pages, service_answer),
+        bodies=_encoded(pages, partial(history_body, ensure_ascii=is_ascii)),
+        answers=_encoded(pages, partial(service_answer, ensure_ascii=is_ascii)),
         log=log,
         parquet=_write_parquet(rows, folder / f"{shape.name}.parquet"),
     )
@@ -89,14 +91,14 @@ def _encoded(pages: list[list[Row]], encode: Callable[[list[Row]], bytes]) -> Pa
     return Pages([encode(page) for page in pages], len(pages[0]))
 
 
-def _log_of(rows: list[Row]) -> bytes:
+def _log_of(rows: list[Row], *, ensure_ascii: bool) -> bytes:
     """Writes a log as wandb's core does: keys of dicts become nested keys, except those of media, which have a type."""
-    records = [wire.history_record(_items_of(row), step=row["_step"]) for row in rows]
+    records = [wire.history_record(_items_of(row, ensure_ascii), step=row["_step"]) for row in rows]
     entity, project, run_id = _NAMES
     return wire.write_log([wire.run_record(run_id, entity=entity, project=project), *records])
 
 
-def _items_of(row: Row) -> list[wire.Item]:
+def _items_of(row: Row, ensure_ascii: bool) -> list[wire.Item]:
     items: list[wire.Item] = []
 
     def add(path: tuple[str, ...], value: Any) -> None:
@@ -104,7 +106,7 @@ def _items_of(row: Row) -> list[wire.Item]:
             for key, member in value.items():
                 add((*path, key), member)
         else:
-            items.append((path, value_text(value)))
+            items.append((path, value_text(value, ensure_ascii=ensure_ascii)))
 
     for key, value in row.items():
         add((key,), value)

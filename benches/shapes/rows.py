@@ -29,6 +29,7 @@ class Shape:
         rows: Yields rows without end; they have a ``_step``.
         page_rows: Rows of a page, so that a page has some hundred kilobytes.
         is_numeric: True if the values are numbers, for which the minimum ratios are higher.
+        is_ascii: True if letters beyond ASCII are escaped by their numbers.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Shape:
     rows: Callable[[random.Random], Iterator[Row]] = field(repr=False)
     page_rows: int
     is_numeric: bool = False
+    is_ascii: bool = False
 
     def pages(self) -> list[list[Row]]:
         """Makes the rows of four pages, the same on each call."""
@@ -211,6 +213,7 @@ _ALL = (
     Shape("long-text", "a text of 2 KB", _rows_of(_long_text), 250),
     Shape("prose", "a text with quotes and line breaks", _rows_of(_prose), 1_000),
     Shape("beyond-ascii", "a text of many languages", _rows_of(_beyond_ascii), 1_000),
+    Shape("escaped-letters", "the same, its letters escaped by numbers", _rows_of(_beyond_ascii), 1_000, is_ascii=True),
     Shape("nested", "nested dicts", _rows_of(_nested), 1_000),
     Shape("deep", "dicts nested 50 deep", _rows_of(_deep), 250),
     Shape("media", "references of media", _rows_of(_media), 500),
