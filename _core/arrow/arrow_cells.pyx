@@ -19,14 +19,12 @@ from histscan._core.arrow.arrow_layout cimport (
 from histscan._core.arrow.arrow_rows cimport ArrowPage
 from histscan._core.arrow.arrow_values cimport bit_at
 from histscan._core.columns.column_cells cimport (
-    CELL_JSON, CELL_NULL, TYPE_JSON, Cell, Column, check_text, is_sound_text, list_type_flags, put_bool, put_document,
+    CELL_JSON, CELL_NULL, TYPE_JSON, Cell, Column, check_text, is_sound_value, list_type_flags, put_bool, put_document,
     put_double, put_int64, put_uint64, put_utf8, text_bits,
 )
 from histscan._core.columns.column_chunk cimport ColumnChunk
 from histscan._core.bytes.cursor cimport Cursor, byte_ptr, find_invalid_utf8, open_cursor
 from histscan._core.keys.item_selection cimport ItemSelection
-from histscan._core.json.json_skip cimport skip_value
-from histscan._core.json.json_text cimport skip_space
 from histscan._core.memory.text_room cimport TextRoom
 from histscan._core.pages.page cimport RowSpan
 from histscan._core.json.json_write cimport write_double, write_int64, write_literal, write_string, write_uint64
@@ -346,11 +344,7 @@ cdef class ArrowCells:
             if not self.find_text(node, index, &begin, &end):
                 return 0
             open_cursor(&cursor, begin, end - begin)
-            skip_space(&cursor)
-            if not skip_value(&cursor) or not is_sound_text(begin, end):
-                return 0
-            skip_space(&cursor)
-            if cursor.pos != end:
+            if not is_sound_value(&cursor):
                 return 0
             out.append(begin, end - begin)
         elif kind == ARROW_STRUCT:

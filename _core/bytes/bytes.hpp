@@ -92,6 +92,20 @@ HISTSCAN_INLINE const uint8_t *find_string_special(const uint8_t *start, const u
     return find_marked(start, pos, end, [](Bytes16 text) { return special_marks(text); });
 }
 
+#if HISTSCAN_HAS_WIDE_VECTORS
+// As `find_string_special`.
+HISTSCAN_WIDEST inline const uint8_t *find_string_special_widest(const uint8_t *pos, const uint8_t *end) {
+    for (; pos < end; pos += widest_vector_size) {
+        // Zeros behind the last byte are control characters.
+        const Bytes64 text = load64_up_to(pos, end);
+        const uint64_t special =
+            bits_equal(text, '"') | bits_equal(text, '\\') | bits_below_signed(text, static_cast<int8_t>(' '));
+        if (special) return pos + trailing_zeros(special);
+    }
+    return end;
+}
+#endif
+
 // The first quote, backslash or control character; bytes beyond ASCII are skipped.
 inline const uint8_t *find_string_end(const uint8_t *start, const uint8_t *pos, const uint8_t *end) {
     return find_marked(start, pos, end, [](Bytes16 text) { return marks_of(string_ends(text)); });

@@ -95,6 +95,9 @@ HISTSCAN_WIDEST HISTSCAN_INLINE uint64_t bits_at_most(Bytes64 bytes, uint8_t byt
 HISTSCAN_WIDEST HISTSCAN_INLINE uint64_t bits_at_least(Bytes64 bytes, uint8_t byte) {
     return _mm512_cmpge_epu8_mask(bytes, fill64(byte));
 }
+HISTSCAN_WIDEST HISTSCAN_INLINE uint64_t bits_below_signed(Bytes64 bytes, int8_t byte) {
+    return _mm512_cmplt_epi8_mask(bytes, _mm512_set1_epi8(byte));
+}
 HISTSCAN_WIDEST HISTSCAN_INLINE uint64_t bits_at_least_128(Bytes64 bytes) { return _mm512_movepi8_mask(bytes); }
 
 // The entry of each byte in a table of 16 bytes, which is there four times; no byte may be above 15.

@@ -183,13 +183,20 @@ cdef inline bint is_sound_text(byte_ptr begin, byte_ptr end) noexcept nogil:
             return False
 
 
+cdef inline bint skip_sound_value(Cursor* cursor) noexcept nogil:
+    """Skips a value, if it is well-formed, and its strings are UTF-8 without surrogates."""
+    cdef byte_ptr begin = cursor.pos
+    cdef cpp_bool is_plain = True
+    return skip_value(cursor, &is_plain) and (is_plain or is_sound_text(begin, cursor.pos))
+
+
 cdef inline bint is_sound_value(Cursor* value) noexcept nogil:
     """Returns True if the text is one JSON value whose strings are UTF-8 without surrogates."""
     skip_space(value)
-    if not skip_value(value):
+    if not skip_sound_value(value):
         return False
     skip_space(value)
-    return value.pos == value.end and is_sound_text(value.start, value.end)
+    return value.pos == value.end
 
 
 cdef inline uint32_t list_type_flags(byte_ptr begin, byte_ptr end) noexcept nogil:
@@ -350,7 +357,7 @@ cdef inline int put_quoted_string(Column* column, Cell cell, const Token* token)
 cdef inline int put_container(Column* column, Cell cell, Cursor* cursor, bint is_list) except -1 nogil:
     """Reads a container and makes a cell of its text; 0 where it is malformed."""
     cdef byte_ptr begin = cursor.pos
-    if not skip_value(cursor) or not is_sound_text(begin, cursor.pos):
+    if not skip_sound_value(cursor):
         return 0
     put_text(column, cell, CELL_JSON, begin, cursor.pos)
     column.type_flags |= list_type_flags(begin, cursor.pos) if is_list else TYPE_JSON

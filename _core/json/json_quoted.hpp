@@ -53,9 +53,8 @@ inline bool skip_quoted_value(Cursor *cursor) {
     return peek(cursor) == '\\' ? read_quoted_string(cursor, &token) : skip_value(cursor);
 }
 
-// Writes the text of [pos, end) as JSON that is not quoted, without the backslashes, and returns its end. `out` must
-// have room for 16 bytes more than there are.
-inline uint8_t *unquote_text(const uint8_t *pos, const uint8_t *end, uint8_t *out) {
+// As `unquote_text`, on any processor.
+inline uint8_t *unquote_text_narrow(const uint8_t *pos, const uint8_t *end, uint8_t *out) {
     constexpr int block_size = 16;
     const Bytes16 backslash = fill16('\\');
     for (; end - pos >= 2 * block_size; pos += block_size) {
@@ -74,6 +73,30 @@ inline uint8_t *unquote_text(const uint8_t *pos, const uint8_t *end, uint8_t *ou
         if (*pos != '\\') *out++ = *pos;
     }
     return out;
+}
+
+#if HISTSCAN_HAS_WIDE_VECTORS
+// As `unquote_text`.
+HISTSCAN_WIDEST HISTSCAN_NOINLINE uint8_t *unquote_text_widest(const uint8_t *pos, const uint8_t *end, uint8_t *out) {
+    for (; pos < end; pos += widest_vector_size) {
+        const Bytes64 text = load64_up_to(pos, end);
+        const auto count = static_cast<unsigned>(end - pos < widest_vector_size ? end - pos : widest_vector_size);
+        const uint64_t kept = low_bits(~bits_equal(text, '\\'), count);
+        const uint32_t length = count_bits(kept);
+        store64(out, packed(text, kept), low_bits(~uint64_t{0}, length));
+        out += length;
+    }
+    return out;
+}
+#endif
+
+// Writes the text of [pos, end) as JSON that is not quoted, without the backslashes, and returns its end. `out` must
+// have room for 16 bytes more than there are.
+inline uint8_t *unquote_text(const uint8_t *pos, const uint8_t *end, uint8_t *out) {
+#if HISTSCAN_HAS_WIDE_VECTORS
+    if (widest_vectors) return unquote_text_widest(pos, end, out);
+#endif
+    return unquote_text_narrow(pos, end, out);
 }
 
 }  // namespace histscan

@@ -62,15 +62,53 @@ inline bool skip_key(Cursor *cursor) {
     return read_string(cursor, &token) && take_colon(cursor);
 }
 
-// Skips one value and all it holds; the cursor must be past any white space.
-inline bool skip_value(Cursor *cursor) {
+// Finds the ends of strings, with vectors of 16 bytes or of 64.
+struct NarrowStrings {
+    const uint8_t *find_special(const Cursor *cursor, const uint8_t *pos) const {
+        return find_string_special(cursor->start, pos, cursor->end);
+    }
+};
+
+#if HISTSCAN_HAS_WIDE_VECTORS
+struct WidestStrings {
+    HISTSCAN_WIDEST const uint8_t *find_special(const Cursor *cursor, const uint8_t *pos) const {
+        return find_string_special_widest(pos, cursor->end);
+    }
+};
+#endif
+
+// Skips a string; the cursor must be at its opening quote. `is_plain` becomes false if not all of it is ASCII without
+// escapes.
+template <typename Strings>
+HISTSCAN_INLINE bool skip_string(Cursor *cursor, const Strings &strings, bool *is_plain) {
+    const uint8_t *const found = strings.find_special(cursor, cursor->pos + 1);
+    if (HISTSCAN_LIKELY(byte_at(found, cursor->end) == '"')) {
+        cursor->pos = found + 1;
+        return true;
+    }
+    *is_plain = false;
+    Token token;
+    return read_string(cursor, &token);
+}
+
+// As `skip_value`.
+template <typename Strings>
+HISTSCAN_INLINE bool skip_value_by(Cursor *cursor, const Strings &strings, bool *is_plain) {
     // One bit for each open container: set for objects.
     uint64_t objects[skip_depth_limit / 64];
     int depth = 0;
+    // What comes next is a value, unless it is a key.
+    bool is_key = false;
     while (true) {
-        // A value is expected.
         int byte = peek(cursor);
-        if (byte == '{' || byte == '[') {
+        if (is_key) {
+            if (byte != '"') return stop(cursor, JSON_KEY_EXPECTED, cursor->pos);
+            if (!skip_string(cursor, strings, is_plain) || !take_colon(cursor)) return false;
+            byte = peek(cursor);
+        }
+        if (byte == '"') {
+            if (!skip_string(cursor, strings, is_plain)) return false;
+        } else if (byte == '{' || byte == '[') {
             if (depth == skip_depth_limit) return stop(cursor, JSON_TOO_DEEP, cursor->pos);
             const bool in_object = byte == '{';
             if ((depth & 63) == 0) objects[depth >> 6] = 0;
@@ -80,7 +118,7 @@ inline bool skip_value(Cursor *cursor) {
             ++cursor->pos;
             skip_space(cursor);
             if (peek(cursor) != (in_object ? '}' : ']')) {
-                if (in_object && !skip_key(cursor)) return false;
+                is_key = in_object;
                 continue;
             }
             ++cursor->pos;
@@ -100,7 +138,7 @@ inline bool skip_value(Cursor *cursor) {
             if (byte == ',') {
                 ++cursor->pos;
                 skip_space(cursor);
-                if (in_object && !skip_key(cursor)) return false;
+                is_key = in_object;
                 break;
             }
             if (byte != (in_object ? '}' : ']')) return stop(cursor, JSON_COMMA_EXPECTED, cursor->pos);
@@ -108,6 +146,28 @@ inline bool skip_value(Cursor *cursor) {
             --depth;
         }
     }
+}
+
+HISTSCAN_NOINLINE bool skip_value_narrow(Cursor *cursor, bool *is_plain) {
+    return skip_value_by(cursor, NarrowStrings(), is_plain);
+}
+#if HISTSCAN_HAS_WIDE_VECTORS
+HISTSCAN_WIDEST HISTSCAN_NOINLINE bool skip_value_widest(Cursor *cursor, bool *is_plain) {
+    return skip_value_by(cursor, WidestStrings(), is_plain);
+}
+#endif
+
+// Skips one value and all it holds; the cursor must be past any white space. `is_plain` becomes false if any string or key
+// is not all of ASCII without escapes.
+inline bool skip_value(Cursor *cursor, bool *is_plain) {
+#if HISTSCAN_HAS_WIDE_VECTORS
+    if (widest_vectors) return skip_value_widest(cursor, is_plain);
+#endif
+    return skip_value_narrow(cursor, is_plain);
+}
+inline bool skip_value(Cursor *cursor) {
+    bool is_plain = true;
+    return skip_value(cursor, &is_plain);
 }
 
 }  // namespace histscan
