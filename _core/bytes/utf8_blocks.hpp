@@ -29,8 +29,11 @@ struct Utf8Faults {
     };
 
     alignas(32) uint8_t first_high[32], first_low[32], second_high[32];
+    uint8_t last_complete[64];  // the highest byte at each place of a vector behind which its character may end
 
-    constexpr Utf8Faults() : first_high{}, first_low{}, second_high{} {
+    constexpr Utf8Faults() : first_high{}, first_low{}, second_high{}, last_complete{} {
+        for (uint8_t &highest : last_complete) highest = 0xFF;
+        last_complete[61] = 0xEF, last_complete[62] = 0xDF, last_complete[63] = 0xBF;
         constexpr uint8_t continued = too_long | overlong_2 | two_continued;
         for (int place = 0; place < 32; ++place) {
             const int half = place % 16;
@@ -87,6 +90,11 @@ HISTSCAN_WIDE HISTSCAN_NOINLINE const uint8_t *skip_utf8_blocks(const uint8_t *p
         }
     }
     return pos;
+}
+
+// A bit for each byte with which a character begins that ends only behind the vector.
+HISTSCAN_WIDEST HISTSCAN_INLINE uint64_t cut_off_bits(Bytes64 text) {
+    return bits_not_zero(subtract_to_zero(text, load64(utf8_faults.last_complete)));
 }
 
 // A bit for each byte of `text` at which its UTF-8 turns out to be wrong; `before` are the 64 bytes before it, or zeros

@@ -52,7 +52,7 @@ HISTSCAN_WIDEST HISTSCAN_INLINE Bytes64 load64_up_to(const uint8_t *pos, const u
     if (HISTSCAN_LIKELY(end - pos >= widest_vector_size)) return load64(pos);
     return load64(pos, low_bits(~uint64_t{0}, static_cast<unsigned>(end - pos)));
 }
-HISTSCAN_WIDEST HISTSCAN_INLINE void store64(uint8_t *out, Bytes64 bytes) { _mm512_storeu_si512(out, bytes); }
+HISTSCAN_WIDEST HISTSCAN_INLINE void store64(void *out, Bytes64 bytes) { _mm512_storeu_si512(out, bytes); }
 // Stores the bytes that have a bit in `wanted`; others need not be writable.
 HISTSCAN_WIDEST HISTSCAN_INLINE void store64(uint8_t *out, Bytes64 bytes, uint64_t wanted) {
     _mm512_mask_storeu_epi8(out, wanted, bytes);
@@ -69,7 +69,7 @@ HISTSCAN_WIDEST HISTSCAN_INLINE Bytes64 both(Bytes64 a, Bytes64 b) { return _mm5
 HISTSCAN_WIDEST HISTSCAN_INLINE Bytes64 differing(Bytes64 a, Bytes64 b) { return _mm512_xor_si512(a, b); }
 // a - b for each byte; 0 where that is negative.
 HISTSCAN_WIDEST HISTSCAN_INLINE Bytes64 subtract_to_zero(Bytes64 a, Bytes64 b) { return _mm512_subs_epu8(a, b); }
-// Each byte times, or divided by, a power of two; bits that leave a byte are in its neighbours.
+// Each number of 16 bits times, or divided by, a power of two. Of bytes: bits that leave a byte are in its neighbour.
 template <int bits>
 HISTSCAN_WIDEST HISTSCAN_INLINE Bytes64 moved_up(Bytes64 bytes) {
     return _mm512_slli_epi16(bytes, bits);
@@ -115,6 +115,14 @@ HISTSCAN_WIDEST HISTSCAN_INLINE Bytes64 bytes_of(Bytes64 a, Bytes64 b, uint64_t 
 // The bytes that have a bit in `kept`, one after the other, then zeros.
 HISTSCAN_WIDEST HISTSCAN_INLINE Bytes64 packed(Bytes64 bytes, uint64_t kept) {
     return _mm512_maskz_compress_epi8(kept, bytes);
+}
+
+// The first and the last 32 bytes as numbers of 16 bits.
+HISTSCAN_WIDEST HISTSCAN_INLINE Bytes64 lower_units(Bytes64 bytes) {
+    return _mm512_cvtepu8_epi16(_mm512_castsi512_si256(bytes));
+}
+HISTSCAN_WIDEST HISTSCAN_INLINE Bytes64 upper_units(Bytes64 bytes) {
+    return _mm512_cvtepu8_epi16(_mm512_extracti64x4_epi64(bytes, 1));
 }
 
 }  // namespace histscan

@@ -133,16 +133,17 @@ HISTSCAN_WIDEST HISTSCAN_INLINE NumberedBlock read_numbered_block(Bytes64 bytes,
         ((malformed & complete) | surrogates >> 2) >> 1, (letters & ~complete) >> 1};
 }
 
-// Reads 64 bytes of a string, the first of which must not be escaped. Zeros behind its last byte are control characters.
-// Bytes beyond ASCII are left as they are, unchecked.
-HISTSCAN_WIDEST HISTSCAN_INLINE TextBlock unescape_block(Bytes64 bytes) {
+// Reads 64 bytes of a string, the first of which must not be escaped, up to the first one that has a bit in `ends`. Zeros
+// behind its last byte are control characters. Bytes beyond ASCII are left as they are, unchecked.
+HISTSCAN_WIDEST HISTSCAN_INLINE TextBlock unescape_block(Bytes64 bytes, uint64_t ends = 0) {
     constexpr uint64_t last = uint64_t{1} << 63;
     const uint64_t begins = escape_begins(bits_equal(bytes, '\\')), escaped = begins << 1;
     const Bytes64 meanings = entries_of(escape_table.meaning, bytes);
     const uint64_t unknown = escaped & (bits_equal(meanings, 0) | bits_at_least_128(bytes));
     uint64_t stops = (bits_equal(bytes, '"') | bits_at_most(bytes, 0x1F)) & ~escaped;
     // An escape that ends behind the last byte is left for the next vector.
-    uint64_t ends = begins & last, dropped = begins;
+    ends |= begins & last;
+    uint64_t dropped = begins;
     Bytes64 text = bytes_of(bytes, meanings, escaped);
     if (unknown) {
         const uint64_t numbered = unknown & bits_equal(bytes, 'u');

@@ -14,6 +14,7 @@
 
 #include "json/json_text.hpp"
 #include "json/string_text.hpp"
+#include "json/string_units.hpp"
 
 namespace histscan {
 
@@ -27,13 +28,16 @@ public:
     // Returns room for `length` bytes of text, or null with an exception.
     Unit *reserve(ptrdiff_t length) {
         if (length <= short_string_length) return units_;
-        own_units_.reset(new (std::nothrow) Unit[static_cast<size_t>(length) + string_room]);
+        own_units_.reset(new (std::nothrow) Unit[static_cast<size_t>(length) + vector_room]);
         if (!own_units_) PyErr_NoMemory();
         return own_units_.get();
     }
 
 private:
-    Unit units_[short_string_length + string_room];
+    // Whole vectors are stored.
+    static constexpr int vector_room = 64;
+
+    Unit units_[short_string_length + vector_room];
     std::unique_ptr<Unit[]> own_units_;
 };
 
@@ -67,8 +71,55 @@ HISTSCAN_NOINLINE PyObject *widen_text(StringReading *reading, const Narrow *nar
     return nullptr;
 }
 
-// Reads the rest of the string at `pos`, with its closing quote; `out` has room for its bytes and 16 more.
+#if HISTSCAN_HAS_WIDE_VECTORS
+
+// The str of characters below U+10000.
+inline PyObject *text_of_units(const uint16_t *units, size_t count) {
+    uint16_t bits = 0;
+    for (size_t place = 0; place < count; ++place) bits |= units[place];
+    if (bits >= 0x100) return new_text(units, count, sizeof *units, 0xFFFF);
+    PyObject *text = PyUnicode_New(static_cast<Py_ssize_t>(count), bits < 0x80 ? 0x7F : 0xFF);
+    if (text == nullptr) return nullptr;
+    Py_UCS1 *const out = PyUnicode_1BYTE_DATA(text);
+    for (size_t place = 0; place < count; ++place) out[place] = static_cast<Py_UCS1>(units[place]);
+    return text;
+}
+
+// As `read_text`, where `narrow` are the characters so far, all of ASCII, and others follow.
+HISTSCAN_NOINLINE PyObject *read_unit_text(StringReading *reading, const uint8_t *narrow) {
+    CharacterRoom<uint16_t> room;
+    uint16_t *out = room.reserve(static_cast<ptrdiff_t>(reading->count) + (reading->end - reading->pos));
+    if (out == nullptr) return nullptr;
+    for (size_t place = 0; place < reading->count; ++place) out[place] = narrow[place];
+    if (!read_unit_blocks(reading, out)) {
+        const StringStop stopped = read_characters<CodePoints<uint16_t>>(reading, out);
+        if (stopped == STRING_WIDER) return widen_text<uint32_t>(reading, out);
+        if (stopped != STRING_CLOSED) return nullptr;
+    }
+    return text_of_units(out, reading->count);
+}
+
+// The str of a text without escapes, quotes and control characters, if it is UTF-8 and all its characters are below U+10000.
+// Otherwise null, perhaps with an exception.
+HISTSCAN_NOINLINE PyObject *unit_text(const uint8_t *begin, const uint8_t *end) {
+    CharacterRoom<uint16_t> room;
+    StringReading reading{begin, begin, end, 0, 0, false, false, NO_FAULT};
+    uint16_t *const out = room.reserve(end - begin);
+    if (out == nullptr) return nullptr;
+    read_unit_blocks(&reading, out);
+    return reading.pos == end ? text_of_units(out, reading.count) : nullptr;
+}
+
+#endif
+
+// Reads the rest of the string at `pos`, with its closing quote; `out` is from a `CharacterRoom` for its bytes.
 inline PyObject *read_text(StringReading *reading, uint8_t *out) {
+#if HISTSCAN_HAS_WIDE_VECTORS
+    if (widest_vectors) {
+        if (read_ascii_blocks(reading, out)) return ascii_text(out, static_cast<ptrdiff_t>(reading->count));
+        return read_unit_text(reading, out);
+    }
+#endif
     const StringStop stopped = read_characters<CodePoints<uint8_t>>(reading, out);
     if (stopped == STRING_CLOSED) return new_text(out, reading->count, 1, reading->bits < 0x80 ? 0x7F : 0xFF);
     if (stopped == STRING_MALFORMED) return nullptr;

@@ -43,8 +43,12 @@ struct DictRow {
 // exception, or with a fault in the cursor.
 inline PyObject *quoted_text(Cursor *cursor, const Token &token) {
     if (HISTSCAN_LIKELY(token.is_ascii)) return ascii_text(token.begin, token.end - token.begin);
-    PyObject *text =
-        PyUnicode_DecodeUTF8(reinterpret_cast<const char *>(token.begin), token.end - token.begin, nullptr);
+    PyObject *text = nullptr;
+#if HISTSCAN_HAS_WIDE_VECTORS
+    if (widest_vectors) text = unit_text(token.begin, token.end);
+    if (text != nullptr || PyErr_Occurred()) return text;
+#endif
+    text = PyUnicode_DecodeUTF8(reinterpret_cast<const char *>(token.begin), token.end - token.begin, nullptr);
     if (text == nullptr && PyErr_ExceptionMatches(PyExc_UnicodeDecodeError)) {
         PyErr_Clear();
         stop(cursor, JSON_UTF8_INVALID, find_invalid_utf8(token.begin, token.end));
