@@ -102,6 +102,15 @@ def _read_json(inputs: ShapeInputs) -> pyarrow.Table:
     return pyarrow.json.read_json(io.BytesIO(inputs.lines), read_options=options)
 
 
+def _read_ndjson_file(infer_schema_length: int | None, inputs: ShapeInputs) -> polars.DataFrame:
+    return polars.read_ndjson(inputs.lines_file, infer_schema_length=infer_schema_length)
+
+
+def _read_json_file(inputs: ShapeInputs) -> pyarrow.Table:
+    options = pyarrow.json.ReadOptions(use_threads=False, block_size=len(inputs.lines) + 1)
+    return pyarrow.json.read_json(inputs.lines_file, read_options=options)
+
+
 def _read_by_duckdb(inputs: ShapeInputs) -> pyarrow.Table:
     # Without these options, DuckDB turns many keys into one column of maps, and reads large objects not at all.
     return (
@@ -125,6 +134,12 @@ _POLARS: Final[dict[str, Work]] = {
     "polars, all rows inferred": partial(_read_ndjson, None),
 }
 _READERS: Final[dict[str, Work]] = {**_POLARS, "pyarrow": _read_json, "duckdb": _read_by_duckdb}
+_FILE_READERS: Final[dict[str, Work]] = {
+    "polars": partial(_read_ndjson_file, 100),
+    "polars, all rows inferred": partial(_read_ndjson_file, None),
+    "pyarrow": _read_json_file,
+    "duckdb": _read_by_duckdb,
+}
 
 
 def _service(inputs: ShapeInputs) -> Any:
@@ -145,6 +160,10 @@ def _body(inputs: ShapeInputs) -> Any:
 
 def _log(inputs: ShapeInputs) -> Any:
     return histscan.open(inputs.log).scan_history()
+
+
+def _lines(inputs: ShapeInputs) -> Any:
+    return histscan.open(inputs.lines_file).scan_history()
 
 
 def _parquet(inputs: ShapeInputs) -> Any:
@@ -213,6 +232,13 @@ ENCODINGS = {
             ".wandb log → to_arrow(threads=1)",
             partial(_to_arrow, _log),
             _POLARS,
+            floor=3.0,
+        ),
+        Encoding(
+            "jsonl columns",
+            "JSON Lines file → to_arrow(threads=1)",
+            partial(_to_arrow, _lines),
+            _FILE_READERS,
             floor=3.0,
         ),
         Encoding(

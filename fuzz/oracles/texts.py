@@ -6,17 +6,44 @@ import json
 from collections.abc import Sequence
 
 from fuzz.inputs import is_shallow, texts_of, values_of
+from histscan._core.pages.lines_page import LinesPage
 from histscan._core.pages.page import Page
 from histscan.errors import HistoryDecodeError
 from tests.support.encodings import LINES, TEXT, Encoding
-from tests.support.json_corpus import fingerprint, is_json
+from tests.support.json_corpus import fingerprint, is_json, is_utf8
 
 
 def check(data: bytes) -> None:
-    """Checks a `TextPage` of the input's texts, and one of their UTF-8."""
+    """Checks a `TextPage` of the input's texts, one of their UTF-8, and pages of their lines."""
     texts = texts_of(data)
     check_texts(TEXT, texts)
     check_texts(LINES, texts)
+    check_lines(data, texts)
+
+
+def check_lines(data: bytes, texts: Sequence[str]) -> None:
+    """Checks pages of lines: all those of the input are in one of them, or blank, or end one."""
+    lines = data.split(b"\n")
+    number = stop = 0
+    while stop <= len(data):
+        page = LinesPage(data, stop)
+        assert not any(line.strip(b" \t\r") for line in lines[number : number + page.blank_count])
+        number += page.blank_count
+        assert [page.text(place) for place in range(len(page))] == lines[number : number + len(page)]
+        number += len(page)
+        if number < len(lines):
+            assert not lines[number].lstrip(b" \t\r").startswith(b"{")
+            if len(page) == 0:
+                break
+        stop = page.stop
+    # Objects in texts without a line break are rows.
+    whole = [text for text in texts if text.startswith("{") and "\n" not in text and is_utf8(text)]
+    if whole and all(map(is_shallow, whole)):
+        check_texts(Encoding("lines", _lines_page, lambda value, _: value, is_utf8), whole)
+
+
+def _lines_page(rows: Sequence[str]) -> Page:
+    return LinesPage("\n".join(rows).encode())
 
 
 def check_texts(encoding: Encoding, texts: Sequence[str]) -> None:

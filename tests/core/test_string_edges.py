@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from itertools import product
 
 import pytest
@@ -61,13 +62,23 @@ def test_columns(encoding: str) -> None:
 @pytest.mark.parametrize("encoding", COLUMN_ENCODINGS)
 @given(st.lists(st.tuples(st.text(LETTERS, max_size=300), st.booleans()), min_size=1, max_size=12))
 @settings(max_examples=60)
-def test_columns_of_any_letters(encoding: str, texts: list[tuple[str, bool]]) -> None:
-    # Of a key that is known, as numbers are escaped or not.
+def test_any_letters(encoding: str, texts: list[tuple[str, bool]]) -> None:
+    # The key is known from the first row on. Letters are escaped by their numbers, or not.
     rows = [[("value", json.dumps(text, ensure_ascii=is_escaped))] for text, is_escaped in [("", False), *texts]]
+    expected = ["", *(text for text, _ in texts)]
+    page = COLUMN_ENCODINGS[encoding](rows)
     builder = ColumnBuilder()
-    builder.add_page(COLUMN_ENCODINGS[encoding](rows))
-    cells = table_of([builder.take_chunk()]).column("value").to_pylist()
-    assert cells == ["", *(text for text, _ in texts)]
+    builder.add_page(page)
+    assert table_of([builder.take_chunk()]).column("value").to_pylist() == expected
+    values = [row["value"] for row in page.rows()]
+    assert values == expected
+    # No str is wider than its characters need.
+    assert [sys.getsizeof(value) for value in values] == [sys.getsizeof(_narrow(text)) for text in expected]
+
+
+def _narrow(text: str) -> str:
+    """The same text, in a str that has no UTF-8 beside its characters."""
+    return "".join(list(text))
 
 
 @pytest.mark.parametrize("letters", ["a", "é", "数", "😀", '\\"'])
@@ -87,6 +98,8 @@ def test_bytes_that_are_not_utf8_at_every_place(junk: bytes, letters: str) -> No
             with pytest.raises(HistoryDecodeError, match="UTF-8"):
                 builder.add_page(page)
             assert table_of([builder.take_chunk()]).to_pylist() == [{"value": "abc"}] * 3
+            with pytest.raises(HistoryDecodeError, match="UTF-8"):
+                page.row(3)
 
 
 @pytest.mark.parametrize("encoding", COLUMN_ENCODINGS)

@@ -22,7 +22,7 @@ from histscan._core.columns.column_builder import ColumnBuilder
 from histscan._core.columns.column_types import merge_columns
 from histscan._core.keys.item_selection import ItemSelection
 from histscan._core.memory.pooled_bytes import PooledBytes
-from histscan._core.pages.formats import HistoryPage, ProtobufPage, SampledPage, TextPage
+from histscan._core.pages.formats import HistoryPage, LinesPage, ProtobufPage, SampledPage, TextPage
 from histscan._core.pages.log_reader import LogReader
 from histscan._core.pages.page import Page
 from histscan._core.rows.scan import RowScan
@@ -130,6 +130,7 @@ PAGES: dict[str, Callable[[], Page]] = {
     "history": lambda: HistoryPage(HISTORY),
     "sampled": lambda: SampledPage(SAMPLED),
     "text": lambda: TextPage(TEXT),
+    "lines": lambda: LinesPage("\n".join(TEXTS).encode()),
     "log": read_window,
 }
 

@@ -8,20 +8,22 @@ from typing import Any
 from typing_extensions import assert_type
 
 from histscan._core.keys.item_selection import ItemSelection
-from histscan._core.pages.formats import HistoryPage, Page, ProtobufPage, SampledPage, TextPage
+from histscan._core.pages.formats import HistoryPage, LinesPage, Page, ProtobufPage, SampledPage, TextPage
 from histscan._core.pages.graphql_page import describe_errors
 from histscan._core.pages.log_page import LogPage
 from histscan._core.pages.log_reader import BLOCK_SIZE, LogReader, checksum
 from histscan._core.rows.scan import RowScan
 from histscan._core.rows.summary_reducer import SummaryReducer
 
-pages: list[Page] = [ProtobufPage(b""), HistoryPage(b""), SampledPage(b""), TextPage([])]
+pages: list[Page] = [ProtobufPage(b""), HistoryPage(b""), SampledPage(b""), TextPage([]), LinesPage(b"")]
 assert_type(len(pages[0]), int)
 assert_type(pages[0].row(0), Any)
 assert_type(pages[0].rows(), list[Any])
 ProtobufPage("text")  # type: ignore[arg-type]
 HistoryPage(bytearray())  # type: ignore[arg-type]
 TextPage([1])  # type: ignore[arg-type]
+LinesPage("text")  # type: ignore[arg-type]
+assert_type(LinesPage(b"{}").text(0), bytes)
 HistoryPage()  # type: ignore[call-arg]
 
 reader = LogReader(skip_corrupt=True)

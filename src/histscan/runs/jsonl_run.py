@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from histscan._core.pages.formats import TextPage
+from histscan._core.pages.formats import LinesPage, TextPage
 from histscan._core.pages.page import Page
 from histscan.columns.scan import Pages
 from histscan.common.keys import ABSENT, check_keys, find_value
@@ -18,7 +18,7 @@ from histscan.runs.file_run import Paths
 from histscan.runs.file_scan import FileScan
 from histscan.runs.history_files import HistoryFileRun
 from histscan.sources.file_paths import find_files
-from histscan.sources.json_lines import Lines, line_start, read_lines
+from histscan.sources.json_lines import line_start, read_lines
 
 __all__ = ["JsonlRun", "JsonlScan"]
 
@@ -85,19 +85,31 @@ class JsonlScan(FileScan):
         return scan.read_through(watch)
 
     def open_pages(self) -> Iterator[Any]:
-        """See `RereadScan.open_pages`; yields lines, of which `select` makes pages."""
+        """See `RereadScan.open_pages`; yields pages of whole rows, from which `select` takes the requested ones."""
         limit = None if self.limits is None else self.limits[0]
-        return read_lines(self.path, is_row=_is_row, limit=limit, watch=partial(setattr, self._progress, "bytes_read"))
+        watch = partial(setattr, self._progress, "bytes_read")
+        number = 1
+        for lines in read_lines(self.path, is_row=_is_row, limit=limit, watch=watch):
+            stop = 0
+            while stop <= len(lines):
+                page = LinesPage(lines, stop)
+                number += page.blank_count
+                if len(page):
+                    page.label = str(number)
+                    yield page
+                    number += len(page)
+                elif page.stop <= len(lines):
+                    raise HistoryDecodeError("a row must be a JSON object", page=str(number), row=0)
+                stop = page.stop
 
     def select(self, page: Any) -> Page | list[Any]:
         """See `RereadScan.select`."""
-        lines: Lines = page
-        self._label = str(lines.number)
-        whole = TextPage(lines.texts)
+        whole: LinesPage = page
+        self._label = str(whole.label)
         if not self.keys and self.min_step <= 0 and self._stop_step == UNBOUNDED:
             return whole
         texts, rows = [], []
-        for index, text in enumerate(lines.texts):
+        for index in range(len(whole)):
             try:
                 row = whole.row(index)
             except HistoryDecodeError as error:
@@ -109,7 +121,7 @@ class JsonlScan(FileScan):
                 continue
             found = {key: find_value(row, key) for key in self.keys or ()}
             if ABSENT not in found.values():
-                texts.append(text)
+                texts.append(whole.text(index))
                 rows.append(found)
         return TextPage(texts) if self._keeps_rows_whole or not self.keys else rows
 
