@@ -47,14 +47,16 @@ def read_lines(
     begun_length = 0
     longest = MAX_ANSWER.find()
     for window, _ in read_windows(path, limit=limit, watch=watch):
-        block, end, rest = bytes(window).rpartition(b"\n")
-        if end:
-            lines = b"".join([*begun, block])
+        data = bytes(window)
+        end = data.rfind(b"\n")
+        if end >= 0:
+            lines = b"".join([*begun, memoryview(data)[:end]])
             begun.clear()
             yield _without_mark(lines, place)
             place += len(lines) + 1
-        begun.append(rest)
-        begun_length = len(rest) if end else begun_length + len(rest)
+            begun_length = 0
+        begun.append(data[end + 1 :])
+        begun_length += len(begun[-1])
         if begun_length > longest:
             raise HistoryDecodeError(
                 f"it is longer than {readable_size(longest)}B, decompressed: if it is a row, allow longer ones "
