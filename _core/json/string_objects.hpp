@@ -99,8 +99,8 @@ HISTSCAN_NOINLINE PyObject *read_unit_text(StringReading *reading, const uint8_t
     return text_of_units(out, reading->count);
 }
 
-// The str of a text without escapes, quotes and control characters, if it is UTF-8 and all its characters are below U+10000.
-// Otherwise null, perhaps with an exception.
+// The str of a text without escapes, quotes and control characters, if it is UTF-8 and all its characters are below
+// U+10000. Otherwise null, perhaps with an exception.
 HISTSCAN_NOINLINE PyObject *unit_text(const uint8_t *begin, const uint8_t *end) {
     CharacterRoom<uint16_t> room;
     StringReading reading{begin, begin, end, 0, 0, false, false, NO_FAULT};
@@ -117,7 +117,9 @@ inline PyObject *read_text(StringReading *reading, uint8_t *out) {
 #if HISTSCAN_HAS_WIDE_VECTORS
     if (widest_vectors) {
         if (read_ascii_blocks(reading, out)) return ascii_text(out, static_cast<ptrdiff_t>(reading->count));
-        return read_unit_text(reading, out);
+        // As far as it may be read, the string is not closed.
+        reading->fault = JSON_STRING_UNTERMINATED;
+        return reading->pos == reading->end ? nullptr : read_unit_text(reading, out);
     }
 #endif
     const StringStop stopped = read_characters<CodePoints<uint8_t>>(reading, out);

@@ -51,6 +51,15 @@ def test_dict_rows(encoding: Encoding) -> None:
 
 
 @pytest.mark.parametrize("encoding", COLUMN_ENCODINGS)
+@pytest.mark.parametrize("special", ["\\n", "\\u00e9", "\\ud83d\\ude00", "é", "数", "😀"])
+def test_strings_longer_than_what_is_read_at_first(special: str, encoding: str) -> None:
+    # Of 4 KiB, at the end of which the special character is.
+    texts = [f'"{"a" * before}{special}{"b" * after}"' for before in range(4_085, 4_100) for after in (0, 1, 20, 300)]
+    page = COLUMN_ENCODINGS[encoding]([[("value", text)] for text in ['"a"', *texts]])
+    assert [row["value"] for row in page.rows()] == ["a", *map(json.loads, texts)]
+
+
+@pytest.mark.parametrize("encoding", COLUMN_ENCODINGS)
 def test_columns(encoding: str) -> None:
     page = COLUMN_ENCODINGS[encoding]([[("value", text)] for text in STRINGS])
     builder = ColumnBuilder()
