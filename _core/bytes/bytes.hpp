@@ -52,11 +52,14 @@ HISTSCAN_INLINE Bytes16 string_ends(Bytes16 text) {
     return either(quotes_and_backslashes(text), at_most(text, fill16(0x1F)));
 }
 
-// The marks of what ends or complicates a JSON string: a quote, a backslash, a control character, a byte beyond ASCII.
-HISTSCAN_INLINE Marks16 special_marks(Bytes16 text) {
+// The mask of what ends or complicates a JSON string: a quote, a backslash, a control character, a byte beyond ASCII.
+HISTSCAN_INLINE Bytes16 special_bytes(Bytes16 text) {
     // Compared as signed numbers, control characters and bytes from 0x80 on are both below a space.
-    return marks_of(either(quotes_and_backslashes(text), below_signed(text, fill16(' '))));
+    return either(quotes_and_backslashes(text), below_signed(text, fill16(' ')));
 }
+
+// The marks of the same bytes.
+HISTSCAN_INLINE Marks16 special_marks(Bytes16 text) { return marks_of(special_bytes(text)); }
 
 #if HISTSCAN_HAS_WIDE_VECTORS
 // The mask of the same bytes.

@@ -12,7 +12,26 @@
 
 namespace histscan {
 
+// The length of a plain JSON key of up to 32 bytes with its colon, behind which a value begins without white space; 0 if it
+// is any other one. `special` are the bits of the first 32 bytes behind the opening quote at `pos`, before which there is
+// a backslash if the key `is_quoted`, as in json_quoted.hpp. `plain_key_room` bytes must be readable.
+HISTSCAN_INLINE ptrdiff_t plain_key_length(const uint8_t *pos, uint32_t special, bool is_quoted) {
+    if (special == 0) return 0;
+    const uint8_t *closing = pos + 1 + is_quoted + trailing_zeros(special);
+    if (is_quoted && *closing++ != '\\') return 0;
+    return closing[0] == '"' && closing[1] == ':' && closing[2] > ' ' ? closing + 2 - pos : 0;
+}
+
+constexpr ptrdiff_t plain_key_room = 2 + 32 + 3;
+
 struct NarrowVectors {
+    // As the function of this name; 0, too, if fewer bytes are readable.
+    ptrdiff_t plain_key_length(const uint8_t *pos, const uint8_t *end, bool is_quoted) const {
+        if (end - pos < plain_key_room) return 0;
+        const uint8_t *const text = pos + 1 + is_quoted;
+        const uint32_t special = bits_of(special_bytes(load16(text)), special_bytes(load16(text + 16)));
+        return histscan::plain_key_length(pos, special, is_quoted);
+    }
     // Returns true if the 32 bytes at `pos` match the prefix.
     bool begins_with(const uint8_t *pos, const Prefix32 &prefix) const { return has_prefix(pos, prefix); }
 
@@ -41,6 +60,11 @@ class WideVectors {
 public:
     WideVectors() : tables_(&opaque_tables()) {}
 
+    HISTSCAN_WIDE ptrdiff_t plain_key_length(const uint8_t *pos, const uint8_t *end, bool is_quoted) const {
+        if (end - pos < plain_key_room) return 0;
+        const uint32_t special = bits_of(special_bytes(load32(pos + 1 + is_quoted)));
+        return histscan::plain_key_length(pos, special, is_quoted);
+    }
     HISTSCAN_WIDE bool begins_with(const uint8_t *pos, const Prefix32 &prefix) const {
         return (bits_of(equal(load32(pos), load32(prefix.bytes))) | prefix.ignored) == ~uint32_t{0};
     }

@@ -53,6 +53,11 @@ public:
     }
 
     HISTSCAN_INLINE FoundMember look_up(const KeyTable &table) {
+        const ptrdiff_t length = vectors_.plain_key_length(pos_, end_, is_quoted_);
+        if (HISTSCAN_LIKELY(length != 0)) {
+            const Key *const key = table.guess(pos_, length);
+            if (HISTSCAN_LIKELY(key != nullptr && key->length == length && enter(*key))) return {key, NEW_MEMBER};
+        }
         cursor_->pos = pos_;
         if (!(is_quoted_ ? skip_quoted_key(cursor_) : skip_key(cursor_))) return {nullptr, MALFORMED_MEMBER};
         value_ = cursor_->pos;
