@@ -320,6 +320,8 @@ def _columns() -> Iterator[bytes]:
         ["true", "false", "false", "true", "false"],
         [f'"{"t" * length}"' for length in (5, 16, 40, 100, 700)],
         [f'"{before}{"t" * 40}{after}"' for before, after in (("", ""), ("", "\\n"), ("\\n", ""), ("", "é"), ("", ""))],
+        ['"t"', f'"{"é" * 40}\\n{"t" * 40}"', f'"\\u00e9{"t" * 80}"', '"\\ud83d\\ude00\\n"', f'"{"数" * 60}"', '"t"'],
+        *(['"t"', '"é"', f'"{"é" * 40}{end}'] for end in ("", '"x', '\x01"', '\\x"', '\\ud800"', '\\u12"', '\\"')),
         # The values before the malformed one decide the type of the column.
         ["-7", "9007199254740993", "[", "3", "[]", "["],
         ["[]", "[", "[1]"],

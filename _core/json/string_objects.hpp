@@ -73,12 +73,12 @@ HISTSCAN_NOINLINE PyObject *widen_text(StringReading *reading, const Narrow *nar
 
 #if HISTSCAN_HAS_WIDE_VECTORS
 
-// The str of characters below U+10000.
+// The str of characters below U+10000, not all of which are of ASCII.
 inline PyObject *text_of_units(const uint16_t *units, size_t count) {
     uint16_t bits = 0;
     for (size_t place = 0; place < count; ++place) bits |= units[place];
     if (bits >= 0x100) return new_text(units, count, sizeof *units, 0xFFFF);
-    PyObject *text = PyUnicode_New(static_cast<Py_ssize_t>(count), bits < 0x80 ? 0x7F : 0xFF);
+    PyObject *text = PyUnicode_New(static_cast<Py_ssize_t>(count), 0xFF);
     if (text == nullptr) return nullptr;
     Py_UCS1 *const out = PyUnicode_1BYTE_DATA(text);
     for (size_t place = 0; place < count; ++place) out[place] = static_cast<Py_UCS1>(units[place]);
