@@ -12,9 +12,9 @@
 
 namespace histscan {
 
-// The length of a plain JSON key of up to 32 bytes with its colon, behind which a value begins without white space; 0 if it
-// is any other one. `special` are the bits of the first 32 bytes behind the opening quote at `pos`, before which there is
-// a backslash if the key `is_quoted`, as in json_quoted.hpp. `plain_key_room` bytes must be readable.
+// The length of a plain JSON key of less than 32 bytes with its colon, behind which a value begins without white space; 0
+// if it is any other one. `special` are the bits of the first 32 bytes behind the opening quote at `pos`, before which
+// there is a backslash if the key `is_quoted`, as in json_quoted.hpp. `plain_key_room` bytes must be readable.
 HISTSCAN_INLINE ptrdiff_t plain_key_length(const uint8_t *pos, uint32_t special, bool is_quoted) {
     if (special == 0) return 0;
     const uint8_t *closing = pos + 1 + is_quoted + trailing_zeros(special);
@@ -22,6 +22,7 @@ HISTSCAN_INLINE ptrdiff_t plain_key_length(const uint8_t *pos, uint32_t special,
     return closing[0] == '"' && closing[1] == ':' && closing[2] > ' ' ? closing + 2 - pos : 0;
 }
 
+// The opening quote with its backslash, the vector, and what is looked at behind it.
 constexpr ptrdiff_t plain_key_room = 2 + 32 + 3;
 
 struct NarrowVectors {

@@ -28,9 +28,9 @@ HISTSCAN_WIDEST HISTSCAN_INLINE TextBlock read_block(Bytes64 bytes) {
     return {bytes, count, count, stops != 0};
 }
 
-// Reads characters that are escaped by their numbers, and any escapes that follow; returns where they end. Null where an
-// escape is malformed, or is a lone surrogate.
-inline const uint8_t *read_numbered(const uint8_t *pos, const uint8_t *end, TextTail *text) {
+// Reads pairs of surrogates, at which `unescape_block` stops, and any escapes that follow. Returns where they end, or
+// null if an escape is malformed, or is a lone surrogate.
+inline const uint8_t *read_surrogates(const uint8_t *pos, const uint8_t *end, TextTail *text) {
     StringReading reading{pos, pos, end, 0, 0, false, false, NO_FAULT};
     do {
         uint32_t point;
@@ -70,7 +70,7 @@ HISTSCAN_WIDEST HISTSCAN_NOINLINE const uint8_t *put_any_text(
             const int byte = byte_at(pos, end);
             if (byte == closing) break;
             if (byte != '\\') return nullptr;
-            pos = read_numbered(pos, end, &text);
+            pos = read_surrogates(pos, end, &text);
             if (pos == nullptr) return nullptr;
             text.make_room(widest_vector_size);
         }
